@@ -233,10 +233,21 @@ class Inspection:
         places = None if count == L.MOST_LISTED else list(map(tuple, self._listed[:count].tolist()))
         return places, int(self._tables.context[L.JsonContext.bound])
 
+    def rest(self, table: int, row: int, column: int) -> int | None:
+        """Return a bound that was written into a row, or None."""
+        found = int(self._tables.rows(table)[row, column])
+        return found - 1 if found else None
+
     def put_rest(self, table: int, row: int, column: int, rest: int) -> None:
         """Write a bound into a row, where walks find it: an object's or array's (T_RES), a string's
-        (T_STRING), a place's (T_PLACE) or a frame's (T_FRAME)."""
-        self._tables.rows(table)[row, column] = 1 + rest
+        (T_STRING), a place's (T_PLACE) or a frame's (T_FRAME); of a plain object into the rows of all of its
+        residues."""
+        shape = int(self._tables.rows(L.T_RES)[row, L.ResidueRow.plain]) if table == L.T_RES else -1
+        end = row + 1
+        if shape >= 0:
+            row = int(self._tables.rows(L.T_PLAIN)[shape, L.PlainObjectRow.base])
+            end = row + 1 + int(self._tables.rows(L.T_PLAIN)[shape, L.PlainObjectRow.count])
+        self._tables.rows(table)[row:end, column] = 1 + rest
 
     @property
     def escapes_any_key(self) -> bool:

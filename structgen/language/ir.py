@@ -323,6 +323,9 @@ class Network(Protocol):
     def finish_place(self, place: int) -> Demands:
         """Return, for each demand, the shortest compact value that meets it."""
 
+    def finish_bracketed(self, place: int) -> Demands:
+        """Return, for each demand, the shortest compact object or array that meets it."""
+
     def simple(self, residue: int) -> SimpleObject | None:
         """Return the residue of a plain object in the form in which the engine can go on by itself,
         else None."""

@@ -256,13 +256,7 @@ class Shortest:
         if all(text[0] in possible for text in shortest.values()):
             return shortest
         # so many blanks that only a bracket may follow
-        entry = machine.network.entry(place)
-        options: Demands = {}
-        if entry.object is not None:
-            options = behind(b"{", machine.network.finish(entry.object))
-        if entry.array is not None:
-            options = least(options, behind(b"[", machine.network.finish(entry.array)))
-        return options
+        return machine.network.finish_bracketed(place)
 
     def _escaped(self, index: int) -> bytes:
         """Return the completion from inside an escape: the least over the characters that it may become."""

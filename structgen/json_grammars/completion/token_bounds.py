@@ -10,6 +10,7 @@ that collects a state's mask notes the places (`json_machine.masks.bound_noting`
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import log
 from typing import Final, Protocol
 
 from structgen.automata.strings.string_pool import StringPool
@@ -23,18 +24,24 @@ from structgen.language.ir import Key, SimpleObject
 from structgen.machine_core.text_costs import IMPOSSIBLE, TextCosts
 from structgen.schema.reading.missing_bytes import Quoting
 
-_KEPT: Final = 1 << 16
-"""Places whose bounds are remembered for one grammar."""
 _QUOTED: Final = 12
 """Bytes that finish an escape (at most a `u` and the digits of two halves) and close a string."""
 _WIDEST: Final = 12
 """Bytes that write any character."""
 _KEYS: Final = 500_000
 """More keys than an object holds."""
-_SHORT: Final = 12
+_SHORT: Final = 40
 """Bytes of texts that are said to need as many tokens."""
 _COUNTED: Final = 32
 """The tokens of so many of some texts are counted, the longest ones; of the others, their bytes."""
+_ROWS: Final = {
+    L.M_OBJECT: (L.T_RES, L.ResidueRow.rest),
+    L.M_ARRAY: (L.T_RES, L.ResidueRow.rest),
+    L.M_STRING: (L.T_STRING, StringRow.rest),
+    L.M_WORDS: (L.T_STRING, StringRow.rest),
+    L.M_NUMBER: (L.T_PLACE, L.PlaceRow.rest),
+}
+"""Where the bound for a value stands, by mode."""
 
 
 class MaskWalker(Protocol):
@@ -48,19 +55,7 @@ class MaskWalker(Protocol):
 class TokenBounds:
     """Bounds for the states of one compiled grammar. Its lock is held by the caller."""
 
-    __slots__ = (
-        "_costs",
-        "_escape",
-        "_frames",
-        "_keys",
-        "_literal",
-        "_machine",
-        "_objects",
-        "_places",
-        "_quoting",
-        "_tails",
-        "_values",
-    )
+    __slots__ = ("_costs", "_escape", "_keys", "_literal", "_machine", "_objects", "_quoting")
 
     def __init__(self, machine: Inspection, costs: TextCosts, quoting: Quoting) -> None:
         """`costs`: counts tokens, unless it is full. What is found out is written into the rows of the
@@ -69,13 +64,6 @@ class TokenBounds:
         self._quoting, self._literal = quoting, quoting.literal
         self._escape = _QUOTED if machine.escapes_any_key else 0
         """Bytes that finish an escape in a key that is named."""
-        self._forget()
-
-    def _forget(self) -> None:
-        self._places: dict[tuple[int, int], int] = {}
-        self._tails: dict[tuple[int, int], int] = {}
-        self._frames: dict[int, int] = {L.NO_FRAME: 0}
-        self._values: dict[int, list[bytes]] = {}
         self._keys: dict[int, int] = {}
         self._objects: dict[tuple[int, ...], tuple[tuple[int, int], object]] = {}
 
@@ -98,16 +86,11 @@ class TokenBounds:
         """Return a bound for the states at a place; UNBOUNDED where none is known."""
         if self._machine.space[0] == L.SPACE_INDENT:
             return L.UNBOUNDED  # a line's indent is as long as brackets are open
-        if len(self._places) + len(self._frames) + len(self._tails) + len(self._values) > _KEPT:
-            self._forget()
-        mode, residue, frame = place
+        mode, row, frame = place
         if mode == L.M_NUMBER:
-            residue = self._machine.place_row(frame)
-        own = self._places.get((mode, residue))
+            row = self._machine.place_row(frame)
         try:
-            if own is None:
-                own = self._places[mode, residue] = self._own(mode, residue)
-            return min(own + self._below(frame), L.UNBOUNDED)
+            return min(self._own(mode, row) + self._below(frame), L.UNBOUNDED)
         except LimitError:
             # A bound asks about places that the state itself may never need.
             return L.UNBOUNDED
@@ -115,20 +98,24 @@ class TokenBounds:
     def _own(self, mode: int, row: int) -> int:
         """Return a bound for the value or the container itself, by the row that says what it is."""
         machine = self._machine
-        if mode == L.M_OBJECT:
-            return self._note(L.T_RES, row, L.ResidueRow.rest, self._object(row))
-        if mode == L.M_ARRAY:
-            return self._note(L.T_RES, row, L.ResidueRow.rest, self._array(row))
-        if mode == L.M_STRING:
-            return self._note(L.T_STRING, row, StringRow.rest, self._string(row))
-        if mode == L.M_NUMBER:
-            return self._note(L.T_PLACE, row, L.PlaceRow.rest, machine.farthest_numeral(row))
-        if mode == L.M_WORDS:
-            rests = (self._literal(decode(word))[1:] for word in machine.words(row))
-            return self._note(L.T_STRING, row, StringRow.rest, self._most(rests) + _QUOTED)
-        if mode == L.M_DOC:
-            return self._spaced(self._texts_of(machine.network.root))
-        return 5 if mode == L.M_LITERAL else 0
+        if mode not in _ROWS:
+            return 5 if mode == L.M_LITERAL else 0
+        table, column = _ROWS[mode]
+        known = machine.rest(table, row, column)
+        if known is None:
+            if mode == L.M_OBJECT:
+                known = self._object(row)
+            elif mode == L.M_ARRAY:
+                known = self._array(row)
+            elif mode == L.M_STRING:
+                known = self._string(row)
+            elif mode == L.M_NUMBER:
+                known = machine.farthest_numeral(row)
+            else:
+                rests = (self._literal(decode(word))[1:] for word in machine.words(row))
+                known = self._most(rests) + _QUOTED
+            machine.put_rest(table, row, column, known)
+        return known
 
     def _string(self, row: int) -> int:
         """Return a bound for all states of a string."""
@@ -144,44 +131,35 @@ class TokenBounds:
         is_known = is_free and len(self._quoting.plain) > 1
         return _QUOTED + missing + words.bit_length() if is_known else L.UNBOUNDED
 
-    def _note(self, table: int, row: int, column: int, own: int) -> int:
-        """Write a bound into a row, where walks find it, and return it."""
-        self._machine.put_rest(table, row, column, own)
-        return own
-
     def _below(self, frame: int) -> int:
         """Return a bound for what follows the value in a frame."""
-        total = self._frames.get(frame)
-        if total is not None:
-            return total
-        above: list[tuple[int, int, int]] = []
-        known = self._frames
-        while frame not in known:
-            residue, _extras, key, below = self._machine.frame(frame)
-            above.append((frame, residue, key))
-            frame = below
-        total = known[frame]
-        for frame, residue, key in reversed(above):
-            tail = self._tails.get((residue, key))
-            if tail is None:
-                tail = self._tails[residue, key] = self._tail(residue, key)
-            total = known[frame] = total + tail
-            self._note(L.T_FRAME, frame, L.FrameRow.rest, total)
+        machine, above = self._machine, []
+        while frame >= 0 and machine.rest(L.T_FRAME, frame, L.FrameRow.rest) is None:
+            above.append(frame)
+            frame = machine.frame(frame)[3]
+        total = 0 if frame < 0 else machine.rest(L.T_FRAME, frame, L.FrameRow.rest) or 0
+        for frame in reversed(above):
+            residue, _extras, key, _below = machine.frame(frame)
+            total += self._tail(residue, key)
+            machine.put_rest(L.T_FRAME, frame, L.FrameRow.rest, total)
         return total
 
     def _tail(self, row: int, key: int) -> int:
         """Return a bound for what follows a value in an object or an array (key -1)."""
         machine = self._machine
+        known = machine.rest(L.T_RES, row, L.ResidueRow.tail)
+        if known is not None:
+            return known
         if key == -1:
             menu = machine.network.items(machine.residue(row))
             is_open = machine.watches(row) and (menu.unread or not menu.closes_next)
-            return L.UNBOUNDED if menu.item is None or is_open else self._after(row, None, menu.item)
-        plain = self._plain(row)
-        return (
-            self._after(row, machine.expander.key(row, key), machine.child_place(row, key))
-            if plain is None
-            else plain[1]
-        )
+            known = L.UNBOUNDED if menu.item is None or is_open else self._after(row, None, menu.item)
+        elif (plain := self._plain(row)) is not None:
+            known = plain[1]
+        else:
+            return self._after(row, machine.expander.key(row, key), machine.child_place(row, key))
+        machine.put_rest(L.T_RES, row, L.ResidueRow.tail, known)
+        return known
 
     def _after(self, row: int, key: Key, place: int) -> int:
         """Return a bound for what follows a value of a place, whichever of its demands it meets."""
@@ -251,8 +229,13 @@ class TokenBounds:
         known = self._keys.get(start)
         if known is None:
             strings, plain = self._machine.strings, self._quoting.plain
-            farthest = strings.farthest_of_many(start, plain, _WIDEST, _KEYS) if start >= 0 else L.UNBOUNDED
-            known = self._keys[start] = min(farthest, L.UNBOUNDED)
+            if start == StringPool.FREE and len(plain) > 1:
+                known = 1 + int(log(_KEYS, len(plain)))
+            elif start >= 0:
+                known = min(strings.farthest_of_many(start, plain, _WIDEST, _KEYS), L.UNBOUNDED)
+            else:
+                known = L.UNBOUNDED
+            self._keys[start] = known
         return known
 
     def _array(self, row: int) -> int:
@@ -278,16 +261,8 @@ class TokenBounds:
     def _texts_of(self, place: int) -> list[bytes]:
         """Return the shortest values of a place; of objects and arrays too, where they are not the shortest
         (behind so many blanks that no other value may follow)."""
-        known = self._values.get(place)
-        if known is None:
-            network = self._machine.network
-            known = list(network.finish_place(place).values())
-            entry = network.entry(place)
-            for bracket, residue in ((b"{", entry.object), (b"[", entry.array)):
-                if residue is not None and not all(text.startswith(bracket) for text in known):
-                    known += [bracket + text for text in network.finish(residue).values()]
-            self._values[place] = known
-        return known
+        network = self._machine.network
+        return [*network.finish_place(place).values(), *network.finish_bracketed(place).values()]
 
     def _spaced(self, texts: Iterable[bytes], least: int = L.UNBOUNDED) -> int:
         """Return `_most` of compact texts, spaced as the policy asks; `least` where there are none."""

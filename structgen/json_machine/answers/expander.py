@@ -387,7 +387,7 @@ class Expander:
             item = -1 if items.item is None else self.place(items.item)
             close = -1 if items.close is None else items.close
             matter = (2 if row in self.unread else 1) if items.values else 0
-            values = (1, close, 0, 0, -1, -1, 0, item, -1, 0, matter, 0, 0)
+            values = (1, close, 0, 0, -1, -1, 0, item, -1, 0, matter)
         else:
             menu = self.network.menu(number)
             keys = tuple(self.network.keys(number))
@@ -406,8 +406,8 @@ class Expander:
             close = -1 if menu.close is None else menu.close
             status = 3 if extra >= 0 and self.network.owes_keys(number) else 1
             named = int(bool(menu.named))
-            values = (status, close, words, child, extra, extra_place, named, -1, -1, 0, 0, 0, 0)
-        self._tables.rows(L.T_RES)[row] = values
+            values = (status, close, words, child, extra, extra_place, named, -1, -1, 0, 0)
+        self._tables.rows(L.T_RES)[row, : len(values)] = values
 
     def _key_spec(self, spec: Spec) -> int:
         """Return the start state of the automaton of extra keys, -1 where no key can come."""

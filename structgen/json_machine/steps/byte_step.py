@@ -278,7 +278,8 @@ def push_frame(c: JsonContext, d: JsonState, place: int, level: int, opens: bool
     t.key = d.lexeme if mode == M_VALUE else -1
     t.parent = d.frame
     t.depth = level
-    t.place, t.rest = place, 0
+    rest, tail = 1 if d.frame < 0 else c.frames[d.frame].rest, c.residues[d.residue].tail
+    t.place, t.rest = place, rest + tail - 1 if rest > 0 and tail > 0 else 0
     frame = intern(c, c.frames, 5, t)
     return frame if frame >= 0 else -2
 

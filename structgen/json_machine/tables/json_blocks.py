@@ -160,6 +160,8 @@ class ResidueRow(Block):
     rest: int
     """1 and the most tokens that the rest of the object or array takes in any of its states, after any token
     that stays in it; 0: not worked out."""
+    tail: int
+    """1 and the most tokens that follow a value in it; 0: not worked out, or the key decides."""
 
 
 class WordListRow(Block):

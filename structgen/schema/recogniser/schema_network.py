@@ -277,6 +277,20 @@ class SchemaNetwork:
             found = self._finishes[place] = {j: text.flat() for j, text in texts if text is not None}
         return found
 
+    def finish_bracketed(self, place: int) -> Demands:
+        """Return, for each demand, the shortest compact object or array that meets it."""
+        demands, shortest = self.tables.places[place], self.finish_place(place)
+        if all(text[0] in b"{[" for text in shortest.values()):
+            return shortest
+        types, best = 0, dict[int, JsonPieces]()
+        for demand in demands:
+            types |= self.scalars.types(demand)
+        for kind, bracket, of in ((OBJECT, b"{", self.objects), (ARRAY, b"[", self.arrays)):
+            state = of.start(demands) if types & kind else None
+            if state is not None:
+                _better(best, bracket, self._rests(state, ()))
+        return {j: text.flat() for j, text in best.items()}
+
     def finish(self, residue: int, taken: Collection[str] = ()) -> Demands:
         """Return the shortest rest of the object or array, from just after an item (or the opening bracket),
         closing bracket included. It begins with "," where something more must be written and something was.
