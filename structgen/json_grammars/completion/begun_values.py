@@ -6,6 +6,7 @@ alike: once an item differs from each of these values, no rest of the document d
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -17,12 +18,9 @@ from structgen.json_machine.inspection import Inspection
 _TOKEN: Final = re.compile(
     rb'"((?:[^"\\]|\\.)*)(?:(")|\\?\Z)|(-?[0-9][-+.0-9eE]*|-)|[a-z]+|[\[\]{}]', re.DOTALL
 )
-_ESCAPE: Final = re.compile(
-    rb"\\u([dD][89abAB]..)\\u([dD][c-fC-F]..)|\\u([0-9a-fA-F]{4})|\\([^u])", re.DOTALL
-)
+_ESCAPES: Final = re.compile(rb"(?:\\u[0-9a-fA-F]{4}|\\[^u])+", re.DOTALL)
 _UNDONE: Final = re.compile(rb"(?:\\u[dD][89abAB]..)?(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z", re.DOTALL)
 """What may still become part of a character that an escape writes."""
-_SHORT: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 
 class BegunValues:
@@ -95,7 +93,7 @@ def parts_of(text: bytes) -> Iterator[tuple[bytes, bool]]:
         is_open = token.end() == len(text) and not quote
         if raw is not None:
             if b"\\" in raw:
-                raw = _ESCAPE.sub(_decoded, _UNDONE.sub(b"", raw) if is_open else raw)
+                raw = _ESCAPES.sub(_decoded, _UNDONE.sub(b"", raw) if is_open else raw)
             yield b'"' + raw, is_open
         elif number is not None:
             yield b"0" + number.lower().partition(b"e")[0].replace(b".", b"").strip(b"-0"), is_open
@@ -103,11 +101,6 @@ def parts_of(text: bytes) -> Iterator[tuple[bytes, bool]]:
             yield token[0], is_open and token[0].isalpha()
 
 
-def _decoded(escape: re.Match[bytes]) -> bytes:
-    """Return the character that an escape writes."""
-    high, low, unit, short = escape.groups()
-    if short is not None:
-        return _SHORT.get(short, short)
-    if unit is not None:
-        return encode(chr(int(unit, 16)))
-    return encode(chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00))
+def _decoded(escapes: re.Match[bytes]) -> bytes:
+    """Return the characters that escapes write, which follow one another."""
+    return encode(json.loads(b'"%b"' % escapes[0]))

@@ -164,10 +164,19 @@ class TokenBounds:
     def _after(self, row: int, key: Key, place: int) -> int:
         """Return a bound for what follows a value of a place, whichever of its demands it meets."""
         network, residue = self._machine.network, self._machine.residue(row)
-        if key is not None and network.owes_keys(residue):
+        rests = [network.finish_with(residue, key, {j: b""}) for j in network.finish_place(place)]
+        texts = [text for rest in rests for text in rest.values()]
+        return self._spaced(texts) if key is None else self._of_rests(row, texts)
+
+    def _of_rests(self, row: int, texts: Iterable[bytes]) -> int:
+        """Return a bound for rests of an object: the shortest ones where it holds no key without a name."""
+        if not self._machine.network.owes_keys(self._machine.residue(row)):
+            return self._spaced(texts)
+        if self._machine.key_start(row) != StringPool.FREE:
             return L.UNBOUNDED  # the keys that the object holds say which come
-        rests = (network.finish_with(residue, key, {j: b""}) for j in network.finish_place(place))
-        return self._spaced(text for rest in rests for text in rest.values())
+        # one that it holds is written with another key, which is no longer than this
+        key = self._key(StringPool.FREE)
+        return max(len(one_line(text)) + text.count(b'":') * key for text in texts)
 
     # --- objects and arrays ---------------------------------------------------------------------------------
 
@@ -208,10 +217,8 @@ class TokenBounds:
         """Return a bound for the states of an object whose keys decide what else it needs."""
         machine = self._machine
         network, residue = machine.network, machine.residue(row)
-        if network.owes_keys(residue):
-            return L.UNBOUNDED
         menu = network.menu(residue)
-        most = self._spaced(network.finish(residue).values())
+        most = self._of_rests(row, network.finish(residue).values())
         if menu.extra is not None:
             key = _QUOTED + self._key(machine.key_start(row))
             for formulas, place in menu.extra_places.items():
