@@ -89,8 +89,6 @@ class VocabularyWords(Block):
     """int32[257]: the root's child for each byte."""
     signatures: Int64s
     """uint64[n, 2]: the classes of bytes in each subtree."""
-    slots_before: Int32s
-    """int32[n + 1]: slots of the nodes before each."""
     subtree_chars: Int32s
     """int32[n]: the most characters of a subtree's tokens."""
     slot_start: Int32s
@@ -103,8 +101,6 @@ class VocabularyWords(Block):
     mask_words: int
     longest: int
     """Characters of the longest token."""
-    slot_signatures: Int64s
-    """uint64[slots, 2]."""
 
 
 class ByteSteps(Block):

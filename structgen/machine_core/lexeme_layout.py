@@ -169,22 +169,16 @@ class Depth(Block):
     shift: int
     other: int
     """The state that the lexeme's is compared to, -1: none."""
-    before_low: int
-    before_high: int
-    """The classes of the bytes so far, each bit where they cannot be told (`SafeRow`)."""
 
 
 class SafeRow(Block):
     """Which classes of characters (`tokens.trie`) can do no harm in a state of the lexer."""
 
     known: int
-    """0: nobody has looked; TOTAL: not a character ends the language, nor any that follow; else 1."""
+    """0: nothing is known; TOTAL: not a character ends the language, nor any that follow; else 1."""
     low: int
     high: int
     """Safe classes: in any order the lexeme goes on after them."""
-    dead_low: int
-    dead_high: int
-    """Classes of which none may come, whatever safe ones came before."""
     reach: int
     """For how many characters that holds."""
 

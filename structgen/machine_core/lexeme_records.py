@@ -263,31 +263,18 @@ def drop_below(c: LexemeContext, nodes: Int64s, slots: Int32s, ids: Int32s, node
 
 
 @jit
-def take_safe(c: LexemeContext, node: int, above: Depth, safe: SafeRow) -> bool:
+def take_safe(c: LexemeContext, node: int, safe: SafeRow) -> bool:
     """Take the tokens at a node of the vocabulary and below it at once, where their classes tell what they
     do in the state above; return whether that is so."""
     v, is_left = c.vocabulary, c.scan.kept == KEPT_ALL
     low, high = v.signatures[2 * node], v.signatures[2 * node + 1]
     if is_left and safe.known == TOTAL and low & c.closing == 0:
         return True  # it neither closes nor dies
-    if low & ~(safe.low | safe.dead_low) != 0 or high & ~(safe.high | safe.dead_high) != 0:
+    if low & ~safe.low != 0 or high & ~safe.high != 0 or v.subtree_chars[node] > safe.reach:
         return False
-    low &= safe.dead_low
-    high &= safe.dead_high
-    if v.subtree_chars[node] > safe.reach or (low & above.before_low) | (high & above.before_high) != 0:
-        return False
-    starts, ids = v.slot_start, v.slot_ids
-    first, last = v.slots_before[node], v.slots_before[end_of(v.trie[node])]
-    if low | high != 0:
-        classes = v.slot_signatures
-        for slot in range(first, last):
-            is_dead = (classes[2 * slot] & low) | (classes[2 * slot + 1] & high) != 0
-            if is_dead and is_left:
-                drop(c, ids, starts[slot], starts[slot + 1])
-            elif not is_dead and not is_left:
-                put_found(c, ids, starts[slot], starts[slot + 1])
-    elif not is_left:
-        put_found(c, ids, starts[first], starts[last])
+    if not is_left:
+        first, last = range_below(v.trie, v.slot_start, node)
+        put_found(c, v.slot_ids, first, last)
     return True
 
 
@@ -318,7 +305,7 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
             if above.lexeme != known:
                 known = above.lexeme
                 row = call2(safe, address_of_block(c), known)
-            if row and take_safe(c, node, above, SafeRow(row)):
+            if row and take_safe(c, node, SafeRow(row)):
                 node = end_of(word)
                 continue
         other, shift, same = above.other, 0, REFUSED
@@ -373,10 +360,6 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
                 c.scan.is_full = 1
                 break
         here.lexeme, here.shift, here.other = after, shift, same
-        if safe:
-            bit = 1 << (byte & 63)
-            here.before_low = above.before_low | (0 if byte >> 6 else bit) if byte < 128 else -1
-            here.before_high = above.before_high | (bit if byte >> 6 else 0) if byte < 128 else -1
         node += 1
     c.scan.visited = c.scan.visited + visited
 
@@ -399,7 +382,7 @@ def scan_trie(c: LexemeContext, number: int, state: int, other: int, kept: int) 
             c.alike[i] = -1
         for part in range(trie.range_count):
             one = skip(c.ranges.numbers, trie.ranges + RANGE_WORDS * part)
-            top.lexeme, top.shift, top.other, top.before_low, top.before_high = state, 0, other, 0, 0
+            top.lexeme, top.shift, top.other = state, 0, other
             scan_range(c, trie, one[0], one[1], one[2])
     else:
         nodes = nodes_of(c, trie)

@@ -5,8 +5,8 @@ pre-order, children by byte: the next word is the first child, and the word at t
 node after the subtree. The root has no word. Strings that are equal share a *slot*; slots are numbered in the
 order in which the walk meets them.
 
-A *signature* is a set of 128 classes of bytes (two words). A walk that knows under which classes no reachable
-state dies skips a subtree whose signature holds none but those:
+A *signature* is a set of 128 classes of bytes (two words). A walk that knows which classes leave an automaton
+where it is takes a subtree as a whole whose signature holds none but those:
 
     bit b   the ASCII byte b, 0x20 to 0x7f, and the bytes 0x09, 0x0a, 0x0d
     bit 0   any other control byte
@@ -57,10 +57,6 @@ class TrieArrays(NamedTuple):
     """[s + 1]: slot k's ids are slot_ids[slot_start[k] : slot_start[k + 1]]."""
     slot_ids: npt.NDArray[np.int32]
     """The ids of every slot, ascending in each."""
-    slot_sig: npt.NDArray[np.uint64]
-    """[s, 2]: the signature of the whole string."""
-    slot_chars: npt.NDArray[np.int32]
-    """[s]: characters begun in the string: its bytes that are no continuation bytes."""
     slot_len: npt.NDArray[np.int32]
     """[s]: bytes of the string."""
 
@@ -131,42 +127,15 @@ def _character(data: Any, at: int, end: int) -> int:
 
 
 @jit
-def space_prefix(prefix: int, byte: int) -> int:
-    """Where the bytes of a character outside ASCII stand among those of white space: 0 before the first, 11
-    at the end of one, 12 where it is none, else a number of the bytes so far; compiled, for compiled code."""
-    if prefix == 0:
-        if byte == 0xC2:
-            return 1
-        if 0xE1 <= byte <= 0xE3:
-            return byte - 0xE1 + 2
-        return 5 if byte == 0xEF else 12
-    if prefix == 1:  # U+00A0
-        return 11 if byte == 0xA0 else 12
-    if prefix == 2:
-        return 6 if byte == 0x9A else 12
-    if prefix == 3:
-        return 7 if byte == 0x80 else (8 if byte == 0x81 else 12)
-    if prefix == 4:
-        return 9 if byte == 0x80 else 12
-    if prefix == 5:
-        return 10 if byte == 0xBB else 12
-    if prefix == 7:  # U+2000 to U+200A, U+2028, U+2029, U+202F
-        return 11 if byte <= 0x8A or byte == 0xA8 or byte == 0xA9 or byte == 0xAF else 12
-    if prefix == 6 or prefix == 9:  # U+1680, U+3000
-        return 11 if byte == 0x80 else 12
-    if prefix == 8:  # U+205F
-        return 11 if byte == 0x9F else 12
-    if prefix == 10:  # U+FEFF
-        return 11 if byte == 0xBF else 12
-    return 12
-
-
-@jit
-def _is_space(data: Any, at: int, size: int) -> bool:
-    prefix = 0
-    for i in range(size):
-        prefix = space_prefix(prefix, data[at + i])
-    return prefix == 11
+def _is_space(data: Any, at: int, size: int) -> Any:
+    # Whether a character outside ASCII is of bit 3.
+    point: Any = data[at] & (0xFF >> (size + 1))
+    for i in range(at + 1, at + size):
+        point = point << 6 | data[i] & 63
+    for space in (0xA0, 0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0xFEFF):
+        if point == space:
+            return True
+    return 0x2000 <= point <= 0x200A
 
 
 @jit
@@ -187,8 +156,8 @@ def _shell_sort(values: Any, start: int, end: int) -> None:
 
 
 @entry(
-    "Tuple((int64, Tuple((uint64[::1], uint64[:, ::1], int32[::1], int32[::1], int32[::1], uint64[:, ::1],"
-    " int32[::1], int32[::1]))))(uint8[::1], int64[::1], int32[::1])"
+    "Tuple((int64, Tuple((uint64[::1], uint64[:, ::1], int32[::1], int32[::1], int32[::1], int32[::1]))))"
+    "(uint8[::1], int64[::1], int32[::1])"
 )
 def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
     """(status, the arrays of TrieArrays in order); compiled, may be called from compiled code.
@@ -211,7 +180,6 @@ def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
     tail = np.empty(room, np.int32)
     again = np.empty(count, np.int32)  # the next string equal to this one
     node_sig = np.zeros((room, 2), np.uint64)
-    string_sig = np.empty((count, 2), np.uint64)
     path = np.empty(longest + 1, np.int32)
     suffix = np.empty((longest + 1, 2), np.uint64)
     used = 0
@@ -275,7 +243,6 @@ def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
                     both |= np.uint64(1) << np.uint64(bit & 63)
                 suffix[place, half] = both
                 node_sig[path[place], half] |= both
-        string_sig[i, 0], string_sig[i, 1] = suffix[0, 0], suffix[0, 1]
     if status == 0 and slots > MAX_SLOTS:
         status = _TOO_MANY_SLOTS
     if status:
@@ -286,8 +253,6 @@ def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
     first = np.full(257, -1, np.int32)
     slot_start = np.empty(slots + 1, np.int32)
     slot_ids = np.empty(kept, np.int32)
-    slot_sig = np.empty((slots, 2), np.uint64)
-    slot_chars = np.empty(slots, np.int32)
     slot_len = np.empty(slots, np.int32)
     open_at = np.empty(longest + 1, np.int64)  # the open node of each depth, in the order of the walk
     written = 0
@@ -306,12 +271,7 @@ def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
             word = np.uint64(byte[node]) | np.uint64(depth) << np.uint64(DEPTH_SHIFT)
             if head[node] >= 0:
                 string = head[node]
-                slot_sig[slot, 0], slot_sig[slot, 1] = string_sig[string, 0], string_sig[string, 1]
                 slot_len[slot] = depth
-                chars = 0
-                for at in range(offsets[string], offsets[string + 1]):
-                    chars += data[at] & 0xC0 != 0x80
-                slot_chars[slot] = chars
                 ascending = True
                 while string >= 0:
                     slot_ids[filled] = ids[string]
@@ -340,7 +300,7 @@ def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
                     break
                 depth -= 1
     first[256] = written
-    return status, (nodes, sig, first, slot_start, slot_ids, slot_sig, slot_chars, slot_len)
+    return status, (nodes, sig, first, slot_start, slot_ids, slot_len)
 
 
 @entry("int32[::1](uint64[::1])")

@@ -21,7 +21,7 @@ from structgen.tokens.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from structgen.tokens.trie import TrieArrays
 
-KIND: Final = "vocabulary-8"
+KIND: Final = "vocabulary-9"
 """The version of the layout of the file and the arrays; increase the number with each change."""
 _MOST: Final = 1 << 30
 """The most bytes of all files; the least recently used are deleted first."""
@@ -37,8 +37,8 @@ class Vocabulary:
     """One tokenizer's tokens for masks. Special tokens, unused ids and empty tokens are not in the trie.
 
     The arrays are C-contiguous and do not move during the life of the object, so that their addresses can be
-    stored. They are shared and read-only. `nodes`, `sig`, `slot_start`, `slot_ids`, `slot_sig`, `slot_chars`,
-    `slot_len` and `first` are those of `structgen.tokens.trie.TrieArrays`, which documents the layout.
+    stored. They are shared and read-only. `nodes`, `sig`, `slot_start`, `slot_ids`, `slot_len`
+    and `first` are those of `structgen.tokens.trie.TrieArrays`, which documents the layout.
     """
 
     fingerprint: str
@@ -53,18 +53,12 @@ class Vocabulary:
     """[n, 2]: signature of each subtree."""
     first: npt.NDArray[np.int32]
     """[257]: the root's child for each byte, or -1; last, n."""
-    slots_before: npt.NDArray[np.int32]
-    """[n + 1]: the number of slots at the nodes before each node, so that a subtree's slots are a range."""
     subtree_chars: npt.NDArray[np.int32]
     """[n]: the most characters that begin at a node's own byte or later, over all tokens in its subtree."""
     slot_start: npt.NDArray[np.int32]
     """[slots + 1]"""
     slot_ids: npt.NDArray[np.int32]
     """The token ids of each slot, ascending: tokens of equal bytes share a slot."""
-    slot_sig: npt.NDArray[np.uint64]
-    """[slots, 2]"""
-    slot_chars: npt.NDArray[np.int32]
-    """[slots]"""
     slot_len: npt.NDArray[np.int32]
     """[slots]"""
     token_slot: npt.NDArray[np.int32]
@@ -101,18 +95,12 @@ class Vocabulary:
         """Return the addresses and sizes of the arrays for compiled code, in the order of
         `machine_core.layout.VocabularyWords`."""
         if not self._pointers:
-            arrays = (
-                self.first,
-                self.sig,
-                self.slots_before,
-                self.subtree_chars,
-            )
+            arrays = (self.first, self.sig, self.subtree_chars)
             tokens = (self.slot_start, self.slot_ids, self.token_slot, self.token_offset, self.token_data)
             addresses = [int(array.__array_interface__["data"][0]) for array in (*arrays, *tokens)]
             trie = [int(self.nodes.__array_interface__["data"][0]), len(self.nodes)]
             sizes = [self.vocab_size, self.words, self.max_token_chars]
-            signatures = int(self.slot_sig.__array_interface__["data"][0])
-            self._pointers.append(np.array([*trie, *addresses, *sizes, signatures], np.int64))
+            self._pointers.append(np.array([*trie, *addresses, *sizes], np.int64))
         return self._pointers[0]
 
     def first_bytes(self) -> npt.NDArray[np.uint8]:
@@ -185,7 +173,6 @@ class Vocabulary:
     @classmethod
     def _build(cls, tokenizer: Tokenizer) -> Vocabulary:
         from structgen.tokens.trie import build_trie, deepest_characters
-        from structgen.tokens.trie_nodes import fields_of
 
         tokens = [token or b"" for token in tokenizer.token_bytes]
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
@@ -197,15 +184,13 @@ class Vocabulary:
         token_slot[trie.slot_ids] = np.repeat(
             np.arange(len(trie.slot_len), dtype=np.int32), np.diff(trie.slot_start)
         )
-        slots_before = np.zeros(len(trie.nodes) + 1, np.int32)
-        np.cumsum(fields_of(trie.nodes.view(np.int64)).slot > 0, out=slots_before[1:])
+        subtree_chars = deepest_characters(trie.nodes)
         return cls(
-            slots_before=slots_before,
-            subtree_chars=deepest_characters(trie.nodes),
+            subtree_chars=subtree_chars,
             fingerprint=tokenizer.fingerprint,
             vocab_size=len(tokens),
             max_token_bytes=int(lengths.max()),
-            max_token_chars=int(trie.slot_chars.max(initial=0)),
+            max_token_chars=int(subtree_chars.max(initial=0)),
             token_slot=token_slot,
             token_offset=offsets,
             token_data=data,
@@ -233,12 +218,9 @@ _ARRAYS: Final = (
     "nodes",
     "sig",
     "first",
-    "slots_before",
     "subtree_chars",
     "slot_start",
     "slot_ids",
-    "slot_sig",
-    "slot_chars",
     "slot_len",
     "token_slot",
     "token_offset",

@@ -18,7 +18,7 @@ from regex_twin import holds, matches
 from structgen.automata.strings import held_automata, string_pool
 from structgen.automata.strings.automata import EVERY
 from structgen.automata.strings.string_pool import StringPool
-from structgen.automata.unicode.decoded_text import encode
+from structgen.automata.unicode.decoded_text import OTHERS_COLUMN, SPACES_COLUMN, TOTAL_COLUMN, encode
 from structgen.automata.unicode.partition import ASCII, PLAIN
 from structgen.errors import LimitError, RegexError
 from structgen.language.ir import DEAD, TRUE, All, Any_, Formula, Length, Not, Pattern, Spec, Words
@@ -243,14 +243,33 @@ def test_texts_are_divided_by_the_formulas_that_are_true_of_them(parts: list[For
 @settings(max_examples=40)
 def test_every_text_is_completed_from_the_states_that_say_so(formula: Formula) -> None:
     walker = Walker(formula)
-    total = set(walker.pool.completed_after_any_text(0).tolist())
     for text in ("", "a", "日"):
         state = walker.run(text)
         if state == DEAD or state < 8:
             continue
-        lives = [walker.run(rest, state) != DEAD for rest in ("", *SHORT[:111], *TEXTS[:156])]
-        assert state not in total or all(lives)
-        assert state in total or not all(lives) or len(text) < 1
+        is_total = walker.pool.trans[state, TOTAL_COLUMN] == state
+        assert not is_total or all(walker.run(rest, state) != DEAD for rest in ("", *TEXTS, *SHORT))
+    assert (
+        Walker(Pattern("ab")).pool.trans[8, TOTAL_COLUMN]
+        == 8
+        > Walker(Pattern("^a*b")).pool.trans[8, TOTAL_COLUMN]
+    )
+
+
+@given(formulas())
+@settings(max_examples=40)
+def test_all_characters_outside_ascii_lead_to_the_state_that_is_said(formula: Formula) -> None:
+    walker = Walker(formula)
+    for text in ("", "a", "日", "ab"):
+        state = walker.run(text)
+        if state == DEAD or state < 8:
+            continue
+        others, spaces = walker.pool.trans[state, [OTHERS_COLUMN, SPACES_COLUMN]].tolist()
+        for said, characters in ((others, "é日😀\ufffd\x85"), (spaces, "\u00a0\u2003\u2028\u3000\ufeff")):
+            reached = {walker.run(one, state) for one in characters}
+            assert said == DEAD or reached == {said}
+    others, spaces = Walker(Pattern("^.*$")).pool.trans[8, [OTHERS_COLUMN, SPACES_COLUMN]].tolist()
+    assert (others, spaces) == (8, DEAD)
 
 
 def test_what_the_process_holds_is_bounded_in_bytes() -> None:

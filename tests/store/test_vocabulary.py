@@ -127,10 +127,7 @@ def test_slots_are_numbered_as_the_walk_meets_them_and_describe_their_string(tex
     slots = [unpack(word)[2] for word in arrays.nodes]
     assert [slot for slot in slots if slot >= 0] == list(range(len(distinct)))
     for slot, text in enumerate(distinct):
-        low, high = (int(half) for half in arrays.slot_sig[slot])
-        assert low | high << 64 == slow_signature(text)
         assert arrays.slot_len[slot] == len(text)
-        assert arrays.slot_chars[slot] == sum(byte & 0xC0 != 0x80 for byte in text)
         ids = arrays.slot_ids[arrays.slot_start[slot] : arrays.slot_start[slot + 1]]
         assert [texts[i] for i in ids] == [text] * texts.count(text)
 
@@ -149,13 +146,9 @@ def test_every_character_boundary_of_utf_8_is_judged_as_python_judges_it() -> No
     texts = [
         bytes([a, b, c, d]) for a in leads for b in seconds for c in (0x80, 0xBF, 0xC0) for d in (0x80, 0x41)
     ]
-    texts += [text[:size] for text in texts for size in (1, 2, 3)]
-    arrays = build([(text, i) for i, text in enumerate(texts)])
-    for slot in range(len(arrays.slot_len)):
-        text = texts[arrays.slot_ids[arrays.slot_start[slot]]]
-        assert int(arrays.slot_sig[slot, 0]) | int(arrays.slot_sig[slot, 1]) << 64 == slow_signature(text), (
-            text
-        )
+    for text in texts:
+        low, high = (int(half) for half in build([(text, 0)]).sig[0])
+        assert low | high << 64 == slow_signature(text), text
 
 
 def test_a_string_past_the_depth_is_refused_by_its_id() -> None:
@@ -191,7 +184,7 @@ def test_a_vocabulary_finds_every_token_again(tokens: list[bytes | None]) -> Non
         if token:
             assert i in made.slot_ids[made.slot_start[slot] : made.slot_start[slot + 1]]
             assert made.slot_len[slot] == len(token) <= made.max_token_bytes
-            assert made.slot_chars[slot] <= made.max_token_chars
+            assert sum(byte & 0xC0 != 0x80 for byte in token) <= made.max_token_chars
 
 
 @pytest.fixture

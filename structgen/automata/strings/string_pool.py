@@ -17,8 +17,8 @@ from structgen.automata.strings.formula_automata import FormulaReader, SpecAutom
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.strings.kernels import FAR, Longs, Row, Table, longest
 from structgen.automata.strings.lengths import counted, longest_rests
-from structgen.automata.strings.utf8_rows import WIDTH, ByteRows, byte_rows
-from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN, encode, escaped
+from structgen.automata.strings.utf8_rows import ByteRows, byte_rows
+from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN, WIDTH, encode, escaped
 from structgen.automata.unicode.partition import ASCII, JSON, PLAIN
 from structgen.language.ir import DEAD, Demands, Format, Formula, Spec
 from structgen.limits import Limits
@@ -28,7 +28,6 @@ HELD: Final[HeldByContent[ByteRows]] = HeldByContent()
 """The rows of specs that this process met last."""
 _DIVIDED: Final[HeldByContent[SpecAutomaton]] = HeldByContent(16 << 20)
 """The automata that divide keys into classes, each of many groupings of these."""
-_NO_STATES: Final[Row] = np.empty(0, np.int32)
 _FIRST_DEMAND: Final = frozenset((0,))
 _SWEEPS: Final = 16
 """Characters of strings that are counted, at most."""
@@ -59,8 +58,6 @@ class _Part(NamedTuple):
     places: Row
     """Of each number in `rows` the state of the pool, which may be one of the free string."""
     rows: ByteRows
-    total: Row
-    """Its states from which every text can be completed."""
 
 
 @billed_cache(1)
@@ -70,15 +67,14 @@ def _free_string() -> tuple[_Part, Table]:
     local = np.array(rows.free_places(1), np.int32)
     places = np.empty(_PLACES, np.int32)
     places[local] = np.arange(_PLACES)
-    total = np.zeros(0, np.int32)  # every text may come there, which nobody need be told
-    return _Part(local, places, rows, total), np.append(places, np.int32(DEAD))[rows.rows[local]]
+    return _Part(local, places, rows), np.append(places, np.int32(DEAD))[rows.rows[local]]
 
 
 class StringPool(AutomatonPool[_Part]):
     """All string automata of one compiled grammar. Not thread-safe.
 
-    States 0 to 7 are the free string (any text, outcome 0). A row has 257 columns: the last is the first byte
-    of a lone surrogate (`unicode.decoded_text`).
+    States 0 to 7 are the free string (any text, outcome 0). A row has a column for each byte, and some more
+    (`unicode.decoded_text`).
     """
 
     FREE: Final = 0
@@ -154,10 +150,9 @@ class StringPool(AutomatonPool[_Part]):
         ends = np.full(len(rows.rows), -1, np.int32)
         known = np.array([-1, *map(outcome, rows.outcomes)], np.int32)
         ends[: rows.automaton.states] = known[rows.automaton.accept]
-        total = places[rows.total]
-        total = np.sort(total[total >= max(self.count, _PLACES)])
-        part = _Part(local, places, rows, total)
-        self._add(part, np.append(places, np.int32(DEAD))[rows.rows[local]], ends[local])
+        self._add(
+            _Part(local, places, rows), np.append(places, np.int32(DEAD))[rows.rows[local]], ends[local]
+        )
         return int(places[0])
 
     def _rows_of(self, spec: Spec) -> ByteRows:
@@ -211,7 +206,7 @@ class StringPool(AutomatonPool[_Part]):
 
     def going_on(self, state: int) -> list[tuple[int, int]]:
         """Return the bytes that may follow in a state, ascending, each with the state after it."""
-        row = self.trans[state, : WIDTH if self.lone else 256]
+        row = self.trans[state, : LONE_COLUMN + 1 if self.lone else 256]
         found = np.flatnonzero(row >= 0).tolist()
         return [(LONE_BYTE if column == LONE_COLUMN else column, int(row[column])) for column in found]
 
@@ -284,11 +279,6 @@ class StringPool(AutomatonPool[_Part]):
             far = np.minimum(far, np.where(ways >= many, size, FAR))
             far = np.minimum(far, widest + np.append(far, FAR)[of.trans].min(axis=1))
         return int(far.max())
-
-    def completed_after_any_text(self, first: int) -> Row:
-        """Return the states from `first` on from which every text can be completed, ascending."""
-        found = [part.total[part.total >= first] for part in self._parts if len(part.total)]
-        return np.concatenate(found) if found else _NO_STATES
 
     def byte_classes(self) -> bytes:
         """Return the class of each byte: bytes of one class behave alike in every state.

@@ -20,13 +20,22 @@ from structgen.automata.strings.alphabets import NUMBERS_OF_A_RANGE, Alphabet
 from structgen.automata.strings.automata import MOST_STATES, Automaton, closed, refuse
 from structgen.automata.strings.kernels import FAR, TOO_MANY_STATES, Longs, Table
 from structgen.automata.strings.lengths import least_rests
-from structgen.automata.unicode.decoded_text import LONE_COLUMN
+from structgen.automata.unicode.charsets import LAST, SPACE
+from structgen.automata.unicode.decoded_text import (
+    LONE_COLUMN,
+    OTHERS_COLUMN,
+    SPACES_COLUMN,
+    TOTAL_COLUMN,
+    WIDTH,
+)
 from structgen.language.ir import DEAD
 from structgen.system.public_calls import THIS_CALL, billed_cache
 
-WIDTH: Final = 257
-"""The columns of a row: the bytes, and the first byte of a lone surrogate (`decoded_text`)."""
 _TAILS: Final = 64
+_WIDE_SPACES: Final = np.array(
+    [code for first, last in SPACE for code in range(first, last + 1) if code > 0x7F]
+)
+"""White space and line terminators outside ASCII."""
 _NUMBERS_OF_A_ROW: Final = WIDTH // 4
 """A row takes a fourth of the time in which its numbers could be read one by one."""
 _MOST_PLACES: Final = 400_000
@@ -134,19 +143,17 @@ class ByteRows:
     outcomes: tuple[frozenset[int], ...]
     """Outcome `n` of a state of the automaton is `outcomes[n - 1]`."""
     rows: Table
-    """[states, WIDTH]: the state after a byte, or DEAD."""
+    """[states, WIDTH]: the state after a byte, or DEAD; and more columns (`decoded_text`)."""
     open_bytes: npt.NDArray[np.uint8]
     """[states]: how many bytes the character still takes that a text has begun."""
     rests: Longs
     """[states]: how many characters a text still needs; one that was begun is not counted."""
-    total: npt.NDArray[np.int64]
-    """The states of the automaton from which every text can be completed."""
     digest: bytes
     """16 bytes that name the automaton and its outcomes, the same in every process."""
 
     @property
     def nbytes(self) -> int:
-        return sum(one.nbytes for one in (self.automaton, self.rows, self.open_bytes, self.rests, self.total))
+        return sum(one.nbytes for one in (self.automaton, self.rows, self.open_bytes, self.rests))
 
     @property
     def is_empty(self) -> bool:
@@ -181,6 +188,7 @@ def byte_rows(
     THIS_CALL.work(_NUMBERS_OF_A_ROW * count + NUMBERS_OF_A_RANGE * len(alphabet.starts))
     rows = np.full((count, WIDTH), DEAD, np.int32)
     rows[:, :0x80] = trans[:, alphabet.at(np.arange(0x80))]
+    _put_whole(of, rows)
     far = least_rests(of)
     made, open_bytes, rests = [rows], [np.zeros(count, np.uint8)], [far]
     above = np.unique(alphabet.kinds[int(np.searchsorted(alphabet.starts, 0x80, "right")) - 1 :])
@@ -202,9 +210,22 @@ def byte_rows(
         np.concatenate(made),
         np.concatenate(open_bytes),
         np.concatenate(rests),
-        np.flatnonzero(closed(trans, np.ones(count, np.bool_))),
         digest.digest(),
     )
+
+
+def _put_whole(of: Automaton, rows: Table) -> None:
+    """Write the columns of whole characters, of all that lie outside ASCII, into the rows of an automaton."""
+    alphabet = of.alphabet
+    sizes = np.diff(np.maximum(alphabet.starts, 0x80), append=LAST + 1)
+    spaces = np.bincount(alphabet.at(_WIDE_SPACES), minlength=alphabet.width)
+    others = np.bincount(alphabet.kinds, sizes, alphabet.width) - spaces
+    for column, kinds in ((OTHERS_COLUMN, others), (SPACES_COLUMN, spaces)):
+        after = of.trans[:, kinds > 0]
+        is_one = (after == after[:, :1]).all(axis=1)
+        rows[is_one, column] = after[is_one, 0]
+    total = np.flatnonzero(closed(of.trans, np.ones(of.states, np.bool_)))
+    rows[total, TOTAL_COLUMN] = total
 
 
 def _inside_rows(

@@ -14,6 +14,10 @@ LONE_BYTE: Final = 0xF8
 """The first byte of a lone surrogate."""
 LONE_COLUMN: Final = 256
 """The column of string automata for this byte: the columns of bytes are for what texts write raw."""
+OTHERS_COLUMN, SPACES_COLUMN, TOTAL_COLUMN, WIDTH = range(257, 261)
+"""Columns of states between two characters: the state to which all characters outside ASCII lead, white
+space apart; that to which all white space there leads; the state itself, if every text can be completed from
+it. How many columns there are."""
 
 _UTF8_FORM: Final = re.compile(b"\xed(?=[\xa0-\xbf])")
 _LONE: Final = re.compile(b"\xf8(..)", re.DOTALL)

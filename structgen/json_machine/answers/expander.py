@@ -6,8 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import accumulate
+from operator import is_not
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.string_pool import StringPool
@@ -15,7 +18,6 @@ from structgen.automata.unicode.decoded_text import encode, in_order
 from structgen.errors import LimitError, StructgenError
 from structgen.json_machine.answers.item_text import closed, text_of
 from structgen.json_machine.answers.spec_shapes import bounds, excepted, listed
-from structgen.json_machine.masks.safe_classes import total_row
 from structgen.json_machine.tables import json_blocks as L
 from structgen.language.ir import FREE, Formula, Key, Network, SimpleObject, Spec
 from structgen.limits import Limits
@@ -24,9 +26,9 @@ from structgen.machine_core.token_steps import put_edge
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 
-_STRINGS, _STRING_OUTCOMES, _NUMBERS, _NUMBER_OUTCOMES = (
+_AUTOMATA = [
     word_of(L.JsonContext, name) for name in ("strings", "string_outcomes", "numbers", "number_outcomes")
-)
+]
 """Words of the context: where the tables of the automata lie."""
 _AHEAD = 32
 """Places expanded when a grammar is compiled: all of four schemas in five
@@ -38,15 +40,14 @@ class Expander:
     The grammar's lock is held by the caller."""
 
     __slots__ = (
+        "_automata",
         "_block_of",
         "_blocks",
         "_limits",
         "_list_of_keys",
-        "_number_arrays",
         "_places",
         "_residues",
         "_rows",
-        "_string_arrays",
         "_tables",
         "arrays",
         "network",
@@ -88,8 +89,7 @@ class Expander:
         self._list_of_keys: dict[tuple[str, ...], int] = {}
         self._rows: dict[Spec, int] = {}
         self.string_specs: list[Spec | None] = []
-        self._string_arrays: tuple[object, object] = (None, None)
-        self._number_arrays: tuple[object, object] = (None, None)
+        self._automata: tuple[npt.NDArray[Any], ...] = (np.empty(0),) * len(_AUTOMATA)
         tables.context[L.JsonContext.root] = self.place(network.root)
         self.refresh()
 
@@ -102,22 +102,11 @@ class Expander:
         them while nobody here looks; until the next question compiled code reads the old arrays, which are
         true as far as they go.
         """
-        context, strings, numbers = self._tables.context, self.strings, self.numbers
-        more = strings.count - self._tables.count(L.T_SAFE)
-        if more > 0:
-            total = strings.completed_after_any_text(strings.count - more)
-            self._tables.extend(L.T_SAFE, 0, more)
-            ascii_only = bool(context[L.JsonContext.escapes] == L.ESCAPES_ASCII)
-            tails = bool(context[L.JsonContext.lacks] & L.LACKS_TAILS)
-            self._tables.rows(L.T_SAFE)[total] = total_row(ascii_only, tails)
-        held = (strings.trans, strings.outcome)
-        if held[0] is not self._string_arrays[0] or held[1] is not self._string_arrays[1]:
-            self._string_arrays = held
-            context[_STRINGS], context[_STRING_OUTCOMES] = address_of(held[0]), address_of(held[1])
-        held = (numbers.trans, numbers.outcome)
-        if held[0] is not self._number_arrays[0] or held[1] is not self._number_arrays[1]:
-            self._number_arrays = held
-            context[_NUMBERS], context[_NUMBER_OUTCOMES] = address_of(held[0]), address_of(held[1])
+        strings, numbers = self.strings, self.numbers
+        held = (strings.trans, strings.outcome, numbers.trans, numbers.outcome)
+        if any(map(is_not, held, self._automata)):
+            self._automata = held
+            self._tables.context[_AUTOMATA] = [address_of(one) for one in held]
 
     # --- rows -----------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from structgen.json_machine.masks.safe_classes import all_classes, bits, safe_row
+from structgen.automata.unicode.decoded_text import OTHERS_COLUMN, TOTAL_COLUMN, WIDTH
 from structgen.json_machine.steps.byte_step import bounded_space, number_step, step
 from structgen.json_machine.tables.json_blocks import (
     ESCAPE_SHIFT,
@@ -29,16 +29,20 @@ from structgen.json_machine.tables.json_blocks import (
     JsonTerminal,
     TerminalKey,
 )
-from structgen.json_machine.tables.lookups import FREE, WIDTH, settle
+from structgen.json_machine.tables.lookups import FREE, settle, string_step
 from structgen.machine_core.interning import ask_room, intern
 from structgen.machine_core.layout import ASK, ASKED, OUT, REFUSED, YES
-from structgen.machine_core.lexeme_layout import CLOSES, UNKNOWN
+from structgen.machine_core.lexeme_layout import CLOSES, TOTAL, UNKNOWN, SafeRow
 from structgen.native.jit import entry, jit
-from structgen.native.typed_blocks import Int64s, address_of_block, copy_block, skip, words_of
+from structgen.native.typed_blocks import Int64s, address_of_block, skip, words_of
 
 _TERMINAL_WORDS: Final = words_of(JsonTerminal)
 CELLS: Final = 256
 """Cells of a state: one for each byte."""
+_BEYOND_ASCII = 10
+"""The classes of characters outside ASCII, of which one is white space."""
+_ANY_NUMBER = 1 << 20
+"""Of characters: more than a token has."""
 _MOST_MISSING_CLASSES = 4
 """Classes that may be missing in a string that is told by what it takes less than any string does."""
 
@@ -185,18 +189,82 @@ def ends_before(context: int, state: int, byte: int) -> int:
     return 0 if is_allowed else -1
 
 
-@entry("int64(int64, int64)")
-def safe_in(context: int, state: int) -> int:
-    """Return where what is safe stands in a state of a string or key (`Hooks.safe`)."""
-    c = JsonContext(context)
+@jit
+def all_classes(c: JsonContext) -> tuple[int, int]:
+    """Return the classes of the characters that a string may hold without an escape, as two words of bits."""
+    low = ~((1 << 34) | ((1 << 32) - 1))  # no controls, no quote
+    high = ~(1 << 28)  # no backslash
+    if c.escapes == ESCAPES_ASCII:
+        return low, high & ((1 << 63) - 1)  # no DEL
+    return (low if c.lacks & LACKS_TAILS else low | _BEYOND_ASCII), high
+
+
+@jit
+def commonest(c: JsonContext, state: int) -> int:
+    """Return the state to which most small letters lead, or, where none may come, most characters of ASCII,
+    if they are more than half of those that may come; -1: none may."""
+    after, votes, first, last = -1, 0, 97, 122
+    while after < 0 and last < 128:
+        for byte in range(first, last + 1):
+            target = string_step(c, state, byte)
+            if target >= 0:
+                after = target if votes == 0 else after
+                votes += 1 if target == after else -1
+        first, last = 32, last + 5
+    return after
+
+
+@jit
+def leading_to(c: JsonContext, state: int, after: int, low: int, high: int) -> tuple[int, int]:
+    """Return those of some classes of characters that lead to a state; none do where it is -1."""
+    for kind in range(128):
+        # the classes 1 and 3 are those of characters outside ASCII
+        column, bit = kind if kind >= 32 else OTHERS_COLUMN + (kind >> 1), 1 << (kind & 63)
+        is_left = (high if kind >> 6 else low) & bit != 0
+        if is_left and (after < 0 or string_step(c, state, column) != after):
+            low, high = (low, high & ~bit) if kind >> 6 else (low & ~bit, high)
+    return low, high
+
+
+@jit
+def find_safe(c: JsonContext, state: int, safe: SafeRow) -> None:
+    """Write which classes of characters are safe in a state of a string automaton: those that lead to one
+    state, and from that to one, and so on; back to itself at the best."""
+    low, high = all_classes(c)
+    safe.known, safe.low, safe.high, safe.reach = TOTAL, low, high, _ANY_NUMBER
+    if string_step(c, state, TOTAL_COLUMN) >= 0:
+        return
+    after = commonest(c, state)
+    low, high = leading_to(c, state, after, low, high)
+    safe.known, safe.low, safe.high, safe.reach = 1, low, high, 0
+    while low | high != 0 and safe.reach < c.vocabulary.longest:
+        safe.reach = safe.reach + 1
+        before, after = after, commonest(c, after)
+        if leading_to(c, before, after, low, high) != (low, high):
+            return
+        if before == after:
+            break
+    safe.reach = _ANY_NUMBER
+
+
+@jit
+def safe_row(c: JsonContext, state: int) -> SafeRow:
+    """Return what is safe in a state of a string or key."""
     t = c.terminals[state]
     key, safe = t.key, t.safe
     if safe.known == -1:
         safe.known = 0
         if key.lexeme >> ESCAPE_SHIFT == 0:
-            copy_block(safe_row(c, key.lexeme, c.room), safe)
+            find_safe(c, key.lexeme, safe)
             if key.most >= 0:
                 safe.reach = min(safe.reach, key.most - c.string_specs[c.quoted].farthest)
+    return safe
+
+
+@entry("int64(int64, int64)")
+def safe_in(context: int, state: int) -> int:
+    """Return where what is safe stands in a state of a string or key (`Hooks.safe`)."""
+    safe = safe_row(JsonContext(context), state)
     return address_of_block(safe) if safe.known else 0
 
 
@@ -208,7 +276,11 @@ def is_wide(context: int, state: int) -> int:
     key = c.terminals[state].key
     if key.mode != M_STRING or key.lexeme >> ESCAPE_SHIFT != 0 or key.least > 0 or key.most >= 0:
         return 0
-    row = safe_row(c, key.lexeme, c.room)
+    safe, missing = safe_row(c, state), 0
     low, high = all_classes(c)
-    missing = bits(low & ~row.low, high & ~row.high)
+    for word in (low & ~safe.low, high & ~safe.high):
+        rest = word
+        while rest != 0:
+            rest &= rest - 1
+            missing += 1
     return 1 if key.lexeme != FREE and missing <= _MOST_MISSING_CLASSES else 0

@@ -53,7 +53,6 @@ from structgen.json_machine.tables.json_blocks import (
 )
 from structgen.json_machine.tables.lookups import (
     MIDDLES,
-    WIDTH,
     edge,
     ended,
     known_residue,
@@ -105,7 +104,7 @@ def texts_left(
     """
     most, policy = (c.string_specs[string].most, c.escapes) if string >= 0 else (-1, c.key_escapes)
     stack, room, found, level = c.stack.numbers, c.stack.capacity, 0, 0
-    last = WIDTH if policy == ESCAPES_ANY else 256
+    last = LONE_COLUMN + 1 if policy == ESCAPES_ANY else 256
     stack[0], stack[1], stack[2], stack[3], stack[4] = state, place, seen, count, -1
     while level >= 0:
         top = skip(stack, _LEVEL * level)

@@ -7,7 +7,7 @@ States of an escape: 0 none, 1 after the backslash, 2..5 after \\u and 0..3 digi
 
 from __future__ import annotations
 
-from structgen.automata.unicode.decoded_text import LONE_COLUMN
+from structgen.automata.unicode.decoded_text import LONE_COLUMN, WIDTH
 from structgen.json_machine.steps.keys_and_items import append, follow_list, fresh_left, listed_byte
 from structgen.json_machine.tables.json_blocks import (
     CAPTURE,
@@ -23,7 +23,7 @@ from structgen.json_machine.tables.json_blocks import (
     JsonContext,
     JsonState,
 )
-from structgen.json_machine.tables.lookups import FREE, MIDDLES, WIDTH, narrow, offered, set_step, string_step
+from structgen.json_machine.tables.lookups import FREE, MIDDLES, narrow, offered, set_step, string_step
 from structgen.machine_core.interning import intern
 from structgen.machine_core.layout import ASK, NO, YES
 from structgen.native.jit import jit

@@ -260,7 +260,6 @@ class JsonContext(LexemeContext):
     outcomes: Int32Table
     plain_objects: Table[PlainObjectRow]
     stack: WordTable
-    safe_rows: Table[SafeRow]
     distances: Int32Table
     strings: Int32s
     """The string automata: the state after each of 258 columns, by state; the outcome at each state (-1)."""
@@ -320,7 +319,6 @@ class JsonContext(LexemeContext):
     T_OUTCOME,
     T_PLAIN,
     T_SPARE,
-    T_SAFE,
     T_DISTANCE,
     T_CELL,
     T_TRIE,
@@ -329,7 +327,7 @@ class JsonContext(LexemeContext):
     word_of(JsonContext, name)
     for name in (
         "nodes edges lists terminals frames texts sets places residues children word_lists offsets blob "
-        "string_specs outcomes plain_objects stack safe_rows distances cells tries ranges"
+        "string_specs outcomes plain_objects stack distances cells tries ranges"
     ).split()
 )
 

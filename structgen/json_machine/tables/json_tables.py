@@ -84,7 +84,6 @@ JSON_TABLES = TablePlan(
         "cells": TableSizes(1 << 11),
         "tries": TableSizes(2),
         "ranges": TableSizes(8),
-        "safe_rows": TableSizes(32),
         "distances": TableSizes(64),
         "stack": TableSizes(4096),
     },

@@ -8,6 +8,7 @@ share their first `position` bytes.
 
 from __future__ import annotations
 
+from structgen.automata.unicode.decoded_text import WIDTH
 from structgen.json_machine.tables.json_blocks import (
     CAPTURE,
     EXTRA_TAG,
@@ -168,7 +169,6 @@ def after(c: JsonContext, residue: int, key: int, outcome: int) -> int:
 
 FREE = 0
 """The free string's state at a code point boundary (automata.strings.StringPool.FREE)."""
-WIDTH = 257
 MIDDLES = 8
 """States below are the free string's: FREE and the middles of its characters."""
 
