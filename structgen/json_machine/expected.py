@@ -17,17 +17,13 @@ from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_blocks import JsonState, StringRow
 from structgen.language.expectation import Expected
-from structgen.language.ir import All, Formula, Spec
 from structgen.printable import byte_runs
 from structgen.schema.meaning import wording
-from structgen.schema.meaning.formulas import conjunction, disjunction, negation
 from structgen.schema.reading.json_values import json_string
 
 MOST = 20
 """Keys and values listed one by one; the others are counted."""
 _MOST_SOURCES = 8
-_MOST_CLASSES = 64
-"""Classes of keys that are told with the patterns that do not match."""
 
 _SPACE = b" \t\n\r"
 _NUMERAL = b"0123456789+-.eE"
@@ -192,12 +188,9 @@ class _Reading:
 
     def _unlisted(self, residue: int) -> Iterator[tuple[list[str], tuple[str, ...]]]:
         """Yield the keys without a name, in words, and the places of their values."""
-        menu = self.machine.network.menu(residue)
-        if menu.extra is None:
-            return
-        for formulas, place in menu.extra_places.items():
+        for formula, place in self.machine.network.unnamed(residue):
             some = partial(wording.string, some=self._some(residue))
-            yield wording.describe((_meaning(menu.extra, formulas),), some), self.machine.sources(place)
+            yield wording.describe((formula,), some), self.machine.sources(place)
 
     def _some(self, residue: int) -> str:
         named = self.machine.network.keys(residue)
@@ -327,19 +320,3 @@ def _hint(following: bytes) -> str:
         else:
             parts.append(f"{json.dumps(chr(low))} to {json.dumps(chr(high))}")
     return f" (next: {', '.join(parts)})"
-
-
-def _meaning(spec: Spec, met: frozenset[int]) -> Formula:
-    """Return the formula of the strings with an outcome of a spec of keys; of many classes of keys it says
-    only which patterns match."""
-    if spec.groups is None:
-        return All(tuple(spec.formulas[at] for at in sorted(met)))
-    *formulas, _ = spec.formulas
-    whole = range(len(formulas))
-    is_whole = sum(map(len, spec.groups)) <= _MOST_CLASSES
-    classes: list[Formula] = []
-    first_come = sorted(spec.groups[next(iter(met))], key=lambda true: [at not in true for at in whole])
-    for true in first_come:
-        told = whole if is_whole else sorted(true.intersection(whole))
-        classes.append(conjunction(formulas[at] if at in true else negation(formulas[at]) for at in told))
-    return disjunction(classes)

@@ -356,5 +356,9 @@ class Network(Protocol):
         """Return the keys that must still come whatever comes, and how many more members or items there must
         be at least; for messages."""
 
+    def unnamed(self, residue: int) -> Iterable[tuple[Formula, int]]:
+        """Yield the keys that may come next and that the object does not name, each kind with the place of
+        its values; for messages."""
+
     def sources(self, place: int) -> Sequence[str]:
         """Return the JSON pointers of the schemas that a place stands for, for messages."""

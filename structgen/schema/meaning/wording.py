@@ -27,7 +27,7 @@ from structgen.schema.meaning.formulas import is_multiple
 from structgen.schema.reading.json_values import json_string
 
 _MOST_WORDS = 8
-"""Words listed in one item."""
+"""Words, and clauses of a formula, that are listed in one item."""
 _MOST_CHARACTERS = 60
 """Of a word or a pattern that is quoted."""
 _MOST_ALTERNATIVES = 3  # that are described one by one in a line
@@ -89,6 +89,8 @@ def string(formula: Formula, some: str = "a string") -> str:
                 clauses.append(f"that does not match {quoted(source)}")
             case _:
                 further = True
+    if len(clauses) > _MOST_WORDS:
+        clauses, further = clauses[:_MOST_WORDS], True
     if clauses and some.startswith("a key") and not clauses[0].startswith("that does not"):
         some = "a key"
     head = f"{some} of {size}" if size else some

@@ -27,6 +27,7 @@ from structgen.language.ir import (
     Spec,
     ValueMenu,
 )
+from structgen.schema.meaning.formulas import disjunction
 from structgen.schema.meaning.place import (
     ARRAY,
     BOOLEAN,
@@ -339,6 +340,15 @@ class SchemaNetwork:
         if isinstance(state, ArrayState):
             return (), self.arrays.least_more(state)
         return self.objects.least_more(state)
+
+    def unnamed(self, residue: int) -> Iterator[tuple[Formula, int]]:
+        """Yield the keys that may come next and that the object does not name, each kind with the place of
+        its values."""
+        state, frames = self._object(residue), self.objects.frames
+        for classes, moves in self.objects.extra(state):
+            are_all = len(classes) == len(frames.classes(state.frame))
+            every = disjunction([frames.formula(state.frame, one) for one in classes])
+            yield self.scalars.key(TRUE) if are_all else every, moves[0]
 
     def sources(self, place: int) -> Sequence[str]:
         """Return the JSON pointers of the schemas that a place stands for, for messages."""
