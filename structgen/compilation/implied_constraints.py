@@ -18,7 +18,6 @@ from structgen.json_grammars.plain_network import network_of
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.json_text.exact_json import Json, escape, unescape
 from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
-from structgen.schema.meaning.place import NEVER
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.model import Schema, with_others
 from structgen.schema.reading.policies import WIDEST
@@ -125,7 +124,7 @@ class SchemaDifference:
         pair = tables.literal(self.places[pointer]), tables.literal(equal.get(two.id, two))
         for more, less in (pair[::-1], pair):
             demand = tables.demand((more, tables.negate(less)))
-            if demand != NEVER and oracle.alive(demand):
+            if oracle.alive(demand):
                 return demand
         return None
 

@@ -74,7 +74,7 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
             continue
         seen.add(place)
         try:
-            parts = list(_parts(network, place)) if _lives(network, place[0]) else []
+            parts = list(_parts(network, place)) if oracle.alive(tables.demand(place[0])) else []
             # what is `false` itself is meant so
             parts = [part for part in parts if part.member >= 0 or tables.literal(part.schema) != NEVER]
         except LimitError:
@@ -85,7 +85,7 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
             if questions > MOST_QUESTIONS:
                 return [], False
             try:
-                holds = _lives(network, (*literals, *map(tables.literal, part.asked)))
+                holds = oracle.alive(tables.demand((*literals, *map(tables.literal, part.asked))))
             except StructgenError:
                 holds = True
             if not holds:
@@ -104,11 +104,6 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
         if known is not None
         for part, literals in (known,)
     ], True
-
-
-def _lives(network: SchemaNetwork, literals: tuple[int, ...]) -> bool:
-    demand = network.tables.demand(literals)
-    return demand != NEVER and network.oracle.alive(demand)
 
 
 def _said(network: SchemaNetwork, literals: Iterable[int]) -> Iterator[Schema]:

@@ -134,6 +134,7 @@ class _OutlineWriter:
         self.network = network
         self.tables = network.tables
         self.frames = network.objects.frames
+        self.lives = network.oracle.alive
 
     def value(self, demand: int) -> tuple[str, tuple[_Todo, ...]]:
         """Return a value in words, and the lines inside it."""
@@ -144,7 +145,7 @@ class _OutlineWriter:
         objects = [
             shape
             for shape in (shapes.objects(demand) if entry.object is not None else ())
-            if all(self._lives(frames.value(shape, key)) for key in shape.required)
+            if all(self.lives(frames.value(shape, key)) for key in shape.required)
         ]
         arrays = [*shapes.arrays(demand)] if entry.array is not None else []
         an_object, members = self._container(demand, objects, "object")
@@ -183,7 +184,7 @@ class _OutlineWriter:
         """Return the kinds of a value; in words where these are complete."""
         if demand == ANYTHING:
             return "any value"
-        if demand == NEVER or not self.network.oracle.alive(demand):
+        if not self.lives(demand):
             return "no value at all"
         if self.tables.demands[demand] == (self.tables.free,):
             depth = self.network.document.policies.any_value
@@ -237,7 +238,7 @@ class _OutlineWriter:
         for key in frame.names:
             if key in spoken:
                 value = self.frames.value(shape, key)
-                if self._lives(value):
+                if self.lives(value):
                     yield _Todo(wording.quoted(key), "required" if key in required else "optional", value)
                 else:
                     yield _Todo(wording.quoted(key), "never")
@@ -246,7 +247,7 @@ class _OutlineWriter:
         classes = self.frames.classes(frame)
         for key_class in classes:
             value = self.frames.extra(frame, shape, key_class)
-            if self._lives(value):
+            if self.lives(value):
                 formula = self.frames.formula(frame, key_class)
                 name = some if formula is TRUE else wording.string(formula, some)
                 groups.setdefault(value, []).append(name)
@@ -264,9 +265,6 @@ class _OutlineWriter:
             )
         yield from self._obligations(shape.obligations, "member")
 
-    def _lives(self, demand: int) -> bool:
-        return demand != NEVER and self.network.oracle.alive(demand)
-
     def _items(self, shape: ArrayShape) -> Iterator[_Todo]:
         arrays = self.network.arrays
         settled = shape.settled if shape.hi is None else min(shape.settled, shape.hi)
@@ -275,12 +273,12 @@ class _OutlineWriter:
             settled = 0
         for index in range(settled):
             value = arrays.progress.item(shape, index)
-            if not self._lives(value):
+            if not self.lives(value):
                 return
             yield _Todo(f"item {index + 1}", "", value)
         if shape.hi is None or shape.hi > settled:
             value = arrays.progress.item(shape, settled)
-            if self._lives(value):
+            if self.lives(value):
                 yield _Todo("each further item" if settled else "each item", "", value)
         for counter in shape.counters:
             size = wording.count(counter.least, counter.most, "item")

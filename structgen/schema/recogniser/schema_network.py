@@ -31,7 +31,6 @@ from structgen.schema.meaning.formulas import disjunction
 from structgen.schema.meaning.place import (
     ARRAY,
     BOOLEAN,
-    NEVER,
     NULL,
     NUMBER,
     OBJECT,
@@ -114,7 +113,7 @@ class SchemaNetwork:
         self.objects.alive = self.objects.wide_unions.alive = self.arrays.alive = alive
         self.objects.known = self.arrays.known = self.oracle.known
         demand = tables.of_value(tables.demand_of(document.root))
-        if demand == NEVER or not self.oracle.alive(demand):
+        if not self.oracle.alive(demand):
             raise self._empty(strings, widest)
         self.root = tables.place((demand,))
 
@@ -407,7 +406,7 @@ class SchemaNetwork:
         return key if isinstance(key, str) else self.objects.frames.classes(state.frame)[0]
 
     def _live_place(self, demand: int) -> int:
-        if demand == NEVER or not self.oracle.alive(demand):
+        if not self.oracle.alive(demand):
             return -1
         return self.tables.place((demand,))
 
