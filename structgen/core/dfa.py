@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.strings.automata import renumbered
+from structgen.automata.strings.automata import renumbered, representatives
 from structgen.automata.strings.kernels import FAR, equivalent, nearest
 from structgen.core.compiled import CompiledGrammar, Dfa, State
 from structgen.errors import LimitError, OptionError, UnsatisfiableSchema
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
 
-__all__ = ["Dfa", "ParserStates", "equivalent_states", "explicit", "explicit_of_parser", "representatives"]
+__all__ = ["Dfa", "ParserStates", "equivalent_states", "explicit", "explicit_of_parser"]
 
 
 class Readable(Protocol):
@@ -169,26 +169,12 @@ def _by_bytes(
 
 def equivalent_states(
     table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_] | npt.NDArray[np.int32]
-) -> npt.NDArray[np.int64]:
-    """Return int64[states]: the number of each state's equivalence class. `accepting` may also be a number
+) -> npt.NDArray[np.int32]:
+    """Return int32[states]: the number of each state's equivalence class. `accepting` may also be a number
     for each state: the outcome of a text that ends there. Cost: that of `equivalent`."""
     columns = np.unique(table.T, axis=0)  # many bytes have the same column
     _, outcomes = np.unique(accepting, return_inverse=True)
-    found: npt.NDArray[np.int64] = equivalent(
-        np.ascontiguousarray(columns.T), outcomes.reshape(-1).astype(np.int32)
-    ).astype(np.int64)
-    return found
-
-
-def representatives(
-    block: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the first state of each class, ascending, and the classes renumbered in that order."""
-    _, first, inverse = np.unique(block, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    ranks = np.empty(len(order), np.int64)
-    ranks[order] = np.arange(len(order))
-    return first[order], ranks[inverse.reshape(-1)]
+    return equivalent(np.ascontiguousarray(columns.T), outcomes.reshape(-1).astype(np.int32))
 
 
 def _by_tokens(

@@ -17,7 +17,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.dfa import Dfa, equivalent_states, representatives
+from structgen.automata.strings.automata import representatives
+from structgen.core.dfa import Dfa, equivalent_states
 
 DEAD: Final = -1
 

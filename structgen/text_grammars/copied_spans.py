@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
-from itertools import product
 from typing import Any, Final, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.unicode.charsets import ANY
+from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
 from structgen.errors import GrammarError, LimitError, OptionError, options_named
 from structgen.limits import DEFAULT, Limits
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language
@@ -28,8 +29,6 @@ _MOST: Final = 1 << 26
 _LONGEST: Final = 1000
 _REMEMBERED: Final = 1 << 18
 """The most lookups whose answers are kept."""
-_LEADS: Final = 0xC2, 0xE0, 0xF0
-"""The first bytes that begin a character of two, three and four bytes."""
 _UTF8_CUTS: Final = (0x80, 0x90, 0xA0, 0xC0, 0xC2, 0xE0, 0xE1, 0xED, 0xEE, 0xF0, 0xF1, 0xF4, 0xF5)
 """The first bytes of the ranges that UTF-8 tells apart."""
 
@@ -252,15 +251,13 @@ def _first_rest(read: bytes) -> bytes | None:
 
 def _rests(read: bytes) -> Iterator[bytes]:
     """Yield the bytes that complete a character which begins with some bytes; nothing if none does."""
-    if read[0] > _UTF8_CUTS[-1] - 1:
-        return
-    lengths = [length for length, lead in zip((2, 3, 4), _LEADS, strict=True) if read[0] >= lead]
-    left = lengths[-1] - len(read) if lengths else 0
-    for rest in product(range(0x80, 0xC0), repeat=left) if left > 0 else ():
-        try:
-            (read + bytes(rest)).decode()
-        except UnicodeDecodeError as error:
-            if error.start == 0 and error.end < len(read):
-                return  # no continuation mends what was read
-            continue
-        yield bytes(rest)
+    node: ByteNode | None = node_of(ANY)
+    for byte in read:
+        node = None if node is None else node.after[byte]
+    todo = [(b"", node)]
+    while todo:
+        rest, node = todo.pop()
+        if node is DONE:
+            yield rest
+        elif node is not None:
+            todo += [(rest + bytes((byte,)), node.after[byte]) for byte in range(0xBF, 0x7F, -1)]

@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -139,9 +139,13 @@ def common(alphabets: Sequence[Alphabet]) -> tuple[Alphabet, npt.NDArray[np.int3
     starts = starts[np.diff(starts, prepend=-1) > 0]
     columns = np.stack([one.at(starts) for one in alphabets])
     names = np.ascontiguousarray(columns.T).view(np.dtype((np.void, columns.itemsize * len(columns)))).ravel()
+    alphabet, first = by_name(starts, names)
+    return alphabet, np.ascontiguousarray(columns[:, first])
+
+
+def by_name(starts: npt.NDArray[np.int64], names: npt.NDArray[Any]) -> tuple[Alphabet, npt.NDArray[np.int64]]:
+    """Return the alphabet in which ranges of one name are a class, and the first range of each class."""
     _, first, which = np.unique(names, return_index=True, return_inverse=True)
     order = np.argsort(first)  # classes are numbered as they come
-    first, numbers = first[order], np.argsort(order).astype(np.int32)
-    alphabet = Alphabet(starts, numbers[which.reshape(-1)], len(order))
-    finer = alphabet.merged(np.arange(len(order), dtype=np.int32))
-    return finer, np.ascontiguousarray(columns[:, first])
+    whole = Alphabet(starts, np.argsort(order).astype(np.int32)[which.reshape(-1)], len(order))
+    return whole.merged(np.arange(len(order), dtype=np.int32)), first[order]

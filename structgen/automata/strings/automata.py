@@ -130,22 +130,22 @@ def minimal_table(trans: Table, accept: Row) -> tuple[Table, Row]:
     """Return the table of the same texts with the fewest states, numbered breadth first."""
     trans, accept = trimmed(trans, accept)
     if len(trans) > 1:
-        blocks = equivalent(trans, accept)
-        count = int(blocks.max()) + 1
-        if count < len(trans):
-            first = np.empty(count, np.int64)
-            first[blocks[::-1]] = np.arange(len(blocks))[::-1]
-            rows = trans[first]
-            merged = np.where(rows >= 0, blocks[rows], -1).astype(np.int32)
-            start = int(blocks[0])
-            if start:
-                swap = np.arange(count)
-                swap[[0, start]] = start, 0
-                merged, accept = renumbered(merged, accept[first], swap.astype(np.int32))
-            else:
-                accept = accept[first]
-            trans, accept = renumbered(merged, accept, in_breadth(merged))
+        first, blocks = representatives(equivalent(trans, accept))
+        if len(first) < len(trans):
+            merged = np.append(blocks, -1).astype(np.int32)[trans[first]]
+            trans, accept = renumbered(merged, accept[first], in_breadth(merged))
     return trans, accept
+
+
+def representatives(blocks: Row) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the first state of each class, ascending, and the classes renumbered in that order. `blocks`:
+    the class of each state, as `equivalent` numbers them."""
+    first = np.empty(int(blocks.max()) + 1, np.int64)
+    first[blocks[::-1]] = np.arange(len(blocks))[::-1]
+    order = np.argsort(first)
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    return first[order], ranks[blocks]
 
 
 def minimal(alphabet: Alphabet, trans: Table, accept: Row) -> Automaton:

@@ -14,7 +14,7 @@ from structgen.automata.regex.syntax_tree import Node, alternatives
 from structgen.automata.strings.alphabets import (
     NUMBERS_OF_A_CHARACTER,
     NUMBERS_OF_A_RANGE,
-    Alphabet,
+    by_name,
     characters_of,
 )
 from structgen.automata.strings.automata import (
@@ -273,19 +273,11 @@ def _excluded(formula: Formula) -> Words | None:
 
 def _without_surrogates(of: Automaton) -> Automaton:
     """Return an automaton whose alphabet does not tell surrogates from the characters below them."""
-    starts, kinds = of.alphabet.starts, of.alphabet.kinds
+    starts = of.alphabet.starts
     inside = (starts >= _LOW) & (starts < _HIGH)
     if not inside.any():
         return of
-    kept = ~inside
-    points, below = starts[kept], kinds[kept]
-    if _HIGH not in points:
-        at = int(np.searchsorted(points, _HIGH))
-        points = np.insert(points, at, _HIGH)
-        below = np.insert(below, at, of.alphabet.at(np.array([_HIGH]))[0])
-    left, first = np.unique(below, return_index=True)
-    order = left[np.argsort(first)]
-    numbers = np.full(of.alphabet.width, -1, np.int32)
-    numbers[order] = np.arange(len(order))
-    alphabet = Alphabet(points, numbers[below], len(order)).merged(np.arange(len(order), dtype=np.int32))
-    return minimal(alphabet, np.ascontiguousarray(of.trans[:, order]), of.accept)
+    points = np.union1d(starts[~inside], [_HIGH])
+    kinds = of.alphabet.at(points)
+    alphabet, first = by_name(points, kinds)
+    return minimal(alphabet, np.ascontiguousarray(of.trans[:, kinds[first]]), of.accept)

@@ -33,8 +33,6 @@ class Rules:
     """Whether the empty text is a word."""
     rules: tuple[tuple[int, tuple[int, ...]], ...]
     """No right side is empty, and no nonterminal derives itself alone."""
-    useless: tuple[str, ...]
-    """Names of the useless symbols: not productive, or not reachable."""
 
 
 _WIDE: Final = 2
@@ -161,7 +159,6 @@ class _Preparation:
         self.dead = {self.numbers[name] for name, (_, other) in terminals.items() if not other}
 
     def result(self) -> Rules:
-        named = {n for n, name in enumerate(self.names) if name}
         self.useful()
         empty = self.without_empty()
         self.useful()
@@ -183,7 +180,6 @@ class _Preparation:
             place.get(self.start, -1),
             empty,
             kept,
-            tuple(sorted(self.names[n] for n in named - used)),
         )
 
     def useful(self) -> None:
@@ -195,7 +191,7 @@ class _Preparation:
 
     def without_empty(self) -> bool:
         """Add a rule for every way to leave out nullable symbols; return whether the start is nullable."""
-        empty = self.nullable()
+        empty = productive(self.rules, ())
         pairs: list[tuple[int, tuple[int, ...]]] = []
         for left, right in self.rules:
             while len(right) > _WIDE and sum(symbol in empty for symbol in right) > _WIDE:
@@ -215,23 +211,6 @@ class _Preparation:
                     rules[left, way] = None
         self.rules = list(rules)
         return self.start in empty
-
-    def nullable(self) -> set[int]:
-        waiting: dict[int, list[int]] = {}
-        missing = [len(right) for _, right in self.rules]
-        for index, (_, right) in enumerate(self.rules):
-            for symbol in right:
-                waiting.setdefault(symbol, []).append(index)
-        empty = {left for left, right in self.rules if not right}
-        todo = list(empty)
-        while todo:
-            for index in waiting.get(todo.pop(), ()):
-                missing[index] -= 1
-                left = self.rules[index][0]
-                if missing[index] == 0 and left not in empty:
-                    empty.add(left)
-                    todo.append(left)
-        return empty
 
     def without_cycles(self) -> None:
         """Merge the symbols of each unit cycle: they have the same words."""
