@@ -6,10 +6,10 @@ Characters are escaped one by one, so that an escaped sequence is a sequence of 
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, TypeAlias, cast
+from functools import lru_cache
+from typing import Final, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -55,8 +55,6 @@ Place: TypeAlias = "tuple[Config, bytes]"
 _OF_PARTS: Final = (Operation.SEQUENCE, Operation.EITHER, Operation.REPEAT, Operation.ANY_ORDER)
 """What makes texts of escaped parts as it makes them of the parts; others look into the texts."""
 _ESCAPED: Final = re.compile(rb'[\x00-\x1f"\\]')
-_KEPT: Final = 4
-"""Vocabularies that are remembered."""
 _TOLD: Final = frozenset(b'"\\/bfnrtu' + HEX)
 
 
@@ -103,7 +101,7 @@ class Escaped(Derived):
         if isinstance(self.of, RegularGrammar):
             return self._pattern(self.of.formula, self.of.what, limits)
         if target is not None and self.of.has_masks:
-            vocabulary = Unescaped.of(target.tokenizer, self.escapes)
+            vocabulary = _unescaped(target.tokenizer, self.escapes)
             part = self.of.language(limits, CompileTarget(vocabulary.tokenizer, target.store))
             assert isinstance(part, Masked)
             return _EscapedMasks(part, self.escapes, vocabulary, target.tokenizer)
@@ -283,8 +281,6 @@ class Unescaped:
     """A vocabulary with the texts that JSON reads inside a string, where escapes are the characters that they
     stand for. Tokens that end inside an escape, or leave the string, have none."""
 
-    _made: ClassVar[OrderedDict[tuple[str, str], Unescaped]] = OrderedDict()
-
     def __init__(self, tokenizer: Tokenizer, escapes: Escapes) -> None:
         texts: list[bytes | None] = []
         self.cut_tokens: dict[tuple[bytes, bytes], list[int]] = {}
@@ -299,13 +295,8 @@ class Unescaped:
             texts.append(text or None)
         self.tokenizer = Tokenizer.from_bytes(texts, tokenizer.eos_token_ids)
 
-    @classmethod
-    def of(cls, tokenizer: Tokenizer, escapes: Escapes) -> Unescaped:
-        """Return a tokenizer's vocabulary under a policy of escapes; the last four are remembered. Cost: 0.2
-        s for 128,000 tokens."""
-        key = tokenizer.fingerprint, escapes
-        found = cls._made.pop(key, None) or cls(tokenizer, escapes)
-        cls._made[key] = found
-        if len(cls._made) > _KEPT:
-            cls._made.popitem(last=False)
-        return found
+
+@lru_cache(maxsize=4)
+def _unescaped(tokenizer: Tokenizer, escapes: Escapes) -> Unescaped:
+    """Return a tokenizer's vocabulary under a policy of escapes. Cost: 0.2 s for 128,000 tokens, once."""
+    return Unescaped(tokenizer, escapes)

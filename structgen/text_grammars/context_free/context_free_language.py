@@ -23,7 +23,7 @@ from structgen.text_grammars.context_free.parsed_lexemes import ParsedLexemes
 from structgen.text_grammars.context_free.parser_stacks import ROOT, Items, Stacks
 from structgen.text_grammars.context_free.rules import Rule, prepare
 from structgen.text_grammars.context_free.shortest_rests import Rests, Tops
-from structgen.text_grammars.machine.language import TOKEN, Config, Language
+from structgen.text_grammars.machine.language import Config, Language
 from structgen.text_grammars.machine.scanning import Scanner
 from structgen.text_grammars.regular_language import RegularLanguage
 
@@ -184,6 +184,4 @@ def _description(name: str, tree: Node) -> str:
 def _has_words(language: Language) -> tuple[bool, bool]:
     """Return whether a language has the empty word, and whether it has another."""
     start = language.start()
-    symbols = [language.classes.index(kind) for kind in sorted(set(language.classes))]
-    symbols += [TOKEN + token for token in language.specials]
-    return language.accepts(start), any(language.step(start, symbol) is not None for symbol in symbols)
+    return language.accepts(start), language.goes_on(start)

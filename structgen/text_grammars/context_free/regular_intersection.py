@@ -45,8 +45,7 @@ class Meet(Language):
             self.specials = of.specials
         self.classes = common_classes((of.classes, self.filter.classes))
         self.counts_tokens, self.has_stack = of.counts_tokens or filter_.counts_tokens, of.has_stack
-        self._some = [self.classes.index(kind) for kind in sorted(set(self.classes))]
-        self._some += [TOKEN + token for token in sorted(self.specials)]
+        self._some = self.symbols()
         self._limits = limits
         self._most, self._haste = limits.oracle_steps // haste, haste
         self._rests: dict[Pair, tuple[int, ...] | None] = {}

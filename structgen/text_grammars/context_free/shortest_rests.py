@@ -314,7 +314,7 @@ class Rests:
             if self._taken is None:
                 rest = tuple(language.shortest(at))
                 if not rest and at == language.start():
-                    steps = [(one, language.step(at, one)) for one in self._scanner.symbols(terminal)]
+                    steps = [(one, language.step(at, one)) for one in language.symbols()]
                     rests = [(one, *language.shortest(to)) for one, to in steps if to is not None]
                     rest = min(rests, key=lambda rest: (len(rest), rest))
                 known = {state: self._made(rest)} if rest else {}

@@ -189,9 +189,12 @@ class Language(ABC):
         told = self.told(config)
         if told or (told is not None and not self.specials):
             return bool(told)
-        symbols = [self.classes.index(one) for one in set(self.classes)]
-        symbols += [TOKEN + token for token in self.specials]
-        return any(self.step(config, symbol) is not None for symbol in symbols)
+        return any(self.step(config, symbol) is not None for symbol in self.symbols())
+
+    def symbols(self) -> list[int]:
+        """Return the first byte of each class, and the special tokens."""
+        first = {kind: byte for byte, kind in reversed(list(enumerate(self.classes)))}
+        return [*(first[kind] for kind in sorted(first)), *(TOKEN + token for token in sorted(self.specials))]
 
     def after_inside(self, config: Config, state: int) -> Config:
         """Return the configuration after some text inside the one part in which all places of a configuration

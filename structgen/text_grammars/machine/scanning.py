@@ -97,15 +97,8 @@ class Scanner:
         """Return whether some symbol may follow within the terminal."""
         known = self._going.get(reading)
         if known is None:
-            language, config = self.languages[reading[0]], reading[1]
-            known = any(language.step(config, symbol) is not None for symbol in self.symbols(reading[0]))
-            self._going[reading] = known
+            known = self._going[reading] = self.languages[reading[0]].goes_on(reading[1])
         return known
-
-    def symbols(self, terminal: int) -> list[int]:
-        """Return one symbol of each class, and the special tokens of a terminal."""
-        specials = (TOKEN + token for token in sorted(self.languages[terminal].specials))
-        return [*self.representatives, *specials]
 
     def bounded(self, bundle: int) -> int:
         """Return the bundle after the end of a token."""
