@@ -11,7 +11,7 @@ from weakref import WeakMethod
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar, Dfa
+from structgen.core.compiled import Dfa
 from structgen.core.dfa import explicit_of_parser
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
@@ -30,7 +30,7 @@ from structgen.machine_core.growing_tables import NODES
 from structgen.native.typed_blocks import word_of
 from structgen.store.mask_store import MaskStore
 from structgen.text_grammars.machine.language import Language
-from structgen.text_grammars.machine.rest_completions import RestCompletions
+from structgen.text_grammars.machine.rest_completions import RestCompletions, RestMachine
 from structgen.tokens.tokenizer import Tokenizer
 
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
@@ -39,7 +39,7 @@ _SMALL_LEXER: Final = 0.5
 """The used share of the limit on the lexer's states, above which a replacement makes its own."""
 
 
-class CompiledLark(CompiledGrammar):
+class CompiledLark(RestMachine):
     """A Lark grammar, compiled. Its masks are exact: a token is allowed if it and some text behind it go on
     to a text that lark takes.
 

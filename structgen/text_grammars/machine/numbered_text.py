@@ -12,7 +12,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar
 from structgen.errors import OptionError, StructgenError
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import NODES
@@ -34,6 +33,7 @@ from structgen.text_grammars.machine.language import (
 )
 from structgen.text_grammars.machine.lexeme_rows import LexemeRows
 from structgen.text_grammars.machine.part_ends import EndsMap, ends_map, joined
+from structgen.text_grammars.machine.rest_completions import RestMachine
 from structgen.text_grammars.machine.step_table import StepTable
 from structgen.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState, Visit
 from structgen.tokens.tokenizer import Tokenizer
@@ -54,7 +54,7 @@ class _Entered(NamedTuple):
     """The configuration of that state."""
 
 
-class NumberedText(CompiledGrammar):
+class NumberedText(RestMachine):
     """The states of a grammar of texts."""
 
     grammar: LanguageGrammar

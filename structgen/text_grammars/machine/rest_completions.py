@@ -7,19 +7,19 @@ unless its own is known. Therefore some allowed token always leads to a state th
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from heapq import heappop, heappush
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 from weakref import proxy
 
 import numpy as np
 import numpy.typing as npt
 
+from structgen.core.compiled import CompiledGrammar
 from structgen.core.token_counts import TokenCounts
-from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine.language import TOKEN
-from structgen.tokens.vocabulary import Vocabulary
 
 COMPLETED: Final = "How the text is completed"
 _END: Final = -1
@@ -39,26 +39,12 @@ class _Rest(NamedTuple):
         return len(self.symbols) - self.begin
 
 
-class RestMachine(Protocol):
-    """The questions that completions ask a compiled grammar. States are numbers; its lock is held."""
+class RestMachine(CompiledGrammar):
+    """A compiled grammar that knows a shortest rest for each state."""
 
-    @property
-    def vocabulary(self) -> Vocabulary: ...
-
-    @property
-    def limits(self) -> Limits: ...
-
-    def may_end(self, index: int, /) -> bool: ...
-
-    def next_index(self, index: int, token: int, /) -> int: ...
-
-    def shortest_rest(self, index: int, /) -> Sequence[int]:
-        """Return the symbols of a short rest; empty exactly where the text is complete."""
-        ...
-
-    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64], /) -> npt.NDArray[np.int64]:
-        """Return the states after some allowed tokens, none of them an end token."""
-        ...
+    @abstractmethod
+    def shortest_rest(self, index: int) -> Sequence[int]:
+        """Return the symbols of a short rest; empty exactly where the text is complete. The lock is held."""
 
 
 class RestCompletions(TokenCounts):
