@@ -108,9 +108,18 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
 
 def _said(network: SchemaNetwork, literals: Iterable[int]) -> Iterator[Schema]:
     """Yield the schemas that literals ask for, with those that they join."""
+    tables = network.tables
     for literal in literals:
-        if literal >= 0 and not literal & 1:
-            yield from network.shapes.overlaps.conjuncts(literal)
+        stack = [] if literal < 0 or literal & 1 else [tables.about(literal)]
+        seen: set[int] = set()
+        while stack:
+            schema = tables.resolved(stack.pop())
+            if schema.id not in seen:
+                seen.add(schema.id)
+                yield schema
+                stack.extend(schema.all_of)
+                if schema.ref is not None:
+                    stack.append(schema.ref)
 
 
 def _weight(network: SchemaNetwork, literals: tuple[int, ...]) -> int:

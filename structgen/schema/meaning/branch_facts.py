@@ -14,10 +14,10 @@ from itertools import product
 from math import prod
 from typing import NamedTuple, TypeAlias
 
-from structgen.schema.meaning.facts import FactConjunction, Obligations
-from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables
+from structgen.schema.meaning.assertions import Assertions
+from structgen.schema.meaning.facts import FactConjunction, Hold, Obligations
+from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT
 from structgen.schema.meaning.shape import Alternative, AtKey, AtLeast, AtMost, Obligation, Without
-from structgen.schema.reading.model import Schema
 
 Clauses: TypeAlias = list[Obligation]
 """A conjunction of disjunctions; an empty disjunction is false."""
@@ -47,9 +47,8 @@ class BranchFacts(NamedTuple):
 class BranchReader:
     """Reads what literals say of keys, and remembers it."""
 
-    def __init__(self, tables: PlaceTables, obligations: Obligations) -> None:
-        self.tables = tables
-        self.obligations = obligations
+    def __init__(self, reader: Assertions, obligations: Obligations) -> None:
+        self.reader, self.tables, self.obligations = reader, reader.tables, obligations
         self._facts: dict[tuple[int, frozenset[str]], BranchFacts | None] = {}
         self._clauses: dict[int, Clauses | None] = {}
 
@@ -60,22 +59,9 @@ class BranchReader:
             if literal == ALWAYS or literal & 1 or not depth:
                 self._facts[key] = without_facts(literal)
             else:
-                self._facts[key] = _Reading(self, absent, depth - 1).of(self.conjuncts(literal))
+                said = self.reader.said(literal, OBJECT)
+                self._facts[key] = None if said is None else _Reading(self, absent, depth - 1).of(said)
         return self._facts[key]
-
-    def conjuncts(self, literal: int) -> list[Schema]:
-        """Return the schemas that hold wherever a positive literal does: itself, its `$ref`, its `allOf`."""
-        found: dict[int, Schema] = {}
-        stack = [self.tables.about(literal)]
-        while stack:
-            schema = self.tables.resolved(stack.pop())
-            if schema.id in found:
-                continue
-            found[schema.id] = schema
-            stack.extend(schema.all_of)
-            if schema.ref is not None:
-                stack.append(schema.ref)
-        return list(found.values())
 
     # Clauses
 
@@ -89,40 +75,43 @@ class BranchReader:
     def _read(self, literal: int, depth: int) -> Clauses | None:
         if literal < 0 or not depth:
             return None if literal >= 0 else [] if literal == ALWAYS else [()]
-        said: list[Clauses | None] = []
-        for schema in self.conjuncts(literal & ~1):
-            if schema.decided is False or not schema.kinds & OBJECT:
-                said.append([()])
-                continue
-            own, is_all = self.own(schema)
-            of_choices = schema.any_of or schema.one_of or schema.then or schema.else_
-            said.append(own if is_all and not of_choices else None)
-            if schema.not_ is not None:
-                said.append(self._read(self.tables.literal(schema.not_, True), depth - 1))
-        found = all_of(said)
+        said = self.reader.said(literal & ~1, OBJECT)
+        if said is None:
+            return [] if literal & 1 else [()]
+        if said.choices or said.unions or said.watching or said.key_literals:
+            return None
+        if any(facet.pattern_properties or facet.additional is not None for _, facet in said.facets):
+            return None
+        denied = (self._read(one, depth - 1) for one in said.asserted if one & 1)
+        found = all_of([self.own(said), *denied])
         return self.denied(found) if literal & 1 and found is not None else found
 
-    def own(self, schema: Schema) -> tuple[Clauses, bool]:
-        """Return the clauses of a schema's own keywords, and whether these say no more of objects."""
+    def own(self, said: FactConjunction) -> Clauses:
+        """Return the clauses of the keys that a branch names, and of how many there are."""
+        asked = [
+            (key, self.tables.literal(one))
+            for _, facet in said.facets
+            for key, one in facet.properties.items()
+        ]
+        asked.extend((key, literal) for key, literals in said.values.items() for literal in literals)
+        named = {key for key, _ in asked}
+        asked.extend((key, ALWAYS) for key in said.required if key not in named)
         found: Clauses = []
-        for key in dict.fromkeys((*schema.required, *schema.properties)):
-            child = schema.properties.get(key)
-            literal = ALWAYS if child is None else self.tables.literal(child)
+        for key, literal in asked:
             here = AtKey(key, () if literal == ALWAYS else (literal,))
-            if key in schema.required:
+            if key in said.required:
                 found.append(() if literal == NEVER else (here,))
             elif literal == NEVER:
                 found.append((Without(key),))
             elif literal != ALWAYS:
                 found.append((Without(key), here))
-        for key, others in schema.dependent_required.items():
+        for key, others in said.conditional:
             found.extend((Without(key), AtKey(other, ())) for other in others if other != key)
-        if schema.min_properties:
-            found.append((AtLeast(schema.min_properties),))
-        if schema.max_properties is not None:
-            found.append((AtMost(schema.max_properties),))
-        of_others = schema.pattern_properties or schema.additional is not None
-        return found, not (of_others or says_more(schema))
+        if said.lo:
+            found.append((AtLeast(said.lo),))
+        if said.hi is not None:
+            found.append((AtMost(said.hi),))
+        return found
 
     def fits(self, clauses: Clauses) -> bool:
         """Return whether no clause asks for an object or array: its keys would have a place in the order."""
@@ -153,11 +142,13 @@ class BranchReader:
             return []
         return self.either([self.none_of(clause) for clause in clauses])
 
-    def failing(self, literal: int) -> int:
-        """Return what is asked of a value for which a literal is to fail. What is to hold under two `not`
-        only judges a value."""
+    def failing(self, literal: int) -> list[tuple[int, ...]]:
+        """Return what is asked of a value for which a literal is to fail, as literals: one way, or none. What
+        is to hold under two `not` only judges a value."""
         denied = self.tables.twin(self.tables.negate(literal))
-        return denied if denied & 1 else self.tables.judging(denied)
+        if denied < 0:
+            return [()] if denied == ALWAYS else []
+        return [(denied if denied & 1 else self.tables.judging(denied),)]
 
     def none_of(self, clause: Obligation) -> Clauses | None:
         """Return the clauses of objects for which no alternative of a clause holds; None for members that no
@@ -171,7 +162,7 @@ class BranchReader:
                         found.append((AtKey(key, ()),))
                 case AtKey(key, literals):
                     left: list[Alternative] = [] if key in present else [Without(key)]
-                    left.extend(AtKey(key, (self.failing(literal),)) for literal in literals)
+                    left.extend(AtKey(key, failing) for one in literals for failing in self.failing(one))
                     found.append(tuple(left))
                 case AtLeast(count):
                     found.append((AtMost(count - 1),))
@@ -191,9 +182,9 @@ class _Reading:
         self.finite: dict[str, frozenset[Hashable]] = {}
         self.residue: set[Hashable] = set()
 
-    def of(self, schemas: Iterable[Schema]) -> BranchFacts | None:
-        """Return the facts of objects that meet all schemas; None where there are none."""
-        if not all(map(self._take, schemas)):
+    def of(self, said: FactConjunction) -> BranchFacts | None:
+        """Return the facts of objects for which a conjunction holds; None where there are none."""
+        if not self._take(said):
             return None
         asked: dict[str, tuple[int, ...]] = {}
         for key, literals in self.known.values.items():
@@ -209,39 +200,41 @@ class _Reading:
         residue = required, self.known.lo, self.known.hi, frozenset(self.residue)
         return BranchFacts(required, asked, self.finite, residue)
 
-    def _take(self, schema: Schema) -> bool:
-        """Take up the keywords of a schema; return False where no object meets it."""
+    def _take(self, said: FactConjunction) -> bool:
+        """Take up a conjunction; return False where no object meets it."""
         tables = self.tables
-        if schema.decided is False or not schema.kinds & OBJECT:
-            return False
-        said, _ = self.reader.own(schema)
-        if schema.not_ is not None:
-            literal = tables.literal(schema.not_, True)
+        clauses = self.reader.own(said)
+        for literal in [one for one in said.asserted if one & 1]:
             denied = self.reader.clauses(literal)
             if denied is None:
                 self.residue.add(("literal", literal))
-            said.extend(denied or ())
-        if not all(said):
+            clauses.extend(denied or ())
+        if not all(clauses):
             return False
-        for clause in said:
+        for clause in clauses:
             if not self.reader.obligations.take(self.known, clause):
                 self.residue.add(clause)
-        patterns = tuple([(source, tables.literal(child)) for source, child in schema.pattern_properties])
-        if schema.additional is not None:
-            literal = tables.literal(schema.additional)
-            named = frozenset(schema.properties) - self.absent
-            self.residue.add(("other", named, patterns, tables.twin(literal)))
-        elif patterns:
-            self.residue.add(("patterns", patterns))
-        if says_more(schema) or schema.if_ is not None:
-            self.residue.add(("schema", schema.id))
-        return self._union(schema.any_of, False) and self._union(schema.one_of, True)
+        for _, facet in said.facets:
+            patterns = tuple([(source, tables.literal(child)) for source, child in facet.pattern_properties])
+            if facet.additional is not None:
+                literal = tables.literal(facet.additional)
+                named = frozenset(facet.properties) - self.absent
+                self.residue.add(("other", named, patterns, tables.twin(literal)))
+            elif patterns:
+                self.residue.add(("patterns", patterns))
+        self.residue.update(("names", tables.twin(literal)) for literal in said.key_literals)
+        self.residue.update(("watched", watch.schema.id) for watch in said.watching)
+        unions = [([tables.literal(part) for part in schema.one_of], True) for schema, _ in said.unions]
+        for choice in said.choices:
+            literals = [step.literal for branch in choice for step in branch if isinstance(step, Hold)]
+            if all(len(branch) == 1 for branch in choice):
+                unions.append((literals, False))
+            else:
+                self.residue.add(tuple(choice))
+        return all(self._union(literals, is_one) for literals, is_one in unions)
 
-    def _union(self, group: Iterable[Schema], is_one: bool) -> bool:
+    def _union(self, literals: Sequence[int], is_one: bool) -> bool:
         """Take up the facts that all branches of a union share; return False where none has an object."""
-        literals = [self.tables.literal(part) for part in group]
-        if not literals:
-            return True
         parts = [self.reader.facts(literal, self.absent, self.depth) for literal in literals]
         counted = Counter(part.residue for part in parts if part is not None)
         self.residue.add(("oneOf" if is_one else "anyOf", frozenset(counted.items() if is_one else counted)))
@@ -273,16 +266,6 @@ def all_of(parts: Iterable[Clauses | None]) -> Clauses | None:
 def without_facts(literal: int) -> BranchFacts | None:
     """Return the facts of a branch of which nothing is known but its literal."""
     return None if literal == NEVER else BranchFacts(frozenset(), {}, {}, ("literal", literal))
-
-
-def says_more(schema: Schema) -> bool:
-    """Return whether a schema says more of objects than clauses, and of keys that it does not name."""
-    return bool(
-        schema.enum is not None
-        or schema.property_names is not None
-        or schema.dependent_schemas
-        or schema.unevaluated_properties is not None
-    )
 
 
 def _sure(clause: Obligation) -> bool:

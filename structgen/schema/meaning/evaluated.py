@@ -9,29 +9,29 @@ members. Source: JSON Schema Core 2020-12, sections 10.3, 11.2, 11.3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from structgen.limits import Limits
+from structgen.schema.meaning.assertions import Condition, Ranked, ranked, unevaluated
 from structgen.schema.meaning.branch_facts import Clauses
 from structgen.schema.meaning.facts import (
+    EXPANDED,
     Choice,
     FactConjunction,
     Hold,
+    Known,
     Rank,
     Step,
     Watch,
-    absent,
-    present,
 )
 from structgen.schema.meaning.key_clauses import ClauseReader
 from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables
 from structgen.schema.meaning.shape import Alternative, AtKey, AtOther, FromIndex, Obligation, Without
 from structgen.schema.reading.model import Schema, in_place
+from structgen.system.public_calls import THIS_CALL
 
-Judge: TypeAlias = Callable[[Step], "bool | None"]
-"""True where a step follows from the known facts, False where it contradicts them, None where neither."""
-_Ranked: TypeAlias = tuple[Schema, Rank]
 _GUARDS_AS_CLAUSES = 4
 """So many guards and more are clauses of one conjunction, where that can be, and not decided one by one."""
 _Facet: TypeAlias = tuple[int, int, frozenset[str], frozenset[str], int, frozenset[int]]
@@ -64,12 +64,6 @@ class EvaluatedMembers:
             elif literal != NEVER:
                 self.contains[literal] = schema.contains
 
-    def join(self, other: EvaluatedMembers) -> None:
-        """Add the named members of another."""
-        self.names.update(other.names)
-        self.patterns.update(other.patterns)
-        self.whole = self.whole or other.whole
-
     def covers(self, other: EvaluatedMembers) -> bool:
         """Return whether `other` adds nothing."""
         return self.whole or (
@@ -86,29 +80,20 @@ class BranchGuard:
     """A branch whose truth is open, and so whether it evaluates its members."""
 
     choice: Choice
-    """The literal that decides it."""
+    """What decides it; empty where a choice that is open already does."""
     parts: tuple[Schema, ...]
-    holds: int | str | None
-    """They do where this literal holds, or this key is there; None: it is not as plain as that."""
+    holds: Step | None
+    """They do where this step holds; None: it is not as plain as that."""
 
 
 class Evaluation:
     """Turns `unevaluated*` into plain facts; one for each network, its results are remembered."""
 
-    def __init__(self, reader: ClauseReader) -> None:
-        self.tables = reader.tables
-        self.reader = reader
+    def __init__(self, reader: ClauseReader, limits: Limits) -> None:
+        self.tables, self.reader, self.limits = reader.tables, reader, limits
         self._possible: dict[tuple[int, int], EvaluatedMembers] = {}
         self._facets: dict[_Facet, Schema] = {}
         self._without: dict[int, Schema] = {}
-
-    # What assertions ask
-
-    def applies(self, schema: Schema, kind: int) -> Schema | None:
-        """Return the schema of the `unevaluated*` keyword for a kind of container, or None where it restricts
-        nothing."""
-        child = _unevaluated(schema, kind)
-        return None if child is None or self.tables.literal(child) == ALWAYS else child
 
     def without(self, schema: Schema) -> Schema:
         """Return the schema without its `unevaluated*` keywords."""
@@ -118,63 +103,60 @@ class Evaluation:
             self._without[schema.id] = made
         return made
 
-    # What shapes ask
-
-    def settle(self, facts: FactConjunction, kind: int, judge: Judge) -> bool:
+    def settle(self, facts: FactConjunction, kind: int) -> bool:
         """Turn the watched keywords whose guards are known into facts, ask for the guards of the others.
-        `judge`: of steps under these facts.
 
         Returns whether anything was added to `facts`. Linear in the schemas that judge the value.
         """
         waiting: list[Watch] = []
         moved = False
         for watch in facts.watching:
-            found, open_ = self._walk(watch, kind, judge)
+            found, open_ = self._walk(watch, kind, facts)
             if len(open_) >= _GUARDS_AS_CLAUSES and kind == OBJECT and not watch.negated:
                 clauses = self._clauses(watch.schema, found, open_, facts.obligations)
                 if clauses is not None:
                     facts.obligations.extend(clauses)
                     open_ = []
-            if found.whole:
-                if watch.negated:
-                    facts.pending.append(Hold(NEVER, ()))
-                    return True
-                moved = True
-            elif open_:
+            if open_:
                 waiting.append(watch)
-                for guard in open_:
-                    if guard.choice not in facts.choices:
-                        facts.choices.append(guard.choice)
-                        moved = True
-            else:
-                moved = True
-                if watch.negated:
-                    facts.obligations.append((self._failure(watch.schema, kind, found),))
-                else:
-                    last = (*watch.rank, len(watch.schema.applicators))
-                    facts.facets.append((last, self._facet(watch.schema, kind, found)))
+                new = [guard.choice for guard in open_ if guard.choice and guard.choice not in facts.choices]
+                facts.choices.extend(new)
+                moved = moved or bool(new)
+                continue
+            moved = True
+            if found.whole and watch.negated:
+                facts.pending.append(Hold(NEVER, ()))
+                return True
+            if watch.negated:
+                facts.obligations.append((self._failure(watch.schema, kind, found),))
+            elif not found.whole:
+                last = (*watch.rank, len(watch.schema.applicators))
+                facts.facets.append((last, self._facet(watch.schema, kind, found)))
         facts.watching = waiting
         return moved
 
     # Inside
 
-    def _walk(self, watch: Watch, kind: int, judge: Judge) -> tuple[EvaluatedMembers, list[BranchGuard]]:
+    def _walk(
+        self, watch: Watch, kind: int, facts: FactConjunction
+    ) -> tuple[EvaluatedMembers, list[BranchGuard]]:
         """Return the members that are evaluated in any case, and the open guards that may evaluate more."""
+        known = Known(self.reader.branches.obligations, facts)
         found = EvaluatedMembers()
         open_: list[BranchGuard] = []
         seen: set[int] = set()
-        stack: list[_Ranked] = [(watch.schema, watch.rank)]
+        stack: list[Ranked] = [(watch.schema, watch.rank)]
         while stack and not found.whole:
             schema, rank = stack.pop()
             if schema.id in seen or schema.verdict is not None:
                 continue
             seen.add(schema.id)
             found.read(schema, kind, self.tables)
-            if schema is not watch.schema and _unevaluated(schema, kind) is not None:
+            if schema is not watch.schema and unevaluated(schema, kind) is not None:
                 found.whole = True
-            stack.extend(_ranked(schema, rank, "$ref", schema.ref))
-            stack.extend(_ranked(schema, rank, "allOf", *schema.all_of))
-            for guard in self._guards(schema, rank, kind, judge):
+            stack.extend(ranked(schema, rank, "$ref", schema.ref))
+            stack.extend(ranked(schema, rank, "allOf", *schema.all_of))
+            for guard in self._guards(schema, rank, kind, known):
                 if isinstance(guard, BranchGuard):
                     open_.append(guard)
                 else:
@@ -184,53 +166,40 @@ class Evaluation:
         return found, [guard for guard in open_ if self._adds(found, guard.parts, kind)]
 
     def _guards(
-        self, schema: Schema, rank: Rank, kind: int, judge: Judge
-    ) -> Iterator[BranchGuard | list[_Ranked]]:
+        self, schema: Schema, rank: Rank, kind: int, known: Known
+    ) -> Iterator[BranchGuard | list[Ranked]]:
         """Yield the branches of a schema that evaluate their members, and the guards that are open."""
-        tables = self.tables
-        for there in _ranked(schema, rank, "anyOf", *schema.any_of):
-            yield self._guard(there, [there], [], kind, judge)
-        if schema.one_of:
-            ranked = _ranked(schema, rank, "oneOf", *schema.one_of)
-            truths = [self._known(tables.literal(part), kind, judge) for part, _ in ranked]
-            if True in truths:
-                yield [there for there, holds in zip(ranked, truths, strict=True) if holds]
-            else:
-                # That no second branch holds is said where the schema is taken up.
-                choice: Choice = [
-                    (Hold(tables.literal(part), at),)
-                    for (part, at), holds in zip(ranked, truths, strict=True)
-                    if holds is None
-                ]
-                yield BranchGuard(choice, schema.one_of, None)
-        for test in _ranked(schema, rank, "if", schema.if_):
-            then, other = (
-                _ranked(schema, rank, "then", schema.then),
-                _ranked(schema, rank, "else", schema.else_),
-            )
-            yield self._guard(test, [test, *then], other, kind, judge)
-        if kind == OBJECT:
-            dependent = schema.dependent_schemas
-            ranked = _ranked(schema, rank, "dependentSchemas", *dependent.values())
-            for key, part in zip(dependent, ranked, strict=True):
-                is_there = judge(present(key))
-                if is_there:
-                    yield [part]
-                elif is_there is None:
-                    yield BranchGuard([(present(key),), (absent(key),)], (part[0],), key)
+        reader = self.reader.branches.reader
+        branches = ranked(schema, rank, "oneOf", *schema.one_of)
+        held = [part for part in branches if self._truth(reader.hold(part), kind, known)]
+        if held:
+            yield held
+        elif branches:
+            # The choice between them was made when the schema was taken up.
+            yield BranchGuard([], schema.one_of, None)
+        tests = list(reader.conditions(schema, rank, kind))
+        for part in ranked(schema, rank, "anyOf", *schema.any_of):
+            hold = reader.hold(part)
+            fail = Hold(self.tables.negate(hold.literal), hold.rank)
+            tests.append(Condition(hold, fail, [part], [], []))
+        for holds, fails, test, then, other in tests:
+            truth = self._truth(holds, kind, known)
+            if truth is not None:
+                yield [*test, *then] if truth else other
+                continue
+            failing = [part for part, _ in other]
+            splits = self._adds(EvaluatedMembers(), failing, kind)
+            parts = (*(part for part, _ in (*test, *then)), *failing)
+            yield BranchGuard([(holds,), (fails,)], parts, None if splits else holds)
 
-    def _guard(
-        self, test: _Ranked, held: list[_Ranked], other: list[_Ranked], kind: int, judge: Judge
-    ) -> BranchGuard | list[_Ranked]:
-        """Return what a test evaluates: where it holds, or else where it fails; a guard if that is open."""
-        literal, rank = self.tables.literal(test[0]), test[1]
-        known = self._known(literal, kind, judge)
-        if known is not None:
-            return held if known else other
-        failing = [part for part, _ in other]
-        splits = self._adds(EvaluatedMembers(), failing, kind)
-        choice: Choice = [(Hold(one, rank),) for one in (literal, self.tables.negate(literal))]
-        return BranchGuard(choice, (*(part for part, _ in held), *failing), None if splits else literal)
+    def _truth(self, step: Step, kind: int, known: Known) -> bool | None:
+        """Return the truth of a step; None where it is open. A literal is counted as a step of the call."""
+        if isinstance(step, Hold) and step.literal >= 0:
+            literal = step.literal
+            if not self.tables.mask(literal & ~1) & kind:
+                return bool(literal & 1)
+            THIS_CALL.spend(1, self.limits, EXPANDED, lambda: self.tables.about(literal).pointer)
+        return known.follows(step)
 
     def _clauses(
         self, schema: Schema, found: EvaluatedMembers, guards: list[BranchGuard], known: list[Obligation]
@@ -248,23 +217,17 @@ class Evaluation:
             return None
         names: dict[str, list[Clauses | None]] = {}
         for guard in guards:
-            if guard.holds is None:
+            held = None if guard.holds is None else self.reader.steps((guard.holds,))
+            if held is None:
                 return None
-            held: Clauses | None
-            if isinstance(guard.holds, str):
-                held = [(AtKey(guard.holds, ()),)]
-            else:
-                held = self.reader.branches.clauses(guard.holds)
-            here = EvaluatedMembers()
             for part in guard.parts:
-                if held is None or self._walk(Watch(part, (), False), OBJECT, _unknown)[1]:
+                here = self._at_most(part, OBJECT)
+                open_ = self._walk(Watch(part, (), False), OBJECT, FactConjunction())[1]
+                if open_ or here.whole or here.patterns:
                     return None
-                here.join(self._at_most(part, OBJECT))
-            if here.whole or here.patterns:
-                return None
-            for name in here.names:
-                if name not in found.names:
-                    names.setdefault(name, []).append(held)
+                for name in here.names:
+                    if name not in found.names and held not in names.setdefault(name, []):
+                        names[name].append(held)
         said: Clauses = []
         for name, held_by in names.items():
             absent: list[Clauses | None] = [[(Without(name),)]]
@@ -278,14 +241,6 @@ class Evaluation:
             return None
         found.names.update(dict.fromkeys(names))
         return said
-
-    def _known(self, literal: int, kind: int, judge: Judge) -> bool | None:
-        """Return the truth of a literal; None where it is open."""
-        if literal < 0:
-            return literal == ALWAYS
-        if not self.tables.mask(literal & ~1) & kind:
-            return bool(literal & 1)
-        return judge(Hold(literal, ()))
 
     def _adds(self, found: EvaluatedMembers, parts: Iterable[Schema], kind: int) -> bool:
         """Return whether some of the schemas might evaluate more than was found."""
@@ -304,13 +259,13 @@ class Evaluation:
                     continue
                 seen.add(schema.id)
                 found.read(schema, kind, self.tables)
-                found.whole = found.whole or _unevaluated(schema, kind) is not None
+                found.whole = found.whole or unevaluated(schema, kind) is not None
                 stack.extend((*in_place(schema), *schema.dependent_schemas.values()))
             self._possible[root.id, kind] = found
         return found
 
     def _failure(self, schema: Schema, kind: int, found: EvaluatedMembers) -> Alternative:
-        child = _unevaluated(schema, kind)
+        child = unevaluated(schema, kind)
         assert child is not None
         denied = self.tables.literal(child, True)
         if kind == OBJECT:
@@ -327,7 +282,7 @@ class Evaluation:
         key = (schema.id, kind, names, patterns, found.prefix, frozenset(found.contains))
         made = self._facets.get(key)
         if made is None:
-            child = _unevaluated(schema, kind)
+            child = unevaluated(schema, kind)
             assert child is not None
             if kind == OBJECT:
                 made = self.tables.schema(
@@ -345,25 +300,3 @@ class Evaluation:
                 )
             self._facets[key] = made
         return made
-
-
-def position(schema: Schema, name: str) -> int:
-    """Return the position of an applicator in the schema's text."""
-    try:
-        return schema.applicators.index(name)
-    except ValueError:
-        return 0
-
-
-def _unevaluated(schema: Schema, kind: int) -> Schema | None:
-    return schema.unevaluated_properties if kind == OBJECT else schema.unevaluated_items
-
-
-def _ranked(schema: Schema, rank: Rank, name: str, *parts: Schema | None) -> list[_Ranked]:
-    """Return the parts of an applicator that are there, each with its place in the text."""
-    place = position(schema, name)
-    return [(part, (*rank, place, index)) for index, part in enumerate(parts) if part is not None]
-
-
-def _unknown(step: Step) -> None:
-    """Judge a step where nothing is known."""

@@ -30,7 +30,7 @@ Rank: TypeAlias = tuple[int, ...]
 @dataclass(frozen=True, slots=True)
 class Hold:
     literal: int
-    rank: Rank
+    rank: Rank = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,8 @@ class Watch:
     negated: bool
 
 
+EXPANDED = "What may stand here"
+"""What the steps of a call look for that are spent on conjunctions."""
 Step: TypeAlias = Hold | Obligate | Counter | Watch
 Choice: TypeAlias = list[tuple[Step, ...]]
 
@@ -109,6 +111,13 @@ class FactConjunction:
             self.counters.append(counter)
         elif counter.least:
             self.bound(1, 0)
+
+    def choose(self, choice: Choice) -> None:
+        """Take up a choice; one without branches is a contradiction."""
+        if len(choice) > 1:
+            self.choices.append(choice)
+        else:
+            self.pending.extend(reversed(choice[0]) if choice else [Hold(NEVER, ())])
 
     def add_value(self, key: str | int, literals: Iterable[int]) -> None:
         self.values[key] = (*self.values.get(key, ()), *literals)
@@ -216,16 +225,31 @@ class Known:
         self._said: dict[str, tuple[int, ...]] = {}
 
     def open_ways(self, obligation: Obligation) -> Obligation | None:
-        """Return the alternatives of an obligation that may still hold, without what they need not ask; None
-        where one surely holds."""
+        """Return the alternatives of an obligation that may still hold; None where one surely holds."""
         left: list[Alternative] = []
         for alternative in obligation:
             truth = self.truth(alternative)
             if truth:
                 return None
             if truth is None:
-                left.append(self._reduced(alternative))
+                left.append(alternative)
         return tuple(left)
+
+    def follows(self, step: Step) -> bool | None:
+        """Return whether a step surely holds, or surely does not; None where neither shows."""
+        match step:
+            case Obligate(alternatives):
+                # Of twenty `not` that one constant settles none is to be split.
+                ways = self.open_ways(alternatives)
+                return True if ways is None else None if ways else False
+            case Hold(literal):
+                if literal < 0:
+                    return literal == ALWAYS
+                if literal in self._facts.asserted:
+                    return True
+                if literal ^ 1 in self._facts.asserted:
+                    return False
+        return None
 
     def truth(self, alternative: Alternative) -> bool | None:
         """Return whether an alternative surely holds, or surely does not; None where neither shows."""
@@ -268,14 +292,6 @@ class Known:
         if scalars.contradictory((*said, *literals)):
             return False
         return True if is_there and all(scalars.surely(said, literal) for literal in literals) else None
-
-    def _reduced(self, alternative: Alternative) -> Alternative:
-        """Return an alternative without the literals that every value under its key meets."""
-        if not isinstance(alternative, AtKey) or not alternative.literals:
-            return alternative
-        said, scalars = self._asked(alternative.key), self._obligations.scalars
-        left = tuple([one for one in alternative.literals if not scalars.surely(said, one)])
-        return alternative if len(left) == len(alternative.literals) else AtKey(alternative.key, left)
 
     def impossible(self, key: str) -> bool:
         """Return whether no value can stand under a key."""

@@ -94,13 +94,13 @@ class ClauseReader:
         return cases
 
     def convert(self, facts: FactConjunction) -> bool:
-        """Turn the choices of an object that can be into obligations, if they would multiply.
+        """Turn the choices of an object that can be into obligations: those by the presence of a key, and all
+        if they would multiply.
 
         Returns whether any was. Linear in the choices.
         """
-        if prod(map(len, facts.choices)) <= _MOST_SHAPES:
-            return False
-        read = [self.choice(choice) for choice in facts.choices]
+        many = prod(map(len, facts.choices)) > _MOST_SHAPES
+        read = [self.choice(choice) if many or _by_presence(choice) else None for choice in facts.choices]
         busy = self.busy(clause for clauses in (*read, facts.obligations) for clause in clauses or ())
         kept: list[Choice] = []
         for choice, clauses in zip(facts.choices, read, strict=True):
@@ -151,28 +151,12 @@ class ClauseReader:
             return None
         key = tuple(choice)
         if key not in self._choices:
-            found = self._read_choice(choice)
+            found = self.branches.either(list(map(self.steps, choice)))
             self._choices[key] = found if found is not None and self.branches.fits(found) else None
         return self._choices[key]
 
-    def _read_choice(self, choice: Choice) -> Clauses | None:
-        test = _tested(choice)
-        if test is not None:
-            # if, then, else: two implications.
-            return all_of(
-                (
-                    self.branches.either([self.branches.clauses(test ^ 1), self._steps(choice[0][1:])]),
-                    self.branches.either([self.branches.clauses(test), self._steps(choice[1][1:])]),
-                )
-            )
-        found: list[Clauses | None] = []
-        for branch in choice:
-            found.append(self._steps(branch))
-            if found[-1] is None:
-                return None
-        return self.branches.either(found)
-
-    def _steps(self, steps: Iterable[Step]) -> Clauses | None:
+    def steps(self, steps: Iterable[Step]) -> Clauses | None:
+        """Return the clauses of steps that are all taken up; None where clauses cannot express them."""
         found: list[Clauses | None] = []
         for step in steps:
             match step:
@@ -192,6 +176,13 @@ def _tested(choice: Choice) -> int | None:
         if isinstance(first, Hold) and isinstance(second, Hold) and first.literal == second.literal ^ 1:
             return first.literal
     return None
+
+
+def _by_presence(choice: Choice) -> bool:
+    match choice:
+        case [(Obligate((AtKey(key, ()),)), *_), (Obligate((Without(other),)),)]:
+            return key == other
+    return False
 
 
 def _valued(clauses: Clauses) -> set[str]:

@@ -8,33 +8,22 @@ n conjunctions, or 2 n, and not n times n - 1 denials.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import combinations
 from operator import and_
-from typing import NamedTuple
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
+from structgen.schema.meaning.assertions import ranked
 from structgen.schema.meaning.branch_facts import BranchFacts, BranchReader, without_facts
+from structgen.schema.meaning.facts import Choice, Hold, Rank, Step, absent, present
 from structgen.schema.meaning.formulas import ALL, Span, neighbours, spans
 from structgen.schema.meaning.place import EVERY, NEVER, NUMBER, OBJECT, STRING, bit_of_key
 from structgen.schema.reading.model import Schema
 
 _PAIRS_PER_ALTERNATIVE = 5
 """So many pairs are compared for each of `limits.alternatives`: it costs less than a conjunction."""
-
-
-class BranchCase(NamedTuple):
-    """A branch of a union as the only one that holds, under a condition on some keys."""
-
-    branch: int
-    present: str | None
-    """The key that must be there, if any."""
-    absent: tuple[str, ...]
-    """The keys that may not be there."""
-    others: tuple[int, ...]
-    """The branches that have to be denied."""
 
 
 class OverlappingBranches:
@@ -45,18 +34,20 @@ class OverlappingBranches:
         self.tables = reader.tables
         self.scalars = reader.obligations.scalars
         self.limits = limits
-        self.conjuncts = reader.conjuncts
-        self._cases: dict[tuple[object, ...], list[BranchCase]] = {}
+        self._choices: dict[tuple[int, Rank, int, frozenset[str]], Choice] = {}
 
-    def of(self, literals: list[int], kind: int, schema: Schema) -> list[tuple[int, ...]]:
-        """Return for each branch the others that it may overlap with."""
-        facts = [self._facts(literal, kind, frozenset(), frozenset()) for literal in literals]
-        overlaps = _Comparing(self, literals, facts, schema).all_overlapping()
-        return _rows(range(len(literals)), overlaps)
+    def branches(self, schema: Schema, rank: Rank, kind: int) -> list[Hold]:
+        """Return the branches of a `oneOf` that may hold for objects, or arrays."""
+        branches = map(self.reader.reader.hold, ranked(schema, rank, "oneOf", *schema.one_of))
+        return [branch for branch in branches if self.tables.mask(branch.literal) & kind]
 
-    def cases(
-        self, literals: list[int], kind: int, schema: Schema, required: Collection[str] = ()
-    ) -> list[BranchCase]:
+    def pairs(self, schema: Schema, rank: Rank, kind: int) -> Iterator[tuple[Hold, Hold]]:
+        """Yield the pairs of branches of a `oneOf` that may hold at once, in order."""
+        branches = self.branches(schema, rank, kind)
+        comparing = _Comparing(self, branches, self._facts(branches, kind, frozenset(), frozenset()), schema)
+        yield from ((branches[a], branches[b]) for a, b in sorted(comparing.all_overlapping()))
+
+    def choice(self, schema: Schema, rank: Rank, kind: int, required: Collection[str] = ()) -> Choice:
         """Return the cases of a `oneOf`: the values for which exactly one branch holds meet one of them.
 
         `required`: keys that are there in any case.
@@ -65,57 +56,62 @@ class OverlappingBranches:
         pairs that may overlap as `limits.alternatives` says.
         """
         given = frozenset(required)
-        key = (kind, given, *literals)
-        found = self._cases.get(key)
+        key = (schema.id, rank, kind, given)
+        found = self._choices.get(key)
         if found is None:
-            found = self._cases[key] = list(self._divide(literals, kind, schema, given))
+            found = self._choices[key] = list(self._divide(schema, rank, kind, given))
         return found
 
     def _divide(
-        self, literals: list[int], kind: int, schema: Schema, required: frozenset[str]
-    ) -> Iterator[BranchCase]:
-        absent: tuple[str, ...] = ()
+        self, schema: Schema, rank: Rank, kind: int, required: frozenset[str]
+    ) -> Iterator[tuple[Step, ...]]:
+        branches = self.branches(schema, rank, kind)
+
+        def case(at: int, others: Iterable[int], *keys: Step) -> tuple[Step, ...]:
+            denied = (self.tables.negate(branches[other].literal) for other in others)
+            return (*keys, branches[at], *(Hold(literal, branches[at].rank) for literal in denied))
+
+        keys: list[str] = []
         while True:
-            facts = [self._facts(literal, kind, frozenset(absent), required) for literal in literals]
+            facts = self._facts(branches, kind, frozenset(keys), required)
             # Of branches that say the same none can be the only one; the first of them is still denied.
             same: dict[Hashable, list[int]] = {}
-            for at, one in enumerate(facts):
-                if one is not None:
-                    same.setdefault(one.residue, []).append(at)
-            firsts = [group[0] for group in same.values()]
+            for at, one in facts.items():
+                same.setdefault(one.residue, []).append(at)
+            firsts = {group[0]: facts[group[0]] for group in same.values()}
             lone = [group[0] for group in same.values() if len(group) == 1]
             if not lone:
                 return
-            known: list[BranchFacts | None] = [None] * len(literals)
-            for at in firsts:
-                known[at] = facts[at]
-            comparing = _Comparing(self, literals, known, schema)
+            comparing = _Comparing(self, branches, firsts, schema)
             overlaps = comparing.overlapping(None)
             key = None if overlaps == set() else comparing.optional_key()
             if key is not None:
                 # Where the key is there, branches that only differ in it are no longer the same.
-                there = _Comparing(self, literals, facts, schema)
-                told = there.overlapping(key)
+                told = _Comparing(self, branches, facts, schema).overlapping(key)
                 pairs = len(firsts) * (len(firsts) - 1) // 2 if overlaps is None else len(overlaps)
                 if told is not None and 2 * len(told) < pairs:
-                    active = sorted(there.facts)
-                    for at, others in zip(active, _rows(active, told), strict=True):
-                        yield BranchCase(at, key, absent, others)
-                    absent = (*absent, key)
+                    for at, others in _rows(facts, told):
+                        yield case(at, others, present(key), *map(absent, keys))
+                    keys.append(key)
                     continue
             if overlaps is None:
                 overlaps = comparing.all_overlapping()
-            for at, others in zip(lone, _rows(lone, overlaps), strict=True):
-                yield BranchCase(at, None, absent, others)
+            for at, others in _rows(lone, overlaps):
+                yield case(at, others, *map(absent, keys))
             return
 
     def _facts(
-        self, literal: int, kind: int, absent: frozenset[str], required: frozenset[str]
-    ) -> BranchFacts | None:
-        if kind != OBJECT:
-            return without_facts(literal)
-        found = self.reader.facts(literal, absent)
-        return found._replace(required=found.required | required) if found and required else found
+        self, branches: Iterable[Hold], kind: int, absent: frozenset[str], required: frozenset[str]
+    ) -> dict[int, BranchFacts]:
+        """Return the facts of the branches that may hold, by their numbers. `absent`, `required`: the keys
+        that are not there, and those that are."""
+        found: dict[int, BranchFacts] = {}
+        for at, branch in enumerate(branches):
+            is_object = kind == OBJECT
+            facts = self.reader.facts(branch.literal, absent) if is_object else without_facts(branch.literal)
+            if facts is not None:
+                found[at] = facts._replace(required=facts.required | required) if required else facts
+        return found
 
 
 class _Comparing:
@@ -124,14 +120,13 @@ class _Comparing:
     def __init__(
         self,
         owner: OverlappingBranches,
-        literals: Sequence[int],
-        facts: Sequence[BranchFacts | None],
+        branches: Sequence[Hold],
+        facts: Mapping[int, BranchFacts],
         schema: Schema,
     ) -> None:
-        """`facts`: of each branch; None: it is left out."""
+        """`facts`: of those that are compared, by their numbers."""
         self.tables, self.scalars, self.limits = owner.tables, owner.scalars, owner.limits
-        self.literals, self.schema = literals, schema
-        self.facts = {at: one for at, one in enumerate(facts) if one is not None}
+        self.branches, self.facts, self.schema = branches, facts, schema
 
     def optional_key(self) -> str | None:
         """Return the key that divides the branches into most groups and may be absent, or None."""
@@ -181,7 +176,7 @@ class _Comparing:
 
     def _candidates(self, present: str | None) -> Iterable[tuple[int, int]]:
         """Return the pairs that the values of one key do not tell apart."""
-        best, order = self.sure_key(present), sorted(self.facts)
+        best, order = self.sure_key(present), list(self.facts)
         if best is None:
             return combinations(order, 2)
         spans = [self._spans(self.facts[at], best, best == present) for at in order]
@@ -211,7 +206,7 @@ class _Comparing:
             said = (*one.asked.get(key, ()), *other.asked.get(key, ()))
             if NEVER in said or (len(said) > 1 and self.scalars.contradictory(said)):
                 return True
-        both = (self.literals[a], self.literals[b])
+        both = (self.branches[a].literal, self.branches[b].literal)
         return both[0] ^ 1 == both[1] or self.tables.clash(both)
 
 
@@ -221,10 +216,10 @@ def _point(key: Hashable) -> tuple[object, ...]:
     return kind, key if kind in (STRING, NUMBER) else repr(key)
 
 
-def _rows(active: Sequence[int], pairs: Iterable[tuple[int, int]]) -> list[tuple[int, ...]]:
-    """Return for each active branch all that it overlaps with."""
+def _rows(active: Iterable[int], pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
+    """Yield each active branch with all that it overlaps with."""
     rows: dict[int, list[int]] = {}
     for a, b in pairs:
         rows.setdefault(a, []).append(b)
         rows.setdefault(b, []).append(a)
-    return [tuple(sorted(rows.get(at, ()))) for at in active]
+    yield from ((at, sorted(rows.get(at, ()))) for at in active)

@@ -8,13 +8,14 @@ last, and branches that contradict known facts are dropped at once.
 
 from __future__ import annotations
 
-from functools import partial
-
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.schema.meaning.assertions import Assertions
 from structgen.schema.meaning.branch_facts import BranchReader
+from structgen.schema.meaning.denials import Denials
+from structgen.schema.meaning.evaluated import Evaluation
 from structgen.schema.meaning.facts import (
+    EXPANDED,
     Choice,
     FactConjunction,
     Hold,
@@ -22,7 +23,6 @@ from structgen.schema.meaning.facts import (
     Obligate,
     Obligations,
     Rank,
-    Step,
     Watch,
 )
 from structgen.schema.meaning.key_clauses import ClauseReader
@@ -31,17 +31,12 @@ from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTa
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
     ArrayShape,
-    AtKey,
     Counter,
     Differs,
     DiffersList,
     ObjectShape,
-    Without,
 )
 from structgen.schema.reading.model import Schema
-from structgen.system.public_calls import THIS_CALL
-
-_WANTED = "What may stand here"
 
 
 class Shapes:
@@ -59,10 +54,12 @@ class Shapes:
         self._arrays: dict[int, tuple[ArrayShape, ...]] = {}
         self._count = 0
         self.obligations = Obligations(tables, scalars)
-        self.branches = BranchReader(tables, self.obligations)
+        self.assertions = Assertions(tables)
+        self.branches = BranchReader(self.assertions, self.obligations)
         self.overlaps = OverlappingBranches(self.branches, limits)
         self.clauses = ClauseReader(self.branches)
-        self.assertions = Assertions(self.clauses, self.overlaps)
+        self.evaluation = Evaluation(self.clauses, limits)
+        self.denials = Denials(self.overlaps, self.evaluation)
 
     def objects(self, demand: int) -> tuple[ObjectShape, ...]:
         """Return the shapes of the objects that meet a demand; LimitError past `limits.alternatives`."""
@@ -158,7 +155,7 @@ class Shapes:
             if steps > self.limits.oracle_steps:
                 raise self._too_many(demand, "oracle_steps", steps)
             size = len(facts.asserted) // 2 + len(facts.choices) + len(facts.facets) + len(facts.conditional)
-            self.tables.spend(4 + size // 12, self.limits, _WANTED, (demand,))
+            self.tables.spend(4 + size // 12, self.limits, EXPANDED, (demand,))
             if not self._settle(facts, kind):
                 continue
             of_members = kind == OBJECT and not facts.watching
@@ -193,26 +190,26 @@ class Shapes:
                             return False
                         facts.asserted.add(literal)
                         schema = self.tables.about(literal)
-                        take = self.assertions.negative if literal & 1 else self.assertions.positive
+                        take = self.denials.negative if literal & 1 else self.assertions.positive
                         if not take(facts, schema, rank, kind):
                             return False
-                    case Obligate((Without() | AtKey(_, ()),) as alternatives):
-                        self.obligations.take(facts, alternatives)
                     case Obligate(alternatives):
-                        facts.obligations.append(alternatives)
+                        if not self.obligations.take(facts, alternatives):
+                            facts.obligations.append(alternatives)
                     case Counter():
                         facts.count(step)
                     case Watch():
                         facts.watching.append(step)
-            if self.assertions.divide_unions(facts, kind) and facts.pending:
+            unions, facts.unions = facts.unions, []
+            for schema, place in unions:
+                facts.choose(self.overlaps.choice(schema, place, kind, facts.required))
+            if facts.pending:
                 continue
             if not self.obligations.simplify(facts) or not self._prune(facts):
                 return False
             if facts.pending:
                 continue
-            if not facts.watching or not self.assertions.evaluation.settle(
-                facts, kind, partial(self._judge, facts)
-            ):
+            if not facts.watching or not self.evaluation.settle(facts, kind):
                 return True
 
     def _prune(self, facts: FactConjunction) -> bool:
@@ -224,7 +221,7 @@ class Shapes:
         for choice in facts.choices:
             kept: Choice = []
             for branch in choice:
-                truths = [self._truth(facts, step, known) for step in branch]
+                truths = list(map(known.follows, branch))
                 if all(truths):
                     break
                 if False not in truths:
@@ -238,29 +235,6 @@ class Shapes:
                     left.append(kept)
         facts.choices = left
         return True
-
-    def _judge(self, facts: FactConjunction, step: Step) -> bool | None:
-        """Return the truth of a step under facts; a literal is counted as a step of the call."""
-        if isinstance(step, Hold):
-            THIS_CALL.spend(1, self.limits, _WANTED, lambda: self.tables.about(step.literal).pointer)
-        return self._truth(facts, step, Known(self.obligations, facts))
-
-    def _truth(self, facts: FactConjunction, step: Step, known: Known) -> bool | None:
-        """Return whether a step follows from known facts, or contradicts them; None where no cheap proof is
-        found. `known`: the facts as they are now."""
-        match step:
-            case Obligate(alternatives):
-                # Of twenty `not` that one constant settles none is to be split.
-                ways = known.open_ways(alternatives)
-                return True if ways is None else None if ways else False
-            case Hold(literal):
-                if literal < 0:
-                    return literal == ALWAYS
-                if literal in facts.asserted:
-                    return True
-                if literal ^ 1 in facts.asserted:
-                    return False
-        return None
 
 
 def _by_rank(entry: tuple[Rank, Schema]) -> Rank:
