@@ -337,16 +337,8 @@ def is_local(formula: Formula) -> bool:
 
 def quick_string(formula: Formula) -> bool | None:
     """Return whether a string meets the formula where that shows at once, else None."""
-    match formula:
-        case Words(of):
-            return bool(of)
-        case Length(least, most):
-            return most is None or least <= most
-        case Format():
-            return True
-        case Not(Words()):
-            return True
-    return None
+    part = formula.of if isinstance(formula, Not) else formula
+    return True if isinstance(part, Words) or isinstance(formula, (Length, Format)) else None
 
 
 def is_of_values(formula: Formula) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from itertools import pairwise
 
@@ -23,7 +23,7 @@ from structgen.language.ir import (
     Words,
 )
 from structgen.language.number_ranges import Cut, Ranges
-from structgen.schema.meaning.formulas import is_multiple
+from structgen.schema.meaning.formulas import conjuncts, is_multiple
 from structgen.schema.reading.json_values import json_string
 
 _MOST_WORDS = 8
@@ -73,7 +73,7 @@ def string(formula: Formula, some: str = "a string") -> str:
         return listing(quoted(word) for word in sorted(formula.of))
     size, further = "", False
     clauses: list[str] = []
-    for part in _conjuncts(formula):
+    for part in conjuncts(formula):
         match part:
             case Length(least, most):
                 size = count(least, most, "character")
@@ -102,7 +102,7 @@ def number(formula: Formula) -> str:
     some, bounds, clauses, further = "", "", "", False
     divisors: list[Decimal] = []
     excluded: list[str] = []
-    for part in _conjuncts(formula):
+    for part in conjuncts(formula):
         match part:
             case Multiple(of) if not some:
                 divisors.append(of)
@@ -139,8 +139,8 @@ def _alternatives(formula: Formula) -> Sequence[Formula]:
     if isinstance(formula, Any_):
         return formula.of
     found: list[Formula] = []
-    others = [part for part in _conjuncts(formula) if not isinstance(part, Ranges)]
-    for part in _conjuncts(formula):
+    others = [part for part in conjuncts(formula) if not isinstance(part, Ranges)]
+    for part in conjuncts(formula):
         if isinstance(part, Ranges):
             alone: list[Cut] = []
             runs: list[list[Cut | None]] = []
@@ -155,17 +155,6 @@ def _alternatives(formula: Formula) -> Sequence[Formula]:
             sets += [Ranges(tuple(alone))] if alone else []
             found += [All((*others, one)) if others else one for one in sets]
     return found or [formula]
-
-
-def _conjuncts(formula: Formula) -> Iterator[Formula]:
-    """Yield the parts of a conjunction; of a nested one, all the same."""
-    pending = [formula]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, All):
-            pending.extend(reversed(part.of))
-        else:
-            yield part
 
 
 def _bounds(low: Cut | None, high: Cut | None) -> str:

@@ -11,7 +11,6 @@ from structgen.json_text.events import spelled
 from structgen.json_text.exact_json import Json, escape, kind_name
 from structgen.limits import Limits
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT
-from structgen.schema.reading.dynamic_scope import NOTHING, Bindings
 from structgen.schema.reading.missing_bytes import Quoting, limits_of, quoting_of
 from structgen.schema.reading.model import (
     KeywordRefusal,
@@ -24,6 +23,7 @@ from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.reference_loops import settle
 from structgen.schema.reading.references import (
     RECURSIVE,
+    Bindings,
     NowhereError,
     References,
     ReferenceTarget,
@@ -49,10 +49,10 @@ class Document(Reading):
 
     __slots__ = (
         "_asked",
-        "_bindings",
         "_bound",
         "_by_raw",
         "_faults",
+        "_names",
         "_referring",
         "_todo",
         "banned",
@@ -111,7 +111,8 @@ class Document(Reading):
     def _read_all(self, names: frozenset[str]) -> bool:
         """Read everything that the root reaches, with these names of dynamic anchors bound on the ways.
 
-        Return whether no other name is asked for.
+        A schema with a dynamic reference may mean something else on each path of references to it, so a place
+        then is a schema *and* what the path binds. Return whether no other name is asked for.
         """
         self.begin()
         self._faults: list[SchemaError] = []
@@ -119,9 +120,10 @@ class Document(Reading):
         self._referring: list[Schema] = []
         self._todo: list[Schema] = []
         self._asked: set[str] = set()
-        self._bindings = Bindings(self.references, names) if names else None
-        self._bound: dict[int, int] = {}
-        self.root = self._reached(ReferenceTarget(self.value, "#", self.top), NOTHING)
+        self._names = sorted(names)
+        self._bound: dict[int, Bindings] = {}
+        unbound = (None,) * len(names)
+        self.root = self._reached(ReferenceTarget(self.value, "#", self.top), unbound)
         self._read()
         while self.unevaluated and self.tests:
             place, test = self.tests.pop()
@@ -166,7 +168,7 @@ class Document(Reading):
             if raw.__class__ is not bool or not booleans:
                 where, cure = spelled((up.at, *at)), schema_cure(raw, at)
                 raise _no_schema(raw, up.scope, where, cure or f"Correct {at[0]}.")
-        return self._place(raw, up, at, up.scope, self._bound.get(up.id, NOTHING))
+        return self._place(raw, up, at, up.scope, self._bound.get(up.id, ()))
 
     def refer(self, place: Schema, keyword: str, reference: str) -> None:
         """Have a place hold where its reference leads, on the way to this place if it is dynamic."""
@@ -174,7 +176,7 @@ class Document(Reading):
         found = find(place, keyword, reference)
         if found is None:
             return
-        target = self._reached(found, self._bound.get(place.id, NOTHING))
+        target = self._reached(found, self._bound.get(place.id, ()))
         self._referring.append(place)
         # `$ref` and `$dynamicRef` may stand side by side
         if place.ref is None:
@@ -186,13 +188,13 @@ class Document(Reading):
 
     def _found_dynamically(self, place: Schema, keyword: str, reference: str) -> ReferenceTarget | None:
         """Return where a dynamic reference leads; None where that is refused, or the next reading tells."""
-        scope, bound = place.scope, self._bound.get(place.id, NOTHING)
+        scope, bound = place.scope, self._bound.get(place.id, ())
         name = RECURSIVE if keyword == "$recursiveRef" else unquote(reference.partition("#")[2])
         anchors = self.references.dynamic_anchors
         if scope.dialect.draft == "v1" and reference.startswith("#"):
             # There the way alone decides; in 2020-12 the reference itself must lead to a dynamic anchor.
             found = self._bound_to(name, bound) or anchors(scope).get(name)
-            if found is not None or self._bindings is None or name not in self._bindings.names:
+            if found is not None or name not in self._names:
                 return found
         found = self._found(place, keyword, reference)
         if found is not None:
@@ -201,10 +203,10 @@ class Document(Reading):
                 return self._bound_to(name, bound) or found
         return found
 
-    def _bound_to(self, name: str, bound: int) -> ReferenceTarget | None:
+    def _bound_to(self, name: str, bound: Bindings) -> ReferenceTarget | None:
         """Return the target of a name; None where it is unbound, or this reading does not follow the name."""
         self._asked.add(name)
-        return None if self._bindings is None else self._bindings.target(bound, name)
+        return bound[self._names.index(name)] if name in self._names else None
 
     def _found(self, place: Schema, keyword: str, reference: str) -> ReferenceTarget | None:
         """Return where a reference leads, or None where that is refused; `SchemaError` for nowhere."""
@@ -314,7 +316,7 @@ class Document(Reading):
                     )
                 )
 
-    def _reached(self, found: ReferenceTarget, bound: int) -> Schema:
+    def _reached(self, found: ReferenceTarget, bound: Bindings) -> Schema:
         """Return the place of a reference's target, or of the root, to be read."""
         raw, scope = found.raw, found.scope
         if raw.__class__ is not dict and not (raw.__class__ is bool and scope.dialect.booleans):
@@ -322,23 +324,23 @@ class Document(Reading):
         # A pointer into an embedded resource does not come through the one around it.
         return self._place(raw, None, found.prefix, scope, bound)
 
-    def _place(self, raw: Any, up: Schema | None, at: Any, scope: Scope, bound: int) -> Schema:
+    def _place(self, raw: Any, up: Schema | None, at: Any, scope: Scope, bound: Bindings) -> Schema:
         """Return the place of a schema, to be read; `bound`: the bindings before it."""
         if raw.__class__ is bool:
             place = self.new(raw, up, at, scope)
             place.verdict = raw
             return place
         key: Any = id(raw)
-        if self._bindings is not None:
+        if self._names:
             inside = self.references.enter(scope, raw, at if up is None else (up.at, *at))
-            bound = self._bindings.enter(bound, inside)
+            bound = self.references.bound(bound, inside, self._names)
             key = key, bound
         known = self._by_raw.get(key)
         if known is not None:
             return known
         place = self._by_raw[key] = self.new(raw, up, at, scope)
         self._todo.append(place)
-        if self._bindings is not None:
+        if self._names:
             self._bound[place.id] = bound
         return place
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from structgen.schema.reading import keywords
-from structgen.schema.reading.model import Reading, Schema
+from structgen.schema.reading.model import TYPES, Reading, Schema
 
 _COLORS = (
     "aqua black blue fuchsia gray green lime maroon navy olive orange purple red silver teal white yellow"
@@ -62,7 +62,7 @@ def _types(
     if not members or len(names) + len(schemas) < len(members):
         raise document.wrong(place, keyword, "takes a type's name, or a list of names and schemas")
     # Section 5.1: other names may be used for custom purposes, and allow any value elsewhere.
-    return frozenset(names) if keywords.TYPES.keys() >= set(names) else None, tuple(schemas)
+    return frozenset(names) if TYPES.keys() >= set(names) else None, tuple(schemas)
 
 
 def _union(

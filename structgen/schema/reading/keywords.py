@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from structgen.json_text.exact_json import escape
-from structgen.schema.reading.model import Reading, Schema
+from structgen.schema.reading.model import TYPES, Reading, Schema
 from structgen.schema.reading.schema_cures import number_cure, type_cure
 
 FORMATS = frozenset(
@@ -32,13 +32,6 @@ says what it means, and the validators whose verdicts label MaskBench assert all
 """
 
 # --- Kinds of values ----------------------------------------------------------------------------------------
-
-TYPES = MappingProxyType(
-    {
-        name: frozenset((name,))
-        for name in ("object", "array", "string", "number", "integer", "boolean", "null")
-    }
-)
 
 _COUNT_CAP = 10**18
 """Counts beyond this are taken as this: no document is so long, and 1e999999999 must not become an int."""

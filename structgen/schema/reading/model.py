@@ -57,6 +57,14 @@ class Scope:
     dialect: Dialect
 
 
+TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        name: frozenset((name,))
+        for name in ("object", "array", "string", "number", "integer", "boolean", "null")
+    }
+)
+"""The types that `type` may name, each as a set."""
+
 _NO_MEMBERS: Mapping[str, Any] = MappingProxyType({})
 
 

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 
 from structgen.errors import UnsupportedError
 from structgen.json_text.exact_json import Json, escape
+from structgen.schema.reading.model import TYPES
 
 OPENAI_STRICT: Mapping[str, str] = MappingProxyType(
     {
@@ -41,7 +42,6 @@ ENUM_VALUES = 1_000
 LONG_ENUM, LONG_ENUM_CHARACTERS = 250, 15_000
 """Strings of one enum with more than 250 values have at most 15,000 characters together."""
 FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid")
-_TYPES = ("string", "number", "boolean", "integer", "object", "array", "null")
 _SUPPORTED = frozenset(
     (
         *("type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf"),
@@ -138,7 +138,7 @@ def _place(node: dict[str, Any], is_root: bool, level: int) -> Iterator[_Told]:
         (not is_root and not node.keys() & _TYPED, "type", "Each schema says a type."),
         ("array" in types and "items" not in node, "items", "Each array has items."),
         (looks_around, "pattern", "A pattern has no look-ahead and no look-behind."),
-        *((one not in _TYPES, "type", f"{one!r} is not among the supported types.") for one in types),
+        *((one not in [*TYPES], "type", f"{one!r} is not among the supported types.") for one in types),
         (form not in (None, *FORMATS), "format", f"{form!r} is not among the supported formats."),
         (is_open, "additionalProperties", "Each object has additionalProperties: false."),
     ):

@@ -1,13 +1,14 @@
 """Where a `$ref` leads: JSON pointers, anchors and embedded resources of one document, and other documents.
 
-Source: JSON Schema Core, sections 8 and 9 (2020-12; earlier drafts alike), RFC 3986 and RFC 6901.
+Source: JSON Schema Core, sections 8 and 9 (2020-12; earlier drafts alike), RFC 3986 and RFC 6901; of dynamic
+scope sections 7.1 and 8.2.3.2, and 2019-09, section 8.2.4.2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from structgen.json_text.events import spelled
@@ -22,13 +23,18 @@ RECURSIVE = ""
 """The name under which `$recursiveAnchor` is kept; no `$dynamicAnchor` has it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ReferenceTarget:
-    """Where a reference leads."""
+    """Where a reference leads; identity is equality."""
 
     raw: Any
     prefix: str
     scope: Scope
+
+
+Bindings: TypeAlias = tuple["ReferenceTarget | None", ...]
+"""What a path of references binds: for each name that dynamic references ask for the outermost schema on the
+path with a dynamic anchor of that name (the first one counts); None where there is none yet."""
 
 
 class NowhereError(Exception):
@@ -144,6 +150,11 @@ class References:
             self._resources = {}
             self._index(self.root)
         return self._resources
+
+    def bound(self, before: Bindings, scope: Scope, names: Sequence[str]) -> Bindings:
+        """Return the bindings after a path has entered a resource."""
+        anchors = self.dynamic_anchors(scope)
+        return tuple([old or anchors.get(name) for old, name in zip(before, names, strict=True)])
 
     def dynamic_anchors(self, scope: Scope) -> Mapping[str, ReferenceTarget]:
         """Return the dynamic anchors of a resource; `RECURSIVE` stands for `$recursiveAnchor`."""

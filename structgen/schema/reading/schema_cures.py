@@ -6,8 +6,8 @@ from difflib import get_close_matches
 from types import MappingProxyType
 
 from structgen.json_text.exact_json import escape
+from structgen.schema.reading.model import TYPES
 
-_TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
 _ELSEWHERE = MappingProxyType(
     {
         **dict.fromkeys(("str", "text", "varchar", "char", "date", "datetime", "uuid", "bytes"), "string"),
@@ -35,7 +35,7 @@ def type_cure(value: object) -> str:
             'This looks like a tool around a schema. Pass the schema alone: tool["function"]["parameters"].'
         )
     names = value if isinstance(value, list) else [value]
-    wrong = next((name for name in names if name not in _TYPES), None)
+    wrong = next((name for name in names if name not in [*TYPES]), None)
     meant = _meant(wrong)
     return f'Write "{meant}" for {wrong!r}.' if meant else ""
 
@@ -78,4 +78,4 @@ def _meant(name: object) -> str:
     if not isinstance(name, str) or len(name) > 40:
         return ""
     lower = name.lower()
-    return _ELSEWHERE.get(lower) or next(iter(get_close_matches(lower, _TYPES, 1)), "")
+    return _ELSEWHERE.get(lower) or next(iter(get_close_matches(lower, TYPES, 1)), "")

@@ -17,7 +17,7 @@ from structgen.json_grammars.schema_grammar import json_schema
 from structgen.json_text.exact_json import exact, read
 from structgen.language.ir import All, Formula, Not, Pattern
 from structgen.language.shapes import JsonShapes
-from structgen.schema.reading.keywords import TYPES
+from structgen.schema.reading.model import TYPES
 from structgen.system.garbage import uncollected
 from structgen.text_grammars.composition.argument_grammar import (
     argument_grammar,
