@@ -166,18 +166,33 @@ def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limi
     narrows = len(divisors) > _FEW_DIVISORS and all(map(_has_near_bounds, formulas))
     for asked, writing in ways:
         form = numeral_form(writing), *spelled
-        said = ir.Spec(tuple([ir.All((*_conjuncts(formula), *form)) for formula in asked]))
         with suppress(LimitError, RecursionError):
-            made = reader.spec(said, inside=reader.automaton(ir.All(form)) if narrows else None)
+            parts = [_within(formula, form) if narrows else _conjuncts(formula) for formula in asked]
+            said = ir.Spec(tuple([ir.All((*some, *form)) for some in parts]))
+            made = reader.spec(said)
             if asked is formulas or not made.automaton.is_empty:
                 return made
     raise too_many_states()
 
 
 def _conjuncts(formula: ir.Formula) -> tuple[ir.Formula, ...]:
-    """Return the parts of a conjunction, ranges first: fewer numbers are left for the others."""
-    parts = formula.of if isinstance(formula, ir.All) else (formula,)
-    return tuple(sorted(parts, key=lambda part: not isinstance(part, Ranges)))
+    """Return the parts of a conjunction, or the formula alone."""
+    return formula.of if isinstance(formula, ir.All) else (formula,)
+
+
+def _within(formula: ir.Formula, form: tuple[ir.Formula, ...]) -> tuple[ir.Formula, ...]:
+    """Return the parts of a conjunction, with its ranges and the form of numerals beside each atom: the union
+    of divisors by itself has as many states as their least common multiple, and between near bounds few."""
+    near = *[one for one in _conjuncts(formula) if isinstance(one, Ranges)], *form
+
+    def within(part: ir.Formula) -> ir.Formula:
+        if isinstance(part, ir.Not):
+            return ir.All((*near, ir.Not(within(part.of))))
+        if isinstance(part, (ir.All, ir.Any_)):
+            return type(part)(tuple(map(within, part.of)))
+        return ir.All((*near, part))
+
+    return tuple([within(part) for part in _conjuncts(formula) if part not in near])
 
 
 def _has_near_bounds(formula: ir.Formula) -> bool:

@@ -121,21 +121,6 @@ class FormulaReader:
                 done.append(self._atom(formula))
         return done[0]
 
-    def narrowed(self, formula: Formula, around: Automaton) -> Automaton:
-        """Return the automaton of the texts of another one that meet a formula. Each part is looked at among
-        the texts that the parts before it have left: the union of divisors by itself has as many states as
-        their least common multiple, and between near bounds few. Raises what `automaton` raises, and
-        RecursionError."""
-        if isinstance(formula, Not):
-            return both([around, complement(self.narrowed(formula.of, around))], self._most)
-        if isinstance(formula, Any_):
-            return either([self.narrowed(part, around) for part in formula.of], self._most)
-        if isinstance(formula, All):
-            for part in formula.of:
-                around = self.narrowed(part, around)
-            return around
-        return both([around, self.automaton(formula)], self._most)
-
     def _is_joined(self, above: All | Any_, part: Formula) -> bool:
         """Return whether a part is made together with its neighbours: lengths and excluded words of a
         conjunction; patterns and words of a disjunction."""
@@ -203,15 +188,11 @@ class FormulaReader:
 
     # Specs.
 
-    def spec(self, spec: Spec, *, lone: bool = False, inside: Automaton | None = None) -> SpecAutomaton:
+    def spec(self, spec: Spec, *, lone: bool = False) -> SpecAutomaton:
         """Return the automaton of a spec with its outcomes. `lone`: lone surrogates can be written; if not,
-        no text holds one. `inside`: other texts than those of an automaton are left out, part by part
-        (`narrowed`). Raises what `automaton` raises."""
+        no text holds one. Raises what `automaton` raises."""
         alone = len(spec.formulas) == 1
-        parts = [
-            self.automaton(formula, alone) if inside is None else self.narrowed(formula, inside)
-            for formula in spec.formulas
-        ]
+        parts = [self.automaton(formula, alone) for formula in spec.formulas]
         if lone:
             parts = [self._without_pairs(part) for part in parts]
         if len(parts) == 1:
