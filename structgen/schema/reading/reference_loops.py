@@ -8,11 +8,12 @@ else, has no such meaning and is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
 from structgen.errors import SchemaError
+from structgen.language.graphs import components
 from structgen.schema.reading.model import Reading, Schema, parts_of
 
 
@@ -23,13 +24,12 @@ def settle(document: Reading, referring: Iterable[Schema]) -> None:
     that they reach, iterative.
     """
     starts = list(referring)
-    if _loops(starts, _same_value)[1] is None:
+    if not _loops(starts, _same_value):
         return
-    for group in _loops(starts, _parts)[0]:
+    for group in _loops(starts, _parts):
         _open(document, group)
-    found = _loops(starts, _same_value)[1]
-    if found is not None:
-        schema, following = found
+    for following, *others in _loops(starts, _same_value):
+        schema = next((one for one in others if following in _same_value(one)), following)
         raise SchemaError(
             f"This schema refers back to itself ({following.pointer}) without going down into "
             "a value, so that no value can be judged.",
@@ -54,48 +54,25 @@ def _parts(schema: Schema) -> list[Schema]:
     return [*parts_of(_OF_CONJUNCTION(schema))][::-1]
 
 
-def _loops(
-    starts: Iterable[Schema], operands: Callable[[Schema], list[Schema]]
-) -> tuple[list[list[Schema]], tuple[Schema, Schema] | None]:
-    """Return the loops of a relation of schemas (strongly connected components, by Tarjan), each in reading
-    order, and the first schema on one with the operand of it that leads back."""
-    order: dict[int, int] = {}
-    low: dict[int, int] = {}
-    held: dict[int, Schema] = {}
-    to_itself: set[int] = set()
-    groups: list[list[Schema]] = []
-    back: tuple[Schema, Schema] | None = None
-    way: list[tuple[Schema, list[Schema]]] = []
-    for start in starts:
-        waiting = [start] if start.id not in order else []
-        while waiting or way:
-            if waiting:
-                schema = waiting.pop()
-                order[schema.id] = low[schema.id] = len(order)
-                held[schema.id] = schema
-                way.append((schema, operands(schema)))
-            schema, rest = way[-1]
-            if rest:
-                following = rest.pop()
-                if following.id not in order:
-                    waiting.append(following)
-                elif following.id in held:
-                    low[schema.id] = min(low[schema.id], order[following.id])
-                    back = back or (schema, following)
-                    if following is schema:
-                        to_itself.add(schema.id)
-                continue
-            way.pop()
-            if way:
-                up = way[-1][0]
-                low[up.id] = min(low[up.id], low[schema.id])
-            if low[schema.id] == order[schema.id]:
-                group = [held.popitem()[1]]
-                while group[-1] is not schema:
-                    group.append(held.popitem()[1])
-                if len(group) > 1 or schema.id in to_itself:
-                    groups.append(group[::-1])
-    return groups, back
+def _loops(starts: Sequence[Schema], operands: Callable[[Schema], list[Schema]]) -> list[list[Schema]]:
+    """Return the loops of a relation of schemas, and the schemas of each, as they are reached."""
+    reached: dict[int, Schema] = {}
+    edges: dict[int, list[int]] = {}
+    stack = [*reversed(starts)]
+    while stack:
+        schema = stack.pop()
+        if schema.id not in reached:
+            reached[schema.id] = schema
+            below = operands(schema)
+            edges[schema.id] = [one.id for one in below]
+            stack += below
+    order = {at: number for number, at in enumerate(reached)}
+    loops = (
+        sorted(group, key=order.__getitem__)
+        for group in components(edges)
+        if len(group) > 1 or group[0] in edges[group[0]]
+    )
+    return [[reached[at] for at in loop] for loop in sorted(loops, key=lambda loop: order[loop[0]])]
 
 
 def _open(document: Reading, group: list[Schema]) -> None:

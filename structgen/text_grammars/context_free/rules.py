@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
 from structgen.errors import GrammarError
+from structgen.language.graphs import components
 from structgen.text_grammars.context_free.productive_symbols import productive
 
 S = TypeVar("S", bound=Hashable)
@@ -218,7 +219,7 @@ class _Preparation:
         for left, right in self.rules:
             if len(right) == 1 and right[0] >= self.count:
                 units.setdefault(left, []).append(right[0])
-        stands = {symbol: group[0] for group in _components(units) for symbol in group}
+        stands = {symbol: group[0] for group in components(units) for symbol in group}
         rules: dict[tuple[int, tuple[int, ...]], None] = {}
         for left, right in self.rules:
             rule = stands.get(left, left), tuple(stands.get(symbol, symbol) for symbol in right)
@@ -267,7 +268,7 @@ class _Preparation:
         lasts = {
             left: [right[-1] for right in rights if right[-1] in rules] for left, rights in rules.items()
         }
-        groups = _components(lasts)
+        groups = components(lasts)
         group_of = {symbol: number for number, group in enumerate(groups) for symbol in group}
         called = {self.start}
         for left, right in self.rules:
@@ -343,44 +344,3 @@ class _Preparation:
                 if len(right) == 1 and right[0] in group and right[0] not in found:
                     found.add(right[0])
                     pending.append(right[0])
-
-
-def _components(edges: Mapping[int, Sequence[int]]) -> list[list[int]]:
-    """Return the strongly connected components of a graph (Tarjan's algorithm, without recursion)."""
-    index: dict[int, int] = {}
-    low: dict[int, int] = {}
-    stack: list[int] = []
-    inside: set[int] = set()
-    found: list[list[int]] = []
-    for root in edges:
-        if root in index:
-            continue
-        calls: list[tuple[int, int]] = [(root, 0)]
-        while calls:
-            node, at = calls.pop()
-            if at == 0:
-                index[node] = low[node] = len(index)
-                stack.append(node)
-                inside.add(node)
-            targets = edges.get(node, ())
-            if at < len(targets):
-                calls.append((node, at + 1))
-                target = targets[at]
-                if target not in index:
-                    calls.append((target, 0))
-                elif target in inside:
-                    low[node] = min(low[node], index[target])
-                continue
-            for target in targets:
-                if target in inside:
-                    low[node] = min(low[node], low[target])
-            if low[node] == index[node]:
-                group = []
-                while True:
-                    one = stack.pop()
-                    inside.discard(one)
-                    group.append(one)
-                    if one == node:
-                        break
-                found.append(sorted(group))
-    return found

@@ -1,0 +1,49 @@
+"""Directed graphs of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+def components(edges: Mapping[int, Sequence[int]]) -> list[list[int]]:
+    """Return the strongly connected components of a graph, each sorted. Linear, iterative (Tarjan, 1972).
+
+    `edges`: the targets of each node; a node that is no key has none.
+    """
+    index: dict[int, int] = {}
+    low: dict[int, int] = {}
+    stack: list[int] = []
+    inside: set[int] = set()
+    found: list[list[int]] = []
+    for root in edges:
+        if root in index:
+            continue
+        calls: list[tuple[int, int]] = [(root, 0)]
+        while calls:
+            node, at = calls.pop()
+            if at == 0:
+                index[node] = low[node] = len(index)
+                stack.append(node)
+                inside.add(node)
+            targets = edges.get(node, ())
+            if at < len(targets):
+                calls.append((node, at + 1))
+                target = targets[at]
+                if target not in index:
+                    calls.append((target, 0))
+                elif target in inside:
+                    low[node] = min(low[node], index[target])
+                continue
+            for target in targets:
+                if target in inside:
+                    low[node] = min(low[node], low[target])
+            if low[node] == index[node]:
+                group = []
+                while True:
+                    one = stack.pop()
+                    inside.discard(one)
+                    group.append(one)
+                    if one == node:
+                        break
+                found.append(sorted(group))
+    return found
