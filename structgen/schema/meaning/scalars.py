@@ -330,20 +330,14 @@ class Scalars:
                 parts.append(PlainInteger())
         if schema.multiple_of is not None:
             parts.append(Multiple(schema.multiple_of))
-        if schema.minimum is not None:
-            parts.append(interval(schema.minimum, None))
-        if schema.maximum is not None:
-            parts.append(interval(None, schema.maximum))
-        if schema.exclusive_minimum is not None:
-            parts.append(interval(schema.exclusive_minimum, None, open_low=True))
-        if schema.exclusive_maximum is not None:
-            parts.append(interval(None, schema.exclusive_maximum, open_high=True))
+        low, high = schema.exclusive_minimum, schema.exclusive_maximum
+        parts += interval(schema.minimum, schema.maximum), interval(low, high, True, True)
         if schema.enum is not None:
             found = numbers_of(schema.enum)
             if not found:
                 return FALSE
             parts.append(points(found))
-        return parts[0] if len(parts) == 1 else self.narrowed(parts, NUMBER)
+        return self.narrowed(parts, NUMBER)
 
     def _exactly_one(self, formulas: list[Formula], kind: int, schema: Schema) -> Formula:
         left = [formula for formula in formulas if formula != FALSE]
