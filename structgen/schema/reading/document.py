@@ -47,24 +47,6 @@ class Document(Reading):
     is not for several threads at once.
     """
 
-    __slots__ = (
-        "_asked",
-        "_bound",
-        "_by_raw",
-        "_faults",
-        "_names",
-        "_referring",
-        "_todo",
-        "banned",
-        "draft",
-        "limits",
-        "missing",
-        "references",
-        "root",
-        "value",
-        "written",
-    )
-
     def __init__(
         self,
         value: Json,

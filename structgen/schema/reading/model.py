@@ -244,21 +244,6 @@ class KeywordRefusal:
 class Reading(ABC):
     """The document that is being read (`document.Document`), as the readers of keywords see it."""
 
-    __slots__ = (
-        "formats",
-        "notes",
-        "patterns",
-        "policies",
-        "refusals",
-        "schemas",
-        "tests",
-        "top",
-        "undeclared",
-        "unevaluated",
-        "unknown",
-        "unknown_formats",
-    )
-
     policies: Policies
     top: Scope
     """The resource of the root."""
