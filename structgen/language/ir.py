@@ -153,6 +153,11 @@ TRUE = All(())
 FALSE = Any_(())
 
 
+def conjuncts(formula: Formula) -> tuple[Formula, ...]:
+    """Return the parts of a conjunction, or the formula alone."""
+    return formula.of if isinstance(formula, All) else (formula,)
+
+
 @dataclass(frozen=True, slots=True)
 class Spec:
     """A string or a number: one formula for each demand of its place.

@@ -167,7 +167,7 @@ def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limi
     for asked, writing in ways:
         form = numeral_form(writing), *spelled
         with suppress(LimitError, RecursionError):
-            parts = [_within(formula, form) if narrows else _conjuncts(formula) for formula in asked]
+            parts = [_within(formula, form) if narrows else ir.conjuncts(formula) for formula in asked]
             said = ir.Spec(tuple([ir.All((*some, *form)) for some in parts]))
             made = reader.spec(said)
             if asked is formulas or not made.automaton.is_empty:
@@ -175,15 +175,10 @@ def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limi
     raise too_many_states()
 
 
-def _conjuncts(formula: ir.Formula) -> tuple[ir.Formula, ...]:
-    """Return the parts of a conjunction, or the formula alone."""
-    return formula.of if isinstance(formula, ir.All) else (formula,)
-
-
 def _within(formula: ir.Formula, form: tuple[ir.Formula, ...]) -> tuple[ir.Formula, ...]:
     """Return the parts of a conjunction, with its ranges and the form of numerals beside each atom: the union
     of divisors by itself has as many states as their least common multiple, and between near bounds few."""
-    near = *[one for one in _conjuncts(formula) if isinstance(one, Ranges)], *form
+    near = *[one for one in ir.conjuncts(formula) if isinstance(one, Ranges)], *form
 
     def within(part: ir.Formula) -> ir.Formula:
         if isinstance(part, ir.Not):
@@ -192,12 +187,12 @@ def _within(formula: ir.Formula, form: tuple[ir.Formula, ...]) -> tuple[ir.Formu
             return type(part)(tuple(map(within, part.of)))
         return ir.All((*near, part))
 
-    return tuple([within(part) for part in _conjuncts(formula) if part not in near])
+    return tuple([within(part) for part in ir.conjuncts(formula) if part not in near])
 
 
 def _has_near_bounds(formula: ir.Formula) -> bool:
     """Return whether no number below or above all bounds meets a formula."""
     return any(
         isinstance(one, Ranges) and not one.from_below and not len(one.cuts) & 1
-        for one in _conjuncts(formula)
+        for one in ir.conjuncts(formula)
     )

@@ -22,6 +22,7 @@ from structgen.language.ir import (
     Pattern,
     PlainInteger,
     Words,
+    conjuncts,
 )
 from structgen.language.number_ranges import Cut, Ranges, common, interval, united
 from structgen.schema.meaning import simple_patterns
@@ -229,11 +230,6 @@ def _left_of_denied(kept: dict[Formula, None]) -> list[Ranges]:
         else:
             kept[Not(part)] = None
     return left
-
-
-def conjuncts(formula: Formula) -> tuple[Formula, ...]:
-    """Return the parts of a conjunction, or the formula alone."""
-    return formula.of if isinstance(formula, All) else (formula,)
 
 
 def apart(a: Formula, b: Formula) -> bool:

@@ -27,6 +27,7 @@ from structgen.language.ir import (
     PlainInteger,
     Spec,
     Words,
+    conjuncts,
 )
 from structgen.language.number_ranges import Ranges, interval, points
 from structgen.limits import Limits
@@ -34,7 +35,6 @@ from structgen.schema.meaning.formulas import (
     LISTED,
     apart,
     conjunction,
-    conjuncts,
     disjunction,
     holds,
     is_empty,
@@ -214,7 +214,7 @@ class Scalars:
         if isinstance(formula, Words):
             words = frozenset(filter(self.can_be_written, formula.of))
             return formula if len(words) == len(formula.of) else Words(words) if words else FALSE
-        parts = formula.of if isinstance(formula, All) else (formula,)
+        parts = conjuncts(formula)
         if self._texts is None or self._texts in parts:
             return formula
         if all(isinstance(part, Length) and part.most is None for part in parts):

@@ -21,9 +21,10 @@ from structgen.language.ir import (
     PlainInteger,
     ValueMenu,
     Words,
+    conjuncts,
 )
 from structgen.language.number_ranges import Cut, Ranges
-from structgen.schema.meaning.formulas import conjuncts, is_multiple
+from structgen.schema.meaning.formulas import is_multiple
 from structgen.schema.reading.json_values import json_string
 
 _MOST_WORDS = 8
