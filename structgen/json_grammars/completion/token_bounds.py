@@ -9,6 +9,7 @@ that collects a state's mask notes the places (`json_machine.masks.bound_noting`
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from math import log
 from typing import Final, Protocol
@@ -30,7 +31,7 @@ _WIDEST: Final = 12
 """Bytes that write any character."""
 _KEYS: Final = 500_000
 """More keys than an object holds."""
-_SHORT: Final = 40
+_SHORT: Final = 12
 """Bytes of texts that are said to need as many tokens."""
 _COUNTED: Final = 32
 """The tokens of so many of some texts are counted, the longest ones; of the others, their bytes."""
@@ -170,13 +171,20 @@ class TokenBounds:
 
     def _of_rests(self, row: int, texts: Iterable[bytes]) -> int:
         """Return a bound for rests of an object: the shortest ones where it holds no key without a name."""
-        if not self._machine.network.owes_keys(self._machine.residue(row)):
+        network, residue = self._machine.network, self._machine.residue(row)
+        if not network.owes_keys(residue):
             return self._spaced(texts)
+        names, new = set(network.keys(residue)), dict[bytes, int]()
+        for text in texts:
+            keys = json.loads(b"{" + text.removeprefix(b","), parse_int=str)
+            new[text] = len(keys.keys() - names)
+        if not any(new.values()):
+            return self._spaced(new)
         if self._machine.key_start(row) != StringPool.FREE:
             return L.UNBOUNDED  # the keys that the object holds say which come
         # one that it holds is written with another key, which is no longer than this
         key = self._key(StringPool.FREE)
-        return max(len(one_line(text)) + text.count(b'":') * key for text in texts)
+        return max(len(one_line(text)) + key * count for text, count in new.items())
 
     # --- objects and arrays ---------------------------------------------------------------------------------
 
