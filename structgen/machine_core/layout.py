@@ -28,7 +28,7 @@ REGISTERS = 8
 QUESTION_ROOM = 6
 """Kind of a question: make room in a table. First the number of the table, then for how many rows."""
 MOST_QUESTIONS = 64
-ROOM_WORDS = 6 * 4096
+ROOM_WORDS = 3 * 4096
 BELOW = 1 << 14
 """Slots that a part finds below a node at once, at most."""
 

@@ -23,7 +23,7 @@ MANY = 5000
 def node(tables: GrowingTables, at: int) -> int:
     """Intern a row with a number, which is zeros but for it and a length."""
     tables.room(L.T_CELL, terminal_lexer.CELLS * (tables.count(L.T_TERMINAL) + 1))
-    return int(terminal_lexer.whole_string(tables.address, 0, at))
+    return int(terminal_lexer.state_of(tables.address, 0, at, 0, -1, 0))
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 100, MANY])

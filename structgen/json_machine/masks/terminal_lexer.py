@@ -29,6 +29,7 @@ from structgen.json_machine.tables.json_blocks import (
     JsonTerminal,
     TerminalKey,
 )
+from structgen.json_machine.tables.json_tables import CELLS
 from structgen.json_machine.tables.lookups import FREE, settle, string_step
 from structgen.machine_core.interning import ask_room, intern
 from structgen.machine_core.layout import ASK, ASKED, OUT, REFUSED, YES
@@ -37,8 +38,6 @@ from structgen.native.jit import entry, jit
 from structgen.native.typed_blocks import Int64s, address_of_block, skip, words_of
 
 _TERMINAL_WORDS: Final = words_of(JsonTerminal)
-CELLS: Final = 256
-"""Cells of a state: one for each byte."""
 _BEYOND_ASCII = 10
 """The classes of characters outside ASCII, of which one is white space."""
 _ANY_NUMBER = 1 << 20
@@ -75,19 +74,10 @@ def put_state(c: JsonContext, mode: int, lexeme: int, least: int, most: int, pol
     return found
 
 
-@entry("int64(int64, int64)")
-def state_of(context: int, terminal: int) -> int:
+@entry("int64(int64, int64, int64, int64, int64, int64)")
+def state_of(context: int, mode: int, lexeme: int, least: int, most: int, policy: int) -> int:
     """Return the state of the lexer that a terminal is, its quote apart; or ASKED."""
-    c = JsonContext(context)
-    key = c.terminals[terminal].key
-    found = put_state(c, key.mode, key.lexeme, key.least, key.most, key.policy)
-    return found if found >= 0 else ASKED
-
-
-@entry("int64(int64, int64, int64)")
-def whole_string(context: int, mode: int, lexeme: int) -> int:
-    """Return the state of a string or key of any length; or ASKED."""
-    found = put_state(JsonContext(context), mode, lexeme, 0, -1, 0)
+    found = put_state(JsonContext(context), mode, lexeme, least, most, policy)
     return found if found >= 0 else ASKED
 
 

@@ -158,7 +158,7 @@ def walk(
 
     Of the children that cannot come few are visited: the next that may is looked up.
     """
-    scratch, hints, asked, own = c.scratch, skip(c.room, 3 * 4096), False, 0
+    scratch, hints, asked, own = c.scratch, c.room, False, 0
     hints[2], hints[3] = -1, last
     while node < last:
         word = nodes[node]

@@ -11,14 +11,13 @@ from structgen.automata.strings.string_pool import StringPool
 from structgen.json_machine.answers.expander import Expander
 from structgen.json_machine.masks import terminal_lexer
 from structgen.json_machine.records.terminal_records import (
-    QUOTE,
     KnownTerminal,
     TerminalRecords,
     put_behind_quote,
 )
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_blocks import JsonContext, StringRow
-from structgen.machine_core.growing_tables import ADDRESS, BYTE_AT, GrowingTables
+from structgen.machine_core.growing_tables import ADDRESS, GrowingTables
 from structgen.machine_core.layout import ASKED
 from structgen.machine_core.lexeme_layout import FULL, KEPT_ALIKE, KEPT_ALL, KEPT_NONE, Hooks
 from structgen.machine_core.lexeme_records import scan_beside
@@ -31,8 +30,6 @@ from structgen.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
 
 _WRITTEN = frozenset((L.M_STRING, L.M_KEY))
-_MOST_APART = 4096
-"""Nodes of the trie behind which two states differ, past which a scan by itself is cheaper."""
 _MOVES, _SAFE, _ENDS = (
     word_of(JsonContext, "moves"),
     word_of(JsonContext, "hooks") + word_of(Hooks, "safe"),
@@ -79,7 +76,7 @@ class Recorder:
         key = self._key(identity)
         known = self._known(key)
         if known is None:
-            known = self._scanned(key, identity, self._call(terminal_lexer.state_of, terminal))
+            known = self._scanned(key, identity, self._state(identity))
         outcomes = [self._expander.outcomes(one) for one in known.outcomes]
         at = self._tables.extend(L.T_OUTCOME, outcomes, len(outcomes))
         row = self._tables.rows(L.T_TERMINAL)[terminal]
@@ -98,6 +95,10 @@ class Recorder:
             if code != ASKED:
                 return code
             self.answer()
+
+    def _state(self, identity: list[int]) -> int:
+        """Return the state of the lexer that a terminal is."""
+        return self._call(terminal_lexer.state_of, *identity[: L.TerminalKey.quoted])
 
     def _known(self, key: Hashable) -> KnownTerminal | None:
         return self._shared.get(key) or (None if self._own is None else self._own.get(key))
@@ -122,11 +123,6 @@ class Recorder:
         tables, context = self._tables, self._tables.context
         if not tables.count(L.T_TRIE):
             context[JsonContext.serial] = next(SERIALS)
-            context[word_of(JsonContext, "classes")] = BYTE_AT[0]
-            context[JsonContext.width] = terminal_lexer.CELLS
-            context[JsonContext.newline] = -1
-            context[JsonContext.closing] = 1 << QUOTE
-            context[JsonContext.most_apart] = _MOST_APART
             context[word_of(JsonContext, "hooks") + word_of(Hooks, "miss")] = code_of(terminal_lexer.cell_of)
             put_trie(tables, 0, len(self._vocabulary.nodes), 0)
             put_behind_quote(tables, self._vocabulary)
@@ -199,7 +195,7 @@ class Recorder:
 
     def _record_of(self, mode: int, lexeme: int) -> tuple[KnownTerminal, int]:
         """Return the record of a string or key of any length, and its state."""
-        state = self._call(terminal_lexer.whole_string, mode, lexeme)
         identity = [mode, lexeme, 0, -1, 0, 0]
+        state = self._state(identity)
         key = self._key(identity)
         return self._known(key) or self._scanned(key, identity, state), state

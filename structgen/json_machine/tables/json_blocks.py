@@ -318,16 +318,14 @@ class JsonContext(LexemeContext):
     T_STRING,
     T_OUTCOME,
     T_PLAIN,
-    T_SPARE,
     T_DISTANCE,
     T_CELL,
     T_TRIE,
-    T_RANGE,
 ) = (
     word_of(JsonContext, name)
     for name in (
         "nodes edges lists terminals frames texts sets places residues children word_lists offsets blob "
-        "string_specs outcomes plain_objects stack distances cells tries ranges"
+        "string_specs outcomes plain_objects distances cells tries"
     ).split()
 )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
 from structgen.json_machine.tables import json_blocks as L
-from structgen.machine_core.growing_tables import TablePlan, TableSizes
+from structgen.machine_core.growing_tables import BYTE_AT, TablePlan, TableSizes
 from structgen.machine_core.lexeme_layout import AFTER_END, BEFORE_CLOSING, RECORD_TABLES, LexemeContext
 from structgen.native.raw_memory import address_of
 
@@ -61,6 +63,10 @@ def _left_over() -> npt.NDArray[np.uint8]:
     return table
 
 
+CELLS: Final = 256
+"""Cells of a state of the lexer of terminals: one for each byte."""
+_MOST_APART = 4096
+"""Nodes of the trie behind which two states differ, past which a scan by itself is cheaper."""
 _NEXT, _LEFT_OVER = _following(), _left_over()
 JSON_TABLES = TablePlan(
     L.JsonContext,
@@ -87,7 +93,15 @@ JSON_TABLES = TablePlan(
         "distances": TableSizes(64),
         "stack": TableSizes(4096),
     },
-    {"precise": 1, "next_byte": address_of(_NEXT)},
+    {
+        "precise": 1,
+        "next_byte": address_of(_NEXT),
+        "classes": BYTE_AT[0],
+        "width": CELLS,
+        "newline": -1,
+        "closing": 1 << ord('"'),
+        "most_apart": _MOST_APART,
+    },
 )
 TERMINAL_TABLES = TablePlan(LexemeContext, RECORD_TABLES, {"newline": -1, "behind": address_of(_LEFT_OVER)})
 """The tables of records that grammars share."""
