@@ -8,8 +8,6 @@ record, or, where it is small, as its kind of grammar does (`Hooks.walk`).
 
 from __future__ import annotations
 
-import numba
-
 from structgen.machine_core.interning import ask, ask_room, find, hash_words, intern
 from structgen.machine_core.layout import ASKED
 from structgen.machine_core.lexeme_layout import (
@@ -29,10 +27,11 @@ from structgen.machine_core.lexeme_layout import (
     LexemeContext,
 )
 from structgen.machine_core.lexeme_records import has_byte, small_record, take_below
-from structgen.native.bit_rows import set_bits, trailing_zeros
+from structgen.machine_core.masks import emit_bits
+from structgen.native.bit_rows import set_bits
 from structgen.native.jit import jit
 from structgen.native.raw_memory import call2, call3, call4
-from structgen.native.typed_blocks import Int64s, address_of_block, skip
+from structgen.native.typed_blocks import Int32s, Int64s, address_of_block, skip
 
 # --- wanted first bytes -------------------------------------------------------------------------------------
 
@@ -289,14 +288,6 @@ def begin_mask(c: LexemeContext) -> None:
 @jit
 def emit_mask(c: LexemeContext) -> None:
     """Put the tokens of the mask that its base row does not have into the buffer."""
-    mask, words, buffer, base, count = c.mask, c.vocabulary.mask_words, c.buffer, c.base_row, 0
-    dense = skip(c.dense_rows, words * max(base, 0))
-    for i in range(words):
-        bits = numba.uint64(mask[i] & 0xFFFFFFFF)
-        if base >= 0:
-            bits &= ~numba.uint64(dense[i] & 0xFFFFFFFF)
-        while bits:
-            buffer[count] = 32 * i + numba.int64(trailing_zeros(bits))
-            bits &= bits - numba.uint64(1)
-            count += 1
-    c.buffer_count = count
+    c.buffer_count = 0
+    base = skip(c.dense_rows, c.vocabulary.mask_words * c.base_row) if c.base_row >= 0 else Int32s(0)
+    emit_bits(c, c.mask, base)

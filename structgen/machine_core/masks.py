@@ -6,11 +6,13 @@ language are copied by the same compiled call (`fill`).
 
 from __future__ import annotations
 
+import numba
+
 from structgen.machine_core.interning import ask_room
 from structgen.machine_core.layout import ASKED, MISS, Core, NodeRow
-from structgen.native.bit_rows import set_bits
+from structgen.native.bit_rows import set_bits, trailing_zeros
 from structgen.native.jit import entry, jit
-from structgen.native.typed_blocks import Int32s, skip
+from structgen.native.typed_blocks import Int32s, address_of_block, skip
 
 
 @jit
@@ -20,6 +22,21 @@ def emit(c: Core, tokens: Int32s, first: int, last: int) -> None:
     for i in range(first, last):
         buffer[count] = tokens[i]
         count += 1
+    c.buffer_count = count
+
+
+@jit
+def emit_bits(c: Core, row: Int32s, but: Int32s) -> None:
+    """Add the tokens of a row of bits to the buffer, without those of another row, if there is one."""
+    buffer, count, is_less = c.buffer, c.buffer_count, address_of_block(but) != 0
+    for i in range(c.vocabulary.mask_words):
+        bits = numba.uint64(row[i] & 0xFFFFFFFF)
+        if is_less:
+            bits &= ~numba.uint64(but[i] & 0xFFFFFFFF)
+        while bits:
+            buffer[count] = 32 * i + numba.int64(trailing_zeros(bits))
+            bits &= bits - numba.uint64(1)
+            count += 1
     c.buffer_count = count
 
 

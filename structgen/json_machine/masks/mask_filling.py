@@ -54,9 +54,9 @@ from structgen.json_machine.tables.lookups import extra_place, settle, value_pla
 from structgen.machine_core.interning import ask, intern
 from structgen.machine_core.layout import ASK, ASKED, ENDED, LARGE, NO, VAGUE, YES
 from structgen.machine_core.lexeme_layout import LexemeContext
-from structgen.machine_core.masks import emit, memoise, write_mask
+from structgen.machine_core.masks import emit, emit_bits, memoise, write_mask
 from structgen.native.jit import entry, jit
-from structgen.native.typed_blocks import copy_block, skip
+from structgen.native.typed_blocks import Int32s, copy_block, skip
 
 
 @jit
@@ -113,19 +113,7 @@ def find_space(c: JsonContext, d: JsonState) -> int:
 @jit
 def emit_row(c: JsonContext, row: int) -> None:
     """Add the tokens of a dense row to the buffer."""
-    words = c.vocabulary.mask_words
-    source = skip(c.dense_rows, words * row)
-    buffer, count = c.buffer, c.buffer_count
-    for i in range(words):
-        word = source[i] & 0xFFFFFFFF
-        while word != 0:
-            bit = 0
-            while (word >> bit) & 1 == 0:
-                bit += 1
-            buffer[count] = 32 * i + bit
-            count += 1
-            word &= word - 1
-    c.buffer_count = count
+    emit_bits(c, skip(c.dense_rows, c.vocabulary.mask_words * row), Int32s(0))
 
 
 @jit
