@@ -59,7 +59,6 @@ class ArrayState:
     """Whether one more item was written whose value is unknown, as it makes no difference yet."""
     worked: bool = False
     moves: Moves | None = None
-    closing: frozenset[int] | None = None
     rests: dict[int, JsonPieces] | None = None
 
 
@@ -195,14 +194,10 @@ class Arrays:
 
     def closing(self, state: ArrayState) -> frozenset[int]:
         """Return the indices of the demands that the array meets if it closes now."""
-        found = state.closing
-        if found is None:
-            found = state.closing = frozenset(
-                j
-                for j, shape, progress in state.threads
-                if self.progress.closes(shape, progress, state.index)
-            )
-        return found
+        threads = state.threads
+        return frozenset(
+            j for j, shape, progress in threads if self.progress.closes(shape, progress, state.index)
+        )
 
     def closes_after(self, state: ArrayState, thread: Thread) -> bool:
         """Return whether the array may close after the next item, for a thread of the moves: then its rest is

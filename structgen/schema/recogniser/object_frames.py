@@ -25,7 +25,6 @@ from structgen.schema.meaning.shape import (
 )
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import json_string, string_order
-from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.key_order import declared
 from structgen.schema.recogniser.object_keys import Frame, FrameStanding, KeyClass
 
@@ -288,22 +287,13 @@ class Frames:
             keys = (*shape.key_literals, *frame.key_literals)
             literals = [NEVER for one in keys if frame.literal_at[one] not in true]
             for facet in shape.facets:
-                own = self._own_patterns(frame, facet)
-                matched = own.keys() & true
-                literals.extend(tables.literal(own[at]) for at in sorted(matched))
+                at = frame.pattern_at
+                matched = [child for source, child in facet.pattern_properties if at.get(source) in true]
+                literals.extend(map(tables.literal, matched))
                 if facet.additional is not None and not matched:
                     literals.append(tables.literal(facet.additional))
             demand = tables.of_value(tables.demand(literals))
             found = frame.extras[shape.id, key_class.index] = demand
-        return found
-
-    def _own_patterns(self, frame: Frame, facet: Schema) -> dict[int, Schema]:
-        """Return the subschemas of a schema for keys, by the predicate that is true of them."""
-        found = frame.own_patterns.get(facet.id)
-        if found is None:
-            at = frame.pattern_at
-            found = {at[source]: child for source, child in facet.pattern_properties if source in at}
-            frame.own_patterns[facet.id] = found
         return found
 
     def extra_demand(self, frame: Frame, shape: ObjectShape) -> int:

@@ -9,7 +9,6 @@ from typing import NamedTuple, TypeAlias
 from structgen.automata.unicode.decoded_text import in_order
 from structgen.language.ir import Formula
 from structgen.schema.meaning.shape import ObjectShape
-from structgen.schema.reading.model import Schema
 
 
 @dataclass(slots=True, eq=False)
@@ -86,8 +85,6 @@ class Frame:
     predicates: list[Formula] = field(default_factory=list)
     pattern_at: dict[str, int] = field(default_factory=dict)
     literal_at: dict[int, int] = field(default_factory=dict)
-    own_patterns: dict[int, dict[int, Schema]] = field(default_factory=dict)
-    """Subschemas for the keys of which a predicate is true, by the number of the schema that has them."""
     key_literals: tuple[int, ...] = ()
     """What all keys of which predicates are asked meet."""
     cap: int = 0

@@ -47,7 +47,6 @@ class ObjectState:
     threads: tuple[Thread, ...]
     moves: dict[str, Moves | None] = field(default_factory=dict)
     extra: list[tuple[list[KeyClass], Moves]] | None = None
-    closing: frozenset[int] | None = None
     rests: dict[int, JsonPieces] | None = None
     new_keys: frozenset[str] | None = None
 
@@ -276,18 +275,14 @@ class Objects:
 
     def closing(self, state: ObjectState) -> frozenset[int]:
         """Return the indices of the demands that the object meets if it closes now."""
-        found = state.closing
-        if found is None:
-            frame = state.frame
-            met: list[int] = []
-            for j, shape, unmet in state.threads:
-                standing = self.frames.standing(frame, shape)
-                if standing.last >= state.written.pos or standing.free_required & ~state.written.mask:
-                    continue
-                if self.members.closes(shape, frame, state.written, unmet):
+        frame, written = state.frame, state.written
+        met: list[int] = []
+        for j, shape, unmet in state.threads:
+            standing = self.frames.standing(frame, shape)
+            if standing.last < written.pos and not standing.free_required & ~written.mask:
+                if self.members.closes(shape, frame, written, unmet):
                     met.append(j)
-            found = state.closing = frozenset(met)
-        return found
+        return frozenset(met)
 
     def signature(self, state: ObjectState, key: str) -> object:
         """Return a value that two named keys share where every thread treats both in the same way. What their
