@@ -368,15 +368,13 @@ class LarkAnswers:
         return lives
 
     def _prove(self, place: int, end_class: int, column: int) -> None:
-        """Write whether some text goes on behind a class of endings, exactly; the whole stack was read."""
+        """Write whether some text goes on behind a class of endings, exactly."""
         letters = self.letters
         lives = self.proves(place, letters.classes[end_class], letters.state_of[end_class], column)
         proofs, count = self._grown.rows(_PROOFS), self._grown.count(_PROOFS)
         row = find_proof(self._grown.address, place, end_class, column)
         assert 0 <= row < count
-        parts = 0 if self._tables.indentation is None else L.BRACKETS
-        parts |= L.WIDTHS if letters.keeps_column else 0
-        proofs[row, 3:6] = int(lives), 0, parts
+        proofs[row, L.Proof.answer] = int(lives)
 
     # --- for a file -----------------------------------------------------------------------------------------
 

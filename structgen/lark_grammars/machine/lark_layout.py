@@ -76,8 +76,6 @@ class LarkStep(Block):
     """The place behind it; REFUSED."""
     low: int
     """The lowest cell of the stack that was read."""
-    parts: int
-    """WIDTHS, BRACKETS: whether they were read too."""
 
 
 class Proof(Block):
@@ -89,12 +87,9 @@ class Proof(Block):
     """Of a newline, where it matters; else -1."""
     answer: int
     """UNPROVED, else 0 or 1."""
-    low: int
-    parts: int
 
 
 UNPROVED: Final = -1
-WIDTHS, BRACKETS = 1, 2
 NOTHING_READ: Final = 1 << 40
 """In place of the lowest cell that was read."""
 
@@ -102,18 +97,18 @@ NOTHING_READ: Final = 1 << 40
 
 
 class Unit(Block):
-    """A piece of work, by what it is given besides a place; and the shapes of what it has read of places."""
+    """A piece of work, by what it is given besides a place; and how deep it has read places."""
 
     what: int
     lexeme: int
     column: int
-    shapes: int
+    depths: int
     """How many."""
-    shape: Annotated[Int64s, 8]
-    """Each: four times the topmost cells, plus WIDTHS and BRACKETS."""
+    depth: Annotated[Int64s, 8]
+    """Each: how many topmost cells."""
 
 
-MOST_SHAPES: Final = 8
+MOST_DEPTHS: Final = 8
 WHOLE_MASK: Final = -1
 """As `Unit.what`: the whole mask; else the number of a trie."""
 
@@ -122,7 +117,7 @@ class LarkResult(Block):
     """What a unit has found for all places that agree in what it read."""
 
     unit: int
-    shape: int
+    depth: int
     seen: int
     """A hash of what was read."""
     found: int
@@ -164,9 +159,8 @@ class LarkContext(LexerContext):
     letter_kind: Int32s
     certain: Bytes
     boundaries: int
-    # what was read since it was last reset
     low: int
-    parts: int
+    """The lowest cell of a stack that was read since it was last reset."""
     # scratch
     walks: Int64s
     """Readings, at spots: WALK_WORDS for each."""

@@ -94,8 +94,8 @@ def add_walked(c: LarkContext, one: Pending) -> int:
         return ASKED
     known, listed = recall(c, unit, place), c.tokens
     if known < 0:
-        low, parts, begin = c.low, c.parts, listed.count
-        c.low, c.parts = NOTHING_READ, 0
+        low, begin = c.low, listed.count
+        c.low = NOTHING_READ
         code = walk(c, c.tries[number], place, state, column)
         if code == 0 and listed.count == listed.capacity:
             ask_room(c, listed, 1 + listed.count - begin)
@@ -105,7 +105,7 @@ def add_walked(c: LarkContext, one: Pending) -> int:
             listed.count = listed.count + 1
             known = begin
             code = remember(c, unit, place, begin)
-        c.low, c.parts = min(c.low, low), c.parts | parts
+        c.low = min(c.low, low)
         if code != 0:
             listed.count = begin
             return code
@@ -129,7 +129,7 @@ def compute(address: int, index: int, target: int) -> int:
     if same_mask(c, index):
         return write_mask(c, node, target)
     begin_mask(c)
-    c.low, c.parts = NOTHING_READ, 0
+    c.low = NOTHING_READ
     at, is_asked = index, False
     while at >= 0:
         one = c.nodes[at].registers

@@ -1,9 +1,9 @@
 """What holds for many places: whether some text goes on, and what was found of a place, remembered by what
 was read of it.
 
-A unit of work (a walk, a whole mask) reads some topmost cells of a place's stack, and perhaps the widths
-and the brackets. What it found holds for each place that agrees in these: so it is remembered by their
-*shape* and a hash of them.
+A unit of work (a walk, a whole mask) reads some topmost cells of a place's stack. What it found holds for
+each place that agrees in these, in the widths and in the brackets: so it is remembered by how many cells, and
+a hash of all that.
 """
 
 from __future__ import annotations
@@ -11,15 +11,12 @@ from __future__ import annotations
 import numba
 
 from structgen.lark_grammars.machine.lark_layout import (
-    BRACKETS,
-    MOST_SHAPES,
-    NOTHING_READ,
+    MOST_DEPTHS,
     PROOF_KEY,
     RESULT_KEY,
     UNIT_KEY,
     UNPROVED,
     WHOLE_MASK,
-    WIDTHS,
     LarkContext,
 )
 from structgen.lark_grammars.machine.parser import reduced, top_of
@@ -34,7 +31,6 @@ def letter_lives(c: LarkContext, place: int, letter: int) -> int:
     """Return 1 if behind a letter some text goes on, 0 if none does, ASKED if that is to be proved."""
     terminal, boundary, is_open = c.letter_terminal[letter], c.letter_boundary[letter], 0
     if c.newline >= 0:
-        c.parts = c.parts | BRACKETS
         is_open = 1 if c.places[place].brackets > 0 else 0
     if c.ignored[terminal] or (is_open and terminal == c.newline):
         top, boundary = top_of(c, place), c.letter_kind[letter]
@@ -67,7 +63,7 @@ def lives(c: LarkContext, place: int, lexeme: int, column: int) -> int:
 @jit
 def class_lives(c: LarkContext, place: int, end_class: int, column: int) -> int:
     """As `lives`, of a class of endings."""
-    low, parts, is_asked = c.low, c.parts, False
+    low, is_asked = c.low, False
     c.low = min(low, c.places[place].stack)
     for i in range(c.class_at[end_class], c.class_at[end_class + 1]):
         one = letter_lives(c, place, c.class_letters[i])
@@ -77,10 +73,10 @@ def class_lives(c: LarkContext, place: int, end_class: int, column: int) -> int:
     if not is_asked:
         return 0
     # not certain: proved once, and remembered
-    c.low, c.parts = low, parts
+    c.low = low
     row, column = c.work, column if c.keeps_column else -1
     row.words[0], row.words[1], row.words[2] = place, end_class, column
-    row.words[3], row.words[4], row.words[5] = UNPROVED, NOTHING_READ, 0
+    row.words[3] = UNPROVED
     number = intern(c, c.proofs, PROOF_KEY, row)
     if number < 0:
         return ASKED
@@ -88,7 +84,7 @@ def class_lives(c: LarkContext, place: int, end_class: int, column: int) -> int:
     if proof.answer == UNPROVED:
         ask(c, ASK_PROOF, place, end_class, column)
         return ASKED
-    c.low, c.parts = min(c.low, proof.low), c.parts | proof.parts
+    c.low = 0  # the whole stack was read
     return proof.answer
 
 
@@ -102,22 +98,18 @@ def find_proof(address: int, place: int, end_class: int, column: int) -> int:
 
 
 @jit
-def hash_of(c: LarkContext, place: int, shape: int) -> int:
-    """Return a hash of what a shape has of a place."""
+def hash_of(c: LarkContext, place: int, depth: int) -> int:
+    """Return a hash of the topmost cells of a place, its widths and its brackets."""
     here, cells = c.places[place], c.cells
-    cell, mixed = here.stack, numba.uint64(shape + 1)
-    for _ in range(shape >> 2):
+    cell = here.stack
+    mixed = numba.uint64((here.widths << 32) ^ here.brackets) * numba.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> numba.uint64(32)
+    for _ in range(depth):
         mixed = (mixed ^ numba.uint64(cells[cell].top)) * numba.uint64(0xFF51AFD7ED558CCD)
         mixed ^= mixed >> numba.uint64(32)
         cell = cells[cell].below
         if cell < 0:
             break
-    if shape & WIDTHS:
-        mixed = (mixed ^ numba.uint64(here.widths)) * numba.uint64(0xFF51AFD7ED558CCD)
-        mixed ^= mixed >> numba.uint64(32)
-    if shape & BRACKETS:
-        mixed = (mixed ^ numba.uint64(here.brackets + 7)) * numba.uint64(0xFF51AFD7ED558CCD)
-        mixed ^= mixed >> numba.uint64(32)
     return numba.int64(mixed >> numba.uint64(1))  # type: ignore[no-any-return]
 
 
@@ -133,42 +125,40 @@ def unit_of(c: LarkContext, what: int, lexeme: int, column: int) -> int:
 def recall(c: LarkContext, unit: int, place: int) -> int:
     """Return what a unit has found for places that agree with this one, or -1; and note what it has read."""
     one = c.units[unit]
-    for i in range(one.shapes):
-        shape, row = one.shape[i], c.work
-        row.words[0], row.words[1], row.words[2] = unit, shape, hash_of(c, place, shape)
+    for i in range(one.depths):
+        depth, row = one.depth[i], c.work
+        row.words[0], row.words[1], row.words[2] = unit, depth, hash_of(c, place, depth)
         known = find(c.results, RESULT_KEY, row)
         if known >= 0:
             cell, cells = c.places[place].stack, c.cells
-            for _ in range((shape >> 2) - 1):
+            for _ in range(depth - 1):
                 if cells[cell].below < 0:
                     break
                 cell = cells[cell].below
-            if shape >> 2:
+            if depth:
                 c.low = min(c.low, cell)
-            c.parts = c.parts | (shape & (WIDTHS | BRACKETS))
             return c.results[known].found
     return -1
 
 
 @jit
 def remember(c: LarkContext, unit: int, place: int, found: int) -> int:
-    """Keep what a unit has found, by what was read of the place since `low` and `parts` were reset. Returns
-    0, or ASKED where there is no room."""
+    """Keep what a unit has found, by what was read of the place since `low` was reset. Returns 0, or ASKED
+    where there is no room."""
     one, cells = c.units[unit], c.cells
     depth, cell = 0, c.places[place].stack
     while cell >= 0 and cell >= c.low:
         depth, cell = depth + 1, cells[cell].below
-    shape = 4 * depth + c.parts
     at = 0
-    while at < one.shapes and one.shape[at] != shape:
+    while at < one.depths and one.depth[at] != depth:
         at += 1
-    if at == one.shapes:
-        if at == MOST_SHAPES:
+    if at == one.depths:
+        if at == MOST_DEPTHS:
             return 0
-        one.shape[at] = shape
-        one.shapes = at + 1
+        one.depth[at] = depth
+        one.depths = at + 1
     row = c.work
-    row.words[0], row.words[1], row.words[2], row.words[3] = unit, shape, hash_of(c, place, shape), found
+    row.words[0], row.words[1], row.words[2], row.words[3] = unit, depth, hash_of(c, place, depth), found
     return 0 if intern(c, c.results, RESULT_KEY, row) >= 0 else ASKED
 
 
@@ -180,7 +170,7 @@ def same_mask(c: LarkContext, index: int) -> bool:
     if one.others >= 0:
         return False
     unit = unit_of(c, WHOLE_MASK, one.lexeme, one.column)
-    if unit < 0 or c.units[unit].shapes == 0:
+    if unit < 0 or c.units[unit].depths == 0:
         return False
     known = recall(c, unit, one.place)
     if known < 0 or c.nodes[known].token_list < 0:

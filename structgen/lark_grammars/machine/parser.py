@@ -1,18 +1,16 @@
 """The parser in compiled code: an LALR(1) configuration reads a terminal, lark's indenter in between.
 
-What is read of a place is noted in `low` (the lowest cell of its stack) and `parts`, so that what follows
-from it holds for all places that agree there (`memo`).
+What is read of a place is noted in `low`, the lowest cell of its stack, so that what follows from it holds
+for all places that agree there (`memo`).
 """
 
 from __future__ import annotations
 
 from structgen.lark_grammars.machine.lark_layout import (
-    BRACKETS,
     CELL_KEY,
     NOTHING_READ,
     PLACE_KEY,
     STEP_KEY,
-    WIDTHS,
     LarkContext,
 )
 from structgen.machine_core.interning import ask, intern
@@ -100,10 +98,8 @@ def behind_newline(c: LarkContext, place: int, column: int) -> int:
     """Return the place behind the indenter's newline, whose last line has a width; REFUSED, or ASKED."""
     here = c.places[place]
     stack, widths = here.stack, here.widths
-    c.parts = c.parts | BRACKETS
     if here.brackets > 0:
         return place
-    c.parts = c.parts | WIDTHS
     stack = feed(c, stack, c.newline)
     if stack < 0 or column < 0:
         return stack if stack < 0 else REFUSED
@@ -133,7 +129,6 @@ def behind_terminal(c: LarkContext, place: int, terminal: int) -> int:
     if bracket == 1:
         brackets += 1
     elif bracket == 2:
-        c.parts = c.parts | BRACKETS
         brackets -= 1
     if after < 0:
         return after
@@ -148,21 +143,19 @@ def read(c: LarkContext, place: int, terminal: int, column: int) -> int:
     row = c.work
     row.words[0], row.words[1] = place, terminal
     row.words[2] = column if terminal == c.newline else 0
-    row.words[3], row.words[4], row.words[5] = ASKED, NOTHING_READ, 0
+    row.words[3], row.words[4] = ASKED, NOTHING_READ
     number = intern(c, c.steps_known, STEP_KEY, row)
     if number < 0:
         return ASKED
     step = c.steps_known[number]
     if step.after == ASKED:
-        low, parts = c.low, c.parts
-        c.low, c.parts = NOTHING_READ, 0
+        low, c.low = c.low, NOTHING_READ
         if terminal == c.newline:
             step.after = behind_newline(c, place, column)
         else:
             step.after = behind_terminal(c, place, terminal)
-        step.low, step.parts = c.low, c.parts
-        c.low, c.parts = low, parts
-    c.low, c.parts = min(c.low, step.low), c.parts | step.parts
+        step.low, c.low = c.low, low
+    c.low = min(c.low, step.low)
     return step.after
 
 
@@ -186,7 +179,6 @@ def ends_at(c: LarkContext, place: int) -> int:
     here = c.places[place]
     stack, widths = here.stack, here.widths
     if c.newline >= 0:
-        c.parts = c.parts | WIDTHS
         while c.cells[widths].below >= 0:
             stack = feed(c, stack, c.dedent)
             if stack < 0:
