@@ -16,6 +16,14 @@ from structgen.system.public_calls import THIS_CALL
 # each character of A asks for more, and where A ended is open until it came
 NESTED = "start: (A | B)+\nA: /(a(?=b.*c)|b(?=.*a)|[abc](?!.*a.*b))+/\nB: /[bc]/\n"
 LATE = "start: (A | B)+\nA: /(a(?!.{3}c)|b)+/\nB: /[abc]/\n"
+# where A ends, better matches of A wait for the text's end too: what they owe contradicts what it owes
+ENDED = r"""
+start: "ab" start | B? y+ | A start*
+y: C* "a"
+A.1: /(a?[^a]+?|c*.?(ab){1,2}|.c{1,2})[ab]+?$/
+B: /./
+C: "b"
+"""
 WINDOW = "start: (A | B)+\nA: /([a-z](?=.{24}q))+z/\nB: /[q-z]/\n"
 # lark resolves conflicts by shifting: behind "[] is" every "." belongs to the last expression, so that the
 # first one never becomes a method, and no text ends
@@ -69,6 +77,14 @@ def test_no_call_takes_more_steps_than_its_limit(
     assert spent
     # what is counted is the work that was done; past the limit nothing is
     assert max(spent) <= most
+
+
+def test_ends_that_contradict_what_they_owe_are_none(crowded: sg.Tokenizer) -> None:
+    limits = Limits(oracle_steps=50_000)
+    compiled = sg.compile(sg.lark(ENDED), crowded, limits=limits, store=False)
+    for text in texts("abc", 3):
+        state = compiled.step_bytes(compiled.start, text.encode())
+        assert state is None or compiled.allowed(state)
 
 
 def test_a_limit_that_was_met_says_how_to_mend_it(crowded: sg.Tokenizer) -> None:

@@ -164,19 +164,19 @@ class LexerItems:
         self._at_end: dict[tuple[int, Behind | None], bool] = {}
         self._ended: set[int] = set()
         """The items that have surely ended..."""
-        self._ended_unless: dict[int, frozenset[int]] = {}
-        """... and those that have ended unless some others end."""
+        self._ended_when: dict[int, Guards] = {}
+        """... and those that have ended when guards are met."""
         self._looking: dict[int, bool] = {}
         self._looking_guards: dict[int, bool] = {}
 
     @property
     def kept(self) -> tuple[Any, ...]:
         """All that has numbers which states and carries name, as plain values (`load`)."""
-        return self._guard_of, self._item_of, self._ended, self._ended_unless
+        return self._guard_of, self._item_of, self._ended, self._ended_when
 
     def load(self, *kept: Any) -> None:
         """Begin with what another process has kept. Cost: 0.3 us for each item and guard."""
-        self._guard_of, self._item_of, self._ended, self._ended_unless = kept
+        self._guard_of, self._item_of, self._ended, self._ended_when = kept
         self.guards = list(starmap(Guard, self._guard_of))
         self.items = list(starmap(Item, self._item_of))
 
@@ -189,10 +189,8 @@ class LexerItems:
             has_ended = self._code[at].kind in (MATCH, FOUND)
             if not guards and (has_ended or self._has_surely_ended(at)):
                 self._ended.add(number)
-            elif has_ended and len(guards) == 1:
-                (only,) = guards
-                if not self.guards[only].holds:
-                    self._ended_unless[number] = self.guards[only].items
+            elif has_ended:
+                self._ended_when[number] = guards
             self._item_of[at, guards] = number
         return number
 
@@ -224,9 +222,11 @@ class LexerItems:
             return not holds
         if not members.isdisjoint(self._ended):
             return holds
-        for one in members & self._ended_unless.keys():
-            if self._ended_unless[one] <= members:  # it has ended, or another one ends
-                return holds
+        for one in members & self._ended_when.keys():
+            if len(self._ended_when[one]) == 1:
+                (only,) = self._ended_when[one]
+                if not self.guards[only].holds and self.guards[only].items <= members:
+                    return holds  # it has ended, or another one ends
         number = self._guard_of.get((holds, members))
         if number is None:
             number = len(self._guard_of)
@@ -269,7 +269,15 @@ class LexerItems:
             if joined is False:
                 return None
             found.add(joined)
+            for one in never & self._ended_when.keys():
+                if all(self._follows(guard, found, never) for guard in self._ended_when[one]):
+                    return None  # it has ended if the others are met
         return frozenset(found)
+
+    def _follows(self, guard: int, found: set[int], never: set[int]) -> bool:
+        """Return whether a guard is met where guards are `found`, and items never reach their end."""
+        holds, items = self.guards[guard]
+        return guard in found or (not holds and items <= never)
 
     def barred(self, guards: Guards) -> set[int]:
         """Return the instructions of items that never reach their end under guards: it must not come."""

@@ -149,12 +149,6 @@ class LexerTables:
             np.packbits(bits, axis=1, bitorder="little").view(np.int64).reshape(-1)
         )
 
-    def carry_row(self, carry: int) -> npt.NDArray[np.uint8]:
-        """Return what each class of bytes does to a carry."""
-        self.put_carry(carry)
-        row: npt.NDArray[np.uint8] = self._carry_moves.rows[carry]
-        return row
-
     def put_lasts(self, state: int) -> None:
         """Write as what a lexeme may end together with the text; -1 among them: nothing has begun, and what
         is owed is met there."""

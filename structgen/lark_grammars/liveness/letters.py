@@ -48,7 +48,7 @@ none at all once the letters are made."""
 
 _MADE_AGAIN: Final = (
     "rows", "lexer", "tables", "_ignored", "_insides", "_behind_of", "_taken", "_terminals", "_after",
-    "_voids", "_least_of", "_found_by", "_ends",
+    "_found_by", "_ends",
 )  # fmt: skip
 """What is not kept: the grammar's tables say it, or the lexer."""
 
@@ -74,8 +74,6 @@ class Letters:
         """The terminals that are taken in each context, without and with an open bracket."""
         self._terminals: dict[int, frozenset[int]] = {}
         self._after: dict[int, dict[int, tuple[int, ...]]] = {}
-        self._voids: dict[int, bool] = {}
-        self._least_of: dict[frozenset[int], frozenset[int]] = {}
         self._found_by: dict[tuple[object, ...], frozenset[int]] = {}
         self._ends: dict[int, dict[int, frozenset[int]]] = {}
         if kept is not None:
@@ -320,10 +318,8 @@ class Letters:
         if found is None:
             nothing, some = self.lexer.nothing, dict[int, set[int]]()
             for terminal, carry in self._ends_behind(state):
-                if self._is_freed(terminal, carry):
-                    some.setdefault(terminal, set()).add(nothing)
-                elif not self._is_void(carry):
-                    some.setdefault(terminal, set()).add(carry)
+                left = nothing if self._is_freed(terminal, carry) else carry
+                some.setdefault(terminal, set()).add(left)
             found = self._ends[state] = {terminal: frozenset(left) for terminal, left in some.items()}
         return found
 
@@ -348,16 +344,8 @@ class Letters:
             known = self._frees[carry] = self.lexer.is_freed(carry, self._separator)
         return known
 
-    def _is_void(self, carry: int) -> bool:
-        """Return whether nothing may follow a carry, not even the text's end."""
-        known = self._voids.get(carry)
-        if known is None:
-            known = not self.rows.carry_row(carry).any() and not self.lexer.holds_at_end(carry)
-            self._voids[carry] = known
-        return known
-
     def _carries(self, state: int, terminal: int) -> frozenset[int]:
-        """Return what a lexeme may leave that goes on from a state and ends as a terminal: the least carries;
+        """Return what a lexeme may leave that goes on from a state and ends as a terminal: carries;
         -1 among them: there may be more. Cost: a row of the lexer for each state that is followed."""
         known = self._found.get((state, terminal))
         if known is not None:
@@ -403,7 +391,7 @@ class Letters:
         if is_settled:
             self._settle(order[::-1], terminal)
         else:
-            self._found[state, terminal] = self._least(frozenset(found | {-1}))
+            self._found[state, terminal] = frozenset(found | {-1})
         return self._found[state, terminal]
 
     def _settle(self, order: list[int], terminal: int) -> None:
@@ -419,34 +407,12 @@ class Letters:
                 if len(found) > len(made[one]):
                     made[one], changed = found, True
         for one, found in made.items():
-            self._found[one, terminal] = self._least(found)
+            self._found[one, terminal] = found
 
     def _weight(self, carry: int) -> tuple[int, int]:
         """Return how many items a carry owes, and its number."""
         of = self.lexer.items.guards
         return sum(len(of[one].items) for one in self.lexer.carries[max(carry, 0)].guards), carry
-
-    def _least(self, carries: frozenset[int]) -> frozenset[int]:
-        """Return the carries without those that owe more than another one: less owed, more may follow."""
-        known = self._least_of.get(carries)
-        if known is None:
-            owed = [(one, *self._owed(one)) for one in carries if one >= 0]
-            more = {
-                one
-                for one, behind, never, must in owed
-                for other, its_behind, its_never, its_must in owed
-                if other != one and its_behind == behind and its_never <= never and its_must <= must
-            }
-            known = self._least_of[carries] = carries - more
-        return known
-
-    def _owed(self, carry: int) -> tuple[object, frozenset[int], frozenset[int]]:
-        """Return what look-behinds know behind a carry, the items that must not end, and the guards that
-        must hold."""
-        guards, behind = self.lexer.carries[carry]
-        of = self.lexer.items.guards
-        never = frozenset(item for one in guards if not of[one].holds for item in of[one].items)
-        return behind, never, frozenset(one for one in guards if of[one].holds)
 
     # --- classes of endings ---------------------------------------------------------------------------------
 
