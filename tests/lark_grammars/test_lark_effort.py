@@ -9,6 +9,7 @@ import pytest
 from lark_reference import texts
 
 import structgen as sg
+from structgen.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.limits import Limits
 from structgen.machine_core.lexeme_tables import RecordTables
 from structgen.system.public_calls import THIS_CALL
@@ -129,15 +130,17 @@ def test_a_call_past_its_limit_leaves_other_states_as_they_are(
     crowded: sg.Tokenizer, whole: sg.CompiledGrammar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bound = sg.compile(sg.lark(LATE), crowded, store=False)
-    plain, calls = THIS_CALL.spend, itertools.count()
+    plain, calls = LexerTables.put_row, itertools.count()
 
-    def at_times(steps: int, *given: Any, **named: Any) -> None:
-        plain(steps if next(calls) % 7 else 1 << 40, *given, **named)
+    def at_times(self: LexerTables, state: int) -> None:
+        if next(calls) % 7 == 0:
+            raise sg.errors.LimitError("Too much.", limit="oracle_steps")
+        plain(self, state)
 
     failed = known = 0
     for text in texts("abc", 3):
         with monkeypatch.context() as patch:
-            patch.setattr(THIS_CALL, "spend", at_times)
+            patch.setattr(LexerTables, "put_row", at_times)
             try:
                 state = bound.step_bytes(bound.start, text.encode())
                 if state is not None:
