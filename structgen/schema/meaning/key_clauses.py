@@ -129,10 +129,12 @@ class ClauseReader:
 
     def _test(self, choice: Choice) -> _Test | None:
         """Return a choice as a test of one key by constants, if it is one."""
-        test = _tested(choice)
-        if test is None:
-            return None
-        match self.branches.clauses(test):
+        match choice:
+            case [(Hold(test), *then), (Hold(denied), *other)] if test == denied ^ 1:
+                clauses = self.branches.clauses(test)
+            case _:
+                return None
+        match clauses:
             case [(AtKey(key, (value,)),)]:
                 holds_without = False
             case [(Without(key), AtKey(_, (value,)))]:
@@ -143,7 +145,7 @@ class ClauseReader:
         if value & 1 or not of_key.only_values or of_key.enum is None:
             return None
         values = [self.tables.constants.value(one, of_key.pointer) for one in of_key.enum]
-        return _Test(key, value, tuple(values), holds_without, choice[0][1:], choice[1][1:])
+        return _Test(key, value, tuple(values), holds_without, tuple(then), tuple(other))
 
     def choice(self, choice: Choice) -> Clauses | None:
         """Return the clauses of a choice; None where clauses cannot express it."""
@@ -167,15 +169,6 @@ class ClauseReader:
                 case _:
                     return None
         return all_of(found)
-
-
-def _tested(choice: Choice) -> int | None:
-    """Return the literal that the first of two branches holds and the second denies, or None."""
-    if len(choice) == 2 and choice[0] and choice[1]:
-        first, second = choice[0][0], choice[1][0]
-        if isinstance(first, Hold) and isinstance(second, Hold) and first.literal == second.literal ^ 1:
-            return first.literal
-    return None
 
 
 def _by_presence(choice: Choice) -> bool:

@@ -8,7 +8,8 @@ n conjunctions, or 2 n, and not n times n - 1 denials.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import combinations
 from operator import and_
@@ -83,11 +84,12 @@ class OverlappingBranches:
             if not lone:
                 return
             comparing = _Comparing(self, branches, firsts, schema)
-            overlaps = comparing.overlapping(None)
-            key = None if overlaps == set() else comparing.optional_key()
+            overlaps = comparing.overlapping()
+            key = None if overlaps == set() else comparing.dividing_key(is_there=False)
             if key is not None:
                 # Where the key is there, branches that only differ in it are no longer the same.
-                told = _Comparing(self, branches, facts, schema).overlapping(key)
+                facts = self._facts(branches, kind, frozenset(keys), required | {key})
+                told = _Comparing(self, branches, facts, schema).overlapping()
                 pairs = len(firsts) * (len(firsts) - 1) // 2 if overlaps is None else len(overlaps)
                 if told is not None and 2 * len(told) < pairs:
                     for at, others in _rows(facts, told):
@@ -128,43 +130,33 @@ class _Comparing:
         self.tables, self.scalars, self.limits = owner.tables, owner.scalars, owner.limits
         self.branches, self.facts, self.schema = branches, facts, schema
 
-    def optional_key(self) -> str | None:
-        """Return the key that divides the branches into most groups and may be absent, or None."""
-        everywhere = frozenset.intersection(*(facts.required for facts in self.facts.values()))
-        return self._dividing(
-            lambda facts: [key for key in (*facts.asked, *facts.finite) if key not in everywhere]
-        )
-
-    def sure_key(self, present: str | None) -> str | None:
-        """Return the key that surely is there and divides the branches into most groups, or None."""
-        given = () if present is None else (present,)
-        return self._dividing(lambda facts: (*facts.required, *given))
-
-    def _dividing(self, keys: Callable[[BranchFacts], Iterable[str]]) -> str | None:
+    def dividing_key(self, *, is_there: bool) -> str | None:
+        """Return the key that divides the branches into most groups, or None: one that surely is there, or
+        one that may be absent."""
+        required = Counter(key for facts in self.facts.values() for key in facts.required)
         tally: dict[str, set[Hashable]] = {}
         for facts in self.facts.values():
-            for key in keys(facts):
+            for key in facts.required if is_there else (*facts.asked, *facts.finite):
                 says = facts.finite.get(key) or tuple(map(self.tables.twin, facts.asked.get(key, ())))
-                if says:
+                if says and (is_there or required[key] < len(self.facts)):
                     tally.setdefault(key, set()).add(says)
         best = max(tally, key=lambda key: len(tally[key]), default=None)
         return None if best is None or len(tally[best]) < 2 else best
 
-    def overlapping(self, present: str | None) -> set[tuple[int, int]] | None:
-        """Return the pairs of branches that may overlap, where the key `present` is there; None where they
-        are too many for `limits.alternatives`."""
+    def overlapping(self) -> set[tuple[int, int]] | None:
+        """Return the pairs of branches that may overlap; None: too many for `limits.alternatives`."""
         found: set[tuple[int, int]] = set()
-        for compared, (a, b) in enumerate(self._candidates(present)):
+        for compared, (a, b) in enumerate(self._candidates()):
             most = self.limits.alternatives
             if compared >= _PAIRS_PER_ALTERNATIVE * most or len(found) > most:
                 return None
-            if not self._apart(a, b, present):
+            if not self._apart(a, b):
                 found.add((a, b))
         return found
 
     def all_overlapping(self) -> set[tuple[int, int]]:
         """Return the pairs of branches that may overlap; LimitError where they are too many."""
-        found = self.overlapping(None)
+        found = self.overlapping()
         if found is None:
             raise LimitError(
                 f"oneOf has {len(self.facts):,} branches that no key tells apart: too many pairs of them may "
@@ -174,17 +166,17 @@ class _Comparing:
             )
         return found
 
-    def _candidates(self, present: str | None) -> Iterable[tuple[int, int]]:
+    def _candidates(self) -> Iterable[tuple[int, int]]:
         """Return the pairs that the values of one key do not tell apart."""
-        best, order = self.sure_key(present), list(self.facts)
+        best, order = self.dividing_key(is_there=True), list(self.facts)
         if best is None:
             return combinations(order, 2)
-        spans = [self._spans(self.facts[at], best, best == present) for at in order]
+        spans = [self._spans(self.facts[at], best) for at in order]
         return sorted({(order[i], order[j]) for i, j in neighbours(spans)})
 
-    def _spans(self, facts: BranchFacts, key: str, is_there: bool) -> list[Span]:
+    def _spans(self, facts: BranchFacts, key: str) -> list[Span]:
         """Return spans outside of which no value under a key lies."""
-        if not is_there and key not in facts.required:
+        if key not in facts.required:
             return [ALL]
         if key in facts.finite:
             return [(point, point) for point in map(_point, facts.finite[key])]
@@ -194,13 +186,10 @@ class _Comparing:
             return [ALL]
         return spans(self.scalars.narrowed([self.scalars.literal(one, kind) for one in said], kind), kind)
 
-    def _apart(self, a: int, b: int, present: str | None) -> bool:
+    def _apart(self, a: int, b: int) -> bool:
         """Return whether two branches exclude each other for a cheap reason."""
         one, other = self.facts[a], self.facts[b]
-        there = one.required | other.required
-        if present is not None:
-            there |= {present}
-        for key in there:
+        for key in one.required | other.required:
             if key in one.finite and key in other.finite and one.finite[key].isdisjoint(other.finite[key]):
                 return True
             said = (*one.asked.get(key, ()), *other.asked.get(key, ()))
