@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from structgen.schema.meaning.evaluated import Evaluation
 from structgen.schema.meaning.facts import (
     Choice,
     FactConjunction,
@@ -38,9 +37,8 @@ from structgen.schema.reading.model import Schema
 class Denials:
     """Reads what schemas say, and takes up the ways in which it fails."""
 
-    def __init__(self, overlaps: OverlappingBranches, evaluation: Evaluation) -> None:
-        self.overlaps, self.evaluation = overlaps, evaluation
-        self.branches, self.tables = overlaps.reader, overlaps.tables
+    def __init__(self, overlaps: OverlappingBranches) -> None:
+        self.overlaps, self.branches, self.tables = overlaps, overlaps.reader, overlaps.tables
         self.reader = self.branches.reader
 
     def negative(self, facts: FactConjunction, schema: Schema, rank: Rank, kind: int) -> bool:
@@ -91,6 +89,7 @@ class Denials:
 
     def _denials(self, said: FactConjunction, rank: Rank, kind: int) -> Iterator[tuple[Step, ...]]:
         """Yield the other ways in which a conjunction fails."""
+        tables = self.tables
         for key, needed in said.conditional:
             yield from ((present(key), absent(other)) for other in needed)
         for counter in said.counters:
@@ -99,9 +98,9 @@ class Denials:
             if counter.most is not None:
                 yield (Counter(counter.literal, counter.most + 1, None),)
         for watch in said.watching:
-            rest = self.evaluation.without(watch.schema)
-            yield Hold(self.tables.literal(rest), rank), Watch(watch.schema, rank, True)
-        yield from ((Hold(self.tables.negate(one), rank),) for one in said.asserted if one & 1)
+            rest = tables.variant(watch.schema, unevaluated_properties=None, unevaluated_items=None)
+            yield Hold(tables.literal(rest), rank), Watch(watch.schema, rank, True)
+        yield from ((Hold(tables.negate(one), rank),) for one in said.asserted if one & 1)
         for choice in said.choices:
             if all(len(branch) == 1 for branch in choice):
                 yield tuple([self._denied(step, rank) for (step,) in choice])
@@ -109,7 +108,6 @@ class Denials:
                 for first, *held in choice:
                     failing = (self._denied(step, rank) for step in held)
                     yield from ((first, step) for step in failing if step.literal != NEVER)
-        tables = self.tables
         for schema, _ in said.unions:
             branches = self.overlaps.branches(schema, rank, kind)
             yield tuple([self._denied(branch, rank) for branch in branches])

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from structgen.limits import Limits
 from structgen.schema.meaning.assertions import Condition, Ranked, ranked, unevaluated
@@ -34,7 +33,6 @@ from structgen.system.public_calls import THIS_CALL
 
 _GUARDS_AS_CLAUSES = 4
 """So many guards and more are clauses of one conjunction, where that can be, and not decided one by one."""
-_Facet: TypeAlias = tuple[int, int, frozenset[str], frozenset[str], int, frozenset[int]]
 
 
 @dataclass(slots=True, eq=False)
@@ -92,16 +90,6 @@ class Evaluation:
     def __init__(self, reader: ClauseReader, limits: Limits) -> None:
         self.tables, self.reader, self.limits = reader.tables, reader, limits
         self._possible: dict[tuple[int, int], EvaluatedMembers] = {}
-        self._facets: dict[_Facet, Schema] = {}
-        self._without: dict[int, Schema] = {}
-
-    def without(self, schema: Schema) -> Schema:
-        """Return the schema without its `unevaluated*` keywords."""
-        made = self._without.get(schema.id)
-        if made is None:
-            made = self.tables.variant(schema, unevaluated_properties=None, unevaluated_items=None)
-            self._without[schema.id] = made
-        return made
 
     def settle(self, facts: FactConjunction, kind: int) -> bool:
         """Turn the watched keywords whose guards are known into facts, ask for the guards of the others.
@@ -278,25 +266,18 @@ class Evaluation:
 
     def _facet(self, schema: Schema, kind: int, found: EvaluatedMembers) -> Schema:
         """Return an equivalent schema of `additionalProperties` or `items` alone."""
-        names, patterns = frozenset(found.names), frozenset(found.patterns)
-        key = (schema.id, kind, names, patterns, found.prefix, frozenset(found.contains))
-        made = self._facets.get(key)
-        if made is None:
-            child = unevaluated(schema, kind)
-            assert child is not None
-            if kind == OBJECT:
-                made = self.tables.schema(
-                    pointer=schema.pointer,
-                    properties=dict.fromkeys(found.names, self.tables.anything),
-                    pattern_properties=tuple((source, self.tables.anything) for source in found.patterns),
-                    additional=child,
-                )
-            else:
-                if found.contains:
-                    either = (*found.contains.values(), child)
-                    child = self.tables.schema(pointer=child.pointer, any_of=either, applicators=("anyOf",))
-                made = self.tables.schema(
-                    pointer=schema.pointer, prefix=(self.tables.anything,) * found.prefix, items=child
-                )
-            self._facets[key] = made
-        return made
+        tables = self.tables
+        child = unevaluated(schema, kind)
+        assert child is not None
+        if kind == OBJECT:
+            return tables.schema(
+                pointer=schema.pointer,
+                properties=dict.fromkeys(found.names, tables.anything),
+                pattern_properties=tuple((source, tables.anything) for source in found.patterns),
+                additional=child,
+            )
+        if found.contains:
+            either = (*found.contains.values(), child)
+            child = tables.schema(pointer=child.pointer, any_of=either, applicators=("anyOf",))
+        prefix = (tables.anything,) * found.prefix
+        return tables.schema(pointer=schema.pointer, prefix=prefix, items=child)

@@ -43,11 +43,10 @@ class _Test(NamedTuple):
 
 
 class ClauseReader:
-    """Reads choices as clauses, and remembers them."""
+    """Reads choices as clauses."""
 
     def __init__(self, branches: BranchReader) -> None:
         self.tables, self.branches = branches.tables, branches
-        self._choices: dict[tuple[tuple[Step, ...], ...], Clauses | None] = {}
 
     def divide(self, facts: FactConjunction) -> Choice | None:
         """Take the longest chain of tests on one key out of the choices; return it as one choice between the
@@ -151,11 +150,8 @@ class ClauseReader:
         """Return the clauses of a choice; None where clauses cannot express it."""
         if len(choice) > CLAUSE_SIZE:
             return None
-        key = tuple(choice)
-        if key not in self._choices:
-            found = self.branches.either(list(map(self.steps, choice)))
-            self._choices[key] = found if found is not None and self.branches.fits(found) else None
-        return self._choices[key]
+        found = self.branches.either(list(map(self.steps, choice)))
+        return found if found is not None and self.branches.fits(found) else None
 
     def steps(self, steps: Iterable[Step]) -> Clauses | None:
         """Return the clauses of steps that are all taken up; None where clauses cannot express them."""

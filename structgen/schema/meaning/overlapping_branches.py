@@ -9,7 +9,7 @@ n conjunctions, or 2 n, and not n times n - 1 denials.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import combinations
 from operator import and_
@@ -18,7 +18,7 @@ from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.schema.meaning.assertions import ranked
 from structgen.schema.meaning.branch_facts import BranchFacts, BranchReader, without_facts
-from structgen.schema.meaning.facts import Choice, Hold, Rank, Step, absent, present
+from structgen.schema.meaning.facts import Hold, Rank, Step, absent, present
 from structgen.schema.meaning.formulas import ALL, Span, neighbours, spans
 from structgen.schema.meaning.place import EVERY, NEVER, NUMBER, OBJECT, STRING, bit_of_key
 from structgen.schema.reading.model import Schema
@@ -35,7 +35,6 @@ class OverlappingBranches:
         self.tables = reader.tables
         self.scalars = reader.obligations.scalars
         self.limits = limits
-        self._choices: dict[tuple[int, Rank, int, frozenset[str]], Choice] = {}
 
     def branches(self, schema: Schema, rank: Rank, kind: int) -> list[Hold]:
         """Return the branches of a `oneOf` that may hold for objects, or arrays."""
@@ -48,24 +47,16 @@ class OverlappingBranches:
         comparing = _Comparing(self, branches, self._facts(branches, kind, frozenset(), frozenset()), schema)
         yield from ((branches[a], branches[b]) for a, b in sorted(comparing.all_overlapping()))
 
-    def choice(self, schema: Schema, rank: Rank, kind: int, required: Collection[str] = ()) -> Choice:
-        """Return the cases of a `oneOf`: the values for which exactly one branch holds meet one of them.
+    def cases(
+        self, schema: Schema, rank: Rank, kind: int, required: frozenset[str]
+    ) -> Iterator[tuple[Step, ...]]:
+        """Yield the cases of a `oneOf`: the values for which exactly one branch holds meet one of them.
 
         `required`: keys that are there in any case.
 
-        Remembered. Cost: n log n comparisons where one key tells the branches apart; LimitError past so many
-        pairs that may overlap as `limits.alternatives` says.
+        Cost: n log n comparisons where one key tells the branches apart; LimitError past so many pairs that
+        may overlap as `limits.alternatives` says.
         """
-        given = frozenset(required)
-        key = (schema.id, rank, kind, given)
-        found = self._choices.get(key)
-        if found is None:
-            found = self._choices[key] = list(self._divide(schema, rank, kind, given))
-        return found
-
-    def _divide(
-        self, schema: Schema, rank: Rank, kind: int, required: frozenset[str]
-    ) -> Iterator[tuple[Step, ...]]:
         branches = self.branches(schema, rank, kind)
 
         def case(at: int, others: Iterable[int], *keys: Step) -> tuple[Step, ...]:

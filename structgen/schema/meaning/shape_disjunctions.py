@@ -59,7 +59,7 @@ class Shapes:
         self.overlaps = OverlappingBranches(self.branches, limits)
         self.clauses = ClauseReader(self.branches)
         self.evaluation = Evaluation(self.clauses, limits)
-        self.denials = Denials(self.overlaps, self.evaluation)
+        self.denials = Denials(self.overlaps)
 
     def objects(self, demand: int) -> tuple[ObjectShape, ...]:
         """Return the shapes of the objects that meet a demand; LimitError past `limits.alternatives`."""
@@ -202,7 +202,7 @@ class Shapes:
                         facts.watching.append(step)
             unions, facts.unions = facts.unions, []
             for schema, place in unions:
-                facts.choose(self.overlaps.choice(schema, place, kind, facts.required))
+                facts.choose([*self.overlaps.cases(schema, place, kind, frozenset(facts.required))])
             if facts.pending:
                 continue
             if not self.obligations.simplify(facts) or not self._prune(facts):
