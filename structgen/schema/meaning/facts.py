@@ -225,14 +225,15 @@ class Known:
         self._said: dict[str, tuple[int, ...]] = {}
 
     def open_ways(self, obligation: Obligation) -> Obligation | None:
-        """Return the alternatives of an obligation that may still hold; None where one surely holds."""
+        """Return the alternatives of an obligation that may still hold, without what they need not ask; None
+        where one surely holds."""
         left: list[Alternative] = []
         for alternative in obligation:
             truth = self.truth(alternative)
             if truth:
                 return None
             if truth is None:
-                left.append(alternative)
+                left.append(self._reduced(alternative))
         return tuple(left)
 
     def follows(self, step: Step) -> bool | None:
@@ -292,6 +293,14 @@ class Known:
         if scalars.contradictory((*said, *literals)):
             return False
         return True if is_there and all(scalars.surely(said, literal) for literal in literals) else None
+
+    def _reduced(self, alternative: Alternative) -> Alternative:
+        """Return an alternative without the literals that every value under its key meets."""
+        if not isinstance(alternative, AtKey) or not alternative.literals:
+            return alternative
+        said, scalars = self._asked(alternative.key), self._obligations.scalars
+        left = tuple([one for one in alternative.literals if not scalars.surely(said, one)])
+        return alternative if len(left) == len(alternative.literals) else AtKey(alternative.key, left)
 
     def impossible(self, key: str) -> bool:
         """Return whether no value can stand under a key."""
