@@ -116,7 +116,7 @@ class ArrayWitness:
 
         def shorter(following: Iterable[ItemsAdded]) -> Iterator[ItemsAdded]:
             for after in following:
-                self._spend(2, len(met))
+                self._spend(1, len(met))
                 if after.text.before(met.get(after[:3])):
                     met[after[:3]] = after.text
                     yield after
@@ -174,6 +174,7 @@ class ArrayWitness:
         taken = self.seen | now.chosen
         seen = taken if repeats(now.progress) else _NONE
         for demand, (unmet, counts) in self.effects.options(shape, now.progress, count, seen):
+            self._spend(1)
             for text, literal in self._values(now, demand, taken, with_text):
                 for times in self._times(now, (unmet, counts), with_text):
                     after = (unmet, counts) if times == 1 else self._repeated(now, (unmet, counts), times)
