@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from heapq import heappop, heappush
 from itertools import islice
 from operator import add
@@ -151,14 +152,11 @@ class ArrayWitness:
         return min(count, self.cap) if self._end is None else count
 
     def _spend(self, steps: int, so_far: int = 0) -> None:
+        where = partial(self.effects.where, self.shape)
         if so_far > self.effects.limits.oracle_steps:
-            raise LimitError(
-                "the ways to complete an array here are too many.",
-                limit="oracle_steps",
-                where=self.effects.where(self.shape),
-            )
-        where = self.effects.where
-        THIS_CALL.spend(steps, self.effects.limits, "How an array is completed", lambda: where(self.shape))
+            what = "the ways to complete an array here are too many."
+            raise LimitError(what, limit="oracle_steps", where=where())
+        THIS_CALL.spend(steps, self.effects.limits, "How an array is completed", where)
 
     def _following(self, now: ItemsAdded, with_text: bool) -> Iterator[ItemsAdded]:
         """Yield the array after one item more, or several of one kind; items that meet most come first."""

@@ -94,13 +94,15 @@ class Distinct:
             return True
         if need >= self._fewer.get(demand, need + 1):
             return False
-        values = enumerate(self.values(demand, self.text), 1)
-        found = self._many(demand, need, ask, _DEPTH) or (not surely and any(n >= need for n, _ in values))
+        found = self._many(demand, need, ask, _DEPTH) or (not surely and self._exactly(demand, need))
         if found:
             self._enough[demand] = need
         elif not surely:
             self._fewer[demand] = need
         return found
+
+    def _exactly(self, demand: int, need: int) -> bool:
+        return any(nth >= need for nth, _ in enumerate(self.values(demand, self.text), 1))
 
     def _many(self, demand: int, need: int, ask: Ask, depth: int) -> bool:
         """Return whether a cheap proof shows that a demand has so many values. False: unknown."""
