@@ -60,28 +60,28 @@ class Grammar(ABC):
         return _texts_of(self) + other
 
     def __radd__(self, other: Grammar | str) -> Grammar:
-        return other + _texts_of(self)
+        return _texts_of(other) + self
 
     def __or__(self, other: Grammar | str) -> Grammar:
         """Return the grammar of the texts of either grammar."""
         return _texts_of(self) | other
 
     def __ror__(self, other: Grammar | str) -> Grammar:
-        return other | _texts_of(self)
+        return _texts_of(other) | self
 
     def __and__(self, other: Grammar | str) -> Grammar:
         """Return the grammar of the texts of both grammars; one of them must be regular."""
         return _texts_of(self) & other
 
     def __rand__(self, other: Grammar | str) -> Grammar:
-        return other & _texts_of(self)
+        return _texts_of(other) & self
 
     def __sub__(self, other: Grammar | str) -> Grammar:
         """Return the grammar of the texts of this grammar that another, regular grammar does not have."""
         return _texts_of(self) - other
 
     def __rsub__(self, other: Grammar | str) -> Grammar:
-        return other - _texts_of(self)
+        return _texts_of(other) - self
 
     def __invert__(self) -> Grammar:
         """Return the grammar of all texts that this grammar, which must be regular, does not have."""
@@ -107,8 +107,8 @@ class Grammar(ABC):
         return f"<{type(self).__name__} {self.fingerprint}>"
 
 
-def _texts_of(grammar: Grammar) -> Grammar:
-    """Return the text grammar of the same texts. Raises OptionError for one that is no part of others."""
+def _texts_of(part: Grammar | str) -> Grammar:
+    """Return the text grammar of the same texts. Raises OptionError for what is no part of others."""
     from structgen import sequence  # start-up: a grammar that is no part of others loads no text grammars
 
-    return sequence(grammar)
+    return sequence(part)

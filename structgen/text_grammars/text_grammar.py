@@ -51,6 +51,142 @@ _MANY: Final = 4
 """Of more alternatives than this, schemas are compiled when a text comes near them."""
 
 
+# --- the operators ---
+
+
+def as_text(operand: Operand) -> TextGrammar:
+    """Return the grammar of an operand. Raises `OptionError` where it is not one."""
+    if isinstance(operand, TextGrammar):
+        return operand
+    if isinstance(operand, str):
+        return RegularGrammar.of_texts((operand,))
+    if isinstance(operand, Grammar):
+        # start-up time: grammars without JSON parts load no JSON machine
+        from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+
+        if isinstance(operand, JsonSchemaGrammar):
+            return JsonTexts(operand)
+    raise OptionError(
+        f"A {type(operand).__name__} is no part of a grammar.",
+        where="grammar",
+        cure="Use a grammar, or a text that stands for itself.",
+    )
+
+
+def sequence(*parts: Operand) -> TextGrammar:
+    """Return the grammar of a text of each part, one after another; of none, the empty text."""
+    flat = _flat(Operation.SEQUENCE, parts)
+    merged: list[TextGrammar] = []
+    for part in flat:
+        joined = _joined(merged[-1], part) if merged else None
+        if joined is None:
+            merged.append(part)
+        else:
+            merged[-1] = joined
+    if not merged:
+        return RegularGrammar.of_texts(("",))
+    return merged[0] if len(merged) == 1 else Composed(Operation.SEQUENCE, tuple(merged))
+
+
+def either(*parts: Operand) -> TextGrammar:
+    """Return the grammar of a text of any part. Raises `OptionError` where there is none."""
+    flat = _flat(Operation.EITHER, parts)
+    if len(flat) > 1:
+        flat = list({part.spelling: part for part in flat}.values())
+    if not flat:
+        raise OptionError("There are no alternatives.", where="sg.either", cure="Give one grammar at least.")
+    if len(flat) == 1:
+        return flat[0]
+    if all(isinstance(part, RegularGrammar) for part in flat):
+        regular = cast("list[RegularGrammar]", flat)
+        bodies = [part.body for part in regular]
+        what = " or ".join(part.what for part in regular[:4]) + (" or ..." if len(flat) > 4 else "")
+        if all(body is not None for body in bodies):
+            joined = cast("list[str]", bodies)
+            whole = RegularGrammar.of_bodies(joined, what, _limits(flat), one_of=True)
+            if whole is not None:
+                return whole
+        return RegularGrammar(Any_(tuple(part.formula for part in regular)), what, limits=_limits(flat))
+    return Composed(Operation.EITHER, tuple(flat))
+
+
+def repeated(of: Operand, least: int = 0, most: int | None = None) -> TextGrammar:
+    """Return the grammar of `least` to `most` texts of a grammar, one after another (None: no bound)."""
+    for name, value in (("least", least), ("most", 0 if most is None else most)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise OptionError(f"{name} is {value!r}.", where=name, cure="Give a count: 0, 1, 2, ...")
+    if most is not None and most < least:
+        raise OptionError(
+            f"At least {least} and at most {most} are never both.", where="repeat", cure="Raise most."
+        )
+    grammar = as_text(of)
+    if most == 0:
+        return RegularGrammar.of_texts(("",))
+    if (least, most) == (1, 1):
+        return grammar
+    if isinstance(grammar, RegularGrammar) and (body := grammar.body) is not None:
+        count = f"{{{least},{'' if most is None else most}}}"
+        what = f"{grammar.what}, {least} times or more" if most is None else f"{grammar.what}, repeated"
+        whole = RegularGrammar.of_body(f"(?:{body}){count}", what, grammar.limits)
+        if whole is not None:
+            return whole
+    return Composed(Operation.REPEAT, (grammar,), least, most)
+
+
+def in_any_order(needed: Iterable[Operand], others: Iterable[Operand], between: Operand = "") -> TextGrammar:
+    """Return the grammar of a text of each of `needed` and of some or none of `others`, each once at most, in
+    any order, with a text of `between` between two. No part has the empty text, and none begins inside a part
+    with masks of its own. Cost: a state for each set of parts that were read."""
+    first = [as_text(one) for one in needed]
+    parts = (*first, *map(as_text, others), as_text(between))
+    return sequence() if len(parts) == 1 else Composed(Operation.ANY_ORDER, parts, len(first))
+
+
+def meet(one: Operand, other: Operand, *, complement: bool = False) -> TextGrammar:
+    """Return the grammar of the texts of both, or with `complement` of the first that are none of the
+    second's. One of them must be regular (`sg.regex`, `sg.literal`, `sg.choice` and what is made of them by
+    `&`, `|`, `-`, `~`); of a difference the second. Raises `OptionError`."""
+    a, b = as_text(one), as_text(other)
+    if not complement and isinstance(a, TextFilter):
+        a, b = b, a
+    if not complement and isinstance(b, TextFilter):
+        return Composed(Operation.MEET, (a, b))
+    if not complement and not isinstance(b, RegularGrammar):
+        a, b = b, a
+    if not isinstance(b, RegularGrammar):
+        raise OptionError(
+            "A regular grammar must stand on one side of &, and on the right of -.",
+            where="grammar",
+            cure="Intersect with a regular expression.",
+        )
+    formula = Not(b.formula) if complement else b.formula
+    what = f"no {b.what}" if complement else b.what
+    if isinstance(a, RegularGrammar):
+        return RegularGrammar(All((a.formula, formula)), f"{a.what} and {what}", limits=a.limits)
+    return Composed(Operation.MEET, (a,), formula=formula)
+
+
+def banned(of: Operand, texts: tuple[str, ...]) -> TextGrammar:
+    """Return the grammar of the texts of a grammar in which none of `texts` stands, which hold no other."""
+    grammar = as_text(of)
+    formula = Not(Pattern(pattern_of(texts)))
+    if isinstance(grammar, RegularGrammar):
+        what = f"{grammar.what} without banned texts"
+        return RegularGrammar(All((grammar.formula, formula)), what, limits=grammar.limits)
+    return Composed(Operation.BAN, (grammar,), formula=formula)
+
+
+def opposite(of: TextGrammar) -> TextGrammar:
+    """Return the grammar of the texts that are none of a regular grammar's. Raises `OptionError`."""
+    if not isinstance(of, RegularGrammar):
+        raise OptionError(
+            "The complement of a grammar that is not regular is not offered.",
+            where="~",
+            cure="Use it on a regular expression.",
+        )
+    return RegularGrammar(Not(of.formula), f"no {of.what}", limits=of.limits)
+
+
 class TextGrammar(LanguageGrammar):
     """A grammar of texts that need not be JSON."""
 
@@ -81,41 +217,16 @@ class TextGrammar(LanguageGrammar):
         """The kind of source, for messages: `a Lark grammar`."""
         return "a grammar"
 
-    def __add__(self, other: Operand) -> TextGrammar:
-        """Return the grammar of a text of this grammar followed by a text of another."""
-        return sequence(self, other)
-
-    def __radd__(self, other: Operand) -> TextGrammar:
-        return sequence(other, self)
-
-    def __or__(self, other: Operand) -> TextGrammar:
-        """Return the grammar of the texts of either grammar."""
-        return either(self, other)
-
-    def __ror__(self, other: Operand) -> TextGrammar:
-        return either(other, self)
-
-    def __and__(self, other: Operand) -> TextGrammar:
-        """Return the grammar of the texts of both grammars; one of them must be regular."""
-        return meet(self, other)
-
-    def __rand__(self, other: Operand) -> TextGrammar:
-        return meet(other, self)
+    # with an operand of another kind on the left, `Grammar` takes that one's texts first
+    __add__ = sequence
+    __or__ = either
+    __and__ = meet
+    __invert__ = opposite
+    repeat = repeated
 
     def __sub__(self, other: Operand) -> TextGrammar:
         """Return the grammar of the texts of this grammar that another, regular grammar does not have."""
         return meet(self, other, complement=True)
-
-    def __rsub__(self, other: Operand) -> TextGrammar:
-        return meet(other, self, complement=True)
-
-    def __invert__(self) -> TextGrammar:
-        """Return the grammar of all texts that this grammar, which must be regular, does not have."""
-        return opposite(self)
-
-    def repeat(self, least: int = 0, most: int | None = None) -> TextGrammar:
-        """Return the grammar of `least` to `most` texts of this one, one after another (None: no bound)."""
-        return repeated(self, least, most)
 
     def optional(self) -> TextGrammar:
         """Return the grammar of the texts of this one, and the empty text."""
@@ -364,142 +475,6 @@ class Composed(TextGrammar):
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return _language_of(self, limits, {}, target)
-
-
-# --- the operators ---
-
-
-def as_text(operand: Operand) -> TextGrammar:
-    """Return the grammar of an operand. Raises `OptionError` where it is not one."""
-    if isinstance(operand, TextGrammar):
-        return operand
-    if isinstance(operand, str):
-        return RegularGrammar.of_texts((operand,))
-    if isinstance(operand, Grammar):
-        # start-up time: grammars without JSON parts load no JSON machine
-        from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
-
-        if isinstance(operand, JsonSchemaGrammar):
-            return JsonTexts(operand)
-    raise OptionError(
-        f"A {type(operand).__name__} is no part of a grammar.",
-        where="grammar",
-        cure="Use a grammar, or a text that stands for itself.",
-    )
-
-
-def sequence(*parts: Operand) -> TextGrammar:
-    """Return the grammar of a text of each part, one after another; of none, the empty text."""
-    flat = _flat(Operation.SEQUENCE, parts)
-    merged: list[TextGrammar] = []
-    for part in flat:
-        joined = _joined(merged[-1], part) if merged else None
-        if joined is None:
-            merged.append(part)
-        else:
-            merged[-1] = joined
-    if not merged:
-        return RegularGrammar.of_texts(("",))
-    return merged[0] if len(merged) == 1 else Composed(Operation.SEQUENCE, tuple(merged))
-
-
-def either(*parts: Operand) -> TextGrammar:
-    """Return the grammar of a text of any part. Raises `OptionError` where there is none."""
-    flat = _flat(Operation.EITHER, parts)
-    if len(flat) > 1:
-        flat = list({part.spelling: part for part in flat}.values())
-    if not flat:
-        raise OptionError("There are no alternatives.", where="sg.either", cure="Give one grammar at least.")
-    if len(flat) == 1:
-        return flat[0]
-    if all(isinstance(part, RegularGrammar) for part in flat):
-        regular = cast("list[RegularGrammar]", flat)
-        bodies = [part.body for part in regular]
-        what = " or ".join(part.what for part in regular[:4]) + (" or ..." if len(flat) > 4 else "")
-        if all(body is not None for body in bodies):
-            joined = cast("list[str]", bodies)
-            whole = RegularGrammar.of_bodies(joined, what, _limits(flat), one_of=True)
-            if whole is not None:
-                return whole
-        return RegularGrammar(Any_(tuple(part.formula for part in regular)), what, limits=_limits(flat))
-    return Composed(Operation.EITHER, tuple(flat))
-
-
-def repeated(of: Operand, least: int, most: int | None) -> TextGrammar:
-    """Return the grammar of `least` to `most` texts of a grammar, one after another (None: no bound)."""
-    for name, value in (("least", least), ("most", 0 if most is None else most)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise OptionError(f"{name} is {value!r}.", where=name, cure="Give a count: 0, 1, 2, ...")
-    if most is not None and most < least:
-        raise OptionError(
-            f"At least {least} and at most {most} are never both.", where="repeat", cure="Raise most."
-        )
-    grammar = as_text(of)
-    if most == 0:
-        return RegularGrammar.of_texts(("",))
-    if (least, most) == (1, 1):
-        return grammar
-    if isinstance(grammar, RegularGrammar) and (body := grammar.body) is not None:
-        count = f"{{{least},{'' if most is None else most}}}"
-        what = f"{grammar.what}, {least} times or more" if most is None else f"{grammar.what}, repeated"
-        whole = RegularGrammar.of_body(f"(?:{body}){count}", what, grammar.limits)
-        if whole is not None:
-            return whole
-    return Composed(Operation.REPEAT, (grammar,), least, most)
-
-
-def in_any_order(needed: Iterable[Operand], others: Iterable[Operand], between: Operand = "") -> TextGrammar:
-    """Return the grammar of a text of each of `needed` and of some or none of `others`, each once at most, in
-    any order, with a text of `between` between two. No part has the empty text, and none begins inside a part
-    with masks of its own. Cost: a state for each set of parts that were read."""
-    first = [as_text(one) for one in needed]
-    parts = (*first, *map(as_text, others), as_text(between))
-    return sequence() if len(parts) == 1 else Composed(Operation.ANY_ORDER, parts, len(first))
-
-
-def meet(one: Operand, other: Operand, *, complement: bool = False) -> TextGrammar:
-    """Return the grammar of the texts of both, or with `complement` of the first that are none of the
-    second's. One of them must be regular (`sg.regex`, `sg.literal`, `sg.choice` and what is made of them by
-    `&`, `|`, `-`, `~`); of a difference the second. Raises `OptionError`."""
-    a, b = as_text(one), as_text(other)
-    if not complement and isinstance(a, TextFilter):
-        a, b = b, a
-    if not complement and isinstance(b, TextFilter):
-        return Composed(Operation.MEET, (a, b))
-    if not complement and not isinstance(b, RegularGrammar):
-        a, b = b, a
-    if not isinstance(b, RegularGrammar):
-        raise OptionError(
-            "A regular grammar must stand on one side of &, and on the right of -.",
-            where="grammar",
-            cure="Intersect with a regular expression.",
-        )
-    formula = Not(b.formula) if complement else b.formula
-    what = f"no {b.what}" if complement else b.what
-    if isinstance(a, RegularGrammar):
-        return RegularGrammar(All((a.formula, formula)), f"{a.what} and {what}", limits=a.limits)
-    return Composed(Operation.MEET, (a,), formula=formula)
-
-
-def banned(of: Operand, texts: tuple[str, ...]) -> TextGrammar:
-    """Return the grammar of the texts of a grammar in which none of `texts` stands, which hold no other."""
-    grammar = as_text(of)
-    formula = Not(Pattern(pattern_of(texts)))
-    if isinstance(grammar, RegularGrammar):
-        what = f"{grammar.what} without banned texts"
-        return RegularGrammar(All((grammar.formula, formula)), what, limits=grammar.limits)
-    return Composed(Operation.BAN, (grammar,), formula=formula)
-
-
-def opposite(of: TextGrammar) -> TextGrammar:
-    """Return the grammar of the texts that are none of a regular grammar's. Raises `OptionError`."""
-    if not isinstance(of, RegularGrammar):
-        raise OptionError(
-            "The complement of a grammar that is not regular is not offered.",
-            where="~",
-            cure="Use it on a regular expression.",
-        )
-    return RegularGrammar(Not(of.formula), f"no {of.what}", limits=of.limits)
 
 
 # --- helpers ---

@@ -41,7 +41,7 @@ from structgen.text_grammars.composition.quoted_values import quoted_values, wri
 from structgen.text_grammars.composition.templates import TEXT, filled, pieces
 from structgen.text_grammars.regular import RegularGrammar, literal, regex
 from structgen.text_grammars.regular_formulas import holding, shown
-from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, in_any_order, sequence
+from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, in_any_order, meet, sequence
 
 _OPENING: Final = "additionalProperties", "patternProperties", "unevaluatedProperties"
 """Keywords that allow keys without naming them."""
@@ -417,9 +417,8 @@ class _Writer:
         first: TextGrammar = literal("")
         for of, needed in reversed(parts):
             first = of + later if needed else (of + later) | first
-            later = (
-                self.style.between + of + later if needed else (self.style.between + of).optional() + later
-            )
+            another = sequence(self.style.between, of)
+            later = (another if needed else another.optional()) + later
         return first
 
     def shuffled(self, parts: Sequence[tuple[TextGrammar, bool]]) -> TextGrammar:
@@ -586,7 +585,7 @@ class _Writer:
         """Return the grammar of one part in a row, with what stands before it."""
         if self.style.spaced and self.blank is not None:
             return self.blank + of
-        return of if first else self.style.between + of
+        return of if first else sequence(self.style.between, of)
 
     def padded(self, of: TextGrammar, brackets: int | None = None) -> TextGrammar:
         """Return a value that is no string with the white space around it; `brackets`: the first of those
@@ -596,7 +595,7 @@ class _Writer:
             ends = self.blank if brackets is not None and self.style.spaced else None
             return whole if ends is None else whole + ends
         if self.blank is None:
-            return self.style.frame + whole + self.style.frame
+            return sequence(self.style.frame, whole, self.style.frame)
         return self.blank + whole + self.blank
 
     def strings(self, menu: ValueMenu, stops: tuple[str, ...]) -> TextGrammar:
@@ -607,7 +606,7 @@ class _Writer:
         formula: Formula = All((menu.string.formulas[0], Not(holding(stops))))
         of = RegularGrammar(formula, what, limits=self.plan.limits)
         if self.style.quote:
-            return self.style.quote + of + self.style.quote
+            return sequence(self.style.quote, of, self.style.quote)
         if not self.style.types and (menu.object is not None or menu.array is not None):
             formula = All((formula, Not(Pattern(r"^[ \t\n\r]*[{\[]"))))
             of = RegularGrammar(formula, what, limits=self.plan.limits)
@@ -617,7 +616,7 @@ class _Writer:
 def framed(of: RegularGrammar, frame: str, *, exact: bool) -> TextGrammar:
     """Return raw strings with what usually stands on both sides of them. Whoever reads takes one `frame`
     away on each side, if it is there; a string that has one itself is therefore written with another."""
-    whole = frame + of + frame
+    whole = sequence(frame, of, frame)
     if exact:
         return whole
     begun = of - regex(re.escape(frame) + r"[\s\S]*")
@@ -641,7 +640,7 @@ def less_spaced(of: TextGrammar, whitespace: str, most: int | None) -> TextGramm
     if most is None or whitespace == "compact" or (whitespace == "oneline" and most):
         return of
     blanks = rf"[ \t\n\r]{{0,{most}}}"
-    return of & regex(rf'(?:{blanks}(?:"(?:[^"\\]|\\[\s\S])*"|[^" \t\n\r]))*{blanks}')
+    return meet(of, regex(rf'(?:{blanks}(?:"(?:[^"\\]|\\[\s\S])*"|[^" \t\n\r]))*{blanks}'))
 
 
 def gap(kind: str, blank: TextGrammar | None) -> TextGrammar:

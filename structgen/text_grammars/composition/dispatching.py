@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from structgen.errors import OptionError
 from structgen.language.ir import Not
 from structgen.text_grammars.free_text import text
-from structgen.text_grammars.regular import RegularGrammar
+from structgen.text_grammars.regular import RegularGrammar, literal
 from structgen.text_grammars.regular_formulas import holding, shown
 from structgen.text_grammars.text_grammar import Composed, Operation, TextBefore, TextGrammar, either
 
@@ -30,7 +30,7 @@ def triggered(
                 where=f"{place}/triggers",
                 cure="Have each tag begin with exactly one trigger.",
             )
-        rests[of[0]].append(begin.removeprefix(of[0]) + rest)
+        rests[of[0]].append(literal(begin.removeprefix(of[0])) + rest)
     idle = next((trigger for trigger, after in rests.items() if not after), None)
     if idle is not None:
         raise OptionError(

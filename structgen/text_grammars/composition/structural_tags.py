@@ -38,7 +38,7 @@ from structgen.text_grammars.free_text import text
 from structgen.text_grammars.regular import RegularGrammar, choice, literal, regex
 from structgen.text_grammars.regular_formulas import holding, shown
 from structgen.text_grammars.special_tokens import SpecialToken, special
-from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, sequence
+from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, meet, sequence
 
 _SHAPES: Final = JsonShapes("""
 whole: any type format
@@ -252,7 +252,7 @@ class _Reader:
 
     def exclude_token(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
         self.check_excluded(value, place)
-        return self.any_text({"max_tokens": 1}, place, ends, depth) & regex(r"[\s\S]+")
+        return meet(self.any_text({"max_tokens": 1}, place, ends, depth), regex(r"[\s\S]+"))
 
     def check_excluded(self, value: Format, place: str) -> None:
         """Check that the excluded tokens are special: no free text has any, they need no grammar."""
