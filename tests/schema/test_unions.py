@@ -129,6 +129,14 @@ def test_an_obligation_with_two_ways_at_one_key_needs_one_of_them() -> None:
         assert takes(grammar, json.dumps(document).encode()) is judge.is_valid(document), document
 
 
+def test_branches_that_share_many_words_are_one_pair() -> None:
+    shared = [f"w{at}" for at in range(60)]
+    schema = {"oneOf": [{"enum": [*shared, "a"]}, {"enum": [*shared, "b"]}]}
+    judge, grammar = jsonschema_rs.validator_for(schema), compiled(schema, limits=sg.Limits(alternatives=1))
+    for word in (*shared, "a", "b", "c"):
+        assert takes(grammar, json.dumps(word).encode()) is judge.is_valid(word), word
+
+
 def test_a_branch_whose_constant_has_another_type_never_holds() -> None:
     schema = {
         "type": "object",

@@ -26,7 +26,6 @@ from structgen.schema.meaning.shape import (
     AtPattern,
     BadKey,
     Differs,
-    DiffersList,
     FromIndex,
     ObjectShape,
     Obligation,
@@ -321,7 +320,7 @@ class _OutlineWriter:
                 return f"it has {wording.count(0, count, unit)}"
             case RepeatedItem():
                 return "two items are equal"
-            case Differs() | DiffersList():
+            case Differs():
                 return "it differs from values written before"
 
 

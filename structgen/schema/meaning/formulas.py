@@ -300,17 +300,46 @@ def spans(formula: Formula, kind: int) -> list[Span]:
 
 
 def neighbours(spans: Sequence[Iterable[Span]]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs i < j of which some spans overlap, in no order; a pair may come again.
+    """Yield the pairs i < j of which some spans overlap, each once, in no order.
 
-    Cost: n log n and the pairs.
+    Cost: n log n, and the pairs of spans that overlap.
     """
+    met: set[tuple[int, int]] = set()
     active: list[tuple[tuple[Any, ...], int]] = []
     for low, high, index in sorted((*span, index) for index, some in enumerate(spans) for span in some):
         active = [(end, other) for end, other in active if end >= low]
         for _, other in active:
-            if other != index:
-                yield min(index, other), max(index, other)
+            pair = (other, index) if other < index else (index, other)
+            if other != index and pair not in met:
+                met.add(pair)
+                yield pair
         active.append((high, index))
+
+
+def overlapping(
+    pairs: Iterable[tuple[int, int]], are_apart: Callable[[int, int], bool], compared: int, most: int
+) -> list[tuple[int, int]] | None:
+    """Return those of some pairs of branches that may hold at once: the others exclude each other.
+
+    None: more than `compared` pairs would have to be compared, or more than `most` may hold at once.
+    """
+    kept: list[tuple[int, int]] = []
+    for at, pair in enumerate(pairs):
+        if at >= compared or len(kept) > most:
+            return None
+        if not are_apart(*pair):
+            kept.append(pair)
+    return kept
+
+
+def exclusions(branches: Iterable[int], pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
+    """Yield each branch of a `oneOf` with those that must fail where it alone holds. `pairs`: those that may
+    hold at once."""
+    rows: dict[int, list[int]] = {}
+    for a, b in pairs:
+        rows.setdefault(a, []).append(b)
+        rows.setdefault(b, []).append(a)
+    yield from ((at, sorted(rows.get(at, ()))) for at in branches)
 
 
 def atoms(formula: Formula) -> Iterator[Formula]:

@@ -19,7 +19,7 @@ from structgen.limits import Limits
 from structgen.schema.meaning.assertions import ranked
 from structgen.schema.meaning.branch_facts import BranchFacts, BranchReader, without_facts
 from structgen.schema.meaning.facts import Hold, Rank, Step, absent, present
-from structgen.schema.meaning.formulas import ALL, Span, neighbours, spans
+from structgen.schema.meaning.formulas import ALL, Span, exclusions, neighbours, overlapping, spans
 from structgen.schema.meaning.place import EVERY, NEVER, NUMBER, OBJECT, STRING, bit_of_key
 from structgen.schema.reading.model import Schema
 
@@ -76,20 +76,20 @@ class OverlappingBranches:
                 return
             comparing = _Comparing(self, branches, firsts, schema)
             overlaps = comparing.overlapping()
-            key = None if overlaps == set() else comparing.dividing_key(is_there=False)
+            key = None if overlaps == [] else comparing.dividing_key(is_there=False)
             if key is not None:
                 # Where the key is there, branches that only differ in it are no longer the same.
                 facts = self._facts(branches, kind, frozenset(keys), required | {key})
                 told = _Comparing(self, branches, facts, schema).overlapping()
                 pairs = len(firsts) * (len(firsts) - 1) // 2 if overlaps is None else len(overlaps)
                 if told is not None and 2 * len(told) < pairs:
-                    for at, others in _rows(facts, told):
+                    for at, others in exclusions(facts, told):
                         yield case(at, others, present(key), *map(absent, keys))
                     keys.append(key)
                     continue
             if overlaps is None:
                 overlaps = comparing.all_overlapping()
-            for at, others in _rows(lone, overlaps):
+            for at, others in exclusions(lone, overlaps):
                 yield case(at, others, *map(absent, keys))
             return
 
@@ -134,18 +134,12 @@ class _Comparing:
         best = max(tally, key=lambda key: len(tally[key]), default=None)
         return None if best is None or len(tally[best]) < 2 else best
 
-    def overlapping(self) -> set[tuple[int, int]] | None:
+    def overlapping(self) -> list[tuple[int, int]] | None:
         """Return the pairs of branches that may overlap; None: too many for `limits.alternatives`."""
-        found: set[tuple[int, int]] = set()
-        for compared, (a, b) in enumerate(self._candidates()):
-            most = self.limits.alternatives
-            if compared >= _PAIRS_PER_ALTERNATIVE * most or len(found) > most:
-                return None
-            if not self._apart(a, b):
-                found.add((a, b))
-        return found
+        most = self.limits.alternatives
+        return overlapping(self._candidates(), self._apart, _PAIRS_PER_ALTERNATIVE * most, most)
 
-    def all_overlapping(self) -> set[tuple[int, int]]:
+    def all_overlapping(self) -> list[tuple[int, int]]:
         """Return the pairs of branches that may overlap; LimitError where they are too many."""
         found = self.overlapping()
         if found is None:
@@ -163,7 +157,7 @@ class _Comparing:
         if best is None:
             return combinations(order, 2)
         spans = [self._spans(self.facts[at], best) for at in order]
-        return sorted({(order[i], order[j]) for i, j in neighbours(spans)})
+        return ((order[i], order[j]) for i, j in neighbours(spans))
 
     def _spans(self, facts: BranchFacts, key: str) -> list[Span]:
         """Return spans outside of which no value under a key lies."""
@@ -194,12 +188,3 @@ def _point(key: Hashable) -> tuple[object, ...]:
     """Return where a value, given by its key of equality, lies among all values."""
     kind = bit_of_key(key)
     return kind, key if kind in (STRING, NUMBER) else repr(key)
-
-
-def _rows(active: Iterable[int], pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
-    """Yield each active branch with all that it overlaps with."""
-    rows: dict[int, list[int]] = {}
-    for a, b in pairs:
-        rows.setdefault(a, []).append(b)
-        rows.setdefault(b, []).append(a)
-    yield from ((at, sorted(rows.get(at, ()))) for at in active)

@@ -36,6 +36,7 @@ from structgen.schema.meaning.formulas import (
     apart,
     conjunction,
     disjunction,
+    exclusions,
     holds,
     is_empty,
     is_local,
@@ -44,6 +45,7 @@ from structgen.schema.meaning.formulas import (
     neighbours,
     number_meets,
     numbers_of,
+    overlapping,
     quick_number,
     quick_string,
     spans,
@@ -341,26 +343,19 @@ class Scalars:
 
     def _exactly_one(self, formulas: list[Formula], kind: int, schema: Schema) -> Formula:
         left = [formula for formula in formulas if formula != FALSE]
-        if len(left) < 2:
-            return left[0] if left else FALSE
-        overlaps: list[set[int]] = [set() for _ in left]
-        pairs = 0
-        for i, j in neighbours([spans(formula, kind) for formula in left]):
-            pairs += 2
-            if pairs > 50 * self.limits.alternatives:
-                raise LimitError(
-                    f"oneOf has {len(left)} branches that are compared pair by pair.",
-                    limit="alternatives",
-                    where=schema.pointer,
-                )
-            if j not in overlaps[i] and not apart(left[i], left[j]):
-                overlaps[i].add(j)
-                overlaps[j].add(i)
-        branches: list[Formula] = []
-        for formula, others in zip(left, overlaps, strict=True):
-            rest = [negation(left[other]) for other in sorted(others)]
-            branches.append(self.narrowed((formula, *rest), kind) if rest else formula)
-        return disjunction(branches)
+        most = 25 * self.limits.alternatives
+        pairs = neighbours([spans(formula, kind) for formula in left])
+        overlaps = overlapping(pairs, lambda a, b: apart(left[a], left[b]), most, most)
+        if overlaps is None:
+            raise LimitError(
+                f"oneOf has {len(left)} branches that are compared pair by pair.",
+                limit="alternatives",
+                where=schema.pointer,
+            )
+        return disjunction(
+            self.narrowed((left[at], *(negation(left[other]) for other in others)), kind)
+            for at, others in exclusions(range(len(left)), overlaps)
+        )
 
     def narrowed(self, formulas: Iterable[Formula], kind: int) -> Formula:
         """Return the intersection, with a finite set among them filtered through the rest."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from structgen.schema.reading.model import Schema
+
+ValueRest = TypeVar("ValueRest", frozenset[tuple[str, int]], tuple[int, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +80,12 @@ class AtMost:
 
 
 @dataclass(frozen=True, slots=True)
-class Differs:
-    """The object equals none of some values. Each is kept as its members that are not yet written, with the
-    literal of the value under each key. Values from which the written part differs are dropped."""
+class Differs(Generic[ValueRest]):
+    """The object or array equals none of some values. Each is kept as what is not yet written of it: members
+    with the literal of the value under each key, or the literals of items. Values from which the written part
+    differs are dropped."""
 
-    rests: frozenset[frozenset[tuple[str, int]]]
-
-
-@dataclass(frozen=True, slots=True)
-class DiffersList:
-    """The array equals none of some values. Each is kept as the literals of its remaining items."""
-
-    rests: frozenset[tuple[int, ...]]
+    rests: frozenset[ValueRest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +103,7 @@ Alternative: TypeAlias = (
     | FromIndex
     | AtLeast
     | AtMost
-    | Differs
-    | DiffersList
+    | Differs[Any]
     | RepeatedItem
 )
 Obligation: TypeAlias = tuple[Alternative, ...]

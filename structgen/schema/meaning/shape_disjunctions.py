@@ -33,7 +33,6 @@ from structgen.schema.meaning.shape import (
     ArrayShape,
     Counter,
     Differs,
-    DiffersList,
     ObjectShape,
 )
 from structgen.schema.reading.model import Schema
@@ -109,8 +108,7 @@ class Shapes:
     def _object_shape(self, facts: FactConjunction) -> ObjectShape:
         self._count += 1
         if facts.different:
-            rests = frozenset(rest for rest in facts.different if isinstance(rest, frozenset))
-            facts.obligations.append((Differs(rests),))
+            facts.obligations.append((Differs(frozenset(facts.different)),))
         return ObjectShape(
             self._count,
             tuple([schema for _, schema in sorted(facts.facets, key=_by_rank)]),
@@ -126,8 +124,7 @@ class Shapes:
     def _array_shape(self, facts: FactConjunction) -> ArrayShape:
         self._count += 1
         if facts.different:
-            rests = frozenset(rest for rest in facts.different if isinstance(rest, tuple))
-            facts.obligations.append((DiffersList(rests),))
+            facts.obligations.append((Differs(frozenset(facts.different)),))
         return ArrayShape(
             self._count,
             tuple([schema for _, schema in sorted(facts.facets, key=_by_rank)]),

@@ -15,7 +15,7 @@ from structgen.schema.meaning.shape import (
     AtIndex,
     AtLeast,
     AtMost,
-    DiffersList,
+    Differs,
     FromIndex,
     Obligation,
     RepeatedItem,
@@ -99,7 +99,7 @@ class ArrayProgress:
         others, held = parted(progress[0])
         for demand, (left, counted) in self._ways(shape, base, (others, progress[1]), index, here):
             ways = [(demand, left)]
-            if isinstance(held, DiffersList):
+            if isinstance(held, Differs):
                 ways = item_ways(self.tables, ways, held)
             for both, unmet in ways:
                 still = self.still_open(unmet, index + 1)
@@ -231,7 +231,7 @@ class ArrayProgress:
         found = max(0, cap - index) + len(progress[0]) + 1 + sum(counter.least for counter in shape.counters)
         for obligation in progress[0]:
             for alternative in obligation:
-                if isinstance(alternative, DiffersList):
+                if isinstance(alternative, Differs):
                     found += max(map(len, alternative.rests)) + 1
                 elif isinstance(alternative, RepeatedItem):
                     found += 1

@@ -16,7 +16,7 @@ from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
     ArrayShape,
-    DiffersList,
+    Differs,
     ObjectShape,
 )
 from structgen.schema.meaning.shape_disjunctions import Shapes
@@ -248,7 +248,7 @@ class Arrays:
         """Return whether two arrays or more go on: any number of items may follow. False: unknown."""
         return any(
             self.distinct.is_endless(shape, state.index, self.known)
-            and all(isinstance(obligation[0], DiffersList) for obligation in progress[0])
+            and all(isinstance(obligation[0], Differs) for obligation in progress[0])
             for _, shape, progress in state.threads
         )
 

@@ -9,48 +9,49 @@ agree with the written part are kept, and each member removes those that differ 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 from structgen.schema.meaning.place import NEVER, PlaceTables
-from structgen.schema.meaning.shape import Alternative, Differs, DiffersList, Obligation
+from structgen.schema.meaning.shape import Alternative, Differs, Obligation, ValueRest
 
 Way = tuple[int, tuple[Obligation, ...]]
 """A demand on a value, and the unmet obligations after it."""
+Members = frozenset[tuple[str, int]]
+"""The members of an object that are not yet written, with the literals of their values."""
 
 
-def parted(unmet: tuple[Obligation, ...]) -> tuple[tuple[Obligation, ...], Differs | DiffersList | None]:
+def parted(unmet: tuple[Obligation, ...]) -> tuple[tuple[Obligation, ...], Differs[Any] | None]:
     """Return the ordinary obligations, and the one that lists the excluded values."""
     for at, obligation in enumerate(unmet):
-        if len(obligation) == 1 and isinstance(obligation[0], (Differs, DiffersList)):
+        if len(obligation) == 1 and isinstance(obligation[0], Differs):
             return (*unmet[:at], *unmet[at + 1 :]), obligation[0]
     return unmet, None
 
 
-def member_ways(tables: PlaceTables, ways: list[Way], held: Differs, key: str | None) -> list[Way]:
+def member_ways(tables: PlaceTables, ways: list[Way], held: Differs[Members], key: str | None) -> list[Way]:
     """Return the ways to take a member (key None: one that no value has) that also follow `held`.
 
     Of the ways that come of one, each value that was met keeps its own, and all others share the first.
     """
-    after: dict[int, list[frozenset[tuple[str, int]]]] = {}
+    after: dict[int, list[Members]] = {}
     if key is not None:
         for rest in held.rests:
             for name, literal in rest:
                 if name == key:
                     after.setdefault(literal, []).append(rest - {(name, literal)})
-    return _split(tables, ways, {literal: Differs(frozenset(rests)) for literal, rests in after.items()})
+    return _split(tables, ways, after)
 
 
-def item_ways(tables: PlaceTables, ways: list[Way], held: DiffersList) -> list[Way]:
+def item_ways(tables: PlaceTables, ways: list[Way], held: Differs[tuple[int, ...]]) -> list[Way]:
     """Return the ways to take the next item that also follow `held`."""
     after: dict[int, list[tuple[int, ...]]] = {}
     for rest in held.rests:
         if rest:
             after.setdefault(rest[0], []).append(rest[1:])
-    return _split(tables, ways, {literal: DiffersList(frozenset(rests)) for literal, rests in after.items()})
+    return _split(tables, ways, after)
 
 
-def _split(
-    tables: PlaceTables, ways: list[Way], after: dict[int, Differs] | dict[int, DiffersList]
-) -> list[Way]:
+def _split(tables: PlaceTables, ways: list[Way], after: dict[int, list[ValueRest]]) -> list[Way]:
     if not after:
         return ways
     other = tables.constants.none_of(frozenset(after))
@@ -59,12 +60,13 @@ def _split(
         for literal in (other, *sorted(after)):
             both = tables.both_judging(demand, (literal,))
             if both != NEVER and not tables.clash(tables.demands[both]):
-                held = after.get(literal)
-                found.append((both, left if held is None else (*left, (held,))))
+                rests = after.get(literal)
+                still: tuple[Obligation, ...] = () if rests is None else ((Differs(frozenset(rests)),),)
+                found.append((both, left + still))
     return found
 
 
-def reachable(held: Differs, gone: Callable[[str], bool]) -> Differs | None:
+def reachable(held: Differs[Members], gone: Callable[[str], bool]) -> Differs[Members] | None:
     """Return the excluded values that can still be completed when the keys in `gone` may not come, or
     None."""
     rests = frozenset(rest for rest in held.rests if not any(gone(key) for key, _ in rest))
@@ -73,12 +75,10 @@ def reachable(held: Differs, gone: Callable[[str], bool]) -> Differs | None:
 
 def closes(alternative: Alternative) -> bool:
     """Return whether an object or array that closes now is none of its values."""
-    if isinstance(alternative, Differs):
-        return frozenset() not in alternative.rests
-    return isinstance(alternative, DiffersList) and () not in alternative.rests
+    return isinstance(alternative, Differs) and all(alternative.rests)
 
 
-def values_of(rests: Collection[frozenset[tuple[str, int]]]) -> dict[str, set[int]]:
+def values_of(rests: Collection[Members]) -> dict[str, set[int]]:
     """Return the literals that objects have under each of their keys."""
     found: dict[str, set[int]] = {}
     for rest in rests:

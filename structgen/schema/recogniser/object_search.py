@@ -293,7 +293,7 @@ class Witness:
                 for more in self._unnamed(plan, alternative):
                     yield more, left
 
-    def _different(self, plan: MemberPlan, held: Differs) -> Iterator[MemberPlan]:
+    def _different(self, plan: MemberPlan, held: Differs[frozenset[tuple[str, int]]]) -> Iterator[MemberPlan]:
         """Yield the plans of objects that differ from the smallest of some excluded values."""
         values = values_of(held.rests)
         smallest = min(held.rests, key=lambda rest: (len(rest), sorted(rest)))
