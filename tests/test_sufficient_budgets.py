@@ -183,6 +183,14 @@ def test_it_holds_where_one_token_makes_much_more_necessary(
     assert bound is not None and bound >= needed(compiled, state)
 
 
+def test_a_character_of_a_pattern_counts_the_bytes_of_the_cheapest_that_may_stand_there() -> None:
+    schema = {"type": "string", "pattern": "^[!-~]{30}$"}
+    compiled = sg.compile(sg.json_schema(schema), TOKENIZER, store=False)
+    state = reached(compiled, b'"')
+    bound = sufficient(compiled, state)
+    assert bound is not None and needed(compiled, state) <= bound <= 60
+
+
 def test_far_from_the_end_no_token_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     schema = {
         "type": "object",

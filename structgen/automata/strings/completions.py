@@ -69,6 +69,10 @@ class StringCompletions:
         costs = map(self._distances, self._every())
         return max(int(far[far < FAR].max()) for far in costs)
 
+    def widest(self) -> int:
+        """Return the most that a character costs, of the cheapest ones of all classes."""
+        return int(self._costs.max())
+
     def _every(self) -> list[int]:
         return sorted(frozenset().union(*self._outcomes))
 

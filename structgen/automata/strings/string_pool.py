@@ -259,6 +259,11 @@ class StringPool(AutomatonPool[_Part]):
         starts in `start`."""
         return int(self._at(start)[0].rows.rests.max())
 
+    def widest(self, start: int) -> int:
+        """Return how many bytes the cheapest characters take as they are spelled, at most, of all that the
+        spec that starts in `start` tells apart. So many for each that `farthest` counts write a rest."""
+        return self._completed(self._at(start)[0]).widest()
+
     def farthest_of_many(self, start: int, plain: bytes, widest: int, many: int) -> int:
         """Return how many bytes, at most, the rest of a string takes that is none of fewer than `many`, if
         there is one, in whichever state of the spec that starts in `start`; `FAR` where no bound is known.
@@ -313,15 +318,20 @@ class StringPool(AutomatonPool[_Part]):
             found = self._finish[state, most] = self._found_finish(state, most)
         return found
 
+    def _completed(self, part: _Part) -> StringCompletions:
+        """Return the completions of a spec, made once."""
+        known = self._completions.get(id(part))
+        if known is None:
+            of, outcomes = part.rows.automaton, part.rows.outcomes
+            known = self._completions[id(part)] = StringCompletions(
+                of, outcomes, self._spelling, self.lone, self._missing
+            )
+        return known
+
     def _found_finish(self, state: int, most: int) -> Demands:
         part, local = self._place(state)
         if not part.rows.open_bytes[local]:
-            known = self._completions.get(id(part))
-            if known is None:
-                of, outcomes = part.rows.automaton, part.rows.outcomes
-                known = self._completions[id(part)] = StringCompletions(
-                    of, outcomes, self._spelling, self.lone, self._missing
-                )
+            known = self._completed(part)
             return {demand: encode(text) for demand, text in sorted(known.of(local, most).items())}
         best: dict[int, bytes] = {}
         # the smallest rest of the begun character to each state between two characters

@@ -126,7 +126,9 @@ class TokenBounds:
         )
         if not words:
             # one of the fewest characters: the shortest rest may have too many
-            return _QUOTED + missing + spec[StringRow.farthest] * _WIDEST
+            start, farthest = spec[StringRow.start], spec[StringRow.farthest]
+            widest = self._machine.strings.widest(start) if farthest > 0 else 0
+            return _QUOTED + missing + farthest * widest
         is_free = spec[StringRow.start] == StringPool.FREE and spec[StringRow.most] < 0
         # so many more characters can be written in more ways than there are words
         is_known = is_free and len(self._quoting.plain) > 1
