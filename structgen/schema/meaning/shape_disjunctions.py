@@ -107,8 +107,6 @@ class Shapes:
 
     def _object_shape(self, facts: FactConjunction) -> ObjectShape:
         self._count += 1
-        if facts.different:
-            facts.obligations.append((Differs(frozenset(facts.different)),))
         return ObjectShape(
             self._count,
             tuple([schema for _, schema in sorted(facts.facets, key=_by_rank)]),
@@ -123,8 +121,6 @@ class Shapes:
 
     def _array_shape(self, facts: FactConjunction) -> ArrayShape:
         self._count += 1
-        if facts.different:
-            facts.obligations.append((Differs(frozenset(facts.different)),))
         return ArrayShape(
             self._count,
             tuple([schema for _, schema in sorted(facts.facets, key=_by_rank)]),
@@ -161,6 +157,8 @@ class Shapes:
                 if of_members and self.clauses.convert(facts) and not self._settle(facts, kind):
                     continue
                 if not facts.choices:
+                    if facts.different:
+                        facts.obligations.append((Differs(frozenset(facts.different)),))
                     done.append(facts)
                     if len(done) > self.limits.alternatives:
                         raise self._too_many(demand, "alternatives", len(done))

@@ -99,7 +99,7 @@ class ArrayProgress:
         others, held = parted(progress[0])
         for demand, (left, counted) in self._ways(shape, base, (others, progress[1]), index, here):
             ways = [(demand, left)]
-            if isinstance(held, Differs):
+            if held is not None:
                 ways = item_ways(self.tables, ways, held)
             for both, unmet in ways:
                 still = self.still_open(unmet, index + 1)

@@ -16,7 +16,6 @@ from structgen.schema.meaning.shape import (
     AtOther,
     AtPattern,
     BadKey,
-    Differs,
     ObjectShape,
     Obligation,
     Without,
@@ -218,7 +217,7 @@ class Members:
         found = [
             (demand, Left(after, sets, met)) for demand, met in outcomes if all(one & met for one in needed)
         ]
-        if isinstance(held, Differs):
+        if held is not None:
             still = reachable(held, step.gone)
             ways = [(demand, left.unmet) for demand, left in found]
             if isinstance(where, str) and still is not None:
