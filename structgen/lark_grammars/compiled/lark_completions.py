@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from structgen.lark_grammars.compiled.costs import UNREACHABLE, Distances, SymbolCosts
+from structgen.lark_grammars.compiled.costs import UNREACHABLE, Distances
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.lexer.effort import NUMBERS_PER_STEP, spend
 from structgen.lark_grammars.lexer.lexer_tables import LexerTables
@@ -160,8 +160,7 @@ class ShortestRests:
     def distance(self, place: int) -> int:
         """Return how many bytes a place needs at least; UNREACHABLE."""
         if self._distances is None:
-            costs = SymbolCosts(self._answers.letters)
-            self._distances = Distances(costs, partial(self._grown.rows, _CELLS))
+            self._distances = Distances(self._answers.letters, partial(self._grown.rows, _CELLS))
         if self._forgotten != self._answers.forgotten:
             self._forgotten = self._answers.forgotten
             self._distances.forget()

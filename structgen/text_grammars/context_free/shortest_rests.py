@@ -1,4 +1,5 @@
-"""`Rests`: shortest rests of context-free configurations, of all texts or of those that an automaton takes.
+"""Shortest rests of context-free configurations, of all texts or of those that an automaton takes: `Rests` of
+text grammars, `RestSearch` of any stacks.
 
 The *reach* of a symbol in a state of the automaton is the states to which the symbol's words lead, each with
 the shortest such word. It is found on demand, in the order of the words (Knuth's generalisation of Dijkstra's
@@ -13,8 +14,9 @@ automaton equally short words are many, and the first that is met is taken.
 from __future__ import annotations
 
 import heapq
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, count
 from typing import Final, TypeAlias
 
@@ -95,7 +97,7 @@ def _pieces(pending: list[Word | Sequence[int]]) -> Iterator[Sequence[int]]:
         yield top
 
 
-class _AnyWord(Word):
+class AnyWord(Word):
     """A word ordered by the length alone."""
 
     __slots__ = ()
@@ -108,32 +110,23 @@ Reach: TypeAlias = "dict[Config, Word]"
 """State of the automaton -> the shortest word that leads there."""
 
 
-class Rests:
-    """The shortest words of symbols and the shortest rests of stacks of one grammar, each computed once.
+class RestSearch(ABC):
+    """The shortest words of symbols and the shortest rests of stacks of one grammar, each computed once. A
+    subclass says what its stacks are, and what the words of a terminal do to the automaton.
 
     Cost: the words of all symbols that a state meets, with the first; for a stack, a search that ends at
     stacks whose rests are known.
     """
 
-    def __init__(
-        self, rules: Rules, scanner: Scanner, stacks: Stacks, limits: Limits, taken: Language | None = None
-    ) -> None:
-        """`taken`: the automaton, a language without special tokens; None: every text is taken."""
-        self._rules, self._scanner, self._stacks, self._taken = rules, scanner, stacks, taken
-        self._limits, self._steps = limits, 0
-        self._empty = Word() if taken is None else _AnyWord()
-        self._longer = int(taken is not None)
-        """By how much a word must be shorter than another to be taken in its place."""
+    _longer = 1
+    """By how much a word must be shorter than another to be taken in its place."""
+
+    def __init__(self, rules: Sequence[tuple[int, Sequence[int]]], terminals: int, empty: Word) -> None:
+        """`rules`: the left sides with the right ones; `terminals`: smaller symbols are terminals."""
+        self._rules, self._terminals, self._empty = rules, terminals, empty
         self._of: dict[int, list[int]] = {}
-        for index, (left, _) in enumerate(rules.rules):
+        for index, (left, _) in enumerate(rules):
             self._of.setdefault(left, []).append(index)
-        other = bytes(256) if taken is None else taken.classes
-        pairs: dict[tuple[int, int], int] = {}
-        for byte in range(256):
-            pairs.setdefault((scanner.classes[byte], other[byte]), byte)
-        self._bytes = list(pairs.values())
-        """The first byte of each pair of classes."""
-        self._read: dict[tuple[int, Config, Config], Reach] = {}
         self._reach: dict[tuple[int, Config], Reach] = {}
         self._tails: dict[tuple[int, int, Config], Reach] = {}
         self._heap: list[tuple[int, Word, int, _Item]] = []
@@ -142,6 +135,168 @@ class Rests:
         self._waiting: dict[tuple[int, Config], list[tuple[_Item, Word]]] = {}
         self._numbers = count()
         self._known: dict[_Place, Word | None] = {}
+
+    @abstractmethod
+    def _read_whole(self, terminal: int, state: Config) -> Reach:
+        """Return the states to which the words of a terminal lead from a state, each with the shortest."""
+
+    @abstractmethod
+    def _kernel(self, stack: int) -> Iterable[tuple[int, int]]:
+        """Return the rules that are open on a stack, each with the place that was reached in it."""
+
+    @abstractmethod
+    def _reduced(self, stack: int, left: int, dot: int) -> Iterable[int]:
+        """Return the stacks that have the left side of a rule in place of the `dot` symbols on top."""
+
+    @abstractmethod
+    def _is_end(self, stack: int, state: Config) -> bool:
+        """Return whether the text may end with a stack and a state of the automaton."""
+
+    @abstractmethod
+    def _count(self, spent: int = 1) -> None:
+        """Count some steps. Raises `LimitError` past a limit, where there is one."""
+
+    def _rest(self, start: _Place) -> Word | None:
+        """Return the shortest rest of a stack from a state, or None."""
+        known = self._known
+        if start in known:
+            return known[start]
+        paths = {start: self._empty}
+        came: dict[_Place, tuple[_Place, Word]] = {}
+        heap = [(0, self._empty, 0, start)]
+        best: Word | None = None
+        last = start
+        while heap:
+            _, path, _, place = heapq.heappop(heap)
+            if path is not paths[place]:
+                continue
+            if best is not None and best.length < path.length + self._longer:
+                break
+            top, at = place
+            rest = known.get(place)
+            if rest is None and self._is_end(top, at):
+                rest = known[place] = self._empty
+            if rest is not None:
+                whole = path.after(rest)
+                if best is None or whole < best:
+                    best, last = whole, place
+                continue
+            targets = 0
+            for rule, dot in self._kernel(top):
+                left = self._rules[rule][0]
+                for after, more in self._tail(rule, dot, at).items():
+                    further = path.after(more)
+                    for stack in self._reduced(top, left, dot):
+                        target = (stack, after)
+                        targets += 1
+                        if known.get(target, self._empty) is None:
+                            continue
+                        met = paths.get(target)
+                        if met is None or further < met:
+                            paths[target] = further
+                            came[target] = place, more
+                            heapq.heappush(heap, (further.length, further, next(self._numbers), target))
+            self._count(1 + targets // 2)
+        if best is None:
+            known.update(dict.fromkeys(paths))
+            return None
+        while last != start:
+            before, more = came[last]
+            rest = known[last]
+            assert rest is not None, "it is on the way to an end"
+            known[before] = more.after(rest)
+            last = before
+        return known[start]
+
+    def _tail(self, rule: int, dot: int, state: Config) -> Reach:
+        """Return the reach of what stands behind the dot of a rule."""
+        key = rule, dot, state
+        found = self._tails.get(key)
+        if found is None:
+            found = {state: self._empty}
+            for symbol in self._rules[rule][1][dot:]:
+                further: Reach = {}
+                for at, word in found.items():
+                    for after, more in self._reach_of(symbol, at).items():
+                        longer = word.after(more)
+                        if after not in further or longer < further[after]:
+                            further[after] = longer
+                found = further
+            self._tails[key] = found
+        return found
+
+    def _reach_of(self, symbol: int, state: Config) -> Reach:
+        """Return the states that a symbol's words lead to."""
+        if symbol < self._terminals:
+            return self._read_whole(symbol, state)
+        self._open((symbol, state))
+        self._settle()
+        return self._reach[symbol, state]
+
+    def _open(self, key: tuple[int, Config]) -> Reach:
+        """Return what is known of the reach of a nonterminal, which is wanted from now on."""
+        if key not in self._reach:
+            for rule in self._of.get(key[0], ()):
+                self._push((rule, 0, key[1], key[1]), self._empty, self._empty)
+            self._reach[key] = {}
+        return self._reach[key]
+
+    def _push(self, item: _Item, before: Word, last: Word) -> None:
+        """Add an item with its word, of two parts, if it is new or the word is smaller."""
+        known = self._items.get(item)
+        if known is not None and known.length < before.length + last.length + self._longer:
+            return
+        word = before.after(last)
+        if known is None or word < known:
+            self._items[item] = word
+            heapq.heappush(self._heap, (word.length, word, next(self._numbers), item))
+
+    def _settle(self) -> None:
+        """Find the words of all that is wanted. An item is done last, so that an interrupted call goes on."""
+        while self._heap:
+            _, word, _, item = self._heap[0]
+            if item in self._done:
+                heapq.heappop(self._heap)
+                continue
+            self._count()
+            rule, dot, before, now = item
+            left, right = self._rules[rule]
+            if dot == len(right):
+                key = left, before
+                if now not in self._reach[key]:
+                    self._reach[key][now] = word
+                    for (rule, dot, start, _), begun in self._waiting.get(key, ()):
+                        self._push((rule, dot + 1, start, now), begun, word)
+            else:
+                symbol = right[dot]
+                if symbol < self._terminals:
+                    found = self._reach_of(symbol, now)
+                else:
+                    found = self._open((symbol, now))
+                    self._waiting.setdefault((symbol, now), []).append((item, word))
+                for after, more in found.items():
+                    self._push((rule, dot + 1, before, after), word, more)
+            self._done.add(item)
+
+
+class Rests(RestSearch):
+    """The rests of a grammar of texts that an automaton takes too."""
+
+    def __init__(
+        self, rules: Rules, scanner: Scanner, stacks: Stacks, limits: Limits, taken: Language | None = None
+    ) -> None:
+        """`taken`: the automaton, a language without special tokens; None: every text is taken."""
+        super().__init__(rules.rules, rules.terminals, Word() if taken is None else AnyWord())
+        self._scanner, self._stacks, self._taken = scanner, stacks, taken
+        self._limits, self._steps = limits, 0
+        self._longer = int(taken is not None)
+        other = bytes(256) if taken is None else taken.classes
+        pairs: dict[tuple[int, int], int] = {}
+        for byte in range(256):
+            pairs.setdefault((scanner.classes[byte], other[byte]), byte)
+        self._bytes = list(pairs.values())
+        """The first byte of each pair of classes."""
+        self._read: dict[tuple[int, Config, Config], Reach] = {}
 
     def shortest(self, config: Tops, state: Config = None) -> tuple[int, ...] | None:
         """Return the shortest rest that the grammar and the automaton both accept, of several the smallest;
@@ -179,130 +334,18 @@ class Rests:
                 limit="oracle_steps",
             )
 
-    def _rest(self, start: _Place) -> Word | None:
-        """Return the shortest rest of a stack from a state, or None."""
-        known, stacks, items = self._known, self._stacks, self._stacks.items
-        if start in known:
-            return known[start]
-        paths = {start: self._empty}
-        came: dict[_Place, tuple[_Place, Word]] = {}
-        heap = [(0, self._empty, 0, start)]
-        best: Word | None = None
-        last = start
-        while heap:
-            _, path, _, place = heapq.heappop(heap)
-            if path is not paths[place]:
-                continue
-            if best is not None and best.length < path.length + self._longer:
-                break
-            top, at = place
-            state = stacks.states[top]
-            rest = known.get(place)
-            if rest is None and items.accepts(state) and self._accepts(at):
-                rest = known[place] = self._empty
-            if rest is not None:
-                whole = path.after(rest)
-                if best is None or whole < best:
-                    best, last = whole, place
-                continue
-            targets = 0
-            for rule, dot in items.kernels[state]:
-                if rule < 0:
-                    continue
-                left = self._rules.rules[rule][0]
-                for after, more in self._tail(rule, dot, at).items():
-                    further = path.after(more)
-                    for under in stacks.under(top, dot):
-                        target = (stacks.push(under, left), after)
-                        targets += 1
-                        if known.get(target, self._empty) is None:
-                            continue
-                        met = paths.get(target)
-                        if met is None or further < met:
-                            paths[target] = further
-                            came[target] = place, more
-                            heapq.heappush(heap, (further.length, further, next(self._numbers), target))
-            self._count(1 + targets // 2)
-        if best is None:
-            known.update(dict.fromkeys(paths))
-            return None
-        while last != start:
-            before, more = came[last]
-            rest = known[last]
-            assert rest is not None, "it is on the way to an end"
-            known[before] = more.after(rest)
-            last = before
-        return known[start]
+    def _read_whole(self, terminal: int, state: Config) -> Reach:
+        return self._terminal(terminal, self._scanner.languages[terminal].start(), state)
 
-    def _tail(self, rule: int, dot: int, state: Config) -> Reach:
-        """Return the reach of what stands behind the dot of a rule."""
-        key = rule, dot, state
-        found = self._tails.get(key)
-        if found is None:
-            found = {state: self._empty}
-            for symbol in self._rules.rules[rule][1][dot:]:
-                further: Reach = {}
-                for at, word in found.items():
-                    for after, more in self._reach_of(symbol, at).items():
-                        longer = word.after(more)
-                        if after not in further or longer < further[after]:
-                            further[after] = longer
-                found = further
-            self._tails[key] = found
-        return found
+    def _kernel(self, stack: int) -> Iterable[tuple[int, int]]:
+        kernel = self._stacks.items.kernels[self._stacks.states[stack]]
+        return (item for item in kernel if item[0] >= 0)
 
-    def _reach_of(self, symbol: int, state: Config) -> Reach:
-        """Return the states that a symbol's words lead to."""
-        if symbol < self._rules.terminals:
-            return self._terminal(symbol, self._scanner.languages[symbol].start(), state)
-        self._open((symbol, state))
-        self._settle()
-        return self._reach[symbol, state]
+    def _reduced(self, stack: int, left: int, dot: int) -> Iterable[int]:
+        return (self._stacks.push(under, left) for under in self._stacks.under(stack, dot))
 
-    def _open(self, key: tuple[int, Config]) -> Reach:
-        """Return what is known of the reach of a nonterminal, which is wanted from now on."""
-        if key not in self._reach:
-            for rule in self._of[key[0]]:
-                self._push((rule, 0, key[1], key[1]), self._empty, self._empty)
-            self._reach[key] = {}
-        return self._reach[key]
-
-    def _push(self, item: _Item, before: Word, last: Word) -> None:
-        """Add an item with its word, of two parts, if it is new or the word is smaller."""
-        known = self._items.get(item)
-        if known is not None and known.length < before.length + last.length + self._longer:
-            return
-        word = before.after(last)
-        if known is None or word < known:
-            self._items[item] = word
-            heapq.heappush(self._heap, (word.length, word, next(self._numbers), item))
-
-    def _settle(self) -> None:
-        """Find the words of all that is wanted. An item is done last, so that an interrupted call goes on."""
-        while self._heap:
-            _, word, _, item = self._heap[0]
-            if item in self._done:
-                heapq.heappop(self._heap)
-                continue
-            self._count()
-            rule, dot, before, now = item
-            left, right = self._rules.rules[rule]
-            if dot == len(right):
-                key = left, before
-                if now not in self._reach[key]:
-                    self._reach[key][now] = word
-                    for (rule, dot, start, _), begun in self._waiting.get(key, ()):
-                        self._push((rule, dot + 1, start, now), begun, word)
-            else:
-                symbol = right[dot]
-                if symbol < self._rules.terminals:
-                    found = self._reach_of(symbol, now)
-                else:
-                    found = self._open((symbol, now))
-                    self._waiting.setdefault((symbol, now), []).append((item, word))
-                for after, more in found.items():
-                    self._push((rule, dot + 1, before, after), word, more)
-            self._done.add(item)
+    def _is_end(self, stack: int, state: Config) -> bool:
+        return self._stacks.items.accepts(self._stacks.states[stack]) and self._accepts(state)
 
     def _terminal(self, terminal: int, at: Config, state: Config) -> Reach:
         """Return the states to which the non-empty rests of a terminal lead; of a word that goes on, without
