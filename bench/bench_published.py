@@ -169,7 +169,7 @@ def enumerated(
     that was not followed (at most `most_left` of theirs). A prefix is followed if `goes_on` lets it."""
     from structgen.tokens.token_mask import TokenMask
 
-    mask = TokenMask(np.zeros((1, compiled.row_words()), np.int32), compiled.vocab_size)
+    mask = TokenMask(np.zeros((1, compiled.vocabulary.words), np.int32), compiled.vocab_size)
     ends, texts = sorted(compiled.end_tokens), defaultdict[str, float](float)
     waiting: list[tuple[float, tuple[int, ...], int]] = [(-1.0, (), compiled.start.index)]
     while waiting and (not texts or -math.fsum(one[0] for one in waiting) > most_left * sum(texts.values())):

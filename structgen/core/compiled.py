@@ -34,7 +34,7 @@ from structgen.native.typed_blocks import word_of, words_of
 from structgen.store.mask_store import MaskStore, VocabularyStore, default_store
 from structgen.system.fork_locks import GRAMMARS, new_lock
 from structgen.system.public_calls import THIS_CALL
-from structgen.tokens.token_mask import TokenMask, tokens_of
+from structgen.tokens.token_mask import TokenMask, allocate_mask, tokens_of
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.trie_nodes import DEPTH_SHIFT, END_SHIFT, SLOT_SHIFT, fields_of
 from structgen.tokens.vocabulary import Vocabulary
@@ -782,14 +782,9 @@ class CompiledGrammar(ABC):
 
     def bits(self, index: int) -> npt.NDArray[np.int32]:
         """Return a state's mask (by its number) as a row of bits of its own."""
-        mask = TokenMask(np.zeros((1, self._words), np.int32), self.vocab_size)
+        mask = allocate_mask(1, self.vocab_size)
         self.fill_index(index, mask, 0)
-        found: npt.NDArray[np.int32] = mask.array[0]
-        return found
-
-    def row_words(self) -> int:
-        """Return the 32-bit words of a mask row of this vocabulary."""
-        return self._words
+        return np.asarray(mask.array[0])
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.grammar!r}>"

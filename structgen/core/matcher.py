@@ -65,7 +65,7 @@ class Matcher:
         self._renewed = self._alone = -1
         """Tokens that had been taken when the grammar was last compiled anew for this matcher."""
         self._address = compiled.address
-        self._words = compiled.row_words()
+        self._words = compiled.vocabulary.words
         self._ends = compiled.end_tokens
         self._index = compiled.start.index if state is None else compiled.index_of(state)
         self._states = array("i", (self._index,))

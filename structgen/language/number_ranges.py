@@ -88,4 +88,4 @@ def united(sets: Sequence[Ranges]) -> Ranges:
 def common(sets: Sequence[Ranges]) -> Ranges:
     """Return the numbers that are in all of the sets. Cost: as for `united` of those that leave some out."""
     left_out = [numbers for one in sets if (numbers := one.complement()) != Ranges(())]
-    return united(left_out).complement() if left_out else Ranges((), True)
+    return united(left_out).complement()

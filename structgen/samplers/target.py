@@ -35,7 +35,7 @@ from structgen.samplers.checkers import Checker, GeneratedText
 from structgen.samplers.constraints import CheckerStanding, Constraints
 from structgen.samplers.processes import InProcess
 from structgen.samplers.rows import PrefixRows
-from structgen.tokens.token_mask import TokenMask
+from structgen.tokens.token_mask import allocate_mask
 
 END: Final = -1
 """The edge that ends a text: all end tokens of the tokenizer together."""
@@ -182,7 +182,7 @@ class Target:
         """How many more numbers may be kept in `_steps`; below 0: none is."""
         self._ends = np.array(sorted(compiled.end_tokens), np.int64)
         self._texts = compiled.tokenizer.token_bytes
-        self._mask = TokenMask(np.zeros((1, compiled.row_words()), np.int32), compiled.vocab_size)
+        self._mask = allocate_mask(1, compiled.vocab_size)
 
     @property
     def checks(self) -> int:

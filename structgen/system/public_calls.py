@@ -38,11 +38,6 @@ class Stop:
         self.flag = bytearray(1)
         """1 once it is set: compiled code reads it too."""
 
-    @property
-    def is_set(self) -> bool:
-        """Whether nobody waits any more."""
-        return bool(self.flag[0])
-
     def set(self) -> None:
         """Have the work end at its next step."""
         self.flag[0] = 1

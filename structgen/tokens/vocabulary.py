@@ -6,7 +6,6 @@ import os
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakValueDictionary
 
@@ -226,11 +225,6 @@ _ARRAYS: Final = (
     "token_offset",
     "token_data",
 )
-
-
-def vocabulary_path(tokenizer: Tokenizer) -> Path:
-    """Return the path of a tokenizer's vocabulary in the cache folder; small vocabularies have no file."""
-    return _entries().path(entry_key(KIND, tokenizer.fingerprint))
 
 
 def _entries() -> CacheEntries:

@@ -200,7 +200,7 @@ def test_a_stop_ends_the_work_at_its_next_step() -> None:
         with pytest.raises(WorkStopped):
             THIS_CALL.until(stop, lambda: automaton_of(parse("^(a?b?){3000}$")))
     assert len(steps) == 3
-    assert not THIS_CALL.stop.is_set
+    assert not THIS_CALL.stop.flag[0]
 
 
 @pytest.mark.parametrize("count", [2, 3, 8])

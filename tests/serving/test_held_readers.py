@@ -50,7 +50,7 @@ class Held:
                 waits = self.taken[me] == 3 and self.waiting < readers
                 self.waiting += waits
             assert not waits or self.go_on.wait(600)
-            is_late = call.stop.is_set
+            is_late = bool(call.stop.flag[0])
             work(call, numbers)
             self.late += is_late
 

@@ -26,7 +26,7 @@ from structgen.system.cache import TrustedFile
 from structgen.tokens import trie, vocabulary
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.trie import TrieArrays, build_trie
-from structgen.tokens.vocabulary import Vocabulary, vocabulary_path
+from structgen.tokens.vocabulary import Vocabulary
 
 SOME = [bytes((byte,)) for byte in range(256)] + [b"ab", b"abc", b"abd", b"b c", b"b c", b"\xc3\xa9t"]
 
@@ -209,6 +209,10 @@ def reopen(of: Tokenizer) -> Vocabulary:
 def same(one: Vocabulary, other: Vocabulary) -> bool:
     names = [*vocabulary._ARRAYS, *vocabulary._NUMBERS, "fingerprint"]
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
+
+
+def vocabulary_path(read: Tokenizer) -> Path:
+    return vocabulary._entries().path(entry_key(vocabulary.KIND, read.fingerprint))
 
 
 def test_a_vocabulary_read_from_its_file_is_the_one_that_was_built(

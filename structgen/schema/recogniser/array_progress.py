@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from math import prod
 from typing import TypeAlias
 
 from structgen.errors import LimitError
@@ -32,6 +33,8 @@ Values: TypeAlias = frozenset[int]
 MANY_KINDS = 3
 """Up to so many kinds of items that are still required, every set of them that one item may meet is tried."""
 _NONE: Values = frozenset()
+_Part: TypeAlias = tuple[tuple[int, ...], int]
+"""The literals that an item meets, and 1 where that meets an obligation, or counts."""
 
 
 def repeats(progress: Progress) -> bool:
@@ -122,28 +125,8 @@ class ArrayProgress:
                     yield demand, ((), (*counts[:at], count + 1, *counts[at + 1 :]))
             yield base, progress
             return
-        ways: list[list[tuple[tuple[int, ...], int]]] = []
-        total = 1
-        for obligation in unmet:
-            own: list[tuple[tuple[int, ...], int]] = []
-            for alternative in obligation:
-                if _reaches(alternative, index):
-                    assert isinstance(alternative, (AtIndex, FromIndex))
-                    own.append((alternative.literals, 1))
-                elif isinstance(alternative, RepeatedItem) and here != NEVER:
-                    own.append(((here,), 1))
-            own = [((), 1)] if ((), 1) in own else [*own, ((), 0)]
-            ways.append(own)
-            total *= len(own)
-        for counter, count in zip(shape.counters, counts, strict=True):
-            yes, no = (counter.literal,), (self.tables.negate(counter.literal),)
-            if counter.most is None:
-                own = [((), 0)] if count >= counter.least else [(yes, 1), ((), 0)]
-            else:
-                own = [(yes, 1), (no, 0)] if count < counter.most else [(no, 0)]
-            ways.append(own)
-            total *= len(own)
-        if total > self.limits.alternatives:
+        ways = self._item_parts(shape, progress, index, here)
+        if prod(map(len, ways)) > self.limits.alternatives:
             raise LimitError(
                 "one item of this array can meet its obligations in too many ways.",
                 limit="alternatives",
@@ -161,6 +144,28 @@ class ArrayProgress:
                 count + met for count, (_, met) in zip(counts, combination[len(unmet) :], strict=True)
             )
             yield demand, (left, counted)
+
+    def _item_parts(self, shape: ArrayShape, progress: Progress, index: int, here: int) -> list[list[_Part]]:
+        """Return for each open obligation, and for each counter, what an item may do to it: the literals that
+        the item then meets, and 1 where the obligation is met, or the item counted."""
+        unmet, counts = progress
+        parts: list[list[_Part]] = []
+        for obligation in unmet:
+            own: list[_Part] = []
+            for alternative in obligation:
+                if _reaches(alternative, index):
+                    assert isinstance(alternative, (AtIndex, FromIndex))
+                    own.append((alternative.literals, 1))
+                elif isinstance(alternative, RepeatedItem) and here != NEVER:
+                    own.append(((here,), 1))
+            parts.append([((), 1)] if ((), 1) in own else [*own, ((), 0)])
+        for counter, count in zip(shape.counters, counts, strict=True):
+            yes, no = (counter.literal,), (self.tables.negate(counter.literal),)
+            if counter.most is None:
+                parts.append([((), 0)] if count >= counter.least else [(yes, 1), ((), 0)])
+            else:
+                parts.append([(yes, 1), (no, 0)] if count < counter.most else [(no, 0)])
+        return parts
 
     def pays_singly(self, shape: ArrayShape, progress: Progress) -> bool:
         """Return whether it is enough to count each item for one kind.

@@ -191,31 +191,20 @@ class Members:
             return [(base, _NOTHING)] if goes_on is None or goes_on(unmet) else []
         others, held = parted(unmet)
         step = MemberStep(frame, where, before, frame.after(before, where))
-        after: list[Obligation | None] = []
-        musts: dict[int, None] = {}
-        asked_sets = self._asked_sets(frame, base, others, where)
-        for at, obligation in enumerate(others):
-            rest = step.left_of(obligation) if asked_sets.sets[at] >= 0 else ()
-            after.append(rest)
-            if rest is None:
-                # Only this value can meet the obligation.
-                if not asked_sets.sets[at]:
-                    return []
-                only = asked_sets.only(at)
-                if only is not None:
-                    musts.update(dict.fromkeys(only))
-        if musts:
-            base = self.tables.both_judging(base, list(musts))
-            if base == NEVER or self.scalars.contradictory(self.tables.demands[base]):
-                return []
-            asked_sets = self._asked_sets(frame, base, others, where)
-        outcomes = self.outcomes.of(base, asked_sets.asked)
-        sets = asked_sets.sets
-        worst = tuple([rest for at, rest in enumerate(after) if sets[at] >= 0 and rest])
+        asked = self._asked_sets(frame, base, others, where)
+        after = [step.left_of(one) if asked.sets[at] >= 0 else () for at, one in enumerate(others)]
+        owed = self._with_owed(base, asked, after)
+        if owed == NEVER:
+            return []
+        if owed != base:
+            base, asked = owed, self._asked_sets(frame, owed, others, where)
+        worst = tuple([rest for at, rest in enumerate(after) if asked.sets[at] >= 0 and rest])
         # An obligation that every value meets is met; another that nothing else meets needs its value.
-        needed = [sets[at] for at, rest in enumerate(after) if rest is None and sets[at] >= 0]
+        needed = [asked.sets[at] for at, rest in enumerate(after) if rest is None and asked.sets[at] >= 0]
         found = [
-            (demand, Left(after, sets, met)) for demand, met in outcomes if all(one & met for one in needed)
+            (demand, Left(after, asked.sets, met))
+            for demand, met in self.outcomes.of(base, asked.asked)
+            if all(one & met for one in needed)
         ]
         if held is not None:
             still = reachable(held, step.gone)
@@ -226,7 +215,23 @@ class Members:
         elif goes_on is None or goes_on(worst):
             goes_on = None
         found = list(dict.fromkeys(found))
-        return found if goes_on is None else [way for way in found if goes_on(way[1].unmet)]
+        return found if goes_on is None else [(demand, left) for demand, left in found if goes_on(left.unmet)]
+
+    def _with_owed(self, base: int, asked: AskedSets, after: Sequence[Obligation | None]) -> int:
+        """Return the demand on a value, with all that it must meet because nothing else meets an obligation
+        (None in `after`); NEVER where it cannot."""
+        musts: dict[int, None] = {}
+        for at, rest in enumerate(after):
+            if rest is None:
+                if not asked.sets[at]:
+                    return NEVER
+                musts.update(dict.fromkeys(asked.only(at) or ()))
+        if not musts:
+            return base
+        demand = self.tables.both_judging(base, list(musts))
+        if demand == NEVER or self.scalars.contradictory(self.tables.demands[demand]):
+            return NEVER
+        return demand
 
     def _asked_sets(self, frame: Frame, base: int, unmet: Unmet, where: Where) -> AskedSets:
         """Return which sets the value of a member must lie in to meet obligations."""

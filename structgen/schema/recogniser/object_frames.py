@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 from structgen.errors import LimitError
@@ -72,40 +73,7 @@ class Frames:
         return self._general_frame(frame_id, demands, every)
 
     def _general_frame(self, frame_id: int, demands: tuple[int, ...], every: list[ObjectShape]) -> Frame:
-        universe: dict[str, None] = {}
-        sources: dict[str, None] = {}
-        literals: dict[int, None] = {}
-        watched: dict[str, None] = {}
-        cap = 0
-        for shape in every:
-            cap = max(cap, shape.lo, -1 if shape.hi is None else shape.hi + 1)
-            facets = list(shape.facets)
-            universe.update(dict.fromkeys(shape.required))
-            universe.update(dict.fromkeys(shape.values))
-            for key, others in shape.conditional:
-                watched.update(dict.fromkeys((key, *others)))
-            literals.update(dict.fromkeys(shape.key_literals))
-            for obligation in shape.obligations:
-                for alternative in obligation:
-                    match alternative:
-                        case AtKey(key, _) | Without(key):
-                            universe[key] = None
-                        case AtPattern(source, _):
-                            sources[source] = None
-                        case AtOther(schema, _):
-                            facets.append(schema)
-                        case BadKey(literal):
-                            literals[literal] = None
-                        case AtLeast(count):
-                            cap = max(cap, count)
-                        case AtMost(count):
-                            cap = max(cap, count + 1)
-                        case Differs(rests):
-                            universe.update(dict.fromkeys(key for rest in rests for key, _ in rest))
-            for facet in facets:
-                universe.update(dict.fromkeys(facet.properties))
-                sources.update(dict.fromkeys(source for source, _ in facet.pattern_properties))
-        universe.update(watched)
+        universe, sources, literals, watched, cap = _said_of_keys(every)
         for source in list(sources):
             words = self.scalars.strings.words(Pattern(source), LISTED) if _seems_finite(source) else None
             if words is not None:
@@ -115,24 +83,14 @@ class Frames:
             formula = self.scalars.literal(literal, STRING)
             if isinstance(formula, Words) and len(formula.of) <= LISTED:
                 universe.update(dict.fromkeys(sorted(formula.of)))
-        if self.any_order:
-            names, ordered = list(universe), 0
-            names.sort(key=json_string)
-        else:
-            positive = [
-                self.tables.about(literal)
-                for demand in demands
-                for literal in self.tables.demands[demand]
-                if not literal & 1
-            ]
-            names = declared(positive)
-            ordered = len(names)
-            known = set(names)
-            names.extend(sorted((key for key in universe if key not in known), key=json_string))
+        met = chain.from_iterable(self.tables.demands[demand] for demand in demands)
+        positive = (self.tables.about(literal) for literal in met if not literal & 1)
+        names = [] if self.any_order else declared(positive)
+        ordered = len(names)
+        names += sorted(universe.keys() - names, key=json_string)
         frame = self._named(frame_id, demands, names, ordered, sources, literals)
         if frame.predicates and any(shape.lo or shape.obligations for shape in every):
-            few = self._few(frame)
-            if few:
+            if few := self._few(frame):
                 # Keys of which too few may be left for an obligation: each is named.
                 names.extend(sorted(few, key=json_string))
                 frame = self._named(frame_id, demands, names, ordered, sources, literals)
@@ -299,6 +257,46 @@ class Frames:
     def extra_demand(self, frame: Frame, shape: ObjectShape) -> int:
         """Return the demand on values under keys that the frame does not name, if these are of one class."""
         return self.extra(frame, shape, self.classes(frame)[0])
+
+
+def _said_of_keys(
+    shapes: Sequence[ObjectShape],
+) -> tuple[dict[str, None], dict[str, None], dict[int, None], dict[str, None], int]:
+    """Return what shapes say of keys, each in the order of the schema: those that they name, their patterns,
+    the schemas that all keys must meet or one must not, those on whose presence something depends; and up to
+    how many they count."""
+    keys: dict[str, None] = {}
+    patterns: dict[str, None] = {}
+    literals: dict[int, None] = {}
+    watched: dict[str, None] = {}
+    most = 0
+    for shape in shapes:
+        most = max(most, shape.lo, -1 if shape.hi is None else shape.hi + 1)
+        facets = list(shape.facets)
+        keys |= dict.fromkeys((*shape.required, *shape.values))
+        for key, others in shape.conditional:
+            watched |= dict.fromkeys((key, *others))
+        literals |= dict.fromkeys(shape.key_literals)
+        for alternative in chain.from_iterable(shape.obligations):
+            match alternative:
+                case AtKey(key, _) | Without(key):
+                    keys[key] = None
+                case AtPattern(source, _):
+                    patterns[source] = None
+                case AtOther(schema, _):
+                    facets.append(schema)
+                case BadKey(literal):
+                    literals[literal] = None
+                case AtLeast(count):
+                    most = max(most, count)
+                case AtMost(count):
+                    most = max(most, count + 1)
+                case Differs(rests):
+                    keys |= dict.fromkeys(key for rest in rests for key, _ in rest)
+        for facet in facets:
+            keys |= dict.fromkeys(facet.properties)
+            patterns |= dict.fromkeys(source for source, _ in facet.pattern_properties)
+    return keys | watched, patterns, literals, watched, most
 
 
 def _seems_finite(source: str) -> bool:
