@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from weakref import ref
@@ -369,7 +371,7 @@ def json_schema(
     """
     if strict is not None and not isinstance(strict, bool):
         raise OptionError(f"strict={strict!r} is no flag.", where="strict", cure="Give True, False or None.")
-    policies = cast(Any, Policies)(
+    policies = _policies(
         whitespace,
         property_order,
         numbers,
@@ -435,6 +437,18 @@ def _names_file(text: str) -> bool:
 
 
 _LONGEST_PATH: Final = 250
+
+
+_checked = lru_cache(64, typed=True)(Policies)
+
+
+def _policies(*options: Any) -> Policies:
+    """Return `Policies` of the same arguments: where the last, the caller's own formats, is None, the same
+    object for arguments that were seen before. So a request with tools does not check them anew."""
+    with suppress(TypeError):  # one of them has no hash
+        if options[-1] is None:
+            return _checked(*options)
+    return Policies(*options)
 
 
 def unwarned_schema(schema: dict[str, Any] | bool | str | Path, **options: Any) -> JsonSchemaGrammar:

@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Final
 
 from structgen.automata.regex import ecma_syntax
-from structgen.automata.regex.ecma_text import code_point
 from structgen.automata.regex.syntax_tree import (
     Alternation,
     CharacterClass,
@@ -54,7 +53,11 @@ def any_of(words: Collection[str]) -> str:
     """Return a pattern of some words. Raises `OptionError` where one cannot be written in UTF-8."""
     for word in words:
         check_utf8(word)
-    return "|".join("".join(code_point(ord(char)) for char in word) for word in sorted(words))
+    return "|".join("".join(map(_escaped, word)) for word in sorted(words))
+
+
+def _escaped(char: str) -> str:
+    return char if char.isascii() and char.isalnum() else f"\\u{{{ord(char):x}}}"
 
 
 def spelled(formula: Formula) -> str:
