@@ -10,7 +10,7 @@ from structgen.system.html_pages import in_cell
 SHOWN_LINES: Final = 400
 """Lines of an outline that are printed."""
 _MOST_LISTED: Final = 200
-"""Lines of one section that are printed."""
+"""A section prints so many lines at most."""
 _SHORTEST: Final = 2_000
 """Characters of the shortest text that are printed."""
 _MOST_IN_CELL: Final = 20_000

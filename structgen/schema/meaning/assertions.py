@@ -103,7 +103,7 @@ class Assertions:
         return Hold(self.tables.literal(part[0]), part[1])
 
     def conditions(self, schema: Schema, rank: Rank, kind: int) -> Iterator[Condition]:
-        """Yield the conditions of a schema."""
+        """Yield `if`, and for objects each key of `dependentSchemas`, as conditions."""
         tables = self.tables
         for test, place in ranked(schema, rank, "if", schema.if_):
             literal = tables.judging(tables.literal(test))

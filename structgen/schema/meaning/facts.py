@@ -58,7 +58,7 @@ class Watch:
 
 
 EXPANDED = "What may stand here"
-"""What the steps of a call look for that are spent on conjunctions."""
+"""The words of the error of a call that has spent its steps on conjunctions."""
 Step: TypeAlias = Hold | Obligate | Counter | Watch
 Choice: TypeAlias = list[tuple[Step, ...]]
 
