@@ -96,11 +96,12 @@ class Parts(Language):
         return frozenset(found) or None
 
     def places(self, config: Config) -> Iterable[Config]:
-        for number, at in cast("frozenset[Place]", config):
-            part = self.part(number)
-            for one in part.places(at):
-                if number < 0 or not part.accepts(one) or not self._behind(number)[0]:
-                    yield frozenset({(number, one)})
+        if self.accepts(config):
+            return (config,)
+        places = cast("frozenset[Place]", config)
+        # where a part may end and the whole may not, the place behind the part is there too
+        begun = ((number, at) for number, at in places if not self.part(number).accepts(at))
+        return (frozenset({(number, one)}) for number, at in begun for one in self.part(number).places(at))
 
     def _after(self, number: int, part: Language, after: Config) -> frozenset[Place]:
         """Return the places after a part has moved on to `after`: inside it unless nothing can follow there,
