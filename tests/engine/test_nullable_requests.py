@@ -1,4 +1,4 @@
-"""Requests whose grammar has parts that may be empty: an answer within any budget that its shortest text fits."""
+"""Requests whose grammar has parts that may be empty: an answer fits any budget of the shortest text."""
 
 from __future__ import annotations
 
