@@ -253,6 +253,15 @@ class RepeatedLanguage(Parts):
         place = min(read, self.least) if self.most is None else read, self._first
         return frozenset(() if read == self.most else (place,)), read >= self.least
 
+    def step(self, config: Config, symbol: int) -> Config | None:
+        places = cast("frozenset[Place]", super().step(config, symbol) or frozenset())
+        # once enough copies were read, fewer leave more to come: only the fewest count
+        fewest: dict[Config, int] = {}
+        for number, at in places:
+            if number >= self.least:
+                fewest[at] = min(number, fewest.get(at, number))
+        return frozenset(one for one in places if one[0] <= fewest.get(one[1], one[0])) or None
+
     def _needed(self, number: int) -> Iterable[tuple[Language, int]]:
         return ((self.of, max(0, self.least - number - 1)),)
 

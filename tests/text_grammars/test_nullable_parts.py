@@ -226,6 +226,18 @@ HUGE: dict[str, Callable[[], sg.Grammar]] = {
 }
 
 
+@pytest.mark.parametrize("rules", [RULES, 'root ::= "a"+', 'root ::= "a" | "aa" | root "a"'])
+@pytest.mark.parametrize("least", [0, 2])
+def test_copies_that_cannot_be_told_apart_are_few_states(rules: str, least: int) -> None:
+    """The states of a long text in which each letter may begin a new copy do not grow with it."""
+    compiled = sg.compile(sg.ebnf(rules).repeat(least, 10**6), TOKENIZER, store=False)
+    state = compiled.step_bytes(compiled.start, b"a" * 20)
+    assert state is not None
+    states = compiled.sizes["machine_states"]
+    assert compiled.step_bytes(state, b"a" * 400) is not None
+    assert compiled.sizes["machine_states"] <= states + 5
+
+
 @pytest.mark.parametrize("name", HUGE)
 def test_a_repeat_of_nothing_is_complete(name: str) -> None:
     compiled = sg.compile(HUGE[name](), TOKENIZER, store=False)
