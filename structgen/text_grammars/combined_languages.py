@@ -96,11 +96,12 @@ class Parts(Language):
         return frozenset(found) or None
 
     def places(self, config: Config) -> Iterable[Config]:
-        for number, at in cast("frozenset[Place]", config):
-            part = self.part(number)
-            for one in part.places(at):
-                if number < 0 or not part.accepts(one) or not self._behind(number)[0]:
-                    yield frozenset({(number, one)})
+        if self.accepts(config):
+            return (config,)
+        places = cast("frozenset[Place]", config)
+        # where a part may end and the whole may not, the place behind the part is there too
+        begun = ((number, at) for number, at in places if not self.part(number).accepts(at))
+        return (frozenset({(number, one)}) for number, at in begun for one in self.part(number).places(at))
 
     def _after(self, number: int, part: Language, after: Config) -> frozenset[Place]:
         """Return the places after a part has moved on to `after`: inside it unless nothing can follow there,
@@ -251,6 +252,15 @@ class RepeatedLanguage(Parts):
         read = number + 1
         place = min(read, self.least) if self.most is None else read, self._first
         return frozenset(() if read == self.most else (place,)), read >= self.least
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        places = cast("frozenset[Place]", super().step(config, symbol) or frozenset())
+        # once enough copies were read, fewer leave more to come: only the fewest count
+        fewest: dict[Config, int] = {}
+        for number, at in places:
+            if number >= self.least:
+                fewest[at] = min(number, fewest.get(at, number))
+        return frozenset(one for one in places if one[0] <= fewest.get(one[1], one[0])) or None
 
     def _needed(self, number: int) -> Iterable[tuple[Language, int]]:
         return ((self.of, max(0, self.least - number - 1)),)
