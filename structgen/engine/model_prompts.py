@@ -17,6 +17,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias, Union
 
+from structgen.core.compiled import CompiledGrammar
+from structgen.engine.continued_turns import continued
 from structgen.engine.forward_pass.gguf_header import GgufHeader
 from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.forward_pass.quiet_loading import quietly
@@ -32,6 +34,7 @@ from structgen.json_grammars.prompting import (
     schema_outline,
     shorter_outlines,
 )
+from structgen.language import checks
 from structgen.language.checks import encodable
 from structgen.system.installation import needing
 from structgen.system.resources import is_embedded
@@ -43,6 +46,8 @@ Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = Union[str, Sequence[Message]]
 _SYSTEM: Final = "The words of the system."
 """A system message that is rendered to find where a chat template writes the system's text."""
+_ANSWER: Final = "The words of the answer."
+"""The same of a turn of the assistant, which is to be continued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,13 @@ class ModelQuestion:
     """The texts of a format of calls, whose tokens are control tokens too."""
     is_guarded: bool = False
     """Whether the prompt, a plain text, is guarded by `ModelPrompts.controls`."""
+    turn: Mapping[str, Any] | None = None
+    """The turn of the assistant that the answer continues; the prompt ends with it."""
+
+    @property
+    def begun(self) -> str:
+        """The beginning of the answer."""
+        return "" if self.turn is None else self.turn["content"]
 
     def messages(self, system: str | None = None) -> list[dict[str, Any]]:
         """Return the question as chat messages: the prompt, the outline if it is wanted, the refusal.
@@ -107,12 +119,21 @@ class ModelQuestion:
         told = _told_outline(outline) if self.with_outline and outline else ""
         if self.schema:
             told = f"\n\nAnswer with one JSON document of this JSON Schema and no other text:\n{self.schema}"
-        elif told and descriptions:
+        if told:
+            asking = [
+                at
+                for roles in (("system", "developer"), ("user",))
+                for at, one in enumerate(found)
+                if one["role"] in roles
+            ]
+            if asking:  # the user's last turn, else the system's
+                found[asking[-1]] = _longer(found[asking[-1]], told)
+            else:
+                found.insert(0, {"role": "user", "content": told.strip()})
+        if told and descriptions and not self.schema:
             if found[0]["role"] != "system":
                 found.insert(0, {"role": "system", "content": system})
             found[0] = _longer(found[0], f"\n{descriptions}" if found[0]["content"] else descriptions)
-        if told:
-            found[-1] = _longer(found[-1], told)
         if self.refused is not None:
             answer, why = self.refused
             if answer:
@@ -123,14 +144,13 @@ class ModelQuestion:
     @property
     def texts(self) -> tuple[Any, ...]:
         """What people say in it, whose texts may write no control token."""
-        return self.prompt, self.outline, self.refused, self.schema, self.template
+        return self.prompt, self.outline, self.refused, self.schema, self.template, self.turn
 
     def guarded(self, controls: ControlTokens) -> ModelQuestion:
         """Return the question, in whose texts other characters stand for the signs of control tokens."""
-        prompt, outline, refused, schema, template = map(controls.guarded, self.texts)
-        return replace(
-            self, prompt=prompt, outline=outline, refused=refused, schema=schema, template=template
-        )
+        prompt, outline, refused, schema, template, turn = map(controls.guarded, self.texts)
+        said = {"outline": outline, "refused": refused, "schema": schema, "template": template}
+        return replace(self, prompt=prompt, turn=turn, **said)
 
 
 def _longer(message: dict[str, Any], text: str) -> dict[str, Any]:
@@ -198,7 +218,7 @@ class ModelPrompts:
         made = self._made(self._plainly(question))
         if isinstance(made, str):
             return self.controls(question.marks).plain(made) if question.is_guarded else made
-        return str(self._templated(made, question.template, tokenize=False))
+        return self._rendered(made, question)
 
     def tokens(self, question: ModelQuestion, tokenizer: Tokenizer) -> Sequence[int]:
         """Return the tokens of the prompt, the chat template applied: control tokens for marks of the
@@ -212,14 +232,17 @@ class ModelPrompts:
             if question.is_guarded:
                 return self.controls(question.marks).encoded_plainly(made, tokenizer)
             return tokenizer.encode(made.encode())
-        controls = self.controls(question.marks)
-        if not self.allow_specials and controls.may_stand_in((question.texts, plain.told)):
-            guarded = question.guarded(controls)
-            text = self._templated(self._made(guarded), guarded.template, tokenize=False)
-            if controls.stand_in(question.texts) or controls.are_made_in(text):
+        controls, turn = self.controls(question.marks), question.turn
+        # mistral-common writes marks as tokens alone
+        has_marks = controls.ids or getattr(self.template_holder(), "backend_tokenizer", None) is not None
+        is_rendered = turn is not None and has_marks
+        if is_rendered or (not self.allow_specials and controls.may_stand_in((question.texts, plain.told))):
+            guarded = plain if self.allow_specials else question.guarded(controls)
+            text = self._rendered(self._made(guarded), guarded)
+            if is_rendered or controls.stand_in(question.texts) or controls.are_made_in(text):
                 return controls.encoded(encodable("prompt", text), tokenizer)
         try:
-            tokens: Sequence[int] = self._templated(made, question.template, tokenize=True)
+            tokens: Sequence[int] = self._templated(made, question.template, tokenize=True, turn=turn)
         except OptionError:
             encodable("prompt", self.text(question))  # perhaps the tokenizer refuses it, and not the template
             raise
@@ -258,8 +281,25 @@ class ModelPrompts:
         """Return the ids of the special tokens, and of others that were added, by their texts."""
         return special_texts(self.name, self.template_holder() if self.has_template() else self._templates)
 
+    def _rendered(self, messages: list[dict[str, Any]], question: ModelQuestion) -> str:
+        """Return messages as the chat template writes them, up to the answer or behind its beginning: the
+        turn that is continued, as far as its own text goes. A template may trim texts."""
+        if question.turn is None:
+            return str(self._templated(messages, question.template, tokenize=False))
+        turn = {**question.turn, "content": _ANSWER}
+        text = str(self._templated(messages, question.template, tokenize=False, turn=turn))
+        return text.rpartition(_ANSWER)[0] + question.begun
+
     def _made(self, question: ModelQuestion) -> Any:
         """Return a text, or messages that the chat template is for."""
+        made = self._asked(question)
+        if not isinstance(made, str):
+            return made
+        guard = self.controls(question.marks).guarded if question.is_guarded else str
+        return made + guard(question.begun)
+
+    def _asked(self, question: ModelQuestion) -> Any:
+        """Return the same without the turn that is continued."""
         prompt = question.prompt
         if isinstance(prompt, ModelPrompt):
             return prompt
@@ -371,12 +411,22 @@ class ModelPrompts:
                     self._templates = AutoTokenizer.from_pretrained(self.name, local_files_only=True)
             return self._templates
 
-    def _templated(self, messages: list[dict[str, Any]], more: Mapping[str, Any], *, tokenize: bool) -> Any:
-        holder = self.template_holder()
+    def _templated(
+        self,
+        messages: list[dict[str, Any]],
+        more: Mapping[str, Any],
+        *,
+        tokenize: bool,
+        turn: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Return what the chat template makes of messages, and of a turn behind them that is not closed."""
+        holder, ends = self.template_holder(), {"add_generation_prompt": turn is None}
+        if turn is not None:
+            messages, ends = [*messages, {**turn, "prefix": True}], {**ends, "continue_final_message": True}
         with self._lock:
             try:
                 return holder.apply_chat_template(
-                    messages, add_generation_prompt=True, tokenize=tokenize, return_dict=False, **more
+                    messages, tokenize=tokenize, return_dict=False, **ends, **more
                 )
             except Exception as error:  # a template may raise whatever its expressions do
                 raise OptionError(
@@ -403,6 +453,8 @@ def _is_mark(text: str) -> bool:
 def last_question(messages: Sequence[Message]) -> str:
     """Return the text of the last message of a user, else of the last message, and of the results of tools
     behind it."""
+    if not messages:
+        return ""
     users = [index for index, message in enumerate(messages) if message.get("role") == "user"]
     first = users[-1] if users else len(messages) - 1
     results = [message for message in messages[first + 1 :] if message.get("role") == "tool"]
@@ -436,6 +488,7 @@ class ReadPrompt:
 
     question: ModelQuestion
     tokens: list[int]
+    """The last of them are those of `question.begun`."""
     shortened: str = ""
     """How much the prompt tells of the schema, where the whole outline does not fit; else ""."""
 
@@ -450,6 +503,8 @@ class RequestTokens:
     """Width of the model's logits."""
     context: int
     """The most tokens of a text, prompt included."""
+    compiled: Callable[[Any], CompiledGrammar]
+    """Returns a grammar, compiled for the tokenizer."""
 
     def read(
         self, request: Request, instead: str | Sequence[int] | None = None, besides: int = 0
@@ -457,14 +512,22 @@ class RequestTokens:
         """Return a request's prompt in the form that the model needs, or the ids that were given. `instead`:
         another prompt in its place; `besides`: tokens that are neither prompt nor text, as thoughts are.
         Raises OptionError for ids that are none of the model's."""
-        prompt = request.prompt if instead is None else instead
-        asked: Any = prompt
-        if isinstance(prompt, str) or isinstance(next(iter(prompt), None), Mapping):
+        asked: Any = request.prompt if instead is None else instead
+        is_text = isinstance(asked, str) or isinstance(next(iter(asked), None), Mapping)
+        if is_text and not isinstance(asked, str):
+            asked = checks.read_messages(asked)
+        turn: Any = {"role": "assistant", "content": request.begun} if request.begun else None
+        if turn is None:
+            grammar = None if request.grammar is None else partial(self.compiled, request.grammar)
+            before, turn = continued(asked if is_text else "", request.continue_final_message, grammar)
+            asked = before if is_text else asked
+        if is_text:
             schema = request.schema
             outlines = None if schema is None else partial(schema_outline, schema)
-            found = self.fitted(_question(request, asked), outlines, request.max_tokens, besides)
+            question = replace(_question(request, asked), turn=turn)
+            found = self.fitted(question, outlines, request.max_tokens, besides)
         else:
-            found = ReadPrompt(ModelQuestion(""), list(asked))
+            found = ReadPrompt(ModelQuestion("", turn=turn), list(asked))
         ids = found.tokens
         most = self.vocab_size
         beyond = next((token for token in dict(request.chosen_by.logit_bias) if token >= most), None)

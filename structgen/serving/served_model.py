@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Final
 
+from structgen.core.grammar import Grammar
+from structgen.engine.continued_turns import continued
 from structgen.engine.engine import Engine
 from structgen.engine.model_prompts import ModelQuestion, ReadPrompt, last_question
 from structgen.engine.requests import Request
@@ -19,7 +21,7 @@ from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.limits import Limits
 from structgen.request_reading.request_reader import SERVED, ReadRequest, read_request
 from structgen.serving import request_fields as fields
-from structgen.serving.api_errors import ApiError
+from structgen.serving.api_errors import ApiError, unsupported
 from structgen.serving.reply_parts import ReplyParts
 from structgen.tool_calls.format_rows import FORMATS, format_of
 from structgen.tool_calls.tool_format import ToolFormat
@@ -57,6 +59,8 @@ class AskedTexts:
     """How a reply is read: the parts of one that is not begun."""
     likeliest: int | None = None
     """How many of the likeliest tokens are shown beside each token; None: no log-probabilities."""
+    repeats: bool | None = None
+    """Whether a reply repeats the beginning that the last message gave it; None: there is none."""
 
 
 class ServedModel:
@@ -111,15 +115,19 @@ class ServedModel:
         they have another shape there. Errors: ApiError, and those of grammars, prompts and options."""
         read = read_request(self._calling(body), policies=self.policies, limits=self.limits)
         format = self.format if read.tools and read.choice.mode != "none" else None
-        given = body.get(where) if given is None else given
+        own = given is not None
+        given = given if own else body.get(where)
         messages = fields.read_messages(given, format or self._format, where)
-        thinking, flags = self._thoughts(body)
         grammar = read.grammar(format, specials=specials_of(self.engine)) if format else read.grammar()
+        messages, turn, repeats = self._continued(
+            messages, body, grammar, where if own else f"{where}/{{}}/content"
+        )
+        thinking, flags = self._thoughts(body, is_begun=turn is not None)
         likeliest = fields.count_of(body, "top_logprobs", most=MOST_LIKELIEST)
         if likeliest and not body.get("logprobs"):
             raise ApiError("top_logprobs needs logprobs=true.", param="top_logprobs")
         wanted = (likeliest or 0) if body.get("logprobs") else None
-        prompt = self._prompt(messages, read, format, flags, body, thinking)
+        prompt = self._prompt(messages, read, format, flags, body, thinking, turn)
         request = self._request(
             prompt.tokens,
             body,
@@ -128,11 +136,32 @@ class ServedModel:
             special_texts=format is not None,
             thinking=thinking,
             shortened=prompt.shortened,
+            begun=prompt.question.begun,
             # a model that was trained on no conversations goes on with the next question
             ends=() if grammar is not None or self._has_turns else ("\nUser:",),
         )
         opening = "" if thinking is None else str(thinking.until).replace("/", "", 1)
-        return AskedTexts((request,), ReplyParts(format, read.choice.tools, opening), wanted)
+        parts = ReplyParts(format, read.choice.tools, opening, "" if repeats else request.begun)
+        return AskedTexts((request,), parts, wanted, repeats)
+
+    def _continued(
+        self, messages: list[dict[str, Any]], body: Mapping[str, Any], grammar: Grammar | None, where: str
+    ) -> tuple[list[dict[str, Any]], dict[str, Any] | None, bool | None]:
+        """Return the messages before the turn that the reply continues, this turn, and whether the reply
+        repeats it: as `echo` says, else where nobody asked for it. None, None: there is no such turn. Errors:
+        ApiError, and those of `continued`."""
+        compiled = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
+        wanted = body.get("continue_final_message")
+        messages, turn = continued(messages, wanted, compiled, where=where)
+        if turn is not None:
+            asked = wanted or turn.get("prefix")
+            return messages, turn, not asked if body.get("echo") is None else body["echo"]
+        for name, idle in (("echo", False), ("add_generation_prompt", True)):
+            if not wanted and body.get(name, idle) not in (idle, None):
+                raise unsupported(
+                    name, "It is about a last message that is continued, and none is. Leave it out."
+                )
+        return messages, None, None
 
     def read_prompts(self, body: Mapping[str, Any]) -> AskedTexts:
         """Return what `/v1/completions` asks for: one text for each prompt. Errors: those of `read_chat`."""
@@ -224,6 +253,7 @@ class ServedModel:
         flags: Mapping[str, Any],
         body: Mapping[str, Any],
         thinking: Thinking | None,
+        turn: Mapping[str, Any] | None,
     ) -> ReadPrompt:
         """Return the prompt of a conversation, made as `sg.run` makes it: the outline of the answer follows
         the last message of a chat, unless the body says otherwise."""
@@ -241,11 +271,13 @@ class ServedModel:
             thinks_until="" if thinking is None else text_behind(thinking),
             template=template,
             marks=marks,
+            turn=turn,
         )
         read_plain = None
         if prompts.is_embedded and format is not None:
             told = "" if outlines is None else next(shorter_outlines(outlines, descriptions=False))[0]
-            question = ModelQuestion(embedded_prompt(choice.tools, last_question(messages), told))
+            said = embedded_prompt(choice.tools, last_question(messages), told)
+            question = ModelQuestion(said, turn=turn)
         elif prompts.has_template() and format is not None:
             question = replace(question, told=told_tools(prompts, choice, format, template))
         elif not self._has_turns:
@@ -253,7 +285,8 @@ class ServedModel:
             def read_plain(one: ModelQuestion) -> Sequence[int]:
                 asked = replace(one, with_outline=bool(one.outline)).messages()
                 said = plain_chat(asked, choice.tools, format, prompts.controls(marks).guarded)
-                plain = ModelQuestion(said, chat=False, marks=marks, is_guarded=True)
+                said += " " * (turn is not None)
+                plain = ModelQuestion(said, chat=False, marks=marks, is_guarded=True, turn=turn)
                 return prompts.tokens(plain, self.engine.tokenizer)
 
             question = replace(question, with_outline=bool(body.get("outline")))
@@ -261,9 +294,12 @@ class ServedModel:
         besides = 0 if thinking is None else most_tokens(thinking)
         return self.engine.reading.fitted(question, outlines, _most_tokens(body), besides, read_plain)
 
-    def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, dict[str, Any]]:
+    def _thoughts(
+        self, body: Mapping[str, Any], *, is_begun: bool = False
+    ) -> tuple[Thinking | None, dict[str, Any]]:
         """Return the thoughts before a reply, and what the chat template is told of them: on or off by the
-        `chat_template_kwargs` (`enable_thinking`, `thinking`) or the effort, else as the server was started.
+        `chat_template_kwargs` (`enable_thinking`, `thinking`) or the effort, else as the server was started;
+        none where the reply has begun and nobody asked for them.
 
         Errors: OptionError for thoughts of a model that has none, and for what the server itself tells the
         template.
@@ -282,6 +318,8 @@ class ServedModel:
             )
         flags |= own if effort is None else {"reasoning_effort": effort, **own}
         opened, shown = self._template_thoughts(flags)
+        if is_begun and not wanted:
+            return None, flags
         if wanted is False:
             return None if opened is None else Thinking(opened, 0), flags
         tag = opened or self._tag or (shown if wanted else None)

@@ -7,10 +7,12 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
+from structgen.core.compiled import CompiledGrammar
+from structgen.engine.continued_turns import continued
 from structgen.engine.model_prompts import ReadPrompt
 from structgen.engine.requests import Request, Result
 from structgen.engine.thinking import most_tokens
@@ -19,7 +21,7 @@ from structgen.typed.prompts import PromptSource
 from structgen.typed.tool_prompts import ToolPrompts
 from structgen.typed.tool_use import ToolUse
 from structgen.typed.waiting import pieces_of
-from structgen.typed.wanted_forms import WantedText
+from structgen.typed.wanted_forms import WantedForm, WantedText
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -47,14 +49,24 @@ class Local:
 
     def _read(self, wanted: WantedText, source: PromptSource) -> ReadPrompt:
         """Return a prompt as the model reads it, shortened where it leaves no room."""
-        options, calling = wanted.options, self._calling(wanted)
+        options, calling, form = wanted.options, self._calling(wanted), wanted.form
+        source, engine, wanted_turn = source.in_texts(), self.engine, options.continue_final_message
+        compiled = None if calling is form.grammar is None else partial(self._compiled, form, calling)
+        prompt, turn = continued(source.prompt, wanted_turn, compiled, form.begun)
+        source = replace(source, prompt=prompt)
         if calling is None:
-            question = source.question(wanted, "", knows_choices=not self.engine.prompts.is_embedded)
+            question = source.question(wanted, "", knows_choices=not engine.prompts.is_embedded)
         else:
             question = calling.question(source)
+        question = replace(question, turn=turn)
         outlines = wanted.form.outlines if calling is None else None
         thoughts = 0 if options.thinking is None else most_tokens(options.thinking)
         return self.engine.reading.fitted(question, outlines, options.max_tokens, thoughts)
+
+    def _compiled(self, form: WantedForm, calling: ToolPrompts | None) -> CompiledGrammar:
+        """Return the grammar of what is written, compiled."""
+        grammar: Any = form.written_by(self.engine.tokenizer) if calling is None else calling.grammar
+        return self.engine.compiled(grammar, warns=calling is None)
 
     def _calling(self, wanted: WantedText) -> ToolPrompts | None:
         """Return how this model is asked for calls, kept as long as its form is; None where there are
@@ -78,7 +90,8 @@ class Local:
             read.tokens,
             form.written_by(self.engine.tokenizer) if calling is None else calling.grammar,
             options.sampling_of(attempt),
-            **{name: getattr(options, name) for name in OF_REQUEST},
+            **{name: getattr(options, name) for name in OF_REQUEST if name != "continue_final_message"},
+            begun=read.question.begun,
             special_texts=calling is not None,
             choices="tokens" if options.choices == "tokens" else "whole",
             shortened=read.shortened,
