@@ -11,14 +11,13 @@ from __future__ import annotations
 import inspect
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias, Union
 
-from structgen.core.compiled import CompiledGrammar
-from structgen.engine.continued_turns import continued
+from structgen.core.compiled import CompiledGrammar, first_fault
 from structgen.engine.forward_pass.gguf_header import GgufHeader
 from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.forward_pass.quiet_loading import quietly
@@ -232,17 +231,15 @@ class ModelPrompts:
             if question.is_guarded:
                 return self.controls(question.marks).encoded_plainly(made, tokenizer)
             return tokenizer.encode(made.encode())
-        controls, turn = self.controls(question.marks), question.turn
-        # mistral-common writes marks as tokens alone
-        has_marks = controls.ids or getattr(self.template_holder(), "backend_tokenizer", None) is not None
-        is_rendered = turn is not None and has_marks
-        if is_rendered or (not self.allow_specials and controls.may_stand_in((question.texts, plain.told))):
-            guarded = plain if self.allow_specials else question.guarded(controls)
+        controls, has_turn = self.controls(question.marks), question.turn is not None
+        is_guarded = not self.allow_specials and controls.may_stand_in((question.texts, plain.told))
+        if has_turn or is_guarded:
+            guarded = question.guarded(controls) if is_guarded else plain
             text = self._rendered(self._made(guarded), guarded)
-            if is_rendered or controls.stand_in(question.texts) or controls.are_made_in(text):
+            if has_turn or controls.stand_in(question.texts) or controls.are_made_in(text):
                 return controls.encoded(encodable("prompt", text), tokenizer)
         try:
-            tokens: Sequence[int] = self._templated(made, question.template, tokenize=True, turn=turn)
+            tokens: Sequence[int] = self._templated(made, question.template, tokenize=True)
         except OptionError:
             encodable("prompt", self.text(question))  # perhaps the tokenizer refuses it, and not the template
             raise
@@ -286,17 +283,17 @@ class ModelPrompts:
         turn that is continued, as far as its own text goes. A template may trim texts."""
         if question.turn is None:
             return str(self._templated(messages, question.template, tokenize=False))
-        turn = {**question.turn, "content": _ANSWER}
-        text = str(self._templated(messages, question.template, tokenize=False, turn=turn))
+        messages = [*messages, {**question.turn, "content": _ANSWER}]
+        text = str(self._templated(messages, question.template, tokenize=False, is_open=True))
         return text.rpartition(_ANSWER)[0] + question.begun
 
     def _made(self, question: ModelQuestion) -> Any:
         """Return a text, or messages that the chat template is for."""
         made = self._asked(question)
-        if not isinstance(made, str):
+        if question.turn is None or not isinstance(made, str):
             return made
         guard = self.controls(question.marks).guarded if question.is_guarded else str
-        return made + guard(question.begun)
+        return type(made)(made + guard(question.begun))
 
     def _asked(self, question: ModelQuestion) -> Any:
         """Return the same without the turn that is continued."""
@@ -417,17 +414,16 @@ class ModelPrompts:
         more: Mapping[str, Any],
         *,
         tokenize: bool,
-        turn: Mapping[str, Any] | None = None,
+        is_open: bool = False,
     ) -> Any:
-        """Return what the chat template makes of messages, and of a turn behind them that is not closed."""
-        holder, ends = self.template_holder(), {"add_generation_prompt": turn is None}
-        if turn is not None:
-            messages, ends = [*messages, {**turn, "prefix": True}], {**ends, "continue_final_message": True}
+        """Return what the chat template makes of messages. `is_open`: the last one is to be continued."""
+        how = {"tokenize": tokenize, "return_dict": False, "add_generation_prompt": not is_open}
+        if is_open:
+            how["continue_final_message"] = True
+        holder = self.template_holder()
         with self._lock:
             try:
-                return holder.apply_chat_template(
-                    messages, tokenize=tokenize, return_dict=False, **ends, **more
-                )
+                return holder.apply_chat_template(messages, **how, **more)
             except Exception as error:  # a template may raise whatever its expressions do
                 raise OptionError(
                     f"The chat template refuses them: {error or type(error).__name__}.",
@@ -477,6 +473,71 @@ def _plain(question: ModelQuestion, prompt: str) -> str:
 
 def _told_outline(outline: str) -> str:
     return f"\n\nAnswer in JSON: {outline}"
+
+
+# --- a last turn of the assistant: the beginning of the answer, or history ---------------------------------
+
+
+def as_it_is(text: str) -> Iterable[tuple[str, str]]:
+    """Return the one way in which a turn is the beginning of a text: as it is."""
+    return ((text, ""),)
+
+
+def continued(
+    prompt: Any,
+    wanted: bool | None,
+    compiled: Callable[[], CompiledGrammar] | None,
+    ways: Callable[[str], Iterable[tuple[str, str]]] = as_it_is,
+    where: str = "messages[{}].content",
+) -> tuple[Any, dict[str, Any] | None]:
+    """Return the messages of a prompt before the turn that the answer goes on with, and this turn; the prompt
+    and None where the answer is a turn of its own.
+
+    A last turn of the assistant is continued where that is `wanted`, or its `prefix` says so; where nothing
+    is said, if it begins a text of the grammar and is none. `compiled`: gives the grammar; None: free text.
+    `ways`: of a turn, how it may begin a text that is written, and what would then close it. `where`: the
+    place of a turn in errors.
+
+    Errors: OptionError for a turn that is to be continued and is not there, calls tools, or begins no text.
+    Cost: linear in the turn; the grammar is compiled where a turn is asked about.
+    """
+    last: Any = prompt[-1] if prompt and not isinstance(prompt, str) else {}
+    is_asked = bool(last.get("prefix")) if wanted is None else wanted
+    is_turn = last.get("role") == "assistant" and not last.get("tool_calls")
+    if not is_turn or wanted is False:
+        if is_asked:
+            raise OptionError(
+                "The prompt does not end with a turn of the assistant that could go on.",
+                where="continue_final_message",
+                cure='End the messages with {"role": "assistant", "content": "..."}, or leave it out.',
+            )
+        return prompt, None
+    if not last["content"].strip() and (not is_asked or not last["content"]):
+        return prompt[:-1] if is_asked else prompt, None  # a turn without text is one that the answer begins
+    encodable(where.format(len(prompt) - 1), last["content"])
+    grammar = None if compiled is None else compiled()
+    for begun, closing in ways(last["content"]):
+        state = None if grammar is None else grammar.step_bytes(grammar.start, begun.encode())
+        if grammar is not None and state is not None and not is_asked:
+            state = None if _is_whole(grammar, state, closing) else state
+        if state is not None or (grammar is None and is_asked):
+            return [*prompt[:-1]], {**last, "content": begun}
+    if is_asked and grammar is not None:
+        begun, _ = next(iter(ways(last["content"])))
+        before = begun.removesuffix(last["content"]) if begun.endswith(last["content"]) else ""
+        fault = first_fault(grammar, begun.removeprefix(before), before)
+        raise OptionError(
+            f"It is to be continued, and no document begins so: {fault}.",
+            where=where.format(len(prompt) - 1),
+            cure="Mend the turn, or have it not continued: then it is history.",
+        )
+    return prompt, None
+
+
+def _is_whole(compiled: CompiledGrammar, state: Any, closing: str) -> bool:
+    """Return whether a text that has begun is whole with what closes it."""
+    after = compiled.step_bytes(state, closing.encode())
+    return after is not None and compiled.accepts_end(after)
 
 
 # --- the tokens of a request, the same for every engine -----------------------------------------------------

@@ -213,7 +213,7 @@ def read_messages(
     found = []
     for at, message in enumerate(messages(name, value)):
         where = f"{name}{item.format(at)}{member}content"
-        said = encodable(where, content_text(message.get("content"), where, item))
+        said = content_text(message.get("content"), where, item)
         made = {**message, "role": _ROLES.get(message["role"], message["role"]), "content": said}
         if (old := made.pop("function_call", None)) and not made.get("tool_calls"):
             made["tool_calls"] = [{"type": "function", "function": old}]

@@ -9,9 +9,8 @@ from functools import cached_property, partial
 from typing import Any, Final
 
 from structgen.core.grammar import Grammar
-from structgen.engine.continued_turns import continued
 from structgen.engine.engine import Engine
-from structgen.engine.model_prompts import ModelQuestion, ReadPrompt, last_question
+from structgen.engine.model_prompts import ModelQuestion, ReadPrompt, continued, last_question
 from structgen.engine.requests import Request
 from structgen.engine.searches.listed_values import listed
 from structgen.engine.thinking import Thinking, most_tokens, text_behind

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.engine.continued_turns import continued
-from structgen.engine.model_prompts import ReadPrompt
+from structgen.engine.model_prompts import ReadPrompt, continued
 from structgen.engine.requests import Request, Result
 from structgen.engine.thinking import most_tokens
 from structgen.typed.options import OF_REQUEST
@@ -51,7 +50,8 @@ class Local:
         """Return a prompt as the model reads it, shortened where it leaves no room."""
         options, calling, form = wanted.options, self._calling(wanted), wanted.form
         source, engine, wanted_turn = source.in_texts(), self.engine, options.continue_final_message
-        compiled = None if calling is form.grammar is None else partial(self._compiled, form, calling)
+        is_free = calling is None and form.grammar is None
+        compiled = None if is_free else partial(self._compiled, form, calling)
         prompt, turn = continued(source.prompt, wanted_turn, compiled, form.begun)
         source = replace(source, prompt=prompt)
         if calling is None:
