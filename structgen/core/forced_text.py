@@ -288,15 +288,14 @@ def with_forced_text(
         return found
 
 
-def start_behind(compiled: CompiledGrammar, begun: bytes) -> int:
-    """Return the number of the state behind a beginning. Raises OptionError where no text begins so. Linear
-    in it."""
+def start_behind(compiled: CompiledGrammar, begun: bytes, where: str = "begun", before: str = "") -> int:
+    """Return the number of the state behind a beginning. Raises OptionError where no text begins so; its
+    places are behind `before`. Linear in it."""
     state, size = compiled.live_part(begun)
     if size < len(begun):
-        fault = first_fault(compiled, begun.decode("utf-8", "surrogateescape"))
-        raise OptionError(
-            f"No document begins so: {fault}.", where="begun", cure="Begin as a document does, or not at all."
-        )
+        fault = first_fault(compiled, begun.decode("utf-8", "surrogateescape").removeprefix(before), before)
+        what, cure = f"No document begins so: {fault}.", "Mend it, or have the answer begin anew."
+        raise OptionError(what, where=where, cure=cure)
     return compiled.index_of(state)
 
 

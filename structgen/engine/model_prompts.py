@@ -17,7 +17,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias, Union
 
-from structgen.core.compiled import CompiledGrammar, first_fault
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.forced_text import start_behind
 from structgen.engine.forward_pass.gguf_header import GgufHeader
 from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.forward_pass.quiet_loading import quietly
@@ -478,16 +479,11 @@ def _told_outline(outline: str) -> str:
 # --- a last turn of the assistant: the beginning of the answer, or history ---------------------------------
 
 
-def as_it_is(text: str) -> Iterable[tuple[str, str]]:
-    """Return the one way in which a turn is the beginning of a text: as it is."""
-    return ((text, ""),)
-
-
 def continued(
     prompt: Any,
     wanted: bool | None,
     compiled: Callable[[], CompiledGrammar] | None,
-    ways: Callable[[str], Iterable[tuple[str, str]]] = as_it_is,
+    ways: Callable[[str], Iterable[tuple[str, str]]] = lambda text: [(text, "")],
     where: str = "messages[{}].content",
 ) -> tuple[Any, dict[str, Any] | None]:
     """Return the messages of a prompt before the turn that the answer goes on with, and this turn; the prompt
@@ -495,49 +491,39 @@ def continued(
 
     A last turn of the assistant is continued where that is `wanted`, or its `prefix` says so; where nothing
     is said, if it begins a text of the grammar and is none. `compiled`: gives the grammar; None: free text.
-    `ways`: of a turn, how it may begin a text that is written, and what would then close it. `where`: the
-    place of a turn in errors.
+    `ways`: of a turn, how it may begin what is written, and what would then close it. `where`: the place of a
+    turn in errors.
 
     Errors: OptionError for a turn that is to be continued and is not there, calls tools, or begins no text.
     Cost: linear in the turn; the grammar is compiled where a turn is asked about.
     """
     last: Any = prompt[-1] if prompt and not isinstance(prompt, str) else {}
-    is_asked = bool(last.get("prefix")) if wanted is None else wanted
-    is_turn = last.get("role") == "assistant" and not last.get("tool_calls")
-    if not is_turn or wanted is False:
+    is_asked = last.get("prefix") if wanted is None else wanted
+    if last.get("role") != "assistant" or last.get("tool_calls"):
         if is_asked:
-            raise OptionError(
-                "The prompt does not end with a turn of the assistant that could go on.",
-                where="continue_final_message",
-                cure='End the messages with {"role": "assistant", "content": "..."}, or leave it out.',
-            )
+            what = "The prompt does not end with a turn of the assistant that could go on."
+            cure = 'End the messages with {"role": "assistant", "content": "..."}, or leave it out.'
+            raise OptionError(what, where="continue_final_message", cure=cure)
         return prompt, None
-    if not last["content"].strip() and (not is_asked or not last["content"]):
-        return prompt[:-1] if is_asked else prompt, None  # a turn without text is one that the answer begins
-    encodable(where.format(len(prompt) - 1), last["content"])
-    grammar = None if compiled is None else compiled()
-    for begun, closing in ways(last["content"]):
-        state = None if grammar is None else grammar.step_bytes(grammar.start, begun.encode())
-        if grammar is not None and state is not None and not is_asked:
-            state = None if _is_whole(grammar, state, closing) else state
-        if state is not None or (grammar is None and is_asked):
-            return [*prompt[:-1]], {**last, "content": begun}
-    if is_asked and grammar is not None:
-        begun, _ = next(iter(ways(last["content"])))
-        before = begun.removesuffix(last["content"]) if begun.endswith(last["content"]) else ""
-        fault = first_fault(grammar, begun.removeprefix(before), before)
-        raise OptionError(
-            f"It is to be continued, and no document begins so: {fault}.",
-            where=where.format(len(prompt) - 1),
-            cure="Mend the turn, or have it not continued: then it is history.",
-        )
+    text, where = last["content"], where.format(len(prompt) - 1)
+    if is_asked and not text:  # it is about to begin
+        return prompt[:-1], None
+    if wanted is False or not (is_asked or (compiled and text.strip())):
+        return prompt, None
+    encodable(where, text)
+    if compiled is None:
+        return prompt[:-1], last
+    grammar, found = compiled(), list(ways(text))
+    for begun, closing in found:
+        state = grammar.step_bytes(grammar.start, begun.encode())
+        end = None if state is None else grammar.step_bytes(state, closing.encode())
+        if state is not None and (is_asked or end is None or not grammar.accepts_end(end)):
+            return prompt[:-1], {**last, "content": begun}
+    if is_asked:
+        begun = found[0][0]
+        before = begun.removesuffix(text) if begun.endswith(text) else ""
+        start_behind(grammar, begun.encode(), where, before)
     return prompt, None
-
-
-def _is_whole(compiled: CompiledGrammar, state: Any, closing: str) -> bool:
-    """Return whether a text that has begun is whole with what closes it."""
-    after = compiled.step_bytes(state, closing.encode())
-    return after is not None and compiled.accepts_end(after)
 
 
 # --- the tokens of a request, the same for every engine -----------------------------------------------------
@@ -549,7 +535,6 @@ class ReadPrompt:
 
     question: ModelQuestion
     tokens: list[int]
-    """The last of them are those of `question.begun`."""
     shortened: str = ""
     """How much the prompt tells of the schema, where the whole outline does not fit; else ""."""
 

@@ -384,8 +384,8 @@ class Result:
     reply: str = ""
     """From a server: all that it sent, of which `text` is the document. "" from an engine."""
     begun: str = ""
-    """The beginning of `text`, which the prompt gave (`Request.continue_final_message`): the text repeats
-    it. The tokens and steps are of what is new."""
+    """The beginning of what was written, which the prompt gave (`Request.continue_final_message`): `text`
+    repeats it; tokens and steps are of what is new."""
     stopped_by: str = ""
     """The stop string that ended the text; "" where none did."""
 

@@ -24,7 +24,7 @@ _OFFERED: Final = frozenset(
     "thinking_token_budget outline choices repetition".split()
 ).union(NUMBERS)
 """Members handed to whoever generates that this server's engine has."""
-_OF_TURNS: Final = ("continue_final_message", "echo", "add_generation_prompt")
+_OF_TURNS: Final = ("continue_final_message", "echo")
 """The same, where there are messages."""
 _HARMLESS: Final = MappingProxyType(
     {
@@ -55,6 +55,8 @@ def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
         if value is None or not (is_idle or (address == "responses" and name == "prompt")):
             continue
         values = _HARMLESS.get(name, ())
+        if name == "add_generation_prompt" and body.get("continue_final_message"):
+            continue  # vLLM wants it to be false beside the other one
         if values is not None and value not in values:
             raise unsupported(f"{name}={value!r}" if values else name)
     return read_members(body, address)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Final
 
-from structgen.core.grammar import Grammar
 from structgen.engine.engine import Engine
 from structgen.engine.model_prompts import ModelQuestion, ReadPrompt, continued, last_question
 from structgen.engine.requests import Request
@@ -20,7 +19,7 @@ from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.limits import Limits
 from structgen.request_reading.request_reader import SERVED, ReadRequest, read_request
 from structgen.serving import request_fields as fields
-from structgen.serving.api_errors import ApiError, unsupported
+from structgen.serving.api_errors import ApiError
 from structgen.serving.reply_parts import ReplyParts
 from structgen.tool_calls.format_rows import FORMATS, format_of
 from structgen.tool_calls.tool_format import ToolFormat
@@ -59,7 +58,8 @@ class AskedTexts:
     likeliest: int | None = None
     """How many of the likeliest tokens are shown beside each token; None: no log-probabilities."""
     repeats: bool | None = None
-    """Whether a reply repeats the beginning that the last message gave it; None: there is none."""
+    """Whether a reply repeats the beginning that the last message gave it: as `echo` says, else where nobody
+    asked to have it continued. None: there is none."""
 
 
 class ServedModel:
@@ -118,9 +118,9 @@ class ServedModel:
         given = given if own else body.get(where)
         messages = fields.read_messages(given, format or self._format, where)
         grammar = read.grammar(format, specials=specials_of(self.engine)) if format else read.grammar()
-        messages, turn, repeats = self._continued(
-            messages, body, grammar, where if own else f"{where}/{{}}/content"
-        )
+        compiled = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
+        asked, place = body.get("continue_final_message"), where if own else f"{where}/{{}}/content"
+        messages, turn = continued(messages, asked, compiled, where=place)
         thinking, flags = self._thoughts(body, is_begun=turn is not None)
         likeliest = fields.count_of(body, "top_logprobs", most=MOST_LIKELIEST)
         if likeliest and not body.get("logprobs"):
@@ -140,27 +140,11 @@ class ServedModel:
             ends=() if grammar is not None or self._has_turns else ("\nUser:",),
         )
         opening = "" if thinking is None else str(thinking.until).replace("/", "", 1)
+        repeats = None
+        if turn is not None:
+            repeats = not (asked or turn.get("prefix")) if body.get("echo") is None else body["echo"]
         parts = ReplyParts(format, read.choice.tools, opening, "" if repeats else request.begun)
         return AskedTexts((request,), parts, wanted, repeats)
-
-    def _continued(
-        self, messages: list[dict[str, Any]], body: Mapping[str, Any], grammar: Grammar | None, where: str
-    ) -> tuple[list[dict[str, Any]], dict[str, Any] | None, bool | None]:
-        """Return the messages before the turn that the reply continues, this turn, and whether the reply
-        repeats it: as `echo` says, else where nobody asked for it. None, None: there is no such turn. Errors:
-        ApiError, and those of `continued`."""
-        compiled = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
-        wanted = body.get("continue_final_message")
-        messages, turn = continued(messages, wanted, compiled, where=where)
-        if turn is not None:
-            asked = wanted or turn.get("prefix")
-            return messages, turn, not asked if body.get("echo") is None else body["echo"]
-        for name, idle in (("echo", False), ("add_generation_prompt", True)):
-            if not wanted and body.get(name, idle) not in (idle, None):
-                raise unsupported(
-                    name, "It is about a last message that is continued, and none is. Leave it out."
-                )
-        return messages, None, None
 
     def read_prompts(self, body: Mapping[str, Any]) -> AskedTexts:
         """Return what `/v1/completions` asks for: one text for each prompt. Errors: those of `read_chat`."""

@@ -167,8 +167,8 @@ class WantedForm:
         `reply`."""
         if not self.is_said or result.error is not None:
             return result
-        text, begun = result.value[WRAPPER], result.begun and json.loads(f'{result.begun}"}}')[WRAPPER]
-        return replace(result, text=text, value=text, reply=result.text, begun=begun)
+        text = result.value[WRAPPER]
+        return replace(result, text=text, value=text, reply=result.text)
 
     def read(self, result: Result) -> Any:
         """Return the object of a whole document; without a type, the result's value; of a reply that may
