@@ -109,10 +109,7 @@ class ModelQuestion:
         )
         first = next((at for at, one in enumerate(found) if one["role"] == "user"), None)
         if first is not None and self.told:
-            content = found[first]["content"]
-            parts = isinstance(content, list)  # such as images
-            text = [{"type": "text", "text": self.told}, *content] if parts else f"{self.told}\n\n{content}"
-            found[first] = {**found[first], "content": text}
+            found[first] = {**found[first], "content": f"{self.told}\n\n{found[first]['content']}"}
         outline, _, descriptions = self.outline.partition("\n")
         if system is None:
             outline, descriptions = self.outline, ""
@@ -120,16 +117,12 @@ class ModelQuestion:
         if self.schema:
             told = f"\n\nAnswer with one JSON document of this JSON Schema and no other text:\n{self.schema}"
         if told:
-            asking = [
-                at
-                for roles in (("system", "developer"), ("user",))
-                for at, one in enumerate(found)
-                if one["role"] in roles
-            ]
-            if asking:  # the user's last turn, else the system's
-                found[asking[-1]] = _longer(found[asking[-1]], told)
-            else:
+            last = {one["role"].replace("developer", "system"): at for at, one in enumerate(found)}
+            at = last.get("user", last.get("system"))
+            if at is None:
                 found.insert(0, {"role": "user", "content": told.strip()})
+            else:
+                found[at] = _longer(found[at], told)
         if told and descriptions and not self.schema:
             if found[0]["role"] != "system":
                 found.insert(0, {"role": "system", "content": system})
@@ -284,9 +277,14 @@ class ModelPrompts:
         turn that is continued, as far as its own text goes. A template may trim texts."""
         if question.turn is None:
             return str(self._templated(messages, question.template, tokenize=False))
-        messages = [*messages, {**question.turn, "content": _ANSWER}]
-        text = str(self._templated(messages, question.template, tokenize=False, is_open=True))
-        return text.rpartition(_ANSWER)[0] + question.begun
+        messages, is_open = (
+            [*messages, {**question.turn, "content": _ANSWER}],
+            {"continue_final_message": True},
+        )
+        text = self._templated(
+            messages, question.template, tokenize=False, add_generation_prompt=False, **is_open
+        )
+        return str(text).rpartition(_ANSWER)[0] + question.begun
 
     def _made(self, question: ModelQuestion) -> Any:
         """Return a text, or messages that the chat template is for."""
@@ -409,19 +407,8 @@ class ModelPrompts:
                     self._templates = AutoTokenizer.from_pretrained(self.name, local_files_only=True)
             return self._templates
 
-    def _templated(
-        self,
-        messages: list[dict[str, Any]],
-        more: Mapping[str, Any],
-        *,
-        tokenize: bool,
-        is_open: bool = False,
-    ) -> Any:
-        """Return what the chat template makes of messages. `is_open`: the last one is to be continued."""
-        how = {"tokenize": tokenize, "return_dict": False, "add_generation_prompt": not is_open}
-        if is_open:
-            how["continue_final_message"] = True
-        holder = self.template_holder()
+    def _templated(self, messages: list[dict[str, Any]], more: Mapping[str, Any], **how: bool) -> Any:
+        holder, how = self.template_holder(), {"add_generation_prompt": True, "return_dict": False, **how}
         with self._lock:
             try:
                 return holder.apply_chat_template(messages, **how, **more)
@@ -455,9 +442,7 @@ def last_question(messages: Sequence[Message]) -> str:
     users = [index for index, message in enumerate(messages) if message.get("role") == "user"]
     first = users[-1] if users else len(messages) - 1
     results = [message for message in messages[first + 1 :] if message.get("role") == "tool"]
-    contents = [message.get("content") or "" for message in (messages[first], *results)]
-    parts = [[{"text": content}] if isinstance(content, str) else content for content in contents]
-    return "\n".join(str(part.get("text", "")) for content in parts for part in content)
+    return "\n".join(message["content"] for message in (messages[first], *results))
 
 
 def _plain(question: ModelQuestion, prompt: str) -> str:

@@ -121,7 +121,8 @@ class ServedModel:
         compiled = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
         asked, place = body.get("continue_final_message"), where if own else f"{where}/{{}}/content"
         messages, turn = continued(messages, asked, compiled, where=place)
-        thinking, flags = self._thoughts(body, is_begun=turn is not None)
+        thinking, flags = self._thoughts(body)
+        thinking = thinking if turn is None else None  # they come before a reply, which has begun
         likeliest = fields.count_of(body, "top_logprobs", most=MOST_LIKELIEST)
         if likeliest and not body.get("logprobs"):
             raise ApiError("top_logprobs needs logprobs=true.", param="top_logprobs")
@@ -277,12 +278,9 @@ class ServedModel:
         besides = 0 if thinking is None else most_tokens(thinking)
         return self.engine.reading.fitted(question, outlines, _most_tokens(body), besides, read_plain)
 
-    def _thoughts(
-        self, body: Mapping[str, Any], *, is_begun: bool = False
-    ) -> tuple[Thinking | None, dict[str, Any]]:
+    def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, dict[str, Any]]:
         """Return the thoughts before a reply, and what the chat template is told of them: on or off by the
-        `chat_template_kwargs` (`enable_thinking`, `thinking`) or the effort, else as the server was started;
-        none where the reply has begun and nobody asked for them.
+        `chat_template_kwargs` (`enable_thinking`, `thinking`) or the effort, else as the server was started.
 
         Errors: OptionError for thoughts of a model that has none, and for what the server itself tells the
         template.
@@ -301,8 +299,6 @@ class ServedModel:
             )
         flags |= own if effort is None else {"reasoning_effort": effort, **own}
         opened, shown = self._template_thoughts(flags)
-        if is_begun and not wanted:
-            return None, flags
         if wanted is False:
             return None if opened is None else Thinking(opened, 0), flags
         tag = opened or self._tag or (shown if wanted else None)

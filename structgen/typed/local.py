@@ -20,7 +20,7 @@ from structgen.typed.prompts import PromptSource
 from structgen.typed.tool_prompts import ToolPrompts
 from structgen.typed.tool_use import ToolUse
 from structgen.typed.waiting import pieces_of
-from structgen.typed.wanted_forms import WantedForm, WantedText
+from structgen.typed.wanted_forms import WantedText
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -49,13 +49,13 @@ class Local:
     def _read(self, wanted: WantedText, source: PromptSource) -> ReadPrompt:
         """Return a prompt as the model reads it, shortened where it leaves no room."""
         options, calling, form = wanted.options, self._calling(wanted), wanted.form
-        source, engine, wanted_turn = source.in_texts(), self.engine, options.continue_final_message
         is_free = calling is None and form.grammar is None
-        compiled = None if is_free else partial(self._compiled, form, calling)
-        prompt, turn = continued(source.prompt, wanted_turn, compiled, form.begun)
+        compiled = None if is_free else partial(self._compiled, wanted)
+        given, asked = source.in_texts().prompt, options.continue_final_message
+        prompt, turn = continued(given, asked, compiled, form.begun)
         source = replace(source, prompt=prompt)
         if calling is None:
-            question = source.question(wanted, "", knows_choices=not engine.prompts.is_embedded)
+            question = source.question(wanted, "", knows_choices=not self.engine.prompts.is_embedded)
         else:
             question = calling.question(source)
         question = replace(question, turn=turn)
@@ -63,10 +63,13 @@ class Local:
         thoughts = 0 if options.thinking is None else most_tokens(options.thinking)
         return self.engine.reading.fitted(question, outlines, options.max_tokens, thoughts)
 
-    def _compiled(self, form: WantedForm, calling: ToolPrompts | None) -> CompiledGrammar:
-        """Return the grammar of what is written, compiled."""
-        grammar: Any = form.written_by(self.engine.tokenizer) if calling is None else calling.grammar
-        return self.engine.compiled(grammar, warns=calling is None)
+    def _grammar(self, wanted: WantedText) -> Any:
+        """Return the grammar of what is written; None of free text."""
+        calling = self._calling(wanted)
+        return wanted.form.written_by(self.engine.tokenizer) if calling is None else calling.grammar
+
+    def _compiled(self, wanted: WantedText) -> CompiledGrammar:
+        return self.engine.compiled(self._grammar(wanted), warns=wanted.form.tools is None)
 
     def _calling(self, wanted: WantedText) -> ToolPrompts | None:
         """Return how this model is asked for calls, kept as long as its form is; None where there are
@@ -88,7 +91,7 @@ class Local:
         read, calling = self._read(wanted, source), self._calling(wanted)
         request = Request(
             read.tokens,
-            form.written_by(self.engine.tokenizer) if calling is None else calling.grammar,
+            self._grammar(wanted),
             options.sampling_of(attempt),
             **{name: getattr(options, name) for name in OF_REQUEST if name != "continue_final_message"},
             begun=read.question.begun,
@@ -96,7 +99,7 @@ class Local:
             choices="tokens" if options.choices == "tokens" else "whole",
             shortened=read.shortened,
         )
-        if options.choices == "calibrated" and form.choices:
+        if options.choices == "calibrated" and form.choices and not request.begun:
             # optional: torch
             from structgen.engine.searches.whole_values import comparing
 

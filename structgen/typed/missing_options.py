@@ -19,8 +19,7 @@ canonical healing: A server chooses its tokens itself, so {} cannot be had from 
 continue_final_message: OpenAI's protocol has no such word, so that servers may pass over it.
     | Leave it out, and write what your server reads into the last message; or use an engine.
 speculation: Whether a server speculates is the server's own affair. | Leave it out, or use an engine.
-""",
-    continue_final_message=lambda options, how: options.continue_final_message,
+"""
 )
 """Of a typed function's options, and its sampling."""
 OF_SERVER_FIELDS: Final = Exclusions(
@@ -67,7 +66,6 @@ speculation excludes guesses: Speculation guesses next tokens, and infilling has
     | Leave it out; sg.Infilling(model, sure=0.8) makes larger steps.
 """,
     guesses=lambda options, how: options.speculation != "off",
-    continue_final_message=lambda options, how: options.continue_final_message,
 )
 """Of a typed function's options, and its sampling."""
 OF_DRAWS: Final = Exclusions(

@@ -162,10 +162,8 @@ def given_source(prompt: Any) -> PromptSource:
         case [str(), *_]:
             what = "A list of texts is more than one prompt."
             cure = "Call once for each text, or all at once: sg.generate(...) makes functions with .batch."
-        case [*messages]:
-            what = next(filter(None, map(checks.message_fault, range(len(messages)), messages)), "")
-            if not what:
-                return PromptSource([dict(one) for one in messages], ())
+        case [*_]:
+            return PromptSource([dict(one) for one in checks.messages("prompt", prompt)], ())
     raise OptionError(what, where="prompt", cure=cure)
 
 

@@ -159,7 +159,6 @@ class WantedForm:
         if self.holder:
             said, closing = (json.dumps(text, ensure_ascii=False)[:-1], '"}') if self.is_said else (text, "}")
             yield wrapper_of(said)[:-1], closing
-            yield wrapper_of(said)[:-1].replace(" ", "", 1), closing
         yield text, ""
 
     def said(self, result: Result) -> Result:
