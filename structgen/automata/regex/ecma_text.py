@@ -65,8 +65,9 @@ def _repeat(node: Repetition) -> str:
     while isinstance(of, Repetition) and of.least == 0:
         inner: Repetition = of
         of, least = inner.of, 0
-        endless = most is None or inner.most is None
-        most = 0 if 0 in (most, inner.most) else None if endless else most * inner.most
+        if 0 in (most, inner.most):
+            return ""
+        most = None if most is None or inner.most is None else most * inner.most
     if most == 0 or of == EMPTY:
         return ""
     if (least, most) == (1, 1):
