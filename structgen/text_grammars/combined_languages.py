@@ -15,18 +15,19 @@ from typing import Final, TypeAlias, cast
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.language.expectation import Expected
+from structgen.system.public_calls import NUMBERS, THIS_CALL
 from structgen.text_grammars.machine.language import Config, InsidePart, Language
 from structgen.text_grammars.machine.scanning import common_classes
-from structgen.text_grammars.regular_language import LiteralLanguage
+from structgen.text_grammars.regular_language import WordsLanguage
 
 Place: TypeAlias = "tuple[int, Config]"
 """A number, which says what part it is and what was read before, and the configuration of the part's
 language."""
 Behind: TypeAlias = "tuple[frozenset[Place], bool]"
 """The places behind a part, and whether the whole text may end there."""
-_END: Final[Place] = -1, 0
+_END: Final[Place] = -1, (0, 1, 0)
 """The end of the whole text."""
-_NOTHING: Final = LiteralLanguage(b"", "nothing")
+_NOTHING: Final = WordsLanguage((b"",), "nothing")
 """The part that stands at the end."""
 
 
@@ -88,7 +89,10 @@ class Parts(Language):
 
     def step(self, config: Config, symbol: int) -> Config | None:
         found: set[Place] = set()
-        for number, at in cast("frozenset[Place]", config):
+        places = cast("frozenset[Place]", config)
+        if steps := len(places) // 8:  # a place takes some 2 us
+            THIS_CALL.work(steps * NUMBERS)
+        for number, at in places:
             part = self.part(number)
             after = part.step(at, symbol)
             if after is not None:
@@ -169,7 +173,9 @@ class Parts(Language):
             rest = tuple(self.part(number).shortest(at))
             words = [(self._least_word(part), count) for part, count in self._needed(number) if number >= 0]
             ways.append((len(rest) + sum(len(word) * count for word, count in words), rest, words))
-        _, rest, words = min(ways)
+        size, rest, words = min(ways)
+        if steps := size // 400:  # what is made of a rest takes some 50 ns a symbol
+            THIS_CALL.work(steps * NUMBERS)
         return [*rest, *chain.from_iterable(word * count for word, count in words)]
 
     def _least_word(self, part: Language) -> tuple[int, ...]:
@@ -244,6 +250,15 @@ class RepeatedLanguage(Parts):
 
     def _part(self, number: int) -> Language:
         return self.of
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        places = cast("frozenset[Place]", super().step(config, symbol) or frozenset())
+        # once there are enough copies, what may follow behind more of them may follow behind fewer
+        fewest: dict[Config, int] = {}
+        for number, at in places:
+            if number >= max(self.least - 1, 0):
+                fewest[at] = min(number, fewest.get(at, number))
+        return frozenset(place for place in places if place[0] <= fewest.get(place[1], place[0])) or None
 
     def _before(self) -> Behind:
         return self._behind(-1)
