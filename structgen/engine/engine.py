@@ -317,7 +317,7 @@ class Engine:
         """Return what makes the drafters of a text, None where it has none, and why it has less of them than
         was asked for. Raises OptionError for a history or a draft model of another tokenizer."""
         how = request.drafts
-        if how is None or (request.speculation == "auto" and self._loop.drafts.trial.is_off()):
+        if how is None or (request.speculation == "auto" and not getattr(self.model, "drafts_pay", True)):
             return None, ""
         check_speculation(how, self.tokenizer)
         support = draft_support_of(self.model)
