@@ -12,10 +12,12 @@ terminal has the letter of kind UNSETTLED beside those that were found: it may h
 found are certain, so what they lead to is; where they lead nowhere and an unsettled one is met, `liveness`
 searches.
 
-Most carries are freed by a separator: a byte that begins an ignored lexeme, behind which nothing is owed.
-If behind that byte the same letters may come as at once, in each context behind the terminal, such a carry
-is kind 0: it owes nothing (a bisimulation, whose contexts are a greatest fixpoint). Whether they do is
-checked, because an ignored lexeme may take in what must come: behind `#` of `/#[^\\n]*/` nothing else comes.
+Most carries are freed by a separator: a blank, a tab or a newline that begins an ignored lexeme, behind which
+nothing is owed. If behind that byte the same letters may come as at once, in each context behind the
+terminal, such a carry is kind 0: it owes nothing (a bisimulation, whose contexts are a greatest fixpoint).
+Whether they do is checked, because an ignored lexeme may take in what must come: behind `#` of `/#[^\\n]*/`
+nothing else comes. A newline alone frees what no text on the line may end: behind an operator `%`, beside
+`/%.*?%/`, the rest of the line has no `%`.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from structgen.lark_grammars.lexer.newline_widths import Widths, widths_of
 from structgen.lark_grammars.liveness.cells import blocks_are_even
 from structgen.lark_grammars.reading.loaded_grammar import END
 
-_SEPARATORS: Final = b" \n\t"
+_SEPARATORS: Final = b"\n \t"
 NOWHERE: Final = -1
 """In place of the letters behind a kind, in a context in which it is never met."""
 UNSETTLED: Final = 1
@@ -82,12 +84,7 @@ class Letters:
             return
         for context in range(rows.contexts):
             rows.start(context, self.lexer.nothing)
-        for byte in _SEPARATORS if self.lexer.is_local else b"":
-            self._find_parted(self.lexer.classes[byte])
-            if self._parted:
-                break
-        else:
-            self._begin(-1, frozenset())
+        self._find_parted()
         self._close()
         self._merge()
         self._is_begun = True
@@ -140,9 +137,9 @@ class Letters:
 
     # --- separators -----------------------------------------------------------------------------------------
 
-    def _begin(self, separator: int, parted: frozenset[int]) -> None:
-        """Begin anew with a class of bytes as the separator in some contexts, -1: none."""
-        self._separator, self._parted, self._is_begun = separator, parted, False
+    def _begin(self, parted: dict[int, frozenset[int]]) -> None:
+        """Begin anew with some classes of bytes as separators, each in some contexts."""
+        self._parted, self._is_begun = parted, False
         nothing = self.lexer.nothing
         self._members: list[list[int]] = [[nothing], [nothing]]
         """The carries that were each a kind, and are one now."""
@@ -150,7 +147,8 @@ class Letters:
         """A carry of each kind; kind 0 owes nothing."""
         self._kind_of: dict[int, int] = {nothing: 0}
         self._put_letters([(END, 0)])
-        self._frees: dict[int, bool] = {}
+        self._frees: dict[int, list[int]] = {}
+        """The separators behind which nothing of a carry is owed."""
         self._found: dict[tuple[int, int], frozenset[int]] = {}
         self._found_by.clear()
         self._ends.clear()
@@ -165,25 +163,35 @@ class Letters:
         """The kind of the carry before the text."""
         self._where.setdefault(self.first_kind, set()).add(int(self.tables.context_of[self.tables.start]))
 
-    def _find_parted(self, separator: int) -> None:
-        """Begin anew with a separator in all contexts in which it separates."""
-        parted, kept = frozenset(range(self.rows.contexts)), dict[tuple[int, int], frozenset[int]]()
+    def _find_parted(self) -> None:
+        """Begin anew with each separator in all contexts in which it separates: a greatest fixpoint."""
+        every = frozenset(range(self.rows.contexts) if self.lexer.is_local else ())
+        parted = {self.lexer.classes[byte]: every for byte in _SEPARATORS}
+        kept: dict[tuple[int, int], frozenset[int]] = {}
         while True:
-            self._begin(separator, parted)
+            self._begin(parted)
             self._found = kept
-            left = frozenset(one for one in parted if self._separates(one))
+            left = {
+                kind: frozenset(one for one in some if self._separates(one, kind))
+                for kind, some in parted.items()
+            }
             if left == parted:
                 return
-            kept = {key: some for key, some in self._found.items() if self._behind_of[key[1]] <= left}
+            lost = [one for kind, one in parted.items() if one != left[kind]]
+            kept = {
+                key: some
+                for key, some in self._found.items()
+                if not any(self._behind_of[key[1]] <= one for one in lost)
+            }
             parted = left
 
-    def _separates(self, context: int) -> bool:
-        """Return whether behind the separator the same letters may come in a context as at once."""
+    def _separates(self, context: int, separator: int) -> bool:
+        """Return whether behind a separator the same letters may come in a context as at once."""
         start = self.rows.start(context, self.lexer.nothing)
         if start < 0:
             return False
         self.rows.put_row(start)
-        after = int(self.rows.moves[start, self._separator])
+        after = int(self.rows.moves[start, separator])
         if after < 0:
             return False
         return not any(
@@ -336,13 +344,13 @@ class Letters:
     def _is_freed(self, terminal: int, carry: int) -> bool:
         """Return whether a carry is taken for none behind a terminal."""
         # what an ignored lexeme owes is never taken for nothing: that would be to assume what is to be shown
-        behind, parted = self._behind_of[terminal], self._parted
-        if not parted or terminal in self._ignored[1] or not behind <= parted:
+        behind = self._behind_of[terminal]
+        if terminal in self._ignored[1]:
             return False
-        known = self._frees.get(carry)
-        if known is None:
-            known = self._frees[carry] = self.lexer.is_freed(carry, self._separator)
-        return known
+        freeing = self._frees.get(carry)
+        if freeing is None:
+            freeing = self._frees[carry] = [one for one in self._parted if self.lexer.is_freed(carry, one)]
+        return any(behind <= self._parted[one] for one in freeing)
 
     def _carries(self, state: int, terminal: int) -> frozenset[int]:
         """Return what a lexeme may leave that goes on from a state and ends as a terminal: carries;
