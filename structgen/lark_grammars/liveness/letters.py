@@ -265,7 +265,7 @@ class Letters:
             if kind < 0:
                 kind = self._kind_of.get(self.lexer.alike(carry), -1)
             is_new = (terminal, kind) not in self._number_of if self._is_begun else kind < 0 and bits > 0
-            if is_new and self.is_large:
+            if is_new and (self.is_large or self._is_begun):
                 is_settled = False
             else:
                 bits |= 1 << self._number(terminal, self._kind(carry))
@@ -429,7 +429,7 @@ class Letters:
         if self.rows.end_class[state] < 0:
             bits = self.letters_of(state)
             fresh = bits & ~(self._dropped[0] | self.unsettled | self.noted)
-            if self.is_large:
+            if self._is_begun:
                 for one in ones(fresh):
                     bits = bits & ~(1 << one) | 1 << self._number(self.letters[one][0], UNSETTLED)
             else:
