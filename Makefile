@@ -37,7 +37,7 @@ PUBLIC ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick golden lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs triton smollm2 quick golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -124,6 +124,13 @@ GOLDEN = PYTHONPATH=tests $(BIN)/python -m golden
 golden: $(VENV)/.installed-dev ## compare what is answered with committed digests (ONLY='schema/array/*', BLESS=1 writes them)
 	$(COMPILE)
 	$(GOLDEN) $(if $(BLESS),--bless) $(foreach one,$(ONLY),'$(one)')
+
+# Machine code with checks is kept beside the other. Tests of what structgen weighs or how it starts are left out.
+CHECKED = tests/laws tests/core tests/store tests/json_machine tests/schema tests/lark_grammars tests/text_grammars \
+  tests/test_fork.py tests/test_completion.py tests/test_draft_masks.py tests/test_generations.py tests/test_sufficient_budgets.py
+checked: $(VENV)/.installed-dev ## golden, laws, interrupts, threads, forks and hostile schemas with every load and store of compiled code checked; an hour (TESTS=tests/laws)
+	STRUCTGEN_CHECKED=1 $(if $(TESTS),true,$(GOLDEN))
+	STRUCTGEN_CHECKED=1 $(PYTEST) -m "" $(or $(TESTS),$(CHECKED))
 
 # Where a digest differs, lark is asked. LLAMA3=, SYNCODE= and PUBLIC= say where these are; without them they are left out.
 lark-oracle: $(VENV)/.installed-dev ## every step of real texts under Lark grammars, a thousand small grammars, against digests; four minutes (ONLY='traps/*', BLESS=1, LLAMA3=file, SYNCODE=folder)

@@ -19,6 +19,7 @@ from structgen.core.batch import RowStatus, _spread, check_rows, written
 from structgen.errors import LimitError, OptionError, StructgenError
 from structgen.machine_core import draft_nodes as D
 from structgen.machine_core.layout import REFUSED
+from structgen.native.addresses import address_of_items
 
 if TYPE_CHECKING:
     from structgen.core.compiled import CompiledGrammar
@@ -85,8 +86,10 @@ class DraftMasks:
                 matcher.compiled.check_mask(mask)
         self._rows = held = _rows_of(mask, len(tokens) + len(counts), rows)
         self._lay_out(tokens, parents, counts)
-        where = 0 if held is None else held.buffer_info()[0]
-        arrays = (one.buffer_info()[0] for one in (self._tokens, self._parents, self._states, self._statuses))
+        where = 0 if held is None else address_of_items(held)
+        arrays = (
+            address_of_items(one) for one in (self._tokens, self._parents, self._states, self._statuses)
+        )
         self._words = (*arrays, where, mask.address, mask.words, mask.vocab_size)
         self._left = self._fill_known()
 
@@ -109,7 +112,7 @@ class DraftMasks:
         self._tokens, self._parents = _narrow(tokens, "tokens"), _narrow(parents, "parents")
         self._states, self._statuses = _UNREAD * size, _UNWRITTEN * size
         sizes = array("i", counts)
-        wrong = D.misplaced(self._parents.buffer_info()[0], sizes.buffer_info()[0], len(counts))
+        wrong = D.misplaced(address_of_items(self._parents), address_of_items(sizes), len(counts))
         if wrong >= 0:
             draft = next(i for i in range(len(counts)) if wrong < nodes[i + 1])
             raise OptionError(
@@ -199,7 +202,7 @@ class DraftMasks:
         held = array("q", self._words)
         for job in jobs:
             held.extend(job)
-        at = held.buffer_info()[0]
+        at = address_of_items(held)
         return D.walk_drafts(at, at + 8 * D.BATCH_WORDS, len(jobs))
 
     def _fill_draft(self, draft: int) -> None:

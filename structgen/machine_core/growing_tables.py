@@ -16,9 +16,10 @@ from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.machine_core.interning import rehash
 from structgen.machine_core.layout import MOST_QUESTIONS, QUESTION_ROOM, Core
+from structgen.native.addresses import address_of as address_of
+from structgen.native.addresses import retire
 from structgen.native.lazy_memory import GROWTH
 from structgen.native.lazy_memory import room as lazy_room
-from structgen.native.raw_memory import address_of as address_of
 from structgen.native.typed_blocks import (
     ByteTable,
     Int32Table,
@@ -239,6 +240,7 @@ class GrowingTables:
         if not slots:
             # one statement here and below: an exception must find Python and compiled code at the same rows
             self._views[table], self.context[places] = rows, values
+            self._left(table, old)
             return
         size = 1
         while size < 4 * capacity:
@@ -250,7 +252,16 @@ class GrowingTables:
         ahead[places] = values
         sizes = self._plan.sizes[table]
         rehash(address_of(ahead) + 8 * table, sizes.key, int(sizes.nothing))
+        slots_left = self._hashes.get(table)
         self._views[table], self._hashes[table], self.context[places] = rows, hashes, values
+        self._left(table, old)
+        if slots_left is not None:
+            retire(slots_left)
+
+    def _left(self, table: int, old: npt.NDArray[Any]) -> None:
+        """Take leave of rows that a table has outgrown."""
+        if table not in self._shared:
+            retire(old)
 
     def append(self, table: int, row: Any) -> int:
         """Append one row to a table that does not intern; returns its index."""

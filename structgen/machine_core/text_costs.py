@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
+from structgen.native.addresses import address_of, address_of_items
 from structgen.native.jit import entry
-from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import Int32s, Int64s
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 from structgen.tokens.vocabulary import Vocabulary
@@ -180,9 +180,9 @@ class TextCosts:
         settle_costs(
             address_of(vocabulary.nodes),
             address_of(vocabulary.first),
-            *(values.buffer_info()[0] for values in steps),
+            *(address_of_items(values) for values in steps),
             first,
             count,
-            self._costs.buffer_info()[0],
-            self._slots.buffer_info()[0],
+            address_of_items(self._costs),
+            address_of_items(self._slots),
         )

@@ -53,6 +53,9 @@ from numba.extending import (
     type_callable,
 )
 
+from structgen.native.addresses import CHECKED
+from structgen.native.checked import refuse_dead, refuse_unless
+
 ELSEWHERE = "elsewhere"
 """Mark of a field that holds the address of a block, not the block (`At`)."""
 
@@ -192,10 +195,11 @@ _NUMBERS = (_Numbers, _NumberTable)
 class PointerType(types.Type):
     """Numba's type of a pointer; `element` is the class of the rows of `BlockRows` and `Table`."""
 
-    def __init__(self, kind: type[Pointer], element: type[Block] | None = None) -> None:
+    def __init__(self, kind: type[Pointer], element: type[Block] | None = None, field: str = "") -> None:
+        """`field`: the field that the pointer comes from, for the errors of `checked`."""
         self.kind, self.element = kind, element
         rows = f"_{element.__module__}.{element.__qualname__}" if element else ""
-        super().__init__(f"{kind.__module__}.{kind.__qualname__}{rows}".replace("structgen.", ""))
+        super().__init__(f"{kind.__module__}.{kind.__qualname__}{rows}{field}".replace("structgen.", ""))
 
     def can_convert_to(self, typingctx: Any, other: Any) -> Any:
         """A pointer is one to a base class as well, as in Python."""
@@ -238,19 +242,19 @@ def fields_of(kind: type[Pointer]) -> dict[str, BlockField]:
     word = 0
     for name, hint in get_type_hints(kind, include_extras=True).items():
         overlay = name == "numbers" and issubclass(kind, _NumberTable)  # the first word by another type
-        fields[name] = field = _field(0 if overlay else word, hint)
+        fields[name] = field = _field(0 if overlay else word, hint, f" {kind.__qualname__}.{name}" * CHECKED)
         word += 0 if overlay else field.words
     return fields
 
 
-def _field(word: int, hint: Any) -> BlockField:
+def _field(word: int, hint: Any, name: str) -> BlockField:
     extra: Any = None
     if get_origin(hint) is Annotated:
         hint, extra = get_args(hint)
     if hint is int:
         return BlockField(word, 1, False, types.int64)
     kind, element = get_origin(hint) or hint, (get_args(hint) or (None,))[0]
-    typed = PointerType(kind, element)
+    typed = PointerType(kind, element, name)
     if isinstance(extra, int):
         return BlockField(word, extra, True, typed)
     inside = issubclass(kind, Block) and extra != ELSEWHERE
@@ -300,8 +304,13 @@ def _moved(builder: Any, address: Any, bytes_: int) -> Any:
     return builder.add(address, llvm.Constant(_I64, bytes_)) if bytes_ else address
 
 
-def _cell(builder: Any, address: Any, index: Any, bits: int) -> Any:
-    return builder.gep(builder.inttoptr(address, llvm.IntType(bits).as_pointer()), [index])
+def _cell(context: Any, builder: Any, address: Any, index: Any, typ: PointerType, name: str = "") -> Any:
+    """Return where a word is, or with no `name` a number of `typ`'s."""
+    bits = 64 if name else typ.kind.bits  # type: ignore[attr-defined]
+    cell = builder.gep(builder.inttoptr(address, llvm.IntType(bits).as_pointer()), [index])
+    if CHECKED:
+        refuse_dead(context, builder, cell, bits, f"{typ}.{name}", index)
+    return cell
 
 
 @lower_getattr_generic(PointerType)  # type: ignore[untyped-decorator]
@@ -309,7 +318,7 @@ def _get_field(context: Any, builder: Any, typ: PointerType, value: Any, name: s
     field = fields_of(typ.kind)[name]
     if field.inside:
         return _moved(builder, value, 8 * field.word)
-    return builder.load(_cell(builder, value, llvm.Constant(_I64, field.word), 64))
+    return builder.load(_cell(context, builder, value, llvm.Constant(_I64, field.word), typ, name))
 
 
 @lower_setattr_generic(PointerType)  # type: ignore[untyped-decorator]
@@ -317,14 +326,23 @@ def _set_field(context: Any, builder: Any, sig: Any, args: Any, name: str) -> No
     field = fields_of(sig.args[0].kind)[name]
     if field.inside:
         raise NotImplementedError(f"{name} is a block in its place: set its fields")
-    builder.store(args[1], _cell(builder, args[0], llvm.Constant(_I64, field.word), 64))
+    builder.store(
+        args[1], _cell(context, builder, args[0], llvm.Constant(_I64, field.word), sig.args[0], name)
+    )
 
 
-def _first(builder: Any, typ: PointerType, address: Any) -> Any:
+def _first(context: Any, builder: Any, typ: PointerType, address: Any, index: Any) -> Any:
     """Return the address of item 0."""
-    if issubclass(typ.kind, TableHeader):
-        return builder.load(_cell(builder, address, llvm.Constant(_I64, 0), 64))
-    return address
+    if not issubclass(typ.kind, TableHeader):
+        return address
+    words = [
+        builder.load(_cell(context, builder, address, llvm.Constant(_I64, at), typ, "header"))
+        for at in range(3 if CHECKED else 1)
+    ]
+    if CHECKED:
+        good = builder.icmp_unsigned("<", index, words[2])
+        refuse_unless(context, builder, good, f"{typ}, a table", index, address)
+    return words[0]
 
 
 @infer_global(operator.getitem)
@@ -341,10 +359,10 @@ class _Item(AbstractTemplate):  # type: ignore[misc]
 @lower_builtin(operator.getitem, PointerType, types.Integer)  # type: ignore[untyped-decorator]
 def _get_item(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     typ, index = sig.args[0], args[1]
-    base = _first(builder, typ, args[0])
+    base = _first(context, builder, typ, args[0], index)
     if typ.element:
         return builder.add(base, builder.mul(index, llvm.Constant(_I64, 8 * words_of(typ.element))))
-    value = builder.load(_cell(builder, base, index, typ.kind.bits))
+    value = builder.load(_cell(context, builder, base, index, typ))
     if typ.kind.bits == 64:
         return value
     return (builder.sext if typ.kind.signed else builder.zext)(value, _I64)
@@ -364,10 +382,11 @@ class _SetItem(AbstractTemplate):  # type: ignore[misc]
 @lower_builtin(operator.setitem, PointerType, types.Integer, types.Integer)  # type: ignore[untyped-decorator]
 def _put_item(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     _, index, value = args
-    bits, base = sig.args[0].kind.bits, _first(builder, sig.args[0], args[0])
-    if bits != 64:
-        value = builder.trunc(value, llvm.IntType(bits))
-    builder.store(value, _cell(builder, base, index, bits))
+    typ = sig.args[0]
+    base = _first(context, builder, typ, args[0], index)
+    if typ.kind.bits != 64:
+        value = builder.trunc(value, llvm.IntType(typ.kind.bits))
+    builder.store(value, _cell(context, builder, base, index, typ))
     return context.get_dummy_value()
 
 
@@ -416,12 +435,17 @@ def _skip(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 @type_callable(copy_block)  # type: ignore[untyped-decorator]
 def _type_copy(context: Any) -> Any:
-    return lambda source, target: types.void if isinstance(source, PointerType) and source == target else None
+    return lambda source, target: (
+        types.void if getattr(source, "kind", 0) is getattr(target, "kind", 1) else None
+    )
 
 
 @lower_builtin(copy_block, PointerType, PointerType)  # type: ignore[untyped-decorator]
 def _copy(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     for word in range(words_of(sig.args[0].kind)):
-        at = llvm.Constant(_I64, word)
-        builder.store(builder.load(_cell(builder, args[0], at, 64)), _cell(builder, args[1], at, 64))
+        source, target = (
+            _cell(context, builder, address, llvm.Constant(_I64, word), sig.args[0], "word")
+            for address in args
+        )
+        builder.store(builder.load(source), target)
     return context.get_dummy_value()

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError, fields_named
+from structgen.native.addresses import address_of
 from structgen.native.bit_rows import add_tokens
 from structgen.native.cache_entries import CacheEntries
 from structgen.native.lazy_memory import room
@@ -46,7 +47,7 @@ class VocabularyStore:
         words = vocabulary.words
         self.capacity = max(1, memory // (4 * words))
         self.rows: npt.NDArray[np.int32] = room(4 * self.capacity * words).view(np.int32).reshape(-1, words)
-        self.address = int(self.rows.__array_interface__["data"][0])
+        self.address = address_of(self.rows)
         self.used = 0
         self.made = 0
         """Records of JSON's terminals that were worked out by a scan."""

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import MaskError
+from structgen.native.addresses import address_of
 from structgen.system.installation import needing
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class TokenMask:
         self.rows, self.words = array.shape
         self.vocab_size = self.words * 32 if vocab_size is None else vocab_size
         self.stride = 4 * self.words
-        self.address = int(array.__array_interface__["data"][0])
+        self.address = address_of(array)
         self._keep = keep
 
     @classmethod

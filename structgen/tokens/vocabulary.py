@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
+from structgen.native.addresses import address_of
 from structgen.native.array_file import ArrayFile
 from structgen.native.cache_entries import CacheEntries, entry_key
 from structgen.system.cache import cache_folder
@@ -96,8 +97,8 @@ class Vocabulary:
         if not self._pointers:
             arrays = (self.first, self.sig, self.subtree_chars)
             tokens = (self.slot_start, self.slot_ids, self.token_slot, self.token_offset, self.token_data)
-            addresses = [int(array.__array_interface__["data"][0]) for array in (*arrays, *tokens)]
-            trie = [int(self.nodes.__array_interface__["data"][0]), len(self.nodes)]
+            addresses = [address_of(array) for array in (*arrays, *tokens)]
+            trie = [address_of(self.nodes), len(self.nodes)]
             sizes = [self.vocab_size, self.words, self.max_token_chars]
             self._pointers.append(np.array([*trie, *addresses, *sizes], np.int64))
         return self._pointers[0]
