@@ -93,7 +93,7 @@ class RecordTables:
         self._grown, self._store = grown, store
         grown.context[word_of(LexemeContext, "serial")] = next(SERIALS)
         put_trie(grown, 0, len(vocabulary.nodes), 0)
-        grown.load(_WANTED, np.array([[-1, -1, -1, -1, 0, -1]], np.int64))
+        grown.load({_WANTED: np.array([[-1, -1, -1, -1, 0, -1]], np.int64)})
 
     def hook(self, **entries: Callable[..., int]) -> None:
         """Have compiled code call some entry points, by the names of `Hooks`."""
@@ -147,7 +147,7 @@ class RecordTables:
             0,
             next(SERIALS),
         )
-        self._grown.load(RECORDS, np.empty((0, words_of(LexemeRecord)), np.int64))
+        self._grown.load({RECORDS: np.empty((0, words_of(LexemeRecord)), np.int64)})
 
     def found(self, count: int) -> npt.NDArray[np.int32]:
         """Return a copy of the tokens that the last scan has found, of a language without classes of

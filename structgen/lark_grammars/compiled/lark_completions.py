@@ -162,8 +162,9 @@ class ShortestRests:
         if self._distances is None:
             self._distances = Distances(self._answers.letters, partial(self._grown.rows, _CELLS))
         if self._forgotten != self._answers.forgotten:
-            self._forgotten = self._answers.forgotten
+            forgotten = self._answers.forgotten
             self._distances.forget()
+            self._forgotten = forgotten
         stack = int(self._grown.rows(_PLACES)[place, L.LarkPlace.stack])
         return self._distances.of(stack)
 
