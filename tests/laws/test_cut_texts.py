@@ -1,9 +1,9 @@
 """A grammar of texts, or of Lark, is as good as a new one after an exception at whatever line of ours.
 
-An exception is raised at a line of structgen's own code, or where a function of it returns, so that its caller
-does not get the result: Ctrl-C comes there, and a MemoryError. Then the same compiled grammar, the states of it
-that were reached, and the same grammar compiled again in the same store must say what a grammar says that
-nobody cut off.
+An exception is raised at a line of structgen's own code, or where a function of it returns, so that its
+caller does not get the result: Ctrl-C comes there, and a MemoryError. Then the same compiled grammar, the
+states of it that were reached, and the same grammar compiled again in the same store must say what a grammar
+says that nobody cut off.
 """
 
 from __future__ import annotations
@@ -11,22 +11,25 @@ from __future__ import annotations
 import random
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
-from laws.test_cut_calls import KINDS, SOURCES, Blocks, Calls, Cut, Endless
+from test_cut_calls import KINDS, SOURCES, Blocks, Calls, Cut, Endless
 
 import structgen as sg
 from structgen.core.forced_text import with_forced_text
 from structgen.monitors.monitored_text import under_monitors
+from structgen.text_grammars.machine.stepping import TextContext
 
+# where a generator is let go, the exception of its return is nobody's
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 _PIECES = (
-    *(b"ab", b"aa", b"ba", b"foo", b"bar", b"if ", b"12", b"11", b"dd", b"ccc", b"1.", b"= ", b"((", b"),", b'"a'),
-    *(b'":', b'{"', b"<t", b"t>", b"</", b"\n  ", b"  ", b" a", b"a,", b"e\n", "é".encode(), b"\xa9a"),
+    *(b"ab", b"aa", b"ba", b"foo", b"bar", b"if ", b"12", b"11", b"dd", b"ccc", b"1.", b"= ", b"((", b"),"),
+    *(b'"a', b'":', b'{"', b"<t", b"t>", b"</", b"\n  ", b"  ", b" a", b"a,", b"e\n", "é".encode(), b"\xa9a"),
 )  # fmt: skip
 _TOKENS = [*(bytes((byte,)) for byte in range(256)), *_PIECES]
 SPECIAL, END = len(_TOKENS), len(_TOKENS) + 1
@@ -120,7 +123,22 @@ def _lark(text: str, **options: Any) -> Callable[[], sg.Grammar]:
 
 
 def _parts() -> sg.Grammar:
-    return sg.sequence(sg.regex("a*"), sg.json_schema(_OBJECT), sg.choice(["foo", "ab"]), sg.text(until="end"))
+    return sg.sequence(
+        sg.regex("a*"), sg.json_schema(_OBJECT), sg.choice(["foo", "ab"]), sg.text(until="end")
+    )
+
+
+def _with_few_crossings(compiled: sg.CompiledGrammar) -> sg.CompiledGrammar:
+    """Return a grammar with so little room for ends of lexemes that its texts are read whole instead."""
+    compiled._attached()
+    compiled._tables.context[TextContext.most_crossings] = 6
+    return compiled
+
+
+def _with_few_places(compiled: sg.CompiledGrammar) -> sg.CompiledGrammar:
+    """Return a grammar of Lark that soon forgets its places."""
+    compiled._answers._most_places = 12  # type: ignore[attr-defined]
+    return compiled
 
 
 def _bound() -> sg.Grammar:
@@ -135,14 +153,23 @@ CASES = {
         lambda: (sg.regex("[ab]*") - sg.regex("(ab)*")) & ~sg.regex(".*bb.*"), _tokens(b"aabab")
     ),
     "nested": Case(_ebnf('root ::= "a" root "b" | "," | root "1"'), _tokens(b"aa,1b1b")),
-    "left recursion": Case(_ebnf('root ::= root "," item | item\nitem ::= [a-c]+ | ""\n'), _tokens(b"ab,,c,aa")),
+    "left recursion": Case(
+        _ebnf('root ::= root "," item | item\nitem ::= [a-c]+ | ""\n'), _tokens(b"ab,,c,aa")
+    ),
     "right recursion": Case(_ebnf('root ::= "a" root | "(" root ")" | "é"\n'), _tokens("aa(aé)".encode())),
     "ambiguous": Case(_ebnf('root ::= root root | "a" | "ab" | "(" root? ")"\n'), _tokens(b"aab(ab)a")),
     "ebnf repeats": Case(
-        _ebnf('root ::= (w{1,3} ","?){2} n*\nw ::= [a-z] | "foo"\nn ::= [0-9]+ "."?\n'), _tokens(b"foo,ab12.1")
+        _ebnf('root ::= (w{1,3} ","?){2} n*\nw ::= [a-z] | "foo"\nn ::= [0-9]+ "."?\n'),
+        _tokens(b"foo,ab12.1"),
+    ),
+    "read whole": Case(
+        _ebnf('root ::= (word | "ab" | sum)*\nword ::= [a-c]+\nsum ::= "(" sum ")" | word "+" sum | word\n'),
+        _tokens(b"ab(ba)c"),
+        _with_few_crossings,
     ),
     "intersection": Case(
-        lambda: sg.ebnf('root ::= "a" root "b" | "," | root "1"') & sg.regex("[^1]*1?[^1]*"), _tokens(b"aa,1bb")
+        lambda: sg.ebnf('root ::= "a" root "b" | "," | root "1"') & sg.regex("[^1]*1?[^1]*"),
+        _tokens(b"aa,1bb"),
     ),
     "choices": Case(lambda: sg.choice(["foo", "fooab", "ab", "aab", "12"]), _tokens(b"fooab")),
     "free text": Case(lambda: "(" + sg.text(until="end", max_tokens=6) + ")", _tokens(b"(ab e\nend)")),
@@ -151,31 +178,37 @@ CASES = {
     "no span": Case(lambda: sg.without_spans_of("foo bar ab", longest=4), _tokens(b"foo ab")),
     "parts": Case(_parts, _tokens(b'a{"a":12}fooxend')),
     "nullable parts": Case(
-        lambda: ("- " + _ITEMS.optional() + "\n").optional().repeat(0, 3), _tokens(b'- [1,"ab"]\n- \n')
-    )
-    if hasattr(_ITEMS, "optional")
-    else Case(lambda: (sg.sequence("- ", _ITEMS, "\n")).optional().repeat(0, 3), _tokens(b'- [1,"ab"]\n')),
+        lambda: (sg.sequence("- ", _ITEMS, "\n")).optional().repeat(0, 3), _tokens(b'- [1,"ab"]\n')
+    ),
     "either part": Case(
         lambda: sg.either(_ITEMS, sg.json_schema(_OBJECT), sg.regex(r"\[1+\]ab")), _tokens(b'{"a":11}')
     ),
     "lark in a part": Case(
-        lambda: sg.sequence("<t", sg.lark('start: ("a" | "11")+ | "(" start ")"\n'), "t>"), _tokens(b"<t(a11a)t>")
+        lambda: sg.sequence("<t", sg.lark('start: ("a" | "11")+ | "(" start ")"\n'), "t>"),
+        _tokens(b"<t(a11a)t>"),
     ),
     "in a string": Case(lambda: sg.in_json_string(sg.json_schema(_OBJECT)), _tokens(b'"{\\"a\\":1}"')),
     "tag": Case(lambda: sg.structural_tag(_TAG), _tokens(b'a<t>{"a":1}</t>ab')),
     "special": Case(
-        lambda: sg.sequence(sg.regex("a*"), sg.special(SPECIAL), sg.either("foo", sg.special(SPECIAL)).repeat(0, 2)),
+        lambda: sg.sequence(
+            sg.regex("a*"), sg.special(SPECIAL), sg.either("foo", sg.special(SPECIAL)).repeat(0, 2)
+        ),
         _tokens(b"aa\0foo\0"),
     ),
-    "banned": Case(lambda: sg.without(sg.ebnf('root ::= [ab]+ "," | root "c"'), ["aab", "bb"]), _tokens(b"aba,cc")),
+    "banned": Case(
+        lambda: sg.without(sg.ebnf('root ::= [ab]+ "," | root "c"'), ["aab", "bb"]), _tokens(b"aba,cc")
+    ),
     "lark": Case(_lark('start: ("a" | "11")+\n'), _tokens(b"a11aa1")),
     "lark, letters": Case(_lark('start: ("c" | "dd")+\n'), _tokens(b"cddc")),
-    "lark, collisions": Case(_lark(_COLLISIONS), _tokens(b"b=ab+1; do(a=1 ,if a);#x")),
+    "lark, forgotten": Case(
+        _lark('start: item ("," item)*\nitem: "a" | "(" start ")"\n'), _tokens(b"a,(a,(a))"), _with_few_places
+    ),
+    "lark, collisions": Case(_lark(_COLLISIONS), _tokens(b"b=ab+1;do(if a);#x")),
     "lark, around": Case(_lark(_AROUND), _tokens(b"ab; 1 c;1;;12")),
     "lark, template": Case(_lark(_TEMPLATE), _tokens(b"(Foo=12,BA=)")),
-    "lark, lines": Case(_lark(_LINES, postlex=Blocks), _tokens(b"a:\n  ab(a)\na(a)\n")),
-    "lark, characters": Case(_lark(_COLLISIONS, lexer="characters"), _tokens(b"if a;b=1+12;")),
-    "lark, bound": Case(_bound, _tokens(b'ab = [12,"ab"];')),
+    "lark, lines": Case(_lark(_LINES, postlex=Blocks), _tokens(b"a:\n  b(a)\n")),
+    "lark, characters": Case(_lark(_COLLISIONS, lexer="characters"), _tokens(b"b=1+12;")),
+    "lark, bound": Case(_bound, _tokens(b"ab= [12];")),
     "forced": Case(
         _lark('start: "foo" ("=" "bar")? NAME\nNAME: /[ab]+/\n'),
         _tokens(b"if foo=barab"),
@@ -188,9 +221,6 @@ CASES = {
     ),
 }
 """Grammars of all kinds, but JSON Schemas."""
-
-
-ONLY: tuple[str, ...] = ()
 
 
 class Events:
@@ -298,23 +328,119 @@ class Trial:
             return f"{where}: {error!r:.200}"
         return None
 
-    def places(self, per: int, chance: random.Random) -> list[int]:
-        """Return events: of each line, and of each return, the first, the last, and others by chance."""
+    def places(self, per: int, chance: random.Random, where: Sequence[str] = ("",)) -> list[int]:
+        """Return events of some files: of each line, and of each return, the first, the last, and others by
+        chance."""
         assert self.events.met is not None
         found = set[int]()
-        for key, times in self.events.met.items():
-            if ONLY and not any(one in key[0] for one in ONLY):
-                continue
-            found |= {times[0], times[-1], *(chance.choice(times) for _ in range(per - 2))}
+        for (file, _line, _kind), times in self.events.met.items():
+            if any(one in file for one in where):
+                found |= {times[0], times[-1], *(chance.choice(times) for _ in range(per - 2))}
         return sorted(found)
 
 
-def campaign(name: str, per: int, seed: int, twice: bool = False) -> tuple[list[tuple[str, int, str]], int]:
-    chance, trial = random.Random(seed), Trial(name)
-    wrong, places = [], trial.places(per, chance)
-    for turn, at in enumerate(places):
-        ats = (at, chance.randrange(1, trial.events.count)) if twice else (at,)
-        found = trial.cut(*ats, kind=KINDS[turn % len(KINDS)], is_new=turn % 3 == 0)
-        if found is not None:
-            wrong.append((found.split("]:")[0], at, found.split("]:")[-1]))
-    return wrong, len(places)
+PUBLISHED = (
+    *(
+        "lark_answers",
+        "lark_completions",
+        "lexer_tables",
+        "contextual_lexer",
+        "items_and_guards",
+        "letters.py",
+    ),
+    *("forgetting", "growing_tables", "lexeme_tables", "text_costs", "token_counts", "rest_completions"),
+    *(
+        "numbered_text",
+        "compiled_text",
+        "step_table",
+        "lexeme_rows",
+        "part_ends",
+        "scanning",
+        "shortest_rests",
+    ),
+    *("parser_stacks", "narrowed_text", "forced_text", "monitored_text", "mask_store"),
+)
+"""Files that write what compiled code and later calls read."""
+QUICK = (
+    "lark, letters",
+    "nested",
+    "special",
+    "monitored",
+    "forced",
+    "read whole",
+    "lark, forgotten",
+    "lark, around",
+)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_text_that_was_cut_off_is_as_good_as_a_new_one(name: str) -> None:
+    """Four lines or returns, drawn by chance; the slow test has all lines."""
+    chance, trial = random.Random(name), Trial(name)
+    for turn, at in enumerate(chance.sample(trial.places(2, chance, PUBLISHED), 4)):
+        assert trial.cut(at, kind=KINDS[turn % len(KINDS)], is_new=turn % 3 == 0) is None
+
+
+def test_what_compiled_code_reads_of_letters_is_written_at_once() -> None:
+    """Lines of publications that were written piece by piece once, and ended in a segmentation fault."""
+    trial, chance = Trial("lark, letters"), random.Random(1)
+    places = trial.places(2, chance, ("lark_answers", "lexeme_tables", "lark_completions"))
+    for at in chance.sample(places, 20):
+        assert trial.cut(at, is_new=False) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_cut_off_at_each_line_and_each_return(name: str) -> None:
+    """Every line of structgen that is met: the first time, the last, and once by chance."""
+    chance, trial, wrong = random.Random(name), Trial(name), list[str]()
+    for turn, at in enumerate(trial.places(3, chance)):
+        found = trial.cut(at, kind=KINDS[turn % len(KINDS)], is_new=turn % 4 == 0)
+        wrong += [] if found is None else [found]
+    assert wrong == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_cut_off_twice(name: str) -> None:
+    """The second exception comes soon, while what the first has left is mended, or at any line."""
+    chance, trial, wrong = random.Random(name), Trial(name), list[str]()
+    for at in chance.sample(places := trial.places(2, chance, PUBLISHED), min(100, len(places))):
+        after = chance.choice((chance.randrange(1, 200), chance.randrange(1, trial.events.count)))
+        found = trial.cut(at, after)
+        wrong += [] if found is None else [found]
+    assert wrong == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_cut_off_by_a_timer(name: str) -> None:
+    """A signal's handler raises the exception, as Ctrl-C does, where no line begins too."""
+    chance, trial, wrong = random.Random(name), Trial(name), 0
+
+    def cut(_number: int, _frame: FrameType | None) -> None:
+        raise Cut
+
+    def walked(met: list[sg.CompiledGrammar], states: list[sg.core.State]) -> None:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.0001, spent))
+            met.append(trial.made(store))
+            walk(met[0], trial.case.tokens, states)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    before = signal.signal(signal.SIGALRM, cut)
+    begun = time.perf_counter()
+    walk(trial.made(False), trial.case.tokens, [])
+    spent = time.perf_counter() - begun
+    try:
+        for _ in range(150):
+            store, met, states = sg.MaskStore(), list[sg.CompiledGrammar](), list[sg.core.State]()
+            with suppress(Cut):
+                walked(met, states)
+            wrong += bool(states) and said(met[0], states[-1]) != trial.expected[len(states) - 1]
+            wrong += sum(walk(one, trial.case.tokens, []) != trial.expected for one in met)
+            wrong += walk(trial.made(store), trial.case.tokens, []) != trial.expected
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert wrong == 0
