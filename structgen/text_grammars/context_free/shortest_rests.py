@@ -120,6 +120,8 @@ class RestSearch(ABC):
 
     _longer = 1
     """By how much a word must be shorter than another to be taken in its place."""
+    _is_settling = False
+    """Whether the words of nonterminals are being looked for."""
 
     def __init__(self, rules: Sequence[tuple[int, Sequence[int]]], terminals: int, empty: Word) -> None:
         """`rules`: the left sides with the right ones; `terminals`: smaller symbols are terminals."""
@@ -245,7 +247,6 @@ class RestSearch(ABC):
         self._done: set[_Item] = set()
         self._waiting: dict[tuple[int, Config], list[tuple[_Item, Word]]] = {}
         self._is_settling = False
-        """Whether words are being looked for."""
 
     def _open(self, key: tuple[int, Config]) -> Reach:
         """Return what is known of the reach of a nonterminal, which is wanted from now on."""
