@@ -352,7 +352,8 @@ class Liveness:
         if reached == TOO_MUCH:
             raise self._too_much()
         if not reached and self.is_stale:  # behind ignored lexemes new ones came
-            self._make()
+            # at once: an exception leaves it stale, or finds it made
+            vars(self).update(vars(Liveness(self._tables, self._letters, self._limits)))
             return self._reached(states, inside, letters)
         return reached == 1
 

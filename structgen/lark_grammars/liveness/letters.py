@@ -234,12 +234,16 @@ class Letters:
         number = self._number_of.get(key)
         if number is None:
             number = len(self._number_of)
-            self.letters[number:] = (key,)
-            if kind == UNSETTLED:
-                self.unsettled |= 1 << number
-            for inside in (0, 1):
-                self._dropped[inside] |= (terminal in self._ignored[inside]) << number
-            self._number_of[key] = number  # last, so that remains of an interrupted call are overwritten
+            unsettled = self.unsettled | (kind == UNSETTLED) << number
+            pairs = zip(self._dropped, self._ignored, strict=True)
+            dropped = [bits | (terminal in ignored) << number for bits, ignored in pairs]
+            # one statement: no exception finds a part of a letter
+            self.letters[number:], self._number_of[key], self.unsettled, self._dropped = (
+                (key,),
+                number,
+                unsettled,
+                dropped,
+            )
         return number
 
     def _kind(self, carry: int) -> int:
@@ -248,8 +252,7 @@ class Letters:
             one = self.lexer.alike(carry)
             if one not in self._kind_of:
                 number = min(len(self.kinds), len(self._members))
-                self.kinds[number:], self._members[number:] = (one,), ([one],)
-                self._kind_of[one] = number
+                self.kinds[number:], self._members[number:], self._kind_of[one] = (one,), ([one],), number
             kind = self._kind_of[carry] = self._kind_of[one]
         return kind
 
@@ -439,20 +442,23 @@ class Letters:
             key = bits, state if is_own else -1
             number = self._class_of.get(key)
             if number is None:
-                number = len(self._class_of)
-                self.classes[number:], self.state_of[number:] = (tuple(ones(bits)),), (state,)
-                self._class_of[key] = number
+                number, letters = len(self._class_of), tuple(ones(bits))
+                self.classes[number:], self.state_of[number:], self._class_of[key] = (
+                    (letters,),
+                    (state,),
+                    number,
+                )
             self.rows.end_class[state] = number
         return int(self.rows.end_class[state])
 
     def _close(self) -> None:
         """Know what may follow all letters."""
-        while self._closed != self.noted:
-            self._closed = self.noted
+        while (noted := self.noted) != self._closed:
             for kind, contexts in list(self._where.items()):
                 for context in list(contexts):
                     for inside in self._insides:
                         self.available(context, kind, inside)
+            self._closed = noted
 
     # --- boundaries -----------------------------------------------------------------------------------------
 
