@@ -44,8 +44,7 @@ something is owed already..."""
 _FOLLOWED_FIRST: Final = 4096
 """... and until one is known."""
 _MOST_STARTS: Final = 4096
-"""Kinds times contexts, from which on a terminal in a state of the lexer gets no second kind that is new, and
-none at all once the letters are made."""
+"""Kinds times contexts, from which on a terminal in a state of the lexer gets no second kind that is new."""
 
 
 _MADE_AGAIN: Final = (
@@ -56,8 +55,8 @@ _MADE_AGAIN: Final = (
 
 
 class Letters:
-    """The letters, kinds and classes of endings of one grammar. Their numbers stay; more may come
-    (`letters` grows: then the saturation is made again)."""
+    """The letters, kinds and classes of endings of one grammar. The letters are listed when they are made:
+    what a lexeme may become later on beside them is the unsettled letter of its terminal."""
 
     def __init__(self, rows: LexerTables, kept: dict[str, Any] | None = None) -> None:
         """`kept`: what another process has kept, of a lexer with the same numbers. Cost: else what begins a
@@ -87,10 +86,12 @@ class Letters:
         self._find_parted()
         self._close()
         self._merge()
-        self._is_begun = True
-        if self.is_large:  # then no more letters come
-            for terminal in range(1, len(self.tables.terminals)):
-                self._number(terminal, UNSETTLED)
+        self._close()  # of kinds that are one, more letters may be met
+        self._with.clear()
+        self.made = len(self.letters)
+        """How many letters are listed. Past them are unsettled ones alone."""
+        self._are_settled = not self.unsettled
+        """Whether these are all that may be met behind a lexeme."""
         self.widths = widths_of(rows, self.terminals_of, self._behind_newline)
         """Which widths the indenter's newline may have."""
         starts = {rows.start(context, self.lexer.nothing) for context in contexts} - {NOWHERE}
@@ -139,7 +140,7 @@ class Letters:
 
     def _begin(self, parted: dict[int, frozenset[int]]) -> None:
         """Begin anew with some classes of bytes as separators, each in some contexts."""
-        self._parted, self._is_begun = parted, False
+        self._parted, self.made = parted, 0
         nothing = self.lexer.nothing
         self._members: list[list[int]] = [[nothing], [nothing]]
         """The carries that were each a kind, and are one now."""
@@ -208,11 +209,6 @@ class Letters:
         """Whether there are so many kinds that no more are made than must be."""
         return len(self.kinds) * self.rows.contexts > _MOST_STARTS
 
-    @property
-    def known(self) -> tuple[int, int]:
-        """What of the letters the saturation is made of."""
-        return len(self.letters), self.noted
-
     def _put_letters(self, letters: list[tuple[int, int]]) -> None:
         """Take some letters for those that there are."""
         self.letters: list[tuple[int, int]] = []
@@ -267,8 +263,12 @@ class Letters:
             kind = self._kind_of.get(carry, -1)
             if kind < 0:
                 kind = self._kind_of.get(self.lexer.alike(carry), -1)
-            is_new = (terminal, kind) not in self._number_of if self._is_begun else kind < 0 and bits > 0
-            if is_new and (self.is_large or self._is_begun):
+            if self.made:
+                number = self._number_of.get((terminal, kind), -1)
+                is_new = number < 0 or not (self.noted | self._dropped[0]) >> number & 1
+            else:
+                is_new = kind < 0 and bits > 0 and self.is_large
+            if is_new:
                 is_settled = False
             else:
                 bits |= 1 << self._number(terminal, self._kind(carry))
@@ -276,6 +276,10 @@ class Letters:
             bits |= 1 << self._number(terminal, UNSETTLED)
         self._with[terminal, carries] = bits
         return bits
+
+    def are_all(self, letters: int) -> bool:
+        """Return whether some letters, as bits, and those that may follow them are all that there are."""
+        return self._are_settled and not letters & self.unsettled
 
     def letters_of(self, state: int, terminals: frozenset[int] | None = None) -> int:
         """Return the letters that a lexeme in a state of the lexer may become, as bits; of some terminals
@@ -289,7 +293,8 @@ class Letters:
     def letters_in(self, context: int, inside: bool, state: int) -> int:
         """Return the same without the terminals that the parser never takes in a context."""
         found = self.letters_of(state, self._taken[inside][context])
-        self._note(found & ~self._dropped[inside])
+        if not self.made:
+            self._note(found & ~self._dropped[inside])
         return found
 
     def _note(self, letters: int) -> None:
@@ -431,13 +436,6 @@ class Letters:
         """Return the class of endings of a state of the lexer. Cost: once, what is followed from it."""
         if self.rows.end_class[state] < 0:
             bits = self.letters_of(state)
-            fresh = bits & ~(self._dropped[0] | self.unsettled | self.noted)
-            if self._is_begun:
-                for one in ones(fresh):
-                    bits = bits & ~(1 << one) | 1 << self._number(self.letters[one][0], UNSETTLED)
-            else:
-                self._note(fresh)
-                self._close()
             is_own = bits & self.unsettled or (self.keeps_column and self.rows.may_break(state))
             key = bits, state if is_own else -1
             number = self._class_of.get(key)
