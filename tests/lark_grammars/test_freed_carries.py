@@ -43,12 +43,17 @@ def grammar_of(draw: random.Random) -> str:
         draw.sample(list(IGNORED), draw.randint(1, 3)),
     )
     operators = draw.sample(OPERATORS, draw.randint(1, 3))
-    names = [one.partition(".")[0] for one in broad]
     ways = [f'"{word}"i value* "{draw.choice(keywords)}"i' for word in keywords[:3]]
+    if draw.random() < 0.6:  # an operator that must come twice, beside a terminal that it may begin
+        broad = list(dict.fromkeys([*broad, draw.choice(["RUNTIME", "LINES", "REGEX.2"])]))
+        operators = ["%" if broad[-1] != "REGEX.2" else "/"]
+        ways = [f'"{keywords[0]}"i part op part op part']
+    names = [one.partition(".")[0] for one in broad]
     lines = [
         f"start: {draw.choice(['stmt+', 'stmt*', 'stmt value?'])}",
         "stmt: " + " | ".join(dict.fromkeys(ways)),
-        f"value: part ({' | '.join(chr(34) + one + chr(34) for one in operators)} part)?",
+        "value: part (op part)?",
+        f"op: {' | '.join(chr(34) + one + chr(34) for one in operators)}",
         "part: " + " | ".join(names),
         *(f"{name}: {BROAD[name]}" for name in broad),
         *(f"{name}: {IGNORED[name]}" for name in ignored),
@@ -91,11 +96,17 @@ def hold(seed: int, monkeypatch: pytest.MonkeyPatch) -> bool:
     except sg.errors.StructgenError:
         return False
     text = walked(compiled, draw, 14)
-    found = [said(compiled, text[:end]) for end in range(len(text) + 1)]
+    sign, word = (
+        draw.choice(b"%/").to_bytes(1, "big"),
+        draw.choice([b"kw", b"end", b"map", b"in", b"a1", b"not"]),
+    )
+    plain_text = word + b" a " + sign + b" a" + sign + b"\n12 " + sign + b"a"
+    prefixes = {one[:end] for one in (text, plain_text) for end in range(len(one) + 1)}
+    found = [said(compiled, prefix) for prefix in sorted(prefixes)]
     with monkeypatch.context() as patch:
         patch.setattr(letters, "_SEPARATORS", b"")
         plain = sg.compile(sg.lark(source), TOKENIZER, store=False)
-        expected = [said(plain, text[:end]) for end in range(len(text) + 1)]
+        expected = [said(plain, prefix) for prefix in sorted(prefixes)]
     assert found == expected, (seed, source, text)
     return True
 
