@@ -325,7 +325,9 @@ class LarkAnswers:
 
     def tells(self, letter: int) -> bool:
         """Return whether a letter alone says what goes on behind it, whatever the state of the lexer."""
-        terminal, _kind = self.letters.letters[letter]
+        terminal, kind = self.letters.letters[letter]
+        if terminal in self._tables.ignored and kind:
+            return False
         lines = self._tables.indentation
         keeps = self.letters.keeps_column and lines is not None and terminal == lines.newline
         return self.liveness.is_exact and self.letters.are_all(1 << letter) and not keeps

@@ -280,8 +280,8 @@ class Liveness:
                 return None
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
                 self._put_certain(states[-1], kind, inside)
-        lives = self.is_exact and self._reached(states, inside, bits)
-        return lives if lives or (self.is_exact and letters.are_all(bits)) else None
+        lives, is_sure = self._reached(states, inside, bits)
+        return lives if self.is_exact and (lives or is_sure) else None
 
     def tells(self, states: Sequence[int], inside: bool, lexeme: int) -> bool | None:
         """Return whether some text goes on before a lexeme, in a state of the lexer; None: letters do not
@@ -289,9 +289,8 @@ class Liveness:
         if not self._cells.is_exact:
             return None
         found = self._letters.letters_in(int(self._tables.context_of[states[-1]]), inside, lexeme)
-        lives = self._reached(states, inside, found)
-        is_sure = self.is_exact if lives else self._letters.are_all(found)
-        return lives if is_sure else None
+        lives, is_sure = self._reached(states, inside, found)
+        return lives if (self.is_exact if lives else is_sure) else None
 
     def _put_certain(self, state: int, kind: int, inside: bool) -> None:
         """Note whether a boundary behind an ignored lexeme is certain: where at least those letters may come
@@ -302,13 +301,15 @@ class Liveness:
         free, found = (self._letters_at(context, PLAIN, one, inside) for one in (0, kind))
         self.certain[state, kind, int(inside)] |= not free & ~found & ~self._letters.unsettled
 
-    def _reached(self, states: Sequence[int], inside: bool, letters: int) -> bool:
-        """Return whether some text goes on from a stack with some letters."""
-        context, found = int(self._tables.context_of[states[-1]]), 0
+    def _reached(self, states: Sequence[int], inside: bool, letters: int) -> tuple[bool, bool]:
+        """Return whether some text goes on from a stack with some letters, and whether these and those behind
+        ignored lexemes are all that there are."""
+        context, found, met = int(self._tables.context_of[states[-1]]), 0, letters
         for one in ones(letters):
             terminal, kind = self._letters.letters[one]
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
                 found |= self._letters_at(context, PLAIN, kind, inside)
+                met |= 0 if kind == UNSETTLED else self._letters.available(context, kind, inside)
             else:
                 found |= 1 << one & self._known_letters
         mode = 0
@@ -316,15 +317,16 @@ class Liveness:
         for place, state in enumerate(states):
             mode = mode if place == 0 else self._cells.after(mode, state)
             stack[place] = self._cell_at[state, mode] if mode >= 0 else -1
+        is_sure = self._letters.are_all(met)
         if stack.min() < 0:
-            return False
+            return False, is_sure
         reached: int = reaches(
             self._parser, self._letter_variable, self._value_at, self._values, self._accepts,
             stack, self._as_rows([found])[0], self._limits.oracle_steps * _WORK_PER_STEP,
         )  # fmt: skip
         if reached == TOO_MUCH:
             raise self._too_much()
-        return reached == 1
+        return reached == 1, is_sure
 
 
 def alike_terminals(tables: ParserTables) -> list[int]:
