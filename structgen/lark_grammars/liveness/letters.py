@@ -86,6 +86,7 @@ class Letters:
         self._find_parted()
         self._close()
         self._merge()
+        self._is_merged = True
         self._close()  # of kinds that are one, more letters may be met
         self._with.clear()
         self.made = len(self.letters)
@@ -140,7 +141,7 @@ class Letters:
 
     def _begin(self, parted: dict[int, frozenset[int]]) -> None:
         """Begin anew with some classes of bytes as separators, each in some contexts."""
-        self._parted, self.made = parted, 0
+        self._parted, self._is_merged, self.made = parted, False, 0
         nothing = self.lexer.nothing
         self._members: list[list[int]] = [[nothing], [nothing]]
         """The carries that were each a kind, and are one now."""
@@ -263,12 +264,12 @@ class Letters:
             kind = self._kind_of.get(carry, -1)
             if kind < 0:
                 kind = self._kind_of.get(self.lexer.alike(carry), -1)
+            number = self._number_of.get((terminal, kind), -1)
             if self.made:
-                number = self._number_of.get((terminal, kind), -1)
-                is_new = number < 0 or not (self.noted | self._dropped[0]) >> number & 1
+                is_left_out = number < 0 or not (self.noted | self._dropped[0]) >> number & 1
             else:
-                is_new = kind < 0 and bits > 0 and self.is_large
-            if is_new:
+                is_left_out = self.is_large and (number < 0 if self._is_merged else kind < 0 and bits > 0)
+            if is_left_out:
                 is_settled = False
             else:
                 bits |= 1 << self._number(terminal, self._kind(carry))
