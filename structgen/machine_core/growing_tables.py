@@ -283,29 +283,35 @@ class GrowingTables:
         self.context[table + COUNT] = at + size
         return at
 
-    def load(self, table: int, rows: npt.NDArray[Any]) -> None:
-        """Have an array take the place of all that a table holds; it is the table from then on, and nobody
-        else may write to it. The rows of an interning table are hashed again: 10 ns each."""
-        base, count, context = table, len(rows), self.context
-        if count:
-            self._views[table] = rows
-            context[base + ADDRESS] = address_of(rows)
-            context[base + CAPACITY] = count
-        context[base + COUNT] = count
-        sizes = self._plan.sizes[table]
-        if not sizes.slots:
-            return
-        size = int(context[base + MASK]) + 1
-        if 2 * count > size:
-            while size < 4 * count:
-                size *= 2
-            hashes = self._hashes[table] = np.empty(size, np.int32)
-            context[base + HASH] = address_of(hashes)
-            context[base + MASK] = size - 1
-        else:
-            hashes = self.slots(table)
-        hashes.fill(-1)
-        rehash(self.address + 8 * table, sizes.key, int(sizes.nothing))
+    def load(self, loaded: Mapping[int, npt.NDArray[Any]]) -> None:
+        """Have arrays take the place of all that some tables hold, in one statement: an exception finds all
+        tables as they were, or as they will be. An array is the table from then on, and nobody else may write
+        to it; but a table that is read without a lock keeps its memory. The rows of an interning table are
+        hashed again: 10 ns each."""
+        ahead, views, hashes = self.context.copy(), self._views.copy(), self._hashes.copy()
+        over, written = self.needs[:0], self.needs[:0]
+        for table, rows in loaded.items():
+            count, sizes = len(rows), self._plan.sizes[table]
+            own = ahead[table : table + STRIDE].copy()
+            if count:
+                ahead[table : table + STRIDE] = address_of(rows), count, count
+            if sizes.slots:
+                size = int(ahead[table + MASK]) + 1
+                while 2 * count > size:
+                    size *= 4
+                hashes[table] = np.full(size, -1, np.int32)
+                ahead[table + HASH : table + 6] = address_of(hashes[table]), size - 1
+            ahead[table + COUNT] = own[COUNT] = count
+            if sizes.slots:
+                rehash(address_of(ahead) + 8 * table, sizes.key, int(sizes.nothing))
+            if table in self._shared:
+                over, written = self.rows(table)[:count], rows
+                ahead[table : table + STRIDE] = own
+            elif count:
+                views[table] = rows
+        left = [self.rows(table) for table in views if views[table] is not self._views.get(table)]
+        over[...], self._views, self._hashes, self.context[:] = written, views, hashes, ahead
+        retire(*left)
 
     def slots(self, table: int) -> npt.NDArray[np.int32]:
         """Return the slots of an interning table: the numbers of its rows by their hashes, -1 where there is

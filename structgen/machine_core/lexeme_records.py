@@ -40,6 +40,7 @@ from structgen.machine_core.lexeme_layout import (
     LexemeCrossing,
     SafeRow,
     Trie,
+    WorkRow,
 )
 from structgen.native.bit_rows import set_bits
 from structgen.native.jit import entry, jit
@@ -697,10 +698,6 @@ def scan_record(address: int, number: int, state: int) -> int:
     if not find_like(c, state):
         return ASKED
     like = c.like[state]
-    words = c.vocabulary.mask_words if like >= 0 else 0
-    if c.wanted_rows.count + words > c.wanted_rows.capacity:
-        ask_room(c, c.wanted_rows, words)
-        return ASKED
     return scan_trie(c, number, state, like, KEPT_ALIKE if like >= 0 else KEPT_NONE)
 
 
@@ -711,9 +708,10 @@ def scan_beside(address: int, number: int, state: int, other: int, kept: int) ->
 
 
 @jit
-def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int) -> int:
-    """Make the record of a trie in a state, of what a scan beside the state `like` found last. Returns its
-    number, or ASKED. The rows of its dense groups are to be put into the store (`put_group`)."""
+def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int, row: WorkRow) -> int:
+    """Make the record of a trie in a state, of what a scan beside the state `like` found last. Returns 0, or
+    ASKED. No mask reads it before its `row` is interned, once the rows of its dense groups are in the store
+    (`put_group`)."""
     for i in range(c.scan.crossed):  # that were taken away by a call before
         one = c.crossings[i]
         one.node = max(one.node, -1 - one.node)
@@ -734,20 +732,28 @@ def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int
         left = c.leftovers[c.leftovers.count]
         c.leftovers.count = c.leftovers.count + 1
         left.terminal, left.carry, left.shift, left.trie = one.terminal, one.carry, one.shift, trie
-    groups = c.groups.count
+    groups, rows, words = c.groups.count, c.wanted_rows, c.vocabulary.mask_words if like >= 0 else 0
+    if rows.count + words > rows.capacity:
+        ask_room(c, rows, words)
+        code = ASKED
     if code == 0:
         code = put_groups(c, c.tries[number], tokens)
-    row, rows = c.work, c.wanted_rows
     row.words[0], row.words[1], row.words[2], row.words[3] = number, state, groups, c.groups.count
     row.words[4], row.words[5], row.words[6], row.words[7] = leftovers, c.leftovers.count, like, rows.count
-    found = intern(c, c.records, RECORD_KEY, row) if code == 0 else -1
-    if found < 0:
+    if code != 0:
         c.groups.count, c.leftovers.count = groups, leftovers
         return ASKED
-    for i in range(c.vocabulary.mask_words if like >= 0 else 0):
+    for i in range(words):
         rows[rows.count] = c.alike[i]
         rows.count = rows.count + 1
-    return found
+    return 0
+
+
+@jit
+def intern_record(c: LexemeContext, row: WorkRow) -> int:
+    """Have masks read a record that is made. Returns its number, or ASKED, for room."""
+    found = intern(c, c.records, RECORD_KEY, row)
+    return found if found >= 0 else ASKED
 
 
 @jit
@@ -755,12 +761,21 @@ def small_record(c: LexemeContext, number: int, state: int) -> int:
     """Make the record of a small trie in a state. Returns its number, ASKED, or FULL."""
     tokens = scan_trie(c, number, state, -1, KEPT_NONE)
     c.dense_count = MOST_DENSE  # all groups are listed: nobody puts rows into the store
-    return tokens if tokens < 0 else put_record(c, number, state, tokens, -1)
+    if tokens < 0 or put_record(c, number, state, tokens, -1, c.work) != 0:
+        return min(tokens, ASKED)
+    return intern_record(c, c.work)
 
 
-@entry("int64(int64, int64, int64, int64)")
-def make_record(address: int, number: int, state: int, tokens: int) -> int:
+@entry("int64(int64, int64, int64, int64, int64)")
+def make_record(address: int, number: int, state: int, tokens: int, row: int) -> int:
     """As `put_record`, of what was scanned last."""
     c = LexemeContext(address)
     c.dense_count = 0
-    return put_record(c, number, state, tokens, c.like[state] if address_of_block(c.like) else -1)
+    like = c.like[state] if address_of_block(c.like) else -1
+    return put_record(c, number, state, tokens, like, WorkRow(row))
+
+
+@entry("int64(int64, int64)")
+def keep_record(address: int, row: int) -> int:
+    """As `intern_record`."""
+    return intern_record(LexemeContext(address), WorkRow(row))

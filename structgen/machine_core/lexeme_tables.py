@@ -18,7 +18,7 @@ from structgen.machine_core.lexeme_layout import (
     LexemeContext,
     LexemeRecord,
 )
-from structgen.machine_core.lexeme_records import make_record, scan_record
+from structgen.machine_core.lexeme_records import keep_record, make_record, scan_record
 from structgen.machine_core.workspace import Workspace
 from structgen.native.jit import code_of
 from structgen.native.raw_memory import address_of
@@ -93,7 +93,7 @@ class RecordTables:
         self._grown, self._store = grown, store
         grown.context[word_of(LexemeContext, "serial")] = next(SERIALS)
         put_trie(grown, 0, len(vocabulary.nodes), 0)
-        grown.load(_WANTED, np.array([[-1, -1, -1, -1, 0, -1]], np.int64))
+        grown.load({_WANTED: np.array([[-1, -1, -1, -1, 0, -1]], np.int64)})
 
     def hook(self, **entries: Callable[..., int]) -> None:
         """Have compiled code call some entry points, by the names of `Hooks`."""
@@ -121,10 +121,9 @@ class RecordTables:
     ) -> int:
         """Make the record of a trie in a state, of what was scanned last: `count` tokens inside, or instead
         of them those of a row. Return its number. `call`: as `make` takes it."""
-        number = call(make_record, trie, state, 0 if row is not None else count)
-        first, last = self._grown.rows(RECORDS)[
-            number, [LexemeRecord.groups, LexemeRecord.groups_end]
-        ].tolist()
+        record = np.empty(words_of(LexemeRecord), np.int64)
+        call(make_record, trie, state, 0 if row is not None else count, address_of(record))
+        first, last = record[[LexemeRecord.groups, LexemeRecord.groups_end]].tolist()
         groups = self._grown.rows(GROUPS)
         for group in range(first, last):
             dense = int(groups[group, Group.dense_row])
@@ -138,7 +137,7 @@ class RecordTables:
                 groups = self._grown.rows(GROUPS)
                 groups[group, [Group.first, Group.last]] = at, at + len(tokens)
             groups[group, Group.dense_row] = -1 if stored is None else stored
-        return number
+        return call(keep_record, address_of(record))  # last: masks read what they find
 
     def forget(self) -> None:
         """Forget all records and hooks: the lexer becomes another one."""
@@ -148,7 +147,7 @@ class RecordTables:
             0,
             next(SERIALS),
         )
-        self._grown.load(RECORDS, np.empty((0, words_of(LexemeRecord)), np.int64))
+        self._grown.load({RECORDS: np.empty((0, words_of(LexemeRecord)), np.int64)})
 
     def found(self, count: int) -> npt.NDArray[np.int32]:
         """Return a copy of the tokens that the last scan has found, of a language without classes of

@@ -58,6 +58,8 @@ class WorkerProcess:
         self._answer, self._name, self._where, self._begin = answer, name, where, begin
         self._is_fresh = is_fresh
         self._patience, self._is_owed = patience, False
+        self._is_asked = False
+        """Whether a call is under way, or an exception has left its answer in the connection."""
         self._lock = threading.Lock()
         self._process: Any = None
         self._connection: Any = None
@@ -71,16 +73,21 @@ class WorkerProcess:
         ended by itself.
         """
         with self._lock:
+            if self._is_asked:
+                self.end()
             try:
+                self._is_asked = True
                 error, answer = self._ask(arguments, seconds, asked, cure)
             except LateError:
                 if not self._is_owed:
                     self.end()
+                self._is_asked = False
                 raise
             except BaseException:
                 # After any interruption the process is in an unknown state.
                 self.end()
                 raise
+            self._is_asked = False
         if error is None:
             return answer
         try:
@@ -159,7 +166,7 @@ class WorkerProcess:
         if self._end is not None:
             self._end()
         self._process = self._connection = self._end = None
-        self._is_owed = False
+        self._is_owed = self._is_asked = False
 
     def end_late(self, process: Any) -> None:
         """End a process if it still owes the answer of a late call."""

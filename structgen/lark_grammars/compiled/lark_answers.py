@@ -59,6 +59,7 @@ _NOT_KEPT: Final = frozenset(("marks_of_classes",))
 """Arrays of one compiled grammar."""
 _MARSHAL: Final = 4
 """The version of Python's `marshal` format, which Python 3.4 and later ones read."""
+_NOTHING_TOLD: Final = 0, 0
 MOST_PLACES: Final = 1 << 16
 """With more places than this, those that no state needs are forgotten."""
 _PLACES_KEPT: Final = 4
@@ -110,11 +111,11 @@ class LarkAnswers:
         self._is_local, self._kept = is_local, kept
         self._held: dict[str, npt.NDArray[Any]] = {}
         self._walks = room(8 * L.WALK_WORDS * (DEEPEST + 2))  # it takes memory as it is used
-        self._put_word("walks", address_of(self._walks))
+        grown.context[_word("walks")] = address_of(self._walks)
         self._parts: LexerParts | None = None
         self._liveness: Liveness | None = None
         self._solved: Solved | None = None
-        self._told_classes, self._told_letters = 0, (0, 0)
+        self._told = _NOTHING_TOLD
         self._most_places, self._may_forget = MOST_PLACES, False
         self.records = RecordTables(grown, vocabulary, store)
         self.records.hook(**_HOOKS)
@@ -123,11 +124,7 @@ class LarkAnswers:
         self.forgotten = 0
         """How often places and cells got new numbers."""
         if kept is not None:
-            for name, array in kept.arrays.items():
-                self._put(name, array)
-            for name, value in kept.words.items():
-                self._put_word(name, value)
-            self._put("marks_of_classes", np.zeros(kept.classes, np.int32))
+            self._put({**kept.arrays, "marks_of_classes": np.zeros(kept.classes, np.int32)}, kept.words)
             return
         self._put_parser()
         lexer = Lexer(tables, is_local, limits, bound=bound)
@@ -145,19 +142,18 @@ class LarkAnswers:
                 of_lexer, of_letters, told, solved = marshal.loads(self._kept.lexer.data)
                 lexer = Lexer(self._tables, self._is_local, self.limits, of_lexer)
                 rows = LexerTables(lexer, self._grown.context, self._kept.arrays)
-                self._told_classes, self._told_letters = told
+                self._told = told
                 self._solved = solved and Solved._make((*solved, self._held["certain"]))
                 self._parts = LexerParts(lexer, rows, Letters(rows, of_letters))
         return self._parts
 
     @property
     def liveness(self) -> Liveness:
-        """Which texts go on. Cost: where letters are new, and once where the arrays come from a file, that of
-        making it."""
-        if self._liveness is None or self._liveness.is_stale:
+        """Which texts go on. Cost: once that of making it."""
+        if self._liveness is None:
             known = self._tables, self.letters, self.limits
-            self._liveness, self._solved = Liveness(*known, self._solved), None
-            self._put_liveness(self._liveness)
+            made = Liveness(*known, self._solved)
+            self._liveness, self._solved, self._told = made, None, _NOTHING_TOLD
         return self._liveness
 
     @property
@@ -177,19 +173,17 @@ class LarkAnswers:
 
     # --- arrays ---------------------------------------------------------------------------------------------
 
-    def _put_word(self, name: str, value: int) -> None:
-        self._grown.context[_word(name)] = value
-
-    def _put(self, name: str, array: npt.NDArray[Any]) -> None:
-        self._held[name] = held = np.ascontiguousarray(array)
-        self._put_word(name, address_of(held))
+    def _put(self, arrays: Mapping[str, Any], words: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Write arrays and words, all of them at once: an exception finds what compiled code reads as it was,
+        or as it will be."""
+        held = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        numbers = {**words, **{name: address_of(array) for name, array in held.items()}}
+        places, values, every = [*map(_word, numbers)], [*numbers.values()], self._held | held
+        self._grown.context[places], self._held = values, every
 
     def _put_parser(self) -> None:
         tables, indentation = self._tables, self._tables.indentation
         terminals = len(tables.terminals)
-        self._put("sizes", np.array([len(rule.symbols) for rule in tables.rules], np.int32))
-        self._put("origins", np.array([rule.origin for rule in tables.rules], np.int32))
-        self._put("context_of", tables.context_of.astype(np.int32))
         ignored, brackets = np.zeros(terminals, np.uint8), np.zeros(terminals, np.uint8)
         ignored[sorted(tables.ignored)] = 1
         words = {
@@ -204,10 +198,14 @@ class LarkAnswers:
             brackets[sorted(indentation.closing)] = 2
             words |= {"newline": indentation.newline, "indent": indentation.indent}
             words |= {"dedent": indentation.dedent, "tab": indentation.tab_size}
-        self._put("ignored", ignored)
-        self._put("brackets", brackets)
-        for name, value in words.items():
-            self._put_word(name, value)
+        arrays = {
+            "sizes": np.array([len(rule.symbols) for rule in tables.rules], np.int32),
+            "origins": np.array([rule.origin for rule in tables.rules], np.int32),
+            "context_of": tables.context_of.astype(np.int32),
+            "ignored": ignored,
+            "brackets": brackets,
+        }
+        self._put(arrays, words)
 
     def _put_begins(self) -> None:
         """Write for each terminal the bytes with which a lexeme behind it may begin, at least."""
@@ -220,39 +218,35 @@ class LarkAnswers:
             )
             for terminal in range(1, len(tables.terminals)):
                 begins[terminal] = first[tables.contexts_after(terminal)].any(axis=0)
-        self._put("begins", begins)
         of_bytes = np.ascontiguousarray(begins[:, rows.classes])
-        self._put("begin_bytes", np.packbits(of_bytes, axis=1, bitorder="little").view(np.int64))
-
-    def _put_liveness(self, made: Liveness) -> None:
-        letters = self.letters
-        self._told_letters = letters.known
-        self._put("actions", made.actions)
-        self._put("gotos", made.gotos)
-        self._put("certain", made.certain)
-        self._put_word("boundaries", made.boundaries)
-        self._put_word("keeps_column", int(letters.keeps_column))
-        self._put("letter_terminal", np.array([terminal for terminal, _kind in letters.letters], np.int32))
-        self._put("letter_kind", np.array([kind for _terminal, kind in letters.letters], np.int32))
-        self._put("letter_boundary", made.boundary)
+        bits = np.packbits(of_bytes, axis=1, bitorder="little").view(np.int64)
+        self._put({"begins": begins, "begin_bytes": bits})
 
     def _put_letters(self) -> None:
-        """Write the classes of endings; where there are new letters, the liveness anew."""
-        letters = self.letters
-        if self._told_letters != letters.known:
-            self._put_liveness(self.liveness)
-        self._told_classes = len(letters.classes)
+        """Write the classes of endings, and the liveness of the letters that there are."""
+        letters, made = self.letters, self.liveness
+        told = len(letters.classes), len(letters.letters)
         flat = [one for some in letters.classes for one in some]
-        self._put("class_at", np.cumsum([0, *map(len, letters.classes)]).astype(np.int32))
-        self._put("class_letters", np.array(flat or [0], np.int32))
-        self._put("marks_of_classes", np.zeros(len(letters.classes), np.int32))
+        arrays = {
+            "class_at": np.cumsum([0, *map(len, letters.classes)]).astype(np.int32),
+            "class_letters": np.array(flat or [0], np.int32),
+            "marks_of_classes": np.zeros(len(letters.classes), np.int32),
+            "actions": made.actions,
+            "gotos": made.gotos,
+            "certain": made.certain,
+            "letter_terminal": np.array([terminal for terminal, _kind in letters.letters], np.int32),
+            "letter_kind": np.array([kind for _terminal, kind in letters.letters], np.int32),
+            "letter_boundary": made.boundary,
+        }
+        self._put(arrays, {"boundaries": made.boundaries, "keeps_column": int(letters.keeps_column)})
+        self._told = told
 
     def _tell(self) -> None:
         """Write what is new of letters and states: answers bring it, and so do completions and `expected`,
         which ask for letters and rows outside of compiled calls."""
         if self._parts is not None:
             letters = self._parts.letters
-            if (self._told_classes, self._told_letters) != (len(letters.classes), letters.known):
+            if self._told != (len(letters.classes), len(letters.letters)):
                 self._put_letters()
 
     # --- answers --------------------------------------------------------------------------------------------
@@ -331,10 +325,12 @@ class LarkAnswers:
 
     def tells(self, letter: int) -> bool:
         """Return whether a letter alone says what goes on behind it, whatever the state of the lexer."""
-        terminal, _kind = self.letters.letters[letter]
+        terminal, kind = self.letters.letters[letter]
+        if terminal in self._tables.ignored and kind:
+            return False
         lines = self._tables.indentation
         keeps = self.letters.keeps_column and lines is not None and terminal == lines.newline
-        return self.liveness.is_exact and not self.letters.unsettled and not keeps
+        return self.liveness.is_exact and self.letters.are_all(1 << letter) and not keeps
 
     def _states(self, place: int) -> list[int]:
         """Return the states of the parser on the stack at a place, the bottom first."""
@@ -387,7 +383,7 @@ class LarkAnswers:
             lexer = self._kept.lexer
         else:
             arrays |= self.rows.arrays
-            told = self._told_classes, self._told_letters
+            told = self._told
             solved = self._solved if self._liveness is None else self._liveness.solved
             with uncollected():
                 parts: Any = self.lexer.kept, self.letters.kept, told, solved and solved[:-1]

@@ -108,20 +108,20 @@ class Endings:
         """Look at texts with one byte more. Raises LimitError."""
         rows, lexer = self._rows, self._rows.lexer
         after: dict[int, tuple[int, int]] = {}
+        ends: dict[tuple[int, ...], Ending] = {}
         spend(lexer.limits, NUMBERS_PER_STEP * len(self._front))
         for state in self._front:
             for terminal, carry in lexer.states[state].ends:
                 key = (terminal, carry, state) if terminal == self._newline else (terminal, carry)
-                if key not in self._met:
-                    self._met.add(key)
-                    self.found.append(Ending(self._text(state), terminal, carry))
+                if key not in self._met and key not in ends:
+                    ends[key] = Ending(self._text(state), terminal, carry)
             rows.put_row(state)
             for symbol, to in zip(self._symbols, rows.moves[state][self._kinds].tolist(), strict=True):
                 is_new = to >= 0 and to not in self._before and to not in after
                 if is_new and (self._has_end is None or self._has_end(to)):
                     after[to] = state, symbol
-        self._before |= after
-        self._front = list(after)
+        before, met, found = self._before | after, self._met.union(ends), [*self.found, *ends.values()]
+        self._before, self._met, self.found, self._front = before, met, found, list(after)
 
     def _text(self, state: int) -> Sequence[int]:
         found = list[int]()
@@ -162,8 +162,9 @@ class ShortestRests:
         if self._distances is None:
             self._distances = Distances(self._answers.letters, partial(self._grown.rows, _CELLS))
         if self._forgotten != self._answers.forgotten:
-            self._forgotten = self._answers.forgotten
+            forgotten = self._answers.forgotten
             self._distances.forget()
+            self._forgotten = forgotten
         stack = int(self._grown.rows(_PLACES)[place, L.LarkPlace.stack])
         return self._distances.of(stack)
 

@@ -339,7 +339,7 @@ class Lexer:
         guards, behind = self.carries[carry]
         return self.is_local and self.items.guards_after(guards, behind, kind) == FREE
 
-    def _sign(self, guards: Guards, behind: Behind | None, depth: int = 0) -> object:
+    def _sign(self, guards: Guards, behind: Behind | None, *above: object) -> object:
         """Return what tells a conjunction of guards from others that other texts meet. What is deep in it, or
         comes back to it over others, is told by itself."""
         of = self.items
@@ -347,16 +347,16 @@ class Lexer:
             behind = None
         known = self._signs.get((guards, behind))
         if known is None:
-            if depth > _SIGNED:
-                return guards, behind
-            self._signs[guards, behind] = guards, behind
+            here = guards, behind
+            if len(above) > _SIGNED or here in above:
+                return here
             partition, columns = of.columns_of([of.guard_row(guards, behind), of.behinds(behind)])
             signs = []
             for held, behind_number in columns:
                 left, then = of.guard_sets[held], of.behind_of[behind_number]
                 if left:
                     same = left == guards and behind is None
-                    signs.append(_AGAIN if same else self._sign(left, then, depth + 1))
+                    signs.append(_AGAIN if same else self._sign(left, then, here, *above))
                 else:
                     signs.append(BROKEN if left is None else NOTHING_OWED)
             key = of.hold_at_end(guards, behind), *(signs[one] for one in of.partitions.parts[partition])

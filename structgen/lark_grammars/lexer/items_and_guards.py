@@ -72,9 +72,9 @@ class Partitions:
         if number is None:
             number = len(self._numbers)
             first = [parts.index(part) for part in range(max(parts) + 1)]
+            of_parts = itemgetter(*first) if len(first) > 1 else itemgetter(slice(1))
             # the dictionary is written last, so that remains of an interrupted call are overwritten
-            self.parts[number:], self.first[number:] = (parts,), (first,)
-            self.of_parts[number:] = (itemgetter(*first) if len(first) > 1 else itemgetter(slice(1)),)
+            self.parts[number:], self.first[number:], self.of_parts[number:] = (parts,), (first,), (of_parts,)
             self._numbers[parts] = number
         return number
 
@@ -185,13 +185,14 @@ class LexerItems:
         number = self._item_of.get((at, guards))
         if number is None:
             number = len(self._item_of)
-            self.items[number:] = (Item(at, guards),)
             has_ended = self._code[at].kind in (MATCH, FOUND)
-            if not guards and (has_ended or self._has_surely_ended(at)):
-                self._ended.add(number)
-            elif has_ended:
+            is_sure = not guards and (has_ended or self._has_surely_ended(at))
+            # an interrupted call may have left the number of another item there
+            (self._ended.add if is_sure else self._ended.discard)(number)
+            self._ended_when.pop(number, None)
+            if has_ended and not is_sure:
                 self._ended_when[number] = guards
-            self._item_of[at, guards] = number
+            self.items[number:], self._item_of[at, guards] = (Item(at, guards),), number
         return number
 
     def looks_behind(self, item: int) -> bool:
@@ -230,8 +231,7 @@ class LexerItems:
         number = self._guard_of.get((holds, members))
         if number is None:
             number = len(self._guard_of)
-            self.guards[number:] = (Guard(holds, members),)
-            self._guard_of[holds, members] = number
+            self.guards[number:], self._guard_of[holds, members] = (Guard(holds, members),), number
         return number
 
     def _has_surely_ended(self, at: int) -> bool:

@@ -141,13 +141,13 @@ class LexerTables:
         if self._carry_moves.rows[carry, 0] != UNASKED:
             return
         row = np.array(self.lexer.carry_moves(carry), np.uint8)
-        self._carry_moves.rows[carry] = row
         bits = np.zeros((2, 256), np.uint8)
         of_bytes = row[self.classes]
         bits[0], bits[1] = of_bytes == 1, of_bytes == 2
         self._carry_bytes.rows[carry] = (
             np.packbits(bits, axis=1, bitorder="little").view(np.int64).reshape(-1)
         )
+        self._carry_moves.rows[carry] = row  # last: it says that the carry is known
 
     def put_lasts(self, state: int) -> None:
         """Write as what a lexeme may end together with the text; -1 among them: nothing has begun, and what

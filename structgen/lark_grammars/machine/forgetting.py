@@ -7,7 +7,6 @@ import numpy as np
 
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.machine_core.growing_tables import NODES, GrowingTables
-from structgen.machine_core.interning import rehash
 from structgen.native.typed_blocks import word_of, words_of
 
 _CELLS, _PLACES, _STEPS, _PROOFS, _UNITS, _RESULTS = (
@@ -22,7 +21,7 @@ def forget(grown: GrowingTables) -> int:
     Cost: some milliseconds."""
     cells = grown.rows(_CELLS)[: grown.count(_CELLS)]
     places = grown.rows(_PLACES)[: grown.count(_PLACES)]
-    nodes = grown.rows(NODES)[: grown.count(NODES)]
+    nodes = grown.rows(NODES)[: grown.count(NODES)].copy()
     reading = nodes[:, L.LarkState.mode] == L.READING
     used, renamed = np.unique(nodes[reading, L.LarkState.place], return_inverse=True)
     kept, is_kept = places[used], np.zeros(len(cells), np.bool_)
@@ -36,15 +35,10 @@ def forget(grown: GrowingTables) -> int:
     stacks[:, L.Cell.below] = np.where(stacks[:, L.Cell.below] < 0, -1, numbers[stacks[:, L.Cell.below]])
     for word in (L.LarkPlace.stack, L.LarkPlace.widths):
         kept[:, word] = numbers[kept[:, word]]
-    grown.load(_CELLS, stacks)
-    grown.load(_PLACES, kept)
+    nodes[reading, L.LarkState.place] = renamed.reshape(-1)
+    forgotten = {table: np.empty((0, words_of(kind)), np.int64) for table, kind in _READ_OF_PLACES}
+    grown.load({_CELLS: stacks, _PLACES: kept, NODES: nodes, **forgotten})
     # as much room as before: more places come
     grown.room(_CELLS, len(cells))
     grown.room(_PLACES, len(places))
-    for table, kind in _READ_OF_PLACES:
-        grown.load(table, np.empty((0, words_of(kind)), np.int64))
-    # in place: readers without the lock look at the masks in these rows
-    nodes[reading, L.LarkState.place] = renamed.reshape(-1)
-    grown.slots(NODES).fill(-1)
-    rehash(grown.address + 8 * NODES, L.NODE_KEY, 0)
     return len(kept)

@@ -120,6 +120,8 @@ class RestSearch(ABC):
 
     _longer = 1
     """By how much a word must be shorter than another to be taken in its place."""
+    _is_settling = False
+    """Whether the words of nonterminals are being looked for."""
 
     def __init__(self, rules: Sequence[tuple[int, Sequence[int]]], terminals: int, empty: Word) -> None:
         """`rules`: the left sides with the right ones; `terminals`: smaller symbols are terminals."""
@@ -127,14 +129,10 @@ class RestSearch(ABC):
         self._of: dict[int, list[int]] = {}
         for index, (left, _) in enumerate(rules):
             self._of.setdefault(left, []).append(index)
-        self._reach: dict[tuple[int, Config], Reach] = {}
         self._tails: dict[tuple[int, int, Config], Reach] = {}
-        self._heap: list[tuple[int, Word, int, _Item]] = []
-        self._items: dict[_Item, Word] = {}
-        self._done: set[_Item] = set()
-        self._waiting: dict[tuple[int, Config], list[tuple[_Item, Word]]] = {}
         self._numbers = count()
         self._known: dict[_Place, Word | None] = {}
+        self._begin()
 
     @abstractmethod
     def _read_whole(self, terminal: int, state: Config) -> Reach:
@@ -229,9 +227,26 @@ class RestSearch(ABC):
         """Return the states that a symbol's words lead to."""
         if symbol < self._terminals:
             return self._read_whole(symbol, state)
-        self._open((symbol, state))
-        self._settle()
+        if self._is_settling:
+            self._begin()
+        self._is_settling = True
+        try:
+            self._open((symbol, state))
+            self._settle()
+        except LimitError:  # between two items: a later call goes on there
+            self._is_settling = False
+            raise
+        self._is_settling = False
         return self._reach[symbol, state]
+
+    def _begin(self) -> None:
+        """Begin the search for the words of nonterminals anew: an exception has left it half done."""
+        self._reach: dict[tuple[int, Config], Reach] = {}
+        self._heap: list[tuple[int, Word, int, _Item]] = []
+        self._items: dict[_Item, Word] = {}
+        self._done: set[_Item] = set()
+        self._waiting: dict[tuple[int, Config], list[tuple[_Item, Word]]] = {}
+        self._is_settling = False
 
     def _open(self, key: tuple[int, Config]) -> Reach:
         """Return what is known of the reach of a nonterminal, which is wanted from now on."""
@@ -252,7 +267,7 @@ class RestSearch(ABC):
             heapq.heappush(self._heap, (word.length, word, next(self._numbers), item))
 
     def _settle(self) -> None:
-        """Find the words of all that is wanted. An item is done last, so that an interrupted call goes on."""
+        """Find the words of all that is wanted. Raises LimitError; called again, it goes on there."""
         while self._heap:
             _, word, _, item = self._heap[0]
             if item in self._done:

@@ -82,7 +82,7 @@ class CompiledText(NumberedText):
                 is_special = self.vocabulary.token_slot[token] < 0
                 reached = (self._after_special if is_special else self._after_inside)(index, token)
                 if self._tables.count(EDGES) >= min(_MOVES, self.limits.parser_states):
-                    self._tables.load(EDGES, _NO_ROWS)
+                    self._tables.load({EDGES: _NO_ROWS})
                 self._tables.room(EDGES, 1)
                 put_edge(self.address, index, token, stepping.MOVE, reached)
             return reached
@@ -129,7 +129,7 @@ class CompiledText(NumberedText):
 
     def compute(self, index: int, target: int = 0) -> bool:
         """As CompiledGrammar's."""
-        if not self._has_specials and index != self._finished:
+        if not (self._has_specials or self._is_changing or index == self._finished):
             # the common case, without the calls in between
             with self.lock:
                 self._attached()
@@ -168,6 +168,8 @@ class CompiledText(NumberedText):
 
     def _compiled_mask(self, index: int, target: int) -> int:
         """Return what `text_masks.compute` answers when its questions are answered."""
+        if self._is_changing:
+            self._read_whole()
         while (code := text_masks.compute(self.address, index, target)) in (ASKED, FULL):
             if code == FULL:
                 assert self._lexeme_rows is not None

@@ -88,6 +88,8 @@ class NumberedText(RestMachine):
         self._steps = StepTable(self._tables.context, self._language)
         self._records = RecordTables(self._tables, self.vocabulary, self._masks)
         self._tables.append(TRIES, (-1, len(self.vocabulary.nodes), 0, 0, 0, 0))
+        self._is_changing = False
+        """Whether `_read_whole` is under way: what an exception has left of it is done again."""
         self._lexeme_rows: LexemeRows | None = None
         if self._language.lexemes is None:
             self._read_whole()
@@ -154,9 +156,10 @@ class NumberedText(RestMachine):
         key = tuple((one.part, one.after_end, one.ends) for one in insides)
         visit = self._visits.get(key)
         if visit is None:
-            visit = self._visits[key] = len(self._entered)
-            self._entered.append(_Entered(insides, config))
+            visit = 1 + len(self._visits)
+            self._entered[visit:] = (_Entered(insides, config),)
             self._put_visit(visit, insides)
+            self._visits[key] = visit  # last, so that remains of an interrupted call are overwritten
         return self._inside_state(visit, insides[0].state)
 
     def _inside_state(self, visit: int, state: int) -> int:
@@ -172,12 +175,13 @@ class NumberedText(RestMachine):
         if visit not in self._opened:
             followed = [one for one in places if one.after_end is not None]
             behind = self._number_of_part(followed[0].after_end) if len(followed) == 1 else -1
-            found = self._opened[visit] = self._ends_map(followed)
-            row = self._visit_rows[visit]
-            row[BEHIND] = behind
+            found, row = self._ends_map(followed), self._visit_rows[visit]
+            told = behind, row[_WANTED], row[_LEAVING]
             if found.wanted.most <= BELOW:
                 trie = address_of(found.wanted.trie) if found.wanted.most else 0
-                row[_WANTED], row[_LEAVING] = trie, address_of(found.slots)
+                told = behind, trie, address_of(found.slots)
+            # one statement: what compiled code reads is held
+            self._opened[visit], row[[BEHIND, _WANTED, _LEAVING]] = found, told
         return places
 
     def _ends_map(self, places: Sequence[InsidePart]) -> EndsMap:
@@ -191,8 +195,8 @@ class NumberedText(RestMachine):
         part = places[0].part
         if visit == len(self._visit_rows):
             self._steps.keep(self._visit_rows)
-            self._visit_rows = np.concatenate([self._visit_rows, np.zeros_like(self._visit_rows)])
-            self._tables.context[_VISITS] = address_of(self._visit_rows)
+            rows = np.concatenate([self._visit_rows, np.zeros_like(self._visit_rows)])
+            self._visit_rows, self._tables.context[_VISITS] = rows, address_of(rows)
         self._visit_rows[visit] = (
             part.compiled.address,
             *part.calls,
@@ -232,13 +236,14 @@ class NumberedText(RestMachine):
     def _read_whole(self) -> None:
         """Have configurations be the states of the lexer: of a language without lexemes, and of one whose
         lexemes may end at too many places inside tokens."""
+        self._is_changing = True
         if self._lexeme_rows is not None:
-            self._lexeme_rows = None
             self._records.forget()
         self._steps.serve_lexer()
         self._records.hook(miss=text_masks.state_after)
         if self._language.counts_tokens:
             self._records.hook(token_end=text_masks.state_at_end)
+        self._lexeme_rows, self._is_changing = None, False
 
     def _retry(self, call: Any, *arguments: int) -> int:
         return call_answered(self.lock, self._begin_call, self._answer, self.address, call, *arguments)

@@ -57,8 +57,8 @@ class RestCompletions(TokenCounts):
         self._rests: dict[int, _Rest] = {}
 
     def clear(self) -> None:
+        self._rests.clear()  # first: they name states of the costs
         super().clear()
-        self._rests.clear()
 
     def text(self, index: int) -> bytes:
         """Return the completion of a state; empty where the text is complete. Special tokens have no text."""

@@ -31,10 +31,9 @@ class Numbered(Generic[K]):
         """Return the number of a value."""
         number = self._numbers.get(value)
         if number is None:
-            # the dictionary is written last, so that remains of an interrupted call are overwritten
             number = len(self._numbers)
-            self.values[number:] = (value,)
-            self._numbers[value] = number
+            # one statement: no exception finds a value without its number
+            self.values[number:], self._numbers[value] = (value,), number
         return number
 
 

@@ -68,7 +68,7 @@ class StepTable:
 
     def grow(self, rows: int) -> None:
         """Make room for so many rows in all."""
-        if rows > len(self._like.rows):
+        if rows > self._context[_word("row_count")]:
             for one in self._arrays:
                 one.reserve(rows, keeps=True)
             self._context[_word("row_count")] = len(self._like.rows)
@@ -107,8 +107,9 @@ class StepTable:
 
     def put_row(self, number: int, data: bytes, after: list[int]) -> None:
         """Fill the row of a configuration: the states after some bytes; the others are refused."""
-        self._table.rows[number] = REFUSED
-        self._table.rows[number, self._classes[np.frombuffer(data, np.uint8)]] = after
+        row = np.full(len(self.representative), REFUSED, np.int32)
+        row[self._classes[np.frombuffer(data, np.uint8)]] = after
+        self._table.rows[number] = row
 
     def is_known(self, number: int, column: int) -> bool:
         """Return whether the cell of a class of bytes is filled."""
