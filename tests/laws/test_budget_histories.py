@@ -1,4 +1,4 @@
-"""Masks under a budget are functions of the state and the budget: whatever was asked before, and as counts say."""
+"""Masks under a budget are functions of state and budget: whatever was asked before, and as counts say."""
 
 from __future__ import annotations
 
