@@ -33,7 +33,7 @@ _DEPTH = 6
 _COUNTED = 4_096
 """Points of one demand that are listed one by one."""
 _NARROW = Decimal("1e-6")
-"""Any wider interval has millions of numerals under every policy."""
+"""Any wider interval, and wider than this part of its ends, has millions of numerals under every policy."""
 
 
 class Distinct:
@@ -71,7 +71,7 @@ class Distinct:
             if len(self._read) > _COUNTED:
                 self._read.clear()
             try:
-                value = read(text.decode("utf-8", "surrogatepass"))
+                value = read(text.decode("utf-8", "surrogatepass"), self.scalars.doubles)
             except SchemaError:  # of a text that was taken as JSON this alone is left
                 raise LimitError(
                     "A number among items that must differ has an exponent beyond 10^18.",
@@ -145,10 +145,10 @@ class Distinct:
             if ends[0] == ends[1]:
                 found += not steps
             elif not any(abs(value.adjusted()) > EXACT_EXPONENT for value in (*ends, *steps) if value):
-                width = ends[1] - ends[0]
+                width, most = ends[1] - ends[0], max(1, *map(abs, ends))
                 if steps:
-                    found += max(0, int(width / steps[0]) - 1)
-                elif width > _NARROW and need < 10**6:
+                    found += max(0, int(width / steps[0]) - 1) if steps[0] > _NARROW**2 * most else 0
+                elif width > _NARROW * most and need < 10**6:
                     return need
         return min(found, need)
 

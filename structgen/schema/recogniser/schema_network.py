@@ -75,7 +75,9 @@ class SchemaNetwork:
         """
         self.document = document
         policies, limits = document.policies, document.limits
-        tables = self.tables = PlaceTables(policies.any_value, digits_alone=policies.numbers == "bounded")
+        tables = self.tables = PlaceTables(
+            policies.any_value, digits_alone=policies.numbers in ("bounded", "decimal")
+        )
         self.scalars = Scalars(
             tables,
             limits,
@@ -84,6 +86,7 @@ class SchemaNetwork:
             document.quoting,
             longest=policies.max_string,
             printed=policies.numbers == "python",
+            doubles=policies.numbers not in ("decimal", "any"),
         )
         self.shapes = Shapes(tables, self.scalars, limits, policies.max_items)
         self._residues: list[ObjectState | ArrayState] = []
