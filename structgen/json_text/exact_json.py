@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -31,30 +32,30 @@ _INT_BITS = 3 * _INT_DIGITS  # a digit has more than three bits
 
 
 @cache
-def _reader(doubles: bool) -> json.JSONDecoder:
-    return json.JSONDecoder(parse_float=_double if doubles else Decimal, parse_constant=_no_constant)
+def _reader(of_point: Callable[[str], Json]) -> json.JSONDecoder:
+    return json.JSONDecoder(parse_float=of_point, parse_constant=_no_constant)
 
 
-def read(text: str, doubles: bool = False) -> Json:
+def read(text: str, of_point: Callable[[str], Json] = Decimal) -> Json:
     """Return the value of a JSON text (RFC 8259), numbers exact: int, or Decimal with a fraction or exponent.
 
     A member named twice has its last value (`repeated` lists such names); integers of more than 4,000 digits
     are Decimals too. Errors: `SchemaError` with line and column. Cost: the C reader of the standard library;
     texts that it cannot take (very deep ones) are read by `value_of`, some 50 times slower.
-    `doubles`: a number with a fraction or exponent is that of the double next to it, if that is finite.
+    `of_point` reads numerals with a fraction or exponent, where the C reader does.
     """
     try:
-        value: Json = _reader(doubles).decode(text)
+        value: Json = _reader(of_point).decode(text)
         return value
     except (ValueError, RecursionError, InvalidOperation):
         # Either not JSON, and then the slow reader says where, or beyond what the C reader can hold.
-        return read_any_depth(text, doubles)
+        return read_any_depth(text)
 
 
-def read_any_depth(text: str, doubles: bool = False) -> Json:
+def read_any_depth(text: str) -> Json:
     """Return what `read` returns, without the C reader. Errors: as there."""
     try:
-        value: Json = value_of(text, _number_of_double if doubles else _number)
+        value: Json = value_of(text, _number)
         return value
     except JsonError as error:
         line = text.count("\n", 0, error.at) + 1
@@ -77,16 +78,13 @@ def _number(numeral: str) -> Json:
         raise ValueError("its exponent is beyond 10^18") from None
 
 
-def _number_of_double(numeral: str) -> Json:
-    return _number(numeral) if numeral.lstrip("-").isdecimal() else _double(numeral)
-
-
-def _double(numeral: str) -> Json:
-    """Return the value of the double next to a number: its shortest decimal, but an integer exactly."""
+def nearest_double(numeral: str) -> Json:
+    """Return the value of the double next to a number, as its shortest decimal, but of an integer exactly; of
+    one beyond all doubles its own."""
     value = float(numeral)
-    if isinf(value):
-        return _number(numeral)
-    return int(value) if value.is_integer() else Decimal(repr(value))
+    if value.is_integer():
+        return int(value)
+    return _number(numeral) if isinf(value) else Decimal(repr(value))
 
 
 def repeated(text: str) -> tuple[str, ...]:

@@ -172,12 +172,12 @@ def walked(schema: Any, grammar: sg.CompiledGrammar, chance: random.Random, coun
 
 
 def test_what_the_default_allows_readers_of_doubles_accept_and_short_numerals_stay() -> None:
-    for seed in range(60):
+    for seed in range(40):
         sound_and_whole(seed, 60)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(60, 3060, 300))
+@pytest.mark.parametrize("first", range(40, 3040, 300))
 def test_what_the_default_allows_readers_of_doubles_accept_and_short_numerals_stay_whole(first: int) -> None:
     for seed in range(first, first + 300):
         sound_and_whole(seed, 300)
@@ -247,12 +247,12 @@ def compared(seed: int) -> None:
 
 
 def test_numbers_that_are_compared_are_doubles() -> None:
-    for seed in range(60):
+    for seed in range(40):
         compared(seed)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(60, 2060, 200))
+@pytest.mark.parametrize("first", range(40, 2040, 200))
 def test_numbers_that_are_compared_are_doubles_whole(first: int) -> None:
     for seed in range(first, first + 200):
         compared(seed)
@@ -264,7 +264,7 @@ ONE: list[tuple[Any, str, bool]] = [
     ({"type": "number", "exclusiveMaximum": 1}, "0.99999999999999994448", True),
     ({"type": "number", "exclusiveMaximum": 1}, "0.99999999999999994449", False),
     ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, "36273022314406767036.238", False),
-    ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, "12345.678901234567", True),
+    ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, "12345.6789012345", True),
     ({"type": "number", "exclusiveMinimum": 0}, "1e-400", False),
     ({"type": "number", "exclusiveMinimum": 0}, "1e-307", True),
     ({"type": "number", "exclusiveMinimum": 0}, "0.00001e-302", True),

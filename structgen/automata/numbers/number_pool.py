@@ -9,13 +9,17 @@ bounded
     has that the specification names. Where that needs too many states beside large divisors, digits alone
     may be as many as you like; elsewhere 6 or 4 take the place of 20. Of a divisor of more remainders than
     an automaton has states, only the nearest multiples are written, where nothing is denied.
+    None that doubles take for another number as far as the specification asks (`double_readers`).
+decimal
+    As "bounded", but exact decimals.
 plain
     No exponent; no minus sign before zero; a value that is an integer has no fraction (so not 1.0); N and F
-    as above. A fraction may end in zeros (1.50).
+    as above. A fraction may end in zeros (1.50). Doubles as above.
 python
     As Python prints numbers (`numeral_forms`), with N digits of an int; an exponent where "bounded" has one.
+    Doubles as above, but for numerals with an exponent.
 any
-    Any number of digits; and of an exponent, where "bounded" has one.
+    Exact decimals. Any number of digits; and of an exponent, where "bounded" has one.
 
 The automaton of a specification is made whole, at its first use: what it says of values and the form of its
 numerals are one formula of texts, whose automaton is made as that of any string (`formula_automata`). A
@@ -24,7 +28,6 @@ process keeps the automata that it met last, by content.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property, partial
 from hashlib import blake2b
@@ -44,7 +47,6 @@ from structgen.automata.numbers.numeral_forms import numeral_form
 from structgen.automata.numbers.value_automata import of_atom
 from structgen.automata.numbers.written_forms import (
     POLICIES,
-    Writing,
     as_written,
     atoms_of,
     with_listed_multiples,
@@ -159,33 +161,24 @@ def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limi
     if max(cuts, default=0) > 2 * MOST_STATES:
         raise too_many_states()  # each listed number ends in a state of its own
     formulas, writings = as_written(spec, policy, limits)
+    ways = [(formulas, writing) for writing in writings]
+    if (listed := with_listed_multiples(formulas)) is not None:
+        ways.append((listed, writings[0]))
     reader = _OF_PYTHON if policy == "python" else _READER
     kept = "".join(rf"\x{byte:02x}" for byte in COLUMNS if byte not in missing)
     spelled = [ir.Pattern(f"^[{kept}]*$")] if missing else []
     divisors = {atom for atom in atoms_of(formulas) if isinstance(atom, ir.Multiple)}
     narrows = len(divisors) > _FEW_DIVISORS and all(map(_has_near_bounds, formulas))
-    for asked, writing, decides in _ways(formulas, writings, policy):
+    for asked, way in ways:
+        writing = way if policy in ("decimal", "any") else read_alike(asked, way)
         form = numeral_form(writing), *spelled
         with suppress(LimitError, RecursionError):
             parts = [_within(formula, form) if narrows else ir.conjuncts(formula) for formula in asked]
             said = ir.Spec(tuple([ir.All((*some, *form)) for some in parts]))
             made = reader.spec(said)
-            if decides or not made.automaton.is_empty:
+            if asked is formulas or not made.automaton.is_empty:
                 return made
     raise too_many_states()
-
-
-def _ways(
-    formulas: tuple[ir.Formula, ...], writings: list[Writing], policy: str
-) -> Iterator[tuple[tuple[ir.Formula, ...], Writing, bool]]:
-    """Yield formulas and how their numerals are written, the best first, and whether there are no numerals
-    where none is written so: of multiples that are listed, others may be."""
-    is_exact = policy in ("decimal", "any")
-    ways = [(formulas, writing) for writing in writings]
-    if (listed := with_listed_multiples(formulas)) is not None:
-        ways.append((listed, writings[0]))
-    for asked, writing in ways:
-        yield *((asked, writing) if is_exact else read_alike(asked, writing)), asked is formulas
 
 
 def _within(formula: ir.Formula, form: tuple[ir.Formula, ...]) -> tuple[ir.Formula, ...]:

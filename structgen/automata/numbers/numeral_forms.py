@@ -24,17 +24,8 @@ SIGNIFICANT = 17
 def numeral_form(writing: Writing) -> ir.Formula:
     """Return the formula of the numerals of a writing. Its automaton has a state for each digit that may
     stand before the point and behind it."""
-    form = _form(writing)
-    if writing.fractions_apart:
-        form = ir.All((form, ir.Not(_NEARLY_INTEGERS)))
-    if not writing.vanishing:
-        form = ir.All((form, ir.Not(_VANISHING)))
-    return ir.All((form, _SHORT)) if writing.short else form
-
-
-def _form(writing: Writing) -> ir.Formula:
     if writing.policy == "python":
-        return _printed(writing.whole, writing.exponent)
+        return ir.All((_printed(writing.whole, writing.exponent), writing.beside))
     whole = f"(?:0|[1-9]{_digits(0, writing.whole - 1)})"
     behind = rf"\.{_digits(1, writing.fraction)}"
     exponent = ""
@@ -42,9 +33,10 @@ def _form(writing: Writing) -> ir.Formula:
         exponent = "(?:[eE]" + (r"[+-]?\d+" if writing.whole == UNBOUNDED else _FINITE_EXPONENT) + ")?"
     if writing.policy == "plain":
         # no minus sign before zero, and in a fraction a digit that is not 0
-        return ir.Pattern(rf"^(?:0|-?[1-9]{_digits(0, writing.whole - 1)}|-?{whole}(?!\.0*$){behind})$")
+        plain = ir.Pattern(rf"^(?:0|-?[1-9]{_digits(0, writing.whole - 1)}|-?{whole}(?!\.0*$){behind})$")
+        return ir.All((plain, writing.beside))
     point = f"(?:{behind})?" if writing.fraction else ""
-    return ir.Pattern(f"^-?{whole}{point}{exponent}$")
+    return ir.All((ir.Pattern(f"^-?{whole}{point}{exponent}$"), writing.beside))
 
 
 def _digits(least: int, most: int) -> str:
@@ -55,32 +47,6 @@ def _digits(least: int, most: int) -> str:
 _FINITE_EXPONENT = r"(?:-\d{1,3}|\+?(?:[01]\d{0,2}|2(?:[0-7]\d?|8[0-7]?|9)?|[3-9]\d?))"
 """An exponent of at most three digits, up to 287: behind twenty digits it makes no infinite float (IEEE 754
 binary64)."""
-
-
-def _nearly_integers() -> ir.Formula:
-    """Return the formula of numbers behind whose point so many zeros or nines stand that a double may be an
-    integer: with `n` digits before it 16 - n (2**53 is above 9 * 10**15), and of larger ones all."""
-    few = (
-        rf"[1-9]\d{{{n - 1}}}\.(?:0{{{SIGNIFICANT - 1 - n}}}\d*[1-9]|9{{{SIGNIFICANT - 1 - n}}})"
-        for n in range(1, SIGNIFICANT - 1)
-    )
-    return ir.Pattern(rf"^-?(?:0\.9{{16}}|{'|'.join(few)}|[1-9]\d{{15,}}\.\d*[1-9])")
-
-
-def _vanishing() -> ir.Formula:
-    """Return the formula of numerals below 10**-323, which may be zero as doubles, by the place of their
-    first digit: before the point, or up to 20 behind it."""
-
-    def below(power: int) -> str:
-        tens, ones = divmod(power % 100, 10)
-        return rf"[eE]-(?:[4-9]\d\d|3(?:{tens}[{ones}-9]|[{tens + 1}-9]\d))"
-
-    behind = [rf"0\.0{{{n}}}[1-9]\d*{below(323 - n)}" for n in range(20)]
-    return ir.Pattern(rf"^-?(?:[1-9]\d*(?:\.\d*)?{below(324)}|{'|'.join(behind)})$")
-
-
-_NEARLY_INTEGERS, _VANISHING = _nearly_integers(), _vanishing()
-_SHORT = ir.Pattern(r"^-?(?:\d+|[\d.]{1,16}|0\.0*[1-9]\d{0,14})$")
 
 
 def _printed(whole: int, exponent: bool) -> ir.Formula:

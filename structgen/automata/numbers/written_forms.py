@@ -46,12 +46,8 @@ class Writing(NamedTuple):
     """The most digits behind it, or UNBOUNDED; 0: there is no point."""
     exponent: bool
     """Whether there may be an exponent."""
-    fractions_apart: bool = False
-    """Whether no number but an integer is so near to one that a double is that integer."""
-    vanishing: bool = True
-    """Whether an exponent may make a double zero."""
-    short: bool = False
-    """Whether a number with a point has no more digits than doubles tell apart."""
+    beside: ir.Formula = ir.TRUE
+    """What else numerals meet, as texts."""
 
 
 # -- formulas --

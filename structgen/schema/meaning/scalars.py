@@ -133,14 +133,11 @@ class Scalars:
         *,
         longest: int | None = None,
         printed: bool = False,
-        doubles: bool = False,
     ) -> None:
         """`quoting`: how strings are written. `longest`: code points of strings for which the schema has no
-        bound (max_string). `printed`: some numbers cannot be written (numbers="python"). `doubles`: numbers
-        that are equal as doubles are one value."""
+        bound (max_string). `printed`: some numbers cannot be written (numbers="python")."""
         self.quoting = quoting
         self.printed = printed or quoting.numerals_lack
-        self.doubles = doubles
         self._quick_number = _unknown if self.printed else quick_number
         self.written = quoting.literal
         """The JSON literal of a decoded string."""

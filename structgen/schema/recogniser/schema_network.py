@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from decimal import Decimal
 from typing import Any
 
 from structgen.automata.formats.named_formats import CUTS
@@ -86,7 +87,6 @@ class SchemaNetwork:
             document.quoting,
             longest=policies.max_string,
             printed=policies.numbers == "python",
-            doubles=policies.numbers not in ("decimal", "any"),
         )
         self.shapes = Shapes(tables, self.scalars, limits, policies.max_items)
         self._residues: list[ObjectState | ArrayState] = []
@@ -112,6 +112,8 @@ class SchemaNetwork:
         )
         self.oracle = Oracle(tables, self.scalars, self.shapes, self.objects, self.arrays, limits)
         self.arrays.distinct.text = self.oracle.text
+        if policies.numbers in ("decimal", "any"):
+            self.arrays.distinct.of_point = Decimal
         alive = self.oracle.alive
         self.objects.alive = self.objects.wide_unions.alive = self.arrays.alive = alive
         self.objects.known = self.arrays.known = self.oracle.known
