@@ -22,7 +22,8 @@ _FEW_DIGITS = ir.Pattern(r"^-?(?:\d+|[\d.]{1,16}0*|\d{1,15}0*\.0*|0\.0*[1-9]\d{0
 """Integers, and numbers of at most 15 digits between zeros: no two of these are one double."""
 _FINITE = interval(-(2**1024) + 2**970, 2**1024 - 2**970, True, True)
 _VANISHING = ir.Pattern(
-    r"^-?(?:[1-9].*[eE]-(?:32[4-9]|3[3-9]\d|[4-9]\d\d)|0\..*[eE]-(?:30[4-9]|3[1-9]\d|[4-9]\d\d))$"
+    r"^-?(?:[1-9].*[eE]-(?:32[4-9]|3[3-9]\d|[4-9]\d\d)|0\.0{0,4}[1-9].*[eE]-(?:319|3[2-9]\d|[4-9]\d\d)"
+    r"|0\.0{5}.*[eE]-(?:30[4-9]|3[1-9]\d|[4-9]\d\d))$"
 )
 """Numbers that may be zero as doubles, with at most 20 digits behind the point."""
 
@@ -31,11 +32,12 @@ def read_alike(formulas: tuple[ir.Formula, ...], writing: Writing) -> Writing:
     """Return how numerals of formulas are written: without those that rounding takes over an end of a range,
     onto a listed number, to an integer where that matters, to zero, or to infinity.
 
-    Where integers are told apart, or many numbers named, others have at most 15 digits or no point. Cost:
-    some 10 us for each number that is named.
+    Where integers are told apart, or many numbers named, others have at most 15 digits or no point; but with
+    long numbers among those named, as programs print them. Cost: some 10 us for each.
     """
     atoms = atoms_of(formulas)
     cuts = dict.fromkeys([cut for one in atoms if isinstance(one, Ranges) for cut in one.cuts])
+    long = [value for value, _ in cuts if len(Decimal(value).as_tuple().digits) > float_info.dig]
     said = [common([one for one in ir.conjuncts(part) if isinstance(one, Ranges)]) for part in formulas]
     beside: ir.Formula = ir.TRUE
     if writing.exponent:  # zero alone is named, or Python prints the others in one way
@@ -43,14 +45,15 @@ def read_alike(formulas: tuple[ir.Formula, ...], writing: Writing) -> Writing:
             beside = ir.Not(_VANISHING)
     elif not writing.fraction:
         return writing
-    elif len(cuts) > 32 or ir.Multiple(Decimal(1)) in atoms:  # a cut takes some 20 states, 0.3 ms
-        long = [value for value, _ in cuts if len(Decimal(value).as_tuple().digits) > float_info.dig]
+    elif len(cuts) > (4096 if long else 32) or ir.Multiple(Decimal(1)) in atoms:
+        # a cut takes some 20 states, 0.3 ms
         beside = ir.Any_((_FEW_DIGITS, points([one for one in long if one != floor(one)])))
     elif cuts:
         kept = _kept(cuts, writing.fraction)
         if writing.whole > float_info.max_10_exp:
             kept = common([kept, _FINITE])
         if any(common([one, kept]) != one for one in said):
+            kept = common([kept, united(said)])  # of fewer cuts
             # integers are read exactly, and large ones may be no doubles
             is_small = all(-(2**53) < value < 2**53 for value, _ in cuts)
             beside = kept if is_small else ir.Any_((kept, ir.PlainInteger()))
