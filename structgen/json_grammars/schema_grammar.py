@@ -341,8 +341,10 @@ def json_schema(
         "declared": keys in the order in which the schema first mentions them; "any".
     numbers
         "bounded": only digits where only integers are valid, else finite floats; at most 20 integer, 20
-        fraction and 3 exponent digits, more if the schema needs more;
-        "plain": no exponent, no -0, integers without a fraction; "python": as `repr` writes them; "any".
+        fraction and 3 exponent digits, more if the schema needs more; none that a double takes over a bound
+        or onto another number;
+        "plain": no exponent, no -0, integers without a fraction; "python": as `repr` writes them; "decimal":
+        as "bounded", but exact decimals; "any": any number of digits, exact decimals.
     escapes
         "canonical": keys and constants as json.dumps(ensure_ascii=False) writes them; "utf8", "ascii": all
         strings as json.dumps writes them with ensure_ascii=False, True; "any".

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from functools import cache
+from math import isinf
 from typing import Any, TypeAlias, Union
 
 from structgen.errors import LimitError, SchemaError
@@ -30,19 +32,20 @@ _INT_BITS = 3 * _INT_DIGITS  # a digit has more than three bits
 
 
 @cache
-def _reader() -> json.JSONDecoder:
-    return json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
+def _reader(of_point: Callable[[str], Json]) -> json.JSONDecoder:
+    return json.JSONDecoder(parse_float=of_point, parse_constant=_no_constant)
 
 
-def read(text: str) -> Json:
+def read(text: str, of_point: Callable[[str], Json] = Decimal) -> Json:
     """Return the value of a JSON text (RFC 8259), numbers exact: int, or Decimal with a fraction or exponent.
 
     A member named twice has its last value (`repeated` lists such names); integers of more than 4,000 digits
     are Decimals too. Errors: `SchemaError` with line and column. Cost: the C reader of the standard library;
     texts that it cannot take (very deep ones) are read by `value_of`, some 50 times slower.
+    `of_point` reads numerals with a fraction or exponent, where the C reader does.
     """
     try:
-        value: Json = _reader().decode(text)
+        value: Json = _reader(of_point).decode(text)
         return value
     except (ValueError, RecursionError, InvalidOperation):
         # Either not JSON, and then the slow reader says where, or beyond what the C reader can hold.
@@ -73,6 +76,15 @@ def _number(numeral: str) -> Json:
         if not numeral.lower().partition("e")[0].strip("-.0"):
             return Decimal(0)
         raise ValueError("its exponent is beyond 10^18") from None
+
+
+def nearest_double(numeral: str) -> Json:
+    """Return the value of the double next to a number, as its shortest decimal, but of an integer exactly; of
+    one beyond all doubles its own."""
+    value = float(numeral)
+    if value.is_integer():
+        return int(value)
+    return _number(numeral) if isinf(value) else Decimal(repr(value))
 
 
 def repeated(text: str) -> tuple[str, ...]:

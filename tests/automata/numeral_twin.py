@@ -97,7 +97,7 @@ def allowed(
         assert value is not None
         is_integer = value.denominator == 1
         return frozenset() if (sign and value == 0) or (places and is_integer) else found
-    if policy == "bounded":
+    if policy in ("bounded", "decimal"):
         if exponent is not None and (len(exponent.lstrip("+-")) > 3 or int(exponent) > 287):
             return frozenset()
         integers = list(map(wholly_integer, spec.formulas))

@@ -24,7 +24,8 @@ from structgen.language import ir
 from structgen.language import number_ranges as ranges
 from structgen.limits import Limits
 
-POLICIES = ["bounded", "plain", "any"]
+POLICIES = ["bounded", "plain", "decimal", "any"]
+EXACT = ["decimal", "any"]
 ALL = [*POLICIES, "python"]
 INTEGER = ir.Multiple(Decimal(1))
 
@@ -141,7 +142,15 @@ def test_a_numeral_ends_as_the_twin_says(policy: str, spec: ir.Spec, texts: list
     for text in texts:
         state = walk(pool, start, text)
         demands = twin.allowed(spec, text, policy)
-        assert (int(pool.outcome[state]) if state >= 0 else -1) == (outcome(demands) if demands else -1), text
+        found = int(pool.outcome[state]) if state >= 0 else -1
+        if found >= 0 or policy in EXACT or not rounded(text):
+            assert found == (outcome(demands) if demands else -1), text
+
+
+def rounded(text: str) -> bool:
+    """Return whether a numeral is one that doubles may take for another number."""
+    value = Decimal(text)
+    return len(value.normalize().as_tuple().digits) > 15 or (value != 0 and value.adjusted() < -307)
 
 
 @pytest.mark.parametrize("policy", ALL)

@@ -9,13 +9,17 @@ bounded
     has that the specification names. Where that needs too many states beside large divisors, digits alone
     may be as many as you like; elsewhere 6 or 4 take the place of 20. Of a divisor of more remainders than
     an automaton has states, only the nearest multiples are written, where nothing is denied.
+    None that doubles take for another number as far as the specification asks (`double_readers`).
+decimal
+    As "bounded", but exact decimals.
 plain
     No exponent; no minus sign before zero; a value that is an integer has no fraction (so not 1.0); N and F
-    as above. A fraction may end in zeros (1.50).
+    as above. A fraction may end in zeros (1.50). Doubles as above.
 python
     As Python prints numbers (`numeral_forms`), with N digits of an int; an exponent where "bounded" has one.
+    Doubles as above, but for numerals with an exponent.
 any
-    Any number of digits; and of an exponent, where "bounded" has one.
+    Exact decimals. Any number of digits; and of an exponent, where "bounded" has one.
 
 The automaton of a specification is made whole, at its first use: what it says of values and the form of its
 numerals are one formula of texts, whose automaton is made as that of any string (`formula_automata`). A
@@ -31,6 +35,7 @@ from typing import Final
 
 import numpy as np
 
+from structgen.automata.numbers.double_readers import read_alike
 from structgen.automata.numbers.numeral_automata import (
     COLUMNS,
     MOST_STATES,
@@ -164,7 +169,8 @@ def _automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limits: Limi
     spelled = [ir.Pattern(f"^[{kept}]*$")] if missing else []
     divisors = {atom for atom in atoms_of(formulas) if isinstance(atom, ir.Multiple)}
     narrows = len(divisors) > _FEW_DIVISORS and all(map(_has_near_bounds, formulas))
-    for asked, writing in ways:
+    for asked, way in ways:
+        writing = way if policy in ("decimal", "any") else read_alike(asked, way)
         form = numeral_form(writing), *spelled
         with suppress(LimitError, RecursionError):
             parts = [_within(formula, form) if narrows else ir.conjuncts(formula) for formula in asked]

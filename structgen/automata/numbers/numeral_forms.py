@@ -25,7 +25,7 @@ def numeral_form(writing: Writing) -> ir.Formula:
     """Return the formula of the numerals of a writing. Its automaton has a state for each digit that may
     stand before the point and behind it."""
     if writing.policy == "python":
-        return _printed(writing.whole, writing.exponent)
+        return ir.All((_printed(writing.whole, writing.exponent), writing.beside))
     whole = f"(?:0|[1-9]{_digits(0, writing.whole - 1)})"
     behind = rf"\.{_digits(1, writing.fraction)}"
     exponent = ""
@@ -33,9 +33,10 @@ def numeral_form(writing: Writing) -> ir.Formula:
         exponent = "(?:[eE]" + (r"[+-]?\d+" if writing.whole == UNBOUNDED else _FINITE_EXPONENT) + ")?"
     if writing.policy == "plain":
         # no minus sign before zero, and in a fraction a digit that is not 0
-        return ir.Pattern(rf"^(?:0|-?[1-9]{_digits(0, writing.whole - 1)}|-?{whole}(?!\.0*$){behind})$")
+        plain = ir.Pattern(rf"^(?:0|-?[1-9]{_digits(0, writing.whole - 1)}|-?{whole}(?!\.0*$){behind})$")
+        return ir.All((plain, writing.beside))
     point = f"(?:{behind})?" if writing.fraction else ""
-    return ir.Pattern(f"^-?{whole}{point}{exponent}$")
+    return ir.All((ir.Pattern(f"^-?{whole}{point}{exponent}$"), writing.beside))
 
 
 def _digits(least: int, most: int) -> str:

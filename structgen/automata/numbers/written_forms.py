@@ -18,7 +18,7 @@ from structgen.language import ir
 from structgen.language.number_ranges import Number, Ranges, points
 from structgen.limits import Limits
 
-POLICIES = ("bounded", "plain", "any", "python")
+POLICIES = ("bounded", "plain", "decimal", "any", "python")
 DIGITS = 20
 """Digits before the point, and after it, of which no number of the schema needs more."""
 _FEWER = (6, 4)
@@ -46,6 +46,8 @@ class Writing(NamedTuple):
     """The most digits behind it, or UNBOUNDED; 0: there is no point."""
     exponent: bool
     """Whether there may be an exponent."""
+    beside: ir.Formula = ir.TRUE
+    """What else numerals meet, as texts."""
 
 
 # -- formulas --
@@ -164,7 +166,7 @@ def as_written(spec: ir.Spec, policy: str, limits: Limits) -> tuple[tuple[ir.For
     ]
     if policy == "any":
         return spec.formulas, [Writing(policy, UNBOUNDED, UNBOUNDED, exponent)]
-    if policy != "bounded":
+    if policy not in ("bounded", "decimal"):
         return spec.formulas, counted
     integers = list(map(only_integers, spec.formulas))
     if all(integers):

@@ -96,7 +96,10 @@ def parts_of(text: bytes) -> Iterator[tuple[bytes, bool]]:
                 raw = _ESCAPES.sub(_decoded, _UNDONE.sub(b"", raw) if is_open else raw)
             yield b'"' + raw, is_open
         elif number is not None:
-            yield b"0" + number.lower().partition(b"e")[0].replace(b".", b"").strip(b"-0"), is_open
+            digits = number.lower().partition(b"e")[0].replace(b".", b"").strip(b"-0")
+            if len(digits) > 15:  # rounded, for others may be the same double
+                digits = (b"%d" % ((int(digits[:16]) + 5) // 10)).rstrip(b"0")
+            yield b"0" + digits, is_open
         else:
             yield token[0], is_open and token[0].isalpha()
 

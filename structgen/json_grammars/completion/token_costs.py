@@ -39,8 +39,8 @@ _KINDS: WeakKeyDictionary[Vocabulary, npt.NDArray[np.int64]] = WeakKeyDictionary
 _CLOSING = re.compile(rb'"?[\]}]*')
 """A rest that can be written in no other way."""
 _INSIDE_QUOTES = re.compile(rb'(?:[^"\\]|\\.)*', re.DOTALL)
-_GOING_ON = re.compile(rb'(?:[\]}]|\A"\s*),\s*[^\s]|,\s*".', re.DOTALL)
-"""What writes of another item, or of another key, which must differ from the one before."""
+_GOING_ON = re.compile(rb'(?:[\]}]|\A"\s*),|,\s*".', re.DOTALL)
+"""What comes to another item, or writes of another key, which must differ from the one before."""
 _QUOTED = (L.M_KEY, L.M_STRING, L.M_WORDS)
 _VALUES = b'"-0123456789[fnt{'
 _CHOICES = {
@@ -178,7 +178,7 @@ class Completer(TokenCounts):
             match = None if escaped else _INSIDE_QUOTES.match(piece)
             size = len(piece) if match is None else match.end()
             head, tail = piece[:size], piece[size:]
-            own = _GOING_ON.search(tail) is not None
+            own = b"," in head if escaped else _GOING_ON.search(tail) is not None
             after.append(read(read(index, head) if own else stand_in(read(base, head)), tail))
         return after
 

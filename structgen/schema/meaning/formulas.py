@@ -32,7 +32,8 @@ EXACT_EXPONENT = 5_000
 LISTED = 1_000
 """Members of a finite set that are looked at one by one: each costs some 20 us where automata are asked."""
 FEW_DIGITS = 12
-"""Digits of bounds and divisors whose multiples next to them need no more than every policy allows."""
+"""Digits of bounds and divisors whose multiples next to them need no more than every policy allows, and are
+different doubles."""
 _FEW_REMAINDERS = 4
 """Digits of a divisor that surely has an automaton."""
 
@@ -42,7 +43,10 @@ def has_few_digits(ends: Iterable[Decimal | None], divisor: Decimal | None) -> b
     else the automata are asked, which refuse what is too large by name."""
     if divisor is not None and len(divisor.normalize().as_tuple().digits) > _FEW_REMAINDERS:
         return False
-    return not any(value and abs(value.adjusted()) > FEW_DIGITS for value in (*ends, divisor))
+    return not any(
+        value and (abs(value.adjusted()) > FEW_DIGITS or len(value.as_tuple().digits) > FEW_DIGITS)
+        for value in (*ends, divisor)
+    )
 
 
 def negation(formula: Formula) -> Formula:

@@ -14,7 +14,7 @@ from structgen.language import checks
 
 WHITESPACE = ("bounded", "compact", "oneline", "any")  # or "any:3"; an int or str: json.dumps(indent=...)
 PROPERTY_ORDER = ("declared", "any")
-NUMBERS = ("bounded", "plain", "python", "any")
+NUMBERS = ("bounded", "plain", "python", "decimal", "any")
 ESCAPES = ("canonical", "utf8", "ascii", "any")
 FORMATS = ("assert", "annotate")
 ANY_VALUE = ("any", "scalar")  # or an int: how deep arrays and objects may be nested

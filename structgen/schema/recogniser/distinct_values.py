@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
 from structgen.errors import LimitError, SchemaError
-from structgen.json_text.exact_json import read
+from structgen.json_text.exact_json import Json, nearest_double, read
 from structgen.language.ir import FALSE, TRUE, All, Formula, Length, Multiple, Not, Words
 from structgen.language.number_ranges import Ranges, interval, points
 from structgen.schema.meaning.formulas import EXACT_EXPONENT
@@ -33,7 +33,7 @@ _DEPTH = 6
 _COUNTED = 4_096
 """Points of one demand that are listed one by one."""
 _NARROW = Decimal("1e-6")
-"""Any wider interval has millions of numerals under every policy."""
+"""Any wider interval, and wider than this part of its ends, has millions of numerals under every policy."""
 
 
 class Distinct:
@@ -54,6 +54,8 @@ class Distinct:
         self.shapes = shapes
         self.text: Callable[[int], JsonPieces | None] = lambda demand: None
         """Set by the network: the shortest text of a demand."""
+        self.of_point: Callable[[str], Json] = nearest_double
+        """Set by the network: the value of a numeral with a point or an exponent."""
         self.item, self.member = item, member
         self.looked_for: dict[int, bytes] = {}
         """Values, each with a text, of which somebody asked whether an array holds them: what else it holds
@@ -71,7 +73,7 @@ class Distinct:
             if len(self._read) > _COUNTED:
                 self._read.clear()
             try:
-                value = read(text.decode("utf-8", "surrogatepass"))
+                value = read(text.decode("utf-8", "surrogatepass"), self.of_point)
             except SchemaError:  # of a text that was taken as JSON this alone is left
                 raise LimitError(
                     "A number among items that must differ has an exponent beyond 10^18.",
@@ -145,10 +147,10 @@ class Distinct:
             if ends[0] == ends[1]:
                 found += not steps
             elif not any(abs(value.adjusted()) > EXACT_EXPONENT for value in (*ends, *steps) if value):
-                width = ends[1] - ends[0]
+                width, most = ends[1] - ends[0], max(Decimal(1), abs(ends[0]), abs(ends[1]))
                 if steps:
-                    found += max(0, int(width / steps[0]) - 1)
-                elif width > _NARROW and need < 10**6:
+                    found += max(0, int(width / steps[0]) - 1) if steps[0] > _NARROW**2 * most else 0
+                elif width > _NARROW * most and need < 10**6:
                     return need
         return min(found, need)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from decimal import Decimal
 from typing import Any
 
 from structgen.automata.formats.named_formats import CUTS
@@ -75,7 +76,9 @@ class SchemaNetwork:
         """
         self.document = document
         policies, limits = document.policies, document.limits
-        tables = self.tables = PlaceTables(policies.any_value, digits_alone=policies.numbers == "bounded")
+        tables = self.tables = PlaceTables(
+            policies.any_value, digits_alone=policies.numbers in ("bounded", "decimal")
+        )
         self.scalars = Scalars(
             tables,
             limits,
@@ -109,6 +112,8 @@ class SchemaNetwork:
         )
         self.oracle = Oracle(tables, self.scalars, self.shapes, self.objects, self.arrays, limits)
         self.arrays.distinct.text = self.oracle.text
+        if policies.numbers in ("decimal", "any"):
+            self.arrays.distinct.of_point = Decimal
         alive = self.oracle.alive
         self.objects.alive = self.objects.wide_unions.alive = self.arrays.alive = alive
         self.objects.known = self.arrays.known = self.oracle.known

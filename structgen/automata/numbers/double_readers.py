@@ -1,0 +1,84 @@
+"""What readers of doubles make of decimals: numerals that they take for another number are left out.
+
+`json.loads` and its like read digits alone as an integer, and a numeral with a point or an exponent as the
+double next to it (IEEE 754 binary64, ties to even). So 0.99999999999999999999 is no number below 1 to them.
+What comes in: formulas over exact decimals. What goes out: formulas of the numerals of which each atom says
+the same before and after rounding; but for divisors, which are of decimals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from fractions import Fraction
+from math import floor, inf, nextafter
+from sys import float_info
+
+from structgen.automata.numbers.written_forms import Writing, atoms_of
+from structgen.language import ir
+from structgen.language.number_ranges import Cut, Ranges, common, interval, points, united
+
+_FEW_DIGITS = ir.Pattern(r"^-?(?:\d+|[\d.]{1,16}0*|\d{1,15}0*\.0*|0\.0*[1-9]\d{0,14}0*)$")
+"""Integers, and numbers of at most 15 digits between zeros: no two of these are one double."""
+_FINITE = interval(-(2**1024) + 2**970, 2**1024 - 2**970, True, True)
+_VANISHING = ir.Pattern(
+    r"^-?(?:[1-9].*[eE]-(?:32[4-9]|3[3-9]\d|[4-9]\d\d)|0\.0{0,4}[1-9].*[eE]-(?:319|3[2-9]\d|[4-9]\d\d)"
+    r"|0\.0{5}.*[eE]-(?:30[4-9]|3[1-9]\d|[4-9]\d\d))$"
+)
+"""Numbers that may be zero as doubles, with at most 20 digits behind the point."""
+
+
+def read_alike(formulas: tuple[ir.Formula, ...], writing: Writing) -> Writing:
+    """Return how numerals of formulas are written: without those that rounding takes over an end of a range,
+    onto a listed number, to an integer where that matters, to zero, or to infinity.
+
+    Where integers are told apart, or many numbers named, others have at most 15 digits or no point; but with
+    long numbers among those named, as programs print them. Cost: some 10 us for each.
+    """
+    atoms = atoms_of(formulas)
+    cuts = dict.fromkeys([cut for one in atoms if isinstance(one, Ranges) for cut in one.cuts])
+    long = [value for value, _ in cuts if len(Decimal(value).as_tuple().digits) > float_info.dig]
+    said = [common([one for one in ir.conjuncts(part) if isinstance(one, Ranges)]) for part in formulas]
+    beside: ir.Formula = ir.TRUE
+    if writing.exponent:  # zero alone is named, or Python prints the others in one way
+        if cuts and any(one != Ranges(((0, False),)) for one in said):
+            beside = ir.Not(_VANISHING)
+    elif not writing.fraction:
+        return writing
+    elif len(cuts) > (4096 if long else 32) or ir.Multiple(Decimal(1)) in atoms:
+        # a cut takes some 20 states, 0.3 ms
+        beside = ir.Any_((_FEW_DIGITS, points([one for one in long if one != floor(one)])))
+    elif cuts:
+        kept = _kept(cuts, writing.fraction)
+        if writing.whole > float_info.max_10_exp:
+            kept = common([kept, _FINITE])
+        if any(common([one, kept]) != one for one in said):
+            kept = common([kept, united(said)])  # of fewer cuts
+            # integers are read exactly, and large ones may be no doubles
+            is_small = all(-(2**53) < value < 2**53 for value, _ in cuts)
+            beside = kept if is_small else ir.Any_((kept, ir.PlainInteger()))
+    return writing._replace(beside=beside)
+
+
+def _kept(cuts: Iterable[Cut], places: int) -> Ranges:
+    """Return the numbers of so many digits behind the point that rounding takes over no cut."""
+    moved = [(cut, _moved(cut, places)) for cut in cuts]
+    return united([Ranges((min(pair), max(pair))) for pair in moved if pair[0] != pair[1]]).complement()
+
+
+def _moved(cut: Cut, places: int) -> Cut:
+    """Return the cut at which decimals of so many digits behind the point begin to be rounded behind another
+    one; a number of the cut that is no integer is read as a double, too."""
+    value, after = cut
+    near, grid = float(value), 10**places
+    if value and not 1e-320 < abs(near) < 1e308:
+        return cut
+    exact = Fraction(value if value == floor(value) else near)
+    below = exact > near or (after and exact == near)
+    low, high = (near, nextafter(near, inf)) if below else (nextafter(near, -inf), near)
+    middle = (Fraction(low) + Fraction(high)) / 2
+    digits = floor(middle * grid)
+    first = digits + (digits != middle * grid or float(middle) == low)
+    if first == Fraction(value) * grid + after:
+        return cut
+    return Decimal((int(first < 0), tuple(map(int, str(abs(first)))), -places)), False
