@@ -13,6 +13,7 @@ from structgen.automata.strings.kernels import Row, Table
 from structgen.errors import LimitError
 from structgen.language.ir import Spec
 from structgen.limits import Limits
+from structgen.system.public_calls import THIS_CALL
 
 _FIRST_ROOM: Final = 64
 """States for which a pool has room at first: half of all specifications have fewer than 21."""
@@ -72,6 +73,8 @@ class AutomatonPool(ABC, Generic[P]):
             raise LimitError(
                 f"{self.over} more than {self._limits.automaton_states} states.", limit="automaton_states"
             )
+        # a call's steps bound what all of its pools hold, too
+        THIS_CALL.work(rows.size)
         if count > len(self.trans):
             room = max(count, 2 * len(self.trans))
             # memory that is not written yet is none
