@@ -26,6 +26,7 @@ from structgen.automata.strings.alphabets import (
 from structgen.automata.strings.kernels import (
     FAR,
     TOO_MANY_STATES,
+    TOO_MUCH_WORK,
     Flags,
     Row,
     Table,
@@ -264,6 +265,8 @@ def of_words(words: Collection[str], most: int = MOST_STATES) -> Automaton:
                     refuse(TOO_MANY_STATES, most)
             state = after
         ends.append(state)
+    if len(below) * alphabet.width > MOST_WORK:
+        refuse(TOO_MUCH_WORK)
     trans = np.full((len(below), alphabet.width), -1, np.int32)
     for state, after_chars in enumerate(below):
         for char, after in after_chars.items():
