@@ -14,6 +14,8 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hostile_families import FAMILIES
+
 import structgen as sg
 
 Json = Any
@@ -301,4 +303,5 @@ CALLS: Mapping[str, Callable[[], sg.Grammar]] = {
     "tools: 300 in a format": lambda: sg.tools(_tools(300), format="hermes"),
     **{f"schema: {name}": _grammar_of(make) for name, make in SCHEMAS.items()},
     **{f"text: {name}": make for name, make in TEXTS.items()},
+    **{f"more: {name}": make for name, make in FAMILIES.items()},
 }

@@ -128,9 +128,9 @@ class NumberPool(AutomatonPool[_Numerals]):
         made = HELD.get(key, lambda: _Numerals(_automaton(spec, self._policy, self._missing, self._limits)))
         if made.is_empty:
             return ir.DEAD
-        rows = np.where(made.rows >= 0, made.rows + self.count, ir.DEAD)
+        numbers = np.append(np.arange(self.count, self.count + len(made.rows)), ir.DEAD).astype(np.int32)
         ends = np.array((-1, *map(outcome, made.outcomes)), np.int32)[made.accept]
-        return self._add(made, rows, ends)
+        return self._add(made, made.rows, numbers, ends)
 
     def finish(self, state: int) -> ir.Demands:
         """Return for each demand that can still be met the shortest rest of the numeral that meets it.

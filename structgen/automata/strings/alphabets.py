@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.unicode.charsets import LAST, Ranges
+from structgen.errors import LimitError
 
 NUMBERS_OF_A_CHARACTER: Final = 100
 """To read a character, or a range of them, takes some 2 us: compiled code reads as many numbers."""
 NUMBERS_OF_A_RANGE: Final = 10
 """numpy reads a range in the time in which compiled code reads so many numbers."""
+MOST_MEMBERS: Final = 1 << 25
+"""Pairs of a set of characters and a class that one pattern may have, a byte each."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -55,13 +58,31 @@ ONE = Alphabet(np.zeros(1, np.int64), np.zeros(1, np.int32), 1)
 """The alphabet that tells no characters apart."""
 
 
-@functools.lru_cache(maxsize=512)
-def divided(sets: tuple[Ranges, ...]) -> tuple[Alphabet, npt.NDArray[np.uint8]]:
-    """Return the coarsest alphabet in which each set is a union of classes, and [set, class]: is the class in
-    the set?
+class Divided(NamedTuple):
+    """The coarsest alphabet in which each of some sets is a union of classes."""
 
-    Cost: some microseconds a range; the last few hundred answers are kept.
+    alphabet: Alphabet
+    member: npt.NDArray[np.uint8]
+    """[set, class]: is the class in the set?"""
+
+    @property
+    def nbytes(self) -> int:
+        return self.alphabet.nbytes + self.member.nbytes
+
+
+_HELD: Final[HeldByContent[Divided]] = HeldByContent(16 << 20)
+
+
+def divided(sets: tuple[Ranges, ...]) -> Divided:
+    """Return the coarsest alphabet in which each set is a union of classes.
+
+    Cost: some microseconds a range; the last answers are kept. Raises `LimitError` past MOST_MEMBERS pairs of
+    a set and a class.
     """
+    return _HELD.get(sets, lambda: _divided(sets))
+
+
+def _divided(sets: tuple[Ranges, ...]) -> Divided:
     toggles: dict[int, int] = {0: 0}
     for index, ranges in enumerate(sets):
         for low, high in ranges:
@@ -79,10 +100,16 @@ def divided(sets: tuple[Ranges, ...]) -> tuple[Alphabet, npt.NDArray[np.uint8]]:
         if not kinds or kinds[-1] != kind:
             starts.append(point)
             kinds.append(kind)
+    if len(sets) * len(numbers) > MOST_MEMBERS:
+        raise LimitError(
+            f"A pattern divides the characters into {len(numbers):,} classes, by {len(sets):,} sets.",
+            limit="automaton_states",
+            cure="Use fewer different characters and classes of them in it.",
+        )
     size = (len(sets) + 7) // 8
     bits = np.frombuffer(b"".join(mask.to_bytes(size, "little") for mask in numbers), np.uint8)
     member = np.unpackbits(bits.reshape(-1, size), axis=1, bitorder="little")[:, : len(sets)].T
-    return (
+    return Divided(
         Alphabet(np.array(starts, np.int64), np.array(kinds, np.int32), len(numbers)),
         np.array(member, np.uint8).reshape(len(sets), len(numbers)),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final, NoReturn, TypeVar
 
 import numpy as np
@@ -25,6 +26,7 @@ from structgen.automata.strings.alphabets import (
 from structgen.automata.strings.kernels import (
     FAR,
     TOO_MANY_STATES,
+    TOO_MUCH_WORK,
     Flags,
     Row,
     Table,
@@ -161,7 +163,8 @@ def _with_few_classes(alphabet: Alphabet, trans: Table) -> tuple[Alphabet, Table
     firsts: list[int] = []
     kinds = np.empty(alphabet.width, np.int32)
     for kind, column in enumerate(np.ascontiguousarray(trans.T)):
-        kinds[kind] = number = numbers.setdefault(column.tobytes(), len(numbers))
+        name = blake2b(column, digest_size=16).digest()
+        kinds[kind] = number = numbers.setdefault(name, len(numbers))
         if number == len(firsts):
             firsts.append(kind)
     if len(firsts) == alphabet.width:
@@ -187,12 +190,8 @@ def of_other_texts(trans: Table, accept: Row) -> tuple[Table, Row]:
 
 def closed(trans: Table, among: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return which of some states no character leads out of, nor out of those that follow."""
-    found = among & (trans >= 0).all(axis=1)
-    while True:
-        less = found & found[trans].all(axis=1)
-        if (less == found).all():
-            return np.asarray(found)
-        found = less
+    leave = ~among | (trans < 0).any(axis=1)
+    return np.asarray(nearest(trans, np.ones(trans.shape[1], np.int64), leave.astype(np.uint8)) == FAR)
 
 
 def complement(of: Automaton) -> Automaton:
@@ -266,6 +265,8 @@ def of_words(words: Collection[str], most: int = MOST_STATES) -> Automaton:
                     refuse(TOO_MANY_STATES, most)
             state = after
         ends.append(state)
+    if len(below) * alphabet.width > MOST_WORK:
+        refuse(TOO_MUCH_WORK)
     trans = np.full((len(below), alphabet.width), -1, np.int32)
     for state, after_chars in enumerate(below):
         for char, after in after_chars.items():

@@ -13,6 +13,7 @@ from structgen.automata.strings.kernels import Row, Table
 from structgen.errors import LimitError
 from structgen.language.ir import Spec
 from structgen.limits import Limits
+from structgen.system.public_calls import THIS_CALL
 
 _FIRST_ROOM: Final = 64
 """States for which a pool has room at first: half of all specifications have fewer than 21."""
@@ -64,19 +65,27 @@ class AutomatonPool(ABC, Generic[P]):
     def _started(self, spec: Spec, outcome: Outcome) -> int:
         """As `start`, of a spec that is new."""
 
-    def _add(self, part: P, rows: Table, ends: Row) -> int:
-        """Put the states of an automaton behind the others: their rows and outcomes. Return the first."""
+    def _add(self, part: P, rows: Table, numbers: Row, ends: Row) -> int:
+        """Put the states of an automaton behind the others: their rows and outcomes. Return the first.
+        `numbers`: of each state that the rows name the one in the pool, and last DEAD."""
         first, count = self.count, self.count + len(rows)
         if count > self._limits.automaton_states:
             raise LimitError(
                 f"{self.over} more than {self._limits.automaton_states} states.", limit="automaton_states"
             )
-        room = len(self.trans)
-        if count > room:
-            more = max(count - room, room)
-            self.trans = np.concatenate([self.trans, np.empty((more, self.trans.shape[1]), np.int32)])
-            self.outcome = np.concatenate([self.outcome, np.empty(more, np.int32)])
-        self.trans[first:count], self.outcome[first:count] = rows, ends
+        # a call's steps bound what all of its pools hold, too
+        THIS_CALL.work(rows.size)
+        if count > len(self.trans):
+            room = max(count, 2 * len(self.trans))
+            # memory that is not written yet is none
+            trans, outcome = np.empty((room, self.trans.shape[1]), np.int32), np.empty(room, np.int32)
+            trans[:first], outcome[:first] = self.trans[:first], self.outcome[:first]
+            self.trans, self.outcome = trans, outcome
+        # in parts: the rows of an automaton may take 150 MB, and to look them up twice that
+        for at in range(0, len(rows), 1 << 12):
+            some = rows[at : at + (1 << 12)]
+            self.trans[first + at : first + at + len(some)] = numbers[some]
+        self.outcome[first:count] = ends
         self._parts.append(part)
         self._firsts.append(first)
         self.count = count

@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
-from typing import TypeAlias
 
 _SYNTAX = frozenset("^$\\.*+?()[]{}|/")
 """The characters that ECMA-262 gives a meaning in a pattern."""
-_END = ""
-"""In a trie: a text ends here. No character is empty."""
-
-Trie: TypeAlias = "dict[str, Trie]"
-"""For each first character the trie of what follows it. A text ends where nothing follows."""
 
 
 def minimal(texts: Iterable[str]) -> tuple[str, ...]:
     """Return the texts that hold no other text, sorted. A string that holds any of `texts` holds one of them.
 
-    The texts are not empty. Cost: some 0.5 us a step, a walk down a trie for each character of a text.
+    The texts are not empty. Cost: some microseconds a character (A. Aho and M. Corasick, 1975).
     """
-    every = sorted(set(texts))
-    root: Trie = {}
-    for text in every:
-        node = root
+    # a trie: of each beginning of texts what follows it
+    below: list[dict[str, int]] = [{}]
+    ends: dict[int, str] = {}
+    for text in sorted(set(texts)):
+        node = 0
         for char in text:
-            node = node.setdefault(char, {})
-        node[_END] = {}
-    return tuple(text for text in every if not _holds_another(text, root))
-
-
-def _holds_another(text: str, root: Trie) -> bool:
-    """Return whether a text holds a text of a trie that is not itself."""
-    for start in range(len(text)):
-        node = root
-        for at in range(start, len(text)):
-            if text[at] not in node:
-                break
-            node = node[text[at]]
-            if _END in node and at - start + 1 < len(text):
-                return True
-    return False
+            node = below[node].setdefault(char, len(below))
+            if node == len(below):
+                below.append({})
+        ends[node] = text
+    # of each beginning the longest beginning that it ends with, and whether it holds a text other than itself
+    backs, holds = [0] * len(below), [False] * len(below)
+    todo = deque([0])
+    while todo:
+        node = todo.popleft()
+        for char, after in below[node].items():
+            back = backs[node]
+            while back and char not in below[back]:
+                back = backs[back]
+            back = below[back].get(char, 0) if node else 0
+            backs[after] = back
+            holds[after] = holds[node] or node in ends or holds[back] or back in ends
+            todo.append(after)
+    return tuple(text for node, text in ends.items() if not holds[node])
 
 
 def pattern_of(texts: Iterable[str]) -> str:

@@ -1,32 +1,46 @@
 """Strings that hold one of some texts, as the automaton of Aho and Corasick (1975).
 
-A state is the longest suffix of the text so far that is a beginning of one of the texts; a complete one leads
-to the state that accepts whatever comes. The row of a state is the row of its fallback, changed where a text
-goes on. The complement is what a ban of the texts lets through.
+A state is the longest suffix of the text so far that is a beginning of one of the texts; one that ends with a
+text accepts whatever comes. The row of a state is the row of its fallback, changed where a text goes on. The
+complement is what a ban of the texts lets through. The letters of the texts are classes of characters that no
+part of the pattern tells apart.
 """
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from typing import Final
+from collections.abc import Callable
+from itertools import chain, dropwhile, groupby, islice
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from structgen.automata.regex.ecma_syntax import parse
-from structgen.automata.regex.syntax_tree import Alternation, CharacterClass, Concatenation, Node
-from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, of_letters
-from structgen.automata.strings.automata import MOST_STATES, Automaton, minimal, refuse
+from structgen.automata.regex.syntax_tree import (
+    TEXT_END,
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    Node,
+    Repetition,
+)
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, Alphabet, divided
+from structgen.automata.strings.automata import MOST_STATES, MOST_WORK, Automaton, minimal, refuse
 from structgen.automata.strings.banned_patterns import minimal as shortest_texts
-from structgen.automata.strings.kernels import TOO_MANY_STATES
+from structgen.automata.strings.kernels import TOO_MANY_STATES, TOO_MUCH_WORK
+from structgen.automata.strings.threads import sets_of
+from structgen.automata.unicode.charsets import Ranges
 from structgen.errors import RegexError
 from structgen.system.public_calls import THIS_CALL, billed_cache
 
 _MOST_TEXTS: Final = 1 << 15
-"""The most texts that are read out of a pattern; a pattern that lists more texts has them all."""
+"""The most texts, of 16 characters on average, to which parts in a row are multiplied; alternatives are read
+however many they are."""
 _MOST_ALTERNATIVES: Final = 64
 """The most characters of a class that are read as one text each."""
-_FEWEST_TEXTS: Final = 2
-"""One text alone is a pattern like others."""
+_LONE: Final = re.compile("[\ud800-\udfff]")
+_Letters: TypeAlias = "Callable[[Ranges], list[str]]"
 
 
 @billed_cache(64)
@@ -34,63 +48,102 @@ def texts_of(source: str) -> tuple[str, ...] | None:
     """Return the texts that a pattern matches, sorted, if it consists of texts and alternatives and no text
     holds another; else None."""
     try:
-        tree = parse(source)
+        texts = _texts_of(parse(source), _characters)
     except RegexError:
         return None
-    return _texts_of(tree)
+    if texts is None or any(map(_LONE.search, texts)):
+        return None
+    return texts if shortest_texts(texts) == texts else None
 
 
-def _texts_of(tree: Node) -> tuple[str, ...] | None:
-    found: list[str] = []
-    most = max(_MOST_TEXTS, len(tree.parts) if isinstance(tree, Alternation) else 0)
-    # each text so far, and the nodes that follow it, last first
-    todo: list[tuple[str, tuple[Node, ...]]] = [("", (tree,))]
-    while todo:
-        text, rest = todo.pop()
-        THIS_CALL.work(NUMBERS_OF_A_CHARACTER)
-        if len(todo) + len(found) > most:
-            return None
-        if not rest:
-            found.append(text)
-            continue
-        *below, part = rest
-        if isinstance(part, CharacterClass):
-            # the reader makes alternatives of one character a class
-            if sum(high - low + 1 for low, high in part.ranges) > _MOST_ALTERNATIVES:
+def _characters(ranges: Ranges) -> list[str]:
+    """Return the characters of a class; of a large one, more than are read as one text each."""
+    chars = chain.from_iterable(range(low, high + 1) for low, high in ranges)
+    return list(map(chr, islice(chars, _MOST_ALTERNATIVES + 1)))
+
+
+def _texts_of(tree: Node, letters: _Letters) -> tuple[str, ...] | None:
+    """Return the texts that a pattern matches, sorted; None where one is empty, or where it has other parts.
+    `letters`: what stands for a class of characters. Cost: some microseconds a node, and one a text."""
+    found = _read(tree, letters)
+    return tuple(sorted(set(found))) if found and all(found) else None
+
+
+def _read(node: Node, letters: _Letters) -> list[str] | None:
+    """Return the texts of a node; None where it has other parts, or too many texts."""
+    if isinstance(node, CharacterClass):
+        # the reader makes alternatives of one character a class
+        found = letters(node.ranges)
+        return found if len(found) <= _MOST_ALTERNATIVES else None
+    if isinstance(node, Alternation):
+        THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(node.parts))
+        listed: list[str] = []
+        for one in node.parts:
+            texts = _read(one, letters)
+            if texts is None or len(listed) + len(texts) > max(_MOST_TEXTS, len(node.parts)):
                 return None
-            chars = (chr(at) for low, high in part.ranges for at in range(low, high + 1))
-            todo += [(text + char, tuple(below)) for char in chars]
-        elif isinstance(part, Concatenation):
-            todo.append((text, (*below, *reversed(part.parts))))
-        elif isinstance(part, Alternation):
-            todo += [(text, (*below, one)) for one in part.parts]
-        else:
-            return None
-    texts = tuple(sorted(set(found)))
-    lone = any("\ud800" <= char < "\ue000" for text in texts for char in text)
-    return None if lone or not all(texts) or shortest_texts(texts) != texts else texts
+            listed += texts
+        return listed
+    if isinstance(node, Repetition) and node.least == node.most and node.least <= _MOST_TEXTS:
+        return _in_order([_read(node.of, letters)] * node.least)
+    return _in_order([_read(one, letters) for one in node.parts]) if isinstance(node, Concatenation) else None
+
+
+def _in_order(parts: list[list[str] | None]) -> list[str] | None:
+    """Return the texts that are one of each part, one behind another; None where a part has none that are
+    known, or where they are too many."""
+    THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(parts))
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts) or sum(map(len, chain.from_iterable(known))) > 16 * _MOST_TEXTS:
+        return None
+    found = [""]
+    # texts in a row are joined before anything is multiplied
+    for is_text, run in groupby(known, lambda part: len(part) == 1):
+        for part in [["".join(chain.from_iterable(run))]] if is_text else run:
+            size = len(part) * sum(map(len, found)) + len(found) * sum(map(len, part))
+            if len(found) * len(part) > _MOST_TEXTS or size > 16 * _MOST_TEXTS:
+                return None
+            THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(found) * len(part) + size)
+            found = [before + after for before in found for after in part]
+    return found
 
 
 def of_texts_in(tree: Node, most: int = MOST_STATES) -> Automaton | None:
-    """Return the automaton of the strings in which a search finds a pattern that is two texts or more; None
-    for other patterns."""
-    if not isinstance(tree, (Alternation, Concatenation)):
-        return None
-    texts = _texts_of(tree)
-    return None if texts is None or len(texts) < _FEWEST_TEXTS else holding(texts, most)
+    """Return the automaton of the strings in which a search finds a pattern that is some texts, anywhere or
+    at the end, or texts of classes of characters that are disjoint; None for other patterns."""
+    parts = tree.parts if isinstance(tree, Concatenation) else (tree,)
+    to_end = parts[-1:] == (TEXT_END,)
+    # a search finds the same strings without what may be left out where a match begins or ends
+    parts = tuple(dropwhile(_is_optional, parts[:-1] if to_end else parts))
+    if not to_end:
+        parts = tuple(dropwhile(_is_optional, parts[::-1]))[::-1]
+    text = Concatenation(parts)
+    sets = sets_of(text)
+    alphabet, member = divided(sets)
+    numbers = {ranges: at for at, ranges in enumerate(sets)}
+
+    def letters(ranges: Ranges) -> list[str]:
+        return list(map(chr, np.flatnonzero(member[numbers[ranges]]).tolist()))
+
+    texts = _texts_of(text, letters)
+    return None if texts is None else _holding(texts, alphabet, to_end, most)
 
 
-def holding(texts: tuple[str, ...], most: int = MOST_STATES) -> Automaton:
-    """Return the automaton of the strings that hold one of some texts; none holds another, none is empty.
+def _is_optional(node: Node) -> bool:
+    return isinstance(node, Repetition) and not node.least
+
+
+def _holding(texts: tuple[str, ...], alphabet: Alphabet, to_end: bool, most: int) -> Automaton:
+    """Return the automaton of the strings that hold one of some texts, or end with one. The texts are sorted,
+    and none is empty; a character of theirs is the number of a class of the alphabet.
 
     Cost: some microseconds a character of the texts. Raises `LimitError` past `most` states.
     """
     THIS_CALL.work(2 * NUMBERS_OF_A_CHARACTER * sum(map(len, texts)))
-    alphabet, kinds = of_letters(set().union(*texts))
     rows = [np.zeros(alphabet.width, np.int32)]
-    ends: list[int] = []
-    # a beginning of texts: its state, its fallback, its length, the texts
-    todo: deque[tuple[int, int, int, tuple[str, ...]]] = deque([(0, 0, 0, texts)])
+    ends: set[int] = set()
+    # a beginning of texts: its state, its fallback, its length, the texts that go on
+    todo: deque[tuple[int, int, int, list[str]]] = deque([(0, 0, 0, list(texts))])
     while todo:
         state, back, size, held = todo.popleft()
         row = rows[state]
@@ -99,18 +152,20 @@ def holding(texts: tuple[str, ...], most: int = MOST_STATES) -> Automaton:
         for text in held:
             below.setdefault(text[size], []).append(text)
         for char, going in below.items():
-            after, kind = len(rows), kinds[char]
-            rows.append(np.zeros(alphabet.width, np.int32))
-            if len(rows) > 4 * most:
+            after, kind = len(rows), ord(char)
+            fallback = int(rows[back][kind]) if size else 0
+            if after == 4 * most:
                 refuse(TOO_MANY_STATES, most)
-            if len(going) == 1 and len(going[0]) == size + 1:
-                rows[after][:] = after
-                ends.append(after)
-            else:
-                fallback = int(rows[back][kind]) if size else 0
-                todo.append((after, fallback, size + 1, tuple(going)))
+            if after * alphabet.width > MOST_WORK:
+                refuse(TOO_MUCH_WORK)
+            rows.append(np.full(alphabet.width, after, np.int32))
+            is_whole = len(going[0]) == size + 1
+            if is_whole or fallback in ends:
+                ends.add(after)
+            if to_end or after not in ends:
+                todo.append((after, fallback, size + 1, going[is_whole:]))
             row[kind] = after
     accept = np.zeros(len(rows), np.int32)
-    accept[ends] = 1
+    accept[list(ends)] = 1
     made = minimal(alphabet, np.stack(rows), accept)
     return made if made.states <= most else refuse(TOO_MANY_STATES, most)

@@ -345,11 +345,13 @@ def equivalent(trans: Table, accept: Row) -> Row:
             edges += trans[state, kind] >= 0
     tail, head = np.empty(edges, np.int32), np.empty(edges, np.int32)
     room = max(states, edges) + 2
-    marked, todo = np.zeros(room, np.int32), np.zeros(room, np.int32)
+    # mostly few sets are met, and memory that is not written is none
+    marked, todo = np.empty(room, np.int32), np.empty(room, np.int32)
+    marked[0] = todo[0] = 0
     # the partition of the states
-    where, places = np.arange(states).astype(np.int32), np.arange(states).astype(np.int32)
-    sets, firsts, pasts = np.zeros(states, np.int32), np.zeros(room, np.int32), np.zeros(room, np.int32)
-    pasts[0], count = states, 1
+    where, places = np.arange(states, dtype=np.int32), np.arange(states, dtype=np.int32)
+    sets, firsts, pasts = np.zeros(states, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
+    firsts[0], pasts[0], count = 0, states, 1
     highest = 0
     for state in range(states):
         highest = max(highest, accept[state])
@@ -359,15 +361,15 @@ def equivalent(trans: Table, accept: Row) -> Row:
                 _mark(state, where, places, sets, firsts, marked, todo)
         count = _split(count, where, sets, firsts, pasts, marked, todo)
     # the partition of the edges: at first by their classes
-    edge_where, edge_places = np.arange(edges).astype(np.int32), np.arange(edges).astype(np.int32)
+    edge_where, edge_places = np.arange(edges, dtype=np.int32), np.arange(edges, dtype=np.int32)
     edge_sets, edge_firsts, edge_pasts = (
-        np.zeros(edges, np.int32),
-        np.zeros(room, np.int32),
-        np.zeros(room, np.int32),
+        np.empty(edges, np.int32),
+        np.empty(room, np.int32),
+        np.empty(room, np.int32),
     )
     groups = at = 0
     for kind in range(width):
-        edge_firsts[groups] = at
+        edge_firsts[groups], marked[groups] = at, 0
         for state in range(states):
             if trans[state, kind] >= 0:
                 tail[at], head[at], edge_sets[at] = state, trans[state, kind], groups

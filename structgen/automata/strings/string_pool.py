@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -58,6 +59,10 @@ class _Part(NamedTuple):
     places: Row
     """Of each number in `rows` the state of the pool, which may be one of the free string."""
     rows: ByteRows
+    """What else is known of it; the pool has its rows."""
+
+
+_NO_ROWS: Final[Table] = np.empty((0, WIDTH), np.int32)
 
 
 @billed_cache(1)
@@ -67,7 +72,7 @@ def _free_string() -> tuple[_Part, Table]:
     local = np.array(rows.free_places(1), np.int32)
     places = np.empty(_PLACES, np.int32)
     places[local] = np.arange(_PLACES)
-    return _Part(local, places, rows), np.append(places, np.int32(DEAD))[rows.rows[local]]
+    return _Part(local, places, rows), rows.rows[local]
 
 
 class StringPool(AutomatonPool[_Part]):
@@ -98,7 +103,8 @@ class StringPool(AutomatonPool[_Part]):
         self._reader = FormulaReader(extra_formats, self._most)
         self._formats = tuple(sorted((extra_formats or {}).items()))
         free, rows = _free_string()
-        self._add(free, rows, np.where(np.arange(_PLACES) == self.FREE, 0, -1).astype(np.int32))
+        ends = np.where(np.arange(_PLACES) == self.FREE, 0, -1).astype(np.int32)
+        self._add(free, rows, np.append(free.places, np.int32(DEAD)), ends)
         self._counted: dict[tuple[Spec, Outcome], CountedStart | None] = {}
         self._finish: dict[tuple[int, int], Demands] = {}
         self._completions: dict[int, StringCompletions] = {}
@@ -150,9 +156,9 @@ class StringPool(AutomatonPool[_Part]):
         ends = np.full(len(rows.rows), -1, np.int32)
         known = np.array([-1, *map(outcome, rows.outcomes)], np.int32)
         ends[: rows.automaton.states] = known[rows.automaton.accept]
-        self._add(
-            _Part(local, places, rows), np.append(places, np.int32(DEAD))[rows.rows[local]], ends[local]
-        )
+        kept = rows.rows if len(local) == len(places) else rows.rows[local]
+        part = _Part(local, places, replace(rows, rows=_NO_ROWS))
+        self._add(part, kept, np.append(places, np.int32(DEAD)), ends[local])
         return int(places[0])
 
     def _rows_of(self, spec: Spec) -> ByteRows:
