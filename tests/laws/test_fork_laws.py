@@ -26,9 +26,20 @@ from structgen.system import fork_locks
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
-PIECES = [bytes((byte,)) for byte in range(256)] + [b'{"', b'": ', b'", "', b"ab", b"aa", b"Answer: ", b"<f>", b"12"]
+PIECES = [bytes((byte,)) for byte in range(256)] + [
+    b'{"',
+    b'": ',
+    b'", "',
+    b"ab",
+    b"aa",
+    b"Answer: ",
+    b"<f>",
+    b"12",
+]
 BYTES = sg.Tokenizer.from_bytes([*PIECES, None], eos_token_id=len(PIECES))
-LACKING = sg.Tokenizer.from_bytes([*(one for one in PIECES if one not in b"bB"), b"bx", None], eos_token_id=263)
+LACKING = sg.Tokenizer.from_bytes(
+    [*(one for one in PIECES if one not in b"bB"), b"bx", None], eos_token_id=263
+)
 """Bytes that stand in no token of their own."""
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -67,7 +78,9 @@ GRAMMARS: dict[str, Callable[[], Any]] = {
     "lark": lambda: sg.lark(BLOCKS),
     "lark bound": lambda: sg.lark(HOLE, bind={"J": schema()}),
     "composed": lambda: "Answer: " + schema(),
-    "parts of all kinds": lambda: "[" + schema().repeat(0, 2) + sg.lark(BLOCKS).optional() + sg.regex("[ab]*") + "]",
+    "parts of all kinds": lambda: (
+        "[" + schema().repeat(0, 2) + sg.lark(BLOCKS).optional() + sg.regex("[ab]*") + "]"
+    ),
     "nested": lambda: nested(1),
     "nested twice": lambda: nested(2),
     "in a string": lambda: "[" + sg.in_json_string(sg.lark(BLOCKS)) + "]",
@@ -88,7 +101,11 @@ def made(kind: str, store: sg.MaskStore | None = None) -> sg.CompiledGrammar:
 
 KINDS = [
     *GRAMMARS,
-    *(f"{how}, {of}" for how in ("lacking", "forced", "small") for of in ("json", "composed", "nested", "tags")),
+    *(
+        f"{how}, {of}"
+        for how in ("lacking", "forced", "small")
+        for of in ("json", "composed", "nested", "tags")
+    ),
 ]
 
 
@@ -203,7 +220,9 @@ class Busy:
         self.kind, self.store = kind, sg.MaskStore(memory=1 << 22)
         self.shared = made(kind, self.store)
         self.stop, self.errors = threading.Event(), list[BaseException]()
-        self._threads = [threading.Thread(target=self._work, args=(one,), daemon=True) for one in range(threads)]
+        self._threads = [
+            threading.Thread(target=self._work, args=(one,), daemon=True) for one in range(threads)
+        ]
 
     def _work(self, seed: int) -> None:
         chance = random.Random(seed)
