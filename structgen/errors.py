@@ -90,6 +90,16 @@ class LimitError(StructgenError):
         super().__init__(what, where=where, cure=cure or f"Raise it with limits=sg.Limits({limit}=...).")
 
 
+class OutOfMemoryError(StructgenError, MemoryError):
+    """The system gave no more memory, or no more addresses, for what was asked. The grammar can be used again."""
+
+    def __init__(self, what: str) -> None:
+        cure = (
+            "Hold fewer compiled grammars and stores, make these smaller (sg.MaskStore(memory=...)), or give"
+        )
+        super().__init__(what, cure=f"{cure} the process more memory (ulimit -v).")
+
+
 class GrammarError(StructgenError):
     """The root of what can be wrong with a grammar or a schema."""
 

@@ -296,6 +296,8 @@ class CompiledGrammar(ABC):
     """Whether `Matcher.events` can tell what begins and closes in the texts."""
     table_plan: ClassVar[TablePlan]
     """The tables of its machine."""
+    height: int = 0
+    """How many grammars stand below it, one in the other: its lock is taken before theirs (`fork_locks`)."""
     _finished: int = -1
     """The state after an end token, by its number; -1: not made yet."""
     _has_specials: bool = False

@@ -27,6 +27,8 @@ from structgen.core.grammar import Grammar
 from structgen.core.narrowed_text import NarrowedText
 from structgen.errors import OptionError, StructgenError, within
 from structgen.monitors.monitor import Advice, Monitor, MonitorUse, advice_of, name_of
+from structgen.store.mask_store import MaskStore
+from structgen.system.fork_locks import sharing
 from structgen.text_grammars.regular import choice, regex
 from structgen.text_grammars.text_grammar import Composed, Operation
 from structgen.tokens.token_mask import TokenMask, tokens_of
@@ -171,8 +173,9 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
             if not key:
                 return None
         if key not in self._begun:
-            compiled = compile(self._with_any_text(key), self.tokenizer)
-            compiled.lock = self.lock  # a thread that holds two could wait for a fork that waits for it
+            with self.lock, sharing(self.lock):  # another would come before one that may be held here
+                own = self.store if isinstance(key, frozenset) else MaskStore(memory=self.store.memory)
+                compiled = compile(self._with_any_text(key), self.tokenizer, store=own)
             texts = key if isinstance(key, frozenset) else frozenset[bytes]()
             self._begun[key] = Spelling(compiled, texts, compiled.start.index)
         return self._begun[key]

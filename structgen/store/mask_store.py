@@ -24,7 +24,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
-from structgen.errors import OptionError, fields_named
+from structgen.errors import OptionError, OutOfMemoryError, fields_named
 from structgen.native.addresses import address_of
 from structgen.native.bit_rows import add_tokens
 from structgen.native.cache_entries import CacheEntries
@@ -46,7 +46,15 @@ class VocabularyStore:
     def __init__(self, vocabulary: Vocabulary, memory: int) -> None:
         words = vocabulary.words
         self.capacity = max(1, memory // (4 * words))
-        self.rows: npt.NDArray[np.int32] = room(4 * self.capacity * words).view(np.int32).reshape(-1, words)
+        while True:
+            try:
+                rows = room(4 * self.capacity * words)
+                break
+            except OutOfMemoryError:  # a smaller store keeps fewer masks
+                if self.capacity == 1:
+                    raise
+                self.capacity = max(1, self.capacity // 8)  # others need addresses, too
+        self.rows: npt.NDArray[np.int32] = rows.view(np.int32).reshape(-1, words)
         self.address = address_of(self.rows)
         self.used = 0
         self.made = 0

@@ -3,17 +3,33 @@
 A child of `os.fork` has one thread. What another thread was changing at that moment would stay half changed
 for ever, and the lock around it taken. So a fork waits until it holds every lock made here; parent and child
 let go of them.
+
+All locks have one order. A thread that holds some waits only for later ones, and a fork takes them all in
+that order: so none waits for another that waits for it. Until a fork is over, only who holds a lock makes
+another one.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from typing import Any, ClassVar, Protocol
-from weakref import WeakSet
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import count
+from operator import methodcaller
+from threading import RLock
+from types import SimpleNamespace
+from typing import Any, ClassVar, Protocol, TypeAlias
+from weakref import WeakSet, WeakValueDictionary
 
 GRAMMARS, STORES, QUEUES, CODE = RANKS = range(4)
-"""Ranks: a thread that holds a lock may wait for one of a higher rank, never of its own or a lower one."""
+"""Ranks: a thread that holds a lock may wait for one of a higher rank. Of one rank, those of greater height
+come first, and of one height the older ones: a whole before its parts, and before what replaces it."""
+
+_Order: TypeAlias = tuple[int, ...]
+"""The place of a lock: its rank, less its height, its number."""
 
 
 class Forked(Protocol):
@@ -24,10 +40,15 @@ class Forked(Protocol):
 
 
 class _Registry:
-    locks: ClassVar[tuple[WeakSet[Any], ...]] = tuple(WeakSet() for _ in RANKS)
-    told: ClassVar[WeakSet[Any]] = WeakSet()
     forking: ClassVar[Any] = threading.Lock()
-    held: ClassVar[list[Any]] = []
+    """The first lock: held while a fork is under way."""
+    making: ClassVar[Any] = RLock()
+    """The last lock: held while another one is entered."""
+    locks: ClassVar[WeakValueDictionary[_Order, Any]] = WeakValueDictionary([((len(RANKS),), making)])
+    numbers: ClassVar[count[int]] = count()
+    told: ClassVar[WeakSet[Any]] = WeakSet()
+    here: ClassVar[Any] = threading.local()
+    """`releases` of a thread that forks: lets go of what it holds, one by one. `shared`: as of `sharing`."""
     hooked: ClassVar[bool] = False
 
     @classmethod
@@ -36,35 +57,94 @@ class _Registry:
         if not cls.hooked:
             cls.hooked = True
             if hasattr(os, "register_at_fork"):
-                os.register_at_fork(before=cls.take, after_in_parent=cls.release, after_in_child=cls.in_child)
+                # no line of Python: a signal that comes in one would leave all locks taken for good
+                release = map(list, iter(partial(getattr, cls.here, "releases", ()), None)).__next__
+                os.register_at_fork(before=cls.take, after_in_parent=release, after_in_child=release)
+                os.register_at_fork(after_in_child=cls.in_child)
+
+    @classmethod
+    def in_order(cls) -> list[tuple[_Order, Any]]:
+        """Return all locks but the first, with their places, in order."""
+        found = ((one.key, one()) for one in cls.locks.valuerefs())
+        return sorted((order, lock) for order, lock in found if lock is not None)
+
+    @classmethod
+    def last_owned(cls) -> _Order:
+        """Return the place of the last lock that this thread holds; () where it holds none."""
+        first = (-1,) if getattr(cls.here, "releases", ()) else ()
+        return max((order for order, lock in cls.in_order() if lock._is_owned()), default=first)
 
     @classmethod
     def take(cls) -> None:
-        cls.forking.acquire()
-        for rank in cls.locks:
-            for lock in list(rank):
-                lock.acquire()
-                cls.held.append(lock)
+        """Take all locks. A thread that holds some waits for earlier ones a second in all: who has them may
+        wait for it. What the handler of a signal raises meanwhile is raised at the end."""
+        outer, last, until = getattr(cls.here, "releases", ()), cls.last_owned(), time.monotonic() + 1
+        held = [None, SimpleNamespace(release=partial(setattr, cls.here, "releases", outer))]
+        cls.here.releases = map(methodcaller("release"), iter(held.pop, None))
+        try:
+            cls._take(held, last, until)
+        except BaseException:
+            cls._take(held, last, until)
+            raise
 
     @classmethod
-    def release(cls) -> None:
-        while cls.held:
-            cls.held.pop().release()
-        cls.forking.release()
+    def _take(cls, held: list[Any], last: _Order, until: float) -> None:
+        seen = {id(one) for one in held}
+        while True:
+            with cls.making:  # who has begun to make a lock ends that
+                known = [((-1,), cls.forking), *cls.in_order()]
+            left = [one for one in known if id(one[1]) not in seen]
+            if not left:
+                return
+            for order, lock in left:
+                seconds = -1 if order > last else max(0.0, until - time.monotonic())
+                # one call, which no signal interrupts: what was taken is in the list
+                held.extend(filter(methodcaller("acquire", True, seconds), (lock,)))
+                seen.add(id(lock))
+                if lock is cls.forking or len(cls.locks) >= len(known):
+                    break  # who held this one may have made others
 
     @classmethod
     def in_child(cls) -> None:
-        cls.release()
+        """Free what could not be waited for, and tell who wants to know."""
+        for _, lock in cls.in_order():
+            if not lock._is_owned():
+                lock._at_fork_reinit()
+        if not getattr(cls.here, "releases", ()):
+            cls.forking._at_fork_reinit()
         for one in list(cls.told):
             one.after_fork()
 
 
-def new_lock(rank: int) -> threading.RLock:
-    """Return a lock that may be taken again by the thread that holds it, and that every fork waits for."""
+def new_lock(rank: int, height: int = 0) -> threading.RLock:
+    """Return a lock that may be taken again by the thread that holds it, and that every fork waits for.
+
+    `height`: how many locks of this rank its holder may take, one inside the other. Waits for a fork that is
+    under way, unless this thread holds a lock. Cost: 3 us.
+    """
     _Registry.hook()
-    lock = threading.RLock()
-    _Registry.locks[rank].add(lock)
-    return lock
+    shared: threading.RLock | None = getattr(_Registry.here, "shared", None)
+    if shared is not None and rank == GRAMMARS:
+        return shared
+    lock, order = RLock(), (rank, -height, next(_Registry.numbers))
+    while True:
+        is_inside = _Registry.forking.locked() and _Registry.last_owned()
+        with _Registry.making:
+            if is_inside or not _Registry.forking.locked():
+                _Registry.locks[order] = lock
+                return lock
+        with _Registry.forking:
+            pass
+
+
+@contextmanager
+def sharing(lock: threading.RLock) -> Iterator[None]:
+    """Have the grammars that this thread compiles meanwhile take a lock that it holds, in place of theirs."""
+    _Registry.here.shared = lock
+    try:
+        yield
+    finally:
+        _Registry.here.shared = None
 
 
 def tell(one: Forked) -> None:

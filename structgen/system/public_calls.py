@@ -16,7 +16,7 @@ from functools import lru_cache, wraps
 from typing import Any, Final, TypeVar, cast
 from weakref import ref
 
-from structgen.errors import LimitError
+from structgen.errors import LimitError, OutOfMemoryError
 from structgen.limits import DEFAULT, Limits
 
 NUMBERS: Final = 1_000
@@ -55,8 +55,9 @@ class Part:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, *_raised: object) -> None:
-        pass
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, MemoryError) and not isinstance(error, OutOfMemoryError):
+            raise OutOfMemoryError(f"The memory of the process is used up: {error}.") from error
 
 
 class _Call(threading.local):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from _thread import start_new_thread
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -40,11 +41,14 @@ def told(what: str) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = _lines
-    timer = threading.Timer(SECONDS, lambda: None if _lines > before else tell(f"{what} ..."))
-    timer.daemon = True
-    timer.start()
-    try:
+    before, under_way = _lines, threading.Lock()
+
+    def late() -> None:
+        if not under_way.acquire(timeout=SECONDS) and _lines == before:
+            tell(f"{what} ...")
+
+    with under_way:
+        # no `Thread`, whose start waits for ever where the new thread finds no memory
+        with suppress(RuntimeError):
+            start_new_thread(late, ())
         yield
-    finally:
-        timer.cancel()

@@ -40,6 +40,7 @@ class Parts(Language):
             self.specials |= part.specials
             self.counts_tokens |= part.counts_tokens
             self.has_stack |= part.has_stack
+            self.locks = max(self.locks, part.locks)
         self._over: dict[tuple[Language, Config], bool] = {}
         self._least_words: dict[Language, tuple[int, ...]] = {}
 

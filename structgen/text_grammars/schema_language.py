@@ -71,7 +71,7 @@ class JsonText(Masked):
         self._of, self._limits, self._target = of, limits, target
         self.last = _last_bytes(of.root_types)
         self.space = b"" if of.policies.whitespace == "compact" else _SPACE
-        self.has_stack = True
+        self.has_stack, self.locks = True, 1
 
     @cached_property
     def compiled(self) -> CompiledSchema:  # type: ignore[override]

@@ -253,6 +253,7 @@ class WrittenMeet(Meet):
         self._live: dict[Pair, bool] = {}
         language = inner._language if isinstance(inner, CompiledText) else Masked(inner)
         super().__init__(language, tokens, limits, restarts=True, haste=_HASTE)
+        self.locks = 1 + inner.height
 
     @property
     def compiled_parts(self) -> frozenset[CompiledGrammar]:

@@ -194,7 +194,7 @@ class FormulaReader:
         alone = len(spec.formulas) == 1
         parts = [self.automaton(formula, alone) for formula in spec.formulas]
         if lone:
-            parts = [self._without_pairs(part) for part in parts]
+            parts = self._without_pairs(parts)
         if len(parts) == 1:
             made, outcomes = parts[0], [frozenset((0,))]
         else:
@@ -226,12 +226,14 @@ class FormulaReader:
             accept[state] = number
         return minimal(alphabet, trans, accept), outcomes
 
-    def _without_pairs(self, of: Automaton) -> Automaton:
-        """Return an automaton without the texts in which two surrogates would be one character."""
-        starts = of.alphabet.starts
+    def _without_pairs(self, parts: list[Automaton]) -> list[Automaton]:
+        """Return automata without the texts in which two surrogates would be one character: of all, where one
+        tells surrogates apart, since who compares two of them finds the difference."""
+        starts = np.concatenate([part.alphabet.starts for part in parts])
         if not ((starts > _LOW) & (starts < _HIGH)).any():
-            return of
-        return both([of, complement(self._atom(_PAIR))], self._most)
+            return parts
+        pairs = complement(self._atom(_PAIR))
+        return [both([part, pairs], self._most) for part in parts]
 
 
 def grouped(of: SpecAutomaton, groups: Sequence[frozenset[frozenset[int]]]) -> SpecAutomaton:

@@ -29,6 +29,7 @@ from structgen.limits import Limits
 from structgen.machine_core.growing_tables import NODES
 from structgen.native.typed_blocks import word_of
 from structgen.store.mask_store import MaskStore
+from structgen.system.fork_locks import GRAMMARS, new_lock
 from structgen.text_grammars.machine.language import Language
 from structgen.text_grammars.machine.rest_completions import RestCompletions, RestMachine
 from structgen.tokens.tokenizer import Tokenizer
@@ -64,6 +65,8 @@ class CompiledLark(RestMachine):
         compiled grammar that this one replaces. `bound`: as of `Lexer`, without a store. Raises LimitError,
         and GrammarError where it has no text and `needs_text`."""
         super().__init__(grammar, tokenizer, limits, store)
+        self.height = max((of.locks for of in bound.values() if of is not None), default=0)
+        self.lock = new_lock(GRAMMARS, self.height)
         files = self.store.lexers
         key = identity_of(grammar.digest, self.limits) if files else ""
         kept = before or (read(files, key) if files else None)

@@ -128,7 +128,7 @@ class EscapedLanguage(Language):
     """
 
     def __init__(self, of: Language, escapes: Escapes) -> None:
-        self.of, self._escapes = of, escapes
+        self.of, self._escapes, self.locks = of, escapes, of.locks
         self.counts_tokens, self.has_stack = of.counts_tokens, of.has_stack
         marks = bytes(byte if byte in _TOLD else 255 if byte >= 0x20 else 254 for byte in range(256))
         self.classes = common_classes((of.classes, marks))

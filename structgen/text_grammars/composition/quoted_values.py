@@ -138,7 +138,7 @@ class _QuotedLanguage(Language):
     has_stack = True
 
     def __init__(self, of: Language, quote: bytes) -> None:
-        self.of, self.quote = of, quote
+        self.of, self.quote, self.locks = of, quote, of.locks
 
     def start(self) -> Config:
         return self.of.start(), _VALUE, b"", b""

@@ -73,6 +73,7 @@ class ContextFree(Language):
         self.scanner = Scanner([cast(Language, languages[name]) for name in names])
         self.classes, self.specials = self.scanner.classes, self.scanner.specials
         self.counts_tokens = self.scanner.counts_tokens
+        self.locks = max((language.locks for language in self.scanner.languages), default=0)
         self.items = Items(self.rules)
         self.stacks = Stacks(self.items, limits)
         self.rests = Rests(self.rules, self.scanner, self.stacks, limits)

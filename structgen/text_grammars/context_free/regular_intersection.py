@@ -39,7 +39,7 @@ class Meet(Language):
         """`haste`: so many times as much counts what a word still needs as what was read of it (weighted A*).
         Past 1 some short word is found in place of the shortest, and a search takes so many times fewer
         steps."""
-        self.of, self.filter = of, filter_
+        self.of, self.filter, self.locks = of, filter_, of.locks
         self._restarts = restarts
         if restarts:
             self.specials = of.specials

@@ -101,6 +101,8 @@ class Language(ABC):
     """Whether `boundary` changes configurations."""
     has_stack: bool = False
     """Whether `height` counts anything."""
+    locks: int = 0
+    """How many locks of compiled grammars are taken, at most, one inside the other, by who asks it."""
     lexemes: Lexemes | None = None
     """Its texts as lexemes, for masks; None: a configuration is read as a whole."""
     what: str = "a text"

@@ -29,7 +29,7 @@ class Masked(Language, MaskedPart):
     def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES, space: bytes = b"") -> None:
         """`last`, `space`: as of `MaskedPart`."""
         self.compiled, self.last, self.space = compiled, last, space
-        self.has_stack = compiled.has_depth
+        self.has_stack, self.locks = compiled.has_depth, 1 + compiled.height
 
     def start(self) -> Config:
         return self.compiled.start.index

@@ -22,6 +22,7 @@ from structgen.machine_core.questions import call_answered
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of, words_of
 from structgen.store.mask_store import MaskStore
+from structgen.system.fork_locks import GRAMMARS, new_lock
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine import stepping, text_masks
 from structgen.text_grammars.machine.language import (
@@ -71,6 +72,8 @@ class NumberedText(RestMachine):
         super().__init__(grammar, tokenizer, limits, store)
         target = CompileTarget(tokenizer, self.store, store is not False)
         self._language: Language = grammar.language(self.limits, target)
+        self.height = self._language.locks
+        self.lock = new_lock(GRAMMARS, self.height)
         _check_specials(self._language.specials, tokenizer)
         self._has_specials = bool(self._language.specials)
         self._row: npt.NDArray[np.int64] = np.array([0] * REGISTERS + [-1, -1])

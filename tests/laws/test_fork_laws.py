@@ -1,0 +1,275 @@
+"""Forks beside threads, for each kind of grammar: all end, the child's masks are right, and locks are taken in
+one order. A lock that checks this order takes the place of the real ones."""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import forked
+import pytest
+from compiled_texts import masks_along
+from for_each import for_each
+
+import structgen as sg
+from structgen.core.draft_masks import fill_draft
+from structgen.core.forced_text import with_forced_text
+from structgen.system import fork_locks
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+PIECES = [bytes((byte,)) for byte in range(256)] + [
+    b'{"',
+    b'": ',
+    b'", "',
+    b"ab",
+    b"aa",
+    b"Answer: ",
+    b"<f>",
+    b"12",
+]
+BYTES = sg.Tokenizer.from_bytes([*PIECES, None], eos_token_id=len(PIECES))
+LACKING = sg.Tokenizer.from_bytes(
+    [*(one for one in PIECES if one not in b"bB"), b"bx", None], eos_token_id=263
+)
+"""Bytes that stand in no token of their own."""
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"a": {"type": "string", "pattern": "^[ab]{1,4}$"}, "n": {"type": "integer"}},
+    "required": ["a"],
+}
+BLOCKS = 'start: "[" (start | WORD)* "]"\nWORD: /[ab]+/\n'
+HOLE = 'start: "(" J ")"\n%declare J\n'
+TAG = {
+    "type": "structural_tag",
+    "format": {
+        "type": "triggered_tags",
+        "triggers": ["<f"],
+        "tags": [{"begin": "<f>", "content": {"type": "json_schema", "json_schema": SCHEMA}, "end": "</f>"}],
+    },
+}
+SMALL = sg.Limits(grammar_memory=1 << 16)
+
+
+def schema() -> Any:
+    return sg.json_schema(SCHEMA)
+
+
+def nested(depth: int) -> Any:
+    """Return a composed grammar in a Lark grammar in a composed grammar, and so on."""
+    found = "Answer: " + schema()
+    for _ in range(depth):
+        found = "<" + sg.lark(HOLE, bind={"J": found}) + ">"
+    return found
+
+
+GRAMMARS: dict[str, Callable[[], Any]] = {
+    "json": schema,
+    "regex": lambda: sg.regex("(ab|c[a-f]+)*d"),
+    "ebnf": lambda: sg.ebnf('root ::= "a" root "b" | ","'),
+    "lark": lambda: sg.lark(BLOCKS),
+    "lark bound": lambda: sg.lark(HOLE, bind={"J": schema()}),
+    "composed": lambda: "Answer: " + schema(),
+    "parts of all kinds": lambda: (
+        "[" + schema().repeat(0, 2) + sg.lark(BLOCKS).optional() + sg.regex("[ab]*") + "]"
+    ),
+    "nested": lambda: nested(1),
+    "nested twice": lambda: nested(2),
+    "in a string": lambda: "[" + sg.in_json_string(sg.lark(BLOCKS)) + "]",
+    "tags": lambda: sg.structural_tag(TAG),
+    "tags behind text": lambda: "a" + sg.structural_tag(TAG),
+    "free": lambda: sg.text(until="ab") + schema(),
+}
+
+
+def made(kind: str, store: sg.MaskStore | None = None) -> sg.CompiledGrammar:
+    """Return a compiled grammar of a kind; "lacking", "forced" and "small" stand before a kind of `GRAMMARS`."""
+    how, _, of = kind.rpartition(", ")
+    store = sg.MaskStore(memory=1 << 22) if store is None else store
+    limits = SMALL if how == "small" else None
+    compiled = sg.compile(GRAMMARS[of](), LACKING if how == "lacking" else BYTES, store=store, limits=limits)
+    return with_forced_text(compiled, behind=b"A") if how == "forced" else compiled
+
+
+KINDS = [
+    *GRAMMARS,
+    *(
+        f"{how}, {of}"
+        for how in ("lacking", "forced", "small")
+        for of in ("json", "composed", "nested", "tags")
+    ),
+]
+
+
+def ask_all(compiled: sg.CompiledGrammar, chance: random.Random, steps: int = 12) -> None:
+    """Ask what can be asked along a random text."""
+    matcher = sg.Matcher(compiled)
+    mask = sg.allocate_mask(3, compiled.vocab_size)
+    for _ in range(steps):
+        matcher.fill_mask(mask)
+        allowed = mask.allowed(0).tolist()
+        fill_draft(matcher, [allowed[0], chance.choice(allowed)], [-1, -1], mask)
+        left = matcher.tokens_to_finish()
+        matcher.compiled.completion(matcher.state)
+        matcher.compiled.expected(matcher.state)
+        matcher.compiled.forced(matcher.state_index)
+        matcher.fill_mask(mask, budget=left + chance.randrange(4))
+        matcher.advance(int(chance.choice(mask.allowed(0))))
+        if matcher.is_finished:
+            break
+
+
+class Checked:
+    """A lock that notes where a thread waits for an earlier lock than one that it holds."""
+
+    here = threading.local()
+    faults: list[tuple[Any, Any]] = []
+    places: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+
+    def place(self) -> Any:
+        found = self.places.get(self)
+        if found is None:
+            found = {lock: order for order, lock in fork_locks._Registry.in_order()}.get(self)
+            if found is not None:
+                self.places[self] = found
+        return found
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        held = self.here.__dict__.setdefault("held", [])
+        place = self.place()
+        if blocking and timeout < 0 and place is not None and not self.lock._is_owned() and held:
+            last = max(held)
+            if place < last:
+                self.faults.append((last, place))
+        taken = self.lock.acquire(blocking, timeout)
+        if taken and place is not None:
+            held.append(place)
+        return taken
+
+    def release(self) -> None:
+        self.lock.release()
+        if (place := self.place()) is not None:
+            self.here.held.remove(place)
+
+    __enter__ = acquire
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _is_owned(self) -> bool:
+        return self.lock._is_owned()
+
+    def _at_fork_reinit(self) -> None:
+        self.lock._at_fork_reinit()
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
+    monkeypatch.setattr(fork_locks, "RLock", Checked)
+    monkeypatch.setattr(Checked, "faults", [])
+    return Checked.faults
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_locks_are_taken_in_one_order(checked: list[tuple[Any, Any]], kind: str) -> None:
+    store = sg.MaskStore(memory=1 << 22)
+    for seed in range(4):
+        ask_all(made(kind, store), random.Random(seed))
+    assert not checked
+
+
+def first_masks(compiled: sg.CompiledGrammar, seed: int) -> list[bytes]:
+    """Return the masks along a random text."""
+    chance, matcher, found = random.Random(seed), sg.Matcher(compiled), list[bytes]()
+    mask = sg.allocate_mask(1, compiled.vocab_size)
+    while len(found) < 12 and not matcher.is_finished:
+        matcher.fill_mask(mask)
+        found.append(mask.array.tobytes())
+        matcher.advance(int(chance.choice(mask.allowed())))
+    return found
+
+
+def ended(child: int, seconds: float = 120) -> bool:
+    """Return whether a child said yes; one that hangs is killed, and said no."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status == 0
+        time.sleep(0.001)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+class Busy:
+    """Threads that compile and ask grammars of a kind, the same and one of their own in turn."""
+
+    def __init__(self, kind: str, threads: int = 2) -> None:
+        self.kind, self.store = kind, sg.MaskStore(memory=1 << 22)
+        self.shared = made(kind, self.store)
+        self.stop, self.errors = threading.Event(), list[BaseException]()
+        self._threads = [
+            threading.Thread(target=self._work, args=(one,), daemon=True) for one in range(threads)
+        ]
+
+    def _work(self, seed: int) -> None:
+        chance = random.Random(seed)
+        try:
+            while not self.stop.is_set():
+                ask_all(self.shared, chance)
+                self.shared = made(self.kind, self.store)
+                ask_all(self.shared, chance)
+                time.sleep(0)
+        except BaseException as error:
+            self.errors.append(error)
+
+    def __enter__(self) -> Busy:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        for thread in self._threads:
+            thread.join(120)
+        assert not any(thread.is_alive() for thread in self._threads)
+        assert not self.errors
+
+
+def forks(kind: str, count: int) -> None:
+    """Fork beside threads; each child has the masks of a fresh grammar, and its own child too."""
+    expected = [first_masks(made(kind), seed) for seed in range(3)]
+    with Busy(kind) as busy:
+        for seed in range(count):
+            time.sleep(0.001 * (seed % 4))
+
+            def whole(seed: int = seed) -> bool:
+                return first_masks(busy.shared, seed % 3) == expected[seed % 3]
+
+            def twice() -> bool:
+                return whole() and ended(forked.begun(whole)) and whole()
+
+            assert ended(forked.begun(twice if seed % 5 == 0 else whole)), seed
+
+
+@pytest.mark.parametrize("kind", ["composed", "small, tags", "nested", "forced, composed", "lacking, json"])
+def test_forks_beside_threads_end(kind: str) -> None:
+    forks(kind, 6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_hundreds_of_forks_beside_threads_end(kind: str) -> None:
+    forks(kind, 200)

@@ -1,0 +1,151 @@
+"""Lone surrogates in every place of a schema that names a key: nothing is raised but StructgenError, and what
+is written is what `jsonschema` says is valid."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema
+import pytest
+from compiled_texts import written
+from for_each import for_each
+
+import structgen as sg
+from structgen.tokens.tokenizer import byte_tokenizer
+
+Json = Any
+KEYS = ["\ud83d", "\ude00", "a", "\ud83da", "a\ude00", "\ud83d\ud83d", "\U0001f600", "", "\ude00\ud83d"]
+PATTERNS = ["^\\ud83d$", "\\ude00", "^[\\ud800-\\udbff]", "^a", "^[^\\ud83d]*$", "^.$", "\ud83d", "^\ude00?$"]
+PIECES = [bytes((byte,)) for byte in range(256)] + [
+    b'{"',
+    b'":',
+    b"\\ud83d",
+    b"\\u",
+    b'\\ude00"',
+    b'", "',
+    b"d83d",
+]
+VOCABULARIES = {
+    "bytes": byte_tokenizer(),
+    "pieces": sg.Tokenizer.from_bytes([*PIECES, None], eos_token_id=len(PIECES)),
+}
+
+
+class Drawn:
+    """A random schema with such keys."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+        self.defined: list[str] = []
+
+    def key(self) -> str:
+        return self.chance.choice(KEYS)
+
+    def keys(self) -> list[str]:
+        return list(dict.fromkeys(self.key() for _ in range(self.chance.randint(1, 3))))
+
+    def value(self) -> Json:
+        return self.chance.choice([1, "a", self.key(), {self.key(): 1}, {self.key(): {self.key(): "a"}}, []])
+
+    def names(self) -> Json:
+        chance = self.chance
+        one = chance.choice(
+            [
+                {"const": self.key()},
+                {"enum": self.keys()},
+                {"pattern": chance.choice(PATTERNS)},
+                {"maxLength": chance.randint(0, 2)},
+                {"minLength": chance.randint(1, 2)},
+            ]
+        )
+        return {"not": one} if chance.random() < 0.4 else one
+
+    def schema(self, depth: int) -> Json:
+        chance = self.chance
+        if depth == 0 or chance.random() < 0.15:
+            return chance.choice(
+                [True, {"type": "integer"}, {"const": self.value()}, {"enum": [self.value(), 2]}]
+            )
+
+        def below() -> Json:
+            return self.schema(depth - 1)
+
+        places: list[Callable[[], Json]] = [
+            lambda: {"properties": {key: below() for key in self.keys()}},
+            lambda: {"required": self.keys()},
+            lambda: {"patternProperties": {chance.choice(PATTERNS): below()}},
+            lambda: {"dependentRequired": {self.key(): self.keys()}},
+            lambda: {"dependentSchemas": {self.key(): below()}},
+            lambda: {"dependencies": {self.key(): chance.choice([self.keys(), below()])}},
+            lambda: {"propertyNames": self.names()},
+            lambda: {"minProperties": chance.randint(1, 3)},
+            lambda: {"maxProperties": chance.randint(0, 2)},
+            lambda: {"additionalProperties": chance.choice([False, below()])},
+            lambda: {"unevaluatedProperties": chance.choice([False, below()])},
+            lambda: {"propertyDependencies": {self.key(): {self.key(): below()}}},
+            lambda: {"if": below(), chance.choice(["then", "else"]): below()},
+            lambda: {"allOf": [below(), below()]},
+            lambda: {"anyOf": [below(), below()]},
+            lambda: {"not": below()},
+            self.reference,
+        ]
+        found: Json = {"type": "object"} if chance.random() < 0.7 else {}
+        for place in chance.sample(places, chance.randint(1, 3)):
+            found |= place()
+        return found
+
+    def reference(self) -> Json:
+        name = self.key()
+        self.defined.append(name)
+        if self.chance.random() < 0.3:
+            return {"$ref": "#" + name}
+        return {"$ref": "#/$defs/" + name.replace("~", "~0")}
+
+    def whole(self) -> Json:
+        found = self.schema(2)
+        if isinstance(found, dict) and self.defined:
+            found["$defs"] = {name: {"type": "integer"} for name in self.defined}
+            if self.chance.random() < 0.3:
+                name = self.defined[0]
+                found["$defs"][name]["$anchor"] = name
+        return found
+
+
+def checked(seed: int, policies: Any, tokenizer: sg.Tokenizer) -> bool:
+    """Ask all of one random schema; return whether a document was written."""
+    chance = random.Random(seed)
+    schema = Drawn(chance).whole()
+    limits = sg.Limits(oracle_steps=20_000, automaton_states=20_000)
+    try:
+        grammar = sg.json_schema(schema, limits=limits, **policies)
+        sg.explain(grammar)
+        compiled = sg.compile(grammar, tokenizer, store=False)
+        matcher = sg.Matcher(compiled)
+        matcher.expected()
+        compiled.completion(compiled.start)
+        least = matcher.tokens_to_finish()
+        tokens = written(matcher, chance, least + chance.randrange(20))
+    except sg.StructgenError as error:
+        str(error).encode()  # a message can be printed
+        return False
+    text = b"".join(tokenizer.token_bytes[one] or b"" for one in tokens)
+    rejudged = {key: value for key, value in schema.items()} if isinstance(schema, dict) else schema
+    if "propertyDependencies" not in json.dumps(schema):
+        jsonschema.Draft202012Validator(rejudged).validate(json.loads(text))
+    return True
+
+
+@for_each("vocabulary", VOCABULARIES)
+@for_each("policies", [{}, sg.WIDEST])
+def test_nothing_is_raised_but_our_errors(policies: Any, vocabulary: str) -> None:
+    assert sum(checked(seed, policies, VOCABULARIES[vocabulary]) for seed in range(40)) > 8
+
+
+@pytest.mark.slow
+@for_each("vocabulary", VOCABULARIES)
+@for_each("policies", [{}, sg.WIDEST])
+def test_nothing_is_raised_for_thousands(policies: Any, vocabulary: str) -> None:
+    assert sum(checked(seed, policies, VOCABULARIES[vocabulary]) for seed in range(1000, 3000)) > 400
