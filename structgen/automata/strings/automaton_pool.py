@@ -74,12 +74,12 @@ class AutomatonPool(ABC, Generic[P]):
         room = len(self.trans)
         if count > room:
             more = max(count - room, room)
-            self.trans = np.concatenate([self.trans, np.empty((more, self.trans.shape[1]), np.int32)])
-            self.outcome = np.concatenate([self.outcome, np.empty(more, np.int32)])
+            trans = np.concatenate([self.trans, np.empty((more, self.trans.shape[1]), np.int32)])
+            outcome = np.concatenate([self.outcome, np.empty(more, np.int32)])
+            self.trans, self.outcome = trans, outcome
         self.trans[first:count], self.outcome[first:count] = rows, ends
-        self._parts.append(part)
-        self._firsts.append(first)
-        self.count = count
+        at = len(self._firsts)
+        self._parts[at:], self._firsts[at:], self.count = (part,), (first,), count
         return first
 
     def _at(self, state: int) -> tuple[P, int]:
