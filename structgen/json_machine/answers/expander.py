@@ -105,8 +105,8 @@ class Expander:
         strings, numbers = self.strings, self.numbers
         held = (strings.trans, strings.outcome, numbers.trans, numbers.outcome)
         if any(map(is_not, held, self._automata)):
-            self._automata = held
-            self._tables.context[_AUTOMATA] = [address_of(one) for one in held]
+            addresses = [address_of(one) for one in held]
+            self._tables.context[_AUTOMATA], self._automata = addresses, held
 
     # --- rows -----------------------------------------------------------------------------------------------
 
@@ -131,10 +131,10 @@ class Expander:
                     return self._plain(number, plain)
             row = self._tables.append(L.T_RES, 0)
             self._tables.rows(L.T_RES)[row, L.ResidueRow.plain] = -1
-            self._residues[number] = row
             self.residue_of[row] = number
             if array:
                 self.arrays.add(row)
+            self._residues[number] = row
         return row
 
     def _plain(self, number: int, plain: SimpleObject) -> int:
@@ -173,11 +173,11 @@ class Expander:
                     0,
                 ),
             )
-            block = self._blocks[identity] = base
             self._block_of[base] = number
+            block = self._blocks[identity] = base
         row = block + plain.position
-        self._residues[number] = row
         self.residue_of[row] = number
+        self._residues[number] = row
         return row
 
     def words(self, keys: tuple[str, ...]) -> int:
