@@ -101,11 +101,11 @@ class TextCosts:
 
     def clear(self) -> None:
         """Forget all states but the end."""
+        self._chains: dict[tuple[bytes, int], int] = {}
         # for each state: its cost, its first token, and its steps as a range of the other two
         self._costs, self._slots = array("i", (0,)), array("i", (0,))
         self._begin, self._end = array("i", (0,)), array("i", (0,))
         self._labels, self._targets = array("i"), array("i")
-        self._chains: dict[tuple[bytes, int], int] = {}
 
     @property
     def is_full(self) -> bool:
