@@ -275,26 +275,21 @@ class GrowingTables:
     def load(self, table: int, rows: npt.NDArray[Any]) -> None:
         """Have an array take the place of all that a table holds; it is the table from then on, and nobody
         else may write to it. The rows of an interning table are hashed again: 10 ns each."""
-        base, count, context = table, len(rows), self.context
+        base, count, ahead = table, len(rows), self.context.copy()
+        header, sizes, view = slice(base, base + MASK + 1), self._plan.sizes[table], self.rows(table)
+        ahead[base + COUNT] = count
         if count:
-            self._views[table] = rows
-            context[base + ADDRESS] = address_of(rows)
-            context[base + CAPACITY] = count
-        context[base + COUNT] = count
-        sizes = self._plan.sizes[table]
+            view, ahead[base + ADDRESS], ahead[base + CAPACITY] = rows, address_of(rows), count
         if not sizes.slots:
+            self._views[table], self.context[header] = view, ahead[header]
             return
-        size = int(context[base + MASK]) + 1
-        if 2 * count > size:
-            while size < 4 * count:
-                size *= 2
-            hashes = self._hashes[table] = np.empty(size, np.int32)
-            context[base + HASH] = address_of(hashes)
-            context[base + MASK] = size - 1
-        else:
-            hashes = self.slots(table)
-        hashes.fill(-1)
-        rehash(self.address + 8 * table, sizes.key, int(sizes.nothing))
+        size = int(ahead[base + MASK]) + 1
+        while size < 2 * count:
+            size *= 2
+        hashes = np.full(size, -1, np.int32)
+        ahead[base + HASH], ahead[base + MASK] = address_of(hashes), size - 1
+        rehash(address_of(ahead) + 8 * base, sizes.key, int(sizes.nothing))
+        self._views[table], self._hashes[table], self.context[header] = view, hashes, ahead[header]
 
     def slots(self, table: int) -> npt.NDArray[np.int32]:
         """Return the slots of an interning table: the numbers of its rows by their hashes, -1 where there is

@@ -25,6 +25,7 @@ from structgen.machine_core.lexeme_layout import (
     UNASKED,
     WANTED_KEY,
     LexemeContext,
+    LexemeRecord,
 )
 from structgen.machine_core.lexeme_records import has_byte, small_record, take_below
 from structgen.machine_core.masks import emit_bits
@@ -201,10 +202,10 @@ def put_next(c: LexemeContext, count: int, place: int, state: int, column: int, 
 
 
 @jit
-def add_groups(c: LexemeContext, place: int, column: int, first: int, last: int, wanted: int) -> bool:
-    """Add the wanted tokens of some groups that go on; return whether all is known."""
+def add_groups(c: LexemeContext, place: int, column: int, record: LexemeRecord, wanted: int) -> bool:
+    """Add the wanted tokens of the groups of a record that go on; return whether all is known."""
     is_known = True
-    for i in range(first, last):
+    for i in range(record.groups, record.groups_end):
         group, alive = c.groups[i], 1
         if c.hooks.lives:
             at = shifted(column, group.shift)
@@ -213,8 +214,11 @@ def add_groups(c: LexemeContext, place: int, column: int, first: int, last: int,
         if alive == 1:
             if group.dense_row >= 0:
                 is_known = add_row(c, group.dense_row, wanted) != ASKED and is_known
-            else:
+            elif group.dense_row == -1:
                 is_known = add_tokens(c, group.first, group.last, wanted) != ASKED and is_known
+            else:  # an exception came between the record and its rows
+                ask(c, ASK_RECORD, record.trie, record.lexeme, 0)
+                is_known = False
     return is_known
 
 
@@ -259,7 +263,7 @@ def collect(c: LexemeContext, place: int, state: int, column: int) -> int:
             is_asked = is_asked or less == ASKED
             if less >= 0:
                 count = put(c, count, place, record.like, column, number, -1 - less)
-        is_asked = not add_groups(c, place, column, record.groups, record.groups_end, wanted) or is_asked
+        is_asked = not add_groups(c, place, column, record, wanted) or is_asked
         for i in range(record.leftovers, record.leftovers_end):
             left = c.leftovers[i]
             at = shifted(column, left.shift)

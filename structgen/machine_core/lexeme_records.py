@@ -744,6 +744,9 @@ def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int
     if found < 0:
         c.groups.count, c.leftovers.count = groups, leftovers
         return ASKED
+    made = Int64s(address_of_block(c.records[found]))
+    for i in range(RECORD_KEY, 8):  # it may be there already: an exception kept its rows from the store
+        made[i] = row.words[i]
     for i in range(c.vocabulary.mask_words if like >= 0 else 0):
         rows[rows.count] = c.alike[i]
         rows.count = rows.count + 1

@@ -142,13 +142,11 @@ class RecordTables:
 
     def forget(self) -> None:
         """Forget all records and hooks: the lexer becomes another one."""
-        context = self._grown.context
-        context[_HOOKS : _HOOKS + words_of(Hooks)] = 0
-        context[[word_of(LexemeContext, "lexeme_end_at"), word_of(LexemeContext, "serial")]] = (
-            0,
-            next(SERIALS),
-        )
         self._grown.load(RECORDS, np.empty((0, words_of(LexemeRecord)), np.int64))
+        ahead = self._grown.context.copy()
+        ahead[_HOOKS : _HOOKS + words_of(Hooks)] = 0
+        ahead[[word_of(LexemeContext, "lexeme_end_at"), word_of(LexemeContext, "serial")]] = 0, next(SERIALS)
+        self._grown.context[:] = ahead
 
     def found(self, count: int) -> npt.NDArray[np.int32]:
         """Return a copy of the tokens that the last scan has found, of a language without classes of
