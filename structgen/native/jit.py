@@ -227,10 +227,10 @@ class Entries:
         self._waiting: list[Entry] = []
 
     def add(self, function: Callable[..., Any], signature: str) -> Entry:
-        """Return one more."""
-        made = Entry(function, signature, self.load)
-        self.all.append(made)
-        self._waiting.append(made)
+        """Return one more. One of the same name goes: an exception cut off an import of the module."""
+        made, name = Entry(function, signature, self.load), function.__qualname__
+        for known in (self.all, self._waiting):
+            known[:] = [*(one for one in known if one.py_func.__qualname__ != name), made]
         return made
 
     def load(self) -> None:
