@@ -437,7 +437,7 @@ def _finish(matcher: sg.Matcher) -> None:
 @pytest.mark.parametrize("name", ["patterns of keys", "contains", "widest"])
 def test_a_schema_is_whole_where_one_thread_is_cut_off_while_others_walk(name: str) -> None:
     cutting, chance = Cutting(CASES[name]), random.Random(4)
-    for _ in range(40):
+    for _ in range(12):
         compiled, _grammar = cutting.compiled(sg.MaskStore())
         # `with` also ends in a line of its own, where no signal comes and which a lock does not survive
         cut = cutting.drawn(chance)
@@ -482,7 +482,7 @@ def test_a_schema_is_whole_after_signals_of_a_timer(name: str) -> None:
 
     before = signal.signal(signal.SIGALRM, cut)
     try:
-        for _ in range(300):
+        for _ in range(100):
             compiled, _grammar = cutting.compiled(sg.MaskStore())
             for _ in range(2):
                 delay = max(chance.random() * took, 1e-5)

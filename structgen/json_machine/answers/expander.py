@@ -96,11 +96,11 @@ class Expander:
     # --- the automata ---------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Tell compiled code where the automata's arrays lie, if they have moved.
+        """Tell compiled code where the automata's arrays lie, if they have moved: before a row says in which
+        state a string or a number begins.
 
         Those it was told last are held until then: a completion, or the network, may make states and so move
-        them while nobody here looks; until the next question compiled code reads the old arrays, which are
-        true as far as they go.
+        them while nobody here looks. The old arrays are true as far as they go.
         """
         strings, numbers = self.strings, self.numbers
         held = (strings.trans, strings.outcome, numbers.trans, numbers.outcome)
@@ -292,7 +292,6 @@ class Expander:
                     ):
                         self.know_residue(residue)
                 row += 1
-        self.refresh()
 
     # --- answers --------------------------------------------------------------------------------------------
 
@@ -312,7 +311,6 @@ class Expander:
                 )
             else:
                 self._say(kind, first, second, third)
-        self.refresh()
 
     def _say(self, kind: int, first: int, second: int, third: int) -> None:
         """Answer one question about the grammar. Raises what the network, the automata or the limits
@@ -350,6 +348,7 @@ class Expander:
                 string = self.string(entry.string)
             if entry.number is not None:
                 number = self.numbers.start(entry.number, self.outcomes)
+                self.refresh()
         except LimitError as error:
             error.name_schemas(self.network.sources(self.place_of[row]))
             raise
