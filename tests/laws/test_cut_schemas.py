@@ -24,6 +24,9 @@ from typing import Any, NamedTuple
 import pytest
 
 import structgen as sg
+from structgen.core import batch
+from structgen.native import jit
+from structgen.system.garbage import uncollected
 
 SOURCES = str(Path(sg.__file__).parent)
 
@@ -428,6 +431,60 @@ def _finish(matcher: sg.Matcher) -> None:
     assert matcher.is_complete
     matcher.rollback(len(matcher.tokens))
     assert matcher.state == matcher.compiled.start
+
+
+# --- what a call holds --------------------------------------------------------------------------------------
+
+
+def test_garbage_is_collected_again_after_an_exception_at_each_place() -> None:
+    def held_back() -> None:
+        with uncollected(), uncollected():
+            pass
+
+    places = Places()
+    with traced(places):
+        held_back()
+    for place in places.met:
+        try:
+            with traced(CutAt(place, 1)):
+                held_back()
+        except Cut:
+            pass
+        assert gc.isenabled()
+
+
+def test_no_thread_of_a_batch_works_on_after_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller may then use the rows of its mask, and its matchers."""
+    working, begun, real = [], threading.Event(), batch.wait
+
+    def work(item: int) -> None:
+        working.append(item)
+        begun.set()
+        time.sleep(0.01)
+        working.remove(item)
+
+    def interrupted(futures: Any) -> Any:
+        monkeypatch.setattr(batch, "wait", real)
+        begun.wait(60)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch, "_SECONDS_ALONE", 0.0)
+    monkeypatch.setattr(batch.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(batch, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        batch._spread(work, list(range(20)))
+    assert working == []
+
+
+def test_an_entry_point_of_an_import_that_was_cut_off_gives_way_to_its_successor() -> None:
+    entries = jit.Entries()
+
+    def one(number: int) -> int:
+        return number
+
+    entries.add(one, "int64(int64)")
+    made = entries.add(one, "int64(int64)")
+    assert entries.all == [made]
 
 
 # --- threads and signals ------------------------------------------------------------------------------------
