@@ -83,7 +83,8 @@ class _Call(threading.local):
         if part is None:
             part = Part()
             self._paid.clear()
-            self._bill, self._item = {}, None  # of a call that was cut off
+            if self._item is not None:  # of a call that was cut off
+                self._bill, self._item = {}, None
             self._part, self.spent, self._limits = ref(part), 0, limits
         return part
 
