@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from enum import IntEnum
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
@@ -103,9 +103,16 @@ def _spread(work: Callable[[int], None], items: list[int]) -> None:
     begun = time.perf_counter()
     for at, item in enumerate(items):
         if time.perf_counter() - begun > _SECONDS_ALONE and (os.cpu_count() or 1) > 1:
-            futures = [_pool(os.getpid()).submit(work, other) for other in items[at:]]
-            # wait for all before raising an error: the caller may then use the matchers again
-            wait(futures)
+            futures = list[Future[None]]()
+            try:
+                futures.extend(_pool(os.getpid()).submit(work, other) for other in items[at:])
+                wait(futures)
+            except BaseException:
+                # wait for all before raising an error: the caller may then use the matchers again
+                for future in futures:
+                    future.cancel()
+                wait(futures)
+                raise
             for future in futures:
                 future.result()
             return

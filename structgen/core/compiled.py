@@ -504,6 +504,7 @@ class CompiledGrammar(ABC):
         """Give compiled code this thread's scratch arrays, unless it has them. Under the lock."""
         space = getattr(self._masks.workspaces, "space", None)
         if space is None or space is not self._workspace:  # held: compiled code knows where it lies
+            self._workspace = None
             self._workspace = attach(self._masks.workspaces, self.vocabulary, self._tables.context)
 
     def _keep_large(self, index: int, target: int) -> bool:

@@ -178,9 +178,8 @@ class DraftMasks:
                 is_ours = locks.get(id(lock))
                 if is_ours is None:
                     # a thread that holds one lock must not wait for another of the same rank (`fork_locks`)
-                    locks[id(lock)] = is_ours = lock.acquire(blocking=False)
-                    if is_ours:
-                        held.append(lock)
+                    held += [lock] * lock.acquire(blocking=False)
+                    locks[id(lock)] = is_ours = held[-1:] == [lock]
                 if is_ours:
                     jobs.append(self._job(i, matcher.compiled.address, matcher.state_index))
                 else:

@@ -173,18 +173,27 @@ class Matcher:
                     if compiled.is_young:
                         compiled.look_ahead()
                     return
+            if not _is_whole(token):
+                _raise_no_token(token)
+            after = self._ask(lambda compiled, index: compiled.next_index(index, token))
+            if after < 0:
+                self._refuse(token)
+            self._tokens.append(token)
+            self._states.append(after)
+            self._index = after
         except TypeError:
             if not _is_whole(token):
                 _raise_no_token(token)
             raise
-        if not _is_whole(token):
-            _raise_no_token(token)
-        after = self._ask(lambda compiled, index: compiled.next_index(index, token))
-        if after < 0:
-            self._refuse(token)
-        self._tokens.append(token)
-        self._states.append(after)
-        self._index = after
+        except BaseException:
+            self._mend()
+            raise
+
+    def _mend(self) -> None:
+        """Have tokens, states and place agree after a call that an exception cut off."""
+        count = min(len(self._tokens), len(self._states) - 1)
+        del self._tokens[count:], self._states[count + 1 :]
+        self._index = self._states[-1]
 
     def _refuse(self, token: int) -> None:
         if self.is_finished:
@@ -263,10 +272,10 @@ class Matcher:
                 where="events",
                 cure="Ask a matcher that began at compiled.start, or a fork of it.",
             )
-        if self._events is None:
-            self._events = EventLog()
-        self._events.read(self._tokens, self.compiled.tokenizer.token_bytes, self._ends)
-        return self._events.since(since)
+        log, self._events = self._events or EventLog(), None
+        log.read(self._tokens, self.compiled.tokenizer.token_bytes, self._ends)
+        self._events = log
+        return log.since(since)
 
     def tokens_to_finish(self) -> int:
         """Return how many tokens complete the document: 0 where it is complete (see
@@ -312,9 +321,12 @@ class Matcher:
                 states.append(newer.next_index(states[-1], token))
         except LimitError:
             return False
-        self.compiled, self._address = newer, newer.address
-        self._states, self._index = states, states[-1]
+        self._begin_in(newer, states)
         return True
+
+    def _begin_in(self, newer: CompiledGrammar, states: array[int]) -> None:
+        address, index = newer.address, states[-1]
+        self.compiled, self._address, self._states, self._index = newer, address, states, index
 
     def rollback(self, count: int) -> None:
         """Undo the last `count` tokens (an end token counts one)."""
@@ -325,11 +337,17 @@ class Matcher:
                 cure=f"Give a whole number from 0 to {len(self._tokens)}.",
             )
         if count:
-            del self._tokens[len(self._tokens) - count :]
-            del self._states[len(self._states) - count :]
-            self._index = self._states[-1]
-            if self._events is not None:
-                self._events.truncate(len(self._tokens))
+            log, self._events = self._events, None
+            try:
+                del self._tokens[len(self._tokens) - count :]
+                del self._states[len(self._states) - count :]
+                self._index = self._states[-1]
+            except BaseException:
+                self._mend()
+                raise
+            if log is not None:
+                log.truncate(len(self._tokens))
+                self._events = log
 
     def fork(self) -> Matcher:
         """Return an independent matcher at the same place. Cost: a copy of the history."""
@@ -354,9 +372,7 @@ class Matcher:
         if self._index == compiled.start.index:
             newer = compiled.fresh()
             if newer is not compiled:
-                self.compiled, self._address = newer, newer.address
-                self._index = newer.start.index
-                self._states = array("i", (self._index,))
+                self._begin_in(newer, array("i", (newer.start.index,)))
             self._renewed = self._alone = -1
 
     @property

@@ -266,9 +266,11 @@ class Outcomes:
 
     def __call__(self, met: frozenset[int]) -> int:
         """Return the number of a set that is not empty."""
-        number = self._numbers.setdefault(met, len(self.sets))
-        if number == len(self.sets):
+        number = self._numbers.get(met)
+        if number is None:
+            number = len(self.sets)
             self.sets.append(met)
+            self._numbers[met] = number
         return number
 
 

@@ -15,4 +15,15 @@ out once.
 7. `lexeme_records` notes what the tokens of a trie do in a state of a lexer, and `lexeme_masks` joins that
    to a mask, for machines that have a lexer (`lexeme_layout`: their block; `lexeme_tables`: in Python).
 8. `text_costs` finds the fewest tokens that write a text.
+
+What an exception leaves behind. Ctrl-C, a lack of memory or another thread may end a call of Python between
+any two lines; compiled calls are whole. So *what is written becomes visible by one last assignment*, here and
+in all rooms whose tables outlive a call:
+
+- A thing is made first, then entered: a row before its number, a value before its key, an array before its
+  address. What Python and compiled code must agree in is written by one statement without calls.
+- What was entered nowhere is garbage. Lists that must have as many entries are cut off before they grow.
+- What is forgotten goes before what it refers to.
+- What is under way is known by an object that a frame holds (`public_calls.Part`), by no mark that must be
+  taken away. Scratch memory is written before it is read, in each call.
 """

@@ -116,18 +116,18 @@ class StampedCache(FunctionCache):  # type: ignore[misc]
     def _open(self) -> None:
         if self._opened:
             return
-        self._opened = True
         try:
             super().__init__(self._py_func)
         except RuntimeError:  # numba found no folder for the files
             self._cache_path: Any = None
             self.disable()
-            return
-        self._cache_file = SignedFiles(
-            self._cache_path,
-            f"{self._impl.filename_base}-{stamp(self._py_func.__code__.co_filename)}",
-            self._impl.locator.get_source_stamp(),
-        )
+        else:
+            self._cache_file = SignedFiles(
+                self._cache_path,
+                f"{self._impl.filename_base}-{stamp(self._py_func.__code__.co_filename)}",
+                self._impl.locator.get_source_stamp(),
+            )
+        self._opened = True
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the kept code for a signature, or None: numba then compiles it."""
@@ -228,10 +228,10 @@ class Entries:
         self._waiting: list[Entry] = []
 
     def add(self, function: Callable[..., Any], signature: str) -> Entry:
-        """Return one more."""
-        made = Entry(function, signature, self.load)
-        self.all.append(made)
-        self._waiting.append(made)
+        """Return one more. One of the same name goes: an exception cut off an import of the module."""
+        made, name = Entry(function, signature, self.load), function.__qualname__
+        for known in (self.all, self._waiting):
+            known[:] = [*(one for one in known if one.py_func.__qualname__ != name), made]
         return made
 
     def load(self) -> None:
@@ -277,7 +277,8 @@ class Entries:
 
     def _put(self, found: Any, kept: bool) -> None:
         for one, result in zip(self._waiting, found, strict=True):
-            one.put(result, kept)
+            if not one.overloads:
+                one.put(result, kept)
         self._waiting = []
 
 

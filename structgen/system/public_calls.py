@@ -83,14 +83,17 @@ class _Call(threading.local):
         part = self._part()
         if part is None:
             part = Part()
-            self._part, self.spent, self._limits = ref(part), 0, limits
             self._paid.clear()
+            if self._item is not None:  # of a call that was cut off
+                self._bill, self._item = {}, None
+            self._part, self.spent, self._limits = ref(part), 0, limits
         return part
 
     def until(self, stop: Stop, do: Callable[[], T]) -> T:
         """Call `do` and return its result. Raises WorkStopped once the stop is set; the errors of `do`."""
-        before, self.stop = self.stop, stop
+        before = self.stop
         try:
+            self.stop = stop
             return do()
         finally:
             self.stop = before
@@ -140,8 +143,8 @@ class _Call(threading.local):
         """Return what `make` makes, and the steps of each thing that it is made of. Raises what it raises."""
         above = self._bill, self._item
         bill = {item: 0}
-        self._bill, self._item = bill, item
         try:
+            self._bill, self._item = bill, item
             made = make()
         finally:
             self._bill, self._item = above

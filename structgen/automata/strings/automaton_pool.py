@@ -86,9 +86,8 @@ class AutomatonPool(ABC, Generic[P]):
             some = rows[at : at + (1 << 12)]
             self.trans[first + at : first + at + len(some)] = numbers[some]
         self.outcome[first:count] = ends
-        self._parts.append(part)
-        self._firsts.append(first)
-        self.count = count
+        at = len(self._firsts)
+        self._parts[at:], self._firsts[at:], self.count = (part,), (first,), count
         return first
 
     def _at(self, state: int) -> tuple[P, int]:

@@ -53,8 +53,7 @@ class HeldByContent(Generic[T]):
         size = made.nbytes + _OVERHEAD
         with self._lock:
             if key not in self._held and size <= self._budget:
-                self._held[key] = made, bill
-                self._bytes += size
+                self._held[key], self._bytes = (made, bill), self._bytes + size
                 while self._bytes > self._budget:
                     _, (gone, _bill) = self._held.popitem(last=False)
                     self._bytes -= gone.nbytes + _OVERHEAD

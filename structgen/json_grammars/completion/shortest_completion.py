@@ -58,12 +58,12 @@ class Shortest:
 
     def clear(self) -> None:
         """Forget what was remembered."""
+        self._asked: set[int] = set()
+        self._alike: dict[tuple[int, ...], int] = {}
         self._texts.clear()
         self._quoted.clear()
         self._names.clear()
         self._begun.clear()
-        self._asked: set[int] = set()
-        self._alike: dict[tuple[int, ...], int] = {}
         self._names_told = 0
 
     def text(self, index: int) -> bytes:

@@ -58,12 +58,12 @@ class Names:
 
     def clear(self) -> None:
         """Forget them."""
-        self._asked: dict[str, bytes] = {}
-        self._forget()
+        self._put({})
 
-    def _forget(self) -> None:
-        """Forget what was worked out of fewer names."""
-        self._begun: dict[int, frozenset[bytes]] = {0: frozenset(self._asked.values())}
+    def _put(self, asked: dict[str, bytes]) -> None:
+        """Have these be the names, and forget what was worked out of others."""
+        begun = {0: frozenset(asked.values())}
+        self._asked, self._begun = asked, begun
 
     @property
     def count(self) -> int:
@@ -92,8 +92,7 @@ class Names:
     def _note(self, keys: Iterable[str]) -> None:
         new = {key: encode(key) for key in keys if key not in self._asked}
         if new:
-            self._asked.update(new)
-            self._forget()
+            self._put(self._asked | new)
 
     def begun(self, text: int) -> frozenset[bytes]:
         """Return how those of the names go on that begin with what is written of a key, its register `text`.

@@ -82,9 +82,9 @@ class Completer(TokenCounts):
         """State -> its number among the costs."""
 
     def clear(self) -> None:
-        super().clear()
         self._numbers.clear()
         self._shortest.clear()
+        super().clear()
 
     def text(self, index: int) -> bytes:
         """Return the completion of a state; empty where the document is complete."""

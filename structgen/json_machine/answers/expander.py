@@ -96,17 +96,17 @@ class Expander:
     # --- the automata ---------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Tell compiled code where the automata's arrays lie, if they have moved.
+        """Tell compiled code where the automata's arrays lie, if they have moved: before a row says in which
+        state a string or a number begins.
 
         Those it was told last are held until then: a completion, or the network, may make states and so move
-        them while nobody here looks; until the next question compiled code reads the old arrays, which are
-        true as far as they go.
+        them while nobody here looks. The old arrays are true as far as they go.
         """
         strings, numbers = self.strings, self.numbers
         held = (strings.trans, strings.outcome, numbers.trans, numbers.outcome)
         if any(map(is_not, held, self._automata)):
-            self._automata = held
-            self._tables.context[_AUTOMATA] = [address_of(one) for one in held]
+            addresses = [address_of(one) for one in held]
+            self._tables.context[_AUTOMATA], self._automata = addresses, held
 
     # --- rows -----------------------------------------------------------------------------------------------
 
@@ -131,10 +131,10 @@ class Expander:
                     return self._plain(number, plain)
             row = self._tables.append(L.T_RES, 0)
             self._tables.rows(L.T_RES)[row, L.ResidueRow.plain] = -1
-            self._residues[number] = row
             self.residue_of[row] = number
             if array:
                 self.arrays.add(row)
+            self._residues[number] = row
         return row
 
     def _plain(self, number: int, plain: SimpleObject) -> int:
@@ -173,11 +173,11 @@ class Expander:
                     0,
                 ),
             )
-            block = self._blocks[identity] = base
             self._block_of[base] = number
+            block = self._blocks[identity] = base
         row = block + plain.position
-        self._residues[number] = row
         self.residue_of[row] = number
+        self._residues[number] = row
         return row
 
     def words(self, keys: tuple[str, ...]) -> int:
@@ -292,7 +292,6 @@ class Expander:
                     ):
                         self.know_residue(residue)
                 row += 1
-        self.refresh()
 
     # --- answers --------------------------------------------------------------------------------------------
 
@@ -312,7 +311,6 @@ class Expander:
                 )
             else:
                 self._say(kind, first, second, third)
-        self.refresh()
 
     def _say(self, kind: int, first: int, second: int, third: int) -> None:
         """Answer one question about the grammar. Raises what the network, the automata or the limits
@@ -350,6 +348,7 @@ class Expander:
                 string = self.string(entry.string)
             if entry.number is not None:
                 number = self.numbers.start(entry.number, self.outcomes)
+                self.refresh()
         except LimitError as error:
             error.name_schemas(self.network.sources(self.place_of[row]))
             raise

@@ -125,6 +125,7 @@ class Recorder:
             context[JsonContext.serial] = next(SERIALS)
             context[word_of(JsonContext, "hooks") + word_of(Hooks, "miss")] = code_of(terminal_lexer.cell_of)
             put_trie(tables, 0, len(self._vocabulary.nodes), 0)
+        if tables.count(L.T_TRIE) == 1:
             put_behind_quote(tables, self._vocabulary)
 
     def _scanned(self, key: Hashable, identity: list[int], state: int) -> KnownTerminal:

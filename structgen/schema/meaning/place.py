@@ -389,10 +389,7 @@ class PlaceTables:
             resolved = self.resolved(schema)
             if resolved.decided is None and not resolved.combined:
                 # One plain schema, met here for the first time: nothing to normalise.
-                literals = (resolved.id * 2,)
-                demand = self._demand_ids.setdefault(literals, len(self.demands))
-                if demand == len(self.demands):
-                    self.demands.append(literals)
+                demand = self._numbered((resolved.id * 2,))
             else:
                 demand = self.demand((self.literal(schema),))
             self._demand_of[schema.id] = demand
@@ -424,12 +421,15 @@ class PlaceTables:
             and not all(one == self.free or self._excludes(one) for one in kept)
         ):
             del kept[self.free]  # something is asked of the value now
-        key = tuple(kept)
-        demand = self._demand_ids.get(key)
+        return self._numbered(tuple(kept))
+
+    def _numbered(self, literals: tuple[int, ...]) -> int:
+        """Return the demand of literals in their simplest form."""
+        demand = self._demand_ids.get(literals)
         if demand is None:
             demand = len(self.demands)
-            self.demands.append(key)
-            self._demand_ids[key] = demand
+            self.demands.append(literals)
+            self._demand_ids[literals] = demand
         return demand
 
     def both(self, demand: int, literals: Iterable[int]) -> int:

@@ -86,10 +86,11 @@ class Shapes:
         """Return the shapes of the arrays that meet a demand; LimitError past `limits.alternatives`."""
         found = self._arrays.get(demand)
         if found is None:
-            found = self._arrays[demand] = tuple(map(self._array_shape, self._expand(demand, ARRAY)))
+            found = tuple(map(self._array_shape, self._expand(demand, ARRAY)))
             if self.most_items is not None:
                 for shape in found:
                     shape.hi = max(self.most_items, shape.need) if shape.hi is None else shape.hi
+            self._arrays[demand] = found
         return found
 
     def _plain(self, literals: tuple[int, ...], kind: int) -> Schema | None:

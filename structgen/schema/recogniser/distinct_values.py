@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from weakref import WeakValueDictionary
 
 from structgen.errors import LimitError, SchemaError
 from structgen.json_text.exact_json import Json, nearest_double, read
@@ -27,6 +28,7 @@ from structgen.schema.meaning.shape import ArrayShape, Differs, ObjectShape
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.recogniser.object_search import Ask
+from structgen.system.public_calls import Part
 
 _DEPTH = 6
 """Schemas within schemas that are looked into for a sign of many values."""
@@ -61,7 +63,8 @@ class Distinct:
         """Values, each with a text, of which somebody asked whether an array holds them: what else it holds
         made no difference."""
         self._read: dict[bytes, int] = {}
-        self._open: set[int] = set()
+        self._open: WeakValueDictionary[int, Part] = WeakValueDictionary()
+        """The demands whose values are being looked for, while a frame holds what stands here."""
         self._enough: dict[int, int] = {}
         self._fewer: dict[int, int] = {}
 
@@ -239,11 +242,8 @@ class Distinct:
             if known:
                 # A set, not the order of finding: equal sets are one literal.
                 now = self.tables.both(demand, (self.tables.constants.none_of(frozenset(known)),))
-            self._open.add(demand)
-            try:
+            with self._opened(demand):
                 text = None if now == NEVER or self.tables.clash(self.tables.demands[now]) else ask(now)
-            finally:
-                self._open.discard(demand)
             if text is None:
                 return
             if len(known) >= _COUNTED:
@@ -251,6 +251,10 @@ class Distinct:
             literal = self.literal(text.flat())
             known.add(literal)
             yield text, literal
+
+    def _opened(self, demand: int) -> Part:
+        part = self._open[demand] = Part()
+        return part
 
     def _listed(self, demand: int) -> list[tuple[JsonPieces, int]] | None:
         """Return the values of a demand that has finitely many scalars alone, where that shows, else None."""

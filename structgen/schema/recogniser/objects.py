@@ -173,12 +173,12 @@ class Objects:
         if found is None:
             follows = {other for _, others in shape.conditional for other in others}
             met = {one.key for each in shape.obligations for one in each if _is_presence(one)}
-            found = standing.always = frozenset(
+            found = frozenset(
                 key
                 for key in follows | met
                 if frame.index[key] >= frame.ordered and self.alive(self.frames.value(shape, key))
             )
-            standing.follows = follows <= found
+            standing.follows, standing.always = follows <= found, found
         return standing.follows and all(
             any(_is_presence(one) and one.key in found for one in obligation) for obligation in unmet
         )
