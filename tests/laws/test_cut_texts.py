@@ -300,15 +300,13 @@ Answers = list[tuple[Any, ...]]
 def walk(compiled: sg.CompiledGrammar, tokens: Sequence[int], states: list[sg.core.State]) -> Answers:
     """Return what a compiled grammar says before each token and behind the last; the states that were met are
     added to a list."""
-    state, found = compiled.start, []
-    for token in tokens:
-        states.append(state)
-        found.append(said(compiled, state))
-        after = compiled.step(state, token)
-        assert after is not None, (token, state)
-        state = after
-    states.append(state)
-    return [*found, said(compiled, state)]
+    matcher, found = sg.Matcher(compiled), list[tuple[Any, ...]]()
+    for token in (*tokens, None):
+        states.append(matcher.state)
+        found.append(said(compiled, matcher.state))
+        if token is not None:
+            matcher.advance(token)
+    return found
 
 
 def aside(compiled: sg.CompiledGrammar) -> list[list[int]]:
