@@ -287,7 +287,7 @@ def said(compiled: sg.CompiledGrammar, state: sg.core.State) -> tuple[Any, ...]:
     for budget in (needed, needed + 1, needed + 3):
         compiled.fill_within(state.index, mask, 0, budget)
         rows.append(mask.array.tobytes())
-    expected = [(one.what, one.first) for one in compiled.expected(state)]
+    expected = sorted((one.what, one.first) for one in compiled.expected(state))
     return (
         *(compiled.allowed(state), needed, compiled.completion(state), compiled.accepts_end(state), expected),
         *(compiled.next_bytes(state), rows),
