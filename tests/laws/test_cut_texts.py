@@ -90,6 +90,8 @@ class Dots(sg.monitors.Monitor):
 
     name = "dots"
     trigger_characters = "."
+    seconds = 60.0
+    """Far more than an answer takes: on a busy machine a process waits long for its turn."""
 
     def trigger(self, text: str) -> bool:
         return text.endswith(".")
