@@ -28,7 +28,7 @@ OF_SAMPLING: Final = (
 )  # fmt: skip
 OF_REQUEST: Final = (
     "max_tokens", "end_margin", "stop", "timeout", "thinking", "speculation", "outline", "chat", "canonical",
-    "healing", "choices",
+    "healing", "choices", "continue_final_message",
 )  # fmt: skip
 OF_TEXTS: Final = (
     *("ebnf", *OF_LARK, *POLICIES, *OF_ENGINE, *OF_SAMPLING, *OF_REQUEST, "logprobs"),

@@ -335,7 +335,7 @@ class CompiledGrammar(ABC):
         self.end_tokens = frozenset(tokenizer.eos_token_ids)
         self.is_young = False
         """Whether `look_ahead` is still to be called."""
-        self.forced_texts: dict[tuple[bool, bytes], CompiledGrammar] = {}
+        self.forced_texts: dict[tuple[bool, bytes, bytes], CompiledGrammar] = {}
         """The same grammar with other tokens for its forced text (`core.forced_text`)."""
         self._start = 0
         self.sufficient_budgets: dict[int, int] = {}
@@ -791,6 +791,23 @@ class CompiledGrammar(ABC):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.grammar, self.tokenizer, self.limits)
+
+
+def first_fault(compiled: CompiledGrammar, text: str, before: str = "") -> str:
+    """Return in words where a text behind another one leaves a grammar, and what could have come there; ""
+    where it is one of its texts. Linear in the text."""
+    data, around = text.encode("utf-8", "surrogatepass"), before.encode()
+    state, length = compiled.live_part(around + data)
+    at = length - len(around)
+    if at == len(data) and compiled.accepts_end(state):
+        return ""
+    expected = [one.what for one in compiled.expected(state) if one.what != "white space"]
+    found = (
+        "it ends too early"
+        if at == len(data)
+        else f"{data[at:].decode('utf-8', 'replace')[:1]!r} cannot come"
+    )
+    return f"{found} at byte {at}, where {' or '.join(expected[:3])} was expected"
 
 
 def _finished() -> FinishedError:

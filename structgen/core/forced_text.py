@@ -6,6 +6,8 @@ narrower. Matchers, batches, drafts and budgets use it as they use any other.
 
     border      `behind`, the last bytes of a prompt, stands before the text. Its first tokens write these
                 bytes, and the last of them may go on with the text.
+    beginning   `begun`, which the prompt ends with, is the beginning of the text: what is written goes on
+                behind it.
     canonical   Where the next bytes are forced, the tokenizer's own rules split them once. A mask then has
                 the next of these tokens, and the tokens that write all forced bytes and go on behind them.
 
@@ -24,7 +26,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar, Completions
+from structgen.core.compiled import CompiledGrammar, Completions, first_fault
 from structgen.core.narrowed_text import READING, TABLES, NarrowedText
 from structgen.errors import OptionError
 from structgen.language.expectation import Expected
@@ -56,14 +58,16 @@ class ForcedText(NarrowedText[ForcedPlace]):
     Cost: some 30 us a token; a call of the tokenizer for each forced stretch, once.
     """
 
-    def __init__(self, inner: CompiledGrammar, *, canonical: bool, behind: bytes) -> None:
+    def __init__(self, inner: CompiledGrammar, *, canonical: bool, behind: bytes, begun: bytes = b"") -> None:
         super().__init__(inner)
-        self.is_canonical, self.border = canonical, behind
+        self.is_canonical, self.border, self.begun = canonical, behind, begun
         self._unplanned = None if canonical else ()
         self._plans: dict[int, tuple[int, ...]] = {}
         self._ways: dict[int, dict[int, ForcedPlace]] = {}
         self._least: dict[int, int] = {}
-        self._start = self._number(ForcedPlace(0, inner.start.index, self._unplanned))
+        # a beginning is written again in the tokenizer's own tokens, or in one that goes on behind it
+        plan = None if begun and self.tokenizer.has_encoder else self._unplanned
+        self._start = self._number(ForcedPlace(0, start_behind(inner, begun), plan))
 
     # --- places ---------------------------------------------------------------------------------------------
 
@@ -99,7 +103,7 @@ class ForcedText(NarrowedText[ForcedPlace]):
         found = self._least.get(place.written)
         if found is None:
             ways = self.ways(place)
-            along = tokens_along(self.vocabulary, rest + self.inner.completion(self.inner.start))
+            along = tokens_along(self.vocabulary, rest + self.inner.completions.text(place.state))
             after = {ways[tokens[0]] for tokens in along if tokens and tokens[0] in ways} or {*ways.values()}
             found = self._least[place.written] = min((1 + self.least(one) for one in after), default=-1)
         return found
@@ -113,7 +117,7 @@ class ForcedText(NarrowedText[ForcedPlace]):
                 after = place._replace(written=size, plan=self._unplanned)
                 if tokens and (size == len(self.border) or self.ways(after)):
                     found |= dict.fromkeys(tokens, after)
-            begin = place._replace(written=len(self.border))
+            begin = place._replace(written=len(self.border), plan=self._unplanned)
             for tokens, behind in tokens_behind(self.vocabulary, rest, begin, self._step):
                 end = self.inner.token_end(behind.state)
                 if end >= 0:
@@ -202,10 +206,10 @@ class ForcedText(NarrowedText[ForcedPlace]):
     def anew(self) -> ForcedText:
         """Return the same policy for the grammar compiled anew."""
         inner = self.inner.generation.replace(self.inner)
-        return ForcedText(inner, canonical=self.is_canonical, behind=self.border)
+        return ForcedText(inner, canonical=self.is_canonical, behind=self.border, begun=self.begun)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        made = partial(with_forced_text, canonical=self.is_canonical, behind=self.border)
+        made = partial(with_forced_text, canonical=self.is_canonical, behind=self.border, begun=self.begun)
         return made, (self.inner,)
 
 
@@ -253,16 +257,17 @@ class AnyText(CompiledGrammar, Completions):
 
 
 def with_forced_text(
-    compiled: CompiledGrammar, *, canonical: bool = False, behind: bytes = b""
+    compiled: CompiledGrammar, *, canonical: bool = False, behind: bytes = b"", begun: bytes = b""
 ) -> CompiledGrammar:
     """Return a compiled grammar with a policy for the tokens of its forced text: with the tokenizer's own
-    tokens if `canonical`, behind the bytes `behind` of a prompt (`prompt_border`); the grammar itself where
-    neither is asked for. The last 256 of a grammar are kept.
+    tokens if `canonical`, behind the bytes `behind` of a prompt (`prompt_border`), with what follows the
+    beginning `begun` of its texts; the grammar itself where nothing is asked for. The last 256 of a grammar
+    are kept.
 
-    Raises OptionError if `canonical` and the tokenizer does not know how its model's texts were split;
-    TokenizerError if the library that splits them is not installed.
+    Raises OptionError for a beginning of no text, and if `canonical` and the tokenizer does not know how its
+    model's texts were split; TokenizerError if the library that splits them is not installed.
     """
-    if not canonical and not behind:
+    if not canonical and not behind and not begun:
         return compiled
     tokenizer = compiled.tokenizer
     if canonical and not tokenizer.has_encoder:
@@ -276,18 +281,31 @@ def with_forced_text(
         tokenizer.canonical(b"a")
     with compiled.lock:
         known = compiled.forced_texts
-        found = known.get((canonical, behind))
+        found = known.get((canonical, behind, begun))
         if found is None:
-            found = known[canonical, behind] = ForcedText(compiled, canonical=canonical, behind=behind)
+            found = ForcedText(compiled, canonical=canonical, behind=behind, begun=begun)
+            known[canonical, behind, begun] = found
             if len(known) > _MOST_POLICIES:
                 del known[next(iter(known))]
         return found
 
 
-def prompt_border(compiled: CompiledGrammar, prompt: Sequence[int]) -> int:
+def start_behind(compiled: CompiledGrammar, begun: bytes, where: str = "begun", before: str = "") -> int:
+    """Return the number of the state behind a beginning. Raises OptionError where no text begins so; its
+    places are behind `before`. Linear in it."""
+    state, size = compiled.live_part(begun)
+    if size < len(begun):
+        fault = first_fault(compiled, begun.decode("utf-8", "surrogateescape").removeprefix(before), before)
+        what, cure = f"No document begins so: {fault}.", "Mend it, or have the answer begin anew."
+        raise OptionError(what, where=where, cure=cure)
+    return compiled.index_of(state)
+
+
+def prompt_border(compiled: CompiledGrammar, prompt: Sequence[int], begun: bytes = b"") -> int:
     """Return how many tokens at the end of a prompt are to be written again, because a token of the
-    vocabulary begins in them and reaches into a text of the grammar. Special tokens and the first token of
-    the prompt are never among them. Cost: some microseconds a byte of the longest token."""
+    vocabulary begins in them and reaches into a text of the grammar (`begun`: into the rest of one that the
+    prompt begins). Special tokens and the first token of the prompt are never among them. Cost: some
+    microseconds a byte of the longest token."""
     vocabulary, known = compiled.vocabulary, compiled.tokenizer.token_bytes
     ends: list[int] = []
     data = b""
@@ -302,7 +320,7 @@ def prompt_border(compiled: CompiledGrammar, prompt: Sequence[int]) -> int:
         after = compiled.bytes_index(state, bytes((byte,)))
         return None if after < 0 else after
 
-    crossing = first_crossing(vocabulary, data, compiled.start.index, step)
+    crossing = first_crossing(vocabulary, data, start_behind(compiled, begun), step)
     if crossing is None:
         return 0
     return 1 + sum(end < len(data) - crossing for end in ends)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
+from structgen.errors import UnsupportedError
 from structgen.limits import Limits
 
 if TYPE_CHECKING:
@@ -52,6 +53,16 @@ class Grammar(ABC):
     def fingerprint(self) -> str:
         """The BLAKE2b hash (32 hexadecimal digits) of the canonical form, the same in every process."""
         return blake2b(self.canonical.encode("utf-8"), digest_size=16).hexdigest()
+
+    def __get_pydantic_json_schema__(self, *_asked: object) -> NoReturn:
+        """Raise `UnsupportedError` where pydantic writes the schema of a type beside which the grammar stands
+        in `Annotated`: it would be passed over."""
+        raise UnsupportedError(
+            f"{type(self).__name__} in Annotated, beside a type, would be passed over.",
+            keyword="Annotated",
+            where="type",
+            cure="Give the grammar itself as the whole target, or write sg.Regex for a pattern.",
+        )
 
     # The operators are those of text grammars, a room above: the public door finds the grammar's texts there.
 

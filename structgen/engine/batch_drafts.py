@@ -8,7 +8,6 @@ draft, so the tokens are the same, in fewer passes. The model then keeps the nod
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +19,6 @@ from structgen.engine.text import Text
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.speculation.drafts.drafter import DraftContext, VerifiedDraft
 from structgen.speculation.planning.drafting import Drafting
-from structgen.speculation.planning.row_trial import GUESSES, RowTrial
 from structgen.speculation.planning.speculator import Speculator
 
 
@@ -28,16 +26,12 @@ class BatchDrafts:
     """The drafts of an engine's batches. What passes cost is learnt from all of its texts."""
 
     def __init__(self, model: Model, ends: frozenset[int]) -> None:
-        self._model, self._ends, self._verifier = model, ends, verifier_of(model)
+        self._ends, self._verifier = ends, verifier_of(model)
         self.speculator = Speculator()
-        self.trial = RowTrial()
-        """Whether drafts can pay with this model."""
 
     def propose(self, texts: Sequence[Text]) -> Sequence[Draft]:
         """Return the draft after the last token of each text; () if all are empty."""
         mosts = [text.decided.most_guesses for text in texts]
-        if any(mosts) and not self.trial.pays:
-            mosts = self._without_auto(texts)
         if not any(mosts):
             return ()
         kinds: frozenset[Hashable] = frozenset(
@@ -68,38 +62,6 @@ class BatchDrafts:
         if text.drafts is not None:
             text.drafts.follow(text.written, text.accepted)
         return text.drafts
-
-    def _without_auto(self, texts: Sequence[Text]) -> list[int]:
-        """Return the most guesses of each text, for a model whose trial has not ended well: none for "auto".
-
-        The first text of "auto" goes on with the trial. When it has ended badly, these texts are plain.
-        """
-        autos = [
-            text for text in texts if text.decided.most_guesses and text.start.request.speculation == "auto"
-        ]
-        read = len(autos[0].start.prompt) + len(autos[0].written) if autos else 0
-        if autos and self.trial.pays is None and read + GUESSES <= self._model.context:
-            try:
-                # the text's own cache stays as it is, whatever the model does
-                self._try(autos[0].last, autos[0].cache.copy())
-            except Exception as error:  # any error of the model: its texts go on without drafts
-                self.trial.pays = False
-                autos[0].usage.speculation = f"no more drafts: the model failed at one: {error}"
-        if self.trial.pays is False:
-            for text in autos:
-                text.decided.most_guesses = 0
-        return [0 if not self.trial.pays and text in autos else text.decided.most_guesses for text in texts]
-
-    def _try(self, token: int, cache: Any) -> None:
-        """Go on with the trial by chains of equal tokens. A cache holds no guesses until they are kept."""
-        verifier = self._verifier
-        assert verifier is not None
-
-        def run(rows: int) -> None:
-            logits = verifier.decode_tree([token] * rows, [*range(-1, rows - 1)], [rows], [cache])
-            logits[-1, -1].item()  # waits for a device
-
-        self.trial.measure(run)
 
     def read(self, texts: Sequence[Text], drafts: Sequence[Draft]) -> Tensor:
         """Return the logits of one pass: for each text a row after its last token, and one after each of its

@@ -39,7 +39,7 @@ size they tell two models apart without reading gigabytes."""
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 _OPTIONS = (
     *("most_tokens", "end_margin", "stops", "thinking", "outline", "chat", "canonical", "special_texts"),
-    *("healing", "choices"),
+    *("healing", "choices", "continue_final_message", "begun"),
 )
 """The options of a request that documents depend on, besides grammar and sampling."""
 _ALWAYS = ("prompt_tokens", "tokens", "calls", "tokens_per_call", "drafted", "accepted", "speculation")

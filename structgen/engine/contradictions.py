@@ -64,6 +64,10 @@ healing excludes thinking: What follows the prompt are thoughts, and the text be
 healing excludes second_rows: The strategy reads further rows behind the prompt as it is, whose last tokens
     are others.
     | Leave out healing or the strategy.
+thinking excludes begun: Thoughts come before an answer, and this one has begun in the last message.
+    | Leave thinking out, or write continue_final_message=False.
+monitors excludes begun: Monitors read a text from its beginning, and this one has begun in the last message.
+    | Leave them out, or write continue_final_message=False.
 min_tokens excludes grammar: min_tokens would have a text of the grammar go on where only blanks may come.
     | Leave it out, and bound the text in the grammar: minLength, minItems, {n,}.
 min_tokens if too_few: min_tokens={0[0]:,} is more than max_tokens={0[1]:,}. | Give fewer.

@@ -13,6 +13,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from structgen.engine.models import given_model, load_model, tokenizer_of
 from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.engine.searches.whole_values import comparing
 from structgen.engine.special_texts import special_texts, warn_of_special_texts
+from structgen.engine.strategies.strategy import Mixture, SearchStrategy
 from structgen.engine.strategies.strategy_loading import strategies_of
 from structgen.engine.text import Decided, PromptBorder, RequestStart, Text
 from structgen.engine.thinking import closing_of
@@ -233,13 +235,15 @@ class Engine:
 
     def _submitted(self, request: Request) -> list[Handle]:
         reading, token_by_token = self.reading, ""
-        if not self.prompts.is_embedded:  # those write token by token
-            request, token_by_token = comparing(request, self.prompts)
         closing, besides = None, 0
         if request.thinking is not None:
             closing = closing_of(request.thinking, self.tokenizer, self._named_tokens())
             besides = request.thinking.max_tokens + len(closing.tokens)
         read = reading.read(request, besides=besides)
+        if read.question.turn is not None:
+            request = replace(request, begun=read.question.begun, continue_final_message=None)
+        if not self.prompts.is_embedded:  # those write token by token
+            request, token_by_token = comparing(request, self.prompts)
         request = reading.bounded(request, len(read.tokens), besides)
         compiled, prompt, border = self._forced_text(request, read.tokens)
         least = 0 if compiled is None else None
@@ -289,19 +293,21 @@ class Engine:
             grammar = without_banned_texts(grammar, bans)
         if grammar is not None:
             compiled = self.compiled(grammar, warns=not request.special_texts, bans=bans)
-        if not request.healing:
-            if compiled is not None and request.canonical:
-                compiled = with_forced_text(compiled, canonical=True)
+        begun = request.begun.encode()
+        reads_ahead = any(isinstance(one, Mixture | SearchStrategy) for one in request.chosen_by.strategies)
+        if not request.healing and (not begun or reads_ahead):
+            if compiled is not None:
+                compiled = with_forced_text(compiled, canonical=request.canonical, begun=begun)
             return compiled, prompt, None
         is_free = compiled is None
         if compiled is None:
             if self._any_text is None:
                 self._any_text = AnyText(self.tokenizer)
             compiled = self._any_text
-        kept = len(prompt) - prompt_border(compiled, prompt)
+        kept = len(prompt) - prompt_border(compiled, prompt, begun)
         behind = self.tokenizer.decode(prompt[kept:])
-        policy = with_forced_text(compiled, canonical=request.canonical, behind=behind)
-        half = half_character(self.tokenizer, prompt) if is_free else b""
+        policy = with_forced_text(compiled, canonical=request.canonical, behind=behind, begun=begun)
+        half = half_character(self.tokenizer, prompt) if is_free and not begun else b""
         border = PromptBorder(len(behind), half, is_free)
         return None if is_free and not behind else policy, prompt[:kept], border
 
@@ -311,7 +317,7 @@ class Engine:
         """Return what makes the drafters of a text, None where it has none, and why it has less of them than
         was asked for. Raises OptionError for a history or a draft model of another tokenizer."""
         how = request.drafts
-        if how is None or (request.speculation == "auto" and self._loop.drafts.trial.is_off()):
+        if how is None or (request.speculation == "auto" and not getattr(self.model, "drafts_pay", True)):
             return None, ""
         check_speculation(how, self.tokenizer)
         support = draft_support_of(self.model)
@@ -448,7 +454,8 @@ class Engine:
     @property
     def reading(self) -> RequestTokens:
         """How the model reads requests."""
-        return RequestTokens(self.prompts, self.tokenizer, self.model.vocab_size, self.model.context)
+        sizes = self.model.vocab_size, self.model.context
+        return RequestTokens(self.prompts, self.tokenizer, *sizes, self.compiled)
 
     def prompt_tokens(self, request: Request) -> list[int]:
         """Return the tokens that the model reads of a request: those of its prompt in the form that the model

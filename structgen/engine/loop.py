@@ -346,17 +346,18 @@ class Loop:
         return logits
 
     def _recover(self, rows: Sequence[Text], error: Exception) -> None:
-        """Continue after a failed forward pass. The contents of the caches are unknown. If memory ran out,
-        the texts are read again and get no more drafts; if they had no drafts, the newest text gives up its
-        memory."""
-        if not is_memory(error):
+        """Continue after a failed forward pass. The contents of the caches are unknown. If it had drafts, the
+        texts are read again and get no more of them. If it had none and memory ran out, the newest text gives
+        up its memory, and the others are read again."""
+        had_drafts, is_full = any(text.guesses is not None for text in rows), is_memory(error)
+        if not had_drafts and not is_full:
             for text in rows:
                 text.decided.error = failed(error)
             return
-        had_drafts = any(text.guesses is not None for text in rows)
+        why = "there was no memory for them" if is_full else f"the model failed at one: {error}"
         for text in rows:
             text.release()
-            forgo(text, "there was no memory for them")
+            forgo(text, why)
         if not had_drafts:
             rows[-1].decided.error = failed(error)
         for text in rows if had_drafts else rows[:-1]:

@@ -11,12 +11,14 @@ from __future__ import annotations
 import inspect
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias, Union
 
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.forced_text import start_behind
 from structgen.engine.forward_pass.gguf_header import GgufHeader
 from structgen.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.engine.forward_pass.quiet_loading import quietly
@@ -32,6 +34,7 @@ from structgen.json_grammars.prompting import (
     schema_outline,
     shorter_outlines,
 )
+from structgen.language import checks
 from structgen.language.checks import encodable
 from structgen.system.installation import needing
 from structgen.system.resources import is_embedded
@@ -43,6 +46,8 @@ Message: TypeAlias = Mapping[str, Any]
 Prompt: TypeAlias = Union[str, Sequence[Message]]
 _SYSTEM: Final = "The words of the system."
 """A system message that is rendered to find where a chat template writes the system's text."""
+_ANSWER: Final = "The words of the answer."
+"""The same of a turn of the assistant, which is to be continued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,13 @@ class ModelQuestion:
     """The texts of a format of calls, whose tokens are control tokens too."""
     is_guarded: bool = False
     """Whether the prompt, a plain text, is guarded by `ModelPrompts.controls`."""
+    turn: Mapping[str, Any] | None = None
+    """The turn of the assistant that the answer continues; the prompt ends with it."""
+
+    @property
+    def begun(self) -> str:
+        """The beginning of the answer."""
+        return "" if self.turn is None else self.turn["content"]
 
     def messages(self, system: str | None = None) -> list[dict[str, Any]]:
         """Return the question as chat messages: the prompt, the outline if it is wanted, the refusal.
@@ -97,22 +109,24 @@ class ModelQuestion:
         )
         first = next((at for at, one in enumerate(found) if one["role"] == "user"), None)
         if first is not None and self.told:
-            content = found[first]["content"]
-            parts = isinstance(content, list)  # such as images
-            text = [{"type": "text", "text": self.told}, *content] if parts else f"{self.told}\n\n{content}"
-            found[first] = {**found[first], "content": text}
+            found[first] = {**found[first], "content": f"{self.told}\n\n{found[first]['content']}"}
         outline, _, descriptions = self.outline.partition("\n")
         if system is None:
             outline, descriptions = self.outline, ""
         told = _told_outline(outline) if self.with_outline and outline else ""
         if self.schema:
             told = f"\n\nAnswer with one JSON document of this JSON Schema and no other text:\n{self.schema}"
-        elif told and descriptions:
+        if told:
+            last = {one["role"].replace("developer", "system"): at for at, one in enumerate(found)}
+            at = last.get("user", last.get("system"))
+            if at is None:
+                found.insert(0, {"role": "user", "content": told.strip()})
+            else:
+                found[at] = _longer(found[at], told)
+        if told and descriptions and not self.schema:
             if found[0]["role"] != "system":
                 found.insert(0, {"role": "system", "content": system})
             found[0] = _longer(found[0], f"\n{descriptions}" if found[0]["content"] else descriptions)
-        if told:
-            found[-1] = _longer(found[-1], told)
         if self.refused is not None:
             answer, why = self.refused
             if answer:
@@ -123,14 +137,13 @@ class ModelQuestion:
     @property
     def texts(self) -> tuple[Any, ...]:
         """What people say in it, whose texts may write no control token."""
-        return self.prompt, self.outline, self.refused, self.schema, self.template
+        return self.prompt, self.outline, self.refused, self.schema, self.template, self.turn
 
     def guarded(self, controls: ControlTokens) -> ModelQuestion:
         """Return the question, in whose texts other characters stand for the signs of control tokens."""
-        prompt, outline, refused, schema, template = map(controls.guarded, self.texts)
-        return replace(
-            self, prompt=prompt, outline=outline, refused=refused, schema=schema, template=template
-        )
+        prompt, outline, refused, schema, template, turn = map(controls.guarded, self.texts)
+        said = {"outline": outline, "refused": refused, "schema": schema, "template": template}
+        return replace(self, prompt=prompt, turn=turn, **said)
 
 
 def _longer(message: dict[str, Any], text: str) -> dict[str, Any]:
@@ -198,7 +211,7 @@ class ModelPrompts:
         made = self._made(self._plainly(question))
         if isinstance(made, str):
             return self.controls(question.marks).plain(made) if question.is_guarded else made
-        return str(self._templated(made, question.template, tokenize=False))
+        return self._rendered(made, question)
 
     def tokens(self, question: ModelQuestion, tokenizer: Tokenizer) -> Sequence[int]:
         """Return the tokens of the prompt, the chat template applied: control tokens for marks of the
@@ -212,11 +225,12 @@ class ModelPrompts:
             if question.is_guarded:
                 return self.controls(question.marks).encoded_plainly(made, tokenizer)
             return tokenizer.encode(made.encode())
-        controls = self.controls(question.marks)
-        if not self.allow_specials and controls.may_stand_in((question.texts, plain.told)):
-            guarded = question.guarded(controls)
-            text = self._templated(self._made(guarded), guarded.template, tokenize=False)
-            if controls.stand_in(question.texts) or controls.are_made_in(text):
+        controls, has_turn = self.controls(question.marks), question.turn is not None
+        is_guarded = not self.allow_specials and controls.may_stand_in((question.texts, plain.told))
+        if has_turn or is_guarded:
+            guarded = question.guarded(controls) if is_guarded else plain
+            text = self._rendered(self._made(guarded), guarded)
+            if has_turn or controls.stand_in(question.texts) or controls.are_made_in(text):
                 return controls.encoded(encodable("prompt", text), tokenizer)
         try:
             tokens: Sequence[int] = self._templated(made, question.template, tokenize=True)
@@ -258,8 +272,30 @@ class ModelPrompts:
         """Return the ids of the special tokens, and of others that were added, by their texts."""
         return special_texts(self.name, self.template_holder() if self.has_template() else self._templates)
 
+    def _rendered(self, messages: list[dict[str, Any]], question: ModelQuestion) -> str:
+        """Return messages as the chat template writes them, up to the answer or behind its beginning: the
+        turn that is continued, as far as its own text goes. A template may trim texts."""
+        if question.turn is None:
+            return str(self._templated(messages, question.template, tokenize=False))
+        messages, is_open = (
+            [*messages, {**question.turn, "content": _ANSWER}],
+            {"continue_final_message": True},
+        )
+        text = self._templated(
+            messages, question.template, tokenize=False, add_generation_prompt=False, **is_open
+        )
+        return str(text).rpartition(_ANSWER)[0] + question.begun
+
     def _made(self, question: ModelQuestion) -> Any:
         """Return a text, or messages that the chat template is for."""
+        made = self._asked(question)
+        if question.turn is None or not isinstance(made, str):
+            return made
+        guard = self.controls(question.marks).guarded if question.is_guarded else str
+        return type(made)(made + guard(question.begun))
+
+    def _asked(self, question: ModelQuestion) -> Any:
+        """Return the same without the turn that is continued."""
         prompt = question.prompt
         if isinstance(prompt, ModelPrompt):
             return prompt
@@ -371,13 +407,11 @@ class ModelPrompts:
                     self._templates = AutoTokenizer.from_pretrained(self.name, local_files_only=True)
             return self._templates
 
-    def _templated(self, messages: list[dict[str, Any]], more: Mapping[str, Any], *, tokenize: bool) -> Any:
-        holder = self.template_holder()
+    def _templated(self, messages: list[dict[str, Any]], more: Mapping[str, Any], **how: bool) -> Any:
+        holder, how = self.template_holder(), {"add_generation_prompt": True, "return_dict": False, **how}
         with self._lock:
             try:
-                return holder.apply_chat_template(
-                    messages, add_generation_prompt=True, tokenize=tokenize, return_dict=False, **more
-                )
+                return holder.apply_chat_template(messages, **how, **more)
             except Exception as error:  # a template may raise whatever its expressions do
                 raise OptionError(
                     f"The chat template refuses them: {error or type(error).__name__}.",
@@ -403,12 +437,12 @@ def _is_mark(text: str) -> bool:
 def last_question(messages: Sequence[Message]) -> str:
     """Return the text of the last message of a user, else of the last message, and of the results of tools
     behind it."""
+    if not messages:
+        return ""
     users = [index for index, message in enumerate(messages) if message.get("role") == "user"]
     first = users[-1] if users else len(messages) - 1
     results = [message for message in messages[first + 1 :] if message.get("role") == "tool"]
-    contents = [message.get("content") or "" for message in (messages[first], *results)]
-    parts = [[{"text": content}] if isinstance(content, str) else content for content in contents]
-    return "\n".join(str(part.get("text", "")) for content in parts for part in content)
+    return "\n".join(message["content"] for message in (messages[first], *results))
 
 
 def _plain(question: ModelQuestion, prompt: str) -> str:
@@ -425,6 +459,56 @@ def _plain(question: ModelQuestion, prompt: str) -> str:
 
 def _told_outline(outline: str) -> str:
     return f"\n\nAnswer in JSON: {outline}"
+
+
+# --- a last turn of the assistant: the beginning of the answer, or history ---------------------------------
+
+
+def continued(
+    prompt: Any,
+    wanted: bool | None,
+    compiled: Callable[[], CompiledGrammar] | None,
+    ways: Callable[[str], Iterable[tuple[str, str]]] = lambda text: [(text, "")],
+    where: str = "messages[{}].content",
+) -> tuple[Any, dict[str, Any] | None]:
+    """Return the messages of a prompt before the turn that the answer goes on with, and this turn; the prompt
+    and None where the answer is a turn of its own.
+
+    A last turn of the assistant is continued where that is `wanted`, or its `prefix` says so; where nothing
+    is said, if it begins a text of the grammar and is none. `compiled`: gives the grammar; None: free text.
+    `ways`: of a turn, how it may begin what is written, and what would then close it. `where`: the place of a
+    turn in errors.
+
+    Errors: OptionError for a turn that is to be continued and is not there, calls tools, or begins no text.
+    Cost: linear in the turn; the grammar is compiled where a turn is asked about.
+    """
+    last: Any = prompt[-1] if prompt and not isinstance(prompt, str) else {}
+    is_asked = last.get("prefix") if wanted is None else wanted
+    if last.get("role") != "assistant" or last.get("tool_calls"):
+        if is_asked:
+            what = "The prompt does not end with a turn of the assistant that could go on."
+            cure = 'End the messages with {"role": "assistant", "content": "..."}, or leave it out.'
+            raise OptionError(what, where="continue_final_message", cure=cure)
+        return prompt, None
+    text, where = last["content"], where.format(len(prompt) - 1)
+    if is_asked and not text:  # it is about to begin
+        return prompt[:-1], None
+    if wanted is False or not (is_asked or (compiled and text.strip())):
+        return prompt, None
+    encodable(where, text)
+    if compiled is None:
+        return prompt[:-1], last
+    grammar, found = compiled(), list(ways(text))
+    for begun, closing in found:
+        state = grammar.step_bytes(grammar.start, begun.encode())
+        end = None if state is None else grammar.step_bytes(state, closing.encode())
+        if state is not None and (is_asked or end is None or not grammar.accepts_end(end)):
+            return prompt[:-1], {**last, "content": begun}
+    if is_asked:
+        begun = found[0][0]
+        before = begun.removesuffix(text) if begun.endswith(text) else ""
+        start_behind(grammar, begun.encode(), where, before)
+    return prompt, None
 
 
 # --- the tokens of a request, the same for every engine -----------------------------------------------------
@@ -450,6 +534,8 @@ class RequestTokens:
     """Width of the model's logits."""
     context: int
     """The most tokens of a text, prompt included."""
+    compiled: Callable[[Any], CompiledGrammar]
+    """Returns a grammar, compiled for the tokenizer."""
 
     def read(
         self, request: Request, instead: str | Sequence[int] | None = None, besides: int = 0
@@ -457,14 +543,22 @@ class RequestTokens:
         """Return a request's prompt in the form that the model needs, or the ids that were given. `instead`:
         another prompt in its place; `besides`: tokens that are neither prompt nor text, as thoughts are.
         Raises OptionError for ids that are none of the model's."""
-        prompt = request.prompt if instead is None else instead
-        asked: Any = prompt
-        if isinstance(prompt, str) or isinstance(next(iter(prompt), None), Mapping):
+        asked: Any = request.prompt if instead is None else instead
+        is_text = isinstance(asked, str) or isinstance(next(iter(asked), None), Mapping)
+        if is_text and not isinstance(asked, str):
+            asked = checks.read_messages(asked)
+        turn: Any = {"role": "assistant", "content": request.begun} if request.begun else None
+        if turn is None:
+            grammar = None if request.grammar is None else partial(self.compiled, request.grammar)
+            before, turn = continued(asked if is_text else "", request.continue_final_message, grammar)
+            asked = before if is_text else asked
+        if is_text:
             schema = request.schema
             outlines = None if schema is None else partial(schema_outline, schema)
-            found = self.fitted(_question(request, asked), outlines, request.max_tokens, besides)
+            question = replace(_question(request, asked), turn=turn)
+            found = self.fitted(question, outlines, request.max_tokens, besides)
         else:
-            found = ReadPrompt(ModelQuestion(""), list(asked))
+            found = ReadPrompt(ModelQuestion("", turn=turn), list(asked))
         ids = found.tokens
         most = self.vocab_size
         beyond = next((token for token in dict(request.chosen_by.logit_bias) if token >= most), None)

@@ -59,7 +59,11 @@ class DraftSupport:
 
 @runtime_checkable
 class VerifiesDrafts(Protocol):
-    """Optional: verifies drafts, which are several tokens of each text in one pass."""
+    """Optional: verifies drafts, which are several tokens of each text in one pass.
+
+    A model with a member `drafts_pay` that is False is too fast for drafts to save time: `speculation="auto"`
+    is "off" with it.
+    """
 
     @property
     def draft_support(self) -> DraftSupport:

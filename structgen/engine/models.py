@@ -71,7 +71,8 @@ def _loaded(
 
         weights = Weights.read(folder)
         if Llama.serves(weights):
-            return Llama(weights), tokenizer or Tokenizer.from_huggingface(str(folder))
+            # a pass takes a tenth of a millisecond, less than to ask drafters; by transformers it takes 3 ms
+            return Llama(weights, drafts_pay=False), tokenizer or Tokenizer.from_huggingface(str(folder))
     # optional: transformers and torch
     from structgen.engine.huggingface import HuggingFace
 

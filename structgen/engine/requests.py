@@ -227,13 +227,20 @@ class Request:
     """How a greedy text is chosen if the grammar lists at most 64 values. "whole" writes the value that is
     the most probable as a whole, "tokens" chooses token by token. None: "whole" without `sampling` and
     `strategy`, else "tokens". The embedded models write token by token."""
+    continue_final_message: Annotated[bool | None, checks.flag] = None
+    """Whether the answer goes on with the last message, which is the assistant's; False: that is history, and
+    the answer a new turn. None: where its `prefix` is true, or where it begins a document of the grammar and
+    is none (docs/engine.md)."""
+    begun: Annotated[str, checks.encodable] = ""
+    """The beginning of the text, with which the model goes on, and which the text has. A prompt of token ids
+    ends with its tokens; it is put behind any other."""
     shortened: Annotated[str, checks.encodable] = ""
     """For a prompt of token ids: the value of `Usage.outline` for the outline in it."""
 
     def __post_init__(self) -> None:
         check_fields(self)
         how = self.chosen_by
-        if self.stop or self.canonical or self.healing or how.monitors or how.min_tokens:
+        if self.stop or self.canonical or self.healing or self.begun or how.monitors or how.min_tokens:
             OF_REQUESTS.refuse(self, how)  # each row is about one of these
 
     @property
@@ -376,6 +383,11 @@ class Result:
     """The free text before the document, if thinking was requested or a server sent some."""
     reply: str = ""
     """From a server: all that it sent, of which `text` is the document. "" from an engine."""
+    begun: str = ""
+    """The beginning of what was written, which the prompt gave (`Request.continue_final_message`): `text`
+    repeats it; tokens and steps are of what is new."""
+    stopped_by: str = ""
+    """The stop string that ended the text; "" where none did."""
 
     def __post_init__(self) -> None:
         if self.value is _AS_TEXT:

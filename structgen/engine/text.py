@@ -108,10 +108,12 @@ class Text:
         """The tokens of the text, without an end token."""
         self.last = 0
         """The token that the model reads next."""
-        self.text = ""
-        self.sure = 0
+        self.text = request.begun
+        self.sure = len(self.text)
         """How many characters cannot be part of a stop string any more."""
         self.stop: FinishReason | None = None
+        self.stopped_by = ""
+        """The stop string that ended it."""
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._border_left = 0 if start.border is None else start.border.size
         self._half = b"" if start.border is None else start.border.half
@@ -140,6 +142,8 @@ class Text:
         if how.repetition is not None and request.grammar is not None:
             if start.strategies is None or start.strategies.search is None:
                 self.run = OpenRun(how.repetition, request.schema, self.most)
+                if request.begun:
+                    self.run.write(request.begun.encode())
         self.phase: ThoughtPhase | None = None
         """The thoughts, until they are closed; they hold the matcher until then."""
         self.thoughts = ""
@@ -314,10 +318,11 @@ class Text:
             self.run.write(written)
         if self.stops:
             held = max(map(len, self.stops)) - 1  # so many of the last characters may begin a stop string
-            start = max(before - held, 0)
-            ends = [at for at in (self.text.find(stop, start) for stop in self.stops) if at >= 0]
+            start = max(before - held, len(self.start.request.begun))
+            ends = [(at, stop) for stop in self.stops if (at := self.text.find(stop, start)) >= 0]
             if ends:
-                self.text, self.stop = self.text[: min(ends)], FinishReason.STOP
+                end, self.stopped_by = min(ends, key=lambda one: one[0])
+                self.text, self.stop = self.text[:end], FinishReason.STOP
         self.sure = len(self.text) if self.stop is not None else max(len(self.text) - held, self.sure)
 
     def follows_draft(self) -> bool:
@@ -376,7 +381,8 @@ class Text:
             dropped = [f"{name} was dropped: {why}" for name, why in drafting.dropped.items()]
             self.usage.speculation = "; ".join([*filter(None, [self.usage.speculation]), *dropped])
         how, compiled = self.start.request.drafts, self.start.grammar
-        is_known = self.start.request.grammar is not None and compiled is not None and reason in COMPLETE
+        is_whole = reason in COMPLETE and not self.start.request.begun
+        is_known = self.start.request.grammar is not None and compiled is not None and is_whole
         if is_known and compiled is not None and how is not None and how.history is not None:
             try:
                 how.history.add(how.tenant, compiled.grammar.fingerprint, [step.token for step in self.steps])
@@ -420,7 +426,8 @@ class Text:
         value = self._value(reason)
         thoughts = self.thoughts if self.phase is None else self.phase.thoughts
         found = self.text, reason, self.tokens, self.steps, usage, self.handle.sample, self.decided.error
-        self.handle.finish(Result(*found, value, thoughts))
+        begun = self.start.request.begun
+        self.handle.finish(Result(*found, value, thoughts, begun=begun, stopped_by=self.stopped_by))
 
 
 def least_after(matcher: Matcher, token: int) -> int:

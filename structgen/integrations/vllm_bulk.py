@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any, Final
@@ -40,6 +41,8 @@ _REFUSED: Final = Exclusions(
 n logprobs: vLLM does not do what {} asks for here. A line of results has one text, without its steps. | CURE
 timeout thinking end_margin healing special_texts speculation strategy monitors repetition:
     vLLM does not do what {} asks for here. It chooses tokens by a mask and the options that it has. | CURE
+begun: vLLM does not go on with the last message. It begins each text anew.
+    | Say continue_final_message=False, or take the engine structgen.
 banned: vLLM does not do what {} asks for here. Ban texts in the grammar: sg.without. | CURE
 temperature: vLLM does not do what {} asks for here. vLLM takes 0, and 0.01 to 2. | CURE
 presence_penalty frequency_penalty: vLLM does not do what {} asks for here. vLLM takes -2 to 2. | CURE
@@ -100,10 +103,9 @@ class VllmAnswers:
         config, self._request_of = self._llm.llm_engine.model_config, request_of
         self._grammars = grammars_of(config, self._llm.get_tokenizer())
         tokenizer = self._grammars.tokenizer
-        self._reading = RequestTokens(
-            ModelPrompts(model), tokenizer, config.get_vocab_size(), config.max_model_len
-        )
         self._compiled = lru_cache(_KEPT)(partial(compile, tokenizer=tokenizer))
+        sizes = config.get_vocab_size(), config.max_model_len
+        self._reading = RequestTokens(ModelPrompts(model), tokenizer, *sizes, self._compiled)
         told = json.dumps(of_engine, sort_keys=True, default=repr).encode()  # it may hold a secret
         digest = f"{model_digest(model)} {blake2b(told, digest_size=16).hexdigest()}"
         self._parts = engine_parts(digest, tokenizer.fingerprint, f"vllm {vllm.__version__}")
@@ -136,8 +138,9 @@ class VllmAnswers:
         from structgen.integrations.vllm_backend import asked_of  # optional: the engine
 
         request = prompt.request(self._request_of)
-        check_request(request)
-        tokens = self._reading.read(request).tokens
+        read = self._reading.read(request)
+        check_request(replace(request, begun=read.question.begun))
+        tokens = read.tokens
         grammar, compiled, outputs = request.grammar, None, None
         # vLLM counts the end token of a document
         request = self._reading.bounded(request, len(tokens), int(grammar is not None))

@@ -144,6 +144,7 @@ class CompiledSchema(CompiledGrammar):
         self._space = (_SPACE[kind], blanks.encode())
         self._indent = np.frombuffer(blanks.encode() or b" ", np.uint8).copy()
         context[L.JsonContext.space] = _SPACE[kind]
+        context[L.JsonContext.most_space] = min(int(blanks), L.UNBOUNDED) if kind == "any" and blanks else -1
         context[word_of(L.JsonContext, "indent")] = address_of(self._indent)
         context[L.JsonContext.indent_length] = len(blanks)
         context[L.JsonContext.escapes], context[L.JsonContext.key_escapes] = _ESCAPES[policies.escapes]

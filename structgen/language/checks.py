@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from numbers import Integral, Real
-from types import UnionType
-from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
+from types import MappingProxyType, UnionType
+from typing import Annotated, Any, Final, TypeAlias, get_args, get_origin, get_type_hints
 
 from structgen.errors import OptionError
 from structgen.limits import DEFAULT, Limits
@@ -24,6 +24,11 @@ Check: TypeAlias = Callable[[str, Any], Any]
 _GREATEST = 1.7e308
 _SHOWN = 60
 """The most characters of a wrong value in a message."""
+_MESSAGES: Final = 'Give messages such as [{"role": "user", "content": "..."}].'
+_ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
+"""Roles under which templates know others."""
+_TEXTS: Final = ("text", "input_text", "output_text", "refusal")
+"""Kinds of parts that are text."""
 
 
 def check_fields(made: object) -> None:
@@ -191,24 +196,69 @@ def prompt(name: str, value: Any) -> str | tuple[int, ...] | tuple[Mapping[str, 
 
 
 def messages(name: str, value: Any) -> tuple[Mapping[str, Any], ...]:
-    """Return chat messages, at least one."""
-    cure = 'Give messages such as [{"role": "user", "content": "..."}].'
+    """Return chat messages, at least one. Parts of their contents may be of any type: servers read images."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes) or not value:
-        raise wrong(name, value, cure)
+        raise wrong(name, value, _MESSAGES)
     if fault := next(filter(None, map(message_fault, range(len(value)), value)), ""):
-        raise OptionError(fault, where=name, cure=cure)
+        raise OptionError(fault, where=name, cure=_MESSAGES)
     return tuple(value)
 
 
+def read_messages(
+    value: Any, name: str = "messages", item: str = "[{}]", member: str = "."
+) -> list[dict[str, Any]]:
+    """Return chat messages as models of this process read them: with a text as content, under the roles that
+    chat templates know, and with the `function_call` of before among the `tool_calls`. Other members stay.
+    `item`, `member`: how places are written. Errors: OptionError, with the place. Cost: linear."""
+    found = []
+    for at, message in enumerate(messages(name, value)):
+        where = f"{name}{item.format(at)}{member}content"
+        said = content_text(message.get("content"), where, item)
+        made = {**message, "role": _ROLES.get(message["role"], message["role"]), "content": said}
+        if (old := made.pop("function_call", None)) and not made.get("tool_calls"):
+            made["tool_calls"] = [{"type": "function", "function": old}]
+        found.append(made)
+    return found
+
+
+def content_text(content: Any, where: str, item: str = "[{}]", first: int = 0) -> str:
+    """Return the text of a message's content: a text, None, or a list of parts that are texts, the `first` of
+    which is so many behind the place. Errors: OptionError for a part that is no text, with its place."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    texts = []
+    for at, part in enumerate(content, first):
+        kind = part["type"]
+        if kind not in _TEXTS:
+            cure = "Describe it in words."
+            raise OptionError(
+                f"It is {shown(kind)}: text alone is read.", where=where + item.format(at), cure=cure
+            )
+        texts.append(part["refusal" if kind == "refusal" else "text"])
+    return "\n".join(texts)
+
+
 def message_fault(at: int, message: object) -> str:
-    """Return why an item of a prompt is not a chat message, in words; "" if it is one."""
+    """Return why an item of a prompt is not a chat message, in words; "" if it is one. Its parts may be of
+    any type."""
     if not isinstance(message, Mapping):
         return f"Message {at} is of the type {type(message).__name__}, not a dict."
+    calls = message.get("tool_calls") or message.get("function_call")
     for key in ("role", "content"):
-        if key not in message and not (key == "content" and message.get("tool_calls")):
+        if key not in message and not (key == "content" and calls):
             return f"Message {at} has no {key!r} (it has {', '.join(map(repr, message)) or 'nothing'})."
     if not isinstance(message["role"], str):
         return f"The role of message {at} is no text."
+    content = message.get("content")
+    if isinstance(content, str) or (content is None and calls):
+        return ""
+    if not isinstance(content, list | tuple):
+        return f"The content of message {at} is a {type(content).__name__}: no text, and no list of parts."
+    for number, part in enumerate(content):
+        kind = part.get("type") if isinstance(part, Mapping) else None
+        texts = [part.get("refusal" if kind == "refusal" else "text")] if kind in _TEXTS else []
+        if not isinstance(kind, str) or not all(isinstance(one, str) for one in texts):
+            return f"Part {number} of message {at} is {shown(part)}: it says no type, or no text."
     return ""
 
 

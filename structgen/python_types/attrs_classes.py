@@ -11,12 +11,12 @@ import threading
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
 from pydantic_core import core_schema
 
 from structgen.errors import StructgenError
-from structgen.python_types.descriptions import field_hints
+from structgen.python_types.descriptions import hints_inside
 from structgen.python_types.pydantic_formats import refuse
 from structgen.python_types.pydantic_schema import ATTRS_CLASS
 
@@ -85,27 +85,8 @@ def _answer_of(cls: type, open_: set[type]) -> Callable[[Any, Any], Any]:
 
 def attrs_inside(hint: Any) -> list[type]:
     """Return the attrs classes in a hint, in the arguments of generic types, and in fields of classes."""
-    found: dict[type, None] = {}
-    seen: set[Any] = set()
-    waiting = [hint]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, list):
-            waiting.extend(one)
-            continue
-        if get_origin(one) is typing.Literal:
-            continue
-        waiting.extend(get_args(one))
-        base = get_origin(one) or one
-        if not isinstance(base, type) or base in seen:
-            continue
-        seen.add(base)
-        if is_attrs_class(base):
-            found[base] = None
-        if hasattr(base, "__annotations__"):
-            # none where a name is not defined: that is told of where the class is read
-            waiting.extend(field_hints(base).values())
-    return list(found)
+    inside = (get_origin(one) or one for one, _ in hints_inside(hint))
+    return list(dict.fromkeys(one for one in inside if is_attrs_class(one)))
 
 
 def _hints(cls: type) -> dict[str, Any]:

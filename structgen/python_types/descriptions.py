@@ -19,9 +19,14 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+from structgen.python_types.pydantic_formats import refuse
+from structgen.python_types.regex_annotation import Regex
+
 MOST_SOURCE = 1_000_000
 """Characters of a module that is read, at most: 100,000 take some 40 ms, once a process."""
 _MARKS = (typing.Required, typing.NotRequired, typing.ClassVar, typing.Final)
+_STANDS_FOR = ("__supertype__", "__value__", "__bound__", "__constraints__", "__default__")
+"""The attributes of names and type variables that say which types they stand for."""
 _NOT_READ = frozenset(("builtins", "typing", "typing_extensions", "enum", "pydantic", "attr", "structgen"))
 """Packages whose classes a type is made of, and that say nothing of its fields."""
 
@@ -58,7 +63,8 @@ def field_hints(cls: Any) -> dict[str, Any]:
     """Return the types of a class's fields with their metadata, by name; {} where a name in them is not
     defined."""
     fields = vars(cls).get("__pydantic_fields__")
-    if isinstance(fields, dict):  # the types of a generic class are filled in there
+    # the types of a generic class are filled in there, names that are defined later are not
+    if isinstance(fields, dict) and vars(cls).get("__pydantic_complete__"):
         return {name: _annotated(one.annotation, one.metadata) for name, one in fields.items()}
     try:
         return typing.get_type_hints(cls, include_extras=True)
@@ -67,8 +73,62 @@ def field_hints(cls: Any) -> dict[str, Any]:
 
 
 def _annotated(hint: Any, metadata: list[Any]) -> Any:
-    texts = [one for one in metadata if isinstance(one, str)]
-    return typing.Annotated[(hint, *texts)] if texts else hint
+    return typing.Annotated[(hint, *metadata)] if metadata else hint
+
+
+def hints_inside(hint: Any) -> Iterator[tuple[Any, str]]:
+    """Yield a hint and every hint in it, each with the field that it stands in ("" outside of fields): the
+    arguments of generic types, the fields of classes, what names and type variables stand for."""
+    seen: dict[int, Any] = {}
+    waiting = [(hint, "")]
+    while waiting:
+        one, place = waiting.pop()
+        yield one, place
+        base, inside = typing.get_origin(one) or one, typing.get_args(one)
+        if base is typing.Literal:
+            continue
+        if base is typing.Annotated:
+            inside = inside[:1]
+        elif isinstance(one, list | tuple):  # the arguments of a Callable, the constraints of a type variable
+            inside = tuple(one)
+        waiting += [(below, place) for below in inside]
+        if id(base) in seen:
+            continue
+        seen[id(base)] = base
+        if not isinstance(base, type):
+            waiting += [(getattr(base, name), place) for name in _STANDS_FOR if hasattr(base, name)]
+        elif hasattr(base, "__annotations__"):
+            # none where a name is not defined: that is told of where the class is read
+            waiting += [(of, f"{base.__name__}.{name}") for name, of in field_hints(base).items()]
+
+
+def refuse_unread(hint: Any) -> None:
+    """Raise `UnsupportedError` for what of this package stands in `Annotated` beside a type, and is not read
+    there: all but `sg.Regex`. Metadata of others is theirs."""
+    for one, place in hints_inside(hint):
+        if typing.get_origin(one) is not typing.Annotated:
+            continue
+        for said in one.__metadata__:
+            if _is_ours(said) and not isinstance(said, Regex):
+                name, told = getattr(said, "__name__", type(said).__name__), getattr(said, "what", "")
+                raise refuse(
+                    f"{name}{f' ({told})' if told else ''} in Annotated, beside the type"
+                    f"{f' of {place}' if place else ''}, would be passed over.",
+                    "Annotated",
+                    'Write sg.Regex("...") for a pattern and Literal["a", "b"] for listed texts, or give the '
+                    "grammar itself as the whole target.",
+                )
+
+
+def _is_ours(said: Any) -> bool:
+    """Return whether an object, its class, or a class that this is derived from comes from this package."""
+    kind = typing.get_origin(said) or said
+    kind = kind if isinstance(kind, type | types.FunctionType | types.ModuleType) else type(kind)
+    # the constants that are public are mappings
+    public = vars(sys.modules["structgen"]).values() if kind is types.MappingProxyType else ()
+    return any(said is one for one in public) or any(
+        _module(one) == "structgen" for one in getattr(kind, "__mro__", (kind,))
+    )
 
 
 def texts_behind(cls: Any) -> dict[str, str]:
@@ -94,8 +154,8 @@ def member_texts(cls: type[Enum]) -> dict[str, str]:
     return {name: text for name, text in (texts_behind(cls) | said).items() if name in own}
 
 
-def _module(cls: type) -> str:
-    return str(cls.__module__).partition(".")[0]
+def _module(cls: Any) -> str:
+    return str(getattr(cls, "__module__", cls.__name__)).partition(".")[0]
 
 
 def _written(cls: type) -> dict[str, str]:

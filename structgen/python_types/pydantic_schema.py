@@ -350,9 +350,9 @@ class TypeSchema(GenerateJsonSchema):
 
     def _keys(self, schema: Any) -> JsonSchema:
         """Return the schema of the keys of a dict, which are strings in JSON: of any key, any string."""
-        kind = schema["type"]
+        kind, made = schema["type"], self.generate_inner(schema)
         if kind == "any":
-            return {}
+            return made
         if kind in _KEYS:
             bounds = {
                 name for name in ("le", "ge", "lt", "gt", "multiple_of") if schema.get(name) is not None
@@ -365,7 +365,6 @@ class TypeSchema(GenerateJsonSchema):
                     "Leave the bounds to a validator.",
                 )
             return {"pattern": _KEYS[kind]}
-        made = self.generate_inner(schema)
         found = self.resolve_ref_schema(made)
         listed = found.get("enum", [found["const"]] if "const" in found else None)
         if kind == "enum":

@@ -102,7 +102,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
         from pydantic.errors import PydanticUserError
         from pydantic_core import PydanticSerializationError, SchemaError
     # optional: pydantic
-    from structgen.python_types.descriptions import described
+    from structgen.python_types.descriptions import described, refuse_unread
     from structgen.python_types.pydantic_schema import TypeSchema
 
     if hint is inspect.Parameter.empty or isinstance(hint, TypeVar):
@@ -113,6 +113,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
     try:
         with _attrs_answering(hint):
             adapter = TypeAdapter(hint)
+        refuse_unread(hint)
         schema = described(adapter.json_schema(schema_generator=TypeSchema), hint)
     except PydanticUserError as error:
         raise _refused_by_pydantic(hint, error) from error

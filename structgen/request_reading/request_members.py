@@ -15,6 +15,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
+from structgen.errors import OptionError
 from structgen.language.shapes import JsonShapes, Members
 from structgen.tool_calls.tool_shapes import TOOL_SHAPES
 
@@ -206,4 +207,25 @@ def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any
     if more is not None:
         inner = {name: kind for name, kind in known.items() if name != "extra_body"}
         REQUESTS.check_members(more, inner, "extra_body")
-    return whole
+    return _with_tools(whole)
+
+
+def _with_tools(request: dict[str, Any]) -> dict[str, Any]:
+    """Return a request, which has `functions` and `function_call` of before tools under their names of today.
+    Errors: OptionError for members of both."""
+    both = {"tools": "functions", "tool_choice": "function_call"}
+    old = next((name for name in both.values() if request.get(name) is not None), None)
+    if old is None:
+        return request
+    new = next((name for name in both if request.get(name) is not None), None)
+    if new is not None:
+        raise OptionError(
+            f"{new} stands in place of {old}, and both are there.", where=old, cure=f"Leave {old} out."
+        )
+    if request.get("functions") == []:
+        raise OptionError("It lists no function.", where="functions", cure="Leave it out.")
+    called = request.get("function_call")
+    choice = {"type": "function", "function": called} if isinstance(called, Mapping) else called
+    tools = [{"type": "function", "function": one} for one in request.get("functions") or ()]
+    rest = {name: value for name, value in request.items() if name not in both.values()}
+    return {**rest, "tools": tools, "tool_choice": choice}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
@@ -106,8 +106,8 @@ def read_request(
         )
     request = read_members(request)
     parallel = request.get("parallel_tool_calls") is not False
-    given, tool_choice = _of_tools(request)
-    tools = read_tools(given, limits=said.get("limits"))
+    tool_choice = request.get("tool_choice")
+    tools = read_tools(request.get("tools") or (), limits=said.get("limits"))
     choice = read_choice(tools, tool_choice, parallel)
     form, answer = _answer(request, said)
     if (
@@ -129,25 +129,6 @@ def _is_form(request: Mapping[str, Any]) -> bool:
     if not request or any(name in request for name in _REQUEST):
         return False
     return looks_like_schema(request) or members_of().keys().isdisjoint(request)
-
-
-def _of_tools(request: Mapping[str, Any]) -> tuple[Sequence[Any], Any]:
-    """Return the tools of a request and its choice; those of before tools, `functions` and `function_call`,
-    under their names of today. Errors: OptionError for members of both."""
-    both = {"tools": "functions", "tool_choice": "function_call"}
-    old = next((name for name in both.values() if request.get(name) is not None), None)
-    if old is None:
-        return request.get("tools") or (), request.get("tool_choice")
-    new = next((name for name in both if request.get(name) is not None), None)
-    if new is not None:
-        raise OptionError(
-            f"{new} stands in place of {old}, and both are there.", where=old, cure=f"Leave {old} out."
-        )
-    if request.get("functions") == []:
-        raise OptionError("It lists no function.", where="functions", cure="Leave it out.")
-    called = request.get("function_call")
-    choice = {"type": "function", "function": called} if isinstance(called, Mapping) else called
-    return [{"type": "function", "function": one} for one in request.get("functions") or ()], choice
 
 
 def _answer(request: Mapping[str, Any], policies: Mapping[str, Any]) -> tuple[str, Grammar | None]:

@@ -40,6 +40,12 @@ class AnswerShape(ABC):
         self.asked = self.read()
         self.id = f"{self.prefix}{secrets.token_hex(12)}"
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """Members of our own of a reply that goes on with the last message."""
+        repeats = self.asked.repeats
+        return {} if repeats is None else {"repeats_beginning": repeats}
+
     @abstractmethod
     def read(self) -> AskedTexts:
         """Return what the body asks for."""

@@ -27,7 +27,7 @@ class CompletionShape(AnswerShape):
         super().__init__(model, body)
         self.with_usage = usage_wanted(self.body)
         """Whether a stream ends with its usage."""
-        self.head = {"id": self.id, "created": int(time.time()), "model": model.name}
+        self.head = {"id": self.id, "created": int(time.time()), "model": model.name, **self.told}
 
     def read(self) -> AskedTexts:
         return self.model.read_prompts(self.body)

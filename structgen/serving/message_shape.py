@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from structgen.engine.requests import Result
+from structgen.language.checks import content_text
 from structgen.serving.answer_shape import AnswerShape, Event
 from structgen.serving.api_errors import ApiError
 from structgen.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
-from structgen.serving.request_fields import content_text
 from structgen.serving.served_model import AskedTexts, ServedModel
 
 _SAME: Final = (
@@ -31,12 +31,15 @@ _DELTAS: Final[dict[PartKind, tuple[str, str]]] = {
 def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return a body of `/v1/messages`, whose members are known, as one of chat completions."""
     found = {name: body[name] for name in _SAME if body.get(name) is not None}
-    system = content_text(body.get("system"), "system")
+    system = content_text(body.get("system"), "system", "/{}")
     before = [{"role": "system", "content": system}] if system else []
     turns = enumerate(body["messages"])
     found["messages"] = before + [
         one for at, turn in turns for one in _messages(turn, f"messages/{at}/content")
     ]
+    last = found["messages"][-1:]
+    if last and last[0]["role"] == "assistant" and not last[0].get("tool_calls"):
+        found["continue_final_message"] = True  # as Anthropic does it
     if body.get("stop_sequences"):
         found["stop"] = list(body["stop_sequences"])
     if body.get("tools"):
@@ -72,7 +75,7 @@ def _messages(turn: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
     for at, block in enumerate(content):
         place = f"{where}/{at}"
         if block["type"] == "tool_result":
-            said = content_text(block.get("content"), f"{place}/content")
+            said = content_text(block.get("content"), f"{place}/content", "/{}")
             said = "\n".join(filter(None, ("Error:", said))) if block.get("is_error") else said
             yield {"role": "tool", "tool_call_id": block["tool_use_id"], "content": said}
         elif block["type"] == "tool_use":
@@ -81,7 +84,7 @@ def _messages(turn: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
         elif block["type"] == "thinking":
             made["reasoning_content"] = made.get("reasoning_content", "") + block["thinking"]
         elif block["type"] != "redacted_thinking":  # which nobody but its server can read
-            texts.append(content_text([block], where, at))
+            texts.append(content_text([block], where, "/{}", at))
     if texts or made:
         yield {"role": turn["role"], "content": "\n".join(texts), **made}
 
@@ -103,7 +106,8 @@ class MessageShape(AnswerShape):
 
     def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
         super().__init__(model, body)
-        self.head = {"id": self.id, "type": "message", "role": "assistant", "model": model.name}
+        said = {"id": self.id, "type": "message", "role": "assistant", "model": model.name}
+        self.head: dict[str, Any] = {**said, **self.told}
         self.count = 0
         """How many blocks have begun."""
         self.open: ReplyPart | None = None
@@ -162,11 +166,8 @@ class MessageShape(AnswerShape):
             yield {"type": "content_block_stop", "index": self.count - 1}
 
     def _end(self, reply: ReplyParts, result: Result) -> dict[str, Any]:
-        """Return why a text ended, and the stop sequence that ended it: it stands behind the text."""
-        tokens = self.model.engine.tokenizer.token_bytes
-        written = b"".join(tokens[token] or b"" for token in result.tokens)
-        behind = written.decode("utf-8", "replace")[len(result.text) :]
-        stop = next((one for one in self.body.get("stop_sequences") or () if behind.startswith(one)), None)
+        """Return why a text ended, and the stop sequence that ended it."""
+        stop = result.stopped_by if result.stopped_by in (self.body.get("stop_sequences") or ()) else None
         reasons = {"length": "max_tokens", "tool_calls": "tool_use", "stop": "end_turn"}
         reason = reasons[reply.reason(result)] if stop is None else "stop_sequence"
         return {"stop_reason": reason, "stop_sequence": stop}

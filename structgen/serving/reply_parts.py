@@ -49,6 +49,8 @@ class ReplyParts:
     tools: tuple[Tool, ...] = ()
     opening: str = ""
     """What a model may write itself before its thoughts."""
+    begun: str = ""
+    """The beginning of the text, which is left out. Calls are whole."""
     parts: dict[str | int, ReplyPart] = field(default_factory=dict)
     """As they began: "thoughts", "text", and the calls by their numbers."""
     read: int = 0
@@ -101,6 +103,9 @@ class ReplyParts:
 
     def _grown(self, key: str | int, text: str, kind: PartKind, name: str = "") -> Iterator[Delta]:
         """Yield what is new in a part. Thoughts and text begin with their first character."""
+        if kind == "text" and self.begun:
+            begun = self.begun if self.format is None else self.begun.lstrip()
+            text = text.removeprefix(begun[: len(text)])
         part = self.parts.get(key)
         if part is None:
             if isinstance(key, str) and not text:

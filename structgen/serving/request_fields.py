@@ -12,6 +12,7 @@ from typing import Any, Final
 from structgen.engine.requests import NUMBERS, Sampling
 from structgen.engine.strategies.repetitions import repetitions_of
 from structgen.errors import OptionError
+from structgen.language import checks
 from structgen.language.shapes import nearest
 from structgen.request_reading.request_members import HANDED, members_of, read_members
 from structgen.serving.api_errors import ApiError, unsupported
@@ -23,6 +24,8 @@ _OFFERED: Final = frozenset(
     "thinking_token_budget outline choices repetition".split()
 ).union(NUMBERS)
 """Members handed to whoever generates that this server's engine has."""
+_OF_TURNS: Final = ("continue_final_message", "echo")
+"""The same, where there are messages."""
 _HARMLESS: Final = MappingProxyType(
     {
         "background": (False,),
@@ -36,10 +39,6 @@ _HARMLESS: Final = MappingProxyType(
     }
 )
 """Other members, with the values that do not change the text; None: any value."""
-_ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
-"""Roles under which templates know others."""
-_TEXTS: Final = ("text", "input_text", "output_text", "refusal")
-"""Kinds of parts that are text."""
 
 
 def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
@@ -51,10 +50,13 @@ def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
     for name, value in body.items():
         if name not in known and value is not None:
             raise unsupported(name, f"{nearest(name, known)}It is none of the members of {address}.")
-        is_idle = name in HANDED and name not in _OFFERED
+        has_turns = address != "completions" and name in _OF_TURNS
+        is_idle = name in HANDED and name not in _OFFERED and not has_turns
         if value is None or not (is_idle or (address == "responses" and name == "prompt")):
             continue
         values = _HARMLESS.get(name, ())
+        if name == "add_generation_prompt" and body.get("continue_final_message"):
+            continue  # vLLM wants it to be false beside the other one
         if values is not None and value not in values:
             raise unsupported(f"{name}={value!r}" if values else name)
     return read_members(body, address)
@@ -111,19 +113,15 @@ def usage_wanted(body: Mapping[str, Any]) -> bool:
 
 def read_messages(given: Any, format: ToolFormat | None, where: str = "messages") -> list[dict[str, Any]]:
     """Return messages, whose members are known, with text as content, and arguments of earlier calls as the
-    format's template takes them. Errors: ApiError, with the place, for none at all and for parts that are no
-    text."""
+    format's template takes them. Errors: those of `checks.read_messages`, with JSON pointers as places."""
     if not given:
         raise ApiError(f"{where} is a list of one message or more.", param=where)
     found: list[dict[str, Any]] = []
     names: dict[str, str] = {}
-    for at, message in enumerate(given):
-        role = _ROLES.get(message["role"], message["role"])
-        made = {"role": role, "content": content_text(message.get("content"), f"{where}/{at}/content")}
-        if message.get("reasoning_content"):
-            made["reasoning_content"] = message["reasoning_content"]
-        old = message.get("function_call")
-        calls = message.get("tool_calls") or ([] if old is None else [{"function": old}])
+    for at, message in enumerate(checks.read_messages(given, where, "/{}", "/")):
+        role, calls = message["role"], message.get("tool_calls")
+        told = (one for one in ("reasoning_content", "prefix") if message.get(one))
+        made = {"role": role, "content": message["content"], **{one: message[one] for one in told}}
         if calls:
             made["tool_calls"] = [
                 _call(one, f"{where}/{at}/tool_calls/{index}", format) for index, one in enumerate(calls)
@@ -133,27 +131,8 @@ def read_messages(given: Any, format: ToolFormat | None, where: str = "messages"
             identity = message.get("tool_call_id") or ""
             made |= {"tool_call_id": identity, "name": message.get("name") or names.get(identity, "")}
             made["role"] = role if format is None else format.role
-        elif role == "assistant" and message.get("content") is None:
-            raise ApiError(f"{where}/{at}/content is missing. Give a text, or tool_calls.", param=where)
         found.append(made)
     return found
-
-
-def content_text(content: Any, where: str, first: int = 0) -> str:
-    """Return the text of a message's content: a text, null, or a list of parts that are texts, the `first` of
-    which is so many behind the place. Errors: ApiError for a part that is no text."""
-    if content is None or isinstance(content, str):
-        return content or ""
-    texts = []
-    for at, part in enumerate(content, first):
-        kind = part["type"]
-        if kind not in _TEXTS:
-            raise ApiError(
-                f"{where}/{at} is {kind!r}: text alone is read. Describe it in words.",
-                param=where.partition("/")[0],
-            )
-        texts.append(part["refusal" if kind == "refusal" else "text"])
-    return "\n".join(texts)
 
 
 def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from structgen.engine.requests import FinishReason, Result
+from structgen.language.checks import content_text
 from structgen.serving.answer_shape import AnswerShape, Event
 from structgen.serving.api_errors import ApiError
 from structgen.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
@@ -61,7 +62,8 @@ def response_messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     for at, item in enumerate(given):
         kind = item.get("type") or "message"
         if kind == "message":
-            found.append({"role": item["role"], "content": item["content"]})
+            said = content_text(item["content"], f"input/{at}/content", "/{}")
+            found.append({"role": item["role"], "content": said})
         elif kind in ("function_call", "custom_tool_call"):
             inner = kind.removesuffix("_call").removesuffix("_tool")
             call = {"id": item["call_id"], "type": inner, inner: item}
@@ -70,7 +72,8 @@ def response_messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
             else:
                 found.append({"role": "assistant", "content": None, "tool_calls": [call]})
         elif kind in ("function_call_output", "custom_tool_call_output"):
-            found.append({"role": "tool", "tool_call_id": item["call_id"], "content": item["output"]})
+            said = content_text(item["output"], f"input/{at}/output", "/{}")
+            found.append({"role": "tool", "tool_call_id": item["call_id"], "content": said})
         elif kind != "reasoning":  # what the model thought before is not read again
             raise ApiError(f"input/{at} is {kind!r}, which is not read. Leave it out.", param="input")
     return found
@@ -95,6 +98,7 @@ class ResponseShape(AnswerShape):
             "error": None,
             "incomplete_details": None,
             **{name: self.body[name] for name in _REPEATED if self.body.get(name) is not None},
+            **self.told,
         }
         self.number = 0
         self.items: list[tuple[_Item, dict[str, Any]]] = []

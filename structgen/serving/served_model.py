@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from typing import Any, Final
 
 from structgen.engine.engine import Engine
-from structgen.engine.model_prompts import ModelQuestion, ReadPrompt, last_question
+from structgen.engine.model_prompts import ModelQuestion, ReadPrompt, continued, last_question
 from structgen.engine.requests import Request
 from structgen.engine.searches.listed_values import listed
 from structgen.engine.thinking import Thinking, most_tokens, text_behind
@@ -57,6 +57,9 @@ class AskedTexts:
     """How a reply is read: the parts of one that is not begun."""
     likeliest: int | None = None
     """How many of the likeliest tokens are shown beside each token; None: no log-probabilities."""
+    repeats: bool | None = None
+    """Whether a reply repeats the beginning that the last message gave it: as `echo` says, else where nobody
+    asked to have it continued. None: there is none."""
 
 
 class ServedModel:
@@ -111,15 +114,20 @@ class ServedModel:
         they have another shape there. Errors: ApiError, and those of grammars, prompts and options."""
         read = read_request(self._calling(body), policies=self.policies, limits=self.limits)
         format = self.format if read.tools and read.choice.mode != "none" else None
-        given = body.get(where) if given is None else given
+        own = given is not None
+        given = given if own else body.get(where)
         messages = fields.read_messages(given, format or self._format, where)
-        thinking, flags = self._thoughts(body)
         grammar = read.grammar(format, specials=specials_of(self.engine)) if format else read.grammar()
+        compiled = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
+        asked, place = body.get("continue_final_message"), where if own else f"{where}/{{}}/content"
+        messages, turn = continued(messages, asked, compiled, where=place)
+        thinking, flags = self._thoughts(body)
+        thinking = thinking if turn is None else None  # they come before a reply, which has begun
         likeliest = fields.count_of(body, "top_logprobs", most=MOST_LIKELIEST)
         if likeliest and not body.get("logprobs"):
             raise ApiError("top_logprobs needs logprobs=true.", param="top_logprobs")
         wanted = (likeliest or 0) if body.get("logprobs") else None
-        prompt = self._prompt(messages, read, format, flags, body, thinking)
+        prompt = self._prompt(messages, read, format, flags, body, thinking, turn)
         request = self._request(
             prompt.tokens,
             body,
@@ -128,11 +136,16 @@ class ServedModel:
             special_texts=format is not None,
             thinking=thinking,
             shortened=prompt.shortened,
+            begun=prompt.question.begun,
             # a model that was trained on no conversations goes on with the next question
             ends=() if grammar is not None or self._has_turns else ("\nUser:",),
         )
         opening = "" if thinking is None else str(thinking.until).replace("/", "", 1)
-        return AskedTexts((request,), ReplyParts(format, read.choice.tools, opening), wanted)
+        repeats = None
+        if turn is not None:
+            repeats = not (asked or turn.get("prefix")) if body.get("echo") is None else body["echo"]
+        parts = ReplyParts(format, read.choice.tools, opening, "" if repeats else request.begun)
+        return AskedTexts((request,), parts, wanted, repeats)
 
     def read_prompts(self, body: Mapping[str, Any]) -> AskedTexts:
         """Return what `/v1/completions` asks for: one text for each prompt. Errors: those of `read_chat`."""
@@ -224,6 +237,7 @@ class ServedModel:
         flags: Mapping[str, Any],
         body: Mapping[str, Any],
         thinking: Thinking | None,
+        turn: Mapping[str, Any] | None,
     ) -> ReadPrompt:
         """Return the prompt of a conversation, made as `sg.run` makes it: the outline of the answer follows
         the last message of a chat, unless the body says otherwise."""
@@ -241,11 +255,13 @@ class ServedModel:
             thinks_until="" if thinking is None else text_behind(thinking),
             template=template,
             marks=marks,
+            turn=turn,
         )
         read_plain = None
         if prompts.is_embedded and format is not None:
             told = "" if outlines is None else next(shorter_outlines(outlines, descriptions=False))[0]
-            question = ModelQuestion(embedded_prompt(choice.tools, last_question(messages), told))
+            said = embedded_prompt(choice.tools, last_question(messages), told)
+            question = ModelQuestion(said, turn=turn)
         elif prompts.has_template() and format is not None:
             question = replace(question, told=told_tools(prompts, choice, format, template))
         elif not self._has_turns:
@@ -253,7 +269,8 @@ class ServedModel:
             def read_plain(one: ModelQuestion) -> Sequence[int]:
                 asked = replace(one, with_outline=bool(one.outline)).messages()
                 said = plain_chat(asked, choice.tools, format, prompts.controls(marks).guarded)
-                plain = ModelQuestion(said, chat=False, marks=marks, is_guarded=True)
+                said += " " * (turn is not None)
+                plain = ModelQuestion(said, chat=False, marks=marks, is_guarded=True, turn=turn)
                 return prompts.tokens(plain, self.engine.tokenizer)
 
             question = replace(question, with_outline=bool(body.get("outline")))

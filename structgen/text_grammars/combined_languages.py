@@ -15,18 +15,19 @@ from typing import Final, TypeAlias, cast
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.language.expectation import Expected
+from structgen.system.public_calls import NUMBERS, THIS_CALL
 from structgen.text_grammars.machine.language import Config, InsidePart, Language
 from structgen.text_grammars.machine.scanning import common_classes
-from structgen.text_grammars.regular_language import LiteralLanguage
+from structgen.text_grammars.regular_language import WordsLanguage
 
 Place: TypeAlias = "tuple[int, Config]"
 """A number, which says what part it is and what was read before, and the configuration of the part's
 language."""
 Behind: TypeAlias = "tuple[frozenset[Place], bool]"
 """The places behind a part, and whether the whole text may end there."""
-_END: Final[Place] = -1, 0
+_END: Final[Place] = -1, (0, 1, 0)
 """The end of the whole text."""
-_NOTHING: Final = LiteralLanguage(b"", "nothing")
+_NOTHING: Final = WordsLanguage((b"",), "nothing")
 """The part that stands at the end."""
 
 
@@ -88,7 +89,10 @@ class Parts(Language):
 
     def step(self, config: Config, symbol: int) -> Config | None:
         found: set[Place] = set()
-        for number, at in cast("frozenset[Place]", config):
+        places = cast("frozenset[Place]", config)
+        if steps := len(places) // 8:  # a place takes some 2 us
+            THIS_CALL.work(steps * NUMBERS)
+        for number, at in places:
             part = self.part(number)
             after = part.step(at, symbol)
             if after is not None:
@@ -96,11 +100,12 @@ class Parts(Language):
         return frozenset(found) or None
 
     def places(self, config: Config) -> Iterable[Config]:
-        for number, at in cast("frozenset[Place]", config):
-            part = self.part(number)
-            for one in part.places(at):
-                if number < 0 or not part.accepts(one) or not self._behind(number)[0]:
-                    yield frozenset({(number, one)})
+        if self.accepts(config):
+            return (config,)
+        places = cast("frozenset[Place]", config)
+        # where a part may end and the whole may not, the place behind the part is there too
+        begun = ((number, at) for number, at in places if not self.part(number).accepts(at))
+        return (frozenset({(number, one)}) for number, at in begun for one in self.part(number).places(at))
 
     def _after(self, number: int, part: Language, after: Config) -> frozenset[Place]:
         """Return the places after a part has moved on to `after`: inside it unless nothing can follow there,
@@ -168,7 +173,9 @@ class Parts(Language):
             rest = tuple(self.part(number).shortest(at))
             words = [(self._least_word(part), count) for part, count in self._needed(number) if number >= 0]
             ways.append((len(rest) + sum(len(word) * count for word, count in words), rest, words))
-        _, rest, words = min(ways)
+        size, rest, words = min(ways)
+        if steps := size // 400:  # what is made of a rest takes some 50 ns a symbol
+            THIS_CALL.work(steps * NUMBERS)
         return [*rest, *chain.from_iterable(word * count for word, count in words)]
 
     def _least_word(self, part: Language) -> tuple[int, ...]:
@@ -244,6 +251,15 @@ class RepeatedLanguage(Parts):
     def _part(self, number: int) -> Language:
         return self.of
 
+    def step(self, config: Config, symbol: int) -> Config | None:
+        places = cast("frozenset[Place]", super().step(config, symbol) or frozenset())
+        # once there are enough copies, what may follow behind more of them may follow behind fewer
+        fewest: dict[Config, int] = {}
+        for number, at in places:
+            if number >= max(self.least - 1, 0):
+                fewest[at] = min(number, fewest.get(at, number))
+        return frozenset(place for place in places if place[0] <= fewest.get(place[1], place[0])) or None
+
     def _before(self) -> Behind:
         return self._behind(-1)
 
@@ -251,6 +267,15 @@ class RepeatedLanguage(Parts):
         read = number + 1
         place = min(read, self.least) if self.most is None else read, self._first
         return frozenset(() if read == self.most else (place,)), read >= self.least
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        places = cast("frozenset[Place]", super().step(config, symbol) or frozenset())
+        # once enough copies were read, fewer leave more to come: only the fewest count
+        fewest: dict[Config, int] = {}
+        for number, at in places:
+            if number >= self.least:
+                fewest[at] = min(number, fewest.get(at, number))
+        return frozenset(one for one in places if one[0] <= fewest.get(one[1], one[0])) or None
 
     def _needed(self, number: int) -> Iterable[tuple[Language, int]]:
         return ((self.of, max(0, self.least - number - 1)),)

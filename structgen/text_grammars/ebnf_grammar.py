@@ -23,7 +23,7 @@ from structgen.text_grammars.context_free.rules import Rule, reached
 from structgen.text_grammars.machine.language import CompileTarget, Language
 from structgen.text_grammars.regular_formulas import writable
 from structgen.text_grammars.regular_language import RegularLanguage
-from structgen.text_grammars.text_grammar import TextGrammar, language_if_any
+from structgen.text_grammars.text_grammar import TextGrammar, counted, language_if_any
 
 _NUMBERS_TO_READ: Final = 75
 """A character of a grammar takes some 1.5 us: as many numbers could be read."""
@@ -56,7 +56,9 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
         warnings.warn(GrammarWarning(what), stacklevel=warning_level())
     unused = set(read.lines).difference(reached(read.rules, [start]))
     remarks = Remarks(unused_rules=(*read.replaced, *sorted(unused)))
-    return RulesGrammar(read.rules, read.terminals, start, limits=bounds, remarks=remarks)
+    apart = {name: counted(tree, f"/{ecma_text(tree)}/", bounds) for name, tree in read.terminals.items()}
+    bound = {name: of for name, of in apart.items() if of is not None}
+    return RulesGrammar(read.rules, read.terminals, start, limits=bounds, bound=bound, remarks=remarks)
 
 
 @dataclass(eq=False, repr=False, slots=True)

@@ -12,8 +12,11 @@ from structgen.automata.regex.syntax_tree import (
     Alternation,
     CharacterClass,
     Concatenation,
+    LookAround,
     Node,
     Repetition,
+    TextEnd,
+    TextStart,
     descendants,
 )
 from structgen.errors import OptionError
@@ -79,19 +82,48 @@ def spelled(formula: Formula) -> str:
     raise AssertionError(f"{type(formula).__name__} is no formula of texts")
 
 
-def body_of(formula: Formula) -> str | None:
-    if isinstance(formula, Words):
-        return any_of(formula.of)
+def body_of(formula: Formula) -> tuple[str | None, int]:
+    """Return a pattern of the same texts whose meaning does not depend on the text around it, and how many
+    characters it has once its counts are written out; (None, 0) where there is none."""
     if isinstance(formula, Pattern) and formula.source.startswith("^(?:") and formula.source.endswith(")$"):
         body = formula.source[4:-2]
-        return None if asserts(ecma_syntax.parse(f"(?:{body})")) else body
-    return None
+        tree = ecma_syntax.parse(f"(?:{body})")
+        if not asserts(tree):
+            return body, written_out(tree)
+    return None, 0
 
 
 def wrapped(body: str) -> str:
     """Return a pattern as a part of a concatenation. Its tree does not say whether it needs brackets: the
     parser reads `a|b` as a set of characters."""
     return f"(?:{body})" if "|" in body else body
+
+
+def unanchored(tree: Node) -> Node:
+    """Return a pattern of whole texts without what asserts their start and their end, as `^` and Python's `$`
+    do."""
+    parts = [tree]
+    for _ in range(2):  # what stands between `^(?:` and `)$` may be several parts
+        parts = [
+            one for part in parts for one in (part.parts if isinstance(part, Concatenation) else (part,))
+        ]
+    while parts and _asserts_end(parts[0], TextStart):
+        del parts[0]
+    while parts and _asserts_end(parts[-1], TextEnd):
+        del parts[-1]
+    return Concatenation(tuple(parts))
+
+
+def _asserts_end(node: Node, end: type[Node]) -> bool:
+    kinds = set(map(type, node.parts if isinstance(node, Alternation) else (node,)))
+    return end in kinds and kinds <= {end, LookAround}
+
+
+def written_out(node: Node) -> int:
+    """Return how many characters a pattern has once its counts are written out."""
+    if isinstance(node, Repetition):
+        return written_out(node.of) * max(node.least, node.most or 1)
+    return sum(map(written_out, node.parts)) if isinstance(node, (Concatenation, Alternation)) else 1
 
 
 def asserts(node: Node) -> bool:
@@ -102,12 +134,14 @@ def asserts(node: Node) -> bool:
 
 def check_utf8(text: str, where: str = "texts", cure: str = "Write the character it is half of.") -> None:
     """Raise `OptionError` for a text that cannot be written in UTF-8."""
-    if not text.isascii() and any("\ud800" <= char < "\ue000" for char in text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
         raise OptionError(
             f"The text {shortened(text)!r} has a lone surrogate, which UTF-8 cannot write.",
             where=where,
             cure=cure,
-        )
+        ) from None
 
 
 def shortened(text: str) -> str:

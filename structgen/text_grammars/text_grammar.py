@@ -12,9 +12,13 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
+from structgen.automata.regex.ecma_text import ecma_text
+from structgen.automata.regex.optional_counts import simplified
+from structgen.automata.regex.syntax_tree import Alternation, Concatenation, Node, Repetition
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.core.grammar import Grammar
 from structgen.errors import GrammarError, OptionError, RegexError, StructgenError, UnsatisfiableSchema
@@ -27,14 +31,17 @@ from structgen.text_grammars.machine.language import LanguageGrammar
 from structgen.text_grammars.regular_formulas import (
     ANY,
     any_of,
+    asserts,
     body_of,
     check_utf8,
     holding,
     shortened,
     shown,
     spelled,
+    unanchored,
     wrapped,
     writable,
+    written_out,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +54,8 @@ if TYPE_CHECKING:
 Operand: TypeAlias = Union[Grammar, str]
 """An operand of the operators: a text grammar, a JSON Schema grammar, or a text that stands for itself."""
 _quoted: Final = json.JSONEncoder(ensure_ascii=False).encode
+MOST_LETTERS: Final = DEFAULT.automaton_states // 8
+"""Characters of patterns that are joined: an automaton has so many states at most."""
 _MANY: Final = 4
 """Of more alternatives than this, schemas are compiled when a text comes near them."""
 
@@ -99,14 +108,12 @@ def either(*parts: Operand) -> TextGrammar:
         return flat[0]
     if all(isinstance(part, RegularGrammar) for part in flat):
         regular = cast("list[RegularGrammar]", flat)
-        bodies = [part.body for part in regular]
         what = " or ".join(part.what for part in regular[:4]) + (" or ..." if len(flat) > 4 else "")
-        if all(body is not None for body in bodies):
-            joined = cast("list[str]", bodies)
-            whole = RegularGrammar.of_bodies(joined, what, _limits(flat), one_of=True)
-            if whole is not None:
-                return whole
-        return RegularGrammar(Any_(tuple(part.formula for part in regular)), what, limits=_limits(flat))
+        whole = RegularGrammar.joined(regular, what, one_of=True)
+        if whole is not None:
+            return whole
+        if sum(part.letters for part in regular) <= MOST_LETTERS:
+            return RegularGrammar(Any_(tuple(part.formula for part in regular)), what, limits=_limits(flat))
     return Composed(Operation.EITHER, tuple(flat))
 
 
@@ -124,7 +131,12 @@ def repeated(of: Operand, least: int = 0, most: int | None = None) -> TextGramma
         return RegularGrammar.of_texts(("",))
     if (least, most) == (1, 1):
         return grammar
-    if isinstance(grammar, RegularGrammar) and (body := grammar.body) is not None:
+    copies = max(least, most or 1)
+    if (
+        isinstance(grammar, RegularGrammar)
+        and grammar.letters * copies <= MOST_LETTERS
+        and (body := grammar.body) is not None
+    ):
         count = f"{{{least},{'' if most is None else most}}}"
         what = f"{grammar.what}, {least} times or more" if most is None else f"{grammar.what}, repeated"
         whole = RegularGrammar.of_body(f"(?:{body}){count}", what, grammar.limits)
@@ -161,7 +173,7 @@ def meet(one: Operand, other: Operand, *, complement: bool = False) -> TextGramm
         )
     formula = Not(b.formula) if complement else b.formula
     what = f"no {b.what}" if complement else b.what
-    if isinstance(a, RegularGrammar):
+    if isinstance(a, RegularGrammar) and max(a.letters, b.letters) <= MOST_LETTERS:
         return RegularGrammar(All((a.formula, formula)), f"{a.what} and {what}", limits=a.limits)
     return Composed(Operation.MEET, (a,), formula=formula)
 
@@ -170,7 +182,7 @@ def banned(of: Operand, texts: tuple[str, ...]) -> TextGrammar:
     """Return the grammar of the texts of a grammar in which none of `texts` stands, which hold no other."""
     grammar = as_text(of)
     formula = Not(Pattern(pattern_of(texts)))
-    if isinstance(grammar, RegularGrammar):
+    if isinstance(grammar, RegularGrammar) and grammar.letters <= MOST_LETTERS:
         what = f"{grammar.what} without banned texts"
         return RegularGrammar(All((grammar.formula, formula)), what, limits=grammar.limits)
     return Composed(Operation.BAN, (grammar,), formula=formula)
@@ -236,23 +248,40 @@ class TextGrammar(LanguageGrammar):
 class RegularGrammar(TextGrammar):
     """A formula over patterns and words as a grammar."""
 
-    __slots__ = ("_body", "_part", "formula", "limits", "what")
+    __slots__ = ("_body", "_letters", "_part", "formula", "limits", "what")
     limits: Limits
     source = "a regular expression"
 
     def __init__(
-        self, formula: Formula, what: str, *, limits: Limits | None = None, body: str | None = None
+        self,
+        formula: Formula,
+        what: str,
+        *,
+        limits: Limits | None = None,
+        body: str | None = None,
+        letters: int = 0,
     ) -> None:
-        """`body`: the pattern of `body`, where the caller knows it."""
+        """`body`, `letters`: the values of these, where the caller knows them."""
         self.formula, self.what = formula, what
         self.limits = checks.limits(limits)
-        self._body = body if body is not None or isinstance(formula, Words) else body_of(formula)
+        is_known = body is not None or isinstance(formula, Words)
+        self._body, self._letters = (body, letters) if is_known else body_of(formula)
         self._part: str | None = None
 
     @property
     def body(self) -> str | None:
         """A pattern of the same texts whose meaning does not depend on the text around it, or None."""
-        return body_of(self.formula) if isinstance(self.formula, Words) else self._body
+        if isinstance(self.formula, Words):
+            return any_of(self.formula.of) if self.letters <= MOST_LETTERS else None
+        return self._body
+
+    @property
+    def letters(self) -> int:
+        """How many characters its words have, or its pattern once its counts are written out: its automaton
+        may have as many states."""
+        if isinstance(self.formula, Words):
+            return sum(map(len, self.formula.of))
+        return self._letters
 
     @property
     def part(self) -> str | None:
@@ -275,9 +304,10 @@ class RegularGrammar(TextGrammar):
             raise OptionError(
                 "There is nothing to choose from.", where="texts", cure="Give one text at least."
             )
-        shown = ", ".join(_quoted(shortened(word)) for word in sorted(set(words))[:4])
-        what = f"{shown}, ..." if len(words) > 4 else shown
-        return cls(Words(frozenset(words)), what, limits=limits)
+        found = frozenset(words)
+        shown = ", ".join(_quoted(shortened(word)) for word in nsmallest(4, found))
+        what = f"{shown}, ..." if len(found) > 4 else shown
+        return cls(Words(found), what, limits=limits)
 
     @classmethod
     def of_body(cls, body: str, what: str, limits: Limits) -> RegularGrammar | None:
@@ -289,23 +319,37 @@ class RegularGrammar(TextGrammar):
         return cls(Pattern(f"^(?:{body})$"), what, limits=limits)
 
     @classmethod
-    def of_bodies(
-        cls, bodies: Sequence[str], what: str, limits: Limits, *, one_of: bool
-    ) -> RegularGrammar | None:
-        """Return the grammar of some bodies: of any of them (`one_of`), or of all, one after another, that
-        are parts. None where two groups have the same name. Joined patterns are not read again."""
-        body = ("|" if one_of else "").join(bodies)
+    def joined(cls, parts: Sequence[RegularGrammar], what: str, *, one_of: bool) -> RegularGrammar | None:
+        """Return the grammar of any of some grammars (`one_of`), or of all, one after another, as one
+        pattern, which is not read again. None where one is no pattern, all have too many characters, or two
+        groups have the same name."""
+        letters = sum(part.letters for part in parts)
+        bodies = [part.body if one_of else part.part for part in parts] if letters <= MOST_LETTERS else [None]
+        if None in bodies:
+            return None
+        body, limits = ("|" if one_of else "").join(cast("list[str]", bodies)), _limits(parts)
         if "(?<" in body:
             return cls.of_body(body, what, limits)
-        found = cls(Pattern(f"^(?:{body})$"), what, limits=limits, body=body)
+        found = cls(Pattern(f"^(?:{body})$"), what, limits=limits, body=body, letters=letters)
         found._part = None if one_of else body
         return found
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
-        (word, *others) = self.formula.of if isinstance(self.formula, Words) else ("", "")
-        if not others and missing.isdisjoint(word.encode()):
-            return self
+        if isinstance(self.formula, Words):
+            words = Words(frozenset(word for word in self.formula.of if missing.isdisjoint(word.encode())))
+            return RegularGrammar(words, self.what, limits=self.limits)
+        opened = self.opened()
+        if opened is not self:
+            return opened.without_bytes(missing)
         return RegularGrammar(All((self.formula, writable(missing))), self.what, limits=self.limits)
+
+    def opened(self) -> TextGrammar:
+        """Return the grammar as one of parts where the counts of its pattern come to more states than an
+        automaton has (`counted`); if not, itself."""
+        source = self.formula.source if isinstance(self.formula, Pattern) else ""
+        if "{" not in source or not source.startswith("^(?:") or len(source) > MOST_LETTERS:
+            return self
+        return counted(ecma_syntax.parse(source), self.what, self.limits) or self
 
     @property
     def canonical(self) -> str:
@@ -313,11 +357,13 @@ class RegularGrammar(TextGrammar):
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time
-        from structgen.text_grammars.regular_language import LiteralLanguage, RegularLanguage
+        from structgen.text_grammars.regular_language import RegularLanguage, WordsLanguage
 
-        if isinstance(self.formula, Words) and len(self.formula.of) == 1:
-            (word,) = self.formula.of
-            return LiteralLanguage("".join(word).encode(), self.what)
+        if isinstance(self.formula, Words):
+            return WordsLanguage((word.encode() for word in self.formula.of), self.what)
+        opened = self.opened()
+        if opened is not self:
+            return opened.language(limits, target)
         return RegularLanguage(self.formula, self.what, limits)
 
 
@@ -544,14 +590,13 @@ def _language_of(
     if grammar.operation in (Operation.MEET, Operation.BAN):
         # start-up time
         from structgen.text_grammars.context_free.regular_intersection import Meet
-        from structgen.text_grammars.regular_language import RegularLanguage
 
         # the product with an automaton needs every byte, so the parts are not compiled by themselves
         read = _language_of(grammar.parts[0], limits, {}, None)
         if grammar.formula is None:
             return _filtered(read, cast(TextFilter, grammar.parts[1]), limits)
-        taken = RegularLanguage(grammar.formula, "a text that the regular expression takes", limits)
-        return Meet(read, taken, limits, restarts=grammar.operation is Operation.BAN)
+        by = RegularGrammar(grammar.formula, "a text that the regular expression takes").language(limits)
+        return Meet(read, by, limits, restarts=grammar.operation is Operation.BAN)
     before = [_language_of(part, limits, known, target, False) for part in grammar.parts[:-1]]
     return combined.Chain([*before, _language_of(grammar.parts[-1], limits, known, target, is_last)])
 
@@ -600,14 +645,31 @@ def _joined(one: TextGrammar, other: TextGrammar) -> TextGrammar | None:
     """Return the concatenation as one pattern, where both are patterns without assertions."""
     if not isinstance(one, RegularGrammar) or not isinstance(other, RegularGrammar):
         return None
-    first, second = one.part, other.part
-    if first is None or second is None:
-        return None
-    what = f"{one.what} and then {other.what}"
-    return RegularGrammar.of_bodies((first, second), what, one.limits, one_of=False)
+    what = one.what if other.what == one.what else f"{one.what} and then {other.what}"
+    return RegularGrammar.joined((one, other), what, one_of=False)
 
 
-def _limits(parts: tuple[TextGrammar, ...] | list[TextGrammar]) -> Limits:
+def counted(tree: Node, what: str, limits: Limits) -> TextGrammar | None:
+    """Return the grammar of a pattern of whole texts as one of parts, whose copies are counted as they are
+    read; None where its counts come to no more states than an automaton has, and where it asserts something
+    but at its ends. Cost: linear in the pattern."""
+    inner = unanchored(tree)
+    simple = simplified(inner)  # it may have nodes that no pattern writes
+    node = inner if asserts(simple) else simple
+    return None if asserts(node) or written_out(node) <= MOST_LETTERS else _of_parts(node, what, limits)
+
+
+def _of_parts(node: Node, what: str, limits: Limits) -> TextGrammar:
+    """As `counted`; the operators join what one automaton reads."""
+    if isinstance(node, Repetition) and written_out(node) > MOST_LETTERS:
+        return repeated(_of_parts(node.of, what, limits), node.least, node.most)
+    if isinstance(node, (Concatenation, Alternation)) and written_out(node) > MOST_LETTERS:
+        join = sequence if isinstance(node, Concatenation) else either
+        return join(*(_of_parts(part, what, limits) for part in node.parts))
+    return RegularGrammar(Pattern(f"^(?:{ecma_text(node)})$"), what, limits=limits)
+
+
+def _limits(parts: Sequence[TextGrammar]) -> Limits:
     """Return the first limits among the parts that are not the default ones."""
     given = [part.limits for part in parts]
     return next((one for one in given if one is not DEFAULT and one != DEFAULT), given[-1])

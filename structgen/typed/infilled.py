@@ -10,11 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from structgen.engine.model_prompts import ModelPrompts
+from structgen.engine.model_prompts import ModelPrompts, ModelQuestion, continued
 from structgen.engine.requests import FinishReason, Result, Usage
 from structgen.errors import NoFillingError, OptionError, UnsupportedError, fields_named
 from structgen.system.resources import model_name
 from structgen.tool_calls.tool_replies import Reply
+from structgen.typed.missing_options import OF_INFILLING
 from structgen.typed.prompts import PromptSource
 from structgen.typed.wanted_forms import WantedText
 
@@ -79,7 +80,13 @@ class Infiller:
 
     def prompt(self, wanted: WantedText, source: PromptSource) -> str:
         """Return the text of a prompt, the chat template applied."""
-        return self._prompts.text(source.question(wanted))
+        return self._prompts.text(self._question(wanted, source))
+
+    def _question(self, wanted: WantedText, source: PromptSource) -> ModelQuestion:
+        source = source.in_texts()
+        if continued(source.prompt, None, None)[1] is not None:
+            OF_INFILLING.refuse(("continue_final_message",), ())
+        return source.question(wanted)
 
     async def write(
         self, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0
@@ -114,7 +121,7 @@ class Infiller:
                 cure="Annotate a type that has a schema; sg.infill fills templates of text.",
             )
         model, tokenizer = self._model()
-        prompt = self._prompts.tokens(source.question(wanted), tokenizer)
+        prompt = self._prompts.tokens(self._question(wanted, source), tokenizer)
         room = model.context - len(prompt) - 1  # the end token stands behind the canvas
         if room < 1:
             raise OptionError(

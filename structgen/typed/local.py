@@ -7,11 +7,12 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from structgen.engine.model_prompts import ReadPrompt
+from structgen.core.compiled import CompiledGrammar
+from structgen.engine.model_prompts import ReadPrompt, continued
 from structgen.engine.requests import Request, Result
 from structgen.engine.thinking import most_tokens
 from structgen.typed.options import OF_REQUEST
@@ -47,14 +48,28 @@ class Local:
 
     def _read(self, wanted: WantedText, source: PromptSource) -> ReadPrompt:
         """Return a prompt as the model reads it, shortened where it leaves no room."""
-        options, calling = wanted.options, self._calling(wanted)
+        options, calling, form = wanted.options, self._calling(wanted), wanted.form
+        is_free = calling is None and form.grammar is None
+        compiled = None if is_free else partial(self._compiled, wanted)
+        given, asked = source.in_texts().prompt, options.continue_final_message
+        prompt, turn = continued(given, asked, compiled, form.begun)
+        source = replace(source, prompt=prompt)
         if calling is None:
             question = source.question(wanted, "", knows_choices=not self.engine.prompts.is_embedded)
         else:
             question = calling.question(source)
+        question = replace(question, turn=turn)
         outlines = wanted.form.outlines if calling is None else None
         thoughts = 0 if options.thinking is None else most_tokens(options.thinking)
         return self.engine.reading.fitted(question, outlines, options.max_tokens, thoughts)
+
+    def _grammar(self, wanted: WantedText) -> Any:
+        """Return the grammar of what is written; None of free text."""
+        calling = self._calling(wanted)
+        return wanted.form.written_by(self.engine.tokenizer) if calling is None else calling.grammar
+
+    def _compiled(self, wanted: WantedText) -> CompiledGrammar:
+        return self.engine.compiled(self._grammar(wanted), warns=wanted.form.tools is None)
 
     def _calling(self, wanted: WantedText) -> ToolPrompts | None:
         """Return how this model is asked for calls, kept as long as its form is; None where there are
@@ -76,14 +91,15 @@ class Local:
         read, calling = self._read(wanted, source), self._calling(wanted)
         request = Request(
             read.tokens,
-            form.written_by(self.engine.tokenizer) if calling is None else calling.grammar,
+            self._grammar(wanted),
             options.sampling_of(attempt),
-            **{name: getattr(options, name) for name in OF_REQUEST},
+            **{name: getattr(options, name) for name in OF_REQUEST if name != "continue_final_message"},
+            begun=read.question.begun,
             special_texts=calling is not None,
             choices="tokens" if options.choices == "tokens" else "whole",
             shortened=read.shortened,
         )
-        if options.choices == "calibrated" and form.choices:
+        if options.choices == "calibrated" and form.choices and not request.begun:
             # optional: torch
             from structgen.engine.searches.whole_values import comparing
 

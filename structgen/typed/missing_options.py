@@ -16,6 +16,8 @@ top_k min_p repetition_penalty min_tokens strategy monitors banned repetition:
 thinking policies chat: {} cannot be had from a server. | Leave it out, or use an engine.
 canonical healing: A server chooses its tokens itself, so {} cannot be had from it.
     | Leave it out, or use an engine.
+continue_final_message: OpenAI's protocol has no such word, so that servers may pass over it.
+    | Leave it out, and write what your server reads into the last message; or use an engine.
 speculation: Whether a server speculates is the server's own affair. | Leave it out, or use an engine.
 """
 )
@@ -58,6 +60,8 @@ thinking: A masked-diffusion model writes no thoughts before the document.
     | Leave it out, or give the type a field for them.
 canonical healing: {{}} is about texts that are written from left to right; slots are filled in any order.
     | Leave it out.
+continue_final_message: Slots are filled in any order, and a document has no beginning to go on with.
+    | Leave it out; sg.infill takes given fields, and templates.
 speculation excludes guesses: Speculation guesses next tokens, and infilling has none.
     | Leave it out; sg.Infilling(model, sure=0.8) makes larger steps.
 """,

@@ -54,6 +54,7 @@ class CallOptions(TypedDict, total=False):
     stop: str | Sequence[str]
     wrap: bool | None
     choices: str
+    continue_final_message: bool | None
     thinking: Thinking | bool | Literal["auto"] | None
     tool_choice: Any
     parallel: bool | int | None
@@ -88,6 +89,7 @@ class TypedOptions:
     stop: Annotated[str | Sequence[str], checks.texts] = ()
     wrap: Annotated[bool | None, checks.flag] = None
     choices: Annotated[str, OneOf(CHOICES)] = "whole"
+    continue_final_message: Annotated[bool | None, checks.flag] = None
     thinking: Annotated[Thinking, _A_THINKING] | None = None
     """Beside tools, what is said of a format's own thoughts goes to `thoughts`."""
     tool_choice: Any = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import string
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any, Final
 
@@ -26,7 +26,8 @@ class PromptSource:
     prompt: Prompt
     """Text, or chat messages."""
     values: tuple[str, ...]
-    """What the arguments say, by themselves: the text from which an extracting model reads."""
+    """What the arguments say, by themselves: the text from which an extracting model reads. () beside
+    messages."""
     refused: tuple[str, str] | None = None
     """The answer of the last attempt, and why it was refused."""
     neutral: str = NEUTRAL
@@ -48,6 +49,13 @@ class PromptSource:
             self.refused,
             is_choice=knows_choices and bool(form.choices),
             thinks_until="" if options.thinking is None else text_behind(options.thinking),
+        )
+
+    def in_texts(self) -> PromptSource:
+        """Return the source, whose messages have texts alone: what an engine reads. A server may read images
+        too. Errors: OptionError for other parts."""
+        return (
+            self if isinstance(self.prompt, str) else replace(self, prompt=checks.read_messages(self.prompt))
         )
 
     def __post_init__(self) -> None:
@@ -154,11 +162,8 @@ def given_source(prompt: Any) -> PromptSource:
         case [str(), *_]:
             what = "A list of texts is more than one prompt."
             cure = "Call once for each text, or all at once: sg.generate(...) makes functions with .batch."
-        case [*messages]:
-            what = next(filter(None, map(checks.message_fault, range(len(messages)), messages)), "")
-            if not what:
-                asked = tuple(str(one["content"]) for one in messages if one["role"] == "user")
-                return PromptSource([dict(one) for one in messages], asked)
+        case [*_]:
+            return PromptSource([dict(one) for one in checks.messages("prompt", prompt)], ())
     raise OptionError(what, where="prompt", cure=cure)
 
 

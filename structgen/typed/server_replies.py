@@ -32,7 +32,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from structgen.core.compiled import CompiledGrammar
+from structgen.core.compiled import CompiledGrammar, first_fault
 from structgen.json_text.events import JsonError
 from structgen.json_text.growing_json import GrowingJson
 from structgen.typed.wrapping import WRAPPER, is_object, unwrapped, wrapper_of
@@ -198,23 +198,6 @@ def accepts(compiled: CompiledGrammar, text: str) -> bool:
     """Tell whether a text is one of a grammar's. Linear in the text."""
     state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
     return state is not None and compiled.accepts_end(state)
-
-
-def first_fault(compiled: CompiledGrammar, text: str, before: str = "") -> str:
-    """Return in words where a text behind another one leaves a grammar, and what could have come there; ""
-    where it is one of its texts. Linear in the text."""
-    data, around = text.encode("utf-8", "surrogatepass"), before.encode()
-    state, length = compiled.live_part(around + data)
-    at = length - len(around)
-    if at == len(data) and compiled.accepts_end(state):
-        return ""
-    expected = [one.what for one in compiled.expected(state) if one.what != "white space"]
-    found = (
-        "it ends too early"
-        if at == len(data)
-        else f"{data[at:].decode('utf-8', 'replace')[:1]!r} cannot come"
-    )
-    return f"{found} at byte {at}, where {' or '.join(expected[:3])} was expected"
 
 
 class ArrivingObject:

@@ -185,9 +185,7 @@ def _told_tools(listed: Sequence[Tool], format: ToolFormat, guard: Guard) -> str
 
 def _said(message: Mapping[str, Any], format: ToolFormat, guard: Guard) -> str:
     """Return a message as plain text, guarded, its calls as the format writes them."""
-    content = message["content"]
-    parts = [content] if isinstance(content, str) else [str(one.get("text", "")) for one in content]
-    parts = guard(parts)
+    parts = [guard(message["content"])]
     earlier = message.get("tool_calls")
     if earlier:
         of_calls = history([message], "object")[0]["tool_calls"]

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
 from structgen.compilation.compiler import compile
-from structgen.core.compiled import CompiledGrammar
+from structgen.core.compiled import CompiledGrammar, first_fault
 from structgen.errors import (
     LooseCallError,
     OptionError,
@@ -35,7 +35,6 @@ from structgen.tool_calls.tool_format import ToolFormat
 from structgen.tool_calls.tool_grammar import tools as grammar_of
 from structgen.tool_calls.tool_replies import Call, Reply
 from structgen.typed.options import TypedOptions
-from structgen.typed.server_replies import first_fault
 
 _CURE: Final = "Annotate str | Call, Call, list[Call], str | list[Call] or Reply (of structgen)."
 

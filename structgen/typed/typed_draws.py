@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
-from structgen.errors import unknown_option
+from structgen.errors import OptionError, unknown_option
 from structgen.request_reading.targets import ReadTarget
 from structgen.typed.local import Local
 from structgen.typed.missing_options import OF_DRAWS
@@ -56,6 +56,9 @@ def drawn(writer: Writer, wanted: WantedText, source: PromptSource, how: Mapping
     OF_DRAWS.refuse(wanted.options, form, writer)
     assert isinstance(writer, Local)
     request = writer.request(wanted, source)
+    if request.begun:
+        cure = "Leave this message out, or write continue_final_message=False."
+        raise OptionError("Draws are whole, and the last message begins one.", where="prompt", cure=cure)
     # The documents of the function's policies, read and checked as the type has it.
     grammar = ReadTarget(form.grammar, form.reader)
     most = {"max_tokens": request.most_tokens} if how.get("max_tokens") is None else {}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import collections.abc
+import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ from structgen.typed.missing_options import OF_TOOLS
 from structgen.typed.options import TypedOptions
 from structgen.typed.server_replies import SentSchema
 from structgen.typed.tool_use import ToolUse, names_calls, tool_use
-from structgen.typed.wrapping import WRAPPER, WrappedReader, Wrapping, is_object, wrapped
+from structgen.typed.wrapping import WRAPPER, WrappedReader, Wrapping, is_object, wrapped, wrapper_of
 
 if TYPE_CHECKING:
     from structgen.python_types.type_places import TypeParts
@@ -151,6 +152,14 @@ class WantedForm:
             except (GrammarError, TokenizerError):
                 return grammar.under(replace(grammar.policies, escapes="canonical"))
         return grammar
+
+    def begun(self, text: str) -> Iterator[tuple[str, str]]:
+        """Yield the ways in which a text may begin what is written, and what would then close it: inside of
+        its object, where one holds it, and as it is."""
+        if self.holder:
+            said, closing = (json.dumps(text, ensure_ascii=False)[:-1], '"}') if self.is_said else (text, "}")
+            yield wrapper_of(said)[:-1], closing
+        yield text, ""
 
     def said(self, result: Result) -> Result:
         """Return a result with the text that is wanted in place of the object that says it, which is then its

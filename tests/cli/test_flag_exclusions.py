@@ -83,6 +83,7 @@ VALUES: dict[str, Any] = {
     "chat": False,
     "canonical": True,
     "healing": True,
+    "continue_final_message": True,
     "choices": "tokens",
     "without": ["zzz"],
     "wrap": True,
@@ -163,7 +164,10 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 GROUPS = {
     "Sampling": (OF_SAMPLING, "seed"),
-    "Request": (OF_REQUEST, "prompt grammar sampling n logprobs special_texts refused strategy shortened"),
+    "Request": (
+        OF_REQUEST,
+        "prompt grammar sampling n logprobs special_texts refused strategy shortened begun",
+    ),
     "json_schema": (POLICIES, "schema custom_formats subset limits"),
     "lark": (OF_LARK, "grammar limits text_only"),
 }

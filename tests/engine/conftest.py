@@ -30,7 +30,6 @@ def engine() -> Any:
 def keen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every guess verified, whatever it costs: how long passes last is not for a test to say."""
     from structgen.speculation.drafts.draft import NO_DRAFT
-    from structgen.speculation.planning.row_trial import RowTrial
     from structgen.speculation.planning.speculator import Speculator
 
     def propose(self: Speculator, draftings: Any, views: Any, mosts: Any) -> list[Any]:
@@ -39,7 +38,6 @@ def keen(monkeypatch: pytest.MonkeyPatch) -> None:
             for drafting, view, most in zip(draftings, views, mosts, strict=True)
         ]
 
-    monkeypatch.setattr(RowTrial, "measure", lambda trial, _: setattr(trial, "pays", True))
     monkeypatch.setattr(Speculator, "wants_drafts", lambda *_: True)
     monkeypatch.setattr(Speculator, "propose", propose)
 

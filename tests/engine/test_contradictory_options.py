@@ -44,6 +44,8 @@ REQUEST: Final[dict[str, Any]] = {
     "chat": False,
     "canonical": True,
     "healing": True,
+    "continue_final_message": True,
+    "begun": "a",
     "special_texts": True,
     "refused": ("b", "no a"),
     "choices": "tokens",
@@ -68,7 +70,8 @@ SAMPLING: Final[dict[str, Any]] = {
 EXCLUDED: Final = {
     "grammar": {"stop", "min_tokens"},
     "max_tokens": {"min_tokens"},
-    "thinking": {"healing"},
+    "thinking": {"healing", "begun"},
+    "monitors": {"begun"},
     "banned": {"canonical"},
     "strategy": {"temperature", "top_p", "top_k", "min_p"},
 }

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import itertools
 import random
 import signal
 import sys
@@ -24,7 +23,6 @@ from small_models import Function, TreeFunction
 import structgen as sg
 from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling
 from structgen.engine.model_protocol import Model
-from structgen.speculation.planning.row_trial import RowTrial
 
 
 def _requests() -> list[Request]:
@@ -132,10 +130,7 @@ def test_an_exception_at_a_line_of_a_step_leaves_the_other_texts_as_they_are() -
 
 
 def _tree_engine() -> Engine:
-    engine = Engine(TreeFunction(TOKENIZER.vocab_size), TOKENIZER, max_rows=3)
-    # all passes take as long as each other: after two rounds of the model's trial there are drafts
-    engine._loop.drafts.trial = RowTrial(clock=map(float, itertools.count()).__next__)
-    return engine
+    return Engine(TreeFunction(TOKENIZER.vocab_size), TOKENIZER, max_rows=3)
 
 
 @pytest.mark.usefixtures("short")

@@ -53,7 +53,6 @@ def test_a_renewed_engine_is_as_it_was_made(make: Any, tmp_path: Path) -> None:
     made = state(engine)
     engine.generate(requests(7))
     engine.generate(sg.Request("Hello", max_tokens=3, healing=True))
-    engine._loop.drafts.trial.pays = False
     used = state(engine)
     assert used != made
     renew(engine)
@@ -67,7 +66,6 @@ def test_the_state_of_an_engine_holds_what_it_learns() -> None:
     engine = _of_an_object(Path())
     before = state(engine)
     for where, name, value in (
-        (engine._loop.drafts.trial, "pays", True),
         (engine._loop.drafts.speculator, "_goodputs", {"kind": 1}),
         (engine._loop, "_ran", 0.5),
         (engine, "_compiled", {"grammar": 1}),

@@ -50,6 +50,8 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("chat", (1, "yes", 0.0)),
     ("canonical", (1, "yes", 0.0)),
     ("healing", (1, "yes", 0.0)),
+    ("continue_final_message", (1, "yes", 0.0)),
+    ("begun", ("\ud800", 7, b"bytes", True)),
     ("special_texts", (1, "yes", 0.0)),
     ("refused", ("ab", ("a",), ("a", 7), ("a", "\ud800"))),
     ("end_margin", (*NO_WHOLE, -1)),

@@ -58,7 +58,6 @@ def test_a_step_of_the_loop_passes_at_most_twelve_files_and_fifty_functions() ->
 
 def test_a_call_of_run_with_a_schema_passes_at_most_54_files_and_10_of_the_engine() -> None:
     engine = sg.Engine("structgen/extract")
-    engine._loop.drafts.trial.pays = False  # as after the trial of drafts, whose end hangs on the time
     sg.run(engine, PROMPT, SCHEMA)
     found = files(passed(lambda: sg.run(engine, PROMPT, SCHEMA)))
     assert len(found) <= 54, sorted(found)

@@ -26,12 +26,9 @@ def engine() -> sg.Engine:
 
 @pytest.fixture(autouse=True)
 def _renewed(request: pytest.FixtureRequest) -> None:
-    """No test finds what others asked the engine for. Whether guesses pay is measured on the clock: here they
-    do not, and each token is a pass."""
+    """No test finds what others asked the engine for."""
     if "engine" in request.fixturenames:
-        engine = request.getfixturevalue("engine")
-        renew(engine)
-        engine._loop.drafts.trial.pays = False
+        renew(request.getfixturevalue("engine"))
 
 
 @pytest.fixture(scope="session")

@@ -204,13 +204,19 @@ GIVEN: Final[dict[str, Any]] = {
     "speculation": sg.Speculation(nodes=3),
     "canonical": True,
     "healing": True,
+    "continue_final_message": True,
     "stop": "b",
     "wrap": True,
     "choices": "tokens",
 }
 MISSING: Final[dict[str, set[str]]] = {
-    "server": {"strategy", "chat", "policies", "thinking", "speculation", "canonical", "healing"},
-    "infilling": {"strategy", "thinking", "speculation", "canonical", "healing", "stop"},
+    "server": {
+        *("strategy", "chat", "policies", "thinking", "speculation", "canonical", "healing"),
+        "continue_final_message",
+    },
+    "infilling": {
+        *("strategy", "thinking", "speculation", "canonical", "healing", "stop", "continue_final_message"),
+    },
     "engine": set(),
 }
 """The options that a model does not have."""

@@ -65,6 +65,8 @@ def _repeat(node: Repetition) -> str:
     while isinstance(of, Repetition) and of.least == 0:
         inner: Repetition = of
         of, least = inner.of, 0
+        if 0 in (most, inner.most):
+            return ""
         most = None if most is None or inner.most is None else most * inner.most
     if most == 0 or of == EMPTY:
         return ""

@@ -115,8 +115,9 @@ def fresh_page(page_bytes: int) -> npt.NDArray[np.uint8]:
 class Llama:
     """A Llama of weights that the compiled code can run (`serves`). Thread-safe by a lock."""
 
-    def __init__(self, weights: Weights) -> None:
-        sizes = weights.sizes
+    def __init__(self, weights: Weights, *, drafts_pay: bool = True) -> None:
+        """`drafts_pay`: whether drafts can save time (`VerifiesDrafts`)."""
+        sizes, self.drafts_pay = weights.sizes, drafts_pay
         half = all(map(_is_half, weights.products()))
         width, inner = weights.layers[0][-1].shape
         self._weights, self._offsets = _laid_out(weights, half)

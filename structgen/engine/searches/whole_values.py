@@ -158,6 +158,8 @@ def comparing(request: Request, prompts: ModelPrompts, neutral: Sequence[int] = 
         return request, f"{what}: at most {MOST_VALUES} are compared as a whole."
     if not found.texts or request.healing:
         return request, ""
+    if request.begun:
+        return request, "Listed values are chosen token by token where one has begun."
     strategy = WholeValues(found, tuple(neutral))
     return replace(request, sampling=replace(how, strategy=strategy, repetition=ENDS), strategy=()), ""
 

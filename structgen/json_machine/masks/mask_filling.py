@@ -95,7 +95,9 @@ def find_space(c: JsonContext, d: JsonState) -> int:
     """Return the terminal of the white space at a structural state, -1 when something must be asked first."""
     key = blank_terminal(c).key
     key.mode = M_SPACE
-    level, most, written = 1, 1, 0
+    level, most, written = 1, 1, -1
+    if c.space == SPACE_ANY and c.most_space >= 0:
+        written = min(c.most_space - d.position, c.vocabulary.longest)
     if c.space == SPACE_BOUNDED:
         level, most, written = brackets(c, d), deepest(c, d), d.position
         if most < 0:

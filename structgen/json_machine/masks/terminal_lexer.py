@@ -24,6 +24,7 @@ from structgen.json_machine.tables.json_blocks import (
     M_SPACE,
     M_STRING,
     SENTINEL,
+    SPACE_ANY,
     SPACE_BOUNDED,
     JsonContext,
     JsonTerminal,
@@ -130,10 +131,15 @@ def is_space(byte: int) -> bool:
 @jit
 def space_byte(c: JsonContext, key: TerminalKey, byte: int) -> int:
     """Return the cell of a byte in white space: `lexeme` brackets are open, at most `least` after what
-    follows, and `most` says what is written (`byte_step.bounded_space`)."""
+    follows, and `most` says what is written (`byte_step.bounded_space`); of SPACE_ANY how much is left, -1
+    where that is not counted."""
     if not is_space(byte):
         return REFUSED
     written = key.most
+    if key.policy == SPACE_ANY and written >= 0:
+        written -= 1
+        if written < 0:
+            return REFUSED
     if key.policy == SPACE_BOUNDED:
         written = bounded_space(written, byte)
         if written < 0 or (written & 15 > 8 and written >> 6 > 8 * key.least):

@@ -147,6 +147,10 @@ def space_step(c: JsonContext, d: JsonState, byte: int) -> int:
     written = d.position
     mode = d.mode
     if policy == SPACE_ANY:
+        if c.most_space >= 0:
+            if written >= c.most_space:
+                return NO
+            d.position = written + 1
         return YES
     if policy == SPACE_COMPACT:
         return NO

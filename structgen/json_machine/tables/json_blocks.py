@@ -268,6 +268,8 @@ class JsonContext(LexemeContext):
     number_outcomes: Int32s
     space: int
     """The policy of white space."""
+    most_space: int
+    """Of SPACE_ANY, how many characters of white space stand together at most; -1: any number."""
     indent: Bytes
     indent_length: int
     escapes: int

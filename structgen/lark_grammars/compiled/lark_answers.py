@@ -59,7 +59,7 @@ _NOT_KEPT: Final = frozenset(("marks_of_classes",))
 """Arrays of one compiled grammar."""
 _MARSHAL: Final = 4
 """The version of Python's `marshal` format, which Python 3.4 and later ones read."""
-_NOTHING_TOLD: Final = 0, (0, 0)
+_NOTHING_TOLD: Final = 0, 0
 MOST_PLACES: Final = 1 << 16
 """With more places than this, those that no state needs are forgotten."""
 _PLACES_KEPT: Final = 4
@@ -152,9 +152,8 @@ class LarkAnswers:
 
     @property
     def liveness(self) -> Liveness:
-        """Which texts go on. Cost: where letters are new, and once where the arrays come from a file, that of
-        making it."""
-        if self._liveness is None or self._liveness.is_stale:
+        """Which texts go on. Cost: once that of making it."""
+        if self._liveness is None:
             known = self._tables, self.letters, self.limits
             made = Liveness(*known, self._solved)
             self._liveness, self._solved, self._told = made, None, _NOTHING_TOLD
@@ -229,7 +228,7 @@ class LarkAnswers:
     def _put_letters(self) -> None:
         """Write the classes of endings, and the liveness of the letters that there are."""
         letters, made = self.letters, self.liveness
-        told = len(letters.classes), letters.known
+        told = len(letters.classes), len(letters.letters)
         flat = [one for some in letters.classes for one in some]
         arrays = {
             "class_at": np.cumsum([0, *map(len, letters.classes)]).astype(np.int32),
@@ -251,7 +250,7 @@ class LarkAnswers:
         which ask for letters and rows outside of compiled calls."""
         if self._parts is not None:
             letters = self._parts.letters
-            if self._told != (len(letters.classes), letters.known):
+            if self._told != (len(letters.classes), len(letters.letters)):
                 self._put_letters()
 
     # --- answers --------------------------------------------------------------------------------------------
@@ -330,10 +329,12 @@ class LarkAnswers:
 
     def tells(self, letter: int) -> bool:
         """Return whether a letter alone says what goes on behind it, whatever the state of the lexer."""
-        terminal, _kind = self.letters.letters[letter]
+        terminal, kind = self.letters.letters[letter]
+        if terminal in self._tables.ignored and kind:
+            return False
         lines = self._tables.indentation
         keeps = self.letters.keeps_column and lines is not None and terminal == lines.newline
-        return self.liveness.is_exact and not self.letters.unsettled and not keeps
+        return self.liveness.is_exact and self.letters.are_all(1 << letter) and not keeps
 
     def _states(self, place: int) -> list[int]:
         """Return the states of the parser on the stack at a place, the bottom first."""

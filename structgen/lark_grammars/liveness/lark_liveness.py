@@ -28,48 +28,30 @@ _WORK_PER_STEP: Final = 2_000
 """A step (10 us) is so many letters and slots of compiled code."""
 _MOST_CHOICES: Final = 1 << 18
 """Nodes that the search for certain boundaries makes at most; the others are asked one by one."""
-_FIRST_USES, _USES = 1 << 14, 32
-"""Room for notes of uses: at least, and for each variable."""
-_SPARE_KINDS: Final = 8
-"""Kinds that ignored lexemes may yet bring: of them alone the fixpoint is not made again."""
 
 
 class Solved(NamedTuple):
-    """A fixpoint, and what it was solved for."""
+    """A fixpoint."""
 
-    known: tuple[int, int, int]
-    """Bits of the letters that were met; how many letters there were, and for how many kinds room."""
     values: bytes | npt.NDArray[np.uint64]
     accepts: bytes | npt.NDArray[np.uint8]
     certain: npt.NDArray[np.uint8]
 
 
 class Liveness:
-    """What is certain, and exact answers, for one grammar with the letters that it has now."""
+    """What is certain, and exact answers, for one grammar."""
 
     def __init__(
         self, tables: ParserTables, letters: Letters, limits: Limits, solved: Solved | None = None
     ) -> None:
-        """`solved`: in another process; it serves if the same letters are met. Cost: 5 to 500 ms, with it a
-        fifth. Raises LimitError (oracle_steps)."""
+        """`solved`: in another process. Cost: 5 to 500 ms, with it a fifth. Raises LimitError
+        (oracle_steps)."""
         self._tables, self._letters, self._limits = tables, letters, limits
-        self._make(solved)
-
-    def _make(self, solved: Solved | None = None) -> None:
-        """Solve it for the letters that there are."""
-        tables, letters = self._tables, self._letters
-        known = letters.noted, len(letters.letters), len(letters.kinds) + _SPARE_KINDS
-        if solved is not None and (known[0] != solved.known[0] or len(letters.kinds) > solved.known[2]):
-            solved = None
-        known = known if solved is None else solved.known
-        self._noted, self._count, kinds = known
-        self.solved: Solved | None = None
-        """The fixpoint, once it is solved."""
-        self._kinds, indentation = kinds, tables.indentation
-        self._known_letters = (1 << self._count) - 1
+        kinds, indentation = len(letters.kinds), tables.indentation
+        self._kinds, self._known_letters = kinds, (1 << letters.made) - 1
         newline = -1 if indentation is None else indentation.newline
         self._newline = newline
-        made = self._bounded()[: self._count]
+        made = self._bounded()[: letters.made]
         self._indents, self._dedents, self._last_dedent = dict[int, int](), dict[int, int](), 0
         self.boundaries = kinds
         if indentation is not None:
@@ -91,21 +73,14 @@ class Liveness:
         """For each letter the first one that the parser treats alike: the fixpoint is over these."""
         self._others = sum(1 << one for one, of in enumerate(self._first_alike) if of != one)
         self._put_parser()
-        variables = self._variables()
-        if self.is_stale:  # behind boundaries new letters came
-            self._make()
-            return
-        self._solve(variables, solved)
+        self._solve(self._variables(), solved)
         shape = len(tables.actions), self.boundaries, 2
-        if solved is not None and solved.certain.size == np.prod(shape):
-            self.certain = solved.certain.reshape(shape)
-        else:
-            self.certain = self._find_certain()
+        self.certain = self._find_certain() if solved is None else solved.certain.reshape(shape)
         if not self.is_exact:
             self.certain[:] = 0
         """uint8[states, boundaries, 2]: whether every stack with the state on top leads to the text's end;
         the second number where a bracket is open."""
-        self.solved = Solved(known, self._values, self._accepts, self.certain)
+        self.solved = Solved(self._values, self._accepts, self.certain)
 
     def _bounded(self) -> list[tuple[int, int]]:
         """Return the letters as terminals, each with the boundary behind it."""
@@ -116,12 +91,6 @@ class Liveness:
     def boundary(self) -> npt.NDArray[np.int32]:
         """For each letter the boundary behind it."""
         return np.array([boundary for _terminal, boundary in self._bounded()], np.int32)
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether letters are met that it was not made for. Letters of ignored terminals, and those that say
-        that there may be more, are never met by the parser."""
-        return self._noted != self._letters.noted or len(self._letters.kinds) > self._kinds
 
     # --- the fixpoint ---------------------------------------------------------------------------------------
 
@@ -168,34 +137,53 @@ class Liveness:
         )
 
     def _variables(self) -> npt.NDArray[np.int32]:
-        """Return the variables of the fixpoint: the cell, and its letter or the row of its boundary."""
+        """Return the variables of the fixpoint: the cell, and its letter or the row of its boundary. In one
+        cell boundaries behind which the same letters may come are one variable, and so are letters that
+        lead to the same cell and such a boundary."""
         actions, sizes, state = self._parser[0], self._parser[3], self._cell_state
         by_letter = actions[:, self._terminal]
         is_empty = (by_letter < 0) & (sizes[np.maximum(-1 - by_letter, 0)] == 0)
         are_first = np.array(self._first_alike) == np.arange(len(self._terminal))
-        cells, letters = np.nonzero((((by_letter > 0) | is_empty) & are_first)[state])
-        self._letter_variable = np.full((len(state), len(self._terminal)), -1, np.int32)
-        self._letter_variable[cells, letters] = np.arange(len(cells))
-        ends = self._boundaries(by_letter)
-        at_cells, boundaries = np.nonzero(ends[state])
-        self._boundary_variable = np.full((len(state), self.boundaries), -1, np.int32)
-        self._boundary_variable[at_cells, boundaries] = len(cells) + np.arange(len(at_cells))
-        rows, numbers = [0], dict[tuple[int, int, bool], int]()
+        at_cells, boundaries = np.nonzero(self._boundaries(by_letter)[state])
+        rows, numbers = {0: 0}, dict[tuple[int, int, bool], int]()
         contexts = self._tables.context_of
         of_boundary = []
         for cell, boundary in zip(at_cells.tolist(), boundaries.tolist(), strict=True):
             key = int(contexts[state[cell]]), boundary, bool(self._cell_mode[cell])
             if key not in numbers:
-                numbers[key] = len(rows)
-                rows.append(self._letters_at(key[0], *divmod(boundary, self._kinds), key[2]))
+                row = self._letters_at(key[0], *divmod(boundary, self._kinds), key[2])
+                numbers[key] = rows.setdefault(row, len(rows))
             of_boundary.append(numbers[key])
-        self._available = self._as_rows(rows)
+        self._available = self._as_rows(list(rows))
         self._boundary_cells, self._boundary_numbers = at_cells.astype(np.int32), boundaries
         self._boundary_rows = np.array(of_boundary, np.int32)
-        variables = np.full((len(cells) + len(at_cells), 3), -1, np.int32)
-        variables[: len(cells), 0], variables[: len(cells), 1] = cells, letters
-        variables[len(cells) :, 0], variables[len(cells) :, 2] = at_cells, self._boundary_rows
+        cells, letters = np.nonzero((((by_letter > 0) | is_empty) & are_first)[state])
+        row_at = np.full((len(state), self.boundaries), -1, np.int32)
+        row_at[at_cells, boundaries] = self._boundary_rows
+        then = by_letter[state[cells], letters]
+        over = self._cells_after(cells, np.maximum(then - 1, 0))
+        leads = np.where(then > 0, row_at[over, self._boundary[letters]], -2 - letters)
+        _, firsts, of_letter = np.unique(
+            np.stack([cells, over, leads]), axis=1, return_index=True, return_inverse=True
+        )
+        self._letter_variable = np.full((len(state), len(self._terminal)), -1, np.int32)
+        self._letter_variable[cells, letters] = of_letter.reshape(-1)
+        ends, of_ends = np.unique(np.stack([at_cells, self._boundary_rows]), axis=1, return_inverse=True)
+        self._boundary_variable = np.full((len(state), self.boundaries), -1, np.int32)
+        self._boundary_variable[at_cells, boundaries] = len(firsts) + of_ends.reshape(-1)
+        variables = np.full((len(firsts) + ends.shape[1], 3), -1, np.int32)
+        variables[: len(firsts), 0], variables[: len(firsts), 1] = cells[firsts], letters[firsts]
+        variables[len(firsts) :, 0], variables[len(firsts) :, 2] = ends
         return variables
+
+    def _cells_after(
+        self, cells: npt.NDArray[np.int64], states: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int32]:
+        """Return the cells of some states above some cells, -1: none."""
+        last = self._cells.modes - 1
+        mode = self._cell_mode[cells]
+        then = np.where(mode < last, np.minimum(last, mode + self._cells.steps[states]), mode)
+        return np.where(then >= 0, self._cell_at[states, then], -1)
 
     def _solve(self, variables: npt.NDArray[np.int32], solved: Solved | None) -> None:
         state = self._cell_state
@@ -205,25 +193,22 @@ class Liveness:
             self._values = np.frombuffer(solved.values, np.uint64).reshape(-1, self._words).copy()
             self._accepts = np.frombuffer(solved.accepts, np.uint8).copy()
             return
-        room = max(_FIRST_USES, _USES * len(variables))
-        while True:
-            self._values = np.zeros((int(slots.sum()), self._words), np.uint64)
-            self._accepts = np.zeros(len(variables), np.uint8)
-            most = self._limits.oracle_steps * _WORK_PER_STEP
-            fixed = self._available, self._value_at, self._values, self._accepts, room, most
-            work = saturate(self._parser, self._letter_variable, self._boundary_variable, variables, *fixed)
-            if work == TOO_MUCH:
-                self._noted = -1  # it is stale: the values are not those of the letters
-                raise self._too_much()
-            if work >= 0:
-                return
-            room *= 4
+        self._values = np.zeros((int(slots.sum()), self._words), np.uint64)
+        self._accepts = np.zeros(len(variables), np.uint8)
+        most = self._limits.oracle_steps * _WORK_PER_STEP
+        fixed = self._available, self._value_at, self._values, self._accepts, most
+        work = saturate(self._parser, self._letter_variable, self._boundary_variable, variables, *fixed)
+        if work == TOO_MUCH:
+            raise self._too_much()
 
     def _boundaries(self, by_letter: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Return which boundaries each state may have."""
         tables = self._tables
         found = np.zeros((len(tables.actions), self.boundaries), np.bool_)
-        noted = [one >= self._count or bool(self._noted >> one & 1) for one in range(len(self._terminal))]
+        noted = [
+            one >= self._letters.made or bool(self._letters.noted >> one & 1)
+            for one in range(len(self._terminal))
+        ]
         where = (by_letter > 0) & np.array(noted)
         found[by_letter[where] - 1, np.broadcast_to(self._boundary, where.shape)[where]] = True
         found[tables.start, self._letters.first_kind] = True
@@ -295,8 +280,8 @@ class Liveness:
                 return None
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
                 self._put_certain(states[-1], kind, inside)
-        lives = self.is_exact and self._reached(states, inside, bits)
-        return lives if lives or (self.is_exact and not letters.unsettled) else None
+        lives, is_sure = self._reached(states, inside, bits)
+        return lives if self.is_exact and (lives or is_sure) else None
 
     def tells(self, states: Sequence[int], inside: bool, lexeme: int) -> bool | None:
         """Return whether some text goes on before a lexeme, in a state of the lexer; None: letters do not
@@ -304,26 +289,27 @@ class Liveness:
         if not self._cells.is_exact:
             return None
         found = self._letters.letters_in(int(self._tables.context_of[states[-1]]), inside, lexeme)
-        lives = self._reached(states, inside, found)
-        is_sure = self.is_exact if lives else not self._letters.unsettled
-        return lives if is_sure else None
+        lives, is_sure = self._reached(states, inside, found)
+        return lives if (self.is_exact if lives else is_sure) else None
 
     def _put_certain(self, state: int, kind: int, inside: bool) -> None:
         """Note whether a boundary behind an ignored lexeme is certain: where at least those letters may come
         that may come behind nothing owed, and that is certain."""
-        if kind >= self._kinds or kind == UNSETTLED or not self.certain[state, 0, int(inside)]:
+        if kind == UNSETTLED or not self.certain[state, 0, int(inside)]:
             return
         context = int(self._tables.context_of[state])
         free, found = (self._letters_at(context, PLAIN, one, inside) for one in (0, kind))
         self.certain[state, kind, int(inside)] |= not free & ~found & ~self._letters.unsettled
 
-    def _reached(self, states: Sequence[int], inside: bool, letters: int) -> bool:
-        """Return whether some text goes on from a stack with some letters."""
-        context, found = int(self._tables.context_of[states[-1]]), 0
+    def _reached(self, states: Sequence[int], inside: bool, letters: int) -> tuple[bool, bool]:
+        """Return whether some text goes on from a stack with some letters, and whether these and those behind
+        ignored lexemes are all that there are."""
+        context, found, met = int(self._tables.context_of[states[-1]]), 0, letters
         for one in ones(letters):
             terminal, kind = self._letters.letters[one]
             if terminal in self._tables.ignored or (inside and terminal == self._newline):
                 found |= self._letters_at(context, PLAIN, kind, inside)
+                met |= 0 if kind == UNSETTLED else self._letters.available(context, kind, inside)
             else:
                 found |= 1 << one & self._known_letters
         mode = 0
@@ -331,19 +317,16 @@ class Liveness:
         for place, state in enumerate(states):
             mode = mode if place == 0 else self._cells.after(mode, state)
             stack[place] = self._cell_at[state, mode] if mode >= 0 else -1
+        is_sure = self._letters.are_all(met)
         if stack.min() < 0:
-            return False
+            return False, is_sure
         reached: int = reaches(
             self._parser, self._letter_variable, self._value_at, self._values, self._accepts,
             stack, self._as_rows([found])[0], self._limits.oracle_steps * _WORK_PER_STEP,
         )  # fmt: skip
         if reached == TOO_MUCH:
             raise self._too_much()
-        if not reached and self.is_stale:  # behind ignored lexemes new ones came
-            # at once: an exception leaves it stale, or finds it made
-            vars(self).update(vars(Liveness(self._tables, self._letters, self._limits)))
-            return self._reached(states, inside, letters)
-        return reached == 1
+        return reached == 1, is_sure
 
 
 def alike_terminals(tables: ParserTables) -> list[int]:

@@ -12,10 +12,12 @@ terminal has the letter of kind UNSETTLED beside those that were found: it may h
 found are certain, so what they lead to is; where they lead nowhere and an unsettled one is met, `liveness`
 searches.
 
-Most carries are freed by a separator: a byte that begins an ignored lexeme, behind which nothing is owed.
-If behind that byte the same letters may come as at once, in each context behind the terminal, such a carry
-is kind 0: it owes nothing (a bisimulation, whose contexts are a greatest fixpoint). Whether they do is
-checked, because an ignored lexeme may take in what must come: behind `#` of `/#[^\\n]*/` nothing else comes.
+Most carries are freed by a separator: a blank, a tab or a newline that begins an ignored lexeme, behind which
+nothing is owed. If behind that byte the same letters may come as at once, in each context behind the
+terminal, such a carry is kind 0: it owes nothing (a bisimulation, whose contexts are a greatest fixpoint).
+Whether they do is checked, because an ignored lexeme may take in what must come: behind `#` of `/#[^\\n]*/`
+nothing else comes. A newline alone frees what no text on the line may end: behind an operator `%`, beside
+`/%.*?%/`, the rest of the line has no `%`.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from structgen.lark_grammars.lexer.newline_widths import Widths, widths_of
 from structgen.lark_grammars.liveness.cells import blocks_are_even
 from structgen.lark_grammars.reading.loaded_grammar import END
 
-_SEPARATORS: Final = b" \n\t"
+_SEPARATORS: Final = b"\n \t"
 NOWHERE: Final = -1
 """In place of the letters behind a kind, in a context in which it is never met."""
 UNSETTLED: Final = 1
@@ -42,8 +44,7 @@ something is owed already..."""
 _FOLLOWED_FIRST: Final = 4096
 """... and until one is known."""
 _MOST_STARTS: Final = 4096
-"""Kinds times contexts, from which on a terminal in a state of the lexer gets no second kind that is new, and
-none at all once the letters are made."""
+"""Kinds times contexts, from which on a terminal in a state of the lexer gets no second kind that is new."""
 
 
 _MADE_AGAIN: Final = (
@@ -54,8 +55,8 @@ _MADE_AGAIN: Final = (
 
 
 class Letters:
-    """The letters, kinds and classes of endings of one grammar. Their numbers stay; more may come
-    (`letters` grows: then the saturation is made again)."""
+    """The letters, kinds and classes of endings of one grammar. The letters are listed when they are made:
+    what a lexeme may become later on beside them is the unsettled letter of its terminal."""
 
     def __init__(self, rows: LexerTables, kept: dict[str, Any] | None = None) -> None:
         """`kept`: what another process has kept, of a lexer with the same numbers. Cost: else what begins a
@@ -82,18 +83,16 @@ class Letters:
             return
         for context in range(rows.contexts):
             rows.start(context, self.lexer.nothing)
-        for byte in _SEPARATORS if self.lexer.is_local else b"":
-            self._find_parted(self.lexer.classes[byte])
-            if self._parted:
-                break
-        else:
-            self._begin(-1, frozenset())
+        self._find_parted()
         self._close()
         self._merge()
-        self._is_begun = True
-        if self.is_large:  # then no more letters come
-            for terminal in range(1, len(self.tables.terminals)):
-                self._number(terminal, UNSETTLED)
+        self._is_merged = True
+        self._close()  # of kinds that are one, more letters may be met
+        self._with.clear()
+        self.made = len(self.letters)
+        """How many letters are listed. Past them are unsettled ones alone."""
+        self._are_settled = not self.unsettled
+        """Whether these are all that may be met behind a lexeme."""
         self.widths = widths_of(rows, self.terminals_of, self._behind_newline)
         """Which widths the indenter's newline may have."""
         starts = {rows.start(context, self.lexer.nothing) for context in contexts} - {NOWHERE}
@@ -140,9 +139,9 @@ class Letters:
 
     # --- separators -----------------------------------------------------------------------------------------
 
-    def _begin(self, separator: int, parted: frozenset[int]) -> None:
-        """Begin anew with a class of bytes as the separator in some contexts, -1: none."""
-        self._separator, self._parted, self._is_begun = separator, parted, False
+    def _begin(self, parted: dict[int, frozenset[int]]) -> None:
+        """Begin anew with some classes of bytes as separators, each in some contexts."""
+        self._parted, self._is_merged, self.made = parted, False, 0
         nothing = self.lexer.nothing
         self._members: list[list[int]] = [[nothing], [nothing]]
         """The carries that were each a kind, and are one now."""
@@ -150,7 +149,8 @@ class Letters:
         """A carry of each kind; kind 0 owes nothing."""
         self._kind_of: dict[int, int] = {nothing: 0}
         self._put_letters([(END, 0)])
-        self._frees: dict[int, bool] = {}
+        self._frees: dict[int, list[int]] = {}
+        """The separators behind which nothing of a carry is owed."""
         self._found: dict[tuple[int, int], frozenset[int]] = {}
         self._found_by.clear()
         self._ends.clear()
@@ -165,25 +165,35 @@ class Letters:
         """The kind of the carry before the text."""
         self._where.setdefault(self.first_kind, set()).add(int(self.tables.context_of[self.tables.start]))
 
-    def _find_parted(self, separator: int) -> None:
-        """Begin anew with a separator in all contexts in which it separates."""
-        parted, kept = frozenset(range(self.rows.contexts)), dict[tuple[int, int], frozenset[int]]()
+    def _find_parted(self) -> None:
+        """Begin anew with each separator in all contexts in which it separates: a greatest fixpoint."""
+        every = frozenset(range(self.rows.contexts) if self.lexer.is_local else ())
+        parted = {self.lexer.classes[byte]: every for byte in _SEPARATORS}
+        kept: dict[tuple[int, int], frozenset[int]] = {}
         while True:
-            self._begin(separator, parted)
+            self._begin(parted)
             self._found = kept
-            left = frozenset(one for one in parted if self._separates(one))
+            left = {
+                kind: frozenset(one for one in some if self._separates(one, kind))
+                for kind, some in parted.items()
+            }
             if left == parted:
                 return
-            kept = {key: some for key, some in self._found.items() if self._behind_of[key[1]] <= left}
+            lost = [one for kind, one in parted.items() if one != left[kind]]
+            kept = {
+                key: some
+                for key, some in self._found.items()
+                if not any(self._behind_of[key[1]] <= one for one in lost)
+            }
             parted = left
 
-    def _separates(self, context: int) -> bool:
-        """Return whether behind the separator the same letters may come in a context as at once."""
+    def _separates(self, context: int, separator: int) -> bool:
+        """Return whether behind a separator the same letters may come in a context as at once."""
         start = self.rows.start(context, self.lexer.nothing)
         if start < 0:
             return False
         self.rows.put_row(start)
-        after = int(self.rows.moves[start, self._separator])
+        after = int(self.rows.moves[start, separator])
         if after < 0:
             return False
         return not any(
@@ -199,11 +209,6 @@ class Letters:
     def is_large(self) -> bool:
         """Whether there are so many kinds that no more are made than must be."""
         return len(self.kinds) * self.rows.contexts > _MOST_STARTS
-
-    @property
-    def known(self) -> tuple[int, int]:
-        """What of the letters the saturation is made of."""
-        return len(self.letters), self.noted
 
     def _put_letters(self, letters: list[tuple[int, int]]) -> None:
         """Take some letters for those that there are."""
@@ -259,8 +264,12 @@ class Letters:
             kind = self._kind_of.get(carry, -1)
             if kind < 0:
                 kind = self._kind_of.get(self.lexer.alike(carry), -1)
-            is_new = (terminal, kind) not in self._number_of if self._is_begun else kind < 0 and bits > 0
-            if is_new and self.is_large:
+            number = self._number_of.get((terminal, kind), -1)
+            if self.made:
+                is_left_out = number < 0 or not (self.noted | self._dropped[0]) >> number & 1
+            else:
+                is_left_out = self.is_large and (number < 0 if self._is_merged else kind < 0 and bits > 0)
+            if is_left_out:
                 is_settled = False
             else:
                 bits |= 1 << self._number(terminal, self._kind(carry))
@@ -268,6 +277,10 @@ class Letters:
             bits |= 1 << self._number(terminal, UNSETTLED)
         self._with[terminal, carries] = bits
         return bits
+
+    def are_all(self, letters: int) -> bool:
+        """Return whether some letters, as bits, and those that may follow them are all that there are."""
+        return self._are_settled and not letters & self.unsettled
 
     def letters_of(self, state: int, terminals: frozenset[int] | None = None) -> int:
         """Return the letters that a lexeme in a state of the lexer may become, as bits; of some terminals
@@ -281,7 +294,8 @@ class Letters:
     def letters_in(self, context: int, inside: bool, state: int) -> int:
         """Return the same without the terminals that the parser never takes in a context."""
         found = self.letters_of(state, self._taken[inside][context])
-        self._note(found & ~self._dropped[inside])
+        if not self.made:
+            self._note(found & ~self._dropped[inside])
         return found
 
     def _note(self, letters: int) -> None:
@@ -339,13 +353,13 @@ class Letters:
     def _is_freed(self, terminal: int, carry: int) -> bool:
         """Return whether a carry is taken for none behind a terminal."""
         # what an ignored lexeme owes is never taken for nothing: that would be to assume what is to be shown
-        behind, parted = self._behind_of[terminal], self._parted
-        if not parted or terminal in self._ignored[1] or not behind <= parted:
+        behind = self._behind_of[terminal]
+        if terminal in self._ignored[1]:
             return False
-        known = self._frees.get(carry)
-        if known is None:
-            known = self._frees[carry] = self.lexer.is_freed(carry, self._separator)
-        return known
+        freeing = self._frees.get(carry)
+        if freeing is None:
+            freeing = self._frees[carry] = [one for one in self._parted if self.lexer.is_freed(carry, one)]
+        return any(behind <= self._parted[one] for one in freeing)
 
     def _carries(self, state: int, terminal: int) -> frozenset[int]:
         """Return what a lexeme may leave that goes on from a state and ends as a terminal: carries;
@@ -423,13 +437,6 @@ class Letters:
         """Return the class of endings of a state of the lexer. Cost: once, what is followed from it."""
         if self.rows.end_class[state] < 0:
             bits = self.letters_of(state)
-            fresh = bits & ~(self._dropped[0] | self.unsettled | self.noted)
-            if self.is_large:
-                for one in ones(fresh):
-                    bits = bits & ~(1 << one) | 1 << self._number(self.letters[one][0], UNSETTLED)
-            else:
-                self._note(fresh)
-                self._close()
             is_own = bits & self.unsettled or (self.keeps_column and self.rows.may_break(state))
             key = bits, state if is_own else -1
             number = self._class_of.get(key)

@@ -179,8 +179,7 @@ def _hashed(key: int) -> int:
 
 @jit
 def _use(edges: Rows, last: Row, table: npt.NDArray[np.int64], count: int, source: int, user: int) -> int:
-    """Note once that a variable uses another one. Returns the number of notes; below 0 where there is no
-    room."""
+    """Note once that a variable uses another one, unless there is no room. Returns the number of notes."""
     key = (source << 32) | user
     mask = len(table) - 1
     at = _hashed(key) & mask
@@ -189,16 +188,35 @@ def _use(edges: Rows, last: Row, table: npt.NDArray[np.int64], count: int, sourc
             return count
         at = (at + 1) & mask
     if count == len(edges):
-        return -1
+        return count
     table[at] = key
     edges[count, 0], edges[count, 1] = user, last[source]
     last[source] = count
     return count + 1
 
 
+@jit
+def _with_room(edges: Rows, last: Row, room: int) -> tuple[Rows, npt.NDArray[np.int64]]:
+    """Return the notes of uses with room for more, and the table that finds them."""
+    size = 1
+    while size < 2 * room:
+        size *= 2
+    table, wider, mask = np.full(size, -1, np.int64), np.empty((room, 2), np.int32), size - 1
+    wider[: len(edges)] = edges
+    for source in range(len(last)):
+        note = last[source]
+        while note >= 0:
+            key = (source << 32) | edges[note, 0]
+            at = _hashed(key) & mask
+            while table[at] >= 0:
+                at = (at + 1) & mask
+            table[at], note = key, edges[note, 1]
+    return wider, table
+
+
 @entry(
     f"int64({_PARSER}, int32[:, ::1], int32[:, ::1], int32[:, ::1], uint64[:, ::1], int64[::1],"
-    " uint64[:, ::1], uint8[::1], int64, int64)"
+    " uint64[:, ::1], uint8[::1], int64)"
 )
 def saturate(
     parser: Parser,
@@ -209,24 +227,19 @@ def saturate(
     value_at: npt.NDArray[np.int64],
     values: Bits,
     accepts: Flags,
-    room: int,
     most: int,
 ) -> int:
     """Solve the fixpoint: `values`, rows of bits for the slots of each variable's cell from `value_at` on,
     and `accepts`.
 
     `letter_variable`, `boundary_variable`: [cells, letters or boundaries], -1: none. `variables`: the cell
-    of each, its letter (-1: it is a boundary's), and the boundary's row of `available`. `room`: notes of
-    uses, at most. Returns the work that was done, in letters and slots; TOO_MUCH past `most`, -2 - room
-    where there is too little.
+    of each, its letter (-1: it is a boundary's), and the boundary's row of `available`. Returns the work
+    that was done, in letters and slots; TOO_MUCH past `most`.
     """
     p = as_parser(parser)
     count, words, nonterminals = len(variables), values.shape[1], p.gotos.shape[1]
-    edges, last = np.empty((room, 2), np.int32), np.full(count, -1, np.int32)
-    size = 1
-    while size < 2 * room:
-        size *= 2
-    table, used, work = np.full(size, -1, np.int64), 0, 0
+    last, used, work = np.full(count, -1, np.int32), 0, 0
+    edges, table = _with_room(np.empty((0, 2), np.int32), last, 32 * count + 1024)
     queue, queued = np.arange(count).astype(np.int32), np.ones(count, np.uint8)
     head, waiting = 0, count
     pending, done = np.zeros((nonterminals, words), np.uint64), np.zeros((nonterminals, words), np.uint64)
@@ -256,8 +269,6 @@ def saturate(
                     bits &= bits - numba.uint64(1)
                     work += 1
                     used = used if source < 0 else _use(edges, last, table, used, source, v)
-                    if used < 0:
-                        return -2 - room
         else:
             listed, met = 0, 0
             action = p.actions[state, p.letter_terminal[letter]]
@@ -275,8 +286,6 @@ def saturate(
             while True:
                 if source >= 0:
                     used = _use(edges, last, table, used, source, v)
-                    if used < 0:
-                        return -2 - room
                     accept = accept or accepts[source] != 0
                     over = p.cell_state[above]
                     for i in range(p.slot_at[over], p.slot_at[over + 1]):
@@ -345,6 +354,12 @@ def saturate(
             for i in range(met):
                 pending[touched[i]] = 0
                 done[touched[i]] = 0
+        if used == len(edges):  # a use may have found no room: the variable is looked at again
+            edges, table = _with_room(edges, last, 2 * used)
+            if not queued[v]:
+                queued[v] = 1
+                queue[(head + waiting) % count] = v
+                waiting += 1
         if grown or accept != (accepts[v] != 0):
             accepts[v] = 1 if accept else 0
             at = last[v]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Annotated, Any, TypeAlias, Union
 from structgen.errors import OptionError
 from structgen.language import checks
 
-WHITESPACE = ("bounded", "compact", "oneline", "any")  # or an int or str: json.dumps(indent=...)
+WHITESPACE = ("bounded", "compact", "oneline", "any")  # or "any:3"; an int or str: json.dumps(indent=...)
 PROPERTY_ORDER = ("declared", "any")
 NUMBERS = ("bounded", "plain", "python", "any")
 ESCAPES = ("canonical", "utf8", "ascii", "any")
@@ -77,7 +78,9 @@ JSON_DUMPS: Mapping[str, str] = MappingProxyType(
 def _whitespace(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return "indent:" + " " * max(value, 0)
-    if isinstance(value, str) and (value in WHITESPACE or value.startswith("indent:")):
+    if isinstance(value, str) and (
+        value in WHITESPACE or re.fullmatch(r"indent:.*|any:[0-9]+", value, re.DOTALL | re.ASCII)
+    ):
         return value
     if isinstance(value, str) and not value.strip(" \t\n\r"):
         return "indent:" + value
@@ -133,7 +136,8 @@ class Policies:
     """The policy options of one JSON Schema grammar, checked. Errors: `OptionError` naming the option and
     what it takes.
 
-    `whitespace` is one of WHITESPACE, or json.dumps's indent, which is kept as blanks behind "indent:".
+    `whitespace` is one of WHITESPACE; "any:" and how many characters stand together at most; or json.dumps's
+    indent, which is kept as blanks behind "indent:".
     """
 
     whitespace: Annotated[str, checks.By(_whitespace)] = "bounded"

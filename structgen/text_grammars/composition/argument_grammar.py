@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 from itertools import combinations
@@ -551,8 +552,7 @@ class _Writer:
             grammar = without(json_schema(one, **{**self.plan.policies, "strict": None}), stops)
             if stops and not _has_documents(cast(JsonSchemaGrammar, grammar)):
                 continue
-            said = as_text(grammar)
-            said = less_spaced(said, self.plan.written.whitespace, self.most_blanks)
+            said = less_spaced(cast(JsonSchemaGrammar, grammar), self.most_blanks)
             kind = "number" if self.style.nested else of[0]
             yield kind, self.padded(said) if self.blank is None else said  # else JSON has it in itself
 
@@ -627,20 +627,30 @@ def framed(of: RegularGrammar, frame: str, *, exact: bool) -> TextGrammar:
 def blank_of(whitespace: str, most: int | None = None) -> TextGrammar | None:
     """Return the grammar of white space between arguments under a policy, of `most` characters at most; None:
     exactly what is usual."""
-    if whitespace not in ("any", "bounded"):
+    kind, _, count = whitespace.partition(":")
+    if kind not in ("any", "bounded"):
         return None
-    counts = [one for one in (8 if whitespace == "bounded" else None, most) if one is not None]
+    bound = 8 if kind == "bounded" else int(count) if count else None
+    counts = [one for one in (bound, most) if one is not None]
     return regex(rf"[ \t\n\r]{{0,{min(counts)}}}" if counts else r"[ \t\n\r]*")
 
 
-def less_spaced(of: TextGrammar, whitespace: str, most: int | None) -> TextGrammar:
-    """Return the texts of JSON, written under a policy, in which `most` characters of white space stand
-    together at most, those inside strings not counted. Cost: masks are made byte by byte, unless the policy
-    writes no more anyway."""
-    if most is None or whitespace == "compact" or (whitespace == "oneline" and most):
-        return of
-    blanks = rf"[ \t\n\r]{{0,{most}}}"
-    return meet(of, regex(rf'(?:{blanks}(?:"(?:[^"\\]|\\[\s\S])*"|[^" \t\n\r]))*{blanks}'))
+def less_spaced(of: JsonSchemaGrammar, most: int | None) -> TextGrammar:
+    """Return the texts of JSON in which `most` characters of white space stand together at most, those inside
+    strings not counted. Cost: masks are made byte by byte where a policy demands or measures white space, and
+    writes more."""
+    space = of.policies.whitespace
+    kind, _, count = space.partition(":")
+    if most is None or space == "compact" or (space in ("oneline", "indent:") and most):
+        return as_text(of)
+    text, blank = r'"(?:[^"\\]|\\[\s\S])*"', r"[ \t\n\r]"
+    if space == "oneline":
+        # no comma and no colon, and so no key: a search for the end of an object would try all
+        return meet(of, regex(rf'(?:{text}|\{{\}}|[^"{{}},: \t\n\r])*'))
+    if kind == "any" or (space == "bounded" and most <= 8):
+        most = min(most, int(count or most))
+        return as_text(of.under(replace(of.policies, whitespace=f"any:{most}" if most else "compact")))
+    return meet(of, regex(rf'(?:{blank}{{0,{most}}}(?:{text}|[^" \t\n\r]))*{blank}{{0,{most}}}'))
 
 
 def gap(kind: str, blank: TextGrammar | None) -> TextGrammar:

@@ -37,6 +37,7 @@ from structgen.text_grammars.machine.masked_part import MaskedPart
 from structgen.text_grammars.machine.scanning import common_classes
 from structgen.text_grammars.regular_language import RegularLanguage
 from structgen.text_grammars.text_grammar import (
+    MOST_LETTERS,
     Composed,
     Derived,
     Operand,
@@ -74,6 +75,7 @@ def in_json_string(of: Operand, *, escapes: Escapes = "any") -> TextGrammar:
 
 
 def _escaped(grammar: TextGrammar, escapes: Escapes) -> TextGrammar:
+    grammar = grammar.opened() if isinstance(grammar, RegularGrammar) else grammar
     if isinstance(grammar, Composed) and grammar.operation in _OF_PARTS:
         parts = tuple(_escaped(part, escapes) for part in grammar.parts)
         return Composed(grammar.operation, parts, grammar.least, grammar.most)
@@ -98,7 +100,7 @@ class Escaped(Derived):
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         if isinstance(self.of, RulesGrammar) and not self.of.bound:
             return self.of.over(limits, self._pattern)
-        if isinstance(self.of, RegularGrammar):
+        if isinstance(self.of, RegularGrammar) and self.of.letters <= MOST_LETTERS:
             return self._pattern(self.of.formula, self.of.what, limits)
         if target is not None and self.of.has_masks:
             vocabulary = _unescaped(target.tokenizer, self.escapes)

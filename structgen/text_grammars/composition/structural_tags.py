@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from structgen.errors import OptionError, UnsupportedError, options_named, within
-from structgen.json_grammars.schema_grammar import json_schema
+from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.json_text.exact_json import exact, read
 from structgen.language.ir import All, Formula, Not, Pattern
 from structgen.language.shapes import JsonShapes
@@ -219,8 +219,8 @@ class _Reader:
             if style != "json" or not isinstance(schema, dict):
                 schema = exact(schema)  # `json_schema` copies a dict itself
             if style == "json":
-                grammar = json_schema(schema, **policies)
-                return less_spaced(as_text(without(grammar, excludes)), grammar.policies.whitespace, most)
+                grammar = cast(JsonSchemaGrammar, without(json_schema(schema, **policies), excludes))
+                return less_spaced(grammar, most)
             if not isinstance(schema, dict):
                 raise OptionError(
                     "It names no arguments.", where="#", cure="Give an object that describes them."

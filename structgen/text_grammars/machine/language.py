@@ -180,8 +180,8 @@ class Language(ABC):
         return (), config
 
     def places(self, config: Config) -> Iterable[Config]:
-        """Return configurations with one place each. Places at the end of a part are left out where the place
-        behind the part is there too, which is nearer to an end."""
+        """Return configurations with one place each; of a word, the configuration itself. Places at the end
+        of a part are left out: the place behind the part is there too, and nearer to an end."""
         return (config,)
 
     def goes_on(self, config: Config) -> bool:

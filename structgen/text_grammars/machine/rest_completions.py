@@ -93,7 +93,9 @@ class RestCompletions(TokenCounts):
         """Work out the costs of a state and of those on its cheapest way (Dijkstra's algorithm)."""
         counts, least, before = self._counts, {index: 0}, {index: index}
         queue = [(0, index)]
-        while queue[0][1] >= 0:
+        while not queue or queue[0][1] >= 0:
+            if not queue:  # all ways led back; rests that were not the shortest have become shorter on them
+                least, queue = {index: 0}, [(0, index)]
             tokens, state = heappop(queue)
             if tokens > least[state]:
                 continue
