@@ -124,7 +124,10 @@ class LarkAnswers:
         self.forgotten = 0
         """How often places and cells got new numbers."""
         if kept is not None:
-            self._put({**kept.arrays, "marks_of_classes": np.zeros(kept.classes, np.int32)}, kept.words)
+            marks = np.zeros(kept.classes, np.int32)
+            self._put(
+                {**kept.arrays, "marks_of_classes": marks}, {**kept.words, "class_count": kept.classes - 1}
+            )
             return
         self._put_parser()
         lexer = Lexer(tables, is_local, limits, bound=bound)
@@ -238,7 +241,8 @@ class LarkAnswers:
             "letter_kind": np.array([kind for _terminal, kind in letters.letters], np.int32),
             "letter_boundary": made.boundary,
         }
-        self._put(arrays, {"boundaries": made.boundaries, "keeps_column": int(letters.keeps_column)})
+        words = {"boundaries": made.boundaries, "keeps_column": int(letters.keeps_column)}
+        self._put(arrays, {**words, "class_count": told[0]})
         self._told = told
 
     def _tell(self) -> None:

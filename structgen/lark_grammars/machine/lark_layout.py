@@ -153,6 +153,7 @@ class LarkContext(LexerContext):
     """-1: no indenter."""
     # liveness
     class_at: Int32s
+    class_count: int
     class_letters: Int32s
     letter_terminal: Int32s
     letter_boundary: Int32s

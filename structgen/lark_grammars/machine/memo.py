@@ -54,7 +54,7 @@ def letter_lives(c: LarkContext, place: int, letter: int) -> int:
 def lives(c: LarkContext, place: int, lexeme: int, column: int) -> int:
     """Return 1 if some text goes on in a reading, 0 if none does, or ASKED."""
     end_class = c.end_class[lexeme]
-    if end_class < 0:
+    if not 0 <= end_class < c.class_count:  # not known, or not told yet
         ask(c, ASK_CLASS, lexeme, 0, 0)
         return ASKED
     return class_lives(c, place, end_class, column)
