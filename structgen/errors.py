@@ -91,13 +91,11 @@ class LimitError(StructgenError):
 
 
 class OutOfMemoryError(StructgenError, MemoryError):
-    """The system gave no more memory, or no more addresses, for what was asked. The grammar can be used again."""
+    """The system gave no more memory, or no more addresses. The grammar can be used again."""
 
     def __init__(self, what: str) -> None:
-        cure = (
-            "Hold fewer compiled grammars and stores, make these smaller (sg.MaskStore(memory=...)), or give"
-        )
-        super().__init__(what, cure=f"{cure} the process more memory (ulimit -v).")
+        cure = "Hold fewer grammars and stores, make these smaller (sg.MaskStore(memory=...)), or raise ulimit -v."
+        super().__init__(what, cure=cure)
 
 
 class GrammarError(StructgenError):
