@@ -94,7 +94,7 @@ class OutOfMemoryError(StructgenError, MemoryError):
     """The system gave no more memory, or no more addresses. The grammar can be used again."""
 
     def __init__(self, what: str) -> None:
-        cure = "Hold fewer grammars and stores, make these smaller (sg.MaskStore(memory=...)), or raise ulimit -v."
+        cure = "Hold fewer grammars and smaller stores (sg.MaskStore(memory=...)), or raise ulimit -v."
         super().__init__(what, cure=cure)
 
 
