@@ -91,7 +91,7 @@ class LimitError(StructgenError):
 
 
 class OutOfMemoryError(StructgenError, MemoryError):
-    """The system gave no more memory, or no more addresses, for what was asked. The grammar can be used again."""
+    """The system gave no more memory, or no more addresses. The grammar can be asked again."""
 
     def __init__(self, what: str) -> None:
         cure = (
