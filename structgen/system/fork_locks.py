@@ -91,14 +91,14 @@ class _Registry:
     def _take(cls, held: list[Any], last: _Order, until: float) -> None:
         seen = {id(one) for one in held}
         while True:
-            with cls.making:  # who has begun to make a lock ends that
-                known = [((-1,), cls.forking), *cls.in_order()]
+            any(map(methodcaller("release"), filter(methodcaller("acquire"), (cls.making,))))
+            known = [((-1,), cls.forking), *cls.in_order()]  # who had begun to make a lock has made it
             left = [one for one in known if id(one[1]) not in seen]
             if not left:
                 return
             for order, lock in left:
                 seconds = -1 if order > last else max(0.0, until - time.monotonic())
-                # one call, which no signal interrupts: what was taken is in the list
+                # one call as above, which no signal interrupts: what was taken is in the list
                 held.extend(filter(methodcaller("acquire", True, seconds), (lock,)))
                 seen.add(id(lock))
                 if lock is cls.forking or len(cls.locks) >= len(known):
@@ -127,14 +127,16 @@ def new_lock(rank: int, height: int = 0) -> threading.RLock:
     if shared is not None and rank == GRAMMARS:
         return shared
     lock, order = RLock(), (rank, -height, next(_Registry.numbers))
+    is_inside: Any = False
     while True:
-        is_inside = _Registry.forking.locked() and _Registry.last_owned()
         with _Registry.making:
             if is_inside or not _Registry.forking.locked():
                 _Registry.locks[order] = lock
                 return lock
-        with _Registry.forking:
-            pass
+        is_inside = _Registry.last_owned()
+        if not is_inside:
+            with _Registry.forking:
+                pass
 
 
 @contextmanager

@@ -1,9 +1,8 @@
-"""Forks beside threads, for each kind of grammar: all end, the child's masks are right, and locks are taken in
-one order. A lock that checks this order takes the place of the real ones."""
+"""Forks beside threads, for each kind of grammar: all end, the child's masks are right, and locks are taken
+in one order. A lock that checks this order takes the place of the real ones."""
 
 from __future__ import annotations
 
-import functools
 import os
 import random
 import signal
@@ -12,15 +11,13 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
 
+import checked_locks
 import forked
 import pytest
-from compiled_texts import masks_along
-from for_each import for_each
+from checked_locks import ask_all
 
 import structgen as sg
-from structgen.core.draft_masks import fill_draft
 from structgen.core.forced_text import with_forced_text
 from structgen.system import fork_locks
 
@@ -91,7 +88,8 @@ GRAMMARS: dict[str, Callable[[], Any]] = {
 
 
 def made(kind: str, store: sg.MaskStore | None = None) -> sg.CompiledGrammar:
-    """Return a compiled grammar of a kind; "lacking", "forced" and "small" stand before a kind of `GRAMMARS`."""
+    """Return a compiled grammar of a kind; "lacking", "forced" and "small" stand before one
+    of `GRAMMARS`."""
     how, _, of = kind.rpartition(", ")
     store = sg.MaskStore(memory=1 << 22) if store is None else store
     limits = SMALL if how == "small" else None
@@ -109,76 +107,9 @@ KINDS = [
 ]
 
 
-def ask_all(compiled: sg.CompiledGrammar, chance: random.Random, steps: int = 12) -> None:
-    """Ask what can be asked along a random text."""
-    matcher = sg.Matcher(compiled)
-    mask = sg.allocate_mask(3, compiled.vocab_size)
-    for _ in range(steps):
-        matcher.fill_mask(mask)
-        allowed = mask.allowed(0).tolist()
-        fill_draft(matcher, [allowed[0], chance.choice(allowed)], [-1, -1], mask)
-        left = matcher.tokens_to_finish()
-        matcher.compiled.completion(matcher.state)
-        matcher.compiled.expected(matcher.state)
-        matcher.compiled.forced(matcher.state_index)
-        matcher.fill_mask(mask, budget=left + chance.randrange(4))
-        matcher.advance(int(chance.choice(mask.allowed(0))))
-        if matcher.is_finished:
-            break
-
-
-class Checked:
-    """A lock that notes where a thread waits for an earlier lock than one that it holds."""
-
-    here = threading.local()
-    faults: list[tuple[Any, Any]] = []
-    places: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
-
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-
-    def place(self) -> Any:
-        found = self.places.get(self)
-        if found is None:
-            found = {lock: order for order, lock in fork_locks._Registry.in_order()}.get(self)
-            if found is not None:
-                self.places[self] = found
-        return found
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        held = self.here.__dict__.setdefault("held", [])
-        place = self.place()
-        if blocking and timeout < 0 and place is not None and not self.lock._is_owned() and held:
-            last = max(held)
-            if place < last:
-                self.faults.append((last, place))
-        taken = self.lock.acquire(blocking, timeout)
-        if taken and place is not None:
-            held.append(place)
-        return taken
-
-    def release(self) -> None:
-        self.lock.release()
-        if (place := self.place()) is not None:
-            self.here.held.remove(place)
-
-    __enter__ = acquire
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-    def _is_owned(self) -> bool:
-        return self.lock._is_owned()
-
-    def _at_fork_reinit(self) -> None:
-        self.lock._at_fork_reinit()
-
-
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
-    monkeypatch.setattr(fork_locks, "RLock", Checked)
-    monkeypatch.setattr(Checked, "faults", [])
-    return Checked.faults
+    return checked_locks.put(monkeypatch)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -273,3 +204,147 @@ def test_forks_beside_threads_end(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_hundreds_of_forks_beside_threads_end(kind: str) -> None:
     forks(kind, 200)
+
+
+def all_free() -> bool:
+    """Return whether another thread can take every lock that this one does not hold."""
+    registry, found = fork_locks._Registry, list[bool]()
+    own = [lock for _, lock in registry.in_order() if lock._is_owned()]
+    is_inside = bool(getattr(registry.here, "releases", ()))
+
+    def take_each() -> None:
+        for _, lock in registry.in_order():
+            if not any(lock is one for one in own):
+                found.append(lock.acquire(timeout=30))
+                lock.release()
+
+    thread = threading.Thread(target=take_each)
+    thread.start()
+    thread.join(120)
+    return all(found) and (is_inside or not registry.forking.locked())
+
+
+def test_a_fork_from_a_thread_that_holds_locks_ends() -> None:
+    """Also where another thread holds an earlier lock and waits for it."""
+    first, last = fork_locks.new_lock(fork_locks.GRAMMARS, 1), fork_locks.new_lock(fork_locks.STORES)
+    inside = threading.Event()
+
+    def holds_the_first() -> None:
+        with first:
+            inside.set()
+            with last:
+                pass
+
+    thread = threading.Thread(target=holds_the_first)
+    with last:
+        thread.start()
+        inside.wait(60)
+
+        def child() -> bool:
+            owned = last._is_owned()  # type: ignore[attr-defined]
+            last.release()
+            return owned and not last._is_owned() and all_free()  # type: ignore[attr-defined]
+
+        assert ended(forked.begun(child))
+        assert last._is_owned()  # type: ignore[attr-defined]
+    thread.join(60)
+    assert all_free()
+
+
+class Interrupt(Exception):
+    pass
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_at_any_line_of_a_hook_leaves_no_lock_taken() -> None:
+    """An exception at each line of the hooks in turn, and at two lines one after the other."""
+    locks = [fork_locks.new_lock(rank) for rank in fork_locks.RANKS]
+    hooks = {fork_locks._Registry.take.__code__, fork_locks._Registry._take.__code__}
+    for lines in [(at,) for at in range(40)] + [(at, at + 1) for at in range(0, 40, 3)]:
+        passed = 0
+
+        def trace(frame: Any, event: str, _value: Any, lines: tuple[int, ...] = lines) -> Any:
+            nonlocal passed
+            if frame.f_code in hooks and event == "line":
+                passed += 1
+                if passed - 1 in lines:
+                    raise Interrupt
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            child = forked.begun(lambda: not sys.settrace(None) and all_free())
+        finally:
+            sys.settrace(before)
+        assert ended(child), lines
+        assert all_free(), lines
+    assert len(locks) == len(fork_locks.RANKS)
+
+
+def test_a_handler_of_a_signal_may_fork() -> None:
+    """Also in the midst of a fork of the same thread, and where grammars are made and asked."""
+    children: list[int] = []
+
+    def fork(*_: object) -> None:
+        children.append(forked.begun(all_free if len(children) % 4 == 0 else lambda: True))
+
+    before = signal.signal(signal.SIGALRM, fork)
+    try:
+        with Busy("composed", 1):
+            for _ in range(6):
+                signal.setitimer(signal.ITIMER_REAL, 0.004)
+                ask_all(made("tags"), random.Random(1))
+                children.append(forked.begun(lambda: True))
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert all(ended(child) for child in children)
+    assert all_free()
+
+
+def test_a_destructor_may_fork_and_compile() -> None:
+    found: list[bool] = []
+
+    class Forks:
+        def __del__(self) -> None:
+            found.append(ended(forked.begun(lambda: bool(first_masks(made("json"), 1)))))
+
+    lock = fork_locks.new_lock(fork_locks.STORES)
+    with lock:
+        one: list[Any] = [Forks()]
+        one.append(one)
+        one.clear()
+    assert found == [True]
+
+
+def test_a_lock_made_while_a_fork_waits_is_waited_for() -> None:
+    """Who holds a lock goes on, and makes others; who holds none makes one when the fork is over."""
+    lock, made_at = fork_locks.new_lock(fork_locks.GRAMMARS), list[str]()
+    inside, seen = threading.Event(), threading.Event()
+
+    def within() -> None:
+        with lock:
+            inside.set()
+            assert seen.wait(60)
+            part = fork_locks.new_lock(fork_locks.GRAMMARS)
+            made_at.append("within")
+        with part:
+            made_at.append("part")
+
+    def without() -> None:
+        inside.wait(60)
+        while not fork_locks._Registry.forking.locked():
+            time.sleep(0.001)
+        seen.set()
+        fork_locks.new_lock(fork_locks.GRAMMARS)
+        made_at.append("without")
+
+    threads = [threading.Thread(target=one) for one in (within, without)]
+    for thread in threads:
+        thread.start()
+    inside.wait(60)
+    assert ended(forked.begun(lambda: "without" not in made_at and "within" in made_at and all_free()))
+    for thread in threads:
+        thread.join(60)
+    assert set(made_at) == {"within", "part", "without"}

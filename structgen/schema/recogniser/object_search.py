@@ -415,7 +415,9 @@ class Witness:
                 options.append((name in requires, self._price(name, member), name, member))
                 if not self._with_text and sum(not one[0] for one in options) >= missing:
                     break
-        for more in self._unnamed(plan, None) if len(options) < missing or self._with_text else ():
+        # keys that require others may be impossible: they do not count
+        is_short = sum(not one[0] for one in options) < missing
+        for more in self._unnamed(plan, None) if is_short or self._with_text else ():
             slot, member = list(more.members.items())[-1]
             assert isinstance(member.where, KeyClass) and not isinstance(slot, str)
             stock = self._in_stock(member.where, slot[1] + missing) - slot[1]
