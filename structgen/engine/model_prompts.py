@@ -48,6 +48,8 @@ _SYSTEM: Final = "The words of the system."
 """A system message that is rendered to find where a chat template writes the system's text."""
 _ANSWER: Final = "The words of the answer."
 """The same of a turn of the assistant, which is to be continued."""
+_SAID: Final = ("prompt", "outline", "refused", "schema", "template", "turn")
+"""The fields of a question that have what people say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +139,11 @@ class ModelQuestion:
     @property
     def texts(self) -> tuple[Any, ...]:
         """What people say in it, whose texts may write no control token."""
-        return self.prompt, self.outline, self.refused, self.schema, self.template, self.turn
+        return tuple(getattr(self, name) for name in _SAID)
 
     def guarded(self, controls: ControlTokens) -> ModelQuestion:
         """Return the question, in whose texts other characters stand for the signs of control tokens."""
-        prompt, outline, refused, schema, template, turn = map(controls.guarded, self.texts)
-        said = {"outline": outline, "refused": refused, "schema": schema, "template": template}
-        return replace(self, prompt=prompt, turn=turn, **said)
+        return replace(self, **{name: controls.guarded(getattr(self, name)) for name in _SAID})
 
 
 def _longer(message: dict[str, Any], text: str) -> dict[str, Any]:
@@ -277,13 +277,9 @@ class ModelPrompts:
         turn that is continued, as far as its own text goes. A template may trim texts."""
         if question.turn is None:
             return str(self._templated(messages, question.template, tokenize=False))
-        messages, is_open = (
-            [*messages, {**question.turn, "content": _ANSWER}],
-            {"continue_final_message": True},
-        )
-        text = self._templated(
-            messages, question.template, tokenize=False, add_generation_prompt=False, **is_open
-        )
+        messages = [*messages, {**question.turn, "content": _ANSWER}]
+        how = {"tokenize": False, "add_generation_prompt": False, "continue_final_message": True}
+        text = self._templated(messages, question.template, **how)
         return str(text).rpartition(_ANSWER)[0] + question.begun
 
     def _made(self, question: ModelQuestion) -> Any:

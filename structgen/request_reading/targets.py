@@ -12,6 +12,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, StructgenError
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
+from structgen.language.checks import shown
 from structgen.python_types.type_hints import TypeReader, read_type
 from structgen.request_reading.grammar_forms import requested
 from structgen.request_reading.request_reader import SERVED, ReadRequest
@@ -86,10 +87,8 @@ def read_target(
                 StructgenError.__init__(error, error.what, where=where, cure=error.cure)
             raise
     if isinstance(target, _NO_TARGETS):
-        text = repr(target)
-        text = text if len(text) <= 60 else f"{text[:60]}..."
         raise OptionError(
-            f"The {type(target).__name__} {text} does not say what is wanted.",
+            f"The {type(target).__name__} {shown(target)} does not say what is wanted.",
             where=where,
             cure=_CURE,
         )

@@ -186,7 +186,7 @@ class ServedModel:
         )
         if made.max_tokens is not None:
             return made
-        thoughts = 0 if made.thinking is None else most_tokens(made.thinking)
+        thoughts = most_tokens(made.thinking)
         found = self.engine.reading.read(made, besides=thoughts)
         room = self.engine.model.context - len(found.tokens) - thoughts
         shortened = made.shortened or found.shortened
@@ -252,7 +252,7 @@ class ServedModel:
             schema is not None,
             with_outline=body.get("outline"),
             is_choice=answer is not None and bool(listed(answer).texts),
-            thinks_until="" if thinking is None else text_behind(thinking),
+            thinks_until=text_behind(thinking),
             template=template,
             marks=marks,
             turn=turn,
@@ -275,7 +275,7 @@ class ServedModel:
 
             question = replace(question, with_outline=bool(body.get("outline")))
 
-        besides = 0 if thinking is None else most_tokens(thinking)
+        besides = most_tokens(thinking)
         return self.engine.reading.fitted(question, outlines, _most_tokens(body), besides, read_plain)
 
     def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, dict[str, Any]]:
@@ -331,9 +331,7 @@ def _most_tokens(body: Mapping[str, Any]) -> int | None:
 
 def _prompts(given: Any) -> list[str | list[int]]:
     """Return the prompts of a body: a text, token ids, or a list of either."""
-    if isinstance(given, str):
-        return [given]
-    if given and isinstance(given[0], int):
+    if isinstance(given, str) or (given and isinstance(given[0], int)):
         return [given]
     if given and len(given) <= MOST_SAMPLES:
         return list(given)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MOST_ENGINES = 4
 """Models that are kept by name in a process; the one that was not used for longest goes first."""
+_LOADING: Final = threading.Lock()
+"""Two threads that name a model for the first time at once must not load it twice."""
 
 
 class Local:
@@ -60,7 +62,7 @@ class Local:
             question = calling.question(source)
         question = replace(question, turn=turn)
         outlines = wanted.form.outlines if calling is None else None
-        thoughts = 0 if options.thinking is None else most_tokens(options.thinking)
+        thoughts = most_tokens(options.thinking)
         return self.engine.reading.fitted(question, outlines, options.max_tokens, thoughts)
 
     def _grammar(self, wanted: WantedText) -> Any:
@@ -152,15 +154,9 @@ class Local:
         done(self._told(wanted, handle.result))
 
 
-class _Shared:
-    """What two threads that name a model for the first time at once must not do twice."""
-
-    lock = threading.Lock()
-
-
 def local_model(name: str) -> Local:
     """Return the model of a name, loaded once in a process and shared by all who name it."""
-    with _Shared.lock:
+    with _LOADING:
         return _loaded(name)
 
 

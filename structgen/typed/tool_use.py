@@ -195,8 +195,7 @@ def history(messages: Sequence[Mapping[str, Any]], form: Literal["object", "text
     Errors: OptionError for arguments that are neither."""
     found = []
     for at, message in enumerate(messages):
-        made = {"content": "", **message}
-        made["content"] = made["content"] or ""
+        made = {**message, "content": message.get("content") or ""}
         if made.get("tool_calls"):
             made["tool_calls"] = [_rewritten(one, form, at) for one in made["tool_calls"]]
         found.append(made)
