@@ -251,15 +251,6 @@ class RepeatedLanguage(Parts):
     def _part(self, number: int) -> Language:
         return self.of
 
-    def step(self, config: Config, symbol: int) -> Config | None:
-        places = cast("frozenset[Place]", super().step(config, symbol) or frozenset())
-        # once there are enough copies, what may follow behind more of them may follow behind fewer
-        fewest: dict[Config, int] = {}
-        for number, at in places:
-            if number >= max(self.least - 1, 0):
-                fewest[at] = min(number, fewest.get(at, number))
-        return frozenset(place for place in places if place[0] <= fewest.get(place[1], place[0])) or None
-
     def _before(self) -> Behind:
         return self._behind(-1)
 
