@@ -8,7 +8,7 @@ vectors, and the product of a vector and a class of bytes is computed once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,71 +23,42 @@ if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
 
-__all__ = ["Dfa", "ParserStates", "equivalent_states", "explicit", "explicit_of_parser"]
+__all__ = ["Dfa", "equivalent_states", "explicit", "explicit_of_parser"]
 
 
-class Readable(Protocol):
-    """The states, by number, from which an explicit automaton is built."""
-
-    def may_end(self, index: int, /) -> bool: ...
-    def followers(self, index: int, /) -> npt.NDArray[np.int64]:
-        """Return int64[256]: the state after each byte, -1 where the byte is refused."""
-
-    def open_brackets(self, index: int, /) -> int: ...
-
-
-class ParserStates:
-    """The states of a grammar that is not JSON, by number. The places of a parser's stack count as brackets.
-
-    `byte_classes`: the class of each byte; one byte of each class is read.
-    """
-
-    __slots__ = ("_compiled", "_first", "_inverse", "open_brackets")
-
-    def __init__(self, compiled: CompiledGrammar, byte_classes: bytes) -> None:
-        classes = np.frombuffer(byte_classes, np.uint8)
-        _, self._first, self._inverse = np.unique(classes, return_index=True, return_inverse=True)
-        self._compiled, self.open_brackets = compiled, compiled.depth_of
-
-    def may_end(self, index: int) -> bool:
-        return self._compiled.may_end(index)
-
-    def followers(self, index: int) -> npt.NDArray[np.int64]:
-        found = [self._compiled.bytes_index(index, bytes((byte,))) for byte in self._first.tolist()]
-        states: npt.NDArray[np.int64] = np.array(found, np.int64)[self._inverse.reshape(-1)]
-        return states
+Followers: TypeAlias = "Callable[[int], npt.NDArray[np.int64]]"
+"""Returns int64[256] for a state, by its number: the state after each byte, -1 where the byte is refused."""
 
 
 def explicit_of_parser(
     compiled: CompiledGrammar, byte_classes: bytes, max_states: int, depth: int | None, minimal: bool
 ) -> Dfa:
-    """Return the explicit automaton of a grammar that is not JSON (`explicit`, `ParserStates`)."""
+    """Return the explicit automaton of a grammar that is not JSON (`explicit`). The places of a parser's
+    stack count as brackets. `byte_classes`: the class of each byte; one byte of each class is read."""
+    classes = np.frombuffer(byte_classes, np.uint8)
+    _, first, inverse = np.unique(classes, return_index=True, return_inverse=True)
+
+    def followers(index: int) -> npt.NDArray[np.int64]:
+        found = [compiled.bytes_index(index, bytes((byte,))) for byte in first.tolist()]
+        states: npt.NDArray[np.int64] = np.array(found, np.int64)[inverse.reshape(-1)]
+        return states
+
     with compiled.lock:
-        return explicit(
-            ParserStates(compiled, byte_classes),
-            compiled.start.index,
-            compiled.tokenizer,
-            lambda number: State(compiled, number),
-            max_states,
-            depth,
-            minimal,
-        )
+        return explicit(compiled, followers, max_states, depth, minimal)
 
 
 def explicit(
-    machine: Readable,
-    start: int,
-    tokenizer: Tokenizer,
-    make: Callable[[int], State],
+    compiled: CompiledGrammar,
+    followers: Followers,
     max_states: int,
     depth: int | None,
     minimal: bool = False,
     *,
     leaves_out: bool = False,
 ) -> Dfa:
-    """Return the explicit automaton of a grammar from its state `start` on. `make` returns the state of a
-    number. With `minimal`, states with the same continuations are one; `Dfa.states` has the first of them.
-    `leaves_out`: the machine leaves texts out, and may have states from which none ends.
+    """Return the explicit automaton of a grammar from its start on. With `minimal`, states with the same
+    continuations are one; `Dfa.states` has the first of them. `leaves_out`: `followers` leaves texts out, and
+    there may be states from which none ends.
 
     The caller holds the grammar's lock. Cost: about 3 us for each pair of a state and a byte that may follow,
     then 0.1 us for each byte of the vocabulary, and 5 ns and 8 bytes for each pair of a state and a different
@@ -99,8 +70,8 @@ def explicit(
     for name, value, least in (("max_states", max_states, 1), ("depth", depth, 0)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise OptionError(f"{name}={value!r} is not a number from {least} on.", where=name)
-    numbers, table = _by_bytes(machine, start, max_states, depth)
-    accepting = np.fromiter(map(machine.may_end, numbers), np.bool_, len(numbers))
+    numbers, table = _by_bytes(compiled, followers, max_states, depth)
+    accepting = np.fromiter(map(compiled.may_end, numbers), np.bool_, len(numbers))
     if depth is not None or leaves_out:
         ends, steps = accepting.astype(np.int32), np.ones(table.shape[1], np.int64)
         kept = nearest(table, steps, accepting.astype(np.uint8)) < FAR
@@ -124,22 +95,23 @@ def explicit(
         first, blocks = representatives(equivalent_states(table, accepting))
         table = np.append(blocks, DEAD).astype(np.int32)[table[first]]
         accepting, numbers = accepting[first], [numbers[state] for state in first.tolist()]
-    transitions, token_class = _by_tokens(table, tokenizer)
+    transitions, token_class = _by_tokens(table, compiled.tokenizer)
     for array in (transitions, token_class, accepting):
         array.flags.writeable = False
-    return Dfa(0, transitions, token_class, accepting, tuple(make(number) for number in numbers))
+    return Dfa(0, transitions, token_class, accepting, tuple(State(compiled, number) for number in numbers))
 
 
 def _by_bytes(
-    machine: Readable, start: int, max_states: int, depth: int | None
+    compiled: CompiledGrammar, followers: Followers, max_states: int, depth: int | None
 ) -> tuple[list[int], npt.NDArray[np.int32]]:
     """Return the states that bytes reach, and int32[states, 256]: the index of the state after each byte."""
+    start = compiled.start.index
     numbers, found = [start], {start: 0}
     rows: list[npt.NDArray[np.int32]] = []
     too_deep: dict[int, bool] = {}
     at = 0
     while at < len(numbers):
-        states = machine.followers(numbers[at])
+        states = followers(numbers[at])
         row = np.full(256, DEAD, np.int32)
         for byte, after in enumerate(states.tolist()):
             if after < 0:
@@ -149,7 +121,7 @@ def _by_bytes(
                 if depth is not None:
                     deep = too_deep.get(after)
                     if deep is None:
-                        deep = too_deep[after] = machine.open_brackets(after) > depth
+                        deep = too_deep[after] = compiled.depth_of(after) > depth
                     if deep:
                         continue
                 if len(numbers) >= max_states:

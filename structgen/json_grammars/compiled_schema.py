@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar, State
+from structgen.core.compiled import CompiledGrammar
 from structgen.json_grammars.completion import Completer
 from structgen.json_grammars.document_values import value_of
 from structgen.json_machine.expected import expected
@@ -82,14 +80,6 @@ def compiled_schema(
     return found
 
 
-class _States(NamedTuple):
-    """States by number, as `dfa.explicit` reads them."""
-
-    may_end: Callable[[int], bool]
-    followers: Callable[[int], npt.NDArray[np.int64]]
-    open_brackets: Callable[[int], int]
-
-
 class CompiledSchema(CompiledGrammar):
     """The JSON texts that a network accepts, compiled: the machine of `structgen.json_machine`."""
 
@@ -120,7 +110,6 @@ class CompiledSchema(CompiledGrammar):
         answer = recorder.answer
         self._retry = retry = partial(call_answered, self.lock, self._begin_call, answer, self.address)
         self._machine = Inspection(expander, self._tables, self._space, retry)
-        self._completions: Completer | None = None
         self._start = retry(state_walk.start_node)
         self.is_young = True
 
@@ -223,19 +212,9 @@ class CompiledSchema(CompiledGrammar):
         # start-up: few grammars become explicit automata
         from structgen.core.dfa import explicit
 
-        machine = self._machine
-        after = partial(machine.after_all, repeated_keys=repeated_keys, named_keys=named_keys)
+        after = partial(self._machine.after_all, repeated_keys=repeated_keys, named_keys=named_keys)
         with self.lock:
-            return explicit(
-                _States(machine.may_end, after, machine.open_brackets),
-                self.start.index,
-                self.tokenizer,
-                lambda number: State(self, number),
-                max_states,
-                depth,
-                minimal,
-                leaves_out=named_keys,
-            )
+            return explicit(self, after, max_states, depth, minimal, leaves_out=named_keys)
 
     @property
     def has_depth(self) -> bool:
@@ -249,13 +228,10 @@ class CompiledSchema(CompiledGrammar):
 
     # --- completion -----------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def completions(self) -> Completer:
         """The shortest completions; made when they are first asked for: of most grammars they never are."""
-        found = self._completions
-        if found is None:
-            found = self._completions = Completer(self._machine, self.vocabulary, self, self.grammar.quoting)
-        return found
+        return Completer(self._machine, self.vocabulary, self, self.grammar.quoting)
 
     @property
     def nbytes(self) -> int:

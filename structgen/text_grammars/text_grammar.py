@@ -258,14 +258,12 @@ class RegularGrammar(TextGrammar):
         what: str,
         *,
         limits: Limits | None = None,
-        body: str | None = None,
-        letters: int = 0,
+        known: tuple[str, int] | None = None,
     ) -> None:
-        """`body`, `letters`: the values of these, where the caller knows them."""
+        """`known`: what `body_of` says of the formula, where the caller knows it."""
         self.formula, self.what = formula, what
         self.limits = checks.limits(limits)
-        is_known = body is not None or isinstance(formula, Words)
-        self._body, self._letters = (body, letters) if is_known else body_of(formula)
+        self._body, self._letters = known or body_of(formula)
         self._part: str | None = None
 
     @property
@@ -330,7 +328,7 @@ class RegularGrammar(TextGrammar):
         body, limits = ("|" if one_of else "").join(cast("list[str]", bodies)), _limits(parts)
         if "(?<" in body:
             return cls.of_body(body, what, limits)
-        found = cls(Pattern(f"^(?:{body})$"), what, limits=limits, body=body, letters=letters)
+        found = cls(Pattern(f"^(?:{body})$"), what, limits=limits, known=(body, letters))
         found._part = None if one_of else body
         return found
 

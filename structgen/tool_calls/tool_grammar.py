@@ -280,12 +280,10 @@ class _Builder:
                 sequence(*self.call(template[template.index(behind) + len(behind) :], tool))
                 for tool in choice.tools
                 for template in (*self.row.calls, *more)
-                if behind in template and (self.has_arguments(template) or self.may_be_empty(tool))
+                if behind in template
+                and ({"arguments", "quoted"} & places(template) or self.may_be_empty(tool))
             )
         )
-
-    def has_arguments(self, template: str) -> bool:
-        return bool({"arguments", "quoted"} & places(template))
 
     def may_be_empty(self, tool: Tool) -> bool:
         if tool.schema.get("required"):

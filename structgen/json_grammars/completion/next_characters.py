@@ -25,13 +25,14 @@ _EVEN = (
     *((_HIGH, _LOW - 1), (_LOW, _BEHIND - 1), (_BEHIND, 0xFFFF)),
 )
 """Ranges of points whose escapes of six characters a policy allows or refuses alike."""
-_QUOTED = (L.M_STRING, L.M_KEY, L.M_WORDS)
+QUOTED = (L.M_STRING, L.M_KEY, L.M_WORDS)
+"""The modes inside quotation marks."""
 
 
 def escape_of(regs: Registers) -> int:
     """Return the state of the escape that is being written: 0 for none, otherwise how many of its bytes are
     there (structgen.json_machine.steps.string_step)."""
-    if int(regs[JsonState.mode]) not in _QUOTED:
+    if int(regs[JsonState.mode]) not in QUOTED:
         return 0
     return (int(regs[JsonState.lexeme]) >> L.ESCAPE_SHIFT) & 15
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from structgen.json_grammars.completion.next_characters import QUOTED
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_blocks import JsonState
@@ -13,7 +14,6 @@ from structgen.json_machine.tables.json_blocks import JsonState
 _PARTS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[][{},:]|[^][{},:"]+', re.DOTALL)
 _IN_QUOTES: Final = re.compile(rb'(?:[^"\\]|\\.)*"?', re.DOTALL)
 _OBLIGING: Final = (L.SPACE_ONELINE, L.SPACE_INDENT)
-_QUOTED: Final = (L.M_STRING, L.M_KEY, L.M_WORDS)
 _BEFORE: Final[Mapping[int, bytes]] = {
     L.M_VALUE: b":",
     L.M_KEYS: b",",
@@ -67,7 +67,7 @@ def spaced(machine: Inspection, text: bytes, index: int) -> bytes:
         return text
     regs = machine.registers(index)
     mode, begun, before, written = int(regs[JsonState.mode]), b"", b"", 0
-    if mode in _QUOTED:
+    if mode in QUOTED:
         found = _IN_QUOTES.match(text)
         begun = b"" if found is None else found[0]
     elif mode in _BEFORE:

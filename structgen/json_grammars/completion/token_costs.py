@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
 from structgen.core.token_counts import TokenCounts
-from structgen.json_grammars.completion.next_characters import escape_of
+from structgen.json_grammars.completion.next_characters import QUOTED, escape_of
 from structgen.json_grammars.completion.shortest_completion import Shortest
 from structgen.json_grammars.completion.token_bounds import MaskWalker, TokenBounds
 from structgen.json_machine.inspection import Inspection, Registers
@@ -139,7 +139,7 @@ class Completer(TokenCounts):
         kinds = self._kinds()[tokens]
         after = np.full(len(tokens), -1, np.int64)
         single = self._told_apart(regs, tokens, kinds)
-        if mode == L.M_KEY or (text & L.CAPTURE and mode in _QUOTED):
+        if mode == L.M_KEY or (text & L.CAPTURE and mode in QUOTED):
             single |= kinds < 0
             base = self._shortest.stand_in(index)
             after[single] = self._after_closing(index, base, tokens[single])
@@ -193,9 +193,9 @@ class Completer(TokenCounts):
         )
         rests = shortest.names_begun(text) if mode == L.M_KEY else frozenset()
         near = shortest.near_rests(text, frame)
-        if near is not None and (mode not in _QUOTED or shortest.wants_again(frame)):
+        if near is not None and (mode not in QUOTED or shortest.wants_again(frame)):
             return np.ones(len(tokens), np.bool_)
-        if mode not in _QUOTED or not (text & L.CAPTURE or mode == L.M_KEY):
+        if mode not in QUOTED or not (text & L.CAPTURE or mode == L.M_KEY):
             return (kinds < 0) & (shortest.names_asked > 0)
         if escape_of(regs):
             return np.full(len(tokens), near is not None or bool(rests))

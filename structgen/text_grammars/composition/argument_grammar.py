@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 from urllib.parse import unquote
 
-from structgen.errors import GrammarError, OptionError, UnsatisfiableSchema, UnsupportedError
+from structgen.errors import OptionError, UnsatisfiableSchema, UnsupportedError
 from structgen.json_grammars.plain_network import network_of
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.json_text.exact_json import escape, unescape
@@ -42,7 +42,15 @@ from structgen.text_grammars.composition.quoted_values import quoted_values, wri
 from structgen.text_grammars.composition.templates import TEXT, filled, pieces
 from structgen.text_grammars.regular import RegularGrammar, literal, regex
 from structgen.text_grammars.regular_formulas import holding, shown
-from structgen.text_grammars.text_grammar import TextGrammar, as_text, either, in_any_order, meet, sequence
+from structgen.text_grammars.text_grammar import (
+    TextGrammar,
+    as_text,
+    either,
+    in_any_order,
+    language_if_any,
+    meet,
+    sequence,
+)
 
 _OPENING: Final = "additionalProperties", "patternProperties", "unevaluatedProperties"
 """Keywords that allow keys without naming them."""
@@ -183,13 +191,7 @@ class ArgumentPlan:
         if menu.string is None:
             return False
         formula = All((menu.string.formulas[0], *((Not(holding(stops)),) if stops else ())))
-        try:
-            RegularGrammar(formula, "such a string").language(self.limits)
-        except GrammarError as error:
-            if type(error) is not GrammarError:
-                raise
-            return False
-        return True
+        return language_if_any(RegularGrammar(formula, "such a string"), self.limits, {}, None) is not None
 
     def has_number(self, menu: ValueMenu) -> bool:
         """Tell whether a value may be a number."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias, cast
 
 from structgen.errors import OptionError, UnsupportedError, options_named, within
@@ -76,6 +77,9 @@ Format: TypeAlias = "dict[str, Any]"
 Ends: TypeAlias = "tuple[str, ...]"
 """Texts that end the tag around a format: free text at the end of the tag contains none of them."""
 
+_COUNTS: Final = MappingProxyType({"optional": (0, 1), "plus": (1, None), "star": (0, None)})
+_METHODS: Final = MappingProxyType({"or": "either", **dict.fromkeys(_COUNTS, "some")})
+"""The methods that read formats, where they have other names than these."""
 MOST_NESTED: Final = 64
 """The deepest nesting of formats."""
 
@@ -129,27 +133,7 @@ class _Reader:
     def __init__(self, specials: Mapping[str, int], policies: Mapping[str, Any]) -> None:
         self.specials, self.policies = specials, policies
         self.kinds: dict[str, Callable[[Format, str, Ends, int], TextGrammar]] = {
-            "any_text": self.any_text,
-            "any_tokens": self.any_tokens,
-            "const_string": self.const_string,
-            "dispatch": self.dispatch,
-            "exclude_token": self.exclude_token,
-            "grammar": self.grammar,
-            "json_schema": self.json_schema,
-            "optional": self.optional,
-            "or": self.either,
-            "plus": self.plus,
-            "qwen_xml_parameter": self.qwen_xml_parameter,
-            "regex": self.regex,
-            "repeat": self.repeat,
-            "sequence": self.sequence,
-            "star": self.star,
-            "tag": self.tag,
-            "tags_with_separator": self.tags_with_separator,
-            "token": self.token,
-            "token_dispatch": self.token_dispatch,
-            "token_triggered_tags": self.token_triggered_tags,
-            "triggered_tags": self.triggered_tags,
+            kind: getattr(self, _METHODS.get(kind, kind)) for kind in sorted(_SHAPES.unions["format"].shapes)
         }
 
     def read(self, value: object, place: str, ends: Ends, depth: int) -> TextGrammar:
@@ -337,14 +321,9 @@ class _Reader:
             )
         )
 
-    def optional(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        return self.content(value, place, ends, depth).optional()
-
-    def plus(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        return self.content(value, place, ends, depth).repeat(1)
-
-    def star(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        return self.content(value, place, ends, depth).repeat()
+    def some(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+        """Return the grammar of so many texts of a format as its type says."""
+        return self.content(value, place, ends, depth).repeat(*_COUNTS[value["type"]])
 
     def repeat(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
         most = value["max"]

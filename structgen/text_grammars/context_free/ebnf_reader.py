@@ -26,6 +26,9 @@ Rule = tuple[str, tuple[str, ...]]
 
 _CONTROL: Final = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
 _PLAIN: Final = frozenset("\"'\\[]-^/")
+_COUNTS: Final[Mapping[str, tuple[int, int | None]]] = MappingProxyType(
+    {"*": (0, None), "+": (1, None), "?": (0, 1)}
+)
 _DIGITS: Final = {"x": 2, "u": 4, "U": 8}
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
 _LARK: Final = "Pass a grammar of Lark's to sg.lark."
@@ -257,7 +260,7 @@ class _Reader:
             return name
         name = self.name()
         if not name:
-            if char in "*+?":
+            if char in _COUNTS:
                 self.fail(f"There is nothing before {char} to repeat.", "Write an item before it.")
             self.foreign()
             self.fail(
@@ -333,12 +336,8 @@ class _Reader:
         while True:
             self.space()  # llama.cpp has blanks before a quantifier
             char = self.text[self.at : self.at + 1]
-            if char == "*":
-                least, most, self.at = 0, None, self.at + 1
-            elif char == "+":
-                least, most, self.at = 1, None, self.at + 1
-            elif char == "?":
-                least, most, self.at = 0, 1, self.at + 1
+            if char in _COUNTS:
+                (least, most), self.at = _COUNTS[char], self.at + 1
             elif char == "{":
                 least, most = self.counts()
             else:

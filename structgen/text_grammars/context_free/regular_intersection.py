@@ -10,12 +10,12 @@ import heapq
 from collections.abc import Sequence
 from typing import TypeAlias, cast
 
-from structgen.errors import GrammarError, LimitError
+from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.context_free.context_free_language import ContextFree
-from structgen.text_grammars.context_free.shortest_rests import GOES_ON, Rests, Tops
+from structgen.text_grammars.context_free.shortest_rests import GOES_ON, Rests, Tops, undecided
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.scanning import common_classes
 
@@ -52,15 +52,12 @@ class Meet(Language):
         self._by_rules: Rests | None = None
         if isinstance(of, ContextFree) and not self.specials:
             self._by_rules = Rests(of.rules, of.scanner, of.stacks, limits, filter_)
-        if not self._has_words():
+        if self._rest((of.start(), filter_.start())) is None:
             raise GrammarError(
                 "No text of the grammar is one that the regular expression takes.",
                 where="grammar",
                 cure="Ask for less, or for something that can be.",
             )
-
-    def _has_words(self) -> bool:
-        return self._rest((self.of.start(), self.filter.start())) is not None
 
     def start(self) -> Config:
         return self.of.start(), self.filter.start()
@@ -173,9 +170,7 @@ class Meet(Language):
             # far beyond the estimate there may be no word at all, and configurations grow with the text
             steps += 1 + max(0, so_far - foreseen) // _PATIENCE
             if steps > self._most:
-                raise LimitError(
-                    f"Whether a text goes on cannot be told within {self._most} steps.", limit="oracle_steps"
-                )
+                raise undecided(self._most)
             THIS_CALL.spend(1 + len(self._some) // 8, self._limits, GOES_ON)
             for symbol in self._some:
                 after = self._after(pair, symbol)

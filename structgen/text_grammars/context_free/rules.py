@@ -56,15 +56,14 @@ def prepare(
     may stand before the first terminal and after each. Raises `GrammarError` for a symbol that is neither a
     terminal nor the left side of a rule. Cost: linear in the size of the rules.
     """
-    return _Preparation(rules, terminals, start, ignored).result()
+    preparation = _Preparation()
+    preparation.build(list(rules), terminals, start, ignored)
+    return preparation.result()
 
 
 def reached(rules: Iterable[tuple[S, tuple[S, ...]]], starts: Iterable[S]) -> set[S]:
     """Return the symbols that are reachable from some, these included."""
-    of: dict[S, list[tuple[S, ...]]] = {}
-    for left, right in rules:
-        of.setdefault(left, []).append(right)
-    todo = [*starts]
+    of, todo = by_left(rules), [*starts]
     found = set(todo)
     while todo:
         for right in of.get(todo.pop(), ()):
@@ -75,22 +74,19 @@ def reached(rules: Iterable[tuple[S, tuple[S, ...]]], starts: Iterable[S]) -> se
     return found
 
 
+def by_left(rules: Iterable[tuple[S, tuple[S, ...]]]) -> dict[S, list[tuple[S, ...]]]:
+    """Return the right sides of each symbol that has rules."""
+    found: dict[S, list[tuple[S, ...]]] = {}
+    for left, right in rules:
+        found.setdefault(left, []).append(right)
+    return found
+
+
 class _Preparation:
-    def __init__(
-        self,
-        rules: Iterable[Rule],
-        terminals: Mapping[str, tuple[bool, bool]],
-        start: str,
-        ignored: Sequence[str],
-    ) -> None:
+    def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
         self.names: list[str] = []
-        for name in terminals:
-            self.number(name)
-        self.count = len(self.names)
         self.rules: list[tuple[int, tuple[int, ...]]] = []
-        self.written: set[int] = set()
-        self.build(list(rules), terminals, start, ignored)
 
     def number(self, name: str) -> int:
         found = self.numbers.get(name)
@@ -110,6 +106,9 @@ class _Preparation:
         start: str,
         ignored: Sequence[str],
     ) -> None:
+        for name in terminals:
+            self.number(name)
+        self.count = len(self.names)
         heads = {left for left, _ in rules}
         for left, right in rules:
             for name in (left, *right):
@@ -228,13 +227,6 @@ class _Preparation:
         self.rules = list(rules)
         self.start = stands.get(self.start, self.start)
 
-    def by_left(self) -> dict[int, list[tuple[int, ...]]]:
-        """Return the right sides of each symbol that has rules."""
-        found: dict[int, list[tuple[int, ...]]] = {}
-        for left, right in self.rules:
-            found.setdefault(left, []).append(right)
-        return found
-
     def without_two_ends(self) -> None:
         """Keep only the left recursion of a symbol that is left- and right-recursive.
 
@@ -243,7 +235,7 @@ class _Preparation:
         around it can take the `d` instead. `b` is such an `e`.
         """
         rules: list[tuple[int, tuple[int, ...]]] = []
-        for left, rights in self.by_left().items():
+        for left, rights in by_left(self.rules).items():
             first = any(right[0] == left for right in rights)
             if not (first and any(right[-1] == left for right in rights)):
                 rules += [(left, right) for right in rights]
@@ -264,7 +256,7 @@ class _Preparation:
         symbol has the beginnings `a b ...` of such paths, by rules with recursion in the first place:
         `[s, q] -> a | [s, p] b`, and `s -> c | [s, z] c`. A group that would grow too large stays as it is.
         """
-        rules = self.by_left()
+        rules = by_left(self.rules)
         lasts = {
             left: [right[-1] for right in rights if right[-1] in rules] for left, rights in rules.items()
         }

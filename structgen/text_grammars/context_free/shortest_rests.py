@@ -37,6 +37,11 @@ _Item: TypeAlias = "tuple[int, int, Config, Config]"
 """A rule, the position of its dot, the automaton's state before the rule, the state at the dot."""
 
 
+def undecided(steps: int) -> LimitError:
+    """Return the error for a search that so many steps did not end."""
+    return LimitError(f"{GOES_ON} cannot be told within {steps} steps.", limit="oracle_steps")
+
+
 class Word:
     """A word made of two others, which may be too long to be written out; ordered by the length, then by the
     symbols."""
@@ -344,10 +349,7 @@ class Rests(RestSearch):
         self._steps += 1
         THIS_CALL.spend(spent, self._limits, GOES_ON)
         if self._steps > self._limits.oracle_steps:
-            raise LimitError(
-                f"Whether a text goes on cannot be told within {self._limits.oracle_steps} steps.",
-                limit="oracle_steps",
-            )
+            raise undecided(self._limits.oracle_steps)
 
     def _read_whole(self, terminal: int, state: Config) -> Reach:
         return self._terminal(terminal, self._scanner.languages[terminal].start(), state)

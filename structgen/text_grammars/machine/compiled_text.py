@@ -12,7 +12,7 @@ part's mask, joined with the tokens that leave the part, if there are any (`part
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from functools import cached_property
 from weakref import proxy
 
 import numpy as np
@@ -21,7 +21,6 @@ import numpy.typing as npt
 from structgen.core.dfa import Dfa, explicit_of_parser
 from structgen.errors import OptionError
 from structgen.language.expectation import Expected
-from structgen.limits import Limits
 from structgen.machine_core.growing_tables import EDGES, NODES
 from structgen.machine_core.layout import (
     ASKED,
@@ -34,19 +33,16 @@ from structgen.machine_core.layout import (
 from structgen.machine_core.lexeme_layout import FULL
 from structgen.machine_core.token_steps import put_edge
 from structgen.native.raw_memory import address_of
-from structgen.store.mask_store import MaskStore
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine import stepping, text_masks
 from structgen.text_grammars.machine.language import (
     TOKEN,
     Config,
     InsidePart,
-    LanguageGrammar,
 )
 from structgen.text_grammars.machine.numbered_text import BEHIND, NumberedText
 from structgen.text_grammars.machine.rest_completions import COMPLETED, RestCompletions
 from structgen.tokens.token_mask import tokens_of
-from structgen.tokens.tokenizer import Tokenizer
 
 _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
 _NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
@@ -61,17 +57,8 @@ class CompiledText(NumberedText):
     that.
     """
 
-    def __init__(
-        self,
-        grammar: LanguageGrammar,
-        tokenizer: Tokenizer,
-        limits: Limits | None = None,
-        store: MaskStore | Literal[False] | None = None,
-    ) -> None:
-        super().__init__(grammar, tokenizer, limits, store)
-        self._bits: npt.NDArray[np.int32] | None = None
-        """The row of bits of the last mask, where Python has joined it."""
-        self._completions: _PartCompletions | None = None
+    _bits: npt.NDArray[np.int32] | None = None
+    """The row of bits of the last mask, where Python has joined it."""
 
     # --- states ---------------------------------------------------------------------------------------------
 
@@ -283,13 +270,10 @@ class CompiledText(NumberedText):
 
     # --- completion -----------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def completions(self) -> RestCompletions:
         """The shortest completions of its states; made when they are first asked for."""
-        found = self._completions
-        if found is None:
-            found = self._completions = _PartCompletions(self)
-        return found
+        return _PartCompletions(self)
 
     def shortest_rest(self, index: int) -> Sequence[int]:
         """Return the symbols of a shortest rest of a state."""
