@@ -41,7 +41,6 @@ _CLOSING = re.compile(rb'"?[\]}]*')
 _INSIDE_QUOTES = re.compile(rb'(?:[^"\\]|\\.)*', re.DOTALL)
 _GOING_ON = re.compile(rb'(?:[\]}]|\A"\s*),|,\s*".', re.DOTALL)
 """What comes to another item, or writes of another key, which must differ from the one before."""
-_QUOTED = (L.M_KEY, L.M_STRING, L.M_WORDS)
 _VALUES = b'"-0123456789[fnt{'
 _CHOICES = {
     L.M_DOC: _VALUES,
