@@ -133,9 +133,10 @@ class Engine:
         A request that cannot be begun (max_tokens that no document fits, a prompt longer than the context)
         raises; what goes wrong later is its result's `error`, and the others go on.
         """
-        if isinstance(requests, str) or not isinstance(requests, Iterable):
-            requests = [requests]
-        wanted = list(requests)
+        given: Any = requests
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            given = [given]
+        wanted = list(given)
         handles: list[Handle] = []
         try:
             for one in wanted:

@@ -112,10 +112,7 @@ class TypedOptions:
         return redrawn(self.sampling, attempt)
 
 
-OF_REQUEST: Final = CallOptions.__annotations__.keys() & Request.__annotations__.keys() - {
-    "sampling",
-    "choices",
-}
+OF_REQUEST: Final = (CallOptions.__annotations__.keys() & Request.__annotations__) - {"sampling", "choices"}
 """Options that a request has by the same names, and with the same meaning."""
 OPTION_DEFAULTS: Final = {one.name: one.default for one in fields(TypedOptions)}
 """The defaults that `help` shows."""
