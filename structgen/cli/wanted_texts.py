@@ -118,11 +118,9 @@ class WantedTexts(WantedLanguage):
             from structgen.engine.strategies.repetitions import repetitions_of
 
             found["repetition"] = repetitions_of(said)
-        found.setdefault("temperature", 1.0 if self._draws(found.get("strategy", ())) else 0.0)
+        draws = self.given.command == "sample" or any(one.draws for one in found.get("strategy", ()))
+        found.setdefault("temperature", 1.0 if draws else 0.0)
         return sg.Sampling(**found)
-
-    def _draws(self, strategies: Any) -> bool:
-        return self.given.command == "sample" or any(one.draws for one in strategies)
 
     @cached_property
     def request_of(self) -> Callable[[Any], Request]:
@@ -149,8 +147,7 @@ class WantedTexts(WantedLanguage):
 
             if isinstance(said, Mapping):
                 return Speculation(**said)
-            file = self.given.get("edit")
-            text = "" if file is None else self._edited
+            text = self._edited if "edit" in self.given else ""
             return Speculation(edit=text, draft_model=self.given.get("draft_model"))
         return said
 

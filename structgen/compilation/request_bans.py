@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from structgen.core.compiled import CompiledGrammar
+from structgen.core.compiled import CompiledGrammar, plain_grammar
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError
 from structgen.text_grammars.composition.bans import without
@@ -45,7 +45,7 @@ def without_banned_texts(
     texts = [one for one in banned if isinstance(one, str)]
     if not banned:
         return grammar
-    plain = grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
+    plain = plain_grammar(grammar)
     plain = text() if plain is None else plain
     return without(plain, texts) if texts else plain
 

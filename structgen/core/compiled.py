@@ -796,6 +796,11 @@ class CompiledGrammar(ABC):
         return type(self), (self.grammar, self.tokenizer, self.limits)
 
 
+def plain_grammar(grammar: Any) -> Any:
+    """Return the grammar of a compiled one; what is none as it is."""
+    return grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
+
+
 def first_fault(compiled: CompiledGrammar, text: str, before: str = "") -> str:
     """Return in words where a text behind another one leaves a grammar, and what could have come there; ""
     where it is one of its texts. Linear in the text."""

@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from structgen.core.compiled import CompiledGrammar
+from structgen.core.compiled import CompiledGrammar, plain_grammar
 from structgen.core.grammar import Grammar
 from structgen.engine import Engine
 from structgen.engine.models import check_causal
@@ -185,8 +185,7 @@ def run_of(
         else:
             grammar = request.grammar
             if id(grammar) not in known:
-                plain: Any = grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
-                known[id(grammar)] = grammar, plain.fingerprint
+                known[id(grammar)] = grammar, plain_grammar(grammar).fingerprint
             options = [getattr(request, name) for name in _OPTIONS]
             said = [(prompt, request.prompt), known[id(grammar)][1], request.chosen_by, options]
         for digest, value in zip(sums.values(), said, strict=True):

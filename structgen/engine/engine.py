@@ -133,7 +133,10 @@ class Engine:
         A request that cannot be begun (max_tokens that no document fits, a prompt longer than the context)
         raises; what goes wrong later is its result's `error`, and the others go on.
         """
-        wanted = [requests] if isinstance(requests, Request | str) else _listed(requests)
+        given: Any = requests
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            given = [given]
+        wanted = list(given)
         handles: list[Handle] = []
         try:
             for one in wanted:
@@ -461,12 +464,6 @@ class Engine:
         """Return the tokens that the model reads of a request: those of its prompt in the form that the model
         needs, or the ids that were given. Raises OptionError for ids that are none of the model's."""
         return self.reading.read(request).tokens
-
-
-def _listed(requests: Any) -> list[Request]:
-    if not isinstance(requests, Iterable):
-        _checked(requests)
-    return list(requests)
 
 
 def _checked(request: Any) -> Request:

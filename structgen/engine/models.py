@@ -36,6 +36,28 @@ def load_model(
         return _loaded(name, device, dtype, tokenizer)
 
 
+def device_of(device: str | None, dtype: str | None, refusal: type[StructgenError]) -> tuple[Any, Any]:
+    """Return torch's device and dtype for what was asked for, as `load_model` describes. Raises `refusal`
+    where there is no such one."""
+    # optional: torch
+    import torch
+
+    try:
+        where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.zeros(1, device=where).item()  # torch's meta device holds no numbers
+    except (RuntimeError, AssertionError, TypeError) as error:  # as torch says that there is none
+        told = str(error).partition("\n")[0]
+        raise refusal(
+            f"torch has no device {device!r} here: {told.rstrip('.')}.",
+            where="device",
+            cure="Use cpu, or leave it out.",
+        ) from error
+    wanted = dtype or ("float32" if where.type == "cpu" else "bfloat16")
+    if wanted not in ("float32", "bfloat16"):
+        raise refusal(f"dtype={wanted!r}.", where="dtype", cure="Use float32 or bfloat16.")
+    return where, getattr(torch, wanted)
+
+
 def _loaded(
     name: str | Path, device: str | None, dtype: str | None, tokenizer: Tokenizer | None
 ) -> tuple[Model, Tokenizer]:
@@ -45,20 +67,7 @@ def _loaded(
         import torch
     except ImportError as error:
         raise lacking(name) from error
-    try:
-        where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.zeros(1, device=where).item()  # torch's meta device holds no numbers
-    except (RuntimeError, AssertionError, TypeError) as error:  # as torch says that there is none
-        told = str(error).partition("\n")[0]
-        raise StructgenError(
-            f"torch has no device {device!r} here: {told.rstrip('.')}.",
-            where="device",
-            cure="Use cpu, or leave it out.",
-        ) from error
-    wanted = dtype or ("float32" if where.type == "cpu" else "bfloat16")
-    if wanted not in ("float32", "bfloat16"):
-        raise StructgenError(f"dtype={wanted!r}.", where="dtype", cure="Use float32 or bfloat16.")
-    kind: torch.dtype = getattr(torch, wanted)
+    where, kind = device_of(device, dtype, StructgenError)
     check_causal(name)
     folder = model_path(model_name(name))
     if (file := gguf_file(name)) is not None:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from structgen.compilation.compiler import compile
-from structgen.core.compiled import CompiledGrammar
+from structgen.core.compiled import CompiledGrammar, plain_grammar
 from structgen.core.grammar import Grammar
 from structgen.errors import LimitError, OptionError, UnsatisfiableSchema
 from structgen.infilling.token_automaton import TokenAutomaton, token_automaton
@@ -76,8 +76,7 @@ def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Calla
     pattern; or a Python type, whose texts are JSON. Raises OptionError for anything else.
     """
     if isinstance(given, Grammar | CompiledGrammar):
-        grammar = given.grammar if isinstance(given, CompiledGrammar) else given
-        return given, _reading(given) if isinstance(grammar, JsonSchemaGrammar) else None
+        return given, _reading(given) if isinstance(plain_grammar(given), JsonSchemaGrammar) else None
     if isinstance(given, bool | Mapping):
         schema = written_as_dumps(given)
         return schema, _reading(schema)
@@ -126,7 +125,7 @@ def language_of(
             where=where,
             cure="Give the grammar itself, or compile it for the model's tokenizer.",
         )
-    plain = grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
+    plain = plain_grammar(grammar)
     if max_states is None:
         is_cheap = depth is not None or isinstance(plain, JsonSchemaGrammar | RegularGrammar)
         max_states = MAX_STATES if is_cheap else MAX_PARSER_STATES

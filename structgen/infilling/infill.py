@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from structgen.core.compiled import CompiledGrammar
+from structgen.core.compiled import plain_grammar
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion
 from structgen.engine.models import tokenizer_of
 from structgen.errors import (
@@ -181,7 +181,9 @@ def infill(
     usage = CanvasUsage()
     prompts = ModelPrompts(model_name(model) if isinstance(model, str | Path) else "", tokenizer)
     if isinstance(prompt, str) and prompt:
-        prompt = _prompt_tokens(prompts, prompt, words, grammar, outline, chat)
+        text = prompt if isinstance(prompt, ModelPrompt) else checks.encodable("prompt", prompt)
+        question = ModelQuestion(text, with_outline=outline, chat=chat)
+        prompt = _prompt_tokens(prompts, question, words, grammar)
     problem = asked.problem(parts, _prompt_ids(prompt, reads))
     usage.compile_seconds = time.monotonic() - began
     deadline = None if timeout is None else began + timeout
@@ -541,22 +543,10 @@ _MEMBERS: Final = ("mask_id", "shift", "block_length", "vocab_size", "context", 
 
 
 def _prompt_tokens(
-    prompts: ModelPrompts,
-    prompt: str,
-    tokenizer: Tokenizer,
-    grammar: Any,
-    outline: bool | None,
-    chat: bool | None,
+    prompts: ModelPrompts, asked: ModelQuestion, tokenizer: Tokenizer, grammar: Any
 ) -> Sequence[int]:
     """Return the tokens of a prompt in the form that the model needs."""
-    asked = ModelQuestion(
-        prompt if isinstance(prompt, ModelPrompt) else checks.encodable("prompt", prompt),
-        with_outline=outline,
-        chat=chat,
-    )
-    wanted = None if grammar is None else grammar_of(grammar, "grammar")[0]
-    if isinstance(wanted, CompiledGrammar):
-        wanted = wanted.grammar
+    wanted = None if grammar is None else plain_grammar(grammar_of(grammar, "grammar")[0])
     if isinstance(wanted, JsonSchemaGrammar):
         outlines = shorter_outlines(partial(schema_outline, wanted), descriptions=not prompts.is_embedded)
         told = next(outlines)[0] if prompts.needs_outline(asked) else ""

@@ -25,17 +25,12 @@ def refuse(
 ) -> NoReturn:
     """Raise NoFillingError, with the reason, for a canvas without a valid filling."""
     for name, automaton in holes.items():
-        _check_type(pieces, name, automaton)
+        piece = next(one for one in pieces if one.name == name)
+        if not _is_feasible([piece], automaton):
+            raise _too_short(name, piece, _least_slots([piece], 0, automaton))
     if whole is not None:
         raise _of_whole(pieces, whole, marks)
     raise AssertionError("every hole has a filling")
-
-
-def _check_type(pieces: Sequence[Piece], name: str, automaton: TokenAutomaton) -> None:
-    """Raise NoFillingError if a hole has too few slots for its type."""
-    piece = next(one for one in pieces if one.name == name)
-    if not _is_feasible([piece], automaton):
-        raise _too_short(name, piece, _least_slots([piece], 0, automaton))
 
 
 def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks | None) -> NoFillingError:

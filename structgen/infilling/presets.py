@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from structgen.engine.forward_pass.gguf_models import gguf_file
 from structgen.engine.forward_pass.quiet_loading import pretrained
-from structgen.engine.models import OWN_MASKED_KIND, architecture_of, check_model
+from structgen.engine.models import OWN_MASKED_KIND, architecture_of, check_model, device_of
 from structgen.errors import OptionError, StructgenError
 from structgen.infilling.bidirectional import BidirectionalLlama
 from structgen.infilling.masked_model import MaskedModel
@@ -261,20 +261,10 @@ def _transformers_model(
 ) -> FunctionModel:
     """Return the model of a folder, run by transformers with the code in the folder."""
     with needing("A model of a folder", "transformers", where=str(folder)):
-        # optional: torch, transformers
-        import torch
+        # optional: transformers
         import transformers
-    if dtype not in (None, "float32", "bfloat16"):
-        raise OptionError(f"dtype={dtype!r}.", where="dtype", cure="Use float32 or bfloat16.")
-    try:
-        where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.empty(1, device=where)
-    except (RuntimeError, AssertionError, TypeError) as error:  # torch's errors for a missing device
-        told = str(error).partition("\n")[0]
-        raise OptionError(
-            f"torch has no device {device!r} here: {told}.", where="device", cure="Use cpu, or leave it out."
-        ) from error
-    kind = getattr(torch, dtype or ("float32" if where.type == "cpu" else "bfloat16"))
+
+        where, kind = device_of(device, dtype, OptionError)
     # Some families register their class under one of these names, some under both; prefer the one with the
     # head.
     classes = config.get("auto_map", {})

@@ -36,8 +36,8 @@ class Hook:
 
 
 def hooks_of(declared: str) -> tuple[Hook, ...]:
-    """Return the hooks of a text: on each line the place of one, and behind it, or on a line of their own that
-    is indented, the names of its parameters."""
+    """Return the hooks of a text: on each line the place of one, and behind it, or on a line of their own
+    that is indented, the names of its parameters."""
     lines = declared.strip().replace("\n    ", " ").splitlines()
     return tuple(Hook(place, tuple(parameters)) for place, *parameters in map(str.split, lines))
 

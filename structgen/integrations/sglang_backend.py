@@ -219,11 +219,10 @@ def made_backend(tokenizer: Any, vocab_size: int, eos_token_ids: Any) -> BaseGra
             where="constrained_json_max_whitespace_cnt",
             cure="Leave it out, or set constrained_json_whitespace_pattern.",
         )
-    white_space: dict[str, Any] = {}
-    if settings.constrained_json_disable_any_whitespace:
-        white_space["disable_any_whitespace"] = True
-    if settings.constrained_json_whitespace_pattern is not None:
-        white_space["whitespace_pattern"] = settings.constrained_json_whitespace_pattern
+    white_space = {
+        "disable_any_whitespace": settings.constrained_json_disable_any_whitespace,
+        "whitespace_pattern": settings.constrained_json_whitespace_pattern,
+    }
     grammars = EngineGrammars(tokenizer, sorted(eos_token_ids or ()), vocab_size)
     grammars.preload()
     backend = SglangBackend(grammars, white_space)

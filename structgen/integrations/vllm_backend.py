@@ -13,15 +13,12 @@ from vllm.v1.structured_output.backend_types import StructuredOutputBackend, Str
 
 from structgen.errors import OptionError, StructgenError
 from structgen.integrations.engine_grammars import SOON, EngineGrammars, EngineText, check_room
+from structgen.request_reading.request_members import REQUESTS
 from structgen.tokens.token_mask import TokenMask
 
 _log = logging.getLogger("vllm.plugins.structgen")
 _made: Final[dict[int, tuple[Any, EngineGrammars]]] = {}
 """By the address of a model's configuration, which is held: front end and engine may share a process."""
-_FIELDS: Final = (
-    *("json", "json_object", "regex", "choice", "grammar", "structural_tag"),
-    *("disable_any_whitespace", "disable_additional_properties", "whitespace_pattern"),
-)
 _lock: Final = threading.Lock()
 
 
@@ -56,7 +53,7 @@ def check_request(params: Any, grammars: EngineGrammars, room: int | None = None
 
 def asked_of(outputs: Any) -> dict[str, Any]:
     """Return what is set of `StructuredOutputsParams`, as a request says it."""
-    said = {name: getattr(outputs, name) for name in _FIELDS}
+    said = {name: getattr(outputs, name) for name in REQUESTS.objects["structured_outputs"]}
     return {"structured_outputs": {name: value for name, value in said.items() if value not in (None, False)}}
 
 

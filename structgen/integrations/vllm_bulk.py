@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from structgen.compilation.compiler import compile
-from structgen.core.compiled import CompiledGrammar
+from structgen.core.compiled import CompiledGrammar, plain_grammar
 from structgen.core.forced_text import with_forced_text
 from structgen.core.matcher import Matcher
 from structgen.engine.bulk_runs import Prompt, engine_parts, model_digest, shown
@@ -145,8 +145,7 @@ class VllmAnswers:
         # vLLM counts the end token of a document
         request = self._reading.bounded(request, len(tokens), int(grammar is not None))
         if grammar is not None:
-            plain = grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
-            compiled = with_forced_text(self._compiled(plain), canonical=request.canonical)
+            compiled = with_forced_text(self._compiled(plain_grammar(grammar)), canonical=request.canonical)
             check_budget(request, Matcher(compiled).tokens_to_finish())
             outputs = StructuredOutputsParams(regex=f"{compiled.grammar.fingerprint} {request.canonical}")
             self._grammars.hold(asked_of(outputs), compiled)

@@ -277,7 +277,7 @@ def tokens(name: str, value: Any) -> tuple[int, ...]:
 def biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
     """Return pairs (token id, bias), sorted by id, from a mapping or from pairs. An id may be a decimal
     string, as in JSON."""
-    takes = "a dict of token ids to numbers from -1,000,000 to 1,000,000, as {50256: -100}"
+    takes = 'a dict of token ids to numbers from -1,000,000 to 1,000,000, as {50256: -100} (in JSON "50256")'
     try:
         pairs = list((value.items() if isinstance(value, Mapping) else value) or ())
         found = {int(token) if isinstance(token, str) else token: bias for token, bias in pairs}

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
-from structgen.errors import OptionError, TokenizerError, options_named
+from structgen.errors import TokenizerError, options_named
 from structgen.language import checks
 from structgen.samplers.checkers import Checker
 from structgen.samplers.problem import Problem
@@ -30,7 +30,6 @@ from structgen.tokens.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
 
-_TOKENISATIONS: Final = ("canonical", "any")
 _MOST_TEXTS: Final = 65_536
 
 
@@ -99,12 +98,7 @@ def most_probable(
     settings = SampleSettings(1, "auto", budget, max_tokens=max_tokens)
     k = checks.whole("k", k, 1, _MOST_TEXTS)
     together = checks.whole("together", together, 1)
-    if tokenisation not in _TOKENISATIONS:
-        raise OptionError(
-            f"{tokenisation!r} is no tokenisation.",
-            where="tokenisation",
-            cure='Give "canonical" or "any".',
-        )
+    checks.OneOf(("canonical", "any"))("tokenisation", tokenisation)
     problem = Problem(model, grammar, tokenizer, name, outline, chat)
     ids = problem.ids(prompt, "prompt", settings.max_tokens)
     (rows,) = problem.rows([ids])

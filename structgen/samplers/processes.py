@@ -7,13 +7,12 @@ import pickle
 from functools import partialmethod
 from typing import Any, Final, Literal, Self
 
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import StructgenError
 from structgen.language import checks
 from structgen.samplers.checkers import Checker
 from structgen.samplers.constraints import methods_of
 from structgen.system.worker_process import LateError, WorkerProcess
 
-_REASONS: Final = ("raise", "refuse")
 MOST_STATE: Final = 1 << 16
 """The most bytes of a checker's state after a prefix: the 16,384 prefixes that a run remembers then take at
 most 1 GiB."""
@@ -41,12 +40,7 @@ class InProcess:
 
         Raises OptionError for an object that is no checker, and for a wrong limit.
         """
-        if on_timeout not in _REASONS:
-            raise OptionError(
-                f"on_timeout={on_timeout!r} is not known.",
-                where="on_timeout",
-                cure=f"Choose from {', '.join(_REASONS)}.",
-            )
+        checks.OneOf(("raise", "refuse"))("on_timeout", on_timeout)
         checks.number("seconds", seconds, 1e-6, 1e9, "a number of seconds above 0")
         wrapped, self.asks = methods_of(checker, "checker")
         self._seconds, self._on_timeout = seconds, on_timeout

@@ -129,11 +129,6 @@ def _masks(samples: Samples[Any]) -> list[Floats] | None:
     return found if len(found) == len(samples.texts) else None
 
 
-def _log_masses(masks: list[Floats]) -> Floats:
-    """Return the logarithm of the product of each draw's allowed masses."""
-    return np.array([float(np.log(masses).sum()) for masses in masks])
-
-
 def _positions(samples: Samples[Any], masks: list[Floats]) -> list[dict[str, Any]]:
     """Return for each token position the share of the model's mass that is forbidden there, on average under
     the target over the texts that reach it, and the share of these."""
@@ -156,7 +151,8 @@ def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
     """Return E[sum of log z] - log Z under the target; None if log Z has no interval."""
     if samples.log_z_interval is None:
         return None
-    logs = _log_masses(masks)
+    # the logarithm of the product of each draw's allowed masses
+    logs = np.array([float(np.log(masses).sum()) for masses in masks])
     mean = float(samples.weights @ logs)
     low, high = samples.log_z_interval
     # The correlation of the two errors is unknown: they are added.

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from structgen.engine.requests import NUMBERS, Sampling
 from structgen.engine.strategies.repetitions import repetitions_of
-from structgen.errors import OptionError
 from structgen.language import checks
 from structgen.language.shapes import nearest
 from structgen.request_reading.request_members import HANDED, members_of, read_members
@@ -80,25 +79,11 @@ def sampling_of(body: Mapping[str, Any], *, is_greedy: bool) -> Sampling:
     given.setdefault("temperature", 0.0 if is_greedy else 1.0)
     if given.get("top_k") == -1:  # vLLM's word for all
         del given["top_k"]
-    bias = body.get("logit_bias") or {}
-    try:
-        given["logit_bias"] = {int(token): value for token, value in dict(bias).items()}
-    except (TypeError, ValueError):
-        raise OptionError(
-            f"It is {str(bias)[:40]!r}.",
-            where="logit_bias",
-            cure='Give token ids and numbers: {"50256": -100}.',
-        ) from None
+    given["logit_bias"] = body.get("logit_bias") or {}
     if body.get("repetition") is not None:
         given["repetition"] = repetitions_of(body["repetition"])
     seed = body.get("seed")
     return Sampling(**given, seed=secrets.randbits(32) if seed is None else seed)
-
-
-def stops_of(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the texts at which a text ends."""
-    found = body.get("stop") or ()
-    return (found,) if isinstance(found, str) else tuple(found)
 
 
 def usage_wanted(body: Mapping[str, Any]) -> bool:

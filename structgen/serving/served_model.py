@@ -178,7 +178,7 @@ class ServedModel:
             max_tokens=_most_tokens(body),
             outline=body.get("outline"),
             choices=body.get("choices") or "whole",
-            stop=fields.stops_of(body) or ends,
+            stop=body.get("stop") or ends,
             n=count,
             timeout=self.seconds,
             logprobs=likeliest or 0,

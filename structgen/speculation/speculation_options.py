@@ -21,6 +21,10 @@ DRAFTERS: Final = MappingProxyType[str, Callable[[], Drafter]](
     {"forced": ForcedBytes, "grammar": GrammarTree, "suffix": KnownTexts, "samples": OtherSamples}
 )
 """The drafters that need only the request, by name."""
+_KNOWN_NAMES: Final = (
+    f"Choose from {', '.join(DRAFTERS)}, or give a function that makes a drafter; the caller's text, "
+    "earlier answers and a draft model have the options edit, history and draft_model."
+)
 MOST_NODES: Final = 256
 """The most nodes of a draft: the rows of one text delay all the others of its batch."""
 MOST_EDIT: Final = 1 << 20
@@ -35,7 +39,7 @@ def _drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
     for at, one in enumerate(given):
         if isinstance(one, str):
             if one not in DRAFTERS:
-                raise wrong(f"drafters[{at}]", one, _known_names())
+                raise wrong(f"drafters[{at}]", one, _KNOWN_NAMES)
         elif not callable(one):
             # a drafter holds the state of one text, so one object cannot serve several requests
             raise wrong(f"drafters[{at}]", one, "Give a name, or a function that makes a drafter.")
@@ -44,13 +48,6 @@ def _drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
                 f"{shown(one)} is there twice.", where=f"drafters[{at}]", cure="Name each drafter once."
             )
     return tuple(given)
-
-
-def _known_names() -> str:
-    return (
-        f"Choose from {', '.join(DRAFTERS)}, or give a function that makes a drafter; the caller's text, "
-        "earlier answers and a draft model have the options edit, history and draft_model."
-    )
 
 
 def _edit(value: Any) -> str:

@@ -64,10 +64,7 @@ def searcher(said: tuple[str, ...], *, exact: bool = False) -> re.Pattern[str]:
 
 
 def _pattern(said: str) -> str:
-    found = ""
-    for part in re.findall(r"\s+|\S", said.lstrip()):
-        found += _like(part)
-    return found
+    return "".join(map(_like, re.findall(r"\s+|\S", said.lstrip())))
 
 
 def _like(part: str) -> str:

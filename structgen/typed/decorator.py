@@ -8,7 +8,6 @@ import types
 import typing
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, Unpack, overload
 
@@ -133,8 +132,8 @@ def generate(
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
     type that has no schema and for Iterator[T] with infilling, StructgenError for a missing model.
     """
-    asked, streams = Preparation(model, tools, options), not is_infilling(model)
-
+    asked = Preparation(model, tools, options)
+    streams = not is_infilling(model)  # whether it can hand out items as they come
     frame = sys._getframe(2)  # of the caller; 1 is the check of the options
 
     def decorated(function: Callable[..., Any]) -> Any:
@@ -148,8 +147,26 @@ def generate(
         docstring = function.__doc__
         template = Template(docstring, signature) if docstring and docstring.strip() else None
         annotation = _annotation(function) if target is None else None
-        form = partial(_form, target, annotation, function, frame.f_locals, asked, streams)
-        waits = inspect.iscoroutinefunction(function)
+        waits, names = inspect.iscoroutinefunction(function), frame.f_locals
+
+        def form() -> WantedForm:
+            """Return the form of the target, or where it is None of the return annotation. Raises NameError
+            where the annotation names what is not defined yet."""
+            if target is None:
+                form = asked.form(_resolved(annotation, function, names), "return")
+            else:
+                form = asked.form(target)
+            if form.items and not streams:
+                raise no_stream()
+            if form.items and not form.asynchronous and waits:
+                raise UnsupportedError(
+                    f"The coroutine function {function.__qualname__} returns an Iterator.",
+                    keyword="type",
+                    where="return",
+                    cure="Annotate AsyncIterator[T], on def or async def.",
+                )
+            return form
+
         made = Asking(function.__qualname__, form, asked.writer, asked.options, waits, function, template)
         with suppress(NameError):  # else it is read at the first call
             made.form = form()
@@ -169,33 +186,6 @@ def _annotation(function: Callable[..., Any]) -> Any:
             cure="Annotate what comes back: `-> Person`.",
         )
     return annotation
-
-
-def _form(
-    target: Any,
-    annotation: Any,
-    function: Callable[..., Any],
-    names: Mapping[str, Any],
-    asked: Preparation,
-    streams: bool,
-) -> WantedForm:
-    """Return the form of a target, or where it is None of a function's return annotation. Raises NameError
-    where the annotation names what is not defined yet. `streams`: whether the model can hand out items as
-    they come."""
-    if target is None:
-        form = asked.form(_resolved(annotation, function, names), "return")
-    else:
-        form = asked.form(target)
-    if form.items and not streams:
-        raise no_stream()
-    if form.items and not form.asynchronous and inspect.iscoroutinefunction(function):
-        raise UnsupportedError(
-            f"The coroutine function {function.__qualname__} returns an Iterator.",
-            keyword="type",
-            where="return",
-            cure="Annotate AsyncIterator[T], on def or async def.",
-        )
-    return form
 
 
 def _resolved(annotation: Any, function: Callable[..., Any], names: Mapping[str, Any]) -> Any:

@@ -139,7 +139,7 @@ class Asking:
         else:
             self.warn_if_shortened(ended[0])
             _ = outcome.value  # its error is raised here
-        yield progress.last(outcome)
+        yield Partial(progress, outcome)
 
     async def items(self, source: PromptSource) -> AsyncGenerator[Any, None]:
         """Yield the items of a list as they close."""

@@ -71,4 +71,4 @@ def _partials(pieces: Iterable[str], answer: Answer) -> Iterator[Partial[Any]]:
         yield progress.add(rest)
     outcome = judged(answer.form, result, 1, None)
     _ = outcome.value  # its error is raised here
-    yield progress.last(outcome)
+    yield Partial(progress, outcome)

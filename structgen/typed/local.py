@@ -61,7 +61,7 @@ class Local:
         else:
             question = calling.question(source)
         question = replace(question, turn=turn)
-        outlines = wanted.form.outlines if calling is None else None
+        outlines = form.outlines if calling is None else None
         thoughts = most_tokens(options.thinking)
         return self.engine.reading.fitted(question, outlines, options.max_tokens, thoughts)
 

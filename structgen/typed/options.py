@@ -112,8 +112,7 @@ class TypedOptions:
         return redrawn(self.sampling, attempt)
 
 
-_OF_BOTH: Final = {one.name for one in fields(TypedOptions)} & {one.name for one in fields(Request)}
-OF_REQUEST: Final = tuple(_OF_BOTH - {"sampling", "choices"})
+OF_REQUEST: Final = (CallOptions.__annotations__.keys() & Request.__annotations__) - {"sampling", "choices"}
 """Options that a request has by the same names, and with the same meaning."""
 OPTION_DEFAULTS: Final = {one.name: one.default for one in fields(TypedOptions)}
 """The defaults that `help` shows."""

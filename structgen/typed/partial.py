@@ -120,10 +120,6 @@ class Progress:
         self._pieces.append(piece)
         return Partial(self)
 
-    def last(self, outcome: Outcome[Any]) -> Partial[Any]:
-        """Return the last partial, which has the outcome."""
-        return Partial(self, outcome)
-
     def text(self, pieces: int | None = None) -> str:
         """Return the first so many pieces; None: all."""
         return "".join(self._pieces[:pieces])

@@ -12,7 +12,7 @@ from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from structgen.compilation.compiler import compile
-from structgen.core.compiled import CompiledGrammar
+from structgen.core.compiled import plain_grammar
 from structgen.core.grammar import Grammar
 from structgen.engine.requests import Result
 from structgen.engine.searches.listed_values import listed, listed_values
@@ -221,7 +221,7 @@ def form_of(
         item = (typing.get_args(target) or (Any,))[0]
         target, items, asynchronous = types.GenericAlias(list, item), True, origin in _ASYNC
     found, reader = read_target(target, policies, usual, where=where, reading=partial(_held, wrap=wrap))
-    grammar = found.grammar if isinstance(found, CompiledGrammar) else found
+    grammar = plain_grammar(found)
     if reader is not None:
         return WantedForm(target, reader, grammar, items, asynchronous, wrap=wrap == "always")
     if grammar is None:

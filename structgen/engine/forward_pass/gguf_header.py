@@ -88,9 +88,9 @@ class _Reader:
         self.at += count
         return found
 
-    def number(self, kind: str) -> int:
+    def number(self, kind: str) -> Any:
         (found,) = struct.unpack(f"<{kind}", self.bytes(struct.calcsize(kind)))
-        return int(found)
+        return found
 
     def bounded(self, count: int) -> int:
         """Return a count of things that take a byte each at least. Raises StructgenError for one that no file
@@ -116,8 +116,7 @@ class _Reader:
                 form = f"<{count}{_SCALARS[kind]}"
                 return list(struct.unpack(form, self.bytes(struct.calcsize(form))))
         elif kind in _SCALARS:
-            (found,) = struct.unpack(f"<{_SCALARS[kind]}", self.bytes(struct.calcsize(_SCALARS[kind])))
-            return found
+            return self.number(_SCALARS[kind])
         raise self.fault(f"byte {self.at:,} has a value of the unknown type {kind}")
 
     def tensor(self) -> tuple[str, tuple[int, ...], int, int]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TypeAlias, Union
 
-from structgen.core.compiled import CompiledGrammar
+from structgen.core.compiled import CompiledGrammar, plain_grammar
 from structgen.core.grammar import Grammar
 from structgen.engine.requests import COMPLETE, Result, Step
 from structgen.engine.searches.listed_values import listed
@@ -42,7 +42,7 @@ def probabilities_of(result: Result, grammar: _OfText) -> dict[str, float]:
     """Return the probability of each listed value among them, where they were compared as a whole; else {}.
     The keys are `Listed.names`: strings without quotes."""
     shares = next((step.state for step in result.steps if step.state), ())
-    names = listed(_plain(grammar)).names if shares else ()
+    names = listed(plain_grammar(grammar)).names if shares else ()
     return dict(zip(names, shares, strict=True)) if len(names) == len(shares) else {}
 
 
@@ -58,7 +58,7 @@ def confidences_of(
     steps = [step for step in result.steps if step.token not in ends]
     written = [tokenizer.token_bytes[step.token] or b"" for step in steps]
     text = (result.reply or result.text).encode()
-    is_document = isinstance(_plain(grammar), JsonSchemaGrammar) and result.finish_reason in COMPLETE
+    is_document = isinstance(plain_grammar(grammar), JsonSchemaGrammar) and result.finish_reason in COMPLETE
     if not is_document or b"".join(written) != text:  # as where the prompt's last tokens are written again
         return {}
     stops = list(accumulate(map(len, written)))
@@ -70,10 +70,6 @@ def confidences_of(
             sure = Confidence(max(compared.values()), None) if compared else _of_tokens(some)
             found[event.pointer.removeprefix(holder)] = sure
     return found
-
-
-def _plain(grammar: _OfText) -> Grammar | None:
-    return grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
 
 
 def _of_tokens(steps: Sequence[Step]) -> Confidence:
