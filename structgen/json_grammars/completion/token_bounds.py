@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from math import log
-from typing import Final, Protocol
+from typing import Final
 
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import decode
@@ -43,14 +43,6 @@ _ROWS: Final = {
     L.M_NUMBER: (L.T_PLACE, L.PlaceRow.rest),
 }
 """Where the bound for a value stands, by mode."""
-
-
-class MaskWalker(Protocol):
-    """Who can walk the masks of a grammar."""
-
-    def walk_bound(self, index: int, /) -> int:
-        """Return what `mask_filling.compute_bound` answers, its questions answered."""
-        ...
 
 
 class TokenBounds:

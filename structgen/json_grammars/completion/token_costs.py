@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from heapq import heappop, heappush
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
@@ -16,13 +17,16 @@ from structgen.automata.strings.string_pool import StringPool
 from structgen.core.token_counts import TokenCounts
 from structgen.json_grammars.completion.next_characters import QUOTED, escape_of
 from structgen.json_grammars.completion.shortest_completion import Shortest
-from structgen.json_grammars.completion.token_bounds import MaskWalker, TokenBounds
+from structgen.json_grammars.completion.token_bounds import TokenBounds
 from structgen.json_machine.inspection import Inspection, Registers
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_blocks import JsonState
 from structgen.machine_core.text_costs import IMPOSSIBLE
 from structgen.schema.reading.missing_bytes import Quoting
 from structgen.tokens.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from structgen.json_grammars.compiled_schema import CompiledSchema
 
 _BRANCHES = 8
 """States that chosen steps may lead to from one; were there more, the completion's first byte is chosen."""
@@ -68,13 +72,13 @@ class Completer(TokenCounts):
     __slots__ = ("_bounds", "_machine", "_numbers", "_shortest", "_vocabulary", "_walker")
 
     def __init__(
-        self, machine: Inspection, vocabulary: Vocabulary, walker: MaskWalker, quoting: Quoting
+        self, machine: Inspection, vocabulary: Vocabulary, walker: CompiledSchema, quoting: Quoting
     ) -> None:
         """`walker`: the compiled grammar, which holds this, and is not kept alive; `quoting`: how strings are
         written."""
         super().__init__(vocabulary)
         self._machine, self._vocabulary = machine, vocabulary
-        self._walker: MaskWalker = proxy(walker)
+        self._walker: CompiledSchema = proxy(walker)
         self._bounds = TokenBounds(machine, self._costs, quoting)
         self._shortest = Shortest(machine, quoting)
         self._numbers: dict[int, int] = {}
