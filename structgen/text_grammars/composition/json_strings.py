@@ -12,10 +12,9 @@ from functools import lru_cache
 from typing import Final, TypeAlias, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
-from structgen.core.compiled import CompiledGrammar, WantedNodes, ends_read
+from structgen.core.compiled import Bits, CompiledGrammar, WantedNodes, ends_read
 from structgen.errors import OptionError, options_named
 from structgen.language.expectation import Expected
 from structgen.language.ir import Formula
@@ -267,7 +266,7 @@ class _EscapedMasks(EscapedLanguage, MaskedPart):
     def after_inside(self, config: Config, state: int) -> Config:
         return state, b""
 
-    def bits(self, state: int) -> npt.NDArray[np.int32]:
+    def bits(self, state: int) -> Bits:
         found = self.compiled.bits(state)
         for (text, read), tokens in self._vocabulary.cut_tokens.items():
             after = self.compiled.bytes_index(state, text) if text else state
