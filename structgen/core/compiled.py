@@ -128,6 +128,14 @@ class Dfa:
         return len(self.states)
 
 
+Tokens = npt.NDArray[np.int64]
+"""Token ids, or a number for each of some tokens."""
+Bits = npt.NDArray[np.int32]
+"""A mask: a row of bits, one for each token."""
+Listed = npt.NDArray[np.int32]
+"""Token ids, as the tables of a grammar list them."""
+
+
 class Completions(Protocol):
     """The shortest completions of the states of one compiled grammar, and how many tokens write them; as they
     are here, those of texts that may end anywhere. States are numbers; the grammar's lock is held by the
@@ -152,7 +160,7 @@ class Completions(Protocol):
         whichever token comes next; None where no such number is known. The least is not looked for."""
         return 1
 
-    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int, /) -> npt.NDArray[np.int64]:
+    def too_long(self, index: int, tokens: Tokens, left: int, /) -> Tokens:
         """Return those of some allowed tokens (no end tokens) after which more than `left` are needed."""
         return tokens[: 0 if left >= 0 else len(tokens)]
 
@@ -224,7 +232,7 @@ class Generation(Generic[C]):
 
 
 _At = TypeVar("_At")
-_NONE: Final[npt.NDArray[np.int32]] = np.empty(0, np.int32)
+_NONE: Final[Listed] = np.empty(0, np.int32)
 
 
 class WantedNodes(NamedTuple):
@@ -324,7 +332,7 @@ class CompiledGrammar(ABC):
         context = self._tables.context
         pointers = self.vocabulary.pointers()
         context[_VOCABULARY : _VOCABULARY + len(pointers)] = pointers
-        self._end_ids: npt.NDArray[np.int32] = np.array(sorted(set(tokenizer.eos_token_ids)), np.int32)
+        self._end_ids: Listed = np.array(sorted(set(tokenizer.eos_token_ids)), np.int32)
         context[_ENDS] = address_of(self._end_ids)
         context[Core.end_count] = len(self._end_ids)
         context[_STEPS : _STEPS + len(self.byte_steps)] = [code_of(one) for one in self.byte_steps]
@@ -517,7 +525,7 @@ class CompiledGrammar(ABC):
             ctypes.memmove(target, address_of(row), row.nbytes)
         return False
 
-    def _memoise(self, index: int, row: int, tokens: npt.NDArray[np.int32], target: int) -> None:
+    def _memoise(self, index: int, row: int, tokens: Listed, target: int) -> None:
         """Memoise the mask of a state, a row of the store (-1: none) and a list of tokens, and write it to
         `target` (0: nowhere)."""
         tables, count = self._tables, len(tokens)
@@ -528,7 +536,7 @@ class CompiledGrammar(ABC):
         if target:
             core_masks.fill(self.address, index, target)
 
-    def _large_row(self) -> npt.NDArray[np.int32]:
+    def _large_row(self) -> Bits:
         """Return the mask that `_compute` has just found too large for a list, as a row of bits."""
         count = int(self._tables.context[Core.buffer_count])
         return self._masks.dense_row(self._masks.workspaces.space.buffer[:count])
@@ -757,7 +765,7 @@ class CompiledGrammar(ABC):
             node = self.bytes_index(node, following)
         return bytes(found)
 
-    def mask_parts(self, index: int) -> tuple[int, npt.NDArray[np.int32]] | None:
+    def mask_parts(self, index: int) -> tuple[int, Listed] | None:
         """Return a state's mask (by its number) as the number of a row of the store (-1: none) and a list of
         tokens, in which some may stand twice; None where the store is full. Raises FinishedError."""
         with self.lock:
@@ -775,7 +783,7 @@ class CompiledGrammar(ABC):
         nodes: list[int] = found[:count].tolist()
         return nodes
 
-    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def after_tokens(self, index: int, tokens: Tokens) -> Tokens:
         """Return the states after some allowed tokens, none of them an end token."""
         held, found = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
         self._retry(token_steps.take_each, index, address_of(held), len(held), address_of(found))
@@ -783,7 +791,7 @@ class CompiledGrammar(ABC):
             found[at] = self._after_token(index, int(tokens[at]))
         return found
 
-    def bits(self, index: int) -> npt.NDArray[np.int32]:
+    def bits(self, index: int) -> Bits:
         """Return a state's mask (by its number) as a row of bits of its own."""
         mask = allocate_mask(1, self.vocab_size)
         self.fill_index(index, mask, 0)

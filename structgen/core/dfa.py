@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Dfa", "equivalent_states", "explicit", "explicit_of_parser"]
 
 
+Numbers = npt.NDArray[np.int32]
+"""States, classes of bytes or of tokens, outcomes: by their numbers."""
 Followers: TypeAlias = "Callable[[int], npt.NDArray[np.int64]]"
 """Returns int64[256] for a state, by its number: the state after each byte, -1 where the byte is refused."""
 
@@ -103,11 +105,11 @@ def explicit(
 
 def _by_bytes(
     compiled: CompiledGrammar, followers: Followers, max_states: int, depth: int | None
-) -> tuple[list[int], npt.NDArray[np.int32]]:
+) -> tuple[list[int], Numbers]:
     """Return the states that bytes reach, and int32[states, 256]: the index of the state after each byte."""
     start = compiled.start.index
     numbers, found = [start], {start: 0}
-    rows: list[npt.NDArray[np.int32]] = []
+    rows: list[Numbers] = []
     too_deep: dict[int, bool] = {}
     at = 0
     while at < len(numbers):
@@ -139,9 +141,7 @@ def _by_bytes(
     return numbers, np.stack(rows)
 
 
-def equivalent_states(
-    table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_] | npt.NDArray[np.int32]
-) -> npt.NDArray[np.int32]:
+def equivalent_states(table: Numbers, accepting: npt.NDArray[np.bool_] | Numbers) -> Numbers:
     """Return int32[states]: the number of each state's equivalence class. `accepting` may also be a number
     for each state: the outcome of a text that ends there. Cost: that of `equivalent`."""
     columns = np.unique(table.T, axis=0)  # many bytes have the same column
@@ -149,9 +149,7 @@ def equivalent_states(
     return equivalent(np.ascontiguousarray(columns.T), outcomes.reshape(-1).astype(np.int32))
 
 
-def _by_tokens(
-    table: npt.NDArray[np.int32], tokenizer: Tokenizer
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+def _by_tokens(table: Numbers, tokenizer: Tokenizer) -> tuple[Numbers, Numbers]:
     """Return int32[states, classes] and int32[V]: tokens with the same effect in every state are one
     class."""
     states = len(table)

@@ -24,9 +24,8 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar, Completions, first_fault
+from structgen.core.compiled import Bits, CompiledGrammar, Completions, Tokens, first_fault
 from structgen.core.narrowed_text import READING, TABLES, NarrowedText
 from structgen.errors import OptionError
 from structgen.language.expectation import Expected
@@ -168,7 +167,7 @@ class ForcedText(NarrowedText[ForcedPlace]):
     def _narrows(self, index: int) -> bool:
         return bool(self.planned_tokens(index) or self.rest(index))
 
-    def _narrowed(self, index: int, bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    def _narrowed(self, index: int, bits: Bits) -> Bits:
         place, planned = self.place(index), self.planned_tokens(index)
         if self.rest_at(place):
             bits = self._masks.dense_row(np.fromiter(self.ways(place), np.int32))
@@ -194,7 +193,7 @@ class ForcedText(NarrowedText[ForcedPlace]):
         """As `Completions`."""
         return self.least(self.place(index))
 
-    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+    def too_long(self, index: int, tokens: Tokens, left: int) -> Tokens:
         """As `Completions`."""
         place = self.place(index)
         if not self.rest_at(place):
@@ -237,7 +236,7 @@ class AnyText(CompiledGrammar, Completions):
     def _compute(self, index: int, target: int) -> int:
         return LARGE if self.may_end(index) else ENDED
 
-    def _large_row(self) -> npt.NDArray[np.int32]:
+    def _large_row(self) -> Bits:
         return self._masks.dense_row(np.arange(self.vocab_size, dtype=np.int32))
 
     def _expected(self, index: int) -> list[Expected]:

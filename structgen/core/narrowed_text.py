@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar, Completions
+from structgen.core.compiled import Bits, CompiledGrammar, Completions
 from structgen.language.expectation import Expected
 from structgen.machine_core.growing_tables import NODES, TablePlan, TableSizes
 from structgen.machine_core.layout import ENDED, LARGE
@@ -50,7 +49,7 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         self.inner, self.lock = inner, inner.lock
         self._places: list[P | None] = []
         self._numbers: dict[P, int] = {}
-        self._bits: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self._bits: Bits = np.empty(0, np.int32)
         """The mask that was worked out last, as a row of bits."""
 
     def _number(self, place: P) -> int:
@@ -113,7 +112,7 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         return True
 
     @abstractmethod
-    def _narrowed(self, index: int, bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    def _narrowed(self, index: int, bits: Bits) -> Bits:
         """Return the mask of a state, of which the grammar has the row of bits `bits`."""
 
     def _compute(self, index: int, target: int) -> int:
@@ -149,7 +148,7 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         self.inner.compute(place.state)
         return self.inner.completions.sufficient(place.state)
 
-    def _large_row(self) -> npt.NDArray[np.int32]:
+    def _large_row(self) -> Bits:
         return self._bits
 
     def value(self, text: bytes) -> Any:

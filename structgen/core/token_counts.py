@@ -6,9 +6,8 @@ from abc import abstractmethod
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from structgen.core.compiled import Completions
+from structgen.core.compiled import Completions, Tokens
 from structgen.machine_core.text_costs import TextCosts
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -37,7 +36,7 @@ class TokenCounts(Completions):
         """Work out the tokens that complete the document from a state."""
 
     @abstractmethod
-    def after(self, index: int, tokens: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
+    def after(self, index: int, tokens: Tokens) -> tuple[list[int], Tokens]:
         """Return states after some allowed tokens, and for each token which of them has its own's count."""
 
     def clear(self) -> None:
@@ -64,7 +63,7 @@ class TokenCounts(Completions):
         most = self._ceilings.get(index)
         return None if most is None else 1 + max(most, self.tokens(index))
 
-    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+    def too_long(self, index: int, tokens: Tokens, left: int) -> Tokens:
         """Return those of a state's allowed tokens (no end tokens) after which more than `left` are needed.
 
         Cost: `after`, and `tokens` of those states whose completions are longer.

@@ -69,10 +69,6 @@ def engine_configs(engines: str, tokenizer: str, policies: Mapping[str, Any]) ->
     return list(configs.values())
 
 
-def _begins(text: bytes, start: int) -> tuple[int, str]:
-    return start, ""
-
-
 @dataclass
 class Session:
     """One document being written: calls of an engine. What comes behind `ends` is not timed, and left out
@@ -91,7 +87,7 @@ class Session:
     engine's work was met."""
     fill_closing: Callable[[], object] | None = None
     """Fills the row so that any allowed token brings the end nearer."""
-    why: Callable[[bytes, int], tuple[int, str]] = _begins
+    why: Callable[[bytes, int], tuple[int, str]] = lambda _text, start: (start, "")
     """Returns the byte where a text leaves the language, and what was expected there; it is given where the
     refused token begins."""
 

@@ -19,10 +19,9 @@ from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.compilation.compiler import compile
-from structgen.core.compiled import CompiledGrammar, State
+from structgen.core.compiled import Bits, CompiledGrammar, Listed, State, Tokens
 from structgen.core.grammar import Grammar
 from structgen.core.narrowed_text import NarrowedText
 from structgen.errors import OptionError, StructgenError, within
@@ -253,7 +252,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
             self.advised(index)
         return super().compute(index, target)
 
-    def _narrowed(self, index: int, bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    def _narrowed(self, index: int, bits: Bits) -> Bits:
         """Return a mask under the advice of the monitor; the mask itself where no token would be left."""
         spelling, narrower = self.advised(index), bits
         if spelling is not None:
@@ -304,7 +303,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         found = super().sufficient(index)
         return None if found is None else found + _LONGEST_SPELLING
 
-    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+    def too_long(self, index: int, tokens: Tokens, left: int) -> Tokens:
         """As `Completions`, for tokens behind which the grammar needs no more: only suggestions may."""
         is_watched, found = self.place(index).watch is not None, []
         for token in tokens.tolist():
@@ -336,7 +335,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
 
 
 @lru_cache(maxsize=_KEPT)
-def _crossings(tokenizer: Tokenizer, characters: str) -> list[tuple[bytes, npt.NDArray[np.int32]]]:
+def _crossings(tokenizer: Tokenizer, characters: str) -> list[tuple[bytes, Listed]]:
     """Return the distinct beginnings of tokens that end in one of some characters and have more bytes behind
     it, each with its tokens."""
     found: dict[bytes, list[int]] = {}

@@ -65,15 +65,14 @@ def field_hints(cls: Any) -> dict[str, Any]:
     fields = vars(cls).get("__pydantic_fields__")
     # the types of a generic class are filled in there, names that are defined later are not
     if isinstance(fields, dict) and vars(cls).get("__pydantic_complete__"):
-        return {name: _annotated(one.annotation, one.metadata) for name, one in fields.items()}
+        return {
+            name: typing.Annotated[(one.annotation, *one.metadata)] if one.metadata else one.annotation
+            for name, one in fields.items()
+        }
     try:
         return typing.get_type_hints(cls, include_extras=True)
     except (NameError, TypeError, AttributeError):
         return {}
-
-
-def _annotated(hint: Any, metadata: list[Any]) -> Any:
-    return typing.Annotated[(hint, *metadata)] if metadata else hint
 
 
 def hints_inside(hint: Any) -> Iterator[tuple[Any, str]]:

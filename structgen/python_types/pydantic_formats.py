@@ -55,10 +55,8 @@ _EMAIL = (
 )
 
 
-def _uuid(version: int) -> str:
-    rest = f"[0-9a-f]{{4}}-{version}[0-9a-f]{{3}}-[89ab][0-9a-f]{{3}}-[0-9a-f]{{12}}"
-    return f"^[0-9a-f]{{8}}-{rest}$"
-
+_UUID = "^[0-9a-f]{{8}}-[0-9a-f]{{4}}-{}[0-9a-f]{{3}}-[89ab][0-9a-f]{{3}}-[0-9a-f]{{12}}$"
+"""Of a version."""
 
 FORMATS: Mapping[str, str] = MappingProxyType(
     {
@@ -83,7 +81,7 @@ FORMATS: Mapping[str, str] = MappingProxyType(
         "binary": "",
         "password": "",
         "fraction": "^-?[0-9]{1,18}(?:/[1-9][0-9]{0,17})?$",
-        **{f"uuid{version}": _uuid(version) for version in (1, 3, 4, 5, 6, 7, 8)},
+        **{f"uuid{version}": _UUID.format(version) for version in (1, 3, 4, 5, 6, 7, 8)},
     }
 )
 """`custom_formats` of the grammars of types. Fields of these formats are annotated so in the schema, which

@@ -53,8 +53,8 @@ _KEYS = {
     "bool": "^(?:true|false)$",
 }
 """What keys of these types look like, which JSON has as strings."""
-
-
+_BOUNDS = ("le", "ge", "lt", "gt", "multiple_of", "max_digits", "decimal_places")
+"""What a core schema says of the size of numbers."""
 _UNHASHED = MappingProxyType({"list": "list", "dict": "dict", "typed-dict": "dict", "set": "set"})
 """Types that Python cannot hash, by the kinds of their core schemas."""
 _REFUSED_FUNCTIONS = MappingProxyType(
@@ -354,10 +354,7 @@ class TypeSchema(GenerateJsonSchema):
         if kind == "any":
             return made
         if kind in _KEYS:
-            bounds = {
-                name for name in ("le", "ge", "lt", "gt", "multiple_of") if schema.get(name) is not None
-            }
-            bounds |= {name for name in ("max_digits", "decimal_places") if schema.get(name) is not None}
+            bounds = {name for name in _BOUNDS if schema.get(name) is not None}
             if bounds:
                 raise refuse(
                     f"keys of a dict that are numbers with bounds ({', '.join(sorted(bounds))}).",

@@ -13,7 +13,7 @@ from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.text_grammars.machine.masked_language import Masked
-from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
+from structgen.tokens.tokenizer import byte_tokenizer
 
 _SPACE: Final = b"\t\n\r "
 _DIGITS: Final = b"0123456789"
@@ -22,14 +22,10 @@ _LAST: Final = {
     "integer": _DIGITS, "number": _DIGITS,
 }  # fmt: skip
 """Type of a JSON value -> the bytes that can be its last."""
+_byte_tokenizer: Final = cache(byte_tokenizer)
+"""Returns one tokenizer of bytes for all schemas of the process."""
 _START: Final = 0
 """The state before the first byte of a document: the first that is made."""
-
-
-@cache
-def _byte_tokenizer() -> Tokenizer:
-    """Return one tokenizer of bytes for all schemas of the process."""
-    return byte_tokenizer()
 
 
 def schema_language(of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> Language:

@@ -87,7 +87,10 @@ def sequence(*parts: Operand) -> TextGrammar:
     flat = _flat(Operation.SEQUENCE, parts)
     merged: list[TextGrammar] = []
     for part in flat:
-        joined = _joined(merged[-1], part) if merged else None
+        one, joined = merged[-1] if merged else None, None
+        if isinstance(one, RegularGrammar) and isinstance(part, RegularGrammar):
+            what = one.what if part.what == one.what else f"{one.what} and then {part.what}"
+            joined = RegularGrammar.joined((one, part), what, one_of=False)
         if joined is None:
             merged.append(part)
         else:
@@ -637,14 +640,6 @@ def _flat(operation: Operation, parts: tuple[Operand, ...]) -> list[TextGrammar]
         same = isinstance(part, Composed) and part.operation is operation
         found += cast(Composed, part).parts if same else (part,)
     return found
-
-
-def _joined(one: TextGrammar, other: TextGrammar) -> TextGrammar | None:
-    """Return the concatenation as one pattern, where both are patterns without assertions."""
-    if not isinstance(one, RegularGrammar) or not isinstance(other, RegularGrammar):
-        return None
-    what = one.what if other.what == one.what else f"{one.what} and then {other.what}"
-    return RegularGrammar.joined((one, other), what, one_of=False)
 
 
 def counted(tree: Node, what: str, limits: Limits) -> TextGrammar | None:

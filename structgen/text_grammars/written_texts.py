@@ -18,10 +18,9 @@ from typing import Any, Final, Literal, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
-from structgen.core.compiled import CompiledGrammar
+from structgen.core.compiled import CompiledGrammar, Tokens
 from structgen.errors import GrammarError, TokenizerError
 from structgen.json_grammars.compiled_schema import CompiledSchema
 from structgen.json_machine.inspection import Inspection
@@ -183,14 +182,12 @@ class WrittenText(CompiledText):
         after = language.through(config, data)
         return None if after is None else language.boundary(after)
 
-    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def after_tokens(self, index: int, tokens: Tokens) -> Tokens:
         """Return the states after some allowed tokens, or states like these."""
         after, which = self._after_each(index, tokens)
         return np.array([-1 if one is None else self._number(one) for one in after], np.int64)[which]
 
-    def _after_each(
-        self, index: int, tokens: npt.NDArray[np.int64]
-    ) -> tuple[list[Config | None], npt.NDArray[np.int64]]:
+    def _after_each(self, index: int, tokens: Tokens) -> tuple[list[Config | None], Tokens]:
         """Return configurations after some tokens that the machine allows, None for no text, and for each
         token which of them is like its own: of many tokens, free strings and keys are not told apart."""
         config = self._config(index)
@@ -200,11 +197,11 @@ class WrittenText(CompiledText):
         _, first, which = np.unique(self._alike(state, tokens), return_index=True, return_inverse=True)
         return [self._after(config, token) for token in tokens[first].tolist()], which
 
-    def _alike(self, state: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _alike(self, state: int, tokens: Tokens) -> Tokens:
         """Return a number for each of some tokens, the same for those that lead to like states."""
         inner = self._language.inner
         if not isinstance(inner, CompiledSchema):
-            found: npt.NDArray[np.int64] = inner.after_tokens(state, tokens)
+            found: Tokens = inner.after_tokens(state, tokens)
             return found
         machine, alike = inner._machine, np.zeros(len(tokens), np.int64)
         regs = machine.registers(state)
@@ -223,7 +220,7 @@ class WrittenText(CompiledText):
         alike[~free] = machine.after_tokens(state, tokens[~free])
         return alike
 
-    def _free_kinds(self, machine: Inspection) -> npt.NDArray[np.int64]:
+    def _free_kinds(self, machine: Inspection) -> Tokens:
         """Return a number below 0 for each token that goes on with a free string or ends it, the same for
         those whose texts differ in what the string holds alone."""
         texts = cast(TokenTexts, self._language.filter)
@@ -316,11 +313,10 @@ class _Loose(Masked):
         self._rows: dict[int, list[int]] = {}
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        row = self._rows.get(cast(int, config))
+        state = cast(int, config)
+        row = self._rows.get(state)
         if row is None:
-            machine = self.compiled._machine
-            row = machine.after_all(cast(int, config), repeated_keys=True).tolist()
-            self._rows[cast(int, config)] = row
+            row = self._rows[state] = self.compiled._machine.after_all(state, repeated_keys=True).tolist()
         after = row[symbol] if symbol < len(row) else -1
         return None if after < 0 else after
 
@@ -357,7 +353,7 @@ class TokenTexts(Language):
                     self._rests.append(None)
             self._ends.add(node)
         self._start: _Nodes = frozenset((_ROOT,))
-        self.free_kinds: npt.NDArray[np.int64] | None = None
+        self.free_kinds: Tokens | None = None
         """What `WrittenText` knows of the tokens inside free strings."""
         self.counts_tokens = any(len(unit) > 1 for unit in units)
         inner = {byte for unit in units if len(unit) > 1 for byte in unit}

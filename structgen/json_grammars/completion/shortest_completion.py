@@ -193,10 +193,10 @@ class Shortest:
             return self._value(machine.network.root, index)
         if mode == L.M_KEY:
             return self._quoted.key(index)
-        residue = machine.residue(int(regs[JsonState.residue]))
+        row, written = regs[[JsonState.residue, JsonState.lexeme]].tolist()
+        residue = machine.residue(row)
         if mode in (L.M_COLON, L.M_VALUE):
-            key = machine.expander.key(int(regs[JsonState.residue]), int(regs[JsonState.lexeme]))
-            place = machine.child_place(int(regs[JsonState.residue]), int(regs[JsonState.lexeme]))
+            key, place = machine.expander.key(row, written), machine.child_place(row, written)
             value = self._value(place, index if mode == L.M_VALUE else None)
             rests = machine.network.finish_with(
                 residue, key, value, self._names.held(int(regs[JsonState.extras]))

@@ -281,10 +281,10 @@ class TokenBounds:
         network = self._machine.network
         return [*network.finish_place(place).values(), *network.finish_bracketed(place).values()]
 
-    def _spaced(self, texts: Iterable[bytes], least: int = L.UNBOUNDED) -> int:
-        """Return `_most` of compact texts, spaced as the policy asks; `least` where there are none."""
+    def _spaced(self, texts: Iterable[bytes]) -> int:
+        """Return `_most` of compact texts, spaced as the policy asks."""
         one = self._machine.space[0] == L.SPACE_ONELINE
-        return self._most(map(one_line, texts) if one else texts, least)
+        return self._most(map(one_line, texts) if one else texts)
 
     def _one(self, text: bytes) -> int:
         """Return `_most` of one text."""
@@ -293,11 +293,12 @@ class TokenBounds:
         found = self._costs[self._costs.chain(text)]
         return found if found < IMPOSSIBLE else L.UNBOUNDED
 
-    def _most(self, texts: Iterable[bytes], least: int = L.UNBOUNDED) -> int:
-        """Return the most tokens that a rest of any of some texts takes: no more than it has bytes."""
+    def _most(self, texts: Iterable[bytes]) -> int:
+        """Return the most tokens that a rest of any of some texts takes, no more than it has bytes; UNBOUNDED
+        where there are none."""
         most = -1
         for number, text in enumerate(sorted(texts, key=len, reverse=True)):
             if len(text) <= most:
                 break
             most = max(most, self._one(text) if number < _COUNTED else len(text))
-        return least if most < 0 else most
+        return L.UNBOUNDED if most < 0 else most

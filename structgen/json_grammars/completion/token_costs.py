@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
+from structgen.core.compiled import Tokens
 from structgen.core.token_counts import TokenCounts
 from structgen.json_grammars.completion.next_characters import QUOTED, escape_of
 from structgen.json_grammars.completion.shortest_completion import Shortest
@@ -34,7 +35,7 @@ comes. Its states are not made: they would be as many as the bytes of all comple
 _DIGITS = b"0123456789"
 _INSIDE = bytes(byte for byte in range(32, 192) if byte not in b'"\\\x7f')
 """What goes on with a string: characters of one byte, and the bytes that finish a longer one."""
-_KINDS: WeakKeyDictionary[Vocabulary, npt.NDArray[np.int64]] = WeakKeyDictionary()
+_KINDS: WeakKeyDictionary[Vocabulary, Tokens] = WeakKeyDictionary()
 """What tokens do inside a free string (`Inspection.text_kinds`), numbered."""
 _CLOSING = re.compile(rb'"?[\]}]*')
 """A rest that can be written in no other way."""
@@ -119,7 +120,7 @@ class Completer(TokenCounts):
         self._numbers[index] = number
         return number
 
-    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+    def too_long(self, index: int, tokens: Tokens, left: int) -> Tokens:
         """As TokenCounts'. Cost: 0.1 us a token, the length of the completion of each state that they lead to
         (5 us; 30 us near the end), and `tokens` of those where it says nothing. They are as many as there are
         classes of tokens, whatever the text so far (`Shortest.stand_in`)."""
@@ -129,7 +130,7 @@ class Completer(TokenCounts):
             found = super().too_long(index, tokens, left)
         return found
 
-    def after(self, index: int, tokens: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
+    def after(self, index: int, tokens: Tokens) -> tuple[list[int], Tokens]:
         """Return states after some allowed tokens, and for each token which of them has its own's completion:
         what it writes of a key or an item counts only where that may become one that was looked for."""
         machine = self._machine
@@ -165,7 +166,7 @@ class Completer(TokenCounts):
             self._shortest.ask(int(states[at]))
         return states.tolist(), which
 
-    def _after_closing(self, index: int, base: int, tokens: npt.NDArray[np.int64]) -> list[int]:
+    def _after_closing(self, index: int, base: int, tokens: Tokens) -> list[int]:
         """Return the states after tokens from a state in a key or an item, most of which close a string: of
         the texts before its quote, and of the quote with what comes behind it, each is read once. `base`: the
         state's stand-in."""
@@ -181,9 +182,7 @@ class Completer(TokenCounts):
             after.append(read(read(index, head) if own else stand_in(read(base, head)), tail))
         return after
 
-    def _told_apart(
-        self, regs: Registers, tokens: npt.NDArray[np.int64], kinds: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.bool_]:
+    def _told_apart(self, regs: Registers, tokens: Tokens, kinds: Tokens) -> npt.NDArray[np.bool_]:
         """Return which tokens may write a part of a name or a value that was looked for; in a key or an item,
         which of those that do not close it."""
         shortest, (mode, text, frame) = (
@@ -215,7 +214,7 @@ class Completer(TokenCounts):
         begin, end = self._vocabulary.token_offset[token : token + 2].tolist()
         return self._vocabulary.token_data[begin:end].tobytes()
 
-    def _kinds(self) -> npt.NDArray[np.int64]:
+    def _kinds(self) -> Tokens:
         """Return what each token does inside a free string, numbered: -1 where it may close it."""
         known = _KINDS.get(self._vocabulary)
         if known is None:

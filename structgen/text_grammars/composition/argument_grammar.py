@@ -261,21 +261,16 @@ class ArgumentPlan:
 def plan_of(schema: Mapping[str, Any], policies: Mapping[str, Any]) -> ArgumentPlan:
     """Return the plan of a schema; the last ones are kept. Errors: `UnsupportedError` with the place, and
     those of `sg.json_schema`."""
-    return _plan(_Given(schema, policies))
+    given = _Given(repr((schema, sorted(policies.items(), key=lambda one: one[0]))))
+    given.schema, given.policies = schema, policies
+    return _plan(given)
 
 
-class _Given:
+class _Given(str):
     """A schema and policies, equal where they are written alike."""
 
-    def __init__(self, schema: Mapping[str, Any], policies: Mapping[str, Any]) -> None:
-        self.schema, self.policies = schema, policies
-        self._written = repr((schema, sorted(policies.items(), key=lambda one: one[0])))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Given) and self._written == other._written
-
-    def __hash__(self) -> int:
-        return hash(self._written)
+    schema: Mapping[str, Any]
+    policies: Mapping[str, Any]
 
 
 @lru_cache(maxsize=512)

@@ -12,10 +12,9 @@ from functools import lru_cache
 from typing import Final, TypeAlias, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
-from structgen.core.compiled import CompiledGrammar, WantedNodes, ends_read
+from structgen.core.compiled import Bits, CompiledGrammar, WantedNodes, ends_read
 from structgen.errors import OptionError, options_named
 from structgen.language.expectation import Expected
 from structgen.language.ir import Formula
@@ -267,7 +266,7 @@ class _EscapedMasks(EscapedLanguage, MaskedPart):
     def after_inside(self, config: Config, state: int) -> Config:
         return state, b""
 
-    def bits(self, state: int) -> npt.NDArray[np.int32]:
+    def bits(self, state: int) -> Bits:
         found = self.compiled.bits(state)
         for (text, read), tokens in self._vocabulary.cut_tokens.items():
             after = self.compiled.bytes_index(state, text) if text else state
@@ -298,7 +297,5 @@ class Unescaped:
         self.tokenizer = Tokenizer.from_bytes(texts, tokenizer.eos_token_ids)
 
 
-@lru_cache(maxsize=4)
-def _unescaped(tokenizer: Tokenizer, escapes: Escapes) -> Unescaped:
-    """Return a tokenizer's vocabulary under a policy of escapes. Cost: 0.2 s for 128,000 tokens, once."""
-    return Unescaped(tokenizer, escapes)
+_unescaped: Final = lru_cache(maxsize=4)(Unescaped)
+"""Returns a tokenizer's vocabulary under a policy of escapes. Cost: 0.2 s for 128,000 tokens, once."""

@@ -21,6 +21,11 @@ S = TypeVar("S", bound=Hashable)
 Rule: TypeAlias = "tuple[str, tuple[str, ...]]"
 """A rule: the name of the left side, and the names of the right side."""
 
+Right: TypeAlias = "tuple[int, ...]"
+"""A right side, of symbols by number."""
+NumberedRule: TypeAlias = "tuple[int, Right]"
+"""A rule over symbols by number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -32,7 +37,7 @@ class Rules:
     """-1: there is no word, except the empty one if `empty`."""
     empty: bool
     """Whether the empty text is a word."""
-    rules: tuple[tuple[int, tuple[int, ...]], ...]
+    rules: tuple[NumberedRule, ...]
     """No right side is empty, and no nonterminal derives itself alone."""
 
 
@@ -86,7 +91,7 @@ class _Preparation:
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
         self.names: list[str] = []
-        self.rules: list[tuple[int, tuple[int, ...]]] = []
+        self.rules: list[NumberedRule] = []
 
     def number(self, name: str) -> int:
         found = self.numbers.get(name)
@@ -192,7 +197,7 @@ class _Preparation:
     def without_empty(self) -> bool:
         """Add a rule for every way to leave out nullable symbols; return whether the start is nullable."""
         empty = productive(self.rules, ())
-        pairs: list[tuple[int, tuple[int, ...]]] = []
+        pairs: list[NumberedRule] = []
         for left, right in self.rules:
             while len(right) > _WIDE and sum(symbol in empty for symbol in right) > _WIDE:
                 rest = self.new()
@@ -201,9 +206,9 @@ class _Preparation:
                     empty.add(rest)
                 left, right = rest, right[1:]
             pairs.append((left, right))
-        rules: dict[tuple[int, tuple[int, ...]], None] = {}
+        rules: dict[NumberedRule, None] = {}
         for left, right in pairs:
-            ways: list[tuple[int, ...]] = [()]
+            ways: list[Right] = [()]
             for symbol in right:
                 ways = [(*way, symbol) for way in ways] + (ways if symbol in empty else [])
             for way in ways:
@@ -219,7 +224,7 @@ class _Preparation:
             if len(right) == 1 and right[0] >= self.count:
                 units.setdefault(left, []).append(right[0])
         stands = {symbol: group[0] for group in components(units) for symbol in group}
-        rules: dict[tuple[int, tuple[int, ...]], None] = {}
+        rules: dict[NumberedRule, None] = {}
         for left, right in self.rules:
             rule = stands.get(left, left), tuple(stands.get(symbol, symbol) for symbol in right)
             if rule[1] != (rule[0],):
@@ -234,7 +239,7 @@ class _Preparation:
         of `d`. So an `e` at the end of a `c` or a `d` may be taken to have no `d` of its own: whoever is
         around it can take the `d` instead. `b` is such an `e`.
         """
-        rules: list[tuple[int, tuple[int, ...]]] = []
+        rules: list[NumberedRule] = []
         for left, rights in by_left(self.rules).items():
             first = any(right[0] == left for right in rights)
             if not (first and any(right[-1] == left for right in rights)):
@@ -283,13 +288,13 @@ class _Preparation:
         self,
         group: set[int],
         called: Sequence[int],
-        rules: Mapping[int, Sequence[tuple[int, ...]]],
+        rules: Mapping[int, Sequence[Right]],
         most: int,
-    ) -> dict[int, list[tuple[int, ...]]] | None:
+    ) -> dict[int, list[Right]] | None:
         """Return rules with the same words for the symbols of a group that are called from outside of it, or
         not in the last place (`without_tails`); None where they are more than `most`."""
-        goes: dict[int, list[tuple[tuple[int, ...], int]]] = {}
-        leaves: dict[int, list[tuple[int, ...]]] = {}
+        goes: dict[int, list[tuple[Right, int]]] = {}
+        leaves: dict[int, list[Right]] = {}
         count = 0
         for left in group:
             goes[left], leaves[left] = [], []
@@ -302,12 +307,12 @@ class _Preparation:
                         leaves[left].append(right)
                     elif len(right) > 1:
                         goes[left].append((right[:-1], right[-1]))
-        made: dict[int, list[tuple[int, ...]]] = {}
+        made: dict[int, list[Right]] = {}
         count = 0
         for start in called:
             ends = made.setdefault(start, [])
             paths: dict[int, int] = {}
-            pending: list[tuple[tuple[int, ...], int]] = [((), start)]
+            pending: list[tuple[Right, int]] = [((), start)]
             while pending:
                 before, at = pending.pop()
                 count += len(leaves[at]) + len(goes[at])
@@ -323,9 +328,7 @@ class _Preparation:
                     made[path].append((*before, *part))
         return made
 
-    def alone(
-        self, symbol: int, group: set[int], rules: Mapping[int, Sequence[tuple[int, ...]]]
-    ) -> Iterator[int]:
+    def alone(self, symbol: int, group: set[int], rules: Mapping[int, Sequence[Right]]) -> Iterator[int]:
         """Yield a symbol, and the symbols of a group that it derives by unit rules."""
         found = {symbol}
         pending = [symbol]

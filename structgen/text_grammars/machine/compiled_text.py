@@ -18,6 +18,7 @@ from weakref import proxy
 import numpy as np
 import numpy.typing as npt
 
+from structgen.core.compiled import Bits, Listed, Tokens
 from structgen.core.dfa import Dfa, explicit_of_parser
 from structgen.errors import OptionError
 from structgen.language.expectation import Expected
@@ -44,7 +45,7 @@ from structgen.text_grammars.machine.numbered_text import BEHIND, NumberedText
 from structgen.text_grammars.machine.rest_completions import COMPLETED, RestCompletions
 from structgen.tokens.token_mask import tokens_of
 
-_NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
+_NONE: Listed = np.empty(0, np.int32)
 _NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
 _MOVES = 1 << 16
 """Recorded moves, at most: pairs of a state and a token that compiled code does not read byte by byte."""
@@ -57,7 +58,7 @@ class CompiledText(NumberedText):
     that.
     """
 
-    _bits: npt.NDArray[np.int32] | None = None
+    _bits: Bits | None = None
     """The row of bits of the last mask, where Python has joined it."""
 
     # --- states ---------------------------------------------------------------------------------------------
@@ -168,7 +169,7 @@ class CompiledText(NumberedText):
         """Return whether the mask of a state is that of the part that it is in."""
         return int(self._tables.rows(NODES)[index, NodeRow.token_list]) < -1
 
-    def mask_parts(self, index: int) -> tuple[int, npt.NDArray[np.int32]] | None:
+    def mask_parts(self, index: int) -> tuple[int, Listed] | None:
         """As CompiledGrammar's."""
         with self.lock:
             self._open(index)
@@ -204,7 +205,7 @@ class CompiledText(NumberedText):
             bits |= self._masks.dense_row(self._leaving(one))
         return self._put(index, bits, target)
 
-    def _put(self, index: int, bits: npt.NDArray[np.int32], target: int) -> int:
+    def _put(self, index: int, bits: Bits, target: int) -> int:
         """Memoise a row of bits as the mask of a state, with the special and the end tokens that may come.
         Returns as `_compute`."""
         bits &= ~self._masks.dense_row(self._end_ids)
@@ -217,7 +218,7 @@ class CompiledText(NumberedText):
         self._memoise(index, -1, tokens_of(bits).astype(np.int32), target)
         return 0
 
-    def _leaving(self, one: InsidePart) -> npt.NDArray[np.int32]:
+    def _leaving(self, one: InsidePart) -> Listed:
         """Return the tokens that leave a part at a place."""
         if one.after_end is None:
             return _NONE
@@ -225,7 +226,7 @@ class CompiledText(NumberedText):
         arguments = self._number(one.after_end), address_of(nodes), len(nodes)
         return self._records.found(self._retry(text_masks.leaving, *arguments))
 
-    def _large_row(self) -> npt.NDArray[np.int32]:
+    def _large_row(self) -> Bits:
         return self._records.mask if self._bits is None else self._bits
 
     def _expected(self, index: int) -> list[Expected]:
@@ -343,7 +344,7 @@ class _PartCompletions(RestCompletions):
         """Return the state behind a part, or -1 where the text may end there."""
         return -1 if one.ends or one.after_end is None else self._text._number(one.after_end)
 
-    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+    def too_long(self, index: int, tokens: Tokens, left: int) -> Tokens:
         text = self._text
         insides, others = text._insides(index)
         if not insides:
@@ -373,7 +374,7 @@ class _PartCompletions(RestCompletions):
         return denied
 
 
-def _among(bits: npt.NDArray[np.int32], tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def _among(bits: Bits, tokens: Tokens) -> npt.NDArray[np.bool_]:
     """Return for each of some tokens whether a row of bits has it."""
     found: npt.NDArray[np.bool_] = (bits[tokens >> 5] >> (tokens & 31) & 1).astype(np.bool_)
     return found

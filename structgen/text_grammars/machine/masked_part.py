@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
-from structgen.core.compiled import CompiledGrammar, WantedNodes
+from structgen.core.compiled import Bits, CompiledGrammar, Tokens, WantedNodes
 from structgen.native.jit import code_of
 
 
@@ -27,7 +24,7 @@ class MaskedPart:
         """The codes of `compiled.part_calls`; zeros where compiled code cannot read the part."""
         return tuple(map(code_of, self.compiled.part_calls)) or (0, 0, 0)
 
-    def bits(self, state: int) -> npt.NDArray[np.int32]:
+    def bits(self, state: int) -> Bits:
         """Return the tokens that stay inside the text, as a row of bits; end tokens may be among them."""
         return self.compiled.bits(state)
 
@@ -43,7 +40,7 @@ class MaskedPart:
         """Return the fewest tokens that end the text; None where the part does not count tokens."""
         return self.compiled.cost(state) if self.counts else None
 
-    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64] | None:
+    def too_long(self, state: int, tokens: Tokens, left: int) -> Tokens | None:
         """Return those of some tokens that stay inside after which more than `left` tokens end the text; None
         where the part does not count tokens."""
         if not self.counts:

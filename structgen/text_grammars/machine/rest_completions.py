@@ -14,9 +14,8 @@ from typing import Final, NamedTuple
 from weakref import proxy
 
 import numpy as np
-import numpy.typing as npt
 
-from structgen.core.compiled import CompiledGrammar
+from structgen.core.compiled import CompiledGrammar, Tokens
 from structgen.core.token_counts import TokenCounts
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine.language import TOKEN
@@ -68,7 +67,7 @@ class RestCompletions(TokenCounts):
     def length(self, index: int) -> int:
         return len(self._rest(index))
 
-    def after(self, index: int, tokens: npt.NDArray[np.int64]) -> tuple[list[int], npt.NDArray[np.int64]]:
+    def after(self, index: int, tokens: Tokens) -> tuple[list[int], Tokens]:
         states, which = np.unique(self._machine.after_tokens(index, tokens), return_inverse=True)
         return states.tolist(), which
 
