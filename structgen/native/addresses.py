@@ -93,7 +93,6 @@ def _register(holder: npt.NDArray[Any] | array[int], start: int, size: int) -> N
 
 def retire(*arrays: npt.NDArray[Any]) -> None:
     """Have memory dead that a table has left, and keep it from being given again."""
-    for one in arrays:
-        if CHECKED:
-            _set(int(one.__array_interface__["data"][0]), one.nbytes, False)
-            _retired.append(one)
+    for one in arrays if CHECKED else ():
+        _set(int(one.__array_interface__["data"][0]), one.nbytes, False)
+        _retired.append(one)

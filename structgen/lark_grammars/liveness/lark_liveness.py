@@ -137,53 +137,34 @@ class Liveness:
         )
 
     def _variables(self) -> npt.NDArray[np.int32]:
-        """Return the variables of the fixpoint: the cell, and its letter or the row of its boundary. In one
-        cell boundaries behind which the same letters may come are one variable, and so are letters that
-        lead to the same cell and such a boundary."""
+        """Return the variables of the fixpoint: the cell, and its letter or the row of its boundary."""
         actions, sizes, state = self._parser[0], self._parser[3], self._cell_state
         by_letter = actions[:, self._terminal]
         is_empty = (by_letter < 0) & (sizes[np.maximum(-1 - by_letter, 0)] == 0)
         are_first = np.array(self._first_alike) == np.arange(len(self._terminal))
-        at_cells, boundaries = np.nonzero(self._boundaries(by_letter)[state])
-        rows, numbers = {0: 0}, dict[tuple[int, int, bool], int]()
+        cells, letters = np.nonzero((((by_letter > 0) | is_empty) & are_first)[state])
+        self._letter_variable = np.full((len(state), len(self._terminal)), -1, np.int32)
+        self._letter_variable[cells, letters] = np.arange(len(cells))
+        ends = self._boundaries(by_letter)
+        at_cells, boundaries = np.nonzero(ends[state])
+        self._boundary_variable = np.full((len(state), self.boundaries), -1, np.int32)
+        self._boundary_variable[at_cells, boundaries] = len(cells) + np.arange(len(at_cells))
+        rows, numbers = [0], dict[tuple[int, int, bool], int]()
         contexts = self._tables.context_of
         of_boundary = []
         for cell, boundary in zip(at_cells.tolist(), boundaries.tolist(), strict=True):
             key = int(contexts[state[cell]]), boundary, bool(self._cell_mode[cell])
             if key not in numbers:
-                row = self._letters_at(key[0], *divmod(boundary, self._kinds), key[2])
-                numbers[key] = rows.setdefault(row, len(rows))
+                numbers[key] = len(rows)
+                rows.append(self._letters_at(key[0], *divmod(boundary, self._kinds), key[2]))
             of_boundary.append(numbers[key])
-        self._available = self._as_rows(list(rows))
+        self._available = self._as_rows(rows)
         self._boundary_cells, self._boundary_numbers = at_cells.astype(np.int32), boundaries
         self._boundary_rows = np.array(of_boundary, np.int32)
-        cells, letters = np.nonzero((((by_letter > 0) | is_empty) & are_first)[state])
-        row_at = np.full((len(state), self.boundaries), -1, np.int32)
-        row_at[at_cells, boundaries] = self._boundary_rows
-        then = by_letter[state[cells], letters]
-        over = self._cells_after(cells, np.maximum(then - 1, 0))
-        leads = np.where(then > 0, row_at[over, self._boundary[letters]], -2 - letters)
-        _, firsts, of_letter = np.unique(
-            np.stack([cells, over, leads]), axis=1, return_index=True, return_inverse=True
-        )
-        self._letter_variable = np.full((len(state), len(self._terminal)), -1, np.int32)
-        self._letter_variable[cells, letters] = of_letter.reshape(-1)
-        ends, of_ends = np.unique(np.stack([at_cells, self._boundary_rows]), axis=1, return_inverse=True)
-        self._boundary_variable = np.full((len(state), self.boundaries), -1, np.int32)
-        self._boundary_variable[at_cells, boundaries] = len(firsts) + of_ends.reshape(-1)
-        variables = np.full((len(firsts) + ends.shape[1], 3), -1, np.int32)
-        variables[: len(firsts), 0], variables[: len(firsts), 1] = cells[firsts], letters[firsts]
-        variables[len(firsts) :, 0], variables[len(firsts) :, 2] = ends
+        variables = np.full((len(cells) + len(at_cells), 3), -1, np.int32)
+        variables[: len(cells), 0], variables[: len(cells), 1] = cells, letters
+        variables[len(cells) :, 0], variables[len(cells) :, 2] = at_cells, self._boundary_rows
         return variables
-
-    def _cells_after(
-        self, cells: npt.NDArray[np.int64], states: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.int32]:
-        """Return the cells of some states above some cells, -1: none."""
-        last = self._cells.modes - 1
-        mode = self._cell_mode[cells]
-        then = np.where(mode < last, np.minimum(last, mode + self._cells.steps[states]), mode)
-        return np.where(then >= 0, self._cell_at[states, then], -1)
 
     def _solve(self, variables: npt.NDArray[np.int32], solved: Solved | None) -> None:
         state = self._cell_state
