@@ -52,6 +52,11 @@ from structgen.text_grammars.text_grammar import (
     sequence,
 )
 
+Schema: TypeAlias = "Mapping[str, Any]"
+"""A JSON Schema that is an object."""
+Options: TypeAlias = "Mapping[str, Any]"
+"""Policies: options of `sg.json_schema`, by name."""
+
 _OPENING: Final = "additionalProperties", "patternProperties", "unevaluatedProperties"
 """Keywords that allow keys without naming them."""
 _COMBINING: Final = (
@@ -83,7 +88,7 @@ Row: TypeAlias = tuple[KnownMember, ...]
 class ArgumentPlan:
     """The arguments of one tool, in a format that writes them one by one. Made by `plan_of`."""
 
-    def __init__(self, schema: Mapping[str, Any], policies: Mapping[str, Any]) -> None:
+    def __init__(self, schema: Schema, policies: Options) -> None:
         self.policies = dict(policies)
         self.schema = dict(schema)
         self._check_root()
@@ -258,7 +263,7 @@ class ArgumentPlan:
         return {**around, all_of(self.schema): parts} if parts else True
 
 
-def plan_of(schema: Mapping[str, Any], policies: Mapping[str, Any]) -> ArgumentPlan:
+def plan_of(schema: Schema, policies: Options) -> ArgumentPlan:
     """Return the plan of a schema; the last ones are kept. Errors: `UnsupportedError` with the place, and
     those of `sg.json_schema`."""
     given = _Given(repr((schema, sorted(policies.items(), key=lambda one: one[0]))))
@@ -269,8 +274,8 @@ def plan_of(schema: Mapping[str, Any], policies: Mapping[str, Any]) -> ArgumentP
 class _Given(str):
     """A schema and policies, equal where they are written alike."""
 
-    schema: Mapping[str, Any]
-    policies: Mapping[str, Any]
+    schema: Schema
+    policies: Options
 
 
 @lru_cache(maxsize=512)
@@ -279,8 +284,8 @@ def _plan(given: _Given) -> ArgumentPlan:
 
 
 def argument_grammar(
-    schema: Mapping[str, Any],
-    policies: Mapping[str, Any],
+    schema: Schema,
+    policies: Options,
     style: ArgumentStyle,
     excludes: Sequence[str] = (),
     most_blanks: int | None = None,
@@ -302,7 +307,7 @@ def argument_grammar(
         return quoted_values(schema, policies, style, excludes)
 
 
-def takes_nothing(schema: Mapping[str, Any], policies: Mapping[str, Any]) -> bool:
+def takes_nothing(schema: Schema, policies: Options) -> bool:
     """Tell whether a call may have no arguments. Errors: those of `sg.json_schema`."""
     network = network_of(json_schema(of_objects(schema), **policies).document())
     residue = network.entry(network.root).object
@@ -717,7 +722,7 @@ def _own(
     return {name: schema[name] for name in kept if name in schema} if isinstance(schema, dict) else {}
 
 
-def _mappings(schema: object) -> Iterator[Mapping[str, Any]]:
+def _mappings(schema: object) -> Iterator[Schema]:
     """Yield the mappings in a schema, itself too."""
     rest = [schema]
     while rest:
@@ -739,14 +744,12 @@ def _is_definition(reference: str) -> bool:
     return reference.startswith(("#/$defs/", "#/definitions/"))
 
 
-def all_of(schema: Mapping[str, Any]) -> str:
+def all_of(schema: Schema) -> str:
     """Return the name of `allOf` in the draft of a schema."""
     return "extends" if draft_of(str(schema.get("$schema", ""))) == "3" else "allOf"
 
 
-def root_of(
-    schema: Mapping[str, Any], begin: Mapping[str, Any] | None = None
-) -> tuple[str, Mapping[str, Any]]:
+def root_of(schema: Schema, begin: Schema | None = None) -> tuple[str, Schema]:
     """Return the schema to which the references at a schema's root lead, or those of a part of it, with its
     place; a reference that is no JSON pointer is not followed."""
     where, found = "#", schema if begin is None else begin
@@ -769,7 +772,7 @@ def _named(schema: object) -> Iterator[str]:
         yield from properties if isinstance(properties, Mapping) else ()
 
 
-def _always_named(schema: Mapping[str, Any]) -> Iterator[str]:
+def _always_named(schema: Schema) -> Iterator[str]:
     """Yield the keys of a schema's `properties`, and of those that it adds whatever a value is."""
     rest: list[Any] = [schema]
     seen = set[int]()
@@ -781,7 +784,7 @@ def _always_named(schema: Mapping[str, Any]) -> Iterator[str]:
             rest += (*_listed(one.get(all_of(schema), [])), root_of(schema, one)[1])
 
 
-def of_objects(schema: Mapping[str, Any]) -> dict[str, Any]:
+def of_objects(schema: Schema) -> dict[str, Any]:
     """Return the schema of the objects that a schema accepts: it says so at its root, or where a reference
     there leads."""
     if root_of(schema)[1].get("type") == "object":

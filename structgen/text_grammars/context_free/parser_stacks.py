@@ -15,6 +15,8 @@ from structgen.text_grammars.context_free.rules import Rules
 
 Item: TypeAlias = "tuple[int, int]"
 """An LR(0) item: a rule, and the position of its dot. The rule -1 is that of the whole text."""
+Kernel: TypeAlias = "tuple[Item, ...]"
+"""Items in order: those that a state of the automaton is told by."""
 ROOT: Final = 0
 """The node of the empty stack; its state is 0."""
 
@@ -27,15 +29,15 @@ class Items:
         self._of: dict[int, list[int]] = {}
         for index, (left, _) in enumerate(rules.rules):
             self._of.setdefault(left, []).append(index)
-        self.kernels: list[tuple[Item, ...]] = [()]
-        self._numbers: dict[tuple[Item, ...], int] = {}
-        self._moves: list[dict[int, tuple[Item, ...]] | None] = [None]
+        self.kernels: list[Kernel] = [()]
+        self._numbers: dict[Kernel, int] = {}
+        self._moves: list[dict[int, Kernel] | None] = [None]
         self._after: dict[tuple[int, int], int] = {}
         self.reductions: list[tuple[Item, ...]] = [()]
         """For each state its reductions: the left side and the length of each rule whose dot is at the
         end."""
 
-    def state(self, kernel: tuple[Item, ...]) -> int:
+    def state(self, kernel: Kernel) -> int:
         number = self._numbers.get(kernel)
         if number is None:
             # the dictionary is written last, so that remains of an interrupted call are overwritten
@@ -51,7 +53,7 @@ class Items:
             self._numbers[kernel] = number
         return number
 
-    def moves(self, state: int) -> dict[int, tuple[Item, ...]]:
+    def moves(self, state: int) -> dict[int, Kernel]:
         """Return for each symbol that may follow in a state the kernel after it (closure and goto)."""
         known = self._moves[state]
         if known is not None:

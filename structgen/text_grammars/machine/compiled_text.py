@@ -36,11 +36,7 @@ from structgen.machine_core.token_steps import put_edge
 from structgen.native.raw_memory import address_of
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine import stepping, text_masks
-from structgen.text_grammars.machine.language import (
-    TOKEN,
-    Config,
-    InsidePart,
-)
+from structgen.text_grammars.machine.language import TOKEN, Config, InsidePart
 from structgen.text_grammars.machine.numbered_text import BEHIND, NumberedText
 from structgen.text_grammars.machine.rest_completions import COMPLETED, RestCompletions
 from structgen.tokens.token_mask import tokens_of
