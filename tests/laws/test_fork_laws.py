@@ -99,11 +99,8 @@ def made(kind: str, store: sg.MaskStore | None = None) -> sg.CompiledGrammar:
 
 KINDS = [
     *GRAMMARS,
-    *(
-        f"{how}, {of}"
-        for how in ("lacking", "forced", "small")
-        for of in ("json", "composed", "nested", "tags")
-    ),
+    *(f"{how}, {of}" for how in ("forced", "small") for of in ("json", "composed", "nested", "tags")),
+    *(f"lacking, {of}" for of in ("json", "composed", "tags")),
 ]
 
 

@@ -100,7 +100,7 @@ class Drawn:
     def reference(self) -> Json:
         name = self.key()
         self.defined.append(name)
-        if self.chance.random() < 0.3:
+        if name and self.chance.random() < 0.3:
             return {"$ref": "#" + name}
         return {"$ref": "#/$defs/" + name.replace("~", "~0")}
 
@@ -141,7 +141,7 @@ def checked(seed: int, policies: Any, tokenizer: sg.Tokenizer) -> bool:
 @for_each("vocabulary", VOCABULARIES)
 @for_each("policies", [{}, sg.WIDEST])
 def test_nothing_is_raised_but_our_errors(policies: Any, vocabulary: str) -> None:
-    assert sum(checked(seed, policies, VOCABULARIES[vocabulary]) for seed in range(40)) > 8
+    assert sum(checked(seed, policies, VOCABULARIES[vocabulary]) for seed in range(20)) > 4
 
 
 @pytest.mark.slow
