@@ -344,11 +344,11 @@ class HuggingFace:
         longest = max(cache.length for cache in caches)
         batch = DynamicCache()
         for layer in range(len(caches[0].layers)):
-            pair = []
-            for side in range(2):
-                parts = [cache.layers[layer][side] for cache in caches]
-                pair.append(torch.cat([_padded(part, longest) for part in parts]))
-            batch.update(pair[0], pair[1], layer)
+            keys, values = (
+                torch.cat([_padded(part, longest) for part in parts])
+                for parts in zip(*(cache.layers[layer] for cache in caches), strict=True)
+            )
+            batch.update(keys, values, layer)
         columns = torch.arange(longest, device=self._model.device)
         lengths = torch.tensor([cache.length for cache in caches], device=self._model.device)
         self._rows, self._batch, self._own = caches, batch, columns[None] >= longest - lengths[:, None]

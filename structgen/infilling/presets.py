@@ -135,8 +135,8 @@ def load_masked_model(
         )
     folder = model_path(named) if named == _OWN else Path(named)
     config = _config(folder)
+    own: dict[str, Any] = {"mask_id": mask_id, "shift": shift, "block_length": block_length}
     if OWN_MASKED_KIND in config.get("architectures", ()):
-        own = {"mask_id": mask_id, "shift": shift, "block_length": block_length}
         for option, value in {**own, "device": device, "dtype": dtype}.items():
             if value not in (None, "cpu", "float32"):
                 raise OptionError(
@@ -145,7 +145,7 @@ def load_masked_model(
                     cure="Leave it out.",
                 )
         return BidirectionalLlama.read(folder), Tokenizer.from_huggingface(str(folder))
-    convention = convention_of(config, str(folder), mask_id=mask_id, shift=shift, block_length=block_length)
+    convention = convention_of(config, str(folder), **own)
     if not trust_remote_code and "auto_map" in config:
         raise OptionError(
             f"{config['architectures'][0]} is Python code in the folder, which would be run here.",

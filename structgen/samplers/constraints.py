@@ -169,10 +169,8 @@ class _Asked:
     def extended(self, state: Any, closed: Sequence[ClosedValue], before: int, text: bytes) -> Any:
         """Return the checker's state after a text; None if it refuses the text."""
         state = self._copied(state)
-        if self.closed:
-            for event in closed:
-                if not self._call(state, "closed", event, _event(event)):
-                    return None
+        if not self._accepted(state, closed):
+            return None
         if self.viable:
             answer = self._call(state, "viable", text, shown(text))
             if self.is_repeatable:
@@ -187,9 +185,13 @@ class _Asked:
         if not self.final and not closed:
             return True
         state = self._copied(state)
-        if self.closed and not all(self._call(state, "closed", event, _event(event)) for event in closed):
+        if not self._accepted(state, closed):
             return False
         return not self.final or self._call(state, "final", read(text), shown(text))
+
+    def _accepted(self, state: Any, closed: Sequence[ClosedValue]) -> bool:
+        """Return whether the checker accepts values that closed."""
+        return not self.closed or all(self._call(state, "closed", one, _event(one)) for one in closed)
 
     def masked(self, state: Any, written: GeneratedText, size: int) -> npt.NDArray[np.bool_] | None:
         """Return the checker's mask after a prefix. Raises StructgenError for a wrong type or shape."""

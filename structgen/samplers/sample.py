@@ -247,8 +247,13 @@ def sample(
     stop = Interruption()
     with stop.listening(), listener(settings.progress) as told:
         found = _drawn_for_each(problem, settings, prompts, trees, began, told, stop, several is not None)
-        if several is None:
-            _refuse_impossible(found[0], settings.max_tokens)
+        if several is None and found[0].bracket[1] == 0.0:
+            raise StructgenError(
+                f"No text is valid: all that the model gives mass to is proved invalid (Z = 0), after "
+                f"{found[0].statistics.model_rows:,} model rows.",
+                where="grammar",
+                cure=f"Raise max_tokens={settings.max_tokens}, or look at the checkers.",
+            )
         for at, one in enumerate(found):
             if sentences := one.caveats:
                 where = "" if several is None else f"prompt[{at}]: "
@@ -388,17 +393,6 @@ def drawn_for(
     if told is not None:
         told(run.state(len(found.tokens)))
     return _samples(found.method or settings.method, run, found, known_fingerprint(ids, target))
-
-
-def _refuse_impossible(found: Samples[Any], max_tokens: int) -> None:
-    """Raise StructgenError if there is no valid text."""
-    if found.bracket[1] == 0.0:
-        raise StructgenError(
-            f"No text is valid: all that the model gives mass to is proved invalid (Z = 0), after "
-            f"{found.statistics.model_rows:,} model rows.",
-            where="grammar",
-            cure=f"Raise max_tokens={max_tokens}, or look at the checkers.",
-        )
 
 
 def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[Any]:

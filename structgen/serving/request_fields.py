@@ -65,9 +65,9 @@ def count_of(body: Mapping[str, Any], *names: str, most: int | None = None) -> i
     """Return the first of some members that is there, a whole number; None where none is."""
     for name in names:
         found = body.get(name)
-        if found is not None and most is not None and found > most:
-            raise ApiError(f"{name} is {found:,}, and may be from 0 to {most:,} here.", param=name)
         if found is not None:
+            if most is not None and found > most:
+                raise ApiError(f"{name} is {found:,}, and may be from 0 to {most:,} here.", param=name)
             return int(found)
     return None
 

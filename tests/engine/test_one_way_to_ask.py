@@ -123,17 +123,18 @@ def test_infilling_puts_a_text_into_the_form_of_its_model(tmp_path: Path) -> Non
 def test_infilling_takes_outline_and_chat() -> None:
     tokenizer = sg.Tokenizer.from_huggingface(str(Path(__file__).parents[1] / "data/bpe/tokenizer.json"))
     embedded, chatting = ModelPrompts("structgen/infill"), ModelPrompts("", Chatting())
-    question = (tokenizer, SCHEMA)
+    said = (tokenizer, SCHEMA)
+    usual, without = ModelQuestion(TEXT), ModelQuestion(TEXT, with_outline=False)
     plain = tokenizer.encode(f"{TEXT}\n".encode())
-    assert _prompt_tokens(embedded, TEXT, *question, None, None) == tokenizer.encode(
+    assert _prompt_tokens(embedded, usual, *said) == tokenizer.encode(
         extraction_prompt(SCHEMA, TEXT).encode()
     )
-    assert _prompt_tokens(embedded, TEXT, *question, False, None) == plain
-    assert _prompt_tokens(chatting, TEXT, *question, False, None) == list(f"<user>{TEXT}".encode())
+    assert _prompt_tokens(embedded, without, *said) == plain
+    assert _prompt_tokens(chatting, without, *said) == list(f"<user>{TEXT}".encode())
     told = f"<user>{TEXT}\n\nAnswer in JSON: {schema_outline(SCHEMA)}"
-    assert _prompt_tokens(chatting, TEXT, *question, None, None) == list(told.encode())
-    assert _prompt_tokens(chatting, TEXT, *question, None, False) == plain
-    assert _prompt_tokens(embedded, TEXT, tokenizer, None, None, None) == tokenizer.encode(TEXT.encode())
+    assert _prompt_tokens(chatting, usual, *said) == list(told.encode())
+    assert _prompt_tokens(chatting, ModelQuestion(TEXT, chat=False), *said) == plain
+    assert _prompt_tokens(embedded, usual, tokenizer, None) == tokenizer.encode(TEXT.encode())
 
 
 def test_a_folder_with_an_embedded_model_is_asked_like_it() -> None:
