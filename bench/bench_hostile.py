@@ -158,8 +158,8 @@ def measured(name: str, tokenizer: sg.Tokenizer, clock: Clock) -> str:
         where = "limit met in a walk" if is_schema and matcher else "refused"
         return f"{where}: {error.limit}"
     except sg.StructgenError as error:
-        if is_schema:
-            raise
+        if is_schema or isinstance(error, sg.errors.OptionError):
+            raise  # a call is hard to answer, not asked wrongly
         return f"refused: {type(error).__name__}"
     return COMPILED
 

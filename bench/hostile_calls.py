@@ -265,7 +265,9 @@ def _tools(count: int) -> list[Json]:
 
 
 def _asked(**request: Json) -> sg.Grammar:
-    return sg.read_request({"messages": [], **request}).grammar
+    grammar = sg.read_request({"messages": [], **request}).grammar("hermes" if "tools" in request else None)
+    assert grammar is not None, "free text"
+    return grammar
 
 
 _AHEAD = (

@@ -25,7 +25,10 @@ def _typed(kind: str, **more: Json) -> sg.Grammar:
 
 
 def _asked(**request: Json) -> sg.Grammar:
-    return sg.read_request({"messages": [{"role": "user", "content": "Go."}], **request}).grammar
+    request = {"messages": [{"role": "user", "content": "Go."}], **request}
+    grammar = sg.read_request(request).grammar()
+    assert grammar is not None, "free text"
+    return grammar
 
 
 def _kinds(at: int) -> Json:
@@ -90,14 +93,8 @@ def _tool(at: int) -> Json:
 
 
 def _tags(count: int) -> Json:
-    tags = [
-        {
-            "begin": f"<t{at}>",
-            "content": {"type": "json_schema", "json_schema": {"type": "object"}},
-            "end": f"</t{at}>",
-        }
-        for at in range(count)
-    ]
+    of = {"type": "json_schema", "json_schema": {"type": "object"}}
+    tags = [{"type": "tag", "begin": f"<t{at}>", "content": of, "end": f"</t{at}>"} for at in range(count)]
     return {"type": "structural_tag", "format": {"type": "triggered_tags", "triggers": ["<t"], "tags": tags}}
 
 
@@ -255,7 +252,7 @@ FAMILIES: Mapping[str, Callable[[], sg.Grammar]] = {
     ),
     "lark: optional parts of optional parts": lambda: sg.lark(
         "start: r0\n"
-        + "".join(f'r{at}: [r{at + 1}] ["k{at}"] [r{at + 1}]\n' for at in range(9))
+        + "".join(f'r{at}: r{at + 1} ["k{at}" r{at + 1}] ["l{at}"]\n' for at in range(9))
         + 'r9: "z"\n'
     ),
     # requests and tools

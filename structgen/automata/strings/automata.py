@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Final, NoReturn, TypeVar
 
 import numpy as np
@@ -163,8 +162,7 @@ def _with_few_classes(alphabet: Alphabet, trans: Table) -> tuple[Alphabet, Table
     firsts: list[int] = []
     kinds = np.empty(alphabet.width, np.int32)
     for kind, column in enumerate(np.ascontiguousarray(trans.T)):
-        name = blake2b(column, digest_size=16).digest()
-        kinds[kind] = number = numbers.setdefault(name, len(numbers))
+        kinds[kind] = number = numbers.setdefault(column.tobytes(), len(numbers))
         if number == len(firsts):
             firsts.append(kind)
     if len(firsts) == alphabet.width:
