@@ -35,13 +35,6 @@ class Hook:
         return f"{self.place} takes ({', '.join(names)}), not ({', '.join(self.parameters)})"
 
 
-def hooks_of(declared: str) -> tuple[Hook, ...]:
-    """Return the hooks of a text: on each line the place of one, and behind it, or on a line of their own
-    that is indented, the names of its parameters."""
-    lines = declared.strip().replace("\n    ", " ").splitlines()
-    return tuple(Hook(place, tuple(parameters)) for place, *parameters in map(str.split, lines))
-
-
 def check_engine(engine: str, version: str, known: Sequence[str], hooks: Sequence[Hook]) -> None:
     """Raise OptionError where `version` belongs to none of the `known` releases ("0.32" has all 0.32.x), or
     where a hook is not as it was recorded. Cost: the imports of the hooks' modules."""

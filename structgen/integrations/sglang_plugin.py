@@ -8,44 +8,46 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from structgen.integrations.engine_hooks import check_engine, hooks_of
+from structgen.integrations.engine_hooks import Hook, check_engine
 
 NAME: Final = "structgen"
 VERSIONS: Final = ("0.5.23",)
 """Releases whose hooks were read, and which were run."""
 _BASE: Final = "sglang.srt.constrained.base_grammar_backend"
-_GRAMMAR: Final = f"{_BASE}:BaseGrammarObject"
 _MANAGER: Final = "sglang.srt.constrained.grammar_manager:GrammarManager"
 _HAS_GRAMMAR: Final = "_apply_request_reasoning_config"
 """The manager calls it for each request once its grammar is there."""
-HOOKS: Final = hooks_of(
-    f"""
-{_GRAMMAR}.maybe_init_reasoning self reasoning
-{_GRAMMAR}.accept_token self token
-{_GRAMMAR}.rollback self k
-{_GRAMMAR}.is_terminated self
-{_GRAMMAR}.allocate_vocab_mask self vocab_size batch_size device
-{_GRAMMAR}.fill_vocab_mask self vocab_mask idx
-{_GRAMMAR}.fill_vocab_mask_batched entries vocab_mask
-{_GRAMMAR}.reset_vocab_mask vocab_mask
-{_GRAMMAR}.move_vocab_mask vocab_mask device
-{_GRAMMAR}.apply_vocab_mask logits vocab_mask
-{_GRAMMAR}.copy self
-{_GRAMMAR}.try_jump_forward self tokenizer
-{_GRAMMAR}.jump_forward_str_state self helper
-{_GRAMMAR}.jump_and_retokenize self old_output_ids new_output_ids next_state
-{_BASE}:BaseGrammarBackend.dispatch_json self key_string
-{_BASE}:BaseGrammarBackend.dispatch_regex self key_string
-{_BASE}:BaseGrammarBackend.dispatch_ebnf self key_string
-{_BASE}:BaseGrammarBackend.dispatch_structural_tag self key_string
-{_BASE}:InvalidGrammarObject error_message
-{_BASE}:register_grammar_backend name init_func
-{_MANAGER}.{_HAS_GRAMMAR} self req
-sglang.srt.managers.schedule_batch:FINISH_ABORT message status_code err_type
-sglang.srt.managers.schedule_batch:Req.set_finish_with_abort self error_msg ...
-sglang.srt.constrained.reasoner_grammar_backend:ReasonerGrammarBackend
-    grammar_backend reasoning_parser tokenizer enable_strict_thinking
-"""
+_GRAMMAR: Final[dict[str, tuple[str, ...]]] = {
+    "maybe_init_reasoning": ("self", "reasoning"),
+    "accept_token": ("self", "token"),
+    "rollback": ("self", "k"),
+    "is_terminated": ("self",),
+    "allocate_vocab_mask": ("self", "vocab_size", "batch_size", "device"),
+    "fill_vocab_mask": ("self", "vocab_mask", "idx"),
+    "fill_vocab_mask_batched": ("entries", "vocab_mask"),
+    "reset_vocab_mask": ("vocab_mask",),
+    "move_vocab_mask": ("vocab_mask", "device"),
+    "apply_vocab_mask": ("logits", "vocab_mask"),
+    "copy": ("self",),
+    "try_jump_forward": ("self", "tokenizer"),
+    "jump_forward_str_state": ("self", "helper"),
+    "jump_and_retokenize": ("self", "old_output_ids", "new_output_ids", "next_state"),
+}
+HOOKS: Final = (
+    *(Hook(f"{_BASE}:BaseGrammarObject.{name}", parameters) for name, parameters in _GRAMMAR.items()),
+    *(
+        Hook(f"{_BASE}:BaseGrammarBackend.dispatch_{kind}", ("self", "key_string"))
+        for kind in ("json", "regex", "ebnf", "structural_tag")
+    ),
+    Hook(f"{_BASE}:InvalidGrammarObject", ("error_message",)),
+    Hook(f"{_BASE}:register_grammar_backend", ("name", "init_func")),
+    Hook(f"{_MANAGER}.{_HAS_GRAMMAR}", ("self", "req")),
+    Hook("sglang.srt.managers.schedule_batch:FINISH_ABORT", ("message", "status_code", "err_type")),
+    Hook("sglang.srt.managers.schedule_batch:Req.set_finish_with_abort", ("self", "error_msg", "...")),
+    Hook(
+        "sglang.srt.constrained.reasoner_grammar_backend:ReasonerGrammarBackend",
+        ("grammar_backend", "reasoning_parser", "tokenizer", "enable_strict_thinking"),
+    ),
 )
 """What we implement, call and follow."""
 

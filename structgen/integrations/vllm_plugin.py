@@ -18,7 +18,7 @@ from functools import wraps
 from typing import Annotated, Any, Final, Literal, get_args
 
 from structgen.errors import OptionError, StructgenError
-from structgen.integrations.engine_hooks import check_engine, hooks_of
+from structgen.integrations.engine_hooks import Hook, check_engine
 
 NAME: Final = "structgen"
 VERSIONS: Final = ("0.32", "0.33")
@@ -27,31 +27,40 @@ _OUTPUTS: Final = "vllm.v1.structured_output"
 _GRAMMAR: Final = f"{_OUTPUTS}.backend_types:StructuredOutputGrammar"
 _BACKEND: Final = f"{_OUTPUTS}.backend_types:StructuredOutputBackend"
 _OPENAI: Final = "vllm.entrypoints.openai"
-HOOKS: Final = hooks_of(
-    f"""
-vllm.sampling_params:SamplingParams._validate_structured_outputs
-    self model_config structured_outputs_config tokenizer
-vllm.v1.engine.async_llm:AsyncLLM.__init__ self vllm_config ...
-vllm.v1.engine.async_llm:AsyncLLM.generate self prompt sampling_params request_id ...
-vllm.v1.engine.llm_engine:LLMEngine.__init__ self vllm_config ...
-{_OUTPUTS}:StructuredOutputManager.__init__ self vllm_config
-{_OUTPUTS}:StructuredOutputManager.grammar_init self request
-{_OUTPUTS}:StructuredOutputManager._create_grammar self request
-{_GRAMMAR}.accept_tokens self request_id tokens
-{_GRAMMAR}.validate_tokens self tokens
-{_GRAMMAR}.rollback self num_tokens
-{_GRAMMAR}.fill_bitmask self bitmask batch_index
-{_GRAMMAR}.is_terminated self
-{_GRAMMAR}.reset self
-{_BACKEND}.compile_grammar self request_type grammar_spec stop_token_ids
-{_BACKEND}.allocate_token_bitmask self max_num_seqs
-{_BACKEND}.destroy self
-vllm.tool_parsers.utils:_get_tool_schema_from_name_and_params name params
-{_OPENAI}.chat_completion.protocol:ChatCompletionRequest.to_beam_search_params
-    self max_tokens default_sampling_params
-{_OPENAI}.completion.protocol:CompletionRequest.to_beam_search_params
-    self max_tokens default_sampling_params
-"""
+HOOKS: Final = (
+    Hook(
+        "vllm.sampling_params:SamplingParams._validate_structured_outputs",
+        ("self", "model_config", "structured_outputs_config", "tokenizer"),
+    ),
+    Hook("vllm.v1.engine.async_llm:AsyncLLM.__init__", ("self", "vllm_config", "...")),
+    Hook(
+        "vllm.v1.engine.async_llm:AsyncLLM.generate",
+        ("self", "prompt", "sampling_params", "request_id", "..."),
+    ),
+    Hook("vllm.v1.engine.llm_engine:LLMEngine.__init__", ("self", "vllm_config", "...")),
+    Hook(f"{_OUTPUTS}:StructuredOutputManager.__init__", ("self", "vllm_config")),
+    Hook(f"{_OUTPUTS}:StructuredOutputManager.grammar_init", ("self", "request")),
+    Hook(f"{_OUTPUTS}:StructuredOutputManager._create_grammar", ("self", "request")),
+    Hook(f"{_GRAMMAR}.accept_tokens", ("self", "request_id", "tokens")),
+    Hook(f"{_GRAMMAR}.validate_tokens", ("self", "tokens")),
+    Hook(f"{_GRAMMAR}.rollback", ("self", "num_tokens")),
+    Hook(f"{_GRAMMAR}.fill_bitmask", ("self", "bitmask", "batch_index")),
+    Hook(f"{_GRAMMAR}.is_terminated", ("self",)),
+    Hook(f"{_GRAMMAR}.reset", ("self",)),
+    Hook(f"{_BACKEND}.compile_grammar", ("self", "request_type", "grammar_spec", "stop_token_ids")),
+    Hook(f"{_BACKEND}.allocate_token_bitmask", ("self", "max_num_seqs")),
+    Hook(f"{_BACKEND}.destroy", ("self",)),
+    Hook("vllm.tool_parsers.utils:_get_tool_schema_from_name_and_params", ("name", "params")),
+    *(
+        Hook(
+            f"{_OPENAI}.{module}.protocol:{request}.to_beam_search_params",
+            ("self", "max_tokens", "default_sampling_params"),
+        )
+        for module, request in (
+            ("chat_completion", "ChatCompletionRequest"),
+            ("completion", "CompletionRequest"),
+        )
+    ),
 )
 """What we replace, call and implement."""
 
