@@ -28,6 +28,10 @@ _MESSAGES: Final = 'Give messages such as [{"role": "user", "content": "..."}].'
 _ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
 """Roles under which templates know others."""
 _TEXTS: Final = ("text", "input_text", "output_text", "refusal")
+_OF_TEXTS: Final = frozenset(
+    ("type", "text", "refusal", "cache_control", "annotations", "citations", "logprobs", "id")
+)
+"""Members of a part that is a text: the text, and what says nothing to a model."""
 """Kinds of parts that are text."""
 
 
@@ -210,10 +214,12 @@ def read_messages(
     """Return chat messages as models of this process read them: with a text as content, under the roles that
     chat templates know, and with the `function_call` of before among the `tool_calls`. Other members stay.
     `item`, `member`: how places are written. Errors: OptionError, with the place. Cost: linear."""
-    found = []
-    for at, message in enumerate(messages(name, value)):
+    found, given = [], messages(name, value)
+    for at, message in enumerate(given):
         where = f"{name}{item.format(at)}{member}content"
-        said = content_text(message.get("content"), where, item)
+        # the answer may go on inside a last turn of the assistant: nothing is put between its parts
+        is_begun = at == len(given) - 1 and message["role"] == "assistant"
+        said = content_text(message.get("content"), where, item, joint="" if is_begun else "\n")
         made = {**message, "role": _ROLES.get(message["role"], message["role"]), "content": said}
         if (old := made.pop("function_call", None)) and not made.get("tool_calls"):
             made["tool_calls"] = [{"type": "function", "function": old}]
@@ -221,21 +227,23 @@ def read_messages(
     return found
 
 
-def content_text(content: Any, where: str, item: str = "[{}]", first: int = 0) -> str:
+def content_text(content: Any, where: str, item: str = "[{}]", first: int = 0, joint: str = "\n") -> str:
     """Return the text of a message's content: a text, None, or a list of parts that are texts, the `first` of
-    which is so many behind the place. Errors: OptionError for a part that is no text, with its place."""
+    which is so many behind the place. `joint`: comes between two. Errors: OptionError for a part that is no
+    text, or has something else beside it, with its place."""
     if content is None or isinstance(content, str):
         return content or ""
     texts = []
     for at, part in enumerate(content, first):
-        kind = part["type"]
+        beside = next((key for key in part.keys() - _OF_TEXTS if part[key]), None)
+        kind = part["type"] if beside is None else beside
         if kind not in _TEXTS:
             cure = "Describe it in words."
             raise OptionError(
                 f"It is {shown(kind)}: text alone is read.", where=where + item.format(at), cure=cure
             )
         texts.append(part["refusal" if kind == "refusal" else "text"])
-    return "\n".join(texts)
+    return joint.join(texts)
 
 
 def message_fault(at: int, message: object) -> str:

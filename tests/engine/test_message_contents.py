@@ -28,7 +28,9 @@ TEXTS = {"text": "text", "input_text": "text", "output_text": "text", "refusal":
 def test_parts_are_joined_by_line_ends_or_refused_by_type_and_place(seed: int) -> None:
     chance = random.Random(seed)
     messages, wanted, wrong = [], [], list[tuple[str, str]]()
-    for at in range(chance.randint(1, 5)):
+    count = chance.randint(1, 5)
+    for at in range(count):
+        role = chance.choice(["user", "system", "assistant"])
         if chance.random() < 0.3:
             content: Any = chance.choice(["", "Hi", "a\nb"])
             wanted.append(content)
@@ -43,14 +45,23 @@ def test_parts_are_joined_by_line_ends_or_refused_by_type_and_place(seed: int) -
                 kind = chance.choice([*TEXTS])
                 said.append(chance.choice(["", "a", "ü b"]))
                 content.append({"type": kind, TEXTS[kind]: said[-1], "cache_control": {"type": "ephemeral"}})
-            wanted.append("\n".join(said))
-        messages.append({"role": chance.choice(["user", "system", "assistant"]), "content": content})
+            # a last turn of the assistant is one text, which the answer may go on with
+            wanted.append(("" if at == count - 1 and role == "assistant" else "\n").join(said))
+        messages.append({"role": role, "content": content})
     if not wrong:
         assert [one["content"] for one in read_messages(messages)] == wanted
         return
     with pytest.raises(sg.errors.OptionError) as caught:
         read_messages(messages)
     assert caught.value.where == wrong[0][0] and repr(wrong[0][1]) in str(caught.value)
+
+
+@pytest.mark.parametrize("beside", [*KINDS, "image", "source", "data"])
+def test_what_stands_beside_the_text_of_a_part_is_refused_by_its_name(beside: str) -> None:
+    part = {"type": "text", "text": "a", "annotations": [], beside: {"url": "z"}}
+    with pytest.raises(sg.errors.OptionError, match=rf"content\[1\]: It is '{beside}'"):
+        read_messages([{"role": "user", "content": [{"type": "text", "text": "b"}, part]}])
+    assert read_messages([{"role": "user", "content": [{**part, beside: None}]}])[0]["content"] == "a"
 
 
 def test_ten_thousand_parts_are_one_text() -> None:
