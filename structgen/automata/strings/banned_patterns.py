@@ -43,7 +43,7 @@ def minimal(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def pattern_of(texts: Iterable[str]) -> str:
-    """Return the ECMA-262 pattern that matches strings which hold one of `texts`: one beside another,."""
+    """Return the ECMA-262 pattern that matches strings which hold one of `texts`: one beside another."""
     return "|".join("".join(map(_escaped, text)) for text in texts)
 
 
