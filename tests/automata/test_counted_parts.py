@@ -16,7 +16,7 @@ from regex_twin import ends
 import structgen as sg
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.regex.ecma_syntax import parse
-from structgen.automata.strings import formula_automata, found_texts, string_pool, threads
+from structgen.automata.strings import formula_automata, string_pool, threads
 from structgen.automata.strings import patterns as pattern_automata
 from structgen.automata.strings.automata import Automaton
 from structgen.automata.strings.patterns import automaton_of
@@ -103,8 +103,7 @@ def forget() -> None:
     """Have nothing held of the calls before."""
     for held in (formula_automata.HELD, string_pool.HELD):
         held.clear()
-    for cached in (string_pool._free_string, found_texts.texts_of):
-        cached.cache_clear()
+    string_pool._free_string.cache_clear()
 
 
 def is_made_within_the_steps_of_a_request(source: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 import structgen as sg
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.strings.automata import Automaton, complement
-from structgen.automata.strings.banned_patterns import minimal
+from structgen.automata.strings.banned_patterns import minimal, pattern_of, texts_of
 from structgen.automata.strings.found_texts import of_texts_in
 from structgen.automata.strings.patterns import automaton_of
 from structgen.automata.strings.string_pool import StringPool
@@ -91,6 +91,15 @@ def test_texts_that_hold_no_other_are_those_of_all_pairs() -> None:
         texts = ["".join(chance.choices("ab", k=chance.randint(1, 6))) for _ in range(chance.randint(1, 9))]
         wanted = [one for one in sorted({*texts}) if not any(two in one and two != one for two in texts)]
         assert list(minimal(texts)) == wanted
+
+
+def test_the_texts_of_a_pattern_of_texts_are_read_again_and_no_others() -> None:
+    chance = random.Random(4)
+    for _ in range(300):
+        texts = ["".join(chance.choices("ab|\\.\n(", k=chance.randint(1, 5))) for _ in range(3)]
+        assert texts_of(pattern_of(texts)) == texts
+    for other in ("a*", "^a", "a||b", "[ab]", "a|", r"a\d", "(a|b)c"):
+        assert texts_of(other) is None
 
 
 def spent(source: str, is_denied: bool) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable
 
 _SYNTAX = frozenset("^$\\.*+?()[]{}|/")
 """The characters that ECMA-262 gives a meaning in a pattern."""
+_ESCAPE, _PART = re.compile(r"\\(.)", re.DOTALL), re.compile(r"(?:[^\\|]|\\.)+", re.DOTALL)
 
 
 def minimal(texts: Iterable[str]) -> tuple[str, ...]:
@@ -41,9 +43,14 @@ def minimal(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def pattern_of(texts: Iterable[str]) -> str:
-    """Return the ECMA-262 pattern that matches strings which hold one of `texts`: one beside another, as
-    `found_texts` reads them again."""
+    """Return the ECMA-262 pattern that matches strings which hold one of `texts`: one beside another."""
     return "|".join("".join(map(_escaped, text)) for text in texts)
+
+
+def texts_of(pattern: str) -> list[str] | None:
+    """Return the texts of which `pattern_of` writes a pattern; None for other patterns."""
+    found = [_ESCAPE.sub(r"\1", part) for part in _PART.findall(pattern)]
+    return found if pattern_of(found) == pattern else None
 
 
 def _escaped(char: str) -> str:

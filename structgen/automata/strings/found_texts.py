@@ -8,15 +8,12 @@ part of the pattern tells apart.
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from collections.abc import Callable
-from itertools import chain, dropwhile, groupby, islice
+from itertools import chain, dropwhile, groupby
 from typing import Final, TypeAlias
 
 import numpy as np
 
-from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.regex.syntax_tree import (
     TEXT_END,
     Alternation,
@@ -27,53 +24,25 @@ from structgen.automata.regex.syntax_tree import (
 )
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, Alphabet, divided
 from structgen.automata.strings.automata import MOST_STATES, MOST_WORK, Automaton, minimal, refuse
-from structgen.automata.strings.banned_patterns import minimal as shortest_texts
 from structgen.automata.strings.kernels import TOO_MANY_STATES, TOO_MUCH_WORK
 from structgen.automata.strings.threads import sets_of
 from structgen.automata.unicode.charsets import Ranges
-from structgen.errors import RegexError
-from structgen.system.public_calls import THIS_CALL, billed_cache
+from structgen.system.public_calls import THIS_CALL
 
 _MOST_TEXTS: Final = 1 << 15
 """The most texts, of 16 characters on average, to which parts in a row are multiplied; alternatives are read
 however many they are."""
 _MOST_ALTERNATIVES: Final = 64
-"""The most characters of a class that are read as one text each."""
-_LONE: Final = re.compile("[\ud800-\udfff]")
-_Letters: TypeAlias = "Callable[[Ranges], list[str]]"
-
-
-@billed_cache(64)
-def texts_of(source: str) -> tuple[str, ...] | None:
-    """Return the texts that a pattern matches, sorted, if it consists of texts and alternatives and no text
-    holds another; else None."""
-    try:
-        texts = _texts_of(parse(source), _characters)
-    except RegexError:
-        return None
-    if texts is None or any(map(_LONE.search, texts)):
-        return None
-    return texts if shortest_texts(texts) == texts else None
-
-
-def _characters(ranges: Ranges) -> list[str]:
-    """Return the characters of a class; of a large one, more than are read as one text each."""
-    chars = chain.from_iterable(range(low, high + 1) for low, high in ranges)
-    return list(map(chr, islice(chars, _MOST_ALTERNATIVES + 1)))
-
-
-def _texts_of(tree: Node, letters: _Letters) -> tuple[str, ...] | None:
-    """Return the texts that a pattern matches, sorted; None where one is empty, or where it has other parts.
-    `letters`: what stands for a class of characters. Cost: some microseconds a node, and one a text."""
-    found = _read(tree, letters)
-    return tuple(sorted(set(found))) if found and all(found) else None
+"""The most letters of a class that are read as one text each."""
+_Letters: TypeAlias = "dict[Ranges, list[str]]"
 
 
 def _read(node: Node, letters: _Letters) -> list[str] | None:
-    """Return the texts of a node; None where it has other parts, or too many texts."""
+    """Return the texts of a node; None where it has other parts, or too many texts. `letters`: of a class of
+    characters the texts. Cost: some microseconds a node, and one a text."""
     if isinstance(node, CharacterClass):
         # the reader makes alternatives of one character a class
-        found = letters(node.ranges)
+        found = letters[node.ranges]
         return found if len(found) <= _MOST_ALTERNATIVES else None
     if isinstance(node, Alternation):
         THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(node.parts))
@@ -120,20 +89,19 @@ def of_texts_in(tree: Node, most: int = MOST_STATES) -> Automaton | None:
     text = Concatenation(parts)
     sets = sets_of(text)
     alphabet, member = divided(sets)
-    numbers = {ranges: at for at, ranges in enumerate(sets)}
-
-    def letters(ranges: Ranges) -> list[str]:
-        return list(map(chr, np.flatnonzero(member[numbers[ranges]]).tolist()))
-
-    texts = _texts_of(text, letters)
-    return None if texts is None else _holding(texts, alphabet, to_end, most)
+    # of a class of many letters one more than are read
+    known = (np.flatnonzero(row)[: _MOST_ALTERNATIVES + 1].tolist() for row in member)
+    letters = {ranges: list(map(chr, some)) for ranges, some in zip(sets, known, strict=True)}
+    texts = _read(text, letters)
+    # a search for the empty text is left to others
+    return _holding(sorted({*texts}), alphabet, to_end, most) if texts and all(texts) else None
 
 
 def _is_optional(node: Node) -> bool:
     return isinstance(node, Repetition) and not node.least
 
 
-def _holding(texts: tuple[str, ...], alphabet: Alphabet, to_end: bool, most: int) -> Automaton:
+def _holding(texts: list[str], alphabet: Alphabet, to_end: bool, most: int) -> Automaton:
     """Return the automaton of the strings that hold one of some texts, or end with one. The texts are sorted,
     and none is empty; a character of theirs is the number of a class of the alphabet.
 
@@ -143,7 +111,7 @@ def _holding(texts: tuple[str, ...], alphabet: Alphabet, to_end: bool, most: int
     rows = [np.zeros(alphabet.width, np.int32)]
     ends: set[int] = set()
     # a beginning of texts: its state, its fallback, its length, the texts that go on
-    todo: deque[tuple[int, int, int, list[str]]] = deque([(0, 0, 0, list(texts))])
+    todo: deque[tuple[int, int, int, list[str]]] = deque([(0, 0, 0, texts)])
     while todo:
         state, back, size, held = todo.popleft()
         row = rows[state]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from itertools import pairwise
 
-from structgen.automata.strings.found_texts import texts_of
+from structgen.automata.strings.banned_patterns import texts_of
 from structgen.json_text.exact_json import Json, write
 from structgen.language.ir import (
     FALSE,
