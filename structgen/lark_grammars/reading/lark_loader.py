@@ -314,7 +314,7 @@ def _bounded_parser(limits: Limits, start: str) -> type:
                 raise LimitError(
                     f"The grammar comes to {len(conf.rules):,} rules.", limit="grammar_rules", where="grammar"
                 )
-            check_shortest(conf.rules, start, limits, "grammar")
+            check_shortest(conf.rules, start, limits)
             # in debug mode the table contains the items of its states; state numbers are positions there
             analysis = Analyzer(conf, debug=True, strict=strict)
             analysis.compute_lalr()
@@ -505,7 +505,10 @@ class _Tables:
         # (a terminal of unreachable rules has no number)
         actions[:, [self.number[name] for name in remarks.never_made if name in self.number]] = NONE
         origins: dict[str, int] = {}
-        self._close(rules, origins)
+        for rule in rules:
+            for symbol in (rule.origin, *rule.expansion):
+                if symbol.name not in self.number:
+                    origins.setdefault(symbol.name, len(origins))
         gotos = np.full((count, len(origins)), -1, np.int32)
         for state, name, after in shifts:
             gotos[state, origins[name]] = after
@@ -527,19 +530,13 @@ class _Tables:
             remarks=remarks,
         )
 
-    def _close(self, rules: dict[Any, int], origins: dict[str, int]) -> None:
-        """Number the nonterminals of the rules."""
-        for rule in rules:
-            for symbol in (rule.origin, *rule.expansion):
-                if symbol.name not in self.number:
-                    origins.setdefault(symbol.name, len(origins))
-
     def _rule(self, rule: Any, origins: dict[str, int]) -> Rule:
         symbols = tuple(
             self._numbers(symbol.name)[-1] if symbol.name in self.number else -1 - origins[symbol.name]
             for symbol in rule.expansion
         )
-        return Rule(origins[rule.origin.name], symbols, _spelled(rule))
+        text = f"{rule.origin.name}: {' '.join(symbol.name for symbol in rule.expansion)}".rstrip()
+        return Rule(origins[rule.origin.name], symbols, text)
 
     def _terminal(self, name: str) -> Terminal:
         found = self.terminals.get(name)
@@ -605,8 +602,7 @@ class _Tables:
         key = (one.name, string.name)
         known = self._embedded.get(key)
         if known is None:
-            flags = self.lexer.conf.g_regex_flags
-            match = re.match(one.pattern.to_regexp(), string.pattern.value, flags)
+            match = re.match(one.pattern.to_regexp(), string.pattern.value, self._flags)
             known = match is not None and match.group(0) == string.pattern.value
             self._embedded[key] = known
         return known
@@ -635,7 +631,3 @@ class _Tables:
 
     def _all(self, names: Sequence[str]) -> frozenset[int]:
         return frozenset(one for name in names if name in self.number for one in self._numbers(name))
-
-
-def _spelled(rule: Any) -> str:
-    return f"{rule.origin.name}: {' '.join(symbol.name for symbol in rule.expansion)}".rstrip()

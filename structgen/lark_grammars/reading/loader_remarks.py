@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from structgen.language.remarks import Conflict, Remarks
@@ -11,18 +10,11 @@ from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
 from structgen.text_grammars.context_free.rules import reached
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """An item as text."""
-
-    rule: Any
-    read: int
-
-    @property
-    def text(self) -> str:
-        names = [symbol.name for symbol in self.rule.expansion]
-        names.insert(self.read, "•")
-        return f"{self.rule.origin.name}: {' '.join(names)}"
+def _item(rule: Any, read: int) -> str:
+    """Return an item as text."""
+    names = [symbol.name for symbol in rule.expansion]
+    names.insert(read, "•")
+    return f"{rule.origin.name}: {' '.join(names)}"
 
 
 def conflicts_of(analysis: Any) -> tuple[Conflict, ...]:
@@ -38,22 +30,14 @@ def conflicts_of(analysis: Any) -> tuple[Conflict, ...]:
             if len(rules) == 1 and terminal.name not in shifts:
                 continue
             ordered = sorted(rules, key=lambda rule: (-(rule.options.priority or 0), str(rule)))
-            reduced = tuple(_Item(rule, len(rule.expansion)).text for rule in ordered)
+            reduced = tuple(_item(rule, len(rule.expansion)) for rule in ordered)
             if terminal.name in shifts:
-                found.add(Conflict(terminal.name, _shifted(state.closure, terminal), reduced))
+                begun = [one for one in state.closure if not one.is_satisfied and one.next == terminal]
+                shifted = sorted(_item(one.rule, one.index) for one in begun)
+                found.add(Conflict(terminal.name, tuple(shifted), reduced))
             else:
                 found.add(Conflict(terminal.name, reduced[:1], reduced[1:]))
     return tuple(sorted(found, key=lambda one: (one.terminal, one.dropped, one.kept)))
-
-
-def _shifted(items: Iterable[Any], terminal: Any) -> tuple[str, ...]:
-    return tuple(
-        sorted(
-            _Item(item.rule, item.index).text
-            for item in items
-            if not item.is_satisfied and item.next == terminal
-        )
-    )
 
 
 def remarks_of(grammar: Any, built: Any, analysis: Any, start: str) -> Remarks:

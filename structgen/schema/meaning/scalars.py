@@ -138,7 +138,6 @@ class Scalars:
         bound (max_string). `printed`: some numbers cannot be written (numbers="python")."""
         self.quoting = quoting
         self.printed = printed or quoting.numerals_lack
-        self._quick_number = _unknown if self.printed else quick_number
         self.written = quoting.literal
         """The JSON literal of a decoded string."""
         self.tables = tables
@@ -189,10 +188,7 @@ class Scalars:
 
     def types(self, demand: int) -> int:
         """Return types outside of which no value meets a demand, as bits; a quick bound."""
-        mask = EVERY
-        for literal in self.tables.demands[demand]:
-            mask &= self.tables.mask(literal)
-        return mask
+        return reduce(and_, map(self.tables.mask, self.tables.demands[demand]), EVERY)
 
     def constants(self, demand: int, types: int) -> list[bytes]:
         """Return those of null, true and false, of some types, that meet a demand."""
@@ -415,15 +411,11 @@ class Scalars:
         finite sets, ranges, lengths, prefixes of patterns. False: unknown. Remembered."""
         found = self._contradictory.get(literals := tuple(literals))
         if found is None:
-            found = self._contradictory[literals] = self._contradict(literals)
+            found = self._contradictory[literals] = self.tables.clash(literals) or (
+                not reduce(and_, map(self.tables.mask, literals), OBJECT | ARRAY)
+                and self.values(literals).is_empty(lambda formula, kind: not is_empty(formula))
+            )
         return found
-
-    def _contradict(self, literals: Sequence[int]) -> bool:
-        if self.tables.clash(literals):
-            return True
-        if reduce(and_, map(self.tables.mask, literals), OBJECT | ARRAY):
-            return False
-        return self.values(literals).is_empty(lambda formula, kind: not is_empty(formula))
 
     def values(self, literals: Sequence[int]) -> ValueSet:
         """Return the values that meet literals."""
@@ -462,7 +454,11 @@ class Scalars:
         key = kind, formula
         found = self._satisfiable.get(key)
         if found is None:
-            quick = quick_string(formula) if kind == STRING else self._quick_number(formula)
+            quick = None
+            if kind == STRING:
+                quick = quick_string(formula)
+            elif not self.printed:
+                quick = quick_number(formula)
             if quick is None and is_empty(formula):
                 quick = False
             found = self.shortest(formula, kind) is not None if quick is None else quick
@@ -494,10 +490,6 @@ class Scalars:
 
 def _first(answer: Demands) -> JsonPieces | None:
     return JsonPieces((answer[0],)) if 0 in answer else None
-
-
-def _unknown(formula: Formula) -> bool | None:
-    return None
 
 
 def shortest_word(words: frozenset[str], written: Callable[[str], bytes]) -> bytes:

@@ -74,7 +74,7 @@ _TABLE: Final = (
     _Row("disallow", draft3.read_disallow, until="3", holds="list"),
     _Row("allOf anyOf oneOf", keywords.read_schemas, "4", holds="list", vocabulary=_APPLIES),
     _Row("not", keywords.read_schema, "4", holds="one", vocabulary=_APPLIES),
-    _Row("const", keywords.read_const, "6"),
+    _Row("const", keywords.read_enum, "6"),
     _Row("contains", keywords.read_schema, "6", "2019-09", "one", _APPLIES),
     _Row("contains", keywords.read_contains, "2020-12", holds="one", vocabulary=_APPLIES),
     _Row("propertyNames", keywords.read_schema, "6", holds="one", vocabulary=_APPLIES),
