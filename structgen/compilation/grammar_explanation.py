@@ -135,10 +135,14 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
         terminals = (*grammar.terminals, *grammar.bound)
         barren = _barren(grammar.rules, terminals)
         numbers |= {"terminals": len(terminals), "rules": len(grammar.rules)}
+    # what is made of a rule's parts has no name that a person wrote
+    written = sorted(
+        name for name in set(map(rule_as_written, barren)) if name.strip() == name and name[:1] != "$"
+    )
     return GrammarExplanation(
         **{one.name: getattr(remarks, one.name) for one in fields(remarks)},
         kind=kind,
-        unproductive=_as_written(barren),
+        unproductive=tuple(written),
         beaten=never_win,
         shortest=shortest,
         sentences=words,
@@ -163,12 +167,6 @@ def _shortest(grammar: TextGrammar) -> tuple[Language | None, str | None]:
 def _barren(rules: Sequence[tuple[S, tuple[S, ...]]], made: Iterable[S]) -> set[S]:
     """Return the symbols on the left of rules that derive no text, where those that are made have one."""
     return {left for left, _right in rules} - productive(rules, made)
-
-
-def _as_written(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of rules as a person wrote them; what is made of a rule's parts has none."""
-    written = set(map(rule_as_written, names))
-    return tuple(sorted(name for name in written if name.strip() == name and not name.startswith("$")))
 
 
 def _beaten(grammar: LarkGrammar, language: Language | None) -> tuple[Beaten, ...]:

@@ -542,11 +542,9 @@ class _Tables:
         found = self.terminals.get(name)
         if found is None:
             return Terminal(str(name), None, False)
-        from lark.lexer import PatternStr
-
         pattern = found.pattern.to_regexp()
         shown = found.pattern.raw or pattern
-        return Terminal(str(name), pattern, isinstance(found.pattern, PatternStr), shown)
+        return Terminal(str(name), pattern, self._is_string(name), shown)
 
     def _contexts(self, order: list[int]) -> tuple[tuple[Context, ...], Any]:
         numbers: dict[frozenset[str], int] = {}

@@ -266,8 +266,8 @@ class Scalars:
         return negation(formula) if literal & 1 else formula
 
     def _combined(self, schema: Schema, kind: int) -> Formula:
-        def of(part: Schema) -> Formula:
-            return self._own[self.tables.resolved(part).id, kind]
+        def of(part: Schema | None) -> Formula:
+            return TRUE if part is None else self._own[self.tables.resolved(part).id, kind]
 
         parts = [self._plain(schema, kind)]
         if schema.ref is not None:
@@ -281,11 +281,9 @@ class Scalars:
             parts.append(negation(of(schema.not_)))
         if schema.if_ is not None and is_conditional(schema):
             test = of(schema.if_)
-            then = of(schema.then) if schema.then is not None else TRUE
-            other = of(schema.else_) if schema.else_ is not None else TRUE
-            parts.append(
-                disjunction((self.narrowed((test, then), kind), self.narrowed((negation(test), other), kind)))
-            )
+            then = self.narrowed((test, of(schema.then)), kind)
+            other = self.narrowed((negation(test), of(schema.else_)), kind)
+            parts.append(disjunction((then, other)))
         return self.narrowed(parts, kind)
 
     def _plain(self, schema: Schema, kind: int) -> Formula:

@@ -359,18 +359,14 @@ def children(document: Reading, place: Schema, keyword: str, value: Any) -> tupl
 
 
 def read_if(document: Reading, place: Schema, keyword: str, value: Any) -> None:
-    if "then" in place.raw or "else" in place.raw:
+    """Read `if`, `then` or `else`."""
+    others = ("then", "else") if keyword == "if" else ("if",)
+    if not place.raw.keys().isdisjoint(others):
         read_schema(document, place, keyword, value)
         place.applicators += (keyword,)
-    else:
+    elif keyword == "if":
         # Alone it asserts nothing; what it evaluates matters where something is unevaluated.
         document.tests.append((place, value))
-
-
-def read_branch(document: Reading, place: Schema, keyword: str, value: Any) -> None:
-    if "if" in place.raw:
-        read_schema(document, place, keyword, value)
-        place.applicators += (keyword,)
 
 
 def read_reference(document: Reading, place: Schema, keyword: str, value: Any) -> None:
