@@ -109,7 +109,6 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
             f"{sentences} texts cannot be written.", where="sentences", cure="Ask for 0 or more."
         )
     language, shortest = _shortest(grammar)
-    sizes = {} if language is None else language.sizes
     source = random.Random(seed)
     words: tuple[str, ...] = ()
     if language is not None and shortest is not None:
@@ -117,7 +116,7 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
     kind, remarks = grammar.source, NO_REMARKS
     never_win: tuple[Beaten, ...] = ()
     barren: Iterable[str] = ()
-    numbers = {"parser_states": sizes.get("parser_states", 0)}
+    numbers = {} if language is None else {"parser_states": language.sizes.get("parser_states", 0)}
     if isinstance(grammar, BoundLark | LarkGrammar):
         lark = grammar.of if isinstance(grammar, BoundLark) else grammar
         kind, tables = "a Lark grammar under LALR(1) with lark's contextual lexer", lark.tables

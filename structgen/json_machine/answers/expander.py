@@ -280,16 +280,10 @@ class Expander:
         row = 0
         with suppress(StructgenError):
             while row < min(len(self.place_of), _AHEAD):
-                if not tables.rows(L.T_PLACE)[row, L.PlaceRow.status]:
-                    self._answer_place(row)
+                self._answer_place(row)
                 values = tables.rows(L.T_PLACE)[row]
                 for residue in (int(values[L.PlaceRow.object]), int(values[L.PlaceRow.array])):
-                    rows = tables.rows(L.T_RES)
-                    if (
-                        residue >= 0
-                        and not rows[residue, L.ResidueRow.status]
-                        and rows[residue, L.ResidueRow.plain] < 0
-                    ):
+                    if residue >= 0 and tables.rows(L.T_RES)[residue, L.ResidueRow.plain] < 0:
                         self.know_residue(residue)
                 row += 1
 

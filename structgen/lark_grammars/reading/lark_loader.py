@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -189,7 +188,7 @@ def load(
     made = () if indenter is None else (indenter.INDENT_type, indenter.DEDENT_type)
     have = {*(one.name for one in built.terminals), *made}
     never = never_made(built.rules, start, built.ignore_tokens, have, source or "grammar")
-    remarks = replace(remarks_of(grammar, built, parser.analysis, start), never_made=never)
+    remarks = remarks_of(grammar, built, parser.analysis, start, never)
     return Loaded(tables.read(remarks), tuple(imports.met), len(built.rules))
 
 

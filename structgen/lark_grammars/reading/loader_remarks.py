@@ -40,14 +40,14 @@ def conflicts_of(analysis: Any) -> tuple[Conflict, ...]:
     return tuple(sorted(found, key=lambda one: (one.terminal, one.dropped, one.kept)))
 
 
-def remarks_of(grammar: Any, built: Any, analysis: Any, start: str) -> Remarks:
-    """Return the remarks about a grammar (lark's `Grammar`) that was built (`Lark`)."""
+def remarks_of(grammar: Any, built: Any, analysis: Any, start: str, never: tuple[str, ...]) -> Remarks:
+    """Return the remarks about a grammar (lark's `Grammar`) that was built (`Lark`). `never`: the terminals
+    that nothing makes."""
     kept = set(built.ignore_tokens)
     if built.options.postlex is not None:
         indenter = built.options.postlex
         kept |= {indenter.NL_type, indenter.INDENT_type, indenter.DEDENT_type}
-    rules, terminals = unused(grammar, built.rules, kept, start)
-    return Remarks(conflicts_of(analysis), rules, terminals)
+    return Remarks(conflicts_of(analysis), *unused(grammar, built.rules, kept, start), never)
 
 
 def unused(

@@ -170,8 +170,6 @@ class Scalars:
             literals = self.tables.demands[demand]
             if len(literals) == 1:
                 found = self.literal(literals[0], kind)
-            elif not literals:
-                found = TRUE
             else:
                 found = self.narrowed((self.literal(literal, kind) for literal in literals), kind)
             if kind == NUMBER and self.tables.digits_alone and only_integers(found):

@@ -188,7 +188,7 @@ class ArrayShape:
     def need(self) -> int:
         """A length for which the shape has an array, if it has any: the items that the schema names or
         counts, and one for each obligation."""
-        least = max([self.lo, *(len(schema.prefix) for schema in self.facets)])
+        least = self.lo
         named = [index + 1 for index in self.values]
         for obligation in self.obligations:
             for alternative in obligation:

@@ -300,21 +300,18 @@ def read_prefix(document: Reading, place: Schema, keyword: str, value: Any) -> N
 
 
 def read_items(document: Reading, place: Schema, keyword: str, value: Any) -> None:
-    if value.__class__ is list:
+    """Read `items`: one schema, or up to 2019-09 a list of them."""
+    if value.__class__ is not list:
+        read_schema(document, place, keyword, value)
+    elif "prefixItems" in place.scope.dialect.keywords:
         raise document.wrong(
             place,
             "items",
             "takes one schema in draft 2020-12",
             "Name the list prefixItems, or set $schema (or draft=) to the draft the schema is written in.",
         )
-    read_schema(document, place, keyword, value)
-
-
-def read_items_any(document: Reading, place: Schema, keyword: str, value: Any) -> None:
-    if value.__class__ is list:
-        read_prefix(document, place, keyword, value)
     else:
-        read_schema(document, place, keyword, value)
+        read_prefix(document, place, keyword, value)
 
 
 def read_additional_items(document: Reading, place: Schema, keyword: str, value: Any) -> None:
