@@ -109,7 +109,6 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
             f"{sentences} texts cannot be written.", where="sentences", cure="Ask for 0 or more."
         )
     language, shortest = _shortest(grammar)
-    sizes = {} if language is None else language.sizes
     source = random.Random(seed)
     words: tuple[str, ...] = ()
     if language is not None and shortest is not None:
@@ -117,7 +116,7 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
     kind, remarks = grammar.source, NO_REMARKS
     never_win: tuple[Beaten, ...] = ()
     barren: Iterable[str] = ()
-    numbers = {"parser_states": sizes.get("parser_states", 0)}
+    numbers = {} if language is None else {"parser_states": language.sizes.get("parser_states", 0)}
     if isinstance(grammar, BoundLark | LarkGrammar):
         lark = grammar.of if isinstance(grammar, BoundLark) else grammar
         kind, tables = "a Lark grammar under LALR(1) with lark's contextual lexer", lark.tables
@@ -135,10 +134,14 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
         terminals = (*grammar.terminals, *grammar.bound)
         barren = _barren(grammar.rules, terminals)
         numbers |= {"terminals": len(terminals), "rules": len(grammar.rules)}
+    # what is made of a rule's parts has no name that a person wrote
+    written = sorted(
+        name for name in set(map(rule_as_written, barren)) if name.strip() == name and name[:1] != "$"
+    )
     return GrammarExplanation(
         **{one.name: getattr(remarks, one.name) for one in fields(remarks)},
         kind=kind,
-        unproductive=_as_written(barren),
+        unproductive=tuple(written),
         beaten=never_win,
         shortest=shortest,
         sentences=words,
@@ -163,12 +166,6 @@ def _shortest(grammar: TextGrammar) -> tuple[Language | None, str | None]:
 def _barren(rules: Sequence[tuple[S, tuple[S, ...]]], made: Iterable[S]) -> set[S]:
     """Return the symbols on the left of rules that derive no text, where those that are made have one."""
     return {left for left, _right in rules} - productive(rules, made)
-
-
-def _as_written(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of rules as a person wrote them; what is made of a rule's parts has none."""
-    written = set(map(rule_as_written, names))
-    return tuple(sorted(name for name in written if name.strip() == name and not name.startswith("$")))
 
 
 def _beaten(grammar: LarkGrammar, language: Language | None) -> tuple[Beaten, ...]:

@@ -224,7 +224,7 @@ class CompiledSchema(CompiledGrammar):
     def depth_of(self, index: int) -> int:
         """Return how many brackets are open in a state."""
         with self.lock:
-            return self._machine.open_brackets(index)
+            return self._machine.brackets(self._machine.registers(index))
 
     # --- completion -----------------------------------------------------------------------------------------
 

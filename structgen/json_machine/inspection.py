@@ -88,10 +88,6 @@ class Inspection:
         below = 0 if frame < 0 else int(self._tables.rows(L.T_FRAME)[frame, L.FrameRow.depth])
         return below if mode in (L.M_STRING, L.M_NUMBER, L.M_LITERAL, L.M_WORDS) else below + 1
 
-    def open_brackets(self, index: int) -> int:
-        """Return how many brackets are open in a state."""
-        return self.brackets(self.registers(index))
-
     def residue(self, row: int) -> int:
         """Return the network's residue of an engine row."""
         return self.expander.network_residue(row)

@@ -24,13 +24,13 @@ from structgen.automata.unicode.charsets import Ranges, complement, union
 _SURROGATES: Ranges = ((0xD800, 0xDFFF),)
 
 
-def ecma_of_form(pattern: str, flags: int = 0, *, where: str = "pattern") -> str:
+def ecma_of_form(pattern: str, flags: int = 0) -> str:
     """Return an ECMA-262 pattern that a search finds in exactly the texts that a pattern of a form matches
     whole (`parse_form`): those of re.fullmatch, where the flags have A or U.
 
     Errors and cost: those of `parse_form` and `look_behinds.settled`.
     """
-    node = settled(parse_form(pattern, flags, where=where)[0], where)
+    node = settled(parse_form(pattern, flags, where="pattern")[0], "pattern")
     return f"^(?:{ecma_text(node)})$"
 
 

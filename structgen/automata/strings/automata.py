@@ -275,7 +275,7 @@ def of_words(words: Collection[str], most: int = MOST_STATES) -> Automaton:
     return made if made.states <= most else refuse(TOO_MANY_STATES, most)
 
 
-def of_lengths(least: int, most: int | None, most_states: int = MOST_STATES) -> Automaton:
+def of_lengths(least: int, most: int | None, most_states: int) -> Automaton:
     """Return the automaton of the texts of `least` to `most` characters (None: no bound)."""
     if most is not None and least > most:
         return NONE

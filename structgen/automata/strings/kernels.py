@@ -59,7 +59,9 @@ def _slot(row: Row, size: int, flat: Row, at: Longs, table: Row) -> int:
 
 @jit
 def _longer(row: Row, least: int) -> Row:
-    """Return a row with the same first numbers and room for at least so many."""
+    """Return a row with the same first numbers and room for at least so many: itself where it has that."""
+    if least <= len(row):
+        return row
     made = np.full(max(2 * len(row), least), -1, np.int32)
     made[: len(row)] = row
     return made
@@ -84,8 +86,7 @@ def _entered(row: Row, size: int, flat: Row, at: Longs, count: int, table: Row) 
         return found, flat, table
     table[-1 - found] = count
     begin = at[count]
-    if begin + size > len(flat):
-        flat = _longer(flat, begin + size)
+    flat = _longer(flat, begin + size)
     flat[begin : begin + size] = row[:size]
     at[count + 1] = begin + size
     if 2 * (count + 1) > len(table):
@@ -204,18 +205,18 @@ def subsets(
         work += size + 1
         size = _kept(row, size, places, ranks, best)
         if work > most_work or stop[0]:
-            code = STOPPED if stop[0] else TOO_MUCH_WORK
-            return code, work, trans[:0].copy().reshape(0, width), ends[:0].copy()
+            count = STOPPED if stop[0] else TOO_MUCH_WORK
+            break
         found = -1
         if size > 0 or state < 0:
             _sort(row, size)
             found, flat, table = _entered(row, size, flat, at, count, table)
             if found == count:
                 if count == most_states:
-                    return TOO_MANY_STATES, work, trans[:0].copy().reshape(0, width), ends[:0].copy()
+                    count = TOO_MANY_STATES
+                    break
                 count += 1
-                if count * width > len(trans):
-                    trans = _longer(trans, count * width)
+                trans = _longer(trans, count * width)
         if state >= 0:
             trans[state * width + kind] = found
         kind += 1
@@ -225,11 +226,12 @@ def subsets(
             state += 1
             if state == count:
                 break
-    accept = np.zeros(count, np.uint8)
-    for state in range(count):
+    size = max(count, 0)
+    accept = np.zeros(size, np.uint8)
+    for state in range(size):
         for i in range(at[state], at[state + 1]):
             accept[state] |= ends[flat[i]]
-    return count, work, trans[: count * width].copy().reshape(count, width), accept
+    return count, work, trans[: size * width].copy().reshape(size, width), accept
 
 
 @entry(
@@ -271,17 +273,17 @@ def product(
                 dead += now < 0
         work += parts
         if work > most_work or stop[0]:
-            code = STOPPED if stop[0] else TOO_MUCH_WORK
-            return code, work, trans[:0].copy().reshape(0, width), flat[:0].copy()
+            count = STOPPED if stop[0] else TOO_MUCH_WORK
+            break
         found = -1
         if dead == 0 or (not all_live and dead < parts):
             found, flat, table = _entered(row, parts, flat, at, count, table)
             if found == count:
                 if count == most_states:
-                    return TOO_MANY_STATES, work, trans[:0].copy().reshape(0, width), flat[:0].copy()
+                    count = TOO_MANY_STATES
+                    break
                 count += 1
-                if count * width > len(trans):
-                    trans = _longer(trans, count * width)
+                trans = _longer(trans, count * width)
         if state >= 0:
             trans[state * width + kind] = found
         kind += 1
@@ -290,7 +292,8 @@ def product(
             state += 1
             if state == count:
                 break
-    return count, work, trans[: count * width].copy().reshape(count, width), flat[: count * parts].copy()
+    size = max(count, 0)
+    return count, work, trans[: size * width].copy().reshape(size, width), flat[: size * parts].copy()
 
 
 @jit

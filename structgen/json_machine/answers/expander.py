@@ -280,16 +280,10 @@ class Expander:
         row = 0
         with suppress(StructgenError):
             while row < min(len(self.place_of), _AHEAD):
-                if not tables.rows(L.T_PLACE)[row, L.PlaceRow.status]:
-                    self._answer_place(row)
+                self._answer_place(row)
                 values = tables.rows(L.T_PLACE)[row]
                 for residue in (int(values[L.PlaceRow.object]), int(values[L.PlaceRow.array])):
-                    rows = tables.rows(L.T_RES)
-                    if (
-                        residue >= 0
-                        and not rows[residue, L.ResidueRow.status]
-                        and rows[residue, L.ResidueRow.plain] < 0
-                    ):
+                    if residue >= 0 and tables.rows(L.T_RES)[residue, L.ResidueRow.plain] < 0:
                         self.know_residue(residue)
                 row += 1
 
@@ -309,34 +303,24 @@ class Expander:
                 raise LimitError(
                     f"The document has more than {self._limits.depth:,} open brackets.", limit="depth"
                 )
+            elif kind == L.Q_PLACE:
+                self._answer_place(first)
+            elif kind == L.Q_RESIDUE:
+                self.know_residue(first)
+            elif kind == L.Q_AFTER:
+                self._answer_after(first, second, third)
+            elif kind == L.Q_EXTRA:
+                self._answer_extra(first, second)
+            elif kind == L.Q_ITEM:
+                self._answer_item(first, second, third)
+            elif kind == L.Q_MAY_DIFFER:
+                rows = self._tables.rows(L.T_RES)
+                goes_on = self.network.may_differ(self.network_residue(first))
+                rows[first, L.ResidueRow.may_differ] = 1 if goes_on else 2
+            elif kind == L.Q_UNREAD:
+                self._answer_unread(first, second)
             else:
-                self._say(kind, first, second, third)
-
-    def _say(self, kind: int, first: int, second: int, third: int) -> None:
-        """Answer one question about the grammar. Raises what the network, the automata or the limits
-        raise."""
-        if kind == L.Q_PLACE:
-            self._answer_place(first)
-        elif kind == L.Q_RESIDUE:
-            self.know_residue(first)
-        elif kind == L.Q_AFTER:
-            self._answer_after(first, second, third)
-        elif kind == L.Q_EXTRA:
-            self._answer_extra(first, second)
-        elif kind == L.Q_ITEM:
-            self._answer_item(first, second, third)
-        elif kind == L.Q_MAY_DIFFER:
-            rows = self._tables.rows(L.T_RES)
-            goes_on = self.network.may_differ(self.network_residue(first))
-            rows[first, L.ResidueRow.may_differ] = 1 if goes_on else 2
-        elif kind == L.Q_UNREAD:
-            self._answer_unread(first, second)
-        else:
-            raise AssertionError(f"question {kind}")
-
-    def free_string(self) -> int:
-        """Return the row of the free string."""
-        return self.string(FREE)
+                raise AssertionError(f"question {kind}")
 
     def _answer_place(self, row: int) -> None:
         if self._tables.rows(L.T_PLACE)[row, L.PlaceRow.status]:

@@ -17,6 +17,7 @@ from structgen.json_machine.records.terminal_records import (
 )
 from structgen.json_machine.tables import json_blocks as L
 from structgen.json_machine.tables.json_blocks import JsonContext, StringRow
+from structgen.language.ir import FREE
 from structgen.machine_core.growing_tables import ADDRESS, GrowingTables
 from structgen.machine_core.layout import ASKED
 from structgen.machine_core.lexeme_layout import FULL, KEPT_ALIKE, KEPT_ALL, KEPT_NONE, Hooks
@@ -178,7 +179,7 @@ class Recorder:
         """As `_like`, of a string that takes nearly all that any string takes."""
         if terminal_lexer.is_wide(self._tables.address, state):
             context = self._tables.context
-            row, context[JsonContext.quoted] = int(context[JsonContext.quoted]), self._expander.free_string()
+            row, context[JsonContext.quoted] = int(context[JsonContext.quoted]), self._expander.string(FREE)
             record, _ = self._record_of(L.M_STRING, StringPool.FREE)
             context[JsonContext.quoted] = row
             return record, -1, KEPT_ALL

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -189,7 +188,7 @@ def load(
     made = () if indenter is None else (indenter.INDENT_type, indenter.DEDENT_type)
     have = {*(one.name for one in built.terminals), *made}
     never = never_made(built.rules, start, built.ignore_tokens, have, source or "grammar")
-    remarks = replace(remarks_of(grammar, built, parser.analysis, start), never_made=never)
+    remarks = remarks_of(grammar, built, parser.analysis, start, never)
     return Loaded(tables.read(remarks), tuple(imports.met), len(built.rules))
 
 
@@ -314,7 +313,7 @@ def _bounded_parser(limits: Limits, start: str) -> type:
                 raise LimitError(
                     f"The grammar comes to {len(conf.rules):,} rules.", limit="grammar_rules", where="grammar"
                 )
-            check_shortest(conf.rules, start, limits, "grammar")
+            check_shortest(conf.rules, start, limits)
             # in debug mode the table contains the items of its states; state numbers are positions there
             analysis = Analyzer(conf, debug=True, strict=strict)
             analysis.compute_lalr()
@@ -505,7 +504,10 @@ class _Tables:
         # (a terminal of unreachable rules has no number)
         actions[:, [self.number[name] for name in remarks.never_made if name in self.number]] = NONE
         origins: dict[str, int] = {}
-        self._close(rules, origins)
+        for rule in rules:
+            for symbol in (rule.origin, *rule.expansion):
+                if symbol.name not in self.number:
+                    origins.setdefault(symbol.name, len(origins))
         gotos = np.full((count, len(origins)), -1, np.int32)
         for state, name, after in shifts:
             gotos[state, origins[name]] = after
@@ -527,29 +529,21 @@ class _Tables:
             remarks=remarks,
         )
 
-    def _close(self, rules: dict[Any, int], origins: dict[str, int]) -> None:
-        """Number the nonterminals of the rules."""
-        for rule in rules:
-            for symbol in (rule.origin, *rule.expansion):
-                if symbol.name not in self.number:
-                    origins.setdefault(symbol.name, len(origins))
-
     def _rule(self, rule: Any, origins: dict[str, int]) -> Rule:
         symbols = tuple(
             self._numbers(symbol.name)[-1] if symbol.name in self.number else -1 - origins[symbol.name]
             for symbol in rule.expansion
         )
-        return Rule(origins[rule.origin.name], symbols, _spelled(rule))
+        text = f"{rule.origin.name}: {' '.join(symbol.name for symbol in rule.expansion)}".rstrip()
+        return Rule(origins[rule.origin.name], symbols, text)
 
     def _terminal(self, name: str) -> Terminal:
         found = self.terminals.get(name)
         if found is None:
             return Terminal(str(name), None, False)
-        from lark.lexer import PatternStr
-
         pattern = found.pattern.to_regexp()
         shown = found.pattern.raw or pattern
-        return Terminal(str(name), pattern, isinstance(found.pattern, PatternStr), shown)
+        return Terminal(str(name), pattern, self._is_string(name), shown)
 
     def _contexts(self, order: list[int]) -> tuple[tuple[Context, ...], Any]:
         numbers: dict[frozenset[str], int] = {}
@@ -605,8 +599,7 @@ class _Tables:
         key = (one.name, string.name)
         known = self._embedded.get(key)
         if known is None:
-            flags = self.lexer.conf.g_regex_flags
-            match = re.match(one.pattern.to_regexp(), string.pattern.value, flags)
+            match = re.match(one.pattern.to_regexp(), string.pattern.value, self._flags)
             known = match is not None and match.group(0) == string.pattern.value
             self._embedded[key] = known
         return known
@@ -635,7 +628,3 @@ class _Tables:
 
     def _all(self, names: Sequence[str]) -> frozenset[int]:
         return frozenset(one for name in names if name in self.number for one in self._numbers(name))
-
-
-def _spelled(rule: Any) -> str:
-    return f"{rule.origin.name}: {' '.join(symbol.name for symbol in rule.expansion)}".rstrip()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from structgen.language.remarks import Conflict, Remarks
@@ -11,18 +10,11 @@ from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
 from structgen.text_grammars.context_free.rules import reached
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """An item as text."""
-
-    rule: Any
-    read: int
-
-    @property
-    def text(self) -> str:
-        names = [symbol.name for symbol in self.rule.expansion]
-        names.insert(self.read, "•")
-        return f"{self.rule.origin.name}: {' '.join(names)}"
+def _item(rule: Any, read: int) -> str:
+    """Return an item as text."""
+    names = [symbol.name for symbol in rule.expansion]
+    names.insert(read, "•")
+    return f"{rule.origin.name}: {' '.join(names)}"
 
 
 def conflicts_of(analysis: Any) -> tuple[Conflict, ...]:
@@ -38,32 +30,24 @@ def conflicts_of(analysis: Any) -> tuple[Conflict, ...]:
             if len(rules) == 1 and terminal.name not in shifts:
                 continue
             ordered = sorted(rules, key=lambda rule: (-(rule.options.priority or 0), str(rule)))
-            reduced = tuple(_Item(rule, len(rule.expansion)).text for rule in ordered)
+            reduced = tuple(_item(rule, len(rule.expansion)) for rule in ordered)
             if terminal.name in shifts:
-                found.add(Conflict(terminal.name, _shifted(state.closure, terminal), reduced))
+                begun = [one for one in state.closure if not one.is_satisfied and one.next == terminal]
+                shifted = sorted(_item(one.rule, one.index) for one in begun)
+                found.add(Conflict(terminal.name, tuple(shifted), reduced))
             else:
                 found.add(Conflict(terminal.name, reduced[:1], reduced[1:]))
     return tuple(sorted(found, key=lambda one: (one.terminal, one.dropped, one.kept)))
 
 
-def _shifted(items: Iterable[Any], terminal: Any) -> tuple[str, ...]:
-    return tuple(
-        sorted(
-            _Item(item.rule, item.index).text
-            for item in items
-            if not item.is_satisfied and item.next == terminal
-        )
-    )
-
-
-def remarks_of(grammar: Any, built: Any, analysis: Any, start: str) -> Remarks:
-    """Return the remarks about a grammar (lark's `Grammar`) that was built (`Lark`)."""
+def remarks_of(grammar: Any, built: Any, analysis: Any, start: str, never: tuple[str, ...]) -> Remarks:
+    """Return the remarks about a grammar (lark's `Grammar`) that was built (`Lark`). `never`: the terminals
+    that nothing makes."""
     kept = set(built.ignore_tokens)
     if built.options.postlex is not None:
         indenter = built.options.postlex
         kept |= {indenter.NL_type, indenter.INDENT_type, indenter.DEDENT_type}
-    rules, terminals = unused(grammar, built.rules, kept, start)
-    return Remarks(conflicts_of(analysis), rules, terminals)
+    return Remarks(conflicts_of(analysis), *unused(grammar, built.rules, kept, start), never)
 
 
 def unused(

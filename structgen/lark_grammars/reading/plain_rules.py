@@ -48,8 +48,8 @@ def load_rules(
     source: str | None,
     import_paths: Sequence[Importer],
     limits: Limits,
-    bound: Sequence[str] = (),
-    text_only: bool = False,
+    bound: Sequence[str],
+    text_only: bool,
 ) -> PlainRules:
     """Return the expanded rules of a grammar. Cost: lark's own loading, without its table.
 

@@ -131,7 +131,7 @@ class _RuleCounter:
         return self.met[use]
 
 
-def check_shortest(rules: Iterable[Any], start: str, limits: Limits, where: str) -> None:
+def check_shortest(rules: Iterable[Any], start: str, limits: Limits) -> None:
     """Raise LimitError if each text of lark's compiled rules has more than `limits.oracle_steps` terminals:
     completions are written out. Cost: that of `least_lengths`."""
     plain, terminals = [], dict[str, int]()
@@ -140,4 +140,4 @@ def check_shortest(rules: Iterable[Any], start: str, limits: Limits, where: str)
         plain.append((str(rule.origin.name), tuple(str(one.name) for one in rule.expansion)))
     least = least_lengths(plain, terminals).get(start, 0)
     if least > limits.oracle_steps:
-        raise LimitError(f"Its shortest text has {least:,} terminals.", limit="oracle_steps", where=where)
+        raise LimitError(f"Its shortest text has {least:,} terminals.", limit="oracle_steps", where="grammar")

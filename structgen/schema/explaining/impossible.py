@@ -81,7 +81,9 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
             continue
         for part in parts:
             literals = (*place[0], *part.met)
-            questions += _weight(network, literals)
+            # the branches of a choice are compared in pairs
+            said = _said(network, literals)
+            questions += 1 + sum(len(one.one_of) ** 3 // 1_300 + len(one.any_of) // 20 for one in said)
             if questions > MOST_QUESTIONS:
                 return [], False
             try:
@@ -120,12 +122,6 @@ def _said(network: SchemaNetwork, literals: Iterable[int]) -> Iterator[Schema]:
                 stack.extend(schema.all_of)
                 if schema.ref is not None:
                     stack.append(schema.ref)
-
-
-def _weight(network: SchemaNetwork, literals: tuple[int, ...]) -> int:
-    """Return the cost of a question: the branches of a choice are compared in pairs."""
-    said = _said(network, literals)
-    return 1 + sum(len(schema.one_of) ** 3 // 1_300 + len(schema.any_of) // 20 for schema in said)
 
 
 def _parts(network: SchemaNetwork, place: _Place) -> Iterator[_Part]:

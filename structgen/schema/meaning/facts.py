@@ -135,16 +135,13 @@ class Obligations:
         tables = self.tables
         found: list[int] = []
         for schema in facets:
-            own = schema.properties.get(key)
-            matched = own is not None
-            if own is not None:
-                found.append(tables.literal(own))
+            told = [schema.properties[key]] if key in schema.properties else []
             for source, child in schema.pattern_properties:
                 if self.scalars.pattern_matches(source, key):
-                    matched = True
-                    found.append(tables.literal(child))
-            if not matched and schema.additional is not None:
-                found.append(tables.literal(schema.additional))
+                    told.append(child)
+            if not told and schema.additional is not None:
+                told.append(schema.additional)
+            found.extend(map(tables.literal, told))
         return found
 
     def item_literals(

@@ -138,7 +138,6 @@ class Scalars:
         bound (max_string). `printed`: some numbers cannot be written (numbers="python")."""
         self.quoting = quoting
         self.printed = printed or quoting.numerals_lack
-        self._quick_number = _unknown if self.printed else quick_number
         self.written = quoting.literal
         """The JSON literal of a decoded string."""
         self.tables = tables
@@ -171,8 +170,6 @@ class Scalars:
             literals = self.tables.demands[demand]
             if len(literals) == 1:
                 found = self.literal(literals[0], kind)
-            elif not literals:
-                found = TRUE
             else:
                 found = self.narrowed((self.literal(literal, kind) for literal in literals), kind)
             if kind == NUMBER and self.tables.digits_alone and only_integers(found):
@@ -189,10 +186,7 @@ class Scalars:
 
     def types(self, demand: int) -> int:
         """Return types outside of which no value meets a demand, as bits; a quick bound."""
-        mask = EVERY
-        for literal in self.tables.demands[demand]:
-            mask &= self.tables.mask(literal)
-        return mask
+        return reduce(and_, map(self.tables.mask, self.tables.demands[demand]), EVERY)
 
     def constants(self, demand: int, types: int) -> list[bytes]:
         """Return those of null, true and false, of some types, that meet a demand."""
@@ -270,8 +264,8 @@ class Scalars:
         return negation(formula) if literal & 1 else formula
 
     def _combined(self, schema: Schema, kind: int) -> Formula:
-        def of(part: Schema) -> Formula:
-            return self._own[self.tables.resolved(part).id, kind]
+        def of(part: Schema | None) -> Formula:
+            return TRUE if part is None else self._own[self.tables.resolved(part).id, kind]
 
         parts = [self._plain(schema, kind)]
         if schema.ref is not None:
@@ -285,11 +279,9 @@ class Scalars:
             parts.append(negation(of(schema.not_)))
         if schema.if_ is not None and is_conditional(schema):
             test = of(schema.if_)
-            then = of(schema.then) if schema.then is not None else TRUE
-            other = of(schema.else_) if schema.else_ is not None else TRUE
-            parts.append(
-                disjunction((self.narrowed((test, then), kind), self.narrowed((negation(test), other), kind)))
-            )
+            then = self.narrowed((test, of(schema.then)), kind)
+            other = self.narrowed((negation(test), of(schema.else_)), kind)
+            parts.append(disjunction((then, other)))
         return self.narrowed(parts, kind)
 
     def _plain(self, schema: Schema, kind: int) -> Formula:
@@ -415,15 +407,11 @@ class Scalars:
         finite sets, ranges, lengths, prefixes of patterns. False: unknown. Remembered."""
         found = self._contradictory.get(literals := tuple(literals))
         if found is None:
-            found = self._contradictory[literals] = self._contradict(literals)
+            found = self._contradictory[literals] = self.tables.clash(literals) or (
+                not reduce(and_, map(self.tables.mask, literals), OBJECT | ARRAY)
+                and self.values(literals).is_empty(lambda formula, kind: not is_empty(formula))
+            )
         return found
-
-    def _contradict(self, literals: Sequence[int]) -> bool:
-        if self.tables.clash(literals):
-            return True
-        if reduce(and_, map(self.tables.mask, literals), OBJECT | ARRAY):
-            return False
-        return self.values(literals).is_empty(lambda formula, kind: not is_empty(formula))
 
     def values(self, literals: Sequence[int]) -> ValueSet:
         """Return the values that meet literals."""
@@ -462,7 +450,11 @@ class Scalars:
         key = kind, formula
         found = self._satisfiable.get(key)
         if found is None:
-            quick = quick_string(formula) if kind == STRING else self._quick_number(formula)
+            quick = None
+            if kind == STRING:
+                quick = quick_string(formula)
+            elif not self.printed:
+                quick = quick_number(formula)
             if quick is None and is_empty(formula):
                 quick = False
             found = self.shortest(formula, kind) is not None if quick is None else quick
@@ -494,10 +486,6 @@ class Scalars:
 
 def _first(answer: Demands) -> JsonPieces | None:
     return JsonPieces((answer[0],)) if 0 in answer else None
-
-
-def _unknown(formula: Formula) -> bool | None:
-    return None
 
 
 def shortest_word(words: frozenset[str], written: Callable[[str], bytes]) -> bytes:

@@ -114,10 +114,6 @@ def asks_for_any_key(obligation: Obligation) -> bool:
     return any(isinstance(one, (AtPattern, AtOther, BadKey, AtLeast)) for one in obligation)
 
 
-def _is_difference(obligation: Obligation) -> bool:
-    return isinstance(obligation[0], Differs)
-
-
 @dataclass(frozen=True, slots=True)
 class Counter:
     """From `least` to `most` (None: any number of) items meet the literal."""
@@ -158,7 +154,8 @@ class ObjectShape:
             self.requires[key] = (*self.requires.get(key, ()), *others)
         counted = bool(self.lo) or self.hi is not None
         self.plain = not (self.conditional or self.obligations)
-        self.loose = not (self.conditional or counted) and all(map(_is_difference, self.obligations))
+        differ = all(isinstance(one[0], Differs) for one in self.obligations)
+        self.loose = differ and not (self.conditional or counted)
         self.simple = self.plain and not counted
 
 
@@ -191,7 +188,7 @@ class ArrayShape:
     def need(self) -> int:
         """A length for which the shape has an array, if it has any: the items that the schema names or
         counts, and one for each obligation."""
-        least = max([self.lo, *(len(schema.prefix) for schema in self.facets)])
+        least = self.lo
         named = [index + 1 for index in self.values]
         for obligation in self.obligations:
             for alternative in obligation:

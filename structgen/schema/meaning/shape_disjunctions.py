@@ -8,6 +8,9 @@ last, and branches that contradict known facts are dropped at once.
 
 from __future__ import annotations
 
+from itertools import count
+from operator import itemgetter
+
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.schema.meaning.assertions import Assertions
@@ -22,7 +25,6 @@ from structgen.schema.meaning.facts import (
     Known,
     Obligate,
     Obligations,
-    Rank,
     Watch,
 )
 from structgen.schema.meaning.key_clauses import ClauseReader
@@ -51,7 +53,7 @@ class Shapes:
         self.limits = limits
         self._objects: dict[int, tuple[ObjectShape, ...]] = {}
         self._arrays: dict[int, tuple[ArrayShape, ...]] = {}
-        self._count = 0
+        self._numbers = count(1)
         self.obligations = Obligations(tables, scalars)
         self.assertions = Assertions(tables)
         self.branches = BranchReader(self.assertions, self.obligations)
@@ -68,10 +70,9 @@ class Shapes:
             if plain is None:
                 found = tuple(map(self._object_shape, self._expand(demand, OBJECT)))
             else:
-                self._count += 1
                 has_facet = plain.properties or plain.pattern_properties or plain.additional is not None
                 shape = ObjectShape(
-                    self._count,
+                    next(self._numbers),
                     (plain,) if has_facet else (),
                     plain.required,
                     lo=plain.min_properties,
@@ -107,10 +108,9 @@ class Shapes:
         return None if open_ or not schema.kinds & kind else schema
 
     def _object_shape(self, facts: FactConjunction) -> ObjectShape:
-        self._count += 1
         return ObjectShape(
-            self._count,
-            tuple([schema for _, schema in sorted(facts.facets, key=_by_rank)]),
+            next(self._numbers),
+            tuple([schema for _, schema in sorted(facts.facets, key=itemgetter(0))]),
             tuple(facts.required),
             facts.values,
             facts.lo,
@@ -121,10 +121,9 @@ class Shapes:
         )
 
     def _array_shape(self, facts: FactConjunction) -> ArrayShape:
-        self._count += 1
         return ArrayShape(
-            self._count,
-            tuple([schema for _, schema in sorted(facts.facets, key=_by_rank)]),
+            next(self._numbers),
+            tuple([schema for _, schema in sorted(facts.facets, key=itemgetter(0))]),
             facts.values,
             facts.lo,
             facts.hi,
@@ -231,7 +230,3 @@ class Shapes:
                     left.append(kept)
         facts.choices = left
         return True
-
-
-def _by_rank(entry: tuple[Rank, Schema]) -> Rank:
-    return entry[0]

@@ -75,10 +75,9 @@ def _union(
 
 def read_extends(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is list:
-        parts = [document.child(place, member, (keyword, index)) for index, member in enumerate(value)]
+        place.all_of += keywords.children(document, place, keyword, value)
     else:
-        parts = [document.child(place, value, (keyword,))]
-    place.all_of += tuple(parts)
+        place.all_of += (document.child(place, value, (keyword,)),)
     place.applicators += ("allOf",)
 
 

@@ -118,12 +118,8 @@ def _texts(value: object) -> bool:
 def read_type(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is str and value in TYPES:
         place.types = TYPES[value]
-        if value == "integer" and place.scope.dialect.plain_integers:
-            place.plain_integers = True
     elif _texts(value) and value and all(name in TYPES for name in value):
         place.types = frozenset(value)
-        if "integer" in value and place.scope.dialect.plain_integers:
-            place.plain_integers = True
     else:
         raise document.wrong(
             place,
@@ -131,22 +127,17 @@ def read_type(document: Reading, place: Schema, keyword: str, value: Any) -> Non
             "takes object, array, string, number, integer, boolean, null, or a list of these",
             type_cure(value),
         )
+    if "integer" in place.types and place.scope.dialect.plain_integers:
+        place.plain_integers = True
 
 
 def read_enum(document: Reading, place: Schema, keyword: str, value: Any) -> None:
-    if value.__class__ is not list:
+    """Read `enum`, or `const`; where the place has one already, the second must hold as well."""
+    if keyword == "enum" and value.__class__ is not list:
         raise document.wrong(
             place, "enum", "takes a list of values", "For one value, use const or a list of one."
         )
-    _listed(document, place, "enum", tuple(value))
-
-
-def read_const(document: Reading, place: Schema, keyword: str, value: Any) -> None:
-    _listed(document, place, "const", (value,))
-
-
-def _listed(document: Reading, place: Schema, keyword: str, values: tuple[Any, ...]) -> None:
-    """Set `enum`; where the place has one already (enum beside const), the second must hold as well."""
+    values = (value,) if keyword == "const" else tuple(value)
     if place.enum is None:
         place.enum = values
     else:
@@ -305,30 +296,22 @@ _DEPENDENT = MappingProxyType(
 
 
 def read_prefix(document: Reading, place: Schema, keyword: str, value: Any) -> None:
-    # draft 3 alone lets the list be empty
-    if value.__class__ is not list or not (value or place.scope.dialect.draft == "3"):
-        raise document.wrong(place, keyword, "takes a list of at least one schema")
-    place.prefix = tuple(
-        document.child(place, member, (keyword, index)) for index, member in enumerate(value)
-    )
+    place.prefix = children(document, place, keyword, value)
 
 
 def read_items(document: Reading, place: Schema, keyword: str, value: Any) -> None:
-    if value.__class__ is list:
+    """Read `items`: one schema, or up to 2019-09 a list of them."""
+    if value.__class__ is not list:
+        read_schema(document, place, keyword, value)
+    elif "prefixItems" in place.scope.dialect.keywords:
         raise document.wrong(
             place,
             "items",
             "takes one schema in draft 2020-12",
             "Name the list prefixItems, or set $schema (or draft=) to the draft the schema is written in.",
         )
-    read_schema(document, place, keyword, value)
-
-
-def read_items_any(document: Reading, place: Schema, keyword: str, value: Any) -> None:
-    if value.__class__ is list:
-        read_prefix(document, place, keyword, value)
     else:
-        read_schema(document, place, keyword, value)
+        read_prefix(document, place, keyword, value)
 
 
 def read_additional_items(document: Reading, place: Schema, keyword: str, value: Any) -> None:
@@ -359,27 +342,28 @@ def read_schema(document: Reading, place: Schema, keyword: str, value: Any) -> N
 
 def read_schemas(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     """Read a keyword that holds a list of schemas."""
-    if value.__class__ is not list or not value:
-        raise document.wrong(place, keyword, "takes a list of at least one schema")
-    schemas = tuple([document.child(place, member, (keyword, index)) for index, member in enumerate(value)])
     field = field_of(keyword)
-    setattr(place, field, getattr(place, field) + schemas)
+    setattr(place, field, getattr(place, field) + children(document, place, keyword, value))
     place.applicators += (keyword,)
 
 
+def children(document: Reading, place: Schema, keyword: str, value: Any) -> tuple[Schema, ...]:
+    """Return the places of a list of schemas. Raises SchemaError for anything else."""
+    # draft 3 alone lets the list be empty
+    if value.__class__ is not list or not (value or place.scope.dialect.draft == "3"):
+        raise document.wrong(place, keyword, "takes a list of at least one schema")
+    return tuple([document.child(place, member, (keyword, index)) for index, member in enumerate(value)])
+
+
 def read_if(document: Reading, place: Schema, keyword: str, value: Any) -> None:
-    if "then" in place.raw or "else" in place.raw:
+    """Read `if`, `then` or `else`."""
+    others = ("then", "else") if keyword == "if" else ("if",)
+    if not place.raw.keys().isdisjoint(others):
         read_schema(document, place, keyword, value)
         place.applicators += (keyword,)
-    else:
+    elif keyword == "if":
         # Alone it asserts nothing; what it evaluates matters where something is unevaluated.
         document.tests.append((place, value))
-
-
-def read_branch(document: Reading, place: Schema, keyword: str, value: Any) -> None:
-    if "if" in place.raw:
-        read_schema(document, place, keyword, value)
-        place.applicators += (keyword,)
 
 
 def read_reference(document: Reading, place: Schema, keyword: str, value: Any) -> None:

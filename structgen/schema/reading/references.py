@@ -91,7 +91,12 @@ class References:
             if uri != scope.base:
                 scope = self._resource(uri)
         if fragment and not fragment.startswith("/"):
-            return self._anchor(scope, unquote(fragment))
+            self._indexed()
+            name = unquote(fragment)
+            found = self._anchors.get((id(scope.root), name))
+            if found is None:
+                raise NowhereError(f"{scope.prefix} has no anchor {name!r}")
+            return found
         return self._pointed(scope, fragment)
 
     def _pointed(self, scope: Scope, pointer: str) -> ReferenceTarget:
@@ -185,13 +190,6 @@ class References:
             if isinstance(meta, dict):
                 self._dialects[uri] = with_vocabularies(self._dialect_of(meta, dialect(DEFAULT_DRAFT)), meta)
         return self._dialects[uri] or outer
-
-    def _anchor(self, scope: Scope, name: str) -> ReferenceTarget:
-        self._indexed()
-        found = self._anchors.get((id(scope.root), name))
-        if found is None:
-            raise NowhereError(f"{scope.prefix} has no anchor {name!r}")
-        return found
 
     def _index(self, top: Scope) -> None:
         """Note every resource and anchor of a document, also where no reference leads."""

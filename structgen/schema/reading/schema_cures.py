@@ -40,7 +40,7 @@ def type_cure(value: object) -> str:
     return f'Write "{meant}" for {wrong!r}.' if meant else ""
 
 
-def schema_cure(raw: object, at: tuple[str | int, ...] = ()) -> str:
+def schema_cure(raw: object, at: tuple[str | int, ...]) -> str:
     """Return how to mend a value that stands for a schema, at a keyword and a key of its; empty where nothing
     is likely."""
     if at[:1] == ("properties",) and isinstance(raw, (list, int)) and at[1] in _BESIDE:

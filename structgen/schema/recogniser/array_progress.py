@@ -153,11 +153,13 @@ class ArrayProgress:
         for obligation in unmet:
             own: list[_Part] = []
             for alternative in obligation:
-                if _reaches(alternative, index):
-                    assert isinstance(alternative, (AtIndex, FromIndex))
-                    own.append((alternative.literals, 1))
-                elif isinstance(alternative, RepeatedItem) and here != NEVER:
-                    own.append(((here,), 1))
+                match alternative:
+                    case AtIndex(at, literals) if at == index:
+                        own.append((literals, 1))
+                    case FromIndex(at, literals) if at <= index:
+                        own.append((literals, 1))
+                    case RepeatedItem() if here != NEVER:
+                        own.append(((here,), 1))
             parts.append([((), 1)] if ((), 1) in own else [*own, ((), 0)])
         for counter, count in zip(shape.counters, counts, strict=True):
             yes, no = (counter.literal,), (self.tables.negate(counter.literal),)
@@ -241,15 +243,6 @@ class ArrayProgress:
                 elif isinstance(alternative, RepeatedItem):
                     found += 1
         return found
-
-
-def _reaches(alternative: Alternative, index: int) -> bool:
-    match alternative:
-        case AtIndex(at, _):
-            return at == index
-        case FromIndex(at, _):
-            return at <= index
-    return False
 
 
 def counts_singly(shape: ArrayShape, unmet: Unmet) -> bool:

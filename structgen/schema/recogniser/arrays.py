@@ -118,9 +118,10 @@ class Arrays:
         cap = 1
         for j, demand in enumerate(demands):
             for shape in self.shapes.arrays(demand):
-                if self._begins(shape):
-                    cap = max(cap, self.progress.cap(shape))
-                    threads.append((j, shape, self.progress.begin(shape)))
+                begun, most = self.progress.begin(shape), self.progress.cap(shape)
+                if self._search(shape, 0, most, self.known).exists(begun, self._live):
+                    cap = max(cap, most)
+                    threads.append((j, shape, begun))
         if not threads:
             return None
         return self.state(demands, cap, 0, tuple(threads), self._watched(threads, _NONE))
@@ -128,10 +129,6 @@ class Arrays:
     def _watched(self, threads: Sequence[Thread], seen: Values | None) -> Values | None:
         """Return the values written where some thread watches them, else None."""
         return seen if any(watches(shape, progress) for _, shape, progress in threads) else None
-
-    def _begins(self, shape: ArrayShape) -> bool:
-        search = self._search(shape, 0, self.progress.cap(shape), self.known)
-        return search.exists(self.progress.begin(shape), self._live)
 
     def _goes_on(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> bool:
         """Return whether a thread leads to a whole array, if the values of written items are ignored."""
@@ -229,9 +226,7 @@ class Arrays:
     ) -> ArrayState:
         """Return the residue after an item that met these demands of its place. `value`: its literal, if the
         state has `seen`."""
-        index = min(state.index + 1, state.cap)
-        threads = undominated(_joined([thread for at, thread in moves[1] if at in met]), _is_ahead)
-        seen = self._watched(threads, state.seen)
+        index, threads, seen = self._left(state, moves, met)
         if seen is not None:
             assert value is not None, "an item whose value must be known"
             seen |= {value}
@@ -244,6 +239,13 @@ class Arrays:
                 )
         return self.state(state.demands, state.cap, index, threads, seen)
 
+    def _left(
+        self, state: ArrayState, moves: Moves, met: frozenset[int]
+    ) -> tuple[int, tuple[Thread, ...], Values | None]:
+        """Return the index after the next item, the threads that go on, and the values before it."""
+        threads = undominated(_joined([thread for at, thread in moves[1] if at in met]), _is_ahead)
+        return min(state.index + 1, state.cap), threads, self._watched(threads, state.seen)
+
     def may_differ(self, state: ArrayState) -> bool:
         """Return whether two arrays or more go on: any number of items may follow. False: unknown."""
         return any(
@@ -255,9 +257,7 @@ class Arrays:
     def after_unread(self, state: ArrayState, moves: Moves, met: frozenset[int]) -> ArrayState | None:
         """Return the residue after an item whose value has not been read, or None where the next items depend
         on that value."""
-        index = min(state.index + 1, state.cap)
-        threads = undominated(_joined([thread for at, thread in moves[1] if at in met]), _is_ahead)
-        seen = self._watched(threads, state.seen)
+        index, threads, seen = self._left(state, moves, met)
         if seen is not None and not all(
             self._search(shape, index, state.cap, self.known, seen).skippable(progress)
             for _, shape, progress in threads

@@ -115,13 +115,13 @@ class Frames:
         for source in sources:
             frame.pattern_at[source] = len(frame.predicates)
             frame.predicates.append(Pattern(source))
-        for literal in literals:
+        asked = [*literals]
+        if (asked or frame.predicates) and (written := self.scalars.written_keys) is not None:
+            frame.key_literals = (written,)
+            asked.append(written)
+        for literal in asked:
             frame.literal_at[literal] = len(frame.predicates)
             frame.predicates.append(self.scalars.literal(literal, STRING))
-        if frame.predicates and (written := self.scalars.written_keys) is not None:
-            frame.key_literals = (written,)
-            frame.literal_at[written] = len(frame.predicates)
-            frame.predicates.append(self.scalars.literal(written, STRING))
         return frame
 
     def _few(self, frame: Frame) -> set[str]:
@@ -253,10 +253,6 @@ class Frames:
             demand = tables.of_value(tables.demand(literals))
             found = frame.extras[shape.id, key_class.index] = demand
         return found
-
-    def extra_demand(self, frame: Frame, shape: ObjectShape) -> int:
-        """Return the demand on values under keys that the frame does not name, if these are of one class."""
-        return self.extra(frame, shape, self.classes(frame)[0])
 
 
 def _said_of_keys(

@@ -9,7 +9,7 @@ rest it goes on after the first plan, through those that may become shorter than
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -132,17 +132,16 @@ class Witness:
             left = self._open(plan, left)
             missing = plan.least - self.written.size - len(plan.members)
             if left:
-                ways: Iterable[Way] = self._ways(plan, left)
-                stack.append(iter(sorted(ways, key=self._cost_of_way) if self._with_text else ways))
+                ways = self._ways(plan, left)
+                if self._with_text:
+                    ways = iter(sorted(ways, key=lambda way: self._cost(way[0])))
+                stack.append(ways)
             elif plan.most is not None and max(plan.least, self.written.size + len(plan.members)) > plan.most:
                 continue
             elif missing <= 0:
                 yield plan
             else:
                 stack.append(self._fuller(plan, missing))
-
-    def _cost_of_way(self, way: Way) -> int:
-        return self._cost(way[0])
 
     def _cost(self, plan: MemberPlan) -> int:
         """Return the bytes of a plan's members, each with a comma."""
@@ -409,7 +408,9 @@ class Witness:
         requires others, else one, each without those that were tried before."""
         requires = self.shape.requires
         options: list[tuple[bool, int, Slot, Member]] = []
-        for name in self._optional(plan, plan.without):
+        for name in self.frame.names:
+            if name in plan.members or name in plan.without or not self._may_come(name):
+                continue
             member = self._member(name, frozenset())
             if member is not None:
                 options.append((name in requires, self._price(name, member), name, member))
@@ -447,12 +448,6 @@ class Witness:
                 one_more = replace(plan, members={**plan.members, slot: member})
             if one_more is not None:
                 yield one_more, ()
-
-    def _optional(self, plan: MemberPlan, without: Collection[str]) -> Iterator[str]:
-        """Yield the named keys that may come, of which a plan says nothing."""
-        for name in self.frame.names:
-            if name not in plan.members and name not in without and self._may_come(name):
-                yield name
 
 
 def keys_of(rest: JsonPieces) -> Iterator[str]:

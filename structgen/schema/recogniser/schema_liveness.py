@@ -133,7 +133,9 @@ class Oracle:
             queued.discard(demand)
             steps += 1
             if steps > self.limits.oracle_steps:
-                raise self._too_long(root)
+                raise self.tables.too_many(
+                    "whether any value is possible here could not be decided.", "oracle_steps", (root,)
+                )
             self.tables.spend(3, self.limits, "Which values are possible", (root,))
             lookups.clear()
             found = self._value(demand, best.get(demand), ask, with_text)
@@ -211,10 +213,6 @@ class Oracle:
             if constant.before(best):
                 best = constant
         return best
-
-    def _too_long(self, demand: int) -> LimitError:
-        what = "whether any value is possible here could not be decided."
-        return self.tables.too_many(what, "oracle_steps", (demand,))
 
     def _quick(self, demand: int) -> bool:
         """Return whether a demand is one plain schema, or a union of such, and shows a value on its face."""

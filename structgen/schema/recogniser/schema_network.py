@@ -47,7 +47,7 @@ from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.recogniser.array_progress import repeats
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
-from structgen.schema.recogniser.object_keys import Where, Written
+from structgen.schema.recogniser.object_keys import Written
 from structgen.schema.recogniser.objects import Objects, ObjectState
 from structgen.schema.recogniser.schema_liveness import Oracle
 from structgen.schema.recogniser.smallest_contradiction import smallest
@@ -212,15 +212,15 @@ class SchemaNetwork:
             return None
         shared = frame.simple.get(shape.id)
         if shared is None:
-            place_of = self._live_place
-            places = tuple(place_of(self.objects.frames.value(shape, name)) for name in frame.names)
-            standing = self.objects.frames.standing(frame, shape)
+            place_of, frames = self._live_place, self.objects.frames
+            places = tuple(place_of(frames.value(shape, name)) for name in frame.names)
+            standing = frames.standing(frame, shape)
             needed = set(standing.required)
             required = tuple(
                 index in needed or bool(standing.free_required >> index & 1)
                 for index in range(len(frame.names))
             )
-            extra = place_of(self.objects.frames.extra_demand(frame, shape))
+            extra = place_of(frames.extra(frame, shape, frames.classes(frame)[0]))
             shared = frame.simple[shape.id] = (places, required, extra)
         places, required, extra = shared
         if extra >= 0 and self.scalars.longest is not None:
@@ -403,12 +403,9 @@ class SchemaNetwork:
         if isinstance(state, ArrayState):
             value = None if state.seen is None else self.arrays.distinct.literal(text)
             return self.arrays.after(state, moves, met, value)
-        return self.objects.after(state, moves, self._where(state, key), met)
-
-    def _where(self, state: ObjectState, key: Key) -> Where:
-        """Return where a member stands; of an unnamed key any class: it makes no difference to what is
-        written."""
-        return key if isinstance(key, str) else self.objects.frames.classes(state.frame)[0]
+        # of an unnamed key any class: it makes no difference to what is written
+        where = key if isinstance(key, str) else self.objects.frames.classes(state.frame)[0]
+        return self.objects.after(state, moves, where, met)
 
     def _live_place(self, demand: int) -> int:
         if not self.oracle.alive(demand):
