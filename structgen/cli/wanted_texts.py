@@ -147,13 +147,11 @@ class WantedTexts(WantedLanguage):
 
             if isinstance(said, Mapping):
                 return Speculation(**said)
-            text = self._edited if "edit" in self.given else ""
+            file, text = self.given.get("edit"), ""
+            if file is not None:
+                text = read_input(Path(file), self.given.spelled("edit"))
             return Speculation(edit=text, draft_model=self.given.get("draft_model"))
         return said
-
-    @cached_property
-    def _edited(self) -> str:
-        return read_input(Path(self.given.get("edit")), self.given.spelled("edit"))
 
     def engine(self) -> Engine:
         """Return the model, loaded. A draft model that does not fit is told once, and not for each prompt."""

@@ -75,13 +75,14 @@ def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Calla
     `given`: a grammar, compiled or not; a JSON Schema as a dict; a regular expression as a text or a compiled
     pattern; or a Python type, whose texts are JSON. Raises OptionError for anything else.
     """
-    if isinstance(given, Grammar | CompiledGrammar):
-        return given, _reading(given) if isinstance(plain_grammar(given), JsonSchemaGrammar) else None
     if isinstance(given, bool | Mapping):
-        schema = written_as_dumps(given)
-        return schema, _reading(schema)
-    if isinstance(given, str | re.Pattern):
-        return regex(given), None
+        given = written_as_dumps(given)
+    elif isinstance(given, str | re.Pattern):
+        given = regex(given)
+    if isinstance(given, Grammar | CompiledGrammar):
+        if not isinstance(plain_grammar(given), JsonSchemaGrammar):
+            return given, None
+        return given, lambda text: _over_bytes(given).value(text.encode("utf-8", "surrogatepass"))
     if given is None or isinstance(given, bytes | int | float | list | tuple | set):
         raise OptionError(
             f"A {type(given).__name__} is neither a grammar nor a type.",
@@ -236,11 +237,6 @@ def _automaton(
             cure="Bound the grammar, or lower depth=.",
         )
     return found, exactness
-
-
-def _reading(grammar: Grammar | CompiledGrammar) -> Callable[[str], Any]:
-    """Return what reads the documents of a JSON Schema."""
-    return lambda text: _over_bytes(grammar).value(text.encode("utf-8", "surrogatepass"))
 
 
 @lru_cache(maxsize=64)

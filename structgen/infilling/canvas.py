@@ -12,16 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from structgen.infilling.intersection import NO_MARKS, Marks
 from structgen.infilling.lattice import NULL, OPEN, Lattice, Tokens
 from structgen.infilling.token_automaton import TokenAutomaton
-
-if TYPE_CHECKING:
-    from structgen.infilling.intersection import Marks
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ class Canvas:
         conventions: Conventions,
         whole: TokenAutomaton | None,
         holes: dict[str, TokenAutomaton],
-        marks: Marks | None = None,
+        marks: Marks = NO_MARKS,
     ) -> Canvas:
         """Return a new canvas: under one automaton for the whole (with `marks` if some holes have types of
         their own), or under one automaton for each hole's name."""
@@ -107,7 +105,7 @@ class Canvas:
         starts = np.cumsum([0, *map(len, pieces)])
         for name in dict.fromkeys(one.name for one in pieces if one.name and whole is None):
             same = [at for at, one in enumerate(pieces) if one.name == name]
-            part = whole_part([pieces[same[0]]], holes[name], None, **ends)
+            part = whole_part([pieces[same[0]]], holes[name], NO_MARKS, **ends)
             parts.append(LatticePart(part.lattice, starts[same][:, None] + part.at))
         last = pieces[-1]
         tail = len(tokens) - last.slots if last.name and last.least < last.slots else len(tokens)
@@ -197,7 +195,7 @@ class Canvas:
 
 
 def whole_part(
-    pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks | None = None, **options: Any
+    pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks = NO_MARKS, **options: Any
 ) -> LatticePart:
     """Return one lattice over all parts. The slot of a mark has the position -1."""
     tokens: list[int] = []
@@ -215,12 +213,12 @@ def whole_part(
 
     start = 0
     for piece in pieces:
-        is_marked = marks is not None and piece.name in marks.before
-        if marks is not None and is_marked:
+        is_marked = piece.name in marks.before
+        if is_marked:
             put(piece, NULL, 0, marks.before[piece.name])
         for number, token in enumerate(piece.tokens or (OPEN,) * piece.slots):
             put(piece, token, number)
-        if marks is not None and is_marked:
+        if is_marked:
             put(piece, NULL, 0, marks.behind)
         start += len(piece)
     lattice = Lattice(automaton, tokens, nullable=nullable, closes=closes, columns=columns, **options)

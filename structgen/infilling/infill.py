@@ -34,7 +34,7 @@ from structgen.infilling.automata_of_grammars import (
 from structgen.infilling.canvas import Canvas, Conventions, Piece
 from structgen.infilling.denoising import CanvasUsage, DenoisingStep, denoise
 from structgen.infilling.given_fields import parts_of_given, value_at
-from structgen.infilling.intersection import Marks, intersection
+from structgen.infilling.intersection import NO_MARKS, Marks, intersection
 from structgen.infilling.masked_model import MaskedModel
 from structgen.infilling.obstacles import refuse
 from structgen.infilling.results import Infilled, text_of
@@ -209,7 +209,7 @@ class _Problem:
     whole: HoleLanguage | None
     """The grammar's language; if holes have types as well, the intersection of both (`intersection`)."""
     holes: dict[str, HoleLanguage]
-    marks: Marks | None
+    marks: Marks
     """The marks of the edges of such holes."""
     tokenizer: Tokenizer
 
@@ -267,12 +267,14 @@ class _Problem:
             document = json.loads(text)
             values = {name: value_at(document, name) for name in values}
         languages = [*([] if self.whole is None else [self.whole]), *self.holes.values()]
+        notes = sorted({note for one in languages for note in one.exactness.split(", ")})
+        is_cut = notes[0].startswith("depth")
         return Infilled(
             text,
             values,
             value,
             "deadline" if is_late else "done",
-            _exactness(languages),
+            ", ".join(note for note in notes if not (is_cut and note == "exact-fsa")),
             tuple(tokens),
             tuple(steps),
             usage,
@@ -280,13 +282,6 @@ class _Problem:
             self.tokenizer,
             full,
         )
-
-
-def _exactness(languages: list[HoleLanguage]) -> str:
-    """Return the exactness of some languages, each note once."""
-    notes = sorted({note for one in languages for note in one.exactness.split(", ")})
-    is_cut = notes[0].startswith("depth")
-    return ", ".join(note for note in notes if not (is_cut and note == "exact-fsa"))
 
 
 @dataclass(frozen=True)
@@ -337,7 +332,7 @@ class _Asked:
                 where="slots",
                 cure="Give the holes fewer slots, or shorten the prompt.",
             )
-        marks = None
+        marks = NO_MARKS
         if whole is not None and holes:
             most = min(MAX_STATES if self.max_states is None else self.max_states, MOST_STATES)
             automata = tuple((name, one.automaton) for name, one in holes.items())

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,10 @@ class Marks:
     before: Mapping[str, int]
     """By the hole's name."""
     behind: int
+
+
+NO_MARKS: Final = Marks({}, DEAD)
+"""Of a canvas without such holes."""
 
 
 @lru_cache(maxsize=16)
@@ -75,8 +80,9 @@ def intersection(
             reached[outer[accepts]] = True
     accepting = np.zeros(count, np.bool_)
     accepting[:own] = whole.accepting
-    found, at = marked_automaton(whole.start, np.concatenate(rows), accepting, token_class, len(types) + 1)
-    return found, Marks(dict(zip(marks.before, at[:-1], strict=True)), at[-1])
+    found = marked_automaton(whole.start, np.concatenate(rows), accepting, token_class, len(types) + 1)
+    moved = found.unmarked - width
+    return found, Marks({name: at + moved for name, at in marks.before.items()}, marks.behind + moved)
 
 
 def _common_classes(whole: TokenAutomaton, types: list[TokenAutomaton]) -> tuple[Ints, list[Ints]]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from structgen.errors import NoFillingError
 from structgen.infilling.canvas import Piece, whole_part
+from structgen.infilling.intersection import NO_MARKS, Marks
 from structgen.infilling.token_automaton import TokenAutomaton
-
-if TYPE_CHECKING:
-    from structgen.infilling.intersection import Marks
 
 _SHOWN = 40
 _MORE = 256
@@ -21,24 +19,24 @@ def refuse(
     pieces: Sequence[Piece],
     whole: TokenAutomaton | None,
     holes: dict[str, TokenAutomaton],
-    marks: Marks | None = None,
+    marks: Marks = NO_MARKS,
 ) -> NoReturn:
     """Raise NoFillingError, with the reason, for a canvas without a valid filling."""
     for name, automaton in holes.items():
         piece = next(one for one in pieces if one.name == name)
         if not _is_feasible([piece], automaton):
-            raise _too_short(name, piece, _least_slots([piece], 0, automaton))
+            raise _too_short(piece, _least_slots([piece], 0, automaton))
     if whole is not None:
         raise _of_whole(pieces, whole, marks)
     raise AssertionError("every hole has a filling")
 
 
-def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks | None) -> NoFillingError:
+def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) -> NoFillingError:
     for number, piece in enumerate(pieces):
         if piece.name:
             more = _least_slots(pieces, number, automaton, marks)
             if more is not None:
-                return _too_short(piece.name, piece, more)
+                return _too_short(piece, more)
     pieces = [Piece(name=one.name, slots=_MORE) if one.name else one for one in pieces]
     grown = whole_part(pieces, automaton, marks).lattice
     at = grown.first_obstacle()
@@ -50,7 +48,7 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks |
         )
     start = 0
     for piece in pieces:
-        is_typed = marks is not None and piece.name in marks.before
+        is_typed = piece.name in marks.before
         size = len(piece) + 2 * is_typed
         if at < start + size:
             break
@@ -94,8 +92,8 @@ def _shown(text: str) -> str:
     return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
 
 
-def _too_short(name: str, piece: Piece, least: int | None) -> NoFillingError:
-    slots = piece.slots - piece.more
+def _too_short(piece: Piece, least: int | None) -> NoFillingError:
+    name, slots = piece.name, piece.slots - piece.more
     if least is None:
         return NoFillingError(
             f"The hole {name!r} cannot be filled with {slots} slots, nor with up to {_MORE}.",
@@ -118,7 +116,7 @@ def _too_short(name: str, piece: Piece, least: int | None) -> NoFillingError:
 
 
 def _least_slots(
-    pieces: Sequence[Piece], number: int, automaton: TokenAutomaton, marks: Marks | None = None
+    pieces: Sequence[Piece], number: int, automaton: TokenAutomaton, marks: Marks = NO_MARKS
 ) -> int | None:
     """Return the fewest slots of one hole, all others unchanged, with which there is a filling; None if
     `_MORE` slots are not enough."""
@@ -137,5 +135,5 @@ def _least_slots(
     return low
 
 
-def _is_feasible(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks | None = None) -> bool:
+def _is_feasible(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks = NO_MARKS) -> bool:
     return whole_part(pieces, automaton, marks).lattice.is_feasible

@@ -192,7 +192,18 @@ def convention_of(
         )
     if known is None:
         if mask_id is None or shift is None:
-            raise _refusal(architecture, where)
+            if architecture.endswith(("ForCausalLM", "LMHeadModel")):
+                raise OptionError(
+                    f"{architecture} is a causal model: it reads from left to right and fills no masks.",
+                    where=where,
+                    cure="Write with it through sg.Engine; for infilling load structgen/infill, or one of "
+                    f"{_NAMES}. A masked model that bears such a name needs mask_id= and shift=.",
+                )
+            raise OptionError(
+                f"{architecture} is not known as a masked-diffusion model.",
+                where=where,
+                cure=f"Pass mask_id= and shift= if it is one; known are {_NAMES}.",
+            )
         known = Convention(architecture, mask_id, shift, None, None)
     found = replace(
         known,
@@ -219,22 +230,6 @@ def blocks_seen(length: int, block_length: int) -> npt.NDArray[np.bool_]:
 def _first(*values: int | None) -> Any:
     """Return the first value that is not None."""
     return next((value for value in values if value is not None), None)
-
-
-def _refusal(architecture: str, where: str) -> OptionError:
-    """Return the error for an architecture that is not known to fill masks."""
-    if architecture.endswith(("ForCausalLM", "LMHeadModel")):
-        return OptionError(
-            f"{architecture} is a causal model: it reads from left to right and fills no masks.",
-            where=where,
-            cure=f"Write with it through sg.Engine; for infilling load structgen/infill, or one of {_NAMES}. "
-            "A masked model that bears such a name needs mask_id= and shift=.",
-        )
-    return OptionError(
-        f"{architecture} is not known as a masked-diffusion model.",
-        where=where,
-        cure=f"Pass mask_id= and shift= if it is one; known are {_NAMES}.",
-    )
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -85,24 +85,23 @@ def token_automaton(dfa: Dfa) -> TokenAutomaton:
     Cost: a few passes over [states, classes] for each round of partition refinement. The rounds are at most
     the length of the longest shortest text that distinguishes two states.
     """
-    return marked_automaton(dfa.start, dfa.transitions, dfa.accepting, dfa.token_class, 0)[0]
+    return marked_automaton(dfa.start, dfa.transitions, dfa.accepting, dfa.token_class, 0)
 
 
 def marked_automaton(
     start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_class: Ints, marks: int
-) -> tuple[TokenAutomaton, list[int]]:
+) -> TokenAutomaton:
     """Return the minimal automaton of a table whose last `marks` columns are *marks*: no token has them, and
-    only slots fixed to them use them (`Lattice(columns=...)`). Also returns the marks' columns in the result.
+    only slots fixed to them use them (`Lattice(columns=...)`). They are the last columns of the result, too,
+    behind its `unmarked` ones.
     """
     chosen, blocks = representatives(equivalent_states(table, accepting))
     merged = np.append(blocks, DEAD).astype(np.int32)[table[chosen]]
     tokens = merged.shape[1] - marks
     columns, of_column = _unique_columns(merged[:, :tokens], token_class)
-    kept = columns.shape[1]
     classes = np.append(of_column, DEAD).astype(np.int32)[token_class]
     wide = np.ascontiguousarray(np.concatenate((columns, merged[:, tokens:]), axis=1))
-    found = TokenAutomaton(int(blocks[start]), wide, accepting[chosen], classes)
-    return found, list(range(kept, kept + marks))
+    return TokenAutomaton(int(blocks[start]), wide, accepting[chosen], classes)
 
 
 def _unique_columns(table: Ints, token_class: Ints) -> tuple[Ints, Numbers]:

@@ -159,8 +159,8 @@ class Beam:
     def run(self, afford: Callable[[int], bool], allowance: Callable[[int], int]) -> bool:
         """Follow all particles to their ends.
 
-        `afford(rows)` is asked before each forward pass. `allowance(step)` is the most particles of a step:
-        at least 1 as long as the beam may continue. Returns False if the beam was cut short; its sum is then
+        `afford(rows)` is asked before each forward pass. `allowance(step)` is the most particles of a step;
+        1 may always go on. Returns False if the beam was cut short; its sum is then
         no estimate.
         """
         particles: list[BeamParticle] | None = [self._frontier.start(BeamParticle)]
@@ -239,8 +239,14 @@ class Beam:
             score[refused] = 0.0
         drawn = self._drawn(chances)
         rests = [particles[i] for i in owner[drawn[slot[drawn] == REST]].tolist()]
-        if not self._read_again([one for one in rests if one.spare is None], afford):
+        # of these the tree keeps only a part: their rows are read again
+        partly = [one for one in rests if one.spare is None]
+        steps = self._frontier.rows(partly, afford)
+        if steps is None:
             return None
+        self.rows[-1] += len(partly)
+        for one, row in zip(partly, steps, strict=True):
+            self._draw_spare(one, row)
         following = (
             self._following(particles[owner[at]], int(slot[at]), float(chances[at]), step, ready.get(at))
             for at in drawn.tolist()
@@ -289,16 +295,6 @@ class Beam:
         counts = np.ceil(np.append(0.0, sums) - self._random.random())
         return np.flatnonzero(sure | (np.diff(counts) > 0))
 
-    def _read_again(self, particles: list[BeamParticle], afford: Callable[[int], bool]) -> bool:
-        """Read rows again of which the tree keeps only a part, to draw tokens from their rests."""
-        steps = self._frontier.rows(particles, afford)
-        if steps is None:
-            return False
-        self.rows[-1] += len(particles)
-        for one, step in zip(particles, steps, strict=True):
-            self._draw_spare(one, step)
-        return True
-
     def _draw_spare(self, one: BeamParticle, step: TargetStep) -> None:
         """Draw a token from the rest of a particle's node."""
         node = one.known
@@ -312,7 +308,13 @@ class Beam:
         value, draw = float(one.guesses[-1 if slot == REST else slot]), one.draw
         is_sure, share = chance >= 1.0 and slot != REST, 1.0
         if slot == REST:
-            slot, share = self._unfold(one)
+            node = one.known
+            assert one.spare is not None
+            token, share = one.spare
+            before = node.nbytes
+            slot = node.keep(token, node.rest * share)
+            if one.is_kept:
+                self._tree.nbytes += node.nbytes - before
         if not is_sure:
             # One that a checker refuses is a draw too, of no mass.
             self.draws.append(ChanceDraw(step, draw, chance * share))
@@ -323,17 +325,6 @@ class Beam:
             after.log_multiplier -= math.log(share)
             after.draw, after.value = draw, value
         return after
-
-    def _unfold(self, one: BeamParticle) -> tuple[int, float]:
-        """Return a slot for the token that was drawn from the rest, and the probability of that draw."""
-        node = one.known
-        assert one.spare is not None
-        token, share = one.spare
-        before = node.nbytes
-        slot = node.keep(token, node.rest * share)
-        if one.is_kept:
-            self._tree.nbytes += node.nbytes - before
-        return slot, share
 
     def _settle(self, one: BeamParticle) -> None:
         """Compute the bounds and the estimate of a particle's node; those of its descendants come first."""

@@ -105,7 +105,12 @@ class Problem:
         `max_tokens` do not fit into the model's context.
         """
         if isinstance(prompt, str):
-            ids = self._text_ids(prompt, where)
+            checks.encodable(where, prompt)
+            if self._engine is None or not prompt:
+                ids = self.tokenizer.encode(prompt.encode())
+            else:
+                wanted = Request(prompt, self.compiled, outline=self._outline, chat=self._chat)
+                ids = self._engine.prompt_tokens(wanted)
         else:
             listed = prompt.tolist() if hasattr(prompt, "tolist") else prompt
             if not isinstance(listed, Sequence) or isinstance(listed, bytes | bytearray | memoryview):
@@ -128,14 +133,6 @@ class Problem:
                 cure="Shorten the prompt, or ask for fewer tokens.",
             )
         return ids
-
-    def _text_ids(self, prompt: str, where: str) -> list[int]:
-        checks.encodable(where, prompt)
-        if self._engine is None or not prompt:
-            return self.tokenizer.encode(prompt.encode())
-        return self._engine.prompt_tokens(
-            Request(prompt, self.compiled, outline=self._outline, chat=self._chat)
-        )
 
     def target(
         self,

@@ -77,10 +77,9 @@ class InProcess:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _answer(self, method: str, argument: Any) -> bool:
+    def _answer(self, method: str, argument: Any) -> Any:
         try:
-            answer: bool = self._asked(method, argument)
-            return answer
+            return self._asked(method, argument)
         except LateError:
             if self._on_timeout == "refuse":
                 return False

@@ -329,7 +329,9 @@ def _drawn_for_each(
             continue
         now = time.monotonic()
         left = None if settings.seconds is None else max(began + settings.seconds - now, 0.0) / (count - at)
-        seed = _seed_of(settings.seed, at) if are_several else settings.seed
+        seed = settings.seed
+        if are_several:  # runs of different prompts share no random numbers
+            seed = int(np.random.SeedSequence([seed, at]).generate_state(1, np.uint64)[0])
         numbered = None if told is None else _numbered(told, at, count)
         found.append(drawn_for(problem, settings, waiting.pop(0), ids, trees[at], seed, left, numbered, stop))
     return found
@@ -337,11 +339,6 @@ def _drawn_for_each(
 
 def _numbered(told: Listener, at: int, count: int) -> Listener:
     return lambda progress: told(replace(progress, prompt=at, prompts=count))
-
-
-def _seed_of(seed: int, at: int) -> int:
-    """Return the seed of a prompt by its number: runs of different prompts share no random numbers."""
-    return int(np.random.SeedSequence([seed, at]).generate_state(1, np.uint64)[0])
 
 
 def drawn_for(
@@ -384,7 +381,11 @@ def drawn_for(
         rows.is_over = lambda: not run.afford(0)
     try:
         with run.tree.used("" if tree is None else fingerprint(ids, target)):
-            found = _draw(settings.method, run)
+            found: Drawn
+            if settings.method in walks.WALKS:
+                found = walks.draw(run, settings.method)
+            else:
+                found = import_module(f"structgen.samplers.methods.{settings.method}").draw(run)
     finally:
         target.close()
     if run.limit is not None and not found.tokens:
@@ -471,14 +472,6 @@ def _nothing(settings: SampleSettings) -> Samples[Any]:
     statistics = Statistics(0, 0, 0, 0.0, "interrupted")
     facts = (False, False, math.nan, None, (0.0, 1.0), statistics, lambda one: one)
     return Samples(settings.method, [], [], [], none, none, *facts, about=about)
-
-
-def _draw(method: str, run: SamplingRun) -> Drawn:
-    """Return the draws of a method: of a walk, or of a module of its own."""
-    if method in walks.WALKS:
-        return walks.draw(run, method)
-    found: Drawn = import_module(f"structgen.samplers.methods.{method}").draw(run)
-    return found
 
 
 def prompts_of(prompt: Any) -> list[Any] | None:

@@ -218,7 +218,11 @@ class Target:
         return [known[one.tokens] for one in prefixes]
 
     def _step(self, prefix: Prefix, logits: Floats) -> TargetStep:
-        probabilities = self._probabilities(prefix, logits)
+        """Return the allowed tokens by the softmax of logits over the temperature. Raises StructgenError for
+        NaN."""
+        weights: Floats = np.exp(scaled(logits, self.temperature, len(prefix.tokens)))
+        weights /= weights.sum()
+        probabilities = self.truncation.applied(weights)
         allowed, ends = self._allowed(prefix), self._ends
         if self._constraints.has_masks and prefix.standing is not None:
             mask = self._constraints.allowed(prefix.standing, prefix.written, self.compiled.vocab_size)
@@ -226,12 +230,6 @@ class Target:
                 allowed, ends = allowed[mask[allowed]], ends[mask[ends]]
         end = float(probabilities[ends].sum()) if self.compiled.may_end(prefix.state) else 0.0
         return TargetStep(allowed, probabilities[allowed], end)
-
-    def _probabilities(self, prefix: Prefix, logits: Floats) -> Floats:
-        """Return the softmax of logits over the temperature. Raises StructgenError for NaN."""
-        weights: Floats = np.exp(scaled(logits, self.temperature, len(prefix.tokens)))
-        weights /= weights.sum()
-        return self.truncation.applied(weights)
 
     def _allowed(self, prefix: Prefix) -> Ids:
         """Return the text tokens that may follow.
@@ -287,17 +285,13 @@ class Target:
     def _rest(self, state: int) -> bytes | None:
         """Return the bytes up to the end of the text if the grammar leaves no choice of them, else None."""
         if state not in self._rests:
-            self._rests[state] = self._forced_rest(state)
+            compiled = self.compiled
+            rest = compiled.forced(state)
+            end = compiled.bytes_index(state, rest) if rest else state
+            is_end = end >= 0 and compiled.may_end(end) and not compiled.special_tokens(end)
+            is_whole = is_end and not compiled.next_bytes(State(compiled, end))
+            self._rests[state] = rest if is_whole else None
         return self._rests[state]
-
-    def _forced_rest(self, state: int) -> bytes | None:
-        rest = self.compiled.forced(state)
-        end = self.compiled.bytes_index(state, rest) if rest else state
-        if end < 0 or not self.compiled.may_end(end) or self.compiled.special_tokens(end):
-            return None
-        if self.compiled.next_bytes(State(self.compiled, end)):
-            return None
-        return rest
 
     def passes(self, prefix: Prefix) -> bool:
         """Return whether every checker accepts a text that ends here."""

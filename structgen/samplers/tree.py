@@ -88,16 +88,13 @@ class Node:
         """Recompute the bounds after a child's have changed."""
         upper = float(self.probabilities @ self.uppers) + self.end * self.end_upper + self.rest
         lower = float(self.probabilities @ self.lowers) + self.end * self.end_lower
-        if upper == 0.0 and self._is_alive():
-            upper = _LEAST  # the product is positive, but rounds to 0
+        if upper == 0.0:
+            has_end = self.end > 0 and self.end_upper > 0
+            if has_end or self.rest > 0 or ((self.probabilities > 0) & (self.uppers > 0)).any():
+                upper = _LEAST  # the product is positive, but rounds to 0
         # Rounding must not loosen a proven bound.
         self.upper, self.lower = min(self.upper, upper), max(self.lower, lower)
         self.estimate = min(max(self.estimate, self.lower), self.upper)
-
-    def _is_alive(self) -> bool:
-        """Return whether some edge has mass and is not proved to be a dead end."""
-        ends = self.end > 0 and self.end_upper > 0
-        return ends or self.rest > 0 or bool(((self.probabilities > 0) & (self.uppers > 0)).any())
 
     def choose(self, uniform: float) -> int:
         """Return an edge drawn by P(a | u) upper(ua): a slot, END or REST. `uniform` is from [0, 1)."""
@@ -107,10 +104,6 @@ class Node:
         # If the draw exceeds the last sum by rounding, take the last edge with mass.
         edge = edge if edge < len(masses) else int(np.flatnonzero(masses)[-1])
         return edge if edge < len(self.tokens) else (END if edge == len(self.tokens) else REST)
-
-    def bound(self, edge: int) -> float:
-        """Return the bound on h after a slot or END that `choose` uses."""
-        return self.end_upper if edge == END else float(self.uppers[edge])
 
     def unfold(self, step: TargetStep, uniform: float, kept: int) -> int:
         """Return the slot of a token drawn from the rest, as it was when `kept` tokens were kept.
@@ -211,9 +204,8 @@ class PrefixTree:
 
     def known(self) -> Iterator[tuple[tuple[int, ...], float]]:
         """Yield the texts that are known to be valid, as tokens, each with log P(tokens, end)."""
-        waiting: list[tuple[Node, tuple[int, ...], float]] = []
-        if self.root is not None:
-            waiting.append((self.root, (), 0.0))
+        waiting: list[tuple[Node, tuple[int, ...], float]]
+        waiting = [] if self.root is None else [(self.root, (), 0.0)]
         while waiting:
             node, tokens, logprob = waiting.pop()
             if node.end_lower:

@@ -129,14 +129,20 @@ class Walker:
         """Take edges until the walk ends or needs a row; return whether it is that of its current node."""
         while walk.result is None and walk.at.node is not None:
             node = walk.at.node
-            if not self._believes(walk, node.upper):
+            ratio = min(node.upper / walk.believed, 1.0)
+            goes_on = ratio > 0.0
+            if self._finish is not Finish.COIN:
+                walk.weight *= ratio
+            elif goes_on:
+                goes_on = walk.draws.random() < ratio
+            if not goes_on:
                 walk.end(0.0)
                 return False
             edge = node.choose(walk.draws.random())
             if edge == REST:
                 walk.kept = len(node.tokens)
                 return True
-            self._take(walk, edge, node.bound(edge))
+            self._take(walk, edge, node.end_upper if edge == END else float(node.uppers[edge]))
         return False
 
     def _unfold(self, walk: _Walk, step: TargetStep) -> None:
@@ -152,16 +158,6 @@ class Walker:
         elif tree is not None and at.is_kept:
             tree.nbytes += node.nbytes - before
         self._take(walk, slot, believed=1.0)
-
-    def _believes(self, walk: _Walk, found: float) -> bool:
-        """Apply the ratio of the found to the assumed bound; return whether the walk continues."""
-        ratio = min(found / walk.believed, 1.0)
-        if ratio <= 0.0:
-            return False
-        if self._finish is Finish.COIN:
-            return walk.draws.random() < ratio
-        walk.weight *= ratio
-        return True
 
     def _take(self, walk: _Walk, edge: int, believed: float) -> None:
         """Follow an edge that was drawn with an assumed bound."""

@@ -17,6 +17,7 @@ import stat
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, ClassVar, Final
 
@@ -51,21 +52,9 @@ class ForeignFile(OSError):
         super().__init__(number, why)
 
 
-_READ: Final = (
-    os.O_RDONLY
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NONBLOCK", 0)  # a named pipe would wait for a writer
-    | getattr(os, "O_BINARY", 0)
-)
-_WRITE: Final = (
-    os.O_WRONLY
-    | os.O_CREAT
-    | os.O_EXCL
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-)
+_PLAIN: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_READ: Final = os.O_RDONLY | _PLAIN | getattr(os, "O_NONBLOCK", 0)  # a named pipe would wait for a writer
+_WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN
 _LARGEST: Final = 1 << 32
 """Bytes above which a file is none of ours."""
 
@@ -177,14 +166,8 @@ def open_trusted(path: str | os.PathLike[str], lost: str) -> TrustedFile | None:
 def make_folders(path: Path) -> None:
     """Make a folder and those above it that are missing, each closed to other users whatever the umask is.
     Those that are there stay as they are. Raises OSError."""
-    missing = []
-    here = path
-    while not here.is_dir():
-        missing.append(here)
-        if here == here.parent:
-            break
-        here = here.parent
-    for folder in reversed(missing):
+    missing = takewhile(lambda folder: not folder.is_dir(), (path, *path.parents))
+    for folder in reversed([*missing]):
         try:
             os.mkdir(folder, 0o700)
         except FileExistsError:

@@ -13,7 +13,7 @@ from structgen.system.installation import install_command
 
 def schemas() -> Path:
     """Return the folder of sample schemas: MaskBench files with instances, one JSON file each."""
-    return _find("schemas", "schemas")
+    return _find("schemas")
 
 
 GRAMMARS = tuple("arithmetic csv dates go goals json markers python select smiles sql".split())
@@ -31,7 +31,7 @@ def grammar(name: str) -> Path:
             where="name",
             cure=f"Use one of {', '.join(GRAMMARS)}, or the path of a Lark file.",
         )
-    return _find(f"grammars/{name}.lark", f"grammars/{name}.lark")
+    return _find(f"grammars/{name}.lark")
 
 
 def small_tokenizer() -> Path:
@@ -103,12 +103,13 @@ def embedded_model(name: str) -> Path:
             where="model",
             cure=f"The models that have a name: {', '.join(NAMED_MODELS)}.",
         )
-    return _find(f"models/{last}/model.safetensors", f"models/{last}/model.safetensors").parent
+    return _find(f"models/{last}/model.safetensors").parent
 
 
-def _find(installed: str, checkout: str) -> Path:
+def _find(installed: str, checkout: str = "") -> Path:
+    """Return a file of an installation; in a checkout it may lie elsewhere."""
     package = Path(__file__).parents[1]
-    for candidate in (package / installed, package.parent / checkout):
+    for candidate in (package / installed, package.parent / (checkout or installed)):
         if candidate.exists():
             return candidate
     raise StructgenError(

@@ -64,7 +64,7 @@ def draw(run: SamplingRun) -> Drawn:
                 break
             random = np.random.Generator(np.random.Philox(key=[run.seed & ((1 << 64) - 1), len(rounds)]))
             beam = Beam(run.target, run.tree, width, random, ahead)
-            is_whole = beam.run(run.afford, plan.allowance)
+            is_whole = beam.run(run.afford, plan.fits)
             run.tree_rows += beam.tree_rows
             if not is_whole:
                 break
@@ -100,24 +100,20 @@ class _Plan:
 
     def width(self) -> int:
         """Return the width of the next beam; 0 if the budget is too small for a useful one."""
-        fits = self._fits(0)
+        fits = self.fits(0)
         return 0 if self._rows and fits < self._width / 4 else min(2 * self._width, fits, WIDEST)
 
     def learn(self, beam: Beam) -> None:
         """Note the rows that a beam read."""
         self._width, self._rows = beam.width, beam.rows
 
-    def _fits(self, step: int) -> int:
+    def fits(self, step: int) -> int:
         """Return the width that the remaining rows allow from a step on, if it reads as the last beam did."""
         if self._run.budget is None:
             return 1 << 62
         left = self._run.budget - self._run.model_rows
         expected = sum(self._rows[step:])
         return int(left / expected * self._width) if expected else left
-
-    def allowance(self, step: int) -> int:
-        """Return the most particles of a step."""
-        return max(self._fits(step), 1)
 
 
 def _combined(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: list[_Round]) -> Drawn:

@@ -282,18 +282,14 @@ class Cloud:
             return
         self.prefixes[i] = taken.after
         self.is_done[i] = taken.edge == len(step.tokens)
-        self.log_weights[i] += math.log(taken.mass) + self._potential(i, taken)
-        self.logprobs[i] += math.log(step.end if self.is_done[i] else step.probabilities[taken.edge])
-
-    def _potential(self, i: int, taken: TakenEdge) -> float:
-        """Return what the checkers' weights change: at each token the guess after it replaces the one
-        before, and at the end the weight of the text does. The guesses cancel, so the law is the target's."""
-        if self.is_done[i]:
-            after = self._target.log_weight(taken.after)
-        else:
-            after = self._target.guess(taken.after)
+        # What the checkers' weights change: at each token the guess after it replaces the one before, and at
+        # the end the weight of the text does. The guesses cancel, so the law is the target's.
+        weigh = self._target.log_weight if self.is_done[i] else self._target.guess
+        after = weigh(taken.after)
         self._guesses[i], before = after, self._guesses[i]
-        return after - before if after > -math.inf else -math.inf
+        change = after - before if after > -math.inf else -math.inf
+        self.log_weights[i] += math.log(taken.mass) + change
+        self.logprobs[i] += math.log(step.end if self.is_done[i] else step.probabilities[taken.edge])
 
     def _resample(self, shares: Floats, mean: float) -> None:
         """Draw all particles again by weight, finished ones too: systematically."""

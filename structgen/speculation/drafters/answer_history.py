@@ -49,7 +49,8 @@ class AnswerHistory:
                 where="AnswerHistory",
                 cure="Give 0 < tenant_bytes <= most_bytes.",
             )
-        self._vocab_size, self._fingerprint = tokenizer.vocab_size, tokenizer.fingerprint
+        self._vocab_size, self.fingerprint = tokenizer.vocab_size, tokenizer.fingerprint
+        """The fingerprint of the tokenizer of all answers."""
         self._tenant_bytes, self._most_bytes = tenant_bytes, most_bytes
         self._lock = new_lock(QUEUES)
         self._held: dict[tuple[Key, bytes], None] = {}
@@ -57,11 +58,6 @@ class AnswerHistory:
         self._sizes: Counter[str] = Counter()
         """The bytes of each tenant."""
         self._indexes: OrderedDict[Key, NGrams] = OrderedDict()
-
-    @property
-    def fingerprint(self) -> str:
-        """The fingerprint of the tokenizer of all answers."""
-        return self._fingerprint
 
     @property
     def nbytes(self) -> int:

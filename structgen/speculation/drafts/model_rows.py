@@ -81,12 +81,16 @@ class ModelRows:
             found[()] = self._first()[0]
         caches, rounds = self._planned([prefix for prefix in wanted if prefix])
         self.reread += sum(map(len, rounds)) - sum(map(bool, wanted))
-        if 1 < len(rounds) <= _MOST_CHAIN and self._reads_chains and all(len(one) == 1 for one in rounds):
+        support = getattr(self._model, "draft_support", None)
+        reads_chains = support is not None and support.shape != "none"
+        if 1 < len(rounds) <= _MOST_CHAIN and reads_chains and all(len(one) == 1 for one in rounds):
             chain, rounds = [one[0] for one in rounds], []
             found |= _asked(chain, self._chain(chain, caches[chain[0][:-1]].copy()), wanted)
         for number, together in enumerate(rounds):
             later = {prefix[:-1] for prefix in rounds[number + 1]} if number + 1 < len(rounds) else set()
-            rows = self._rows_of_pass()
+            largest = max(self._largest, self._own_bytes(self._first()[1]))
+            of_memory, width = max(self._most // largest, self._least), int(self._model.vocab_size)
+            rows = max(1, min(of_memory, PASS // (8 * width)))
             for begin in range(0, len(together), rows):
                 part = together[begin : begin + rows]
                 fresh = [caches[prefix[:-1]].copy() for prefix in part]
@@ -98,12 +102,6 @@ class ModelRows:
                         caches[prefix] = cache
                     self._keep(prefix, cache)
         return [found[prefix] for prefix in prefixes]
-
-    @property
-    def _reads_chains(self) -> bool:
-        """Whether the model reads several tokens of a text in one pass."""
-        support = getattr(self._model, "draft_support", None)
-        return support is not None and support.shape != "none"
 
     def _chain(self, chain: Sequence[Tokens], cache: Any) -> Any:
         """Return the logits after prefixes, each one token longer than the one before. Keep the last one's
@@ -143,12 +141,6 @@ class ModelRows:
             for end in range(begin + 1, len(prefix) + 1):
                 rounds[end - begin - 1][prefix[:end]] = None
         return caches, [list(together) for together in rounds]
-
-    def _rows_of_pass(self) -> int:
-        """Return the most rows of one forward pass."""
-        largest = max(self._largest, self._own_bytes(self._first()[1]))
-        of_memory, width = max(self._most // largest, self._least), int(self._model.vocab_size)
-        return max(1, min(of_memory, PASS // (8 * width)))
 
     def _keep(self, prefix: Tokens, cache: Any) -> None:
         """Keep a cache; drop the least recently used ones while there are too many bytes."""

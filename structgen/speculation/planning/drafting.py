@@ -62,7 +62,10 @@ class _Member:
             likely = min(max(float(getattr(self.drafter, "first_trust", 0.75)), 0.01), 0.99)
             self.good, self.bad = _FIRST * likely, _FIRST * (1.0 - likely)
         elif call == "propose":
-            _check_draft(draft)
+            if not isinstance(draft, Draft):
+                raise TypeError(f"propose() gave a {type(draft).__name__}, not a Draft")
+            if len(draft) > MOST_DRAFTED:
+                raise ValueError(f"propose() gave {len(draft):,} nodes, of at most {MOST_DRAFTED:,}")
         if (held := getattr(self.drafter, "nbytes", 0)) > MOST_BYTES:
             raise MemoryError(f"it holds {held:,} bytes, of at most {MOST_BYTES:,}")
         self.calls += 1
@@ -246,10 +249,3 @@ def _top_of(drafter: Drafter) -> int:
     if top and not callable(getattr(drafter, "verified", None)):
         raise TypeError(f"top is {top}, but there is no verified()")
     return top
-
-
-def _check_draft(draft: object) -> None:
-    if not isinstance(draft, Draft):
-        raise TypeError(f"propose() gave a {type(draft).__name__}, not a Draft")
-    if len(draft) > MOST_DRAFTED:
-        raise ValueError(f"propose() gave {len(draft):,} nodes, of at most {MOST_DRAFTED:,}")

@@ -49,7 +49,9 @@ class Speculator:
         if self._pass is not None:
             last, self._pass = self._pass, None
             saved = sum(drafting.saved - before for drafting, before in last.texts)
-            last.goodput.learn(last.is_drafting, last.count + saved, last.seconds, last.rows, last.ran)
+            last.goodput.learn(
+                last.goodput.is_drafting, last.count + saved, last.seconds, last.rows, last.ran
+            )
         if count > MOST_TEXTS:
             return False
         kind = count.bit_length(), drafters
@@ -58,7 +60,7 @@ class Speculator:
             if len(self._goodputs) >= _MOST_KINDS:
                 del self._goodputs[next(iter(self._goodputs))]
             goodput = self._goodputs[kind] = Goodput(count)
-        self._pass = _Pass(goodput, goodput.is_drafting, count)
+        self._pass = _Pass(goodput, count)
         return goodput.is_drafting
 
     def propose(
@@ -93,8 +95,6 @@ class _Pass:
     """A pass in progress."""
 
     goodput: Goodput
-    is_drafting: bool
-    """Whether drafters were asked."""
     count: int
     """Its texts."""
     texts: list[tuple[Drafting, int]] = field(default_factory=list)
