@@ -223,7 +223,10 @@ class BidirectionalLlama:
             values.append(v)
             x = x + _attended(q, k, v, closed) @ layer.out
             gate, up = np.split(_normed(x, layer.between, self._epsilon) @ layer.gate_up, 2, -1)
-            x = x + (_silu(gate) * up) @ layer.down
+            # exp overflows to infinity where the quotient is 0 anyway
+            with np.errstate(over="ignore"):
+                share: Floats = np.reciprocal(np.float32(1.0) + np.exp(-gate))
+            x = x + (gate * share * up) @ layer.down
         return x, tuple(keys), tuple(values)
 
     def _logits(self, states: Floats) -> Floats:
@@ -280,14 +283,6 @@ def _attended(q: Floats, k: Floats, v: Floats, closed: npt.NDArray[np.bool_] | N
     np.exp(weights, out=weights)
     read: Floats = (weights @ v) / weights.sum(-1, keepdims=True)
     return read.transpose(1, 0, 2).reshape(q.shape[1], -1)
-
-
-def _silu(x: Floats) -> Floats:
-    """Return x times its logistic function."""
-    # exp overflows to infinity where the quotient is 0 anyway.
-    with np.errstate(over="ignore"):
-        found: Floats = x * np.reciprocal(np.float32(1.0) + np.exp(-x))
-    return found
 
 
 def _float32(tensor: dict[str, Any]) -> Floats:

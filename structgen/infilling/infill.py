@@ -383,12 +383,8 @@ class _Asked:
         return found
 
     def _check_names(self, names: list[str]) -> None:
-        known = {
-            "holes": self.holes,
-            "slots": self.slots if isinstance(self.slots, Mapping) else {},
-        }
-        for option, named_there in known.items():
-            for name in named_there:
+        for option, known in (("holes", self.holes), ("slots", self.slots)):
+            for name in known if isinstance(known, Mapping) else ():
                 if name not in names:
                     raise OptionError(
                         f"The template has no hole {name!r}.",

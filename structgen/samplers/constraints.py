@@ -150,7 +150,7 @@ class _Asked:
         checker, has = methods_of(checker, where)
         if "closed" in has and not are_values:
             raise OptionError(
-                f"{_name(checker)}.closed would never be asked: the grammar's texts are no JSON documents.",
+                f"{name_of(checker)}.closed would never be asked: the grammar's texts are no JSON documents.",
                 where=where,
                 cure="Define `viable` or `final` instead, or give a JSON Schema or a type as the grammar.",
             )
@@ -230,8 +230,7 @@ class _Asked:
         if not self._is_changed:
             return state
         try:
-            own = getattr(state, "copy", None)
-            return own() if own is not None else copy.deepcopy(state)
+            return copied(state)
         except Exception as error:
             raise self._error(
                 f"cannot be copied ({type(error).__name__}: {error})",
@@ -288,7 +287,7 @@ class _Asked:
 
     def _error(self, what: str, when: str, cure: str) -> StructgenError:
         return StructgenError(
-            f"The checker {_name(self.checker)} {what}: {when}.", where=self._where, cure=cure
+            f"The checker {name_of(self.checker)} {what}: {when}.", where=self._where, cure=cure
         )
 
 
@@ -341,7 +340,14 @@ def _closed(log: EventLog, data: bytes) -> list[ClosedValue]:
     ]
 
 
-def _name(checker: Any) -> str:
+def copied(checker: Any) -> Any:
+    """Return a copy of a checker, by its own method if it has one."""
+    own = getattr(checker, "copy", None)
+    return copy.deepcopy(checker) if own is None else own()
+
+
+def name_of(checker: Any) -> str:
+    """Return what messages call an object of the caller's."""
     return getattr(checker, "__name__", None) or type(checker).__name__
 
 

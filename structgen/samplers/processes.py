@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Self
 from structgen.errors import StructgenError
 from structgen.language import checks
 from structgen.samplers.checkers import Checker
-from structgen.samplers.constraints import methods_of
+from structgen.samplers.constraints import copied, methods_of, name_of
 from structgen.system.worker_process import LateError, WorkerProcess
 
 MOST_STATE: Final = 1 << 16
@@ -54,7 +54,7 @@ class InProcess:
     @property
     def __name__(self) -> str:
         """The name of the checker in messages."""
-        return getattr(self._checker, "__name__", None) or type(self._checker).__name__
+        return name_of(self._checker)
 
     @property
     def fingerprint(self) -> Any:
@@ -112,8 +112,8 @@ class _Asked:
 
     def __init__(self, checker: Any) -> None:
         self._checker = checker
-        copied = getattr(checker, "copy", None)
-        self.has_state = copied is None or copied() is not checker
+        own = getattr(checker, "copy", None)
+        self.has_state = own is None or own() is not checker
 
     def __call__(self, method: str, argument: Any, state: bytes | None) -> tuple[Any, bytes | None]:
         asked = _restored(self._checker, state) if self.has_state else self._checker
@@ -124,8 +124,7 @@ class _Asked:
 def _restored(checker: Any, state: bytes | None) -> Any:
     """Return a copy of the checker with a given state."""
     if state is None:
-        copied = getattr(checker, "copy", None)
-        return copy.deepcopy(checker) if copied is None else copied()
+        return copied(checker)
     found = pickle.loads(state)
     if not hasattr(checker, "__dict__"):
         return found

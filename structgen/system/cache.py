@@ -248,7 +248,10 @@ def tell_unusable(
     root, held = os.fspath(cache_folder()), os.fspath(path)
     place = f"{root if held.startswith(f'{root}{os.sep}') else os.path.dirname(held)}{os.sep}"
     number = error.errno or 0
-    if any(cause == number and _is_inside(place, other) for cause, other in _Told.causes):
+    if any(
+        cause == number and (place.startswith(other) or other.startswith(place))
+        for cause, other in _Told.causes
+    ):
         return
     _Told.causes.append((number, place))
     others = " Other files like it are left alone too." if isinstance(error, ForeignFile) else ""
@@ -267,10 +270,6 @@ def _cure_of(error: OSError, path: str) -> str:
     if error.errno == errno.EIO:
         return f"Check the disk, or {elsewhere} on another one."
     return f"S{elsewhere[1:]} that can be written."
-
-
-def _is_inside(one: str, other: str) -> bool:
-    return one.startswith(other) or other.startswith(one)
 
 
 def warn(what: str, level: int = 3, *, cure: str = DAMAGED_CURE) -> None:

@@ -137,7 +137,12 @@ def rendered(title: str, template: str, **values: Any) -> str:
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.globals["NOTHING"] = NOTHING
-    environment.filters |= {"css": _css, "percent": percent, "number": number, "counted": counted}
+    environment.filters |= {
+        "css": lambda share: f"{100 * min(max(share, 0.0), 1.0):.2f}%",  # a length, from 0 to 100
+        "percent": percent,
+        "number": number,
+        "counted": counted,
+    }
     return environment.from_string(f"{_HEAD}{template}</html>\n").render(title=title, **values)
 
 
@@ -159,11 +164,6 @@ def in_cell(value: Any, most: int = _LONGEST) -> str:
     """Return the beginning of a value as HTML: escaped, control characters and half characters visible."""
     text = str(value)
     return html.escape(printable(text if len(text) <= most else f"{text[:most]} …"))
-
-
-def _css(share: float) -> str:
-    """Return a length in percents, from 0 to 100."""
-    return f"{100 * min(max(share, 0.0), 1.0):.2f}%"
 
 
 def percent(share: float) -> str:

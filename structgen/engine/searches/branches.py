@@ -90,7 +90,8 @@ class Branch(Cursor):
     @property
     def is_over(self) -> bool:
         """Whether it is a whole text."""
-        if self.is_ended or self.left <= 0:
+        is_ended = bool(self.tokens) and self.tokens[-1] in self.tokenizer.eos_token_ids
+        if is_ended or self.left <= 0:
             return True
         stops = self.place.request.stops
         return bool(stops) and any(stop.encode() in self.text for stop in stops)

@@ -39,8 +39,3 @@ class Cursor:
             text=self.text + (self.tokenizer.token_bytes[token] or b""),
             left=self.left - 1,
         )
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether the last token is an end token."""
-        return bool(self.tokens) and self.tokens[-1] in self.tokenizer.eos_token_ids

@@ -19,6 +19,7 @@ import numpy as np
 
 from structgen.errors import StructgenError
 from structgen.samplers.checkers import GeneratedText
+from structgen.samplers.constraints import name_of
 from structgen.samplers.estimates import interval_of_weights, log, mean_of, normalised
 from structgen.samplers.run_limits import CUTS, USUAL, Drawn, Particles, SamplingRun
 from structgen.samplers.target import Floats, Ids, Prefix, Target, TargetStep
@@ -102,9 +103,8 @@ def _asked(proposal: Proposal, prefix: Prefix, tokens: Ids, masses: Floats) -> A
     except StructgenError:
         raise
     except Exception as error:
-        name = getattr(proposal, "__name__", None) or type(proposal).__name__
         raise StructgenError(
-            f"The proposal {name} raised {type(error).__name__}: {error}: asked behind "
+            f"The proposal {name_of(proposal)} raised {type(error).__name__}: {error}: asked behind "
             f"{prefix.text[-60:]!r}.",
             where="proposal",
             cure="Return the given probabilities where it has nothing better to say.",

@@ -101,15 +101,12 @@ class KnownTexts:
         if self._texts is None:
             return NO_DRAFT
         if self._waiting:
-            self._learn(self._texts)
+            waiting, self._waiting = self._waiting, []
+            if len(self._texts.text) + len(waiting) > MOST_TOKENS:
+                waiting = [*self._texts.text, *waiting][-(MOST_TOKENS // 2) :]
+                self._texts = NGrams()
+            self._texts.add(waiting)
         return grown(self._texts.after, self._answer[-max(CONTEXTS) :], view, most)
-
-    def _learn(self, texts: NGrams) -> None:
-        waiting, self._waiting = self._waiting, []
-        if len(texts.text) + len(waiting) > MOST_TOKENS:
-            waiting = [*texts.text, *waiting][-(MOST_TOKENS // 2) :]
-            texts = self._texts = NGrams()
-        texts.add(waiting)
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         """Take the tokens of the answer."""
