@@ -45,7 +45,8 @@ class StructgenError(Exception):
 
 
 def _restored(kind: type[BaseException], args: tuple[str, ...], attributes: dict[str, Any]) -> BaseException:
-    error = kind.__new__(kind, *args)
+    base: Any = kind.__base__  # of two bases the one of which the error has the layout
+    error: BaseException = base.__new__(kind, *args)
     error.__dict__.update(attributes)
     return error
 

@@ -96,16 +96,16 @@ kept = array.array("b", [1, 2, 3])
 assert byte_of(address_of_items(kept), 2) == 3
 # a row, a number, an item that the table has no room for
 for index in (4, -1, 1 << 40):
-    refused(f"index {index},", target_of, at, index)
-    refused(f"index {index},", put_target, at, index)
-    refused(f"index {index},", number_of, at, index)
+    refused(f"index {index}", target_of, at, index)
+    refused(f"index {index}", put_target, at, index)
+    refused(f"index {index}", number_of, at, index)
 # past the end of an array, also inside its last eight bytes, and before its beginning
 for index in (5, 6, -(1 << 40), 1 << 50):
     refused("Faulty.held", held_of, at, index)
-    refused(f"index {index},", put_held, at, index)
-refused("index 3,", byte_of, address_of_items(kept), 3)
+    refused(f"index {index}", put_held, at, index)
+refused("index 3", byte_of, address_of_items(kept), 3)
 # through a call by address, which passes the exception on
-refused("index 9,", called, at, 9)
+refused("index 9", called, at, 9)
 # a table that has moved: its old rows are dead, and its new ones live
 before = int(context[mine])
 assert row_of(before, 0) == 7

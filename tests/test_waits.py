@@ -6,50 +6,31 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import ClassVar
 
 import pytest
 
 from structgen.system import waits
 
-
-class Timer:
-    """A timer that runs out when `late` is called, or at once."""
-
-    made: ClassVar[list[Timer]] = []
-    at_once = False
-    daemon = False
-
-    def __init__(self, seconds: float, late: Callable[[], None]) -> None:
-        assert seconds == 2.0
-        self.late, self.is_over = late, False
-
-    def start(self) -> None:
-        self.made.append(self)
-        if self.at_once:
-            self.late()
-
-    def cancel(self) -> None:
-        self.is_over = True
+Late = Callable[[], None]
 
 
 @pytest.fixture
-def timers(monkeypatch: pytest.MonkeyPatch) -> list[Timer]:
-    """The timers of blocks, in their order."""
-    monkeypatch.setattr(Timer, "made", [])
-    monkeypatch.setattr(threading, "Timer", Timer)
-    return Timer.made
+def timers(monkeypatch: pytest.MonkeyPatch) -> list[Late]:
+    """What the threads of blocks do once their time is over, in their order."""
+    assert waits.SECONDS == 2.0
+    found: list[Late] = []
+    monkeypatch.setattr(waits, "SECONDS", 0.0)
+    monkeypatch.setattr(waits, "start_new_thread", lambda late, _given: found.append(late))
+    return found
 
 
-def test_a_long_wait_is_told(timers: list[Timer], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_long_wait_is_told(timers: list[Late], capsys: pytest.CaptureFixture[str]) -> None:
     with waits.told("loading the model x\x1b[2J"):
-        timers[0].late()
+        timers[0]()
     assert capsys.readouterr().err == "structgen: loading the model x\\x1b[2J ...\n"
 
 
-def test_a_timer_of_threading_tells_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_thread_tells_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(waits, "SECONDS", 0.0)
     with waits.told("loading"):
         while not (line := capsys.readouterr().err):
@@ -57,19 +38,21 @@ def test_a_timer_of_threading_tells_it(
     assert line == "structgen: loading ...\n"
 
 
-def test_the_timer_of_a_short_wait_is_cancelled(timers: list[Timer]) -> None:
+def test_the_thread_of_a_short_wait_tells_nothing(
+    timers: list[Late], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(KeyError), waits.told("loading"):
-        assert not timers[0].is_over
         raise KeyError
-    assert timers[0].is_over
+    timers[0]()
+    assert capsys.readouterr().err == ""
 
 
 def test_a_wait_inside_another_is_told_in_its_place(
-    timers: list[Timer], capsys: pytest.CaptureFixture[str]
+    timers: list[Late], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with waits.told("loading the model"), waits.told("compiling"):
-        timers[1].late()
-        timers[0].late()
+        timers[1]()
+        timers[0]()
     assert capsys.readouterr().err == "structgen: compiling ...\n"
 
 
@@ -89,7 +72,7 @@ def test_a_level_of_the_log_switches_lines_off(
         log.setLevel(before)
 
 
-def test_other_threads_than_the_main_one_tell_nothing(timers: list[Timer]) -> None:
+def test_other_threads_than_the_main_one_tell_nothing(timers: list[Late]) -> None:
     def serves() -> None:
         with waits.told("compiling"):
             pass
@@ -134,13 +117,13 @@ processor(torch.zeros((1, 0), dtype=torch.int64), torch.zeros((1, 2)))
 
 @pytest.mark.parametrize("what", WAITS)
 def test_what_may_take_long_is_told(
-    what: str, timers: list[Timer], monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    what: str, timers: list[Late], monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
-    """Each timer runs out at once here, so that each block is told."""
+    """The time of each block is over at once here, so that each is told."""
     if "model" in what or "mask" in what:
         pytest.importorskip("transformers")
     noted: list[str] = []
-    monkeypatch.setattr(Timer, "at_once", True)
+    monkeypatch.setattr(waits, "start_new_thread", lambda late, _given: late())
     monkeypatch.setattr(waits, "tell", noted.append)
     exec("import structgen as sg\n" + WAITS[what].replace("{}", str(tmp_path)))
     assert f"{what} ..." in noted

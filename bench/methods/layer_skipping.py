@@ -47,9 +47,9 @@ def weights_of(name: str) -> Weights:
     held: list[Weights] = []
     init = Llama.__init__
 
-    def kept(self: Llama, weights: Weights) -> None:
+    def kept(self: Llama, weights: Weights, **options: Any) -> None:
         held.append(weights)
-        init(self, weights)
+        init(self, weights, **options)
 
     from structgen.engine.models import load_model
 

@@ -299,7 +299,7 @@ class Engine:
         begun = request.begun.encode()
         reads_ahead = any(isinstance(one, Mixture | SearchStrategy) for one in request.chosen_by.strategies)
         if not request.healing and (not begun or reads_ahead):
-            if compiled is not None:
+            if compiled is not None and (request.canonical or begun):
                 compiled = with_forced_text(compiled, canonical=request.canonical, begun=begun)
             return compiled, prompt, None
         is_free = compiled is None

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Annotated, Any, Final
 
 from structgen.compilation.request_bans import checked_bans
-from structgen.core.compiled import CompiledGrammar, plain_grammar
+from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine.contradictions import OF_REQUESTS, OF_SAMPLING
 from structgen.engine.strategies.repetitions import ENDS, Repetitions
@@ -251,7 +251,7 @@ class Request:
     @property
     def schema(self) -> JsonSchemaGrammar | None:
         """The grammar, if it is a JSON Schema; else None."""
-        found = plain_grammar(self.grammar)
+        found = self.grammar.grammar if isinstance(self.grammar, CompiledGrammar) else self.grammar
         return found if isinstance(found, JsonSchemaGrammar) else None
 
     @property

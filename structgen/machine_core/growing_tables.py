@@ -240,7 +240,8 @@ class GrowingTables:
         if not slots:
             # one statement here and below: an exception must find Python and compiled code at the same rows
             self._views[table], self.context[places] = rows, values
-            self._left(table, old)
+            if table not in self._shared:
+                retire(old)
             return
         size = 1
         while size < 4 * capacity:
@@ -252,16 +253,11 @@ class GrowingTables:
         ahead[places] = values
         sizes = self._plan.sizes[table]
         rehash(address_of(ahead) + 8 * table, sizes.key, int(sizes.nothing))
-        slots_left = self._hashes.get(table)
+        left = self.slots(table)
         self._views[table], self._hashes[table], self.context[places] = rows, hashes, values
-        self._left(table, old)
-        if slots_left is not None:
-            retire(slots_left)
-
-    def _left(self, table: int, old: npt.NDArray[Any]) -> None:
-        """Take leave of rows that a table has outgrown."""
         if table not in self._shared:
             retire(old)
+        retire(left)
 
     def append(self, table: int, row: Any) -> int:
         """Append one row to a table that does not intern; returns its index."""

@@ -180,7 +180,7 @@ class TextCosts:
         settle_costs(
             address_of(vocabulary.nodes),
             address_of(vocabulary.first),
-            *(address_of_items(values) for values in steps),
+            *map(address_of_items, steps),
             first,
             count,
             address_of_items(self._costs),

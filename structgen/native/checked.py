@@ -27,18 +27,14 @@ class DeadMemoryError(AssertionError):
     """Compiled code was about to read or write memory that is not its own."""
 
     def __init__(self, place: str) -> None:
-        index, address = (ctypes.c_int64.from_address(FAULT + at).value for at in (0, 8))
-        super().__init__(f"{place}: index {index}, address {address:#x}")
+        super().__init__(f"{place}: index {ctypes.c_int64.from_address(FAULT).value}")
 
 
-def refuse_unless(context: Any, builder: Any, good: Any, place: str, index: Any, address: Any) -> None:
+def refuse_unless(context: Any, builder: Any, good: Any, place: str, index: Any) -> None:
     """Have compiled code raise DeadMemoryError where `good` (a bit) is 0."""
     with builder.if_then(builder.not_(good), likely=False):
-        for at, value in enumerate((index, address)):
-            cell = builder.inttoptr(llvm.Constant(_I64, FAULT + 8 * at), _I64.as_pointer())
-            builder.store(value, cell)
-        said = f"{place}, in {builder.function.name}"
-        context.call_conv.return_user_exc(builder, DeadMemoryError, (said,))
+        builder.store(index, builder.inttoptr(llvm.Constant(_I64, FAULT), _I64.as_pointer()))
+        context.call_conv.return_user_exc(builder, DeadMemoryError, (f"{place}, in {builder.function.name}",))
 
 
 def refuse_dead(context: Any, builder: Any, cell: Any, bits: int, place: str, index: Any) -> None:
@@ -50,4 +46,4 @@ def refuse_dead(context: Any, builder: Any, cell: Any, bits: int, place: str, in
     live = builder.zext(builder.load(builder.inttoptr(at, _I8.as_pointer())), _I64)
     last = builder.add(builder.and_(address, llvm.Constant(_I64, 7)), llvm.Constant(_I64, bits // 8))
     good = builder.and_(inside, builder.icmp_unsigned("<=", last, live))
-    refuse_unless(context, builder, good, place, index, address)
+    refuse_unless(context, builder, good, place, index)

@@ -341,7 +341,7 @@ def _first(context: Any, builder: Any, typ: PointerType, address: Any, index: An
     ]
     if CHECKED:
         good = builder.icmp_unsigned("<", index, words[2])
-        refuse_unless(context, builder, good, f"{typ}, a table", index, address)
+        refuse_unless(context, builder, good, f"{typ}, a table", index)
     return words[0]
 
 

@@ -186,7 +186,7 @@ class ServedModel:
         )
         if made.max_tokens is not None:
             return made
-        thoughts = most_tokens(made.thinking)
+        thoughts = 0 if made.thinking is None else most_tokens(made.thinking)
         found = self.engine.reading.read(made, besides=thoughts)
         room = self.engine.model.context - len(found.tokens) - thoughts
         shortened = made.shortened or found.shortened
@@ -252,7 +252,7 @@ class ServedModel:
             schema is not None,
             with_outline=body.get("outline"),
             is_choice=answer is not None and bool(listed(answer).texts),
-            thinks_until=text_behind(thinking),
+            thinks_until="" if thinking is None else text_behind(thinking),
             template=template,
             marks=marks,
             turn=turn,
@@ -275,7 +275,7 @@ class ServedModel:
 
             question = replace(question, with_outline=bool(body.get("outline")))
 
-        besides = most_tokens(thinking)
+        besides = 0 if thinking is None else most_tokens(thinking)
         return self.engine.reading.fitted(question, outlines, _most_tokens(body), besides, read_plain)
 
     def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, dict[str, Any]]:

@@ -62,7 +62,7 @@ class Local:
             question = calling.question(source)
         question = replace(question, turn=turn)
         outlines = form.outlines if calling is None else None
-        thoughts = most_tokens(options.thinking)
+        thoughts = 0 if options.thinking is None else most_tokens(options.thinking)
         return self.engine.reading.fitted(question, outlines, options.max_tokens, thoughts)
 
     def _grammar(self, wanted: WantedText) -> Any:

@@ -48,7 +48,7 @@ class PromptSource:
             options.chat,
             self.refused,
             is_choice=knows_choices and bool(form.choices),
-            thinks_until=text_behind(options.thinking),
+            thinks_until="" if options.thinking is None else text_behind(options.thinking),
         )
 
     def in_texts(self) -> PromptSource:

@@ -35,7 +35,7 @@ def test_a_row_has_the_same_number_after_growth_and_after_loading(count: int) ->
     tables.room(table, 2 * MANY)
     assert [node(tables, at) for at in range(count)] == numbers
     other = GrowingTables(Limits(), JSON_TABLES)
-    other.load(table, tables.rows(table)[: tables.count(table)].copy())
+    other.load({table: tables.rows(table)[: tables.count(table)].copy()})
     assert [node(other, at) for at in range(count)] == numbers
     for at in range(count, count + 40):  # more are made room for
         other.room(table, 1)
@@ -54,5 +54,5 @@ def test_growth_and_loading_index_the_rows_that_were_indexed(table: int) -> None
     before = indexed(tables.slots(table))
     tables.room(table, MANY)
     assert indexed(tables.slots(table)) == before == []
-    other.load(table, tables.rows(table)[: tables.count(table)].copy())
+    other.load({table: tables.rows(table)[: tables.count(table)].copy()})
     assert indexed(other.slots(table)) == before

@@ -465,7 +465,7 @@ def test_no_thread_of_a_batch_works_on_after_an_exception(monkeypatch: pytest.Mo
 
     def interrupted(futures: Any) -> Any:
         monkeypatch.setattr(batch, "wait", real)
-        begun.wait(60)
+        begun.wait(600)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(batch, "_SECONDS_ALONE", 0.0)
@@ -514,7 +514,7 @@ def test_a_schema_is_whole_where_one_thread_is_cut_off_while_others_walk(name: s
         for one in threads:
             one.start()
         for one in threads:
-            one.join(60)
+            one.join(600)
         assert not any(one.is_alive() for one in threads), str(cut)
         assert all(one in (cutting.first, cutting.again) for one in found), str(cut)
         cutting.check(compiled)

@@ -171,7 +171,7 @@ class Busy:
     def __exit__(self, *_: object) -> None:
         self.stop.set()
         for thread in self._threads:
-            thread.join(120)
+            thread.join(600)
         assert not any(thread.is_alive() for thread in self._threads)
         assert not self.errors
 
@@ -212,12 +212,12 @@ def all_free() -> bool:
     def take_each() -> None:
         for _, lock in registry.in_order():
             if not any(lock is one for one in own):
-                found.append(lock.acquire(timeout=30))
+                found.append(lock.acquire(timeout=600))
                 lock.release()
 
     thread = threading.Thread(target=take_each)
     thread.start()
-    thread.join(120)
+    thread.join(600)
     return all(found) and (is_inside or not registry.forking.locked())
 
 
@@ -235,7 +235,7 @@ def test_a_fork_from_a_thread_that_holds_locks_ends() -> None:
     thread = threading.Thread(target=holds_the_first)
     with last:
         thread.start()
-        inside.wait(60)
+        inside.wait(600)
 
         def child() -> bool:
             owned = last._is_owned()  # type: ignore[attr-defined]
@@ -244,7 +244,7 @@ def test_a_fork_from_a_thread_that_holds_locks_ends() -> None:
 
         assert ended(forked.begun(child))
         assert last._is_owned()  # type: ignore[attr-defined]
-    thread.join(60)
+    thread.join(600)
     assert all_free()
 
 
@@ -323,14 +323,14 @@ def test_a_lock_made_while_a_fork_waits_is_waited_for() -> None:
     def within() -> None:
         with lock:
             inside.set()
-            assert seen.wait(60)
+            assert seen.wait(600)
             part = fork_locks.new_lock(fork_locks.GRAMMARS)
             made_at.append("within")
         with part:
             made_at.append("part")
 
     def without() -> None:
-        inside.wait(60)
+        inside.wait(600)
         while not fork_locks._Registry.forking.locked():
             time.sleep(0.001)
         seen.set()
@@ -340,8 +340,8 @@ def test_a_lock_made_while_a_fork_waits_is_waited_for() -> None:
     threads = [threading.Thread(target=one) for one in (within, without)]
     for thread in threads:
         thread.start()
-    inside.wait(60)
+    inside.wait(600)
     assert ended(forked.begun(lambda: "without" not in made_at and "within" in made_at and all_free()))
     for thread in threads:
-        thread.join(60)
+        thread.join(600)
     assert set(made_at) == {"within", "part", "without"}
