@@ -87,8 +87,7 @@ class DraftMasks:
         self._rows = held = _rows_of(mask, len(tokens) + len(counts), rows)
         self._lay_out(tokens, parents, counts)
         where = 0 if held is None else address_of_items(held)
-        own = self._tokens, self._parents, self._states, self._statuses
-        arrays = map(address_of_items, own)
+        arrays = map(address_of_items, (self._tokens, self._parents, self._states, self._statuses))
         self._words = (*arrays, where, mask.address, mask.words, mask.vocab_size)
         self._left = self._fill_known()
 

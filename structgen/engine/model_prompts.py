@@ -479,9 +479,7 @@ def continued(
     Cost: linear in the turn; the grammar is compiled where a turn is asked about.
     """
     last: Any = prompt[-1] if prompt and not isinstance(prompt, str) else {}
-    is_asked = last.get("prefix") if wanted is None else wanted
-    if is_asked not in (None, True, False):
-        raise OptionError(f"prefix={is_asked!r} is not True or False.", where="messages")
+    is_asked = checks.flag("prefix", last.get("prefix")) if wanted is None else wanted
     if last.get("role") != "assistant" or last.get("tool_calls"):
         if is_asked:
             what = "The prompt does not end with a turn of the assistant that could go on."
