@@ -17,6 +17,8 @@ from structgen.system.public_calls import THIS_CALL
 
 _FIRST_ROOM: Final = 64
 """States for which a pool has room at first: half of all specifications have fewer than 21."""
+_LARGE: Final = 1 << 15
+"""States from which on a pool has room for all that it may hold, about, whose memory is not taken yet."""
 Outcome: TypeAlias = Callable[[frozenset[int]], int]
 """Numbers a set of demands that is not empty."""
 P = TypeVar("P")
@@ -73,11 +75,12 @@ class AutomatonPool(ABC, Generic[P]):
             raise LimitError(
                 f"{self.over} more than {self._limits.automaton_states} states.", limit="automaton_states"
             )
-        # a call's steps bound what all of its pools hold, too
-        THIS_CALL.work(rows.size)
+        # a call's steps bound what all of its pools hold, too: less than half a gigabyte
+        THIS_CALL.work(2 * rows.size)
         if count > len(self.trans):
-            room = max(count, 2 * len(self.trans))
-            # memory that is not written yet is none
+            # memory that is not written yet is none, and a large table is not copied again
+            more = 2 if len(self.trans) < _LARGE else 16
+            room = max(count, min(more * len(self.trans), self._limits.automaton_states))
             trans, outcome = np.empty((room, self.trans.shape[1]), np.int32), np.empty(room, np.int32)
             trans[:first], outcome[:first] = self.trans[:first], self.outcome[:first]
             self.trans, self.outcome = trans, outcome
