@@ -63,7 +63,7 @@ def _shadow() -> None:
 
 if CHECKED:
     _shadow()
-_live: dict[int, tuple[ref[Any], int]] = {}
+_live: dict[int, Any] = {}
 """Where memory starts that lives -> the array that holds it, and its bytes."""
 _retired: list[npt.NDArray[Any]] = []
 

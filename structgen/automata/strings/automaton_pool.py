@@ -77,10 +77,10 @@ class AutomatonPool(ABC, Generic[P]):
             )
         # a call's steps bound what all of its pools hold, too: less than half a gigabyte
         THIS_CALL.work(2 * rows.size)
-        if count > len(self.trans):
+        if count > (held := len(self.trans)):
             # memory that is not written yet is none, and a large table is not copied again
-            more = 2 if len(self.trans) < _LARGE else 16
-            room = max(count, min(more * len(self.trans), self._limits.automaton_states))
+            more = 2 if held < _LARGE else 16
+            room = max(count, min(more * held, self._limits.automaton_states))
             trans, outcome = np.empty((room, self.trans.shape[1]), np.int32), np.empty(room, np.int32)
             trans[:first], outcome[:first] = self.trans[:first], self.outcome[:first]
             self.trans, self.outcome = trans, outcome

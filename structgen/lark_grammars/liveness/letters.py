@@ -261,9 +261,7 @@ class Letters:
             return known
         bits, is_settled = 0, -1 not in carries
         for carry in sorted(carries - {-1}, key=self._weight):
-            kind = self._kind_of.get(carry, -1)
-            if kind < 0:
-                kind = self._kind_of.get(self.lexer.alike(carry), -1)
+            kind = self._kind_of.get(carry, self._kind_of.get(self.lexer.alike(carry), -1))
             number = self._number_of.get((terminal, kind), -1)
             if self.made:
                 is_left_out = number < 0 or not (self.noted | self._dropped[0]) >> number & 1
