@@ -42,7 +42,7 @@ def size_of(network: SchemaNetwork) -> int:
     return (
         len(network.tables.places)
         + len(network._residues)
-        + network.shapes._count
+        + sum(map(len, (*network.shapes._objects.values(), *network.shapes._arrays.values())))
         + len(network.tables.demands)
     )
 
