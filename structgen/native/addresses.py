@@ -64,7 +64,7 @@ def _shadow() -> None:
 if CHECKED:
     _shadow()
 _live: dict[int, Any] = {}
-"""Where memory starts that lives -> the array that holds it, and its bytes."""
+"""Where memory starts that lives -> the arrays that hold it, with its bytes."""
 _retired: list[npt.NDArray[Any]] = []
 
 
@@ -76,18 +76,17 @@ def _set(start: int, size: int, live: bool) -> None:
 
 
 def _register(holder: npt.NDArray[Any] | array[int], start: int, size: int) -> None:
-    """Have memory live as long as an array that holds it, or until that moves."""
-    known = _live.get(start)
-    if known is not None and known[0]() is holder and known[1] == size:
+    """Have memory live as long as an array that holds it: the last one, where several do."""
+    holders, key = _live.setdefault(start, {}), (id(holder), size)
+    if key in holders:
         return
 
     def forget(_: Any) -> None:
-        if _live[start][0] is held:
-            del _live[start]
+        del holders[key]
+        if not holders:
             _set(start, size, False)
 
-    held = ref(holder, forget)
-    _live[start] = held, size
+    holders[key] = ref(holder, forget)
     _set(start, size, True)
 
 
