@@ -44,8 +44,8 @@ def address_of(held: npt.NDArray[Any]) -> int:
 def address_of_items(held: array[int]) -> int:
     """Return the address of an `array.array`'s items, which holds until it grows."""
     start, count = held.buffer_info()
-    if CHECKED:
-        _register(held, start, count * held.itemsize)
+    if CHECKED:  # it moves as it grows: where it was is never taken for dead
+        _set(start, count * held.itemsize, True)
     return start
 
 
@@ -75,7 +75,7 @@ def _set(start: int, size: int, live: bool) -> None:
         ctypes.memset(SHADOW + (start + size >> 3), size % 8, 1)
 
 
-def _register(holder: npt.NDArray[Any] | array[int], start: int, size: int) -> None:
+def _register(holder: npt.NDArray[Any], start: int, size: int) -> None:
     """Have memory live as long as an array that holds it: the last one, where several do."""
     holders, key = _live.setdefault(start, {}), (id(holder), size)
     if key in holders:
