@@ -28,9 +28,9 @@ _MESSAGES: Final = 'Give messages such as [{"role": "user", "content": "..."}].'
 _ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
 """Roles under which templates know others."""
 _TEXTS: Final = ("text", "input_text", "output_text", "refusal")
-_OF_TEXTS: Final = ("type", "text", "refusal", "cache_control", "annotations", "citations", "logprobs", "id")
-"""Members of a part that is a text: the text, and what says nothing to a model."""
 """Kinds of parts that are text."""
+_OF_TEXTS: Final = ("type", "text", "refusal", "cache_control", "annotations", "citations", "logprobs", "id")
+"""Members of a part that is a text: the text, and those that say nothing to a model."""
 
 
 def check_fields(made: object) -> None:
