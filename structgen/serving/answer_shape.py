@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeAlias
 
+from starlette.responses import JSONResponse
+
 from structgen.engine.requests import Result
 from structgen.serving.api_errors import ApiError
 from structgen.serving.reply_parts import Delta, ReplyParts
@@ -18,6 +20,14 @@ from structgen.serving.served_model import AskedTexts, ServedModel
 Event: TypeAlias = dict[str, Any]
 as_json: Final = json.JSONEncoder(ensure_ascii=False).encode
 """Writes an event. `json.dumps` would make an encoder for each."""
+
+
+class ObjectResponse(JSONResponse):
+    """An answer that may repeat what the body said: half a character that was sent comes back as "?"."""
+
+    def render(self, content: Any) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
 
 
 class AnswerShape(ABC):

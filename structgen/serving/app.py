@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -29,8 +29,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structgen.engine.driver import listening
 from structgen.engine.requests import Handle, Result
 from structgen.errors import StructgenError
-from structgen.serving.answer_shape import AnswerShape
+from structgen.serving.answer_shape import AnswerShape, ObjectResponse
 from structgen.serving.api_errors import ApiError, failed, refused
+from structgen.serving.batches import Batches
 from structgen.serving.chat_shape import ChatShape, CompletionShape
 from structgen.serving.message_shape import CountShape, MessageShape
 from structgen.serving.reply_parts import ReplyParts
@@ -59,24 +60,19 @@ SHAPES: Final[tuple[type[AnswerShape], ...]] = (
 
 def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starlette:
     """Return the ASGI application that serves a model. Its engine is closed when the application ends."""
-    server = _Server(model, ServerOptions() if options is None else options)
-
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        yield
-        # the threads of the engine may be in the middle of a step
-        await anyio.to_thread.run_sync(model.engine.close)
-
+    server = ModelServer(model, ServerOptions() if options is None else options)
+    batches = Batches(server)
     routes = [
         *(Route(kind.path, partial(_Answer, server, kind), methods=["POST"]) for kind in SHAPES),
         Route("/v1/models", server.models),
         Route("/v1/models/{name:path}", server.model),
         Route("/health", server.health),
         Route("/metrics", server.told_metrics),
+        *batches.routes(),
     ]
     handlers: dict[Any, Any] = dict.fromkeys((ApiError, HTTPException, Exception), _error)
     named = [Middleware(_OwnNames, server.options)] if server.options.hosts else []
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=named)
+    return Starlette(routes=routes, lifespan=batches.running, exception_handlers=handlers, middleware=named)
 
 
 class _OwnNames:
@@ -98,7 +94,9 @@ class _OwnNames:
         await self.app(scope, receive, send)
 
 
-class _Server:
+class ModelServer:
+    """What the addresses share: the model, the options, the counts."""
+
     def __init__(self, model: ServedModel, options: ServerOptions) -> None:
         self.named, self.options = model, options
         self.metrics = ServerMetrics(model.engine)
@@ -129,16 +127,17 @@ class _Server:
 
     # --- bodies ---------------------------------------------------------------------------------------------
 
-    def check_key(self, http: Request) -> None:
-        """Raise ApiError where a key is needed and none of them was sent."""
+    def check_key(self, http: Request) -> bytes:
+        """Return the key that was sent; b"" where none is needed. Errors: ApiError for a wrong or no key."""
         if not self.options.keys:
-            return
+            return b""
         scheme, _, sent = http.headers.get("authorization", "").partition(" ")
         sent = sent if scheme.lower() == "bearer" else http.headers.get("x-api-key", "")
         given = sent.strip().encode()
         # all are compared, in a time that says nothing of them
         if not sum(hmac.compare_digest(given, key.encode()) for key in self.options.keys):
             raise ApiError("The API key is missing or wrong.", status=401, code="invalid_api_key")
+        return given
 
     async def body(self, http: Request) -> dict[str, Any]:
         """Return the object that was posted. Errors: ApiError."""
@@ -210,6 +209,19 @@ class _Server:
         if self._trim is not None and self.answers % _ANSWERS == 0:
             threading.Thread(target=self._trim, name="structgen-freed-memory", daemon=True).start()
 
+    async def answer_line(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        """Return the status and the body of the whole answer to a body that came over no connection."""
+        kind = next(kind for kind in SHAPES if kind.path == path)
+        line, began = _Line(self, kind, {"type": "http", "method": "POST", "path": path}), time.perf_counter()
+        try:
+            await line.answer({**body, "stream": None})
+        except Exception as error:
+            said = kind.in_its_words(error, body) if isinstance(error, ApiError) else error
+            await line.respond(await _error(Request(line.scope), said))
+        finally:
+            line.over(began)
+        return line.status, json.loads(bytes(line.response.body))
+
 
 class _ClientGoneError(Exception):
     """The client closed its connection."""
@@ -219,7 +231,12 @@ class _Answer:
     """The answer to a body: it is read, written and sent by one task, which ends where the client goes."""
 
     def __init__(
-        self, server: _Server, kind: type[AnswerShape], scope: Scope, receive: Receive, send: Send
+        self,
+        server: ModelServer,
+        kind: type[AnswerShape],
+        scope: Scope,
+        receive: Any = None,
+        send: Any = None,
     ) -> None:
         self.server, self.kind = server, kind
         self.scope, self.receive, self.send = scope, receive, send
@@ -244,9 +261,13 @@ class _Answer:
             self.status = 500
             raise
         finally:
-            _cancel(self.handles)
-            done = [one.result for one in self.handles if one.result is not None]
-            self.server.answered(self.kind.path, self.status, time.perf_counter() - began, done)
+            self.over(began)
+
+    def over(self, began: float) -> None:
+        """End what is not written yet, and count the answer."""
+        _cancel(self.handles)
+        done = [one.result for one in self.handles if one.result is not None]
+        self.server.answered(self.kind.path, self.status, time.perf_counter() - began, done)
 
     async def answer(self, body: dict[str, Any]) -> None:
         shape = await self.server.read(self.kind, body)
@@ -259,7 +280,7 @@ class _Answer:
             for _ in shape.piece(index, replies[index].ended(self.result(index))):
                 pass
         results = [self.result(index) for index in range(len(self.handles))]
-        await self.respond(_Object(shape.whole(replies, results)))
+        await self.respond(ObjectResponse(shape.whole(replies, results)))
 
     def result(self, index: int) -> Result:
         """Return the result of a text that has ended. Raises ApiError where it ended in an error."""
@@ -308,6 +329,13 @@ class _Answer:
     async def respond(self, response: Response) -> None:
         self.status = response.status_code
         await response(self.scope, self.receive, self.send)
+
+
+class _Line(_Answer):
+    """The answer to a line of a batch, which is kept."""
+
+    async def respond(self, response: Response) -> None:
+        self.status, self.response = response.status_code, response
 
 
 async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
@@ -359,14 +387,6 @@ def glibc_trim() -> Callable[[], object] | None:
     return lambda: trim(0)
 
 
-class _Object(JSONResponse):
-    """An answer that may repeat what the body said: half a character that was sent comes back as "?"."""
-
-    def render(self, content: Any) -> bytes:
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode("utf-8", "replace")
-
-
 def _finite(number: str) -> float:
     """Return a number of a body. Raises ValueError for one that no JSON can repeat."""
     if not math.isfinite(float(number)):
@@ -390,4 +410,4 @@ async def _error(http: Request, error: Exception) -> Response:
         error = ApiError("The server failed. Its log says why.", status=500, code="internal_error")
     kind = next((one for one in SHAPES if one.path == http.scope["path"]), AnswerShape)
     headers = {"retry-after": "1"} if error.status == 429 else None
-    return _Object(kind.error_body(error), error.status, headers)
+    return ObjectResponse(kind.error_body(error), error.status, headers)
