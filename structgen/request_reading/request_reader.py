@@ -14,7 +14,7 @@ from structgen.limits import Limits
 from structgen.request_reading.grammar_forms import SGLANG, requested
 from structgen.request_reading.request_members import GUIDED, members_of, read_members
 from structgen.schema.reading.suspect_keywords import looks_like_schema
-from structgen.text_grammars.text_grammar import as_text, either
+from structgen.text_grammars.text_grammar import Composed, as_text, either
 from structgen.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_grammar import tools as grammar_of
@@ -67,7 +67,11 @@ class ReadRequest:
             return calls(tool_choice=self.choice)
         if self.choice.mode == "none":
             return self.answer
-        return either(as_text(self.answer), calls(tool_choice=replace(self.choice, mode="required")))
+        called = calls(tool_choice=replace(self.choice, mode="required"))
+        found = either(as_text(self.answer), called)
+        if isinstance(found, Composed) and isinstance(called, Composed):
+            found.repeats = called.repeats
+        return found
 
 
 @options_named('sg.read_request({"response_format": {...}, "tools": [...]})')
@@ -105,8 +109,7 @@ def read_request(
             (), None, True, read_choice((), None, True), requested(request, None, said), "schema", said
         )
     request = read_members(request)
-    parallel = request.get("parallel_tool_calls") is not False
-    tool_choice = request.get("tool_choice")
+    tool_choice, parallel = request.get("tool_choice"), request.get("parallel_tool_calls")
     tools = read_tools(request.get("tools") or (), limits=said.get("limits"))
     choice = read_choice(tools, tool_choice, parallel)
     form, answer = _answer(request, said)
@@ -121,7 +124,7 @@ def read_request(
             where=form,
             cure='Leave it out, or write tool_choice="auto".',
         )
-    return ReadRequest(tools, tool_choice, parallel, choice, answer, form, said)
+    return ReadRequest(tools, tool_choice, choice.most != 1, choice, answer, form, said)
 
 
 def _is_form(request: Mapping[str, Any]) -> bool:

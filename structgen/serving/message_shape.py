@@ -48,7 +48,8 @@ def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
     if choice is not None:
         named = {"type": "function", "function": {"name": choice.get("name")}}
         found["tool_choice"] = _CHOICES.get(choice["type"], named)
-        found["parallel_tool_calls"] = not choice.get("disable_parallel_tool_use")
+        if (disabled := choice.get("disable_parallel_tool_use")) is not None:
+            found["parallel_tool_calls"] = not disabled
     thinking = body.get("thinking") or {}
     if thinking.get("type") in ("enabled", "disabled"):
         found["chat_template_kwargs"] = {"enable_thinking": thinking["type"] == "enabled"}

@@ -12,6 +12,7 @@ from structgen.tool_calls.call_parsing import parse_calls
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat
+from structgen.tool_calls.tool_replies import without_repeats
 
 _READ_AGAIN: Final = 64
 """A reply with calls is read again once it grew by such a part: reading all of it stays linear."""
@@ -94,7 +95,8 @@ class ReplyParts:
     def _parsed(self, written: str, *, ended: bool) -> Iterator[Delta]:
         assert self.format is not None
         self.read = len(written)
-        reply = parse_calls(written, self.format, tools=self.tools, thinking=False, ended=ended)
+        read = parse_calls(written, self.format, tools=self.tools, thinking=False, ended=ended)
+        reply = without_repeats(read)
         yield from self._grown("text", reply.text.strip(), "text")  # formats put line breaks before calls
         for number, call in enumerate([*reply.calls, *([] if reply.partial is None else [reply.partial])]):
             is_custom = call.tool is not None and call.tool.custom
