@@ -138,8 +138,8 @@ def tool_use(given: TypedOptions, hint: Any) -> ToolUse:
     """Return what options and a return type say together.
 
     Without `tool_choice`, a call is required where the type has no text; without `parallel`, there may be
-    several calls where the type is a list of them, and in a `Reply` that need not have one. Errors: OptionError and those of `sg.tools`;
-    UnsupportedError for a type that is none of a reply.
+    several calls where the type is a list of them, and in a `Reply` that need not have one. Errors:
+    OptionError and those of `sg.tools`; UnsupportedError for a type that is none of a reply.
     """
     taken = _taken(hint)
     tools = read_tools(given.tools)
