@@ -15,6 +15,7 @@ from structgen.serving.reply_parts import Delta, ReplyParts
 from structgen.serving.request_fields import check_members
 from structgen.serving.served_model import AskedTexts, ServedModel
 
+MOST_WARNING: Final = 1000
 Event: TypeAlias = dict[str, Any]
 as_json: Final = json.JSONEncoder(ensure_ascii=False).encode
 """Writes an event. `json.dumps` would make an encoder for each."""
@@ -45,6 +46,12 @@ class AnswerShape(ABC):
         """Members of our own of a reply that goes on with the last message."""
         repeats = self.asked.repeats
         return {} if repeats is None else {"repeats_beginning": repeats}
+
+    @property
+    def warning(self) -> str:
+        """What of the body was taken and cannot act, or was cut: one header, in ASCII."""
+        told = (self.in_its_words(ApiError(one), self.body).message for one in self.asked.warnings)
+        return "; ".join(told).encode("unicode_escape").decode()[:MOST_WARNING]
 
     @abstractmethod
     def read(self) -> AskedTexts:

@@ -10,7 +10,16 @@ import logging
 import math
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -197,8 +206,10 @@ class _Server:
         except BaseException as error:
             _cancel(handles)
             if isinstance(error, StructgenError):
-                raise refused(error) from error
+                raise self.named.too_long(asked, error) or refused(error) from error
             raise
+        for handle in handles if asked.parts.stops else ():
+            handle.listen(partial(_stop, handle, replace(asked.parts, parts={})))
         return handles
 
     def answered(self, path: str, status: int, seconds: float, results: Sequence[Result]) -> None:
@@ -252,14 +263,15 @@ class _Answer:
         shape = await self.server.read(self.kind, body)
         self.handles = await self.server.begin(shape.asked)
         replies = [replace(shape.asked.parts, parts={}) for _ in self.handles]
+        told = {"x-structgen-warning": shape.warning} if shape.warning else {}
         if shape.body.get("stream"):
-            await self.send_lines(self.lines(shape, replies))
+            await self.send_lines(self.lines(shape, replies), told)
             return
         async for index in _changes(self.handles, pieces=False):
             for _ in shape.piece(index, replies[index].ended(self.result(index))):
                 pass
         results = [self.result(index) for index in range(len(self.handles))]
-        await self.respond(_Object(shape.whole(replies, results)))
+        await self.respond(_Object(shape.whole(replies, results), headers=told))
 
     def result(self, index: int) -> Result:
         """Return the result of a text that has ended. Raises ApiError where it ended in an error."""
@@ -288,8 +300,9 @@ class _Answer:
         except ApiError as error:
             yield shape.line(shape.failed(shape.in_its_words(error, shape.body)))
 
-    async def send_lines(self, lines: AsyncIterator[str]) -> None:
+    async def send_lines(self, lines: AsyncIterator[str], told: Mapping[str, str]) -> None:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+        headers += [(name.encode(), value.encode()) for name, value in told.items()]
         self.status = 200
         await self.send({"type": "http.response.start", "status": 200, "headers": headers})
         async for several in lines:
@@ -372,6 +385,14 @@ def _finite(number: str) -> float:
     if not math.isfinite(float(number)):
         raise ValueError(f"the number {number[:40]} is not finite")
     return float(number)
+
+
+def _stop(handle: Handle, parts: ReplyParts, _piece: str | None) -> None:
+    """End a text that goes on behind a stop. It is called in the thread that writes it."""
+    for _ in parts.grown(handle.written, ""):
+        pass
+    if parts.stopped_by:
+        handle.cancel()
 
 
 def _cancel(handles: Iterable[Handle]) -> None:

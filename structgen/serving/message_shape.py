@@ -95,7 +95,12 @@ class MessageShape(AnswerShape):
 
     path, address, prefix = "/v1/messages", "messages", "msg_"
     renamed = (
+        (
+            r"^prompt: This .* length is (\d+) tokens\. However, the prompt has (\d+) tokens, and",
+            r"prompt is too long: \2 tokens > \1 maximum, and",
+        ),
         (r"^prompt: ", "messages: "),
+        (r"^stop: ", "stop_sequences: "),
         (r"^(?:target|response_format(?:/json_schema(?:/schema)?)?)\b", "output_config/format/schema"),
         (r"^tools/(\d+)/function/parameters\b", r"tools/\1/input_schema"),
         (r"^tools/(\d+)/function\b", r"tools/\1"),
@@ -168,7 +173,8 @@ class MessageShape(AnswerShape):
 
     def _end(self, reply: ReplyParts, result: Result) -> dict[str, Any]:
         """Return why a text ended, and the stop sequence that ended it."""
-        stop = result.stopped_by if result.stopped_by in (self.body.get("stop_sequences") or ()) else None
+        found = result.stopped_by or (not reply.calls and reply.stopped_by)
+        stop = found if found in (self.body.get("stop_sequences") or ()) else None
         reasons = {"length": "max_tokens", "tool_calls": "tool_use", "stop": "end_turn"}
         reason = reasons[reply.reason(result)] if stop is None else "stop_sequence"
         return {"stop_reason": reason, "stop_sequence": stop}

@@ -18,6 +18,7 @@ from structgen.serving.api_errors import ApiError, unsupported
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.tool_format import ToolFormat
 
+MOST_STOPS: Final = 256
 _OFFERED: Final = frozenset(
     "n seed stop logit_bias logprobs top_logprobs max_tokens max_completion_tokens max_output_tokens "
     "thinking_token_budget outline choices repetition".split()
@@ -84,6 +85,16 @@ def sampling_of(body: Mapping[str, Any], *, is_greedy: bool) -> Sampling:
         given["repetition"] = repetitions_of(body["repetition"])
     seed = body.get("seed")
     return Sampling(**given, seed=secrets.randbits(32) if seed is None else seed)
+
+
+def stops_of(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the texts that end free text. Errors: ApiError for too many: each is looked for at each
+    token."""
+    given = body.get("stop") or ()
+    found = (given,) if isinstance(given, str) else tuple(given)
+    if len(found) > MOST_STOPS:
+        raise ApiError(f"stop: There are {len(found):,}. Give at most {MOST_STOPS}.", param="stop")
+    return found
 
 
 def usage_wanted(body: Mapping[str, Any]) -> bool:

@@ -1,0 +1,208 @@
+"""Members that cannot act, or not wholly, are taken, and the header `x-structgen-warning` says so."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from for_each import for_each
+from served_apps import ADA, CHAT, FORMAT, PERSON, TEXT, TOOL, app_of, post
+from small_models import Function, tokenizer
+from test_required_calls import Scripted
+
+import structgen as sg
+
+TOKENIZER = tokenizer()
+HEADER = "x-structgen-warning"
+CALL = '<tool_call>\n{"name": "move", "arguments": {"to": "%s"}}\n</tool_call>'
+MOVE: dict[str, Any] = {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}
+MOVE_TOOL: Any = {"type": "function", "function": {"name": "move", "parameters": MOVE}}
+FLAT = {"type": "json_schema", "name": "person", "schema": PERSON}
+
+
+def body_of(path: str, **body: Any) -> dict[str, Any]:
+    """Return a body of an address with TEXT."""
+    said: dict[str, Any] = {"messages": [{"role": "user", "content": TEXT}]}
+    if path == "messages":
+        said["max_tokens"] = 200
+    said = {"input": TEXT} if path == "responses" else {"prompt": TEXT} if path == "completions" else said
+    return {"model": "extract", **said, **body}
+
+
+def text_of(answer: Any) -> str:
+    """Return the text of an answer of any address."""
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    if "choices" in found:
+        choice = found["choices"][0]
+        return str(choice["text"] if "text" in choice else choice["message"]["content"])
+    if "output" in found:
+        return str(found["output"][0]["content"][0]["text"])
+    return "".join(one.get("text", "") for one in found["content"])
+
+
+# --- stop -------------------------------------------------------------------------------------------------
+
+STOPPED: list[tuple[str, dict[str, Any]]] = [
+    ("chat/completions", {"stop": ["36", "Lon"], "response_format": FORMAT}),
+    ("chat/completions", {"stop": "36", "structured_outputs": {"json": PERSON}}),
+    ("chat/completions", {"stop": '"', "response_format": {"type": "json_object"}, "max_tokens": 40}),
+    ("completions", {"stop": "36", "response_format": FORMAT}),
+    ("messages", {"stop_sequences": ["36"], "output_config": {"format": {**FLAT, "schema": PERSON}}}),
+]
+
+
+@for_each("path, body", STOPPED)
+def test_a_stop_beside_a_document_does_not_act_and_is_told(app: Any, path: str, body: Any) -> None:
+    if path == "messages":
+        del (body := json.loads(json.dumps(body)))["output_config"]["format"]["name"]
+    answer = post(app, f"/v1/{path}", body_of(path, **body))
+    without = {name: value for name, value in body.items() if "stop" not in name}
+    plain = post(app, f"/v1/{path}", body_of(path, **without))
+    assert text_of(answer) == text_of(plain) and json.loads(text_of(answer))
+    name = "stop_sequences" if path == "messages" else "stop"
+    assert answer.headers[HEADER].startswith(f"{name}: it acts on free text alone")
+    assert HEADER not in plain.headers
+    streamed = post(app, f"/v1/{path}", body_of(path, stream=True, **body))
+    assert streamed.headers[HEADER] == answer.headers[HEADER]
+
+
+def test_a_stop_beside_a_required_call_leaves_the_call_whole(app: Any) -> None:
+    body = {**CHAT, "tools": [TOOL], "tool_choice": "required", "stop": ["Observation:", "London", "tool"]}
+    answer = post(app, "/v1/chat/completions", body)
+    (call,) = answer.json()["choices"][0]["message"]["tool_calls"]
+    assert json.loads(call["function"]["arguments"]) == ADA and HEADER in answer.headers
+
+
+def reply_to(text: str, **body: Any) -> Any:
+    """Return the answer, whole and streamed, of a model that writes a text with tools at hand."""
+    app = app_of(sg.Engine(Scripted(text), TOKENIZER), tool_format="hermes")
+    asked = {**CHAT, "tools": [MOVE_TOOL], "max_tokens": 300, "temperature": 0, **body}
+    whole = post(app, "/v1/chat/completions", asked)
+    lines = post(app, "/v1/chat/completions", {**asked, "stream": True}).text.split("\n\n")
+    deltas = [json.loads(one[6:])["choices"][0]["delta"] for one in lines if one and "[DONE]" not in one]
+    message = whole.json()["choices"][0]["message"]
+    said = "".join(one.get("content") or "" for one in deltas)
+    calls = [part for one in deltas for part in one.get("tool_calls", ())]
+    assert (message["content"] or "") == said
+    written = [one["function"]["arguments"] for one in message.get("tool_calls", ())]
+    assert "".join(one["function"]["arguments"] for one in calls) == "".join(written)
+    return said, written, whole.json()["choices"][0]["finish_reason"]
+
+
+WORDS = ["go", "stop", "a", " ", "END", "st", "EN", "then"]
+
+
+@for_each("seed", range(25))
+def test_a_stop_acts_on_text_outside_of_calls_alone(seed: int) -> None:
+    """The oracle: the text before the first stop that stands outside of calls, and the calls before it."""
+    draw = random.Random(seed)
+    stops = draw.sample(["stop", "END", "move", "no", "arguments", "en"], 2)
+    parts: list[tuple[bool, str]] = []
+    for at in range(draw.randint(1, 4)):
+        is_call = draw.random() < 0.4
+        said = "".join(draw.choices(WORDS, k=draw.randint(1, 5)))
+        parts.append((is_call, f"{at} {said}"))
+    text, kept, calls = "".join(CALL % said if is_call else said for is_call, said in parts), "", []
+    joined = list[tuple[bool, str]]()
+    for is_call, said in parts:  # texts that follow one another are one
+        if joined and not is_call and not joined[-1][0]:
+            joined[-1] = (False, joined[-1][1] + said)
+        else:
+            joined.append((is_call, said))
+    for is_call, said in joined:
+        if is_call:
+            calls.append({"to": said})
+            continue
+        ends = [at for one in stops if (at := said.find(one)) >= 0]
+        kept += said[: min(ends)] if ends else said
+        if ends:
+            break
+    found, written, reason = reply_to(text, stop=stops)
+    assert (found, [json.loads(one) for one in written]) == (kept.strip(), calls), (text, stops)
+    assert reason == ("tool_calls" if calls else "stop")
+
+
+def test_more_stops_than_can_be_looked_for_are_refused(app: Any) -> None:
+    answer = post(app, "/v1/chat/completions", {**CHAT, "stop": [f"s{at}" for at in range(10_000)]})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, "stop") and "256" in error["message"]
+
+
+# --- max_tokens -------------------------------------------------------------------------------------------
+
+MANY = {
+    "chat/completions": ("max_tokens", "max_completion_tokens"),
+    "completions": ("max_tokens",),
+    "responses": ("max_output_tokens",),
+    "messages": ("max_tokens",),
+}
+
+
+@for_each("path, name", [(path, name) for path, names in MANY.items() for name in names])
+def test_more_tokens_than_the_context_has_are_cut_to_what_is_left(app: Any, path: str, name: str) -> None:
+    forms: dict[str, dict[str, Any]] = {
+        "responses": {"text": {"format": FLAT}},
+        "messages": {"output_config": {"format": {"type": "json_schema", "schema": PERSON}}},
+    }
+    form = forms.get(path, {"response_format": FORMAT})
+    plain = post(app, f"/v1/{path}", body_of(path, **form))
+    for many in (16_384, 128_000, 10**12):
+        body = body_of(path, **form, **{name: many})
+        answer = post(app, f"/v1/{path}", body)
+        assert text_of(answer) == text_of(plain)
+        assert answer.headers[HEADER].startswith(f"{name}: {many} is cut to the ")
+        streamed = post(app, f"/v1/{path}", {**body, "stream": True})
+        assert streamed.status_code == 200 and streamed.headers[HEADER] == answer.headers[HEADER]
+    fewer = post(app, f"/v1/{path}", body_of(path, **form, **{name: 60}))
+    assert text_of(fewer) == text_of(plain) and HEADER not in fewer.headers
+
+
+def test_a_cut_text_has_the_tokens_that_are_left() -> None:
+    engine = sg.Engine(Function(TOKENIZER.vocab_size, 60), TOKENIZER)
+    no_end = {str(token): -1e6 for token in TOKENIZER.eos_token_ids}
+    body = {"model": "extract", "prompt": "word " * 10, "max_tokens": 10**9, "logit_bias": no_end}
+    usage = post(app_of(engine), "/v1/completions", body).json()["usage"]
+    assert usage["total_tokens"] == 60
+
+
+# --- a prompt that is too long ----------------------------------------------------------------------------
+
+LONG = "word " * 3000
+
+
+@for_each("path", list(MANY))
+@for_each("many", [None, 9, 10**6])
+@for_each("is_form", [False, True])
+def test_a_prompt_that_is_too_long_is_told_in_the_words_that_clients_look_for(
+    app: Any, path: str, many: int | None, is_form: bool
+) -> None:
+    member = {"responses": "input", "completions": "prompt"}.get(path, "messages")
+    said: Any = LONG if path in ("responses", "completions") else [{"role": "user", "content": LONG}]
+    body = body_of(path, **{member: said})
+    if many is not None:
+        body[MANY[path][0]] = many
+    if is_form and path == "chat/completions":
+        body["response_format"] = FORMAT
+    answer = post(app, f"/v1/{path}", body)
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    if path == "messages":
+        assert error["type"] == "invalid_request_error" and answer.json()["type"] == "error"
+        assert error["message"].startswith("prompt is too long: ") and " > " in error["message"]
+    else:
+        assert (error["code"], error["param"]) == ("context_length_exceeded", member)
+        assert "This model's maximum context length is 2048 tokens." in error["message"]
+
+
+@pytest.mark.parametrize("many", [None, 10**6])
+def test_a_prompt_that_leaves_no_room_for_the_shortest_document_is_too_long(many: int | None) -> None:
+    engine = sg.Engine(Function(TOKENIZER.vocab_size, 40), TOKENIZER)
+    form = {"type": "json_schema", "json_schema": {"schema": {"type": "string", "minLength": 300}}}
+    body = {"model": "extract", "prompt": "word " * 10, "response_format": form, "max_tokens": many}
+    error = post(app_of(engine), "/v1/completions", body).json()["error"]
+    assert (error["code"], error["param"]) == ("context_length_exceeded", "prompt")
+    few = post(app_of(engine), "/v1/completions", {**body, "max_tokens": 5}).json()["error"]
+    assert (few["code"], few["param"]) == ("max_tokens_too_small", "max_tokens")
