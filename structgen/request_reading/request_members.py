@@ -47,7 +47,7 @@ output_settings: text effort; object_schema format
 anthropic: text model service_tier inference_geo speed user_profile_id workspace_id; [turn] messages!;
     count max_tokens! top_k; text|[text_block] system; [anthropic_tool] tools; anthropic_choice tool_choice;
     number temperature top_p; [word] stop_sequences; anthropic_thinking thinking; flag stream;
-    output_settings output_config; object metadata cache_control diagnostics extra_body;
+    output_settings output_config; object metadata cache_control diagnostics extra_body thread;
     flag outline; 'whole'|'tokens' choices; flag|repetitions repetition
 
 response_format by type

@@ -90,7 +90,7 @@ class AnswerShape(ABC):
         for pattern, name in (*cls.renamed, *counted):
             message = re.sub(pattern, name, message)
             param = None if param is None else re.sub(pattern, name, f"{param}: ").removesuffix(": ")
-        return ApiError(message, status=error.status, param=param, code=error.code)
+        return ApiError(message, status=error.status, param=param, code=error.code, details=error.details)
 
     @staticmethod
     def error_body(error: ApiError) -> dict[str, Any]:

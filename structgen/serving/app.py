@@ -409,6 +409,8 @@ async def _error(http: Request, error: Exception) -> Response:
     elif not isinstance(error, ApiError):
         _log.error("%s %s failed", http.method, http.scope["path"], exc_info=error)
         error = ApiError("The server failed. Its log says why.", status=500, code="internal_error")
-    kind = next((one for one in SHAPES if one.path == http.scope["path"]), AnswerShape)
+    path, of_anthropic = http.scope["path"], "anthropic-version" in http.headers
+    other = MessageShape if of_anthropic or path.startswith(MessageShape.path) else AnswerShape
+    kind = next((one for one in SHAPES if one.path == path), other)
     headers = {"retry-after": "1"} if error.status == 429 else None
     return _Object(kind.error_body(error), error.status, headers)

@@ -29,7 +29,11 @@ _DELTAS: Final[dict[PartKind, tuple[str, str]]] = {
 
 
 def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a body of `/v1/messages`, whose members are known, as one of chat completions."""
+    """Return a body of `/v1/messages`, whose members are known, as one of chat completions. Errors: ApiError
+    for what has no place there."""
+    if body.get("thread") is not None:  # whose client then sends the whole conversation
+        what = "thread: No conversation is kept here. Send it whole, without the member."
+        raise ApiError(what, param="thread", details="thread_unsupported_request")
     found = {name: body[name] for name in _SAME if body.get(name) is not None}
     system = content_text(body.get("system"), "system", "/{}")
     before = [{"role": "system", "content": system}] if system else []
@@ -164,7 +168,9 @@ class MessageShape(AnswerShape):
     def error_body(error: ApiError) -> dict[str, Any]:
         said = error.body["error"]
         kind = {"server_error": "api_error"}.get(said["type"], said["type"])
-        return {"type": "error", "error": {"type": kind, "message": said["message"]}}
+        told = {"type": kind, "message": said["message"]}
+        more = {"details": {"error_code": error.details}} if error.details else {}
+        return {"type": "error", "error": {**told, **more}}
 
     def _closed(self) -> Iterator[Event]:
         if self.open is not None:
