@@ -207,16 +207,16 @@ def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any
     if more is not None:
         inner = {name: kind for name, kind in known.items() if name != "extra_body"}
         REQUESTS.check_members(more, inner, "extra_body")
-    return _with_tools(whole)
+    return with_tools(whole)
 
 
-def _with_tools(request: dict[str, Any]) -> dict[str, Any]:
+def with_tools(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return a request, which has `functions` and `function_call` of before tools under their names of today.
     Errors: OptionError for members of both."""
     both = {"tools": "functions", "tool_choice": "function_call"}
     old = next((name for name in both.values() if request.get(name) is not None), None)
     if old is None:
-        return request
+        return dict(request)
     new = next((name for name in both if request.get(name) is not None), None)
     if new is not None:
         raise OptionError(

@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from typing import Any
 
 import pytest
 import torch
 from for_each import for_each
-from served_apps import ADA, CHAT, MESSAGES, PERSON, TEXT, TOOL, post
+from served_apps import ADA, CHAT, FORMAT, MESSAGES, PERSON, TEXT, TOOL, post
 from small_models import Function, tokenizer
 
 import structgen as sg
+from structgen.serving.app import make_app
+from structgen.serving.served_model import ServedModel
 from structgen.tool_calls.call_writing import written_calls
 from structgen.tool_calls.format_rows import FORMATS
 
@@ -166,3 +169,31 @@ def check_ends(seed: int, format: str) -> None:
     reply = sg.run(engine, "x", tools=[move, turn], **options)
     assert [(one.name, dict(one.arguments)) for one in reply.calls] == up_to_a_repeat(calls), calls
     assert reply.complete and len(reply.problems) == (len(reply.calls) < len(calls))
+
+
+# --- the older form of tools --------------------------------------------------------------------------------
+
+CHOICES: list[tuple[Any, Any]] = [
+    (None, None),
+    ("auto", "auto"),
+    ("none", "none"),
+    ({"name": "save"}, {"type": "function", "function": {"name": "save"}}),
+]
+
+
+@for_each("old, new", CHOICES)
+@for_each("form", [None, FORMAT])
+@for_each("is_chat", [False, True])
+def test_functions_are_asked_for_as_tools_are(old: Any, new: Any, form: Any, is_chat: bool) -> None:
+    """At the address, and where a program hands a body to the model itself."""
+    engine = sg.Engine("structgen/extract") if not is_chat else sg.Engine(Scripted("Hi."), TOKENIZER)
+    model = ServedModel(engine, "extract", tool_format="hermes")
+    body = {**CHAT, "response_format": form, "temperature": 0, "max_tokens": 90}
+    former = {**body, "functions": [TOOL["function"]], "function_call": old}
+    latter = {**body, "tools": [TOOL], "tool_choice": new}
+    (one,), (two,) = (model.read_chat(each).requests for each in (former, latter))
+    assert (one.prompt, one.grammar, one.stop) == (two.prompt, two.grammar, two.stop)
+    texts = [
+        post(make_app(model), "/v1/chat/completions", each).json()["choices"] for each in (former, latter)
+    ]
+    assert re.sub("call_[0-9a-f]+", "", str(texts[0])) == re.sub("call_[0-9a-f]+", "", str(texts[1]))
