@@ -32,13 +32,14 @@ template_settings: flag enable_thinking thinking; any *
 repetitions: count length times digits; number share
 efforts: 'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' effort
 reasoning: +efforts; text context generate_summary mode summary
-written_function: text name!; text|object arguments; any parsed_arguments
+written_function: text name!; text|object arguments; any parsed_arguments; object provider_specific_fields
 written_custom: text name! input!
 address: text url! detail
 sound: text data! format!
 file: text file_data file_id filename
 of_parts: object prompt_cache_breakpoint cache_control; text uuid
 reasoning_part: text type text!
+of_messages: text id; object cache_control provider_specific_fields extra_content; none images
 of_items: text id status namespace; flag async; object caller
 of_blocks: object cache_control caller; text toolset_name title
 text_block: 'text' type!; text text!; [object] citations; object cache_control
@@ -57,11 +58,11 @@ grammar: text|grammar grammar; 'lark'|'ebnf'|'gbnf'|'regex' syntax; text definit
 structural_tag: any *
 
 message by role
-system developer user: text|[part] content!; text name
+system developer user: text|[part] content!; text name; +of_messages
 assistant: text|[part] content; [tool_call] tool_calls; written_function function_call;
-    text name refusal reasoning_content reasoning; [object] annotations reasoning_details; object audio;
-    any parsed; flag prefix
-tool: text|[part] content!; text tool_call_id name
+    text name refusal reasoning_content reasoning thinking; object audio;
+    [object] annotations reasoning_details thinking_blocks citations; any parsed; flag prefix; +of_messages
+tool: text|[part] content!; text tool_call_id name; +of_messages
 function: text name! content
 
 part by type
@@ -77,8 +78,8 @@ file: file file!; +of_parts
 input_file: text file_data file_id file_url filename detail; +of_parts
 
 tool_call by type function
-function: text id; count index; written_function function!
-custom: text id; count index; written_custom custom!
+function: text id; count index; written_function function!; +of_messages
+custom: text id; count index; written_custom custom!; +of_messages
 
 item by type message
 message: 'user'|'assistant'|'system'|'developer' role!; text|[part] content!; text id status phase
@@ -106,6 +107,7 @@ search_result: text source!; [object] content!; object citations; +of_blocks
 anthropic_tool by type custom
 custom: text name! description; object input_schema! cache_control; flag strict defer_loading;
     flag eager_input_streaming; [text] allowed_callers; [object] input_examples
+*: any *
 
 anthropic_choice by type
 auto any none: flag disable_parallel_tool_use

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
@@ -47,6 +47,8 @@ class ReadRequest:
     """The member that asks for it; "" where none does."""
     policies: Mapping[str, Any] = field(default_factory=dict)
     """The options of `sg.json_schema` under which it was read."""
+    left_out: Sequence[str] = ()
+    """The types of tools that a server would run itself, such as `web_search`, which no reply can call."""
 
     def grammar(self, format: Any = None, **options: Any) -> Grammar | None:
         """Return the grammar of replies: the answer, calls, or either, as the choice says; None: free text.
@@ -110,7 +112,8 @@ def read_request(
         )
     request = read_members(request)
     tool_choice, parallel = request.get("tool_choice"), request.get("parallel_tool_calls")
-    tools = read_tools(request.get("tools") or (), limits=said.get("limits"))
+    left_out: list[str] = []
+    tools = read_tools(request.get("tools") or (), limits=said.get("limits"), left_out=left_out)
     choice = read_choice(tools, tool_choice, parallel)
     form, answer = _answer(request, said)
     if (
@@ -124,7 +127,7 @@ def read_request(
             where=form,
             cure='Leave it out, or write tool_choice="auto".',
         )
-    return ReadRequest(tools, tool_choice, choice.most != 1, choice, answer, form, said)
+    return ReadRequest(tools, tool_choice, choice.most != 1, choice, answer, form, said, left_out)
 
 
 def _is_form(request: Mapping[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from structgen.serving.answer_shape import AnswerShape, Event
 from structgen.serving.api_errors import ApiError
 from structgen.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.serving.served_model import AskedTexts, ServedModel
+from structgen.tool_calls.tool_definitions import hosted_type
 
 _SAME: Final = (
     *("model", "stream", "max_tokens", "temperature", "top_k", "top_p"),
@@ -65,6 +66,8 @@ def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tool(given: Mapping[str, Any]) -> dict[str, Any]:
+    if hosted_type(given):
+        return dict(given)
     said = {"name": given["name"], "parameters": given["input_schema"]}
     return {"type": "function", "function": {**said, "description": given.get("description") or ""}}
 

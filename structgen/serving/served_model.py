@@ -36,6 +36,8 @@ from structgen.typed.tool_prompts import (
 
 _MOST_TOKENS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 MOST_SAMPLES: Final = 128
+MOST_SHOWN: Final = 200
+"""Characters of what was sent that an answer repeats."""
 MOST_LIKELIEST: Final = 20
 """As many likeliest tokens may be asked for each token, as on other servers."""
 LIMITS: Final = Limits(
@@ -156,9 +158,11 @@ class ServedModel:
             repeats = not (asked or turn.get("prefix")) if body.get("echo") is None else body["echo"]
         begun = "" if repeats else request.begun
         parts = ReplyParts(format, read.choice.tools, opening, begun, stops)
-        return self._asked(body, (request,), parts, wanted, repeats)
+        return self._asked(body, read, (request,), parts, wanted, repeats)
 
-    def _asked(self, body: Mapping[str, Any], requests: tuple[Request, ...], *parts: Any) -> AskedTexts:
+    def _asked(
+        self, body: Mapping[str, Any], read: ReadRequest, requests: tuple[Request, ...], *parts: Any
+    ) -> AskedTexts:
         """Return what a body asks for, with what of it was cut, or cannot act."""
         named = [name for name in _MOST_TOKENS if body.get(name) is not None]
         least, most = min(one.most_tokens for one in requests), _most_tokens(body)
@@ -168,6 +172,9 @@ class ServedModel:
         thoughts, asked = requests[0].thinking, body.get("thinking_token_budget")
         if thoughts is not None and asked is not None and thoughts.max_tokens < asked:
             told.append(f"thinking_token_budget: {asked} is cut to {thoughts.max_tokens}")
+        if read.left_out:
+            shown = ", ".join(read.left_out)[:MOST_SHOWN]
+            told.append(f"tools: {shown} left out, which this server does not run")
         if body.get("stop") and requests[0].grammar is not None:
             told.append("stop: it acts on free text alone, and not inside of a document or a call")
         return replace(AskedTexts(requests, *parts), is_cut=is_cut, warnings=tuple(told))
@@ -192,7 +199,7 @@ class ServedModel:
             self._request(one, body, grammar, likeliest=likeliest, chat=False)
             for one in _prompts(body.get("prompt"))
         ]
-        return self._asked(body, tuple(requests), ReplyParts(), likeliest)
+        return self._asked(body, read, tuple(requests), ReplyParts(), likeliest)
 
     def _request(
         self,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import random
+import warnings
 from typing import Any
 
 import pytest
 from for_each import for_each
 from served_apps import ADA, CHAT, FORMAT, PERSON, TEXT, TOOL, app_of, post
-from small_models import Function, tokenizer
+from small_models import Function, tokenizer, write_chat_llama
 from test_required_calls import Scripted
 
 import structgen as sg
+from structgen.serving.app import make_app
+from structgen.serving.served_model import ServedModel
 
 TOKENIZER = tokenizer()
 HEADER = "x-structgen-warning"
@@ -206,3 +209,103 @@ def test_a_prompt_that_leaves_no_room_for_the_shortest_document_is_too_long(many
     assert (error["code"], error["param"]) == ("context_length_exceeded", "prompt")
     few = post(app_of(engine), "/v1/completions", {**body, "max_tokens": 5}).json()["error"]
     assert (few["code"], few["param"]) == ("max_tokens_too_small", "max_tokens")
+
+
+# --- what other libraries leave in a history, and tools that a server runs itself --------------------------
+
+PASSED_OVER: dict[str, Any] = {
+    "provider_specific_fields": {"thought_signature": "x"},
+    "images": [],
+    "cache_control": {"type": "ephemeral"},
+    "id": "msg_1",
+    "extra_content": {"google": {"thought_signature": "x"}},
+}
+OF_ASSISTANTS: dict[str, Any] = {
+    "thinking_blocks": [{"type": "thinking", "thinking": "Hm.", "signature": "s"}],
+    "reasoning_details": [{"type": "reasoning.text", "text": "Hm."}],
+    "annotations": [],
+    "citations": [],
+    "audio": None,
+    "refusal": None,
+}
+CALLED = {"id": "call_1", "type": "function", "function": {"name": "move", "arguments": '{"to": "x"}'}}
+HISTORY: list[dict[str, Any]] = [
+    {"role": "system", "content": "Be short."},
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "I move.", "tool_calls": [CALLED]},
+    {"role": "tool", "tool_call_id": "call_1", "content": "moved"},
+    {"role": "assistant", "content": "Done."},
+    {"role": "user", "content": "Again."},
+]
+
+
+@pytest.fixture(scope="module")
+def chat_model(tmp_path_factory: Any) -> ServedModel:
+    engine = sg.Engine(write_chat_llama(tmp_path_factory.mktemp("taken")))
+    return ServedModel(engine, "extract", tool_format="hermes")
+
+
+def test_members_that_say_nothing_to_a_model_change_no_prompt(chat_model: ServedModel) -> None:
+    body: dict[str, Any] = {"model": "extract", "messages": HISTORY, "tools": [MOVE_TOOL]}
+    app, bare = make_app(chat_model), chat_model.read_chat(body).requests[0].prompt
+    for at, message in enumerate(HISTORY):
+        more = {**PASSED_OVER, **(OF_ASSISTANTS if message["role"] == "assistant" else {})}
+        cases = [{**message, name: value} for name, value in more.items()]
+        if "tool_calls" in message:
+            call = message["tool_calls"][0]
+            cases += [{**message, "tool_calls": [{**call, name: more[name]}]} for name in PASSED_OVER]
+            inner = {**call["function"], "provider_specific_fields": {"a": 1}}
+            cases.append({**message, "tool_calls": [{**call, "function": inner}]})
+        for one in cases:
+            messages = [*HISTORY[:at], one, *HISTORY[at + 1 :]]
+            assert chat_model.read_chat({**body, "messages": messages}).requests[0].prompt == bare
+        answer = post(app, "/v1/chat/completions", {**body, "messages": [*HISTORY[:at], cases[0]]})
+        assert answer.status_code == 200, answer.text
+
+
+def test_images_in_a_history_are_refused(app: Any) -> None:
+    message = {"role": "user", "content": "x", "images": ["data:image/png;base64,AA"]}
+    error = post(app, "/v1/chat/completions", {**CHAT, "messages": [message]}).json()["error"]
+    assert error["message"].startswith("messages/0/images: ")
+
+
+HOSTED: list[dict[str, Any]] = [
+    {"type": "web_search"},
+    {"type": "image_generation", "size": "auto"},
+    {"type": "local_shell"},
+    {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "f"}]},
+    {"type": "mcp", "server_label": "x", "server_url": "http://x"},
+    {"type": "web_search_20250305", "name": "web_search", "max_uses": 5},
+    {"type": "bash_20250124", "name": "bash"},
+]
+OWN = {
+    "chat/completions": TOOL,
+    "responses": {"type": "function", **TOOL["function"]},
+    "messages": {"name": "save", "input_schema": PERSON},
+}
+
+
+@for_each("path", OWN)
+@for_each("seed", range(4))
+def test_hosted_tools_beside_functions_are_left_out_and_alone_refused(app: Any, path: str, seed: int) -> None:
+    draw = random.Random(f"{path} {seed}")
+    hosted = draw.sample(HOSTED, draw.randint(1, 4))
+    tools = [*hosted, OWN[path]]
+    draw.shuffle(tools)
+    plain = post(app, f"/v1/{path}", body_of(path, tools=[OWN[path]])).json()
+    answer = post(app, f"/v1/{path}", body_of(path, tools=tools))
+    kinds = ", ".join(one["type"] for one in tools if one in hosted)
+    with warnings.catch_warnings(record=True) as caught:
+        post(app, f"/v1/{path}", body_of(path, tools=tools))
+    assert not caught, "a server's log is not the client's"
+    assert answer.headers[HEADER].startswith(f"tools: {kinds} left out")
+    assert answer.json()["usage"] == plain["usage"], "the model was told of them"
+    alone = post(app, f"/v1/{path}", body_of(path, tools=hosted))
+    assert alone.status_code == 400 and alone.json()["error"]["message"].startswith("tools/0/type: ")
+
+
+@pytest.mark.parametrize("kind", ["functon", "Function", "fnction", "custum"])
+def test_a_type_of_a_tool_that_is_misspelt_is_no_hosted_tool(app: Any, kind: str) -> None:
+    body = {**CHAT, "tools": [TOOL, {"type": kind, "name": "x"}]}
+    error = post(app, "/v1/chat/completions", body).json()["error"]
+    assert error["message"].startswith("tools/1/type: ") and "meant?" in error["message"]
