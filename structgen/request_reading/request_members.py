@@ -29,6 +29,7 @@ structured_outputs: +outputs; flag disable_any_whitespace disable_additional_pro
 numbers: number *
 stream_options: flag include_usage include_obfuscation continuous_usage_stats
 template_settings: flag enable_thinking thinking; any *
+thoughts: 'enabled'|'disabled'|'adaptive' type!; count budget_tokens
 repetitions: count length times digits; number share
 efforts: 'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' effort
 reasoning: +efforts; text context generate_summary mode summary
@@ -48,11 +49,13 @@ output_settings: text effort; object_schema format
 anthropic: text model service_tier inference_geo speed user_profile_id workspace_id; [turn] messages!;
     count max_tokens! top_k; text|[text_block] system; [anthropic_tool] tools; anthropic_choice tool_choice;
     number temperature top_p; [word] stop_sequences; anthropic_thinking thinking; flag stream;
-    output_settings output_config; object metadata cache_control diagnostics extra_body thread;
+    output_settings output_config; object_schema output_format; none mcp_servers;
+    object metadata cache_control diagnostics extra_body thread context_management;
     flag outline; 'whole'|'tokens' choices; flag|repetitions repetition
 
 response_format by type
-text json_object python:
+text python:
+json_object: object schema
 json_schema: schema_settings json_schema; +schema_settings
 grammar: text|grammar grammar; 'lark'|'ebnf'|'gbnf'|'regex' syntax; text definition
 structural_tag: any *
@@ -123,13 +126,13 @@ disabled between_tools:
 """Objects of requests."""
 
 _READ: Final = """
-all: text model regex ebnf guided_decoding_backend; response_format response_format; text_settings text;
+all: text model regex ebnf; response_format response_format; text_settings text;
     structured_outputs structured_outputs; object|text|flag json_schema; object|text structural_tag;
     flag stream; stream_options stream_options; object extra_body
 chat: [message] messages; [function] functions; 'none'|'auto'|named function_call;
     'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' reasoning_effort
 chat responses: [tool] tools; text|tool_choice tool_choice; flag parallel_tool_calls;
-    template_settings chat_template_kwargs
+    template_settings chat_template_kwargs; flag enable_thinking; flag|thoughts thinking
 completions: text|[word+]|[integer+]|[[integer+]+] prompt
 responses: text instructions; text|[item] input; object prompt; reasoning reasoning
 """
@@ -154,6 +157,7 @@ responses: flag|integer logprobs; count max_output_tokens max_tool_calls; flag b
 _IDLE: Final = """
 all: flag store; object metadata prompt_cache_options extra_headers extra_query; text user service_tier
     safety_identifier prompt_cache_key prompt_cache_retention request_id rid cache_salt
+    guided_decoding_backend
 chat: 'low'|'medium'|'high' verbosity
 """
 

@@ -23,8 +23,6 @@ SERVED: Final[Mapping[str, Any]] = MappingProxyType({"whitespace": "oneline"})
 """The usual policies of what is served: white space that a weak model cannot pad with."""
 _FORMS: Final = ("response_format", "text", "structured_outputs", *SGLANG)
 """Members of a request that constrain its answer. A request has at most one of them."""
-_GUIDED: Final = (*GUIDED, "guided_decoding_backend")
-"""The same of vLLM before release 0.12. They are read together."""
 _REQUEST: Final = (
     *("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
     *("model", "messages", "prompt", "input", "instructions"),
@@ -145,7 +143,7 @@ def _answer(request: Mapping[str, Any], policies: Mapping[str, Any]) -> tuple[st
         for name in _FORMS
         if (request.get(name) if name != "text" else (request.get(name) or {}).get("format")) is not None
     ]
-    guided = {name: value for name, value in request.items() if name in _GUIDED and value is not None}
+    guided = {name: value for name, value in request.items() if name in GUIDED and value is not None}
     found: tuple[str, Grammar | None] = "", None
     for target in [guided, *asked] if guided else asked:
         name, grammar = next(iter(target)), requested(target, None, policies)

@@ -43,7 +43,7 @@ from structgen.serving.api_errors import ApiError, failed, refused
 from structgen.serving.chat_shape import ChatShape, CompletionShape
 from structgen.serving.message_shape import CountShape, MessageShape
 from structgen.serving.reply_parts import ReplyParts
-from structgen.serving.response_shape import ResponseShape
+from structgen.serving.response_shape import InputTokensShape, ResponseShape
 from structgen.serving.served_model import AskedTexts, ServedModel
 from structgen.serving.server_metrics import ServerMetrics
 from structgen.serving.server_options import ServerOptions
@@ -60,6 +60,7 @@ SHAPES: Final[tuple[type[AnswerShape], ...]] = (
     ChatShape,
     CompletionShape,
     ResponseShape,
+    InputTokensShape,
     MessageShape,
     CountShape,
 )

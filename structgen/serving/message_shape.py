@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from structgen.engine.requests import Result
 from structgen.language.checks import content_text
-from structgen.serving.answer_shape import AnswerShape, Event
+from structgen.serving.answer_shape import AnswerShape, CountedPrompt, Event
 from structgen.serving.api_errors import ApiError
 from structgen.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.serving.served_model import AskedTexts, ServedModel
@@ -59,7 +58,7 @@ def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
     if thinking.get("type") in ("enabled", "disabled"):
         found["chat_template_kwargs"] = {"enable_thinking": thinking["type"] == "enabled"}
         found["thinking_token_budget"] = thinking.get("budget_tokens")
-    format = (body.get("output_config") or {}).get("format")
+    format = (body.get("output_config") or {}).get("format") or body.get("output_format")
     if format is not None:
         found["response_format"] = {"type": "json_schema", "json_schema": {"schema": format["schema"]}}
     return found
@@ -189,22 +188,13 @@ class MessageShape(AnswerShape):
         return {"stop_reason": reason, "stop_sequence": stop}
 
 
-class CountShape(MessageShape):
-    """Answers of `/v1/messages/count_tokens`: the tokens of a prompt, of which nothing is written."""
+class CountShape(CountedPrompt, MessageShape):
+    """Answers of `/v1/messages/count_tokens`."""
 
     path = "/v1/messages/count_tokens"
 
     def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
         super().__init__(model, {"max_tokens": 1, **body})
-        self.body = {**self.body, "stream": False}
-
-    def read(self) -> AskedTexts:
-        asked = super().read()
-        self.input_tokens = len(asked.requests[0].prompt)
-        return replace(asked, requests=())
-
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
-        return {"input_tokens": self.input_tokens}
 
 
 def _block(part: ReplyPart) -> dict[str, Any]:

@@ -333,7 +333,13 @@ class ServedModel:
         """
         own = dict(body.get("chat_template_kwargs") or {})
         effort = body.get("reasoning_effort") or (body.get("reasoning") or {}).get("effort")
-        said = [(name, own[name]) for name in ("enable_thinking", "thinking") if own.get(name) is not None]
+        names, thinking = ("enable_thinking", "thinking"), body.get("thinking")
+        given, budget = {**body}, None
+        if isinstance(thinking, Mapping):  # as other servers have it
+            given["thinking"] = {"enabled": True, "disabled": False}.get(thinking["type"])
+            budget = thinking.get("budget_tokens")
+        said = [(f"chat_template_kwargs/{name}", own[name]) for name in names if own.get(name) is not None]
+        said += [(name, given[name]) for name in names if given.get(name) is not None]
         wanted = said[0][1] if said else None if effort is None else effort != "none"
         flags = dict.fromkeys(("enable_thinking", "thinking"), bool(self._tag) if wanted is None else wanted)
         taken = self.engine.prompts.template_options & own.keys()
@@ -351,10 +357,10 @@ class ServedModel:
         if wanted and tag is None:
             raise OptionError(
                 "The chat template of the model shows no thoughts.",
-                where=f"chat_template_kwargs/{said[0][0]}" if said else "reasoning_effort",
+                where=said[0][0] if said else "reasoning_effort",
                 cure="Leave it out, or have the server started with --thinking TAG.",
             )
-        most = fields.count_of(body, "thinking_token_budget")
+        most = fields.count_of({"budget": budget, **body}, "thinking_token_budget", "budget")
         return None if tag is None else Thinking(tag, self._most if most is None else most), flags
 
     def _template_thoughts(self, flags: Mapping[str, Any]) -> tuple[str | None, str | None]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from for_each import for_each
-from served_apps import ADA, CHAT, FORMAT, PERSON, TEXT, TOOL, app_of, post
+from served_apps import ADA, CHAT, FORMAT, PERSON, TEXT, TOOL, app_of, openai_client, post, run
 from small_models import Function, tokenizer, write_chat_llama
 from test_required_calls import Scripted
 
@@ -309,3 +309,94 @@ def test_a_type_of_a_tool_that_is_misspelt_is_no_hosted_tool(app: Any, kind: str
     body = {**CHAT, "tools": [TOOL, {"type": kind, "name": "x"}]}
     error = post(app, "/v1/chat/completions", body).json()["error"]
     assert error["message"].startswith("tools/1/type: ") and "meant?" in error["message"]
+
+
+# --- members of other servers -------------------------------------------------------------------------------
+
+CHAT_TAKEN: list[dict[str, Any]] = [
+    {"guided_decoding_backend": "outlines", "structured_outputs": {"json": PERSON}, "response_format": None},
+    {"include_stop_str_in_output": False, "stop": "x"},
+    {"enable_thinking": False},
+    {"thinking": {"type": "disabled"}},
+    {"thinking": False},
+    {"reasoning": {}},
+    {"response_format": {"type": "json_object", "schema": PERSON}},
+    {"stop_token_ids": [], "bad_words": [], "vllm_xargs": {}, "ignore_eos": False, "length_penalty": 1.0},
+    {"skip_special_tokens": True, "include_reasoning": True, "add_special_tokens": False, "priority": 0},
+    {"context_management": [{"type": "compaction"}]},
+]
+RESPONSES_TAKEN: list[dict[str, Any]] = [
+    {"include": ["reasoning.encrypted_content"], "store": False},
+    {"include": [], "truncation": "auto"},
+    {"truncation": "disabled", "include": ["file_search_call.results", "code_interpreter_call.outputs"]},
+    {"enable_thinking": False, "reasoning": {"effort": "none", "summary": "auto"}},
+    {"context_management": [{"type": "compaction", "compact_threshold": 1000}]},
+]
+MESSAGES_TAKEN: list[dict[str, Any]] = [
+    {"mcp_servers": [], "container": None},
+    {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}},
+    {"output_config": None, "output_format": {"type": "json_schema", "schema": PERSON}},
+]
+
+
+@for_each(
+    "path, more",
+    [
+        *(("chat/completions", one) for one in CHAT_TAKEN),
+        *(("responses", one) for one in RESPONSES_TAKEN),
+        *(("messages", one) for one in MESSAGES_TAKEN),
+    ],
+)
+def test_what_asks_for_nothing_that_is_lacking_is_taken(app: Any, path: str, more: dict[str, Any]) -> None:
+    forms: dict[str, dict[str, Any]] = {
+        "chat/completions": {"response_format": FORMAT},
+        "responses": {"text": {"format": FLAT}},
+        "messages": {"output_config": {"format": {"type": "json_schema", "schema": PERSON}}},
+    }
+    answer = post(app, f"/v1/{path}", body_of(path, **{**forms[path], **more}))
+    assert json.loads(text_of(answer)) == ADA
+    assert ("context_management: " in answer.headers.get(HEADER, "")) == ("context_management" in more)
+
+
+@for_each(
+    "path, more, param, told",
+    [
+        ("chat/completions", {"reasoning": {"effort": "low"}}, "reasoning", "Write reasoning_effort."),
+        ("chat/completions", {"include_stop_str_in_output": True}, "include_stop_str_in_output", ""),
+        ("chat/completions", {"enable_thinking": True}, "enable_thinking", "shows no thoughts"),
+        ("chat/completions", {"thinking": {"type": "enabled"}}, "thinking", "shows no thoughts"),
+        ("chat/completions", {"skip_special_tokens": False}, "skip_special_tokens", ""),
+        ("chat/completions", {"web_search_options": {}}, "web_search_options", ""),
+        ("responses", {"reasoning": {"effort": "high"}}, "reasoning.effort", "reasoning/effort: "),
+        ("responses", {"include": ["reasoning.encrypted"]}, "include.0", "include/0: "),
+        ("responses", {"truncation": "middle"}, "truncation", ""),
+    ],
+)
+def test_what_is_lacking_is_refused_by_the_name_that_was_sent(
+    app: Any, path: str, more: dict[str, Any], param: str, told: str
+) -> None:
+    error = post(app, f"/v1/{path}", body_of(path, **more)).json()["error"]
+    assert (error["param"], told in error["message"]) == (param, True), error
+
+
+def test_log_probabilities_are_included_in_a_response(app: Any) -> None:
+    asked = {"include": ["message.output_text.logprobs"], "top_logprobs": 2, "text": {"format": FLAT}}
+    found = post(app, "/v1/responses", body_of("responses", **asked)).json()
+    tokens = found["output"][0]["content"][0]["logprobs"]
+    assert "".join(one["token"] for one in tokens) == found["output"][0]["content"][0]["text"]
+    assert all(len(one["top_logprobs"]) == 2 for one in tokens)
+    events = post(app, "/v1/responses", body_of("responses", stream=True, **asked)).text.split("\n\n")
+    done = next(one for one in events if one.startswith("event: response.output_text.done"))
+    assert json.loads(done.split("\ndata: ")[1])["logprobs"] == tokens
+
+
+@for_each(
+    "more", [{}, {"instructions": "Be short."}, {"tools": [OWN["responses"]]}, {"text": {"format": FLAT}}]
+)
+def test_the_tokens_of_an_input_are_counted(app: Any, more: dict[str, Any]) -> None:
+    answer = post(app, "/v1/responses/input_tokens", body_of("responses", **more))
+    usage = post(app, "/v1/responses", body_of("responses", **more)).json()["usage"]
+    assert answer.json() == {"object": "response.input_tokens", "input_tokens": usage["input_tokens"]}
+    client = openai_client(app)
+    counted = run(lambda: client.responses.input_tokens.count(**body_of("responses", **more)))
+    assert counted.input_tokens == usage["input_tokens"]
