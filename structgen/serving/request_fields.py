@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from structgen.engine.requests import NUMBERS, Sampling
 from structgen.engine.strategies.repetitions import repetitions_of
+from structgen.errors import within
 from structgen.language import checks
 from structgen.language.shapes import nearest
 from structgen.request_reading.request_members import HANDED, members_of, read_members
@@ -88,7 +89,8 @@ def sampling_of(body: Mapping[str, Any], *, is_greedy: bool) -> Sampling:
         del given["top_k"]
     given["logit_bias"] = body.get("logit_bias") or {}
     if body.get("repetition") is not None:
-        given["repetition"] = repetitions_of(body["repetition"])
+        with within("repetition", "/"):
+            given["repetition"] = repetitions_of(body["repetition"])
     seed = body.get("seed")
     return Sampling(**given, seed=secrets.randbits(32) if seed is None else seed)
 
@@ -147,7 +149,8 @@ def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:
     try:
         value = json.loads(arguments) if isinstance(arguments, str) else arguments
     except (ValueError, RecursionError):
-        raise ApiError(f"{where}: the arguments are no JSON.", param=where.partition("/")[0]) from None
+        where = f"{where}/{'function' if given.get('function') else 'custom'}/arguments"
+        raise ApiError(f"{where}: The arguments are no JSON.", param=where) from None
     as_text = format is not None and format.history == "text"
     written = json.dumps(value, ensure_ascii=False) if as_text else value
     function = {"name": called["name"], "arguments": written}

@@ -89,7 +89,8 @@ def response_messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
             said = content_text(item["output"], f"input/{at}/output", "/{}")
             found.append({"role": "tool", "tool_call_id": item["call_id"], "content": said})
         elif kind != "reasoning":  # what the model thought before is not read again
-            raise ApiError(f"input/{at} is {kind!r}, which is not read. Leave it out.", param="input")
+            where = f"input/{at}/type"
+            raise ApiError(f"{where}: It is {kind!r}, which is not read. Leave it out.", param=where)
     return found
 
 

@@ -187,7 +187,7 @@ class _Builder:
         `ToolWarning`, and an error where none is left."""
         refused: list[UnsupportedError] = []
         for tool in choice.tools:
-            check_name(tool.name, self.row.names, self.row, f"the tool {tool.name}")
+            check_name(tool.name, self.row.names, self.row, f"the tool {tool.name}: its name")
             try:
                 self.written[tool.name] = self.arguments(tool)
             except UnsupportedError as error:
