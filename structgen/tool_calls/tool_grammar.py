@@ -97,7 +97,9 @@ def tools(
         choice = read_choice(read_tools(tools, limits=limits), tool_choice, parallel)
         found = _Builder(row, specials, policies).reply(choice, thinking)
     if choice.most != 1 and isinstance(found, Composed):
-        found.repeats = partial(_repeated, row=row, tools=choice.tools, thinking=thinking)
+        # without functions and types, which do not pickle everywhere
+        read = tuple(replace(tool, callable=None, reader=None) for tool in choice.tools)
+        found.repeats = partial(_repeated, row=row, tools=read, thinking=thinking)
     return found
 
 
