@@ -34,7 +34,7 @@ def readable(text: str) -> str:
         code = int(found[1] or found[2] or found[3], 16) if found[4] is None else ord(found[4])
         return f"U+{code:04X}" if _LETTER.fullmatch(chr(code)) else chr(code)
 
-    return _LONG.sub(lambda found: f"{found[0][: MOST_SHOWN - 4]}...", _LETTER.sub(letter, text))
+    return _LONG.sub(lambda found: f"{found[0][: MOST_SHOWN - 9]}...", _LETTER.sub(letter, text))
 
 
 def _parts(place: str) -> list[str]:
@@ -57,7 +57,7 @@ def place_in(body: Mapping[str, Any], place: str, known: Collection[str]) -> str
     whole, first = {**body, **inner}, _parts(place)[0]
     if found := re.match(r"the tool (.+?)(?:: (its name)?|$)", place):
         place = _tool_place(whole, found[1], is_name=bool(found[2]))
-    elif first not in whole and first not in known:
+    elif whole and first not in whole and first not in known:
         named = (name for name in whole if name in _FORMS or name.startswith("guided_"))
         place = next(filter(None, (_form_place(name, whole[name]) for name in named)), "")
     return f"extra_body/{place}" if _parts(place)[0] in inner else place

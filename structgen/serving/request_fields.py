@@ -120,6 +120,9 @@ def read_messages(given: Any, format: ToolFormat | None, where: str = "messages"
     format's template takes them. Errors: those of `checks.read_messages`, with JSON pointers as places."""
     if not given:
         raise ApiError(f"{where} is a list of one message or more.", param=where)
+    for at, one in enumerate(given):
+        if fault := checks.message_fault(at, one):
+            raise ApiError(f"{where}/{at}/content: {fault}", param=f"{where}/{at}/content")
     found: list[dict[str, Any]] = []
     names: dict[str, str] = {}
     for at, message in enumerate(checks.read_messages(given, where, "/{}", "/")):
@@ -149,7 +152,7 @@ def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:
     try:
         value = json.loads(arguments) if isinstance(arguments, str) else arguments
     except (ValueError, RecursionError):
-        where = f"{where}/{'function' if given.get('function') else 'custom'}/arguments"
+        where = f"{given.get('place') or where + '/function'}/arguments"
         raise ApiError(f"{where}: The arguments are no JSON.", param=where) from None
     as_text = format is not None and format.history == "text"
     written = json.dumps(value, ensure_ascii=False) if as_text else value

@@ -80,7 +80,7 @@ def response_messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
             found.append({"role": item["role"], "content": said})
         elif kind in ("function_call", "custom_tool_call"):
             inner = kind.removesuffix("_call").removesuffix("_tool")
-            call = {"id": item["call_id"], "type": inner, inner: item}
+            call = {"id": item["call_id"], "type": inner, inner: item, "place": f"input/{at}"}
             if found and found[-1].get("tool_calls"):
                 found[-1]["tool_calls"].append(call)
             else:

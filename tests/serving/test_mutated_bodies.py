@@ -247,3 +247,95 @@ def test_a_bad_value_of_a_member_gives_its_path(app: Any) -> None:
 @pytest.mark.slow
 def test_a_bad_value_of_each_member_of_each_type_gives_its_path(app: Any) -> None:
     check_members(app, 1)
+
+
+# --- places of many kinds -----------------------------------------------------------------------------------
+
+NO_TEXT = {"type": "integer", "minimum": 3, "maximum": 2}
+BAD = {"type": "object", "properties": {"a": {"type": "strnig"}}}
+SAVE: dict[str, Any] = {"type": "function", "function": {"name": "save", "parameters": BAD}}
+WRONG: list[tuple[str, dict[str, Any], str]] = [
+    ("chat", {"tools": [{"type": "web_search"}, SAVE]}, "tools.1.function.parameters"),
+    ("chat", {"functions": [SAVE["function"]]}, "functions.0.parameters"),
+    ("chat", {"functions": [{"name": "a b"}]}, "functions.0.name"),
+    ("chat", {"functions": [{"nam": "a"}]}, "functions.0.nam"),
+    ("chat", {"functions": [{"name": "a"}], "function_call": {"name": "b"}}, "function_call"),
+    ("chat", {"extra_body": {"tools": [SAVE]}}, "extra_body.tools.0.function.parameters"),
+    ("chat", {"extra_body": {"temperature": -1}}, "extra_body.temperature"),
+    ("chat", {"extra_body": {"temprature": 1}}, "extra_body.temprature"),
+    ("chat", {"extra_body": {"guided_regex": "("}}, "extra_body.guided_regex"),
+    ("responses", {"tools": [{"type": "function", "name": "f", "parameters": BAD}]}, "tools.0.parameters"),
+    ("chat", {"tools": [{"name": "f", "inputSchema": BAD}]}, "tools.0.inputSchema"),
+    ("chat", {"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools.0.function.name"),
+    ("chat", {"response_format": {"type": "json_schema", "json_schema": {"schema": NO_TEXT}}}, "response_format.json_schema.schema"),  # noqa: E501
+    ("chat", {"response_format": {"type": "json_schema", "json_schema": {"schema": BAD}}}, "response_format.json_schema.schema"),  # noqa: E501
+    ("chat", {"response_format": {"type": "json_object", "schema": BAD}}, "response_format.schema"),
+    ("responses", {"text": {"format": {"type": "json_schema", "name": "x", "schema": BAD}}}, "text.format.schema"),  # noqa: E501
+    ("chat", {"response_format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "x"}}}, "response_format.grammar.definition"),  # noqa: E501
+    ("chat", {"structured_outputs": {"json": BAD}}, "structured_outputs.json"),
+    ("chat", {"structured_outputs": {"choice": ["a", "a\ud800"]}}, "structured_outputs.choice"),
+    ("chat", {"structured_outputs": {"regex": "("}}, "structured_outputs.regex"),
+    ("chat", {"structured_outputs": {"json": True, "regex": "a"}}, "structured_outputs"),
+    ("chat", {"guided_choice": []}, "guided_choice"),
+    ("chat", {"guided_json": BAD}, "guided_json"),
+    ("chat", {"json_schema": BAD}, "json_schema"),
+    ("chat", {"ebnf": "root ::= ("}, "ebnf"),
+    ("chat", {"regex": "(a", "response_format": {"type": "text"}}, "regex"),
+    ("chat", {"logit_bias": {"x": 1}}, "logit_bias"),
+    ("chat", {"logit_bias": {"-5": 1}}, "logit_bias.-5"),
+    ("chat", {"repetition": {"length": 1}}, "repetition.length"),
+    ("chat", {"stop": ["a", ""]}, "stop.1"),
+    ("chat", {"max_completion_tokens": 0, "max_tokens": 5}, "max_completion_tokens"),
+    ("chat", {"messages": [USER, {"role": "assistant"}]}, "messages.1.content"),
+    ("chat", {"tool_choice": "required"}, "tool_choice"),
+    ("chat", {"chat_template_kwargs": {"enable_thinking": True}}, "chat_template_kwargs.enable_thinking"),
+    ("chat", {"model": None, "Model": "extract"}, "Model"),
+    ("chat", {"model": None, "models": ["extract"]}, "models"),
+    ("chat", {"model": None}, "model"),
+    ("chat", {"model": "x"}, "model"),
+    ("completions", {"prompt": ["a", 3]}, "prompt.1"),
+    ("completions", {"prompt": [-1]}, "prompt.0"),
+    ("completions", {"prompt": [10**9]}, "prompt.0"),
+    ("responses", {"input": [{"role": "user", "content": "x"}, {"type": "item_reference", "id": "x"}]}, "input.1.type"),  # noqa: E501
+    ("responses", {"input": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{"}]}, "input.0.arguments"),  # noqa: E501
+    ("responses", {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, "input.0.content.0"),  # noqa: E501
+]  # fmt: skip
+
+
+def test_each_error_names_the_member_as_it_was_sent(app: Any) -> None:
+    cases = [(address, {"model": "extract", **BARE[address], **more}) for address, more, _ in WRONG]
+    for (address, more, path), (status, answer) in zip(WRONG, asked_for(app, cases), strict=True):
+        assert param_of(address, status, answer) == path, (address, more, answer)
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (b'{"metadata": {"a": NaN}}', "metadata.a"),
+        (b'{"a": [1, {"b/c": [-Infinity]}], "d": 1e999}', "a.1.b/c.0"),
+        (b'{"temperature": 1e999}', "temperature"),
+    ],
+)
+def test_a_number_that_is_none_has_its_place(app: Any, body: bytes, place: str) -> None:
+    async def work() -> Any:
+        async with http_client(app) as http:
+            headers = {"content-type": "application/json"}
+            return await http.post(PATHS["chat"], content=body, headers=headers)
+
+    error = run(work).json()["error"]
+    assert error["param"] == place and "is not finite" in error["message"]
+
+
+@pytest.mark.parametrize("text", ["\u202e\u4e2d\u6587", "\u00e9\u200d\U0001f600", "\x1b[2J", "\u4e2d" * 400])
+def test_what_was_sent_is_repeated_in_its_own_letters(app: Any, text: str) -> None:
+    shown = text.replace("\u202e", "U+202E").replace("\x1b", "U+001B")
+    bodies: list[dict[str, Any]] = [
+        {**BARE["chat"], text: 1},
+        {**BARE["chat"], "messages": [{**USER, "role": text}]},
+        {**BARE["chat"], "tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": text},
+        {"messages": [USER], "model": text},
+    ]
+    for status, answer in asked_for(app, [("chat", {"model": "extract", **one}) for one in bodies]):
+        message = answer["error"]["message"]
+        assert status in (400, 404) and shown[:50] in message, message
+        assert max(map(len, message.split())) <= 200 and len(answer["error"]["param"]) <= 200
