@@ -100,12 +100,13 @@ class AnswerShape(ABC):
         renamed = [*cls.renamed]
         renamed += [(r"\bmax_tokens\b", name) for name in counts if body.get(name) is not None]
         renamed += _OLDER if any(body.get(name) for name in ("functions", "function_call")) else ()
-        message, param = error.message, error.param
+        place = "" if error.param is None else f"{error.param}: "
         for pattern, name in renamed:
-            message = re.sub(pattern, name, message)
-            param = None if param is None else re.sub(pattern, name, f"{param}: ").removesuffix(": ")
-        param = None if param is None else place_in(body, param, members_of(cls.address))
-        return ApiError(message, status=error.status, param=param, code=error.code, details=error.details)
+            error.message = re.sub(pattern, name, error.message)
+            place = re.sub(pattern, name, place)
+        if place:
+            error.param = place_in(body, place.removesuffix(": "), members_of(cls.address))
+        return error
 
     @staticmethod
     def error_body(error: ApiError) -> dict[str, Any]:

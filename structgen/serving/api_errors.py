@@ -22,22 +22,13 @@ MOST_MESSAGE = 4000
 
 class ApiError(Exception):
     """A request that is refused, or failed. `param`: the place of the fault, a JSON pointer into the body;
-    `code`: a name for programs; `details`: Anthropic's name for what its clients can go on without."""
+    `code`: a name for programs."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int = 400,
-        param: str | None = None,
-        code: str | None = None,
-        details: str = "",
-    ) -> None:
+    def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None):
         message = readable(message)
         if len(message) > MOST_MESSAGE:
             message = f"{message[: MOST_MESSAGE // 2]} ... {message[-MOST_MESSAGE // 2 :]}"
-        self.message, self.status, self.code, self.details = message, status, code, details
-        self.param = param
+        self.message, self.status, self.code, self.param = message, status, code, param
         super().__init__(message)
 
     @property

@@ -24,7 +24,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio
 from starlette.applications import Starlette
@@ -38,6 +38,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structgen.engine.driver import listening
 from structgen.engine.requests import Handle, Result
 from structgen.errors import StructgenError
+from structgen.language.shapes import escaped
 from structgen.serving.answer_shape import AnswerShape
 from structgen.serving.api_errors import ApiError, failed, refused
 from structgen.serving.chat_shape import ChatShape, CompletionShape
@@ -173,9 +174,10 @@ class _Server:
         numbers: list[_NotFinite] = []
 
         def number(text: str) -> Any:
-            if not math.isfinite(found := float(text)):
-                numbers.append(_NotFinite(text))
-            return numbers[-1] if numbers and numbers[-1].text is text else found
+            if math.isfinite(found := float(text)):
+                return found
+            numbers.append(_NotFinite(text))
+            return numbers[-1]
 
         try:
             found = json.loads(data, parse_float=number, parse_constant=number)
@@ -183,8 +185,8 @@ class _Server:
             raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
         if numbers:
             place = _place_of(found, numbers[0])
-            what = f"{place}: The body is no JSON: the number {numbers[0].text[:40]} is not finite."
-            raise ApiError(what.removeprefix(": "), param=place)
+            what = f"{place}: The body is no JSON: the number {numbers[0][:40]} is not finite."
+            raise ApiError(what, param=place)
         if not isinstance(found, dict):
             raise ApiError(f"The body is a {type(found).__name__}, and must be an object.")
         return found
@@ -392,10 +394,10 @@ class _Object(JSONResponse):
         return text.encode("utf-8", "replace")
 
 
-class _NotFinite(NamedTuple):
+class _NotFinite(str):
     """A number in a body that no JSON can repeat, as it is written there."""
 
-    text: str
+    __slots__ = ()
 
 
 def _place_of(body: Any, number: _NotFinite) -> str:
@@ -405,10 +407,9 @@ def _place_of(body: Any, number: _NotFinite) -> str:
         place, value = left.pop()
         if value is number:
             return place[1:]
-        if isinstance(value, dict | list) and not isinstance(value, _NotFinite):
+        if isinstance(value, dict | list):
             pairs = value.items() if isinstance(value, dict) else enumerate(value)
-            escaped = ((str(key).replace("~", "~0").replace("/", "~1"), one) for key, one in pairs)
-            left += [(f"{place}/{key}", one) for key, one in escaped]
+            left += [(f"{place}/{escaped(str(key))}", one) for key, one in pairs]
     return ""
 
 

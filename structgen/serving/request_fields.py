@@ -32,13 +32,16 @@ _NOTHING: Final[tuple[Any, ...]] = (False, [], {})
 _HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(
     {
         "modalities": ([], ["text"]),
-        # the last is of prompts alone that are too long, which are refused
+        # the last is about prompts that are too long, which are refused
         **dict.fromkeys(("prediction", "include", "context_management", "truncation"), None),
-        **dict.fromkeys(("skip_special_tokens", "add_generation_prompt", "separate_reasoning"), (True,)),
-        **dict.fromkeys(("include_reasoning", "stream_reasoning"), (True,)),
-        **dict.fromkeys(("spaces_between_special_tokens", "add_special_tokens"), (True, False)),
         **dict.fromkeys(("web_search_options", "allowed_token_ids"), ()),
-        **dict.fromkeys(("best_of", "length_penalty"), (1,)),
+        **dict.fromkeys(
+            # by most of which others do what is done here
+            "skip_special_tokens add_generation_prompt separate_reasoning include_reasoning stream_reasoning "
+            "spaces_between_special_tokens best_of length_penalty".split(),
+            (True,),
+        ),
+        "add_special_tokens": (True, False),
         "priority": (0,),
     }
 )

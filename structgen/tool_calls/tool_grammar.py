@@ -105,9 +105,7 @@ def tools(
 
 def _repeated(text: str, *, row: ToolFormat, tools: Sequence[Tool], thinking: Any) -> str:
     """Return in words which call of a text so far equals an earlier one; "" where none does."""
-    reply = parse_calls(text, row, tools=tools, thinking=thinking, ended=False)
-    again = reply.calls[len(without_repeats(reply).calls) :]
-    return f"a call of {again[0].name} that equals an earlier one" if again else ""
+    return without_repeats(parse_calls(text, row, tools=tools, thinking=thinking, ended=False)).repeats
 
 
 def specials_of(tokenizer: Any) -> Mapping[str, int | None]:
