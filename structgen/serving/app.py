@@ -10,7 +10,16 @@ import logging
 import math
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -29,13 +38,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structgen.engine.driver import listening
 from structgen.engine.requests import Handle, Result
 from structgen.errors import StructgenError
+from structgen.language.shapes import escaped
 from structgen.serving.answer_shape import AnswerShape, ObjectResponse
 from structgen.serving.api_errors import ApiError, failed, refused
 from structgen.serving.batches import Batches
 from structgen.serving.chat_shape import ChatShape, CompletionShape
 from structgen.serving.message_shape import CountShape, MessageShape
 from structgen.serving.reply_parts import ReplyParts
-from structgen.serving.response_shape import ResponseShape
+from structgen.serving.response_shape import InputTokensShape, ResponseShape
 from structgen.serving.served_model import AskedTexts, ServedModel
 from structgen.serving.server_metrics import ServerMetrics
 from structgen.serving.server_options import ServerOptions
@@ -52,6 +62,7 @@ SHAPES: Final[tuple[type[AnswerShape], ...]] = (
     ChatShape,
     CompletionShape,
     ResponseShape,
+    InputTokensShape,
     MessageShape,
     CountShape,
 )
@@ -87,7 +98,8 @@ class _OwnNames:
             http = Request(scope, receive)
             host = http.headers.get("host", "")
             if not self.options.answers_to(host):
-                what = f"The server is not called {host[:80]!r}. Ask it under its address, or have it started"
+                said = host.encode("latin-1").decode("utf-8", "replace")
+                what = f"The server is not called {said[:80]!r}. Ask it under its address, or have it started"
                 refusal = ApiError(f"{what} with --allowed-host NAME.", code="unknown_host")
                 await (await _error(http, refusal))(scope, receive, send)
                 return
@@ -158,10 +170,22 @@ class ModelServer:
                         )
         except TimeoutError:
             raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
+        numbers: list[_NotFinite] = []
+
+        def number(text: str) -> Any:
+            if math.isfinite(found := float(text)):
+                return found
+            numbers.append(_NotFinite(text))
+            return numbers[-1]
+
         try:
-            found = json.loads(data, parse_float=_finite, parse_constant=_finite)
+            found = json.loads(data, parse_float=number, parse_constant=number)
         except (ValueError, RecursionError) as error:
             raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
+        if numbers:
+            place = _place_of(found, numbers[0])
+            what = f"{place}: The body is no JSON: the number {numbers[0][:40]} is not finite."
+            raise ApiError(what, param=place)
         if not isinstance(found, dict):
             raise ApiError(f"The body is a {type(found).__name__}, and must be an object.")
         return found
@@ -170,7 +194,6 @@ class ModelServer:
         """Read a body in a thread: a large schema holds up nobody. Errors: ApiError."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self.options.readers)
-        self.named.check_name(body)
         stop = Stop()
         reading = partial(THIS_CALL.until, stop, partial(self._read, kind, body))
         try:
@@ -196,8 +219,10 @@ class ModelServer:
         except BaseException as error:
             _cancel(handles)
             if isinstance(error, StructgenError):
-                raise refused(error) from error
+                raise self.named.too_long(asked, error) or refused(error) from error
             raise
+        for handle in handles if asked.parts.stops else ():
+            handle.listen(partial(_stop, handle, replace(asked.parts, parts={})))
         return handles
 
     def answered(self, path: str, status: int, seconds: float, results: Sequence[Result]) -> None:
@@ -273,14 +298,15 @@ class _Answer:
         shape = await self.server.read(self.kind, body)
         self.handles = await self.server.begin(shape.asked)
         replies = [replace(shape.asked.parts, parts={}) for _ in self.handles]
+        told = {"x-structgen-warning": shape.warning} if shape.warning else {}
         if shape.body.get("stream"):
-            await self.send_lines(self.lines(shape, replies))
+            await self.send_lines(self.lines(shape, replies), told)
             return
         async for index in _changes(self.handles, pieces=False):
             for _ in shape.piece(index, replies[index].ended(self.result(index))):
                 pass
         results = [self.result(index) for index in range(len(self.handles))]
-        await self.respond(ObjectResponse(shape.whole(replies, results)))
+        await self.respond(ObjectResponse(shape.whole(replies, results), headers=told))
 
     def result(self, index: int) -> Result:
         """Return the result of a text that has ended. Raises ApiError where it ended in an error."""
@@ -309,8 +335,9 @@ class _Answer:
         except ApiError as error:
             yield shape.line(shape.failed(shape.in_its_words(error, shape.body)))
 
-    async def send_lines(self, lines: AsyncIterator[str]) -> None:
+    async def send_lines(self, lines: AsyncIterator[str], told: Mapping[str, str]) -> None:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+        headers += [(name.encode(), value.encode()) for name, value in told.items()]
         self.status = 200
         await self.send({"type": "http.response.start", "status": 200, "headers": headers})
         async for several in lines:
@@ -387,11 +414,31 @@ def glibc_trim() -> Callable[[], object] | None:
     return lambda: trim(0)
 
 
-def _finite(number: str) -> float:
-    """Return a number of a body. Raises ValueError for one that no JSON can repeat."""
-    if not math.isfinite(float(number)):
-        raise ValueError(f"the number {number[:40]} is not finite")
-    return float(number)
+class _NotFinite(str):
+    """A number in a body that no JSON can repeat, as it is written there."""
+
+    __slots__ = ()
+
+
+def _place_of(body: Any, number: _NotFinite) -> str:
+    """Return where a number is in a body, as a JSON pointer."""
+    left: list[tuple[str, Any]] = [("", body)]
+    while left:
+        place, value = left.pop()
+        if value is number:
+            return place[1:]
+        if isinstance(value, dict | list):
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            left += [(f"{place}/{escaped(str(key))}", one) for key, one in pairs]
+    return ""
+
+
+def _stop(handle: Handle, parts: ReplyParts, _piece: str | None) -> None:
+    """End a text that goes on behind a stop. It is called in the thread that writes it."""
+    for _ in parts.grown(handle.written, ""):
+        pass
+    if parts.stopped_by:
+        handle.cancel()
 
 
 def _cancel(handles: Iterable[Handle]) -> None:
@@ -408,6 +455,9 @@ async def _error(http: Request, error: Exception) -> Response:
     elif not isinstance(error, ApiError):
         _log.error("%s %s failed", http.method, http.scope["path"], exc_info=error)
         error = ApiError("The server failed. Its log says why.", status=500, code="internal_error")
-    kind = next((one for one in SHAPES if one.path == http.scope["path"]), AnswerShape)
+    path = http.scope["path"]
+    of_anthropic = any(name == b"anthropic-version" for name, _ in http.scope.get("headers", ()))
+    other = MessageShape if of_anthropic or path.startswith(MessageShape.path) else AnswerShape
+    kind = next((one for one in SHAPES if one.path == path), other)
     headers = {"retry-after": "1"} if error.status == 429 else None
     return ObjectResponse(kind.error_body(error), error.status, headers)
