@@ -105,7 +105,8 @@ class AnswerShape(ABC):
             error.message = re.sub(pattern, name, error.message)
             place = re.sub(pattern, name, place)
         if place:
-            error.param = place_in(body, place.removesuffix(": "), members_of(cls.address))
+            found = error.param = place_in(body, place.removesuffix(": "), members_of(cls.address))
+            error.message = re.sub(r"^target: ", lambda _: f"{found}: ", error.message)
         return error
 
     @staticmethod
