@@ -88,7 +88,7 @@ class _Reader:
         """Where the alternatives of a rule, the last of its name, begin among all."""
         self.named: dict[Node, str] = {}
         self.used: dict[str, int] = {}
-        self.made = self.copies = 0
+        self.made = 0
         self.heads: frozenset[str] | None = None
         """The names of all rules: those before a `::=`."""
 
@@ -197,7 +197,7 @@ class _Reader:
             self.space()
 
     def bound(self) -> None:
-        if len(self.rules) + self.copies > self.most:
+        if len(self.rules) > self.most:
             raise LimitError(
                 f"The grammar comes to more than {self.most:,} rules.", limit="grammar_rules", where="grammar"
             )
@@ -369,21 +369,35 @@ class _Reader:
         return least, most
 
     def repeated(self, name: str, least: int, most: int | None) -> str:
-        """Return a symbol for copies of a symbol, as rules."""
-        self.copies += least if most is None else most
-        self.bound()
-        tail: str | None = None
+        """Return a symbol for copies of a symbol, as rules: some for each bit of the counts. Of `most` copies
+        each number is derived in one way, by its bits."""
+        needed: tuple[str, ...] = ()
+        more: tuple[str, ...] = ()
+        fewer: tuple[str, ...] = ()
+        """Up to as many copies as the bits so far of `left` say, and as all lower bits come to."""
+        left = 0 if most is None else most - least
         if most is None:
             tail = self.new()
             self.rules += [(tail, (tail, name)), (tail, ())]
-        else:
-            for _ in range(most - least):
-                more = self.new()
-                self.rules += [(more, ()), (more, (name,) if tail is None else (name, tail))]
-                tail = more
-        whole = self.new()
-        self.rules.append((whole, (name,) * least + (() if tail is None else (tail,))))
-        return whole
+            more = (tail,)
+        while least or left:
+            if least & 1:
+                needed = (name, *needed)
+            if left & 1:
+                more = (self.rule((name, *more), fewer),)
+            least, left = least >> 1, left >> 1
+            if left:
+                fewer = (self.rule((name, *fewer), fewer),)
+            if least or left:
+                name = self.rule((name, name))
+        self.bound()
+        return self.rule(needed + more)
+
+    def rule(self, *ways: tuple[str, ...]) -> str:
+        """Return a new symbol with these alternatives."""
+        name = self.new()
+        self.rules += [(name, way) for way in ways]
+        return name
 
 
 def _names(char: str) -> bool:
