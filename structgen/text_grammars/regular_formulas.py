@@ -107,9 +107,8 @@ def asserted_at_ends(tree: Node) -> tuple[tuple[Node, ...], Node, tuple[Node, ..
         parts = [
             one for part in parts for one in (part.parts if isinstance(part, Concatenation) else (part,))
         ]
-    asserting = [*map(_is_assertion, parts)]
-    first = asserting.index(False) if False in asserting else len(parts)
-    last = len(parts) - asserting[::-1].index(False) if False in asserting else first
+    reading = [at for at, part in enumerate(parts) if not _is_assertion(part)]
+    first, last = (reading[0], reading[-1] + 1) if reading else (0, 0)
     before = tuple(one for one in parts[:first] if not _asserts_end(one, TextStart))
     behind = tuple(one for one in parts[last:] if not _asserts_end(one, TextEnd))
     return before, Concatenation(tuple(parts[first:last])), behind

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.regex.ecma_text import ecma_text
-from structgen.automata.regex.optional_counts import simplified
 from structgen.automata.regex.syntax_tree import Concatenation, Node
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.core.grammar import Grammar
@@ -137,12 +136,7 @@ def repeated(of: Operand, least: int = 0, most: int | None = None) -> TextGramma
         return RegularGrammar.of_texts(("",))
     if (least, most) == (1, 1):
         return grammar
-    copies = max(least, most or 1)
-    if (
-        isinstance(grammar, RegularGrammar)
-        and grammar.letters * copies <= MOST_LETTERS
-        and (body := grammar.body) is not None
-    ):
+    if isinstance(grammar, RegularGrammar) and (body := grammar.body) is not None:
         count = f"{{{least},{'' if most is None else most}}}"
         what = f"{grammar.what}, {least} times or more" if most is None else f"{grammar.what}, repeated"
         whole = RegularGrammar.of_body(f"(?:{body}){count}", what, grammar.limits)
@@ -705,7 +699,7 @@ def counted(tree: Node, limits: Limits) -> TextGrammar | None:
     come to no more states than an automaton has, and where it asserts something but at its ends. Cost: linear
     in the pattern."""
     before, node, behind = asserted_at_ends(tree)
-    if asserts(node) or written_out(simplified(node)) <= MOST_LETTERS:
+    if asserts(node) or written_out(node) < MOST_LETTERS:
         return None
     # start-up time
     from structgen.text_grammars.context_free.counted_rules import CountedRules

@@ -495,9 +495,8 @@ class SchemaNetwork:
         found = make(max_properties=0, max_items=int(kind == "oneline"))
         if kind == "oneline":
             found.items = found
-        else:
-            for _ in range(min((most - 1) // len(indent), self.document.limits.depth) if most else 0):
-                found = make(additional=found, items=found)
+        for _ in range(min((most - 1) // max(len(indent), 1), self.document.limits.depth)):
+            found = make(additional=found, items=found)
         return (found,)
 
     # No document at all

@@ -12,8 +12,7 @@ class CountedRules:
     """Rules that are being written; symbols that it makes itself have names with a blank."""
 
     def __init__(self, most_letters: int) -> None:
-        """`most_letters`: how many characters the pattern of a terminal has at most, its counts written
-        out."""
+        """`most_letters`: the pattern of a terminal has fewer characters, its counts written out."""
         self.most_letters, self.made = most_letters, 0
         self.rules: list[Rule] = []
         self.terminals: dict[str, Node] = {}
@@ -25,16 +24,16 @@ class CountedRules:
 
     def pattern(self, node: Node) -> str:
         """Return the symbol of a pattern without assertions: a terminal where it is not too long."""
-        if written_out(node) > self.most_letters:
+        if written_out(node) >= self.most_letters:
             simple = simplified(node)  # it may have nodes that no pattern writes
             node = node if asserts(simple) else simple
-        if isinstance(node, Repetition) and written_out(node) > self.most_letters:
+        is_long = written_out(node) >= self.most_letters
+        if is_long and isinstance(node, Repetition):
             return self.repeated(self.pattern(node.of), node.least, node.most)
-        if isinstance(node, (Concatenation, Alternation)) and written_out(node) > self.most_letters:
-            parts = [self.pattern(part) for part in node.parts]
-            if isinstance(node, Concatenation):
-                return self.rule(tuple(parts))
-            return self.rule(*((part,) for part in parts))
+        if is_long and isinstance(node, Concatenation):
+            return self.rule(tuple(map(self.pattern, node.parts)))
+        if is_long and isinstance(node, Alternation):
+            return self.rule(*((self.pattern(part),) for part in node.parts))
         name = self.named.get(node)
         if name is None:
             name = self.named[node] = self.new()
