@@ -17,9 +17,9 @@ from structgen.errors import GrammarError, LimitError
 from structgen.infilling.automata_of_grammars import MAX_STATES
 from structgen.limits import Limits
 from structgen.text_grammars.context_free.context_free_language import ContextFree
-from structgen.text_grammars.ebnf_grammar import RulesGrammar
 from structgen.text_grammars.machine.language import Language
 from structgen.text_grammars.regular import RegularGrammar
+from structgen.text_grammars.text_grammar import RulesGrammar
 
 Follow = Callable[[Any], list[tuple["str | bytes", Any]]]
 

@@ -16,10 +16,9 @@ from structgen.lark_grammars.compiled.lark_language import LarkLanguage
 from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar
 from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
 from structgen.text_grammars.context_free.productive_symbols import S, productive
-from structgen.text_grammars.ebnf_grammar import RulesGrammar
 from structgen.text_grammars.machine.language import TOKEN, Language
 from structgen.text_grammars.machine.random_sentences import random_word
-from structgen.text_grammars.text_grammar import TextGrammar
+from structgen.text_grammars.text_grammar import RulesGrammar, TextGrammar
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,11 +129,11 @@ class CompiledSchema(CompiledGrammar):
 
     def _configure(self, policies: Any, missing: frozenset[int]) -> None:
         context = self._tables.context
-        kind, _, blanks = policies.whitespace.partition(":")
+        kind, blanks, most = policies.space
         self._space = (_SPACE[kind], blanks.encode())
         self._indent = np.frombuffer(blanks.encode() or b" ", np.uint8).copy()
         context[L.JsonContext.space] = _SPACE[kind]
-        context[L.JsonContext.most_space] = min(int(blanks), L.UNBOUNDED) if kind == "any" and blanks else -1
+        context[L.JsonContext.most_space] = -1 if most is None else min(most, L.UNBOUNDED)
         context[word_of(L.JsonContext, "indent")] = address_of(self._indent)
         context[L.JsonContext.indent_length] = len(blanks)
         context[L.JsonContext.escapes], context[L.JsonContext.key_escapes] = _ESCAPES[policies.escapes]

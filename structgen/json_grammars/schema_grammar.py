@@ -336,7 +336,7 @@ def json_schema(
 
     whitespace
         "bounded": up to 8 blanks, or a line break and 8 blanks a level; "compact"; "oneline" (", " and ": ");
-        an int or str: exactly json.dumps(indent=...)'s text; "any"; "any:3": up to 3 together.
+        an int or str: exactly json.dumps(indent=...)'s text; "any"; a word and ":3": up to 3 together.
     property_order
         "declared": keys in the order in which the schema first mentions them; "any".
     numbers

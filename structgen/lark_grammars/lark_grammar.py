@@ -25,8 +25,7 @@ from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.system.text_files import grammar_text
 from structgen.system.waits import told
-from structgen.text_grammars.ebnf_grammar import RulesGrammar
-from structgen.text_grammars.text_grammar import Operand, TextGrammar, as_text
+from structgen.text_grammars.text_grammar import Operand, RulesGrammar, TextGrammar, as_text
 
 _LEXERS = ("contextual", "characters")
 _READING = "reading a Lark grammar"

@@ -99,19 +99,26 @@ def wrapped(body: str) -> str:
     return f"(?:{body})" if "|" in body else body
 
 
-def unanchored(tree: Node) -> Node:
-    """Return a pattern of whole texts without what asserts their start and their end, as `^` and Python's `$`
-    do."""
+def asserted_at_ends(tree: Node) -> tuple[tuple[Node, ...], Node, tuple[Node, ...]]:
+    """Return what a pattern of whole texts asserts at their start, beside `^`; what it reads; and what it
+    asserts at their end, beside Python's `$`."""
     parts = [tree]
     for _ in range(2):  # what stands between `^(?:` and `)$` may be several parts
         parts = [
             one for part in parts for one in (part.parts if isinstance(part, Concatenation) else (part,))
         ]
-    while parts and _asserts_end(parts[0], TextStart):
-        del parts[0]
-    while parts and _asserts_end(parts[-1], TextEnd):
-        del parts[-1]
-    return Concatenation(tuple(parts))
+    reading = [at for at, part in enumerate(parts) if not _is_assertion(part)]
+    first, last = (reading[0], reading[-1] + 1) if reading else (0, 0)
+    before = tuple(one for one in parts[:first] if not _asserts_end(one, TextStart))
+    behind = tuple(one for one in parts[last:] if not _asserts_end(one, TextEnd))
+    return before, Concatenation(tuple(parts[first:last])), behind
+
+
+def _is_assertion(node: Node) -> bool:
+    """Return whether a node reads nothing."""
+    if isinstance(node, (Concatenation, Alternation)):
+        return all(map(_is_assertion, node.parts))
+    return isinstance(node, (TextStart, TextEnd, LookAround))
 
 
 def _asserts_end(node: Node, end: type[Node]) -> bool:

@@ -66,7 +66,7 @@ class JsonText(Masked):
     def __init__(self, of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> None:
         self._of, self._limits, self._target = of, limits, target
         self.last = _last_bytes(of.root_types)
-        self.space = b"" if of.policies.whitespace == "compact" else _SPACE
+        self.space = b"" if of.policies.whitespace in ("compact", "any:0") else _SPACE
         self.has_stack, self.locks = True, 1
 
     @cached_property

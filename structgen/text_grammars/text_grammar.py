@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.regex.ecma_text import ecma_text
-from structgen.automata.regex.optional_counts import simplified
-from structgen.automata.regex.syntax_tree import Alternation, Concatenation, Node, Repetition
+from structgen.automata.regex.syntax_tree import Concatenation, Node
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.core.grammar import Grammar
 from structgen.errors import GrammarError, OptionError, RegexError, StructgenError, UnsatisfiableSchema
 from structgen.language import checks
 from structgen.language.ir import All, Any_, Formula, Not, Pattern, Words
+from structgen.language.remarks import NO_REMARKS, Remarks
 from structgen.limits import DEFAULT, Limits
 from structgen.system.garbage import uncollected
 from structgen.system.public_calls import THIS_CALL
@@ -31,6 +31,7 @@ from structgen.text_grammars.machine.language import LanguageGrammar
 from structgen.text_grammars.regular_formulas import (
     ANY,
     any_of,
+    asserted_at_ends,
     asserts,
     body_of,
     check_utf8,
@@ -38,7 +39,6 @@ from structgen.text_grammars.regular_formulas import (
     shortened,
     shown,
     spelled,
-    unanchored,
     wrapped,
     writable,
     written_out,
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from structgen.core.compiled import CompiledGrammar
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
     from structgen.store.mask_store import MaskStore
+    from structgen.text_grammars.context_free.context_free_language import PatternLanguage
+    from structgen.text_grammars.context_free.rules import Rule
     from structgen.text_grammars.machine.language import CompileTarget, Language
     from structgen.tokens.tokenizer import Tokenizer
 
@@ -134,12 +136,7 @@ def repeated(of: Operand, least: int = 0, most: int | None = None) -> TextGramma
         return RegularGrammar.of_texts(("",))
     if (least, most) == (1, 1):
         return grammar
-    copies = max(least, most or 1)
-    if (
-        isinstance(grammar, RegularGrammar)
-        and grammar.letters * copies <= MOST_LETTERS
-        and (body := grammar.body) is not None
-    ):
+    if isinstance(grammar, RegularGrammar) and (body := grammar.body) is not None:
         count = f"{{{least},{'' if most is None else most}}}"
         what = f"{grammar.what}, {least} times or more" if most is None else f"{grammar.what}, repeated"
         whole = RegularGrammar.of_body(f"(?:{body}){count}", what, grammar.limits)
@@ -350,7 +347,7 @@ class RegularGrammar(TextGrammar):
         source = self.formula.source if isinstance(self.formula, Pattern) else ""
         if "{" not in source or not source.startswith("^(?:") or len(source) > MOST_LETTERS:
             return self
-        return counted(ecma_syntax.parse(source), self.what, self.limits) or self
+        return counted(ecma_syntax.parse(source), self.limits) or self
 
     @property
     def canonical(self) -> str:
@@ -526,6 +523,61 @@ class Composed(TextGrammar):
         return _language_of(self, limits, {}, target)
 
 
+@dataclass(eq=False, repr=False, slots=True)
+class RulesGrammar(TextGrammar):
+    """Context-free rules over patterns. Ambiguity is allowed. Made by `ebnf` and `counted`."""
+
+    rules: Sequence[Rule]
+    terminals: Mapping[str, Node]
+    start: str
+    ignored: Sequence[str] = ()
+    """Terminals that may stand before the first terminal, and after each."""
+    limits: Limits = DEFAULT
+    bound: Mapping[str, TextGrammar] = field(default_factory=dict)
+    """Terminals that are grammars themselves."""
+    remarks: Remarks = NO_REMARKS
+    """Unused rules."""
+    missing: frozenset[int] = frozenset()
+    """Bytes that no text of the grammar may contain, because the vocabulary lacks them."""
+    source = "a grammar of rules"
+
+    @property
+    def canonical(self) -> str:
+        patterns = {name: ecma_text(tree) for name, tree in self.terminals.items()}
+        said = f"rules {sorted(self.rules)!r} {sorted(patterns.items())!r} {self.start} {self.ignored!r}"
+        parts = ", ".join(f"{name}={self.bound[name].canonical}" for name in sorted(self.bound))
+        said = f"{said} where {parts}" if parts else said
+        return f"{said} without bytes {sorted(self.missing)}" if self.missing else said
+
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        bound = {name: of.without_bytes(missing) for name, of in self.bound.items()}
+        return replace(self, bound=bound, missing=self.missing | missing)
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        # start-up time
+        from structgen.text_grammars.regular_language import RegularLanguage
+
+        return self.over(limits, RegularLanguage)
+
+    def over(self, limits: Limits, make: PatternLanguage) -> Language:
+        """Return the language of the rules; `make` makes the languages of the patterns."""
+        # start-up time
+        from structgen.text_grammars.context_free.context_free_language import ContextFree
+
+        def pattern(formula: Formula, what: str, limits: Limits) -> Language:
+            formula = All((formula, writable(self.missing))) if self.missing else formula
+            return make(formula, what, limits)
+
+        bound = {
+            name: language_if_any(of, limits, {}, None) if self.missing else of.language(limits)
+            for name, of in self.bound.items()
+        }
+        terminals: dict[str, Language | Node | None] = {**self.terminals, **bound}
+        return ContextFree(
+            self.rules, terminals, self.start, ignored=self.ignored, limits=limits, make=pattern
+        )
+
+
 # --- helpers ---
 
 
@@ -644,24 +696,23 @@ def _flat(operation: Operation, parts: tuple[Operand, ...]) -> list[TextGrammar]
     return found
 
 
-def counted(tree: Node, what: str, limits: Limits) -> TextGrammar | None:
-    """Return the grammar of a pattern of whole texts as one of parts, whose copies are counted as they are
-    read; None where its counts come to no more states than an automaton has, and where it asserts something
-    but at its ends. Cost: linear in the pattern."""
-    inner = unanchored(tree)
-    simple = simplified(inner)  # it may have nodes that no pattern writes
-    node = inner if asserts(simple) else simple
-    return None if asserts(node) or written_out(node) <= MOST_LETTERS else _of_parts(node, what, limits)
+def counted(tree: Node, limits: Limits) -> TextGrammar | None:
+    """Return the grammar of a pattern of whole texts as rules, which count its copies; None where its counts
+    come to no more states than an automaton has, and where it asserts something but at its ends. Cost: linear
+    in the pattern."""
+    before, node, behind = asserted_at_ends(tree)
+    if asserts(node) or written_out(node) < MOST_LETTERS:
+        return None
+    # start-up time
+    from structgen.text_grammars.context_free.counted_rules import CountedRules
 
-
-def _of_parts(node: Node, what: str, limits: Limits) -> TextGrammar:
-    """As `counted`; the operators join what one automaton reads."""
-    if isinstance(node, Repetition) and written_out(node) > MOST_LETTERS:
-        return repeated(_of_parts(node.of, what, limits), node.least, node.most)
-    if isinstance(node, (Concatenation, Alternation)) and written_out(node) > MOST_LETTERS:
-        join = sequence if isinstance(node, Concatenation) else either
-        return join(*(_of_parts(part, what, limits) for part in node.parts))
-    return RegularGrammar(Pattern(f"^(?:{ecma_text(node)})$"), what, limits=limits)
+    made = CountedRules(MOST_LETTERS)
+    start = made.pattern(node)
+    rules = RulesGrammar(made.rules, made.terminals, start, limits=limits)
+    if not before and not behind:
+        return rules
+    asked = Pattern(f"^{ecma_text(Concatenation(before))}{ANY}{ecma_text(Concatenation(behind))}$")
+    return Composed(Operation.MEET, (rules,), formula=asked)
 
 
 def _limits(parts: Sequence[TextGrammar]) -> Limits:

@@ -71,7 +71,7 @@ def listed(grammar: Grammar | None) -> Listed:
         case JsonSchemaGrammar(schema=dict() as schema):
             if values := listed_values(schema):
                 return Listed(tuple(values), is_json=True)
-            blank = "" if grammar.policies.whitespace == "compact" else " "
+            blank = "" if grammar.policies.whitespace in ("compact", "any:0") else " "
             key, values = _of_only_member(schema)
             return Listed(tuple(values), f"{{{_written(key)}:{blank}", "}", is_json=True)
     return Listed()

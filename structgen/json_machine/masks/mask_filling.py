@@ -27,11 +27,13 @@ from structgen.json_machine.steps.byte_step import (
     push_frame,
     space_allows,
     step,
+    uncounted,
 )
 from structgen.json_machine.steps.keys_and_items import among_literals, item_values
 from structgen.json_machine.tables.json_blocks import (
     BLUR,
     CAPTURE,
+    COUNT_SHIFT,
     M_COLON,
     M_DOC,
     M_FINISHED,
@@ -95,11 +97,11 @@ def find_space(c: JsonContext, d: JsonState) -> int:
     """Return the terminal of the white space at a structural state, -1 when something must be asked first."""
     key = blank_terminal(c).key
     key.mode = M_SPACE
-    level, most, written = 1, 1, -1
-    if c.space == SPACE_ANY and c.most_space >= 0:
-        written = min(c.most_space - d.position, c.vocabulary.longest)
+    level, most, left, written = 1, 1, -1, 0
+    if (c.space == SPACE_ANY or c.space == SPACE_BOUNDED) and c.most_space >= 0:
+        left = min(c.most_space - (d.position >> COUNT_SHIFT), c.vocabulary.longest)
     if c.space == SPACE_BOUNDED:
-        level, most, written = brackets(c, d), deepest(c, d), d.position
+        level, most, written = brackets(c, d), deepest(c, d), uncounted(d.position)
         if most < 0:
             return -1
         # deeper than the longest token's white space, depth makes no difference
@@ -108,7 +110,8 @@ def find_space(c: JsonContext, d: JsonState) -> int:
             most -= level - fold
             written = (max((written >> 6) - 8 * (level - fold), 0) << 6) | (written & 63)
             level = fold
-    key.lexeme, key.least, key.most, key.policy, key.quoted = level, most, written, c.space, 0
+    key.lexeme, key.least, key.policy, key.quoted = level, most, c.space, 0
+    key.most = written | (left << COUNT_SHIFT)
     return known_terminal(c)
 
 

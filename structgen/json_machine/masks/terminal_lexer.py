@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Final
 
 from structgen.automata.unicode.decoded_text import OTHERS_COLUMN, TOTAL_COLUMN, WIDTH
-from structgen.json_machine.steps.byte_step import bounded_space, number_step, step
+from structgen.json_machine.steps.byte_step import bounded_space, is_bounded, number_step, step, uncounted
 from structgen.json_machine.tables.json_blocks import (
+    COUNT_SHIFT,
     ESCAPE_SHIFT,
     ESCAPES_ASCII,
     LACKS_TAILS,
@@ -24,7 +25,6 @@ from structgen.json_machine.tables.json_blocks import (
     M_SPACE,
     M_STRING,
     SENTINEL,
-    SPACE_ANY,
     SPACE_BOUNDED,
     JsonContext,
     JsonTerminal,
@@ -131,20 +131,19 @@ def is_space(byte: int) -> bool:
 @jit
 def space_byte(c: JsonContext, key: TerminalKey, byte: int) -> int:
     """Return the cell of a byte in white space: `lexeme` brackets are open, at most `least` after what
-    follows, and `most` says what is written (`byte_step.bounded_space`); of SPACE_ANY how much is left, -1
-    where that is not counted."""
+    follows, and `most` says what is written (`byte_step.bounded_space`) and, << COUNT_SHIFT, how much is
+    left, -1 where that is not counted."""
     if not is_space(byte):
         return REFUSED
-    written = key.most
-    if key.policy == SPACE_ANY and written >= 0:
-        written -= 1
-        if written < 0:
-            return REFUSED
+    left, written = key.most >> COUNT_SHIFT, uncounted(key.most)
+    if left == 0:
+        return REFUSED
+    left = max(left - 1, -1)
     if key.policy == SPACE_BOUNDED:
         written = bounded_space(written, byte)
-        if written < 0 or (written & 15 > 8 and written >> 6 > 8 * key.least):
+        if written < 0 or not is_bounded(written, key.least):
             return REFUSED
-    return put_state(c, M_SPACE, key.lexeme, key.least, written, key.policy)
+    return put_state(c, M_SPACE, key.lexeme, key.least, written | (left << COUNT_SHIFT), key.policy)
 
 
 @entry("int64(int64, int64, int64)")
@@ -181,7 +180,7 @@ def ends_before(context: int, state: int, byte: int) -> int:
         after -= 1
     elif byte == 123 or byte == 91:
         after += 1
-    is_allowed = key.policy != SPACE_BOUNDED or key.most & 15 <= 8 or key.most >> 6 <= 8 * after
+    is_allowed = key.policy != SPACE_BOUNDED or is_bounded(key.most, after)
     return 0 if is_allowed else -1
 
 

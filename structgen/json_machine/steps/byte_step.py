@@ -32,6 +32,7 @@ from structgen.json_machine.steps.string_step import (
 from structgen.json_machine.tables.json_blocks import (
     BLUR,
     CAPTURE,
+    COUNT_SHIFT,
     ESCAPE_SHIFT,
     ESCAPES_ANY,
     ESCAPES_ASCII,
@@ -141,16 +142,41 @@ def bounded_space(written: int, byte: int) -> int:
 
 
 @jit
+def uncounted(written: int) -> int:
+    """Return what is written without the count of its characters."""
+    return written & ((1 << COUNT_SHIFT) - 1)
+
+
+@jit
+def is_bounded(written: int, level: int) -> bool:
+    """Return whether bounded white space may stand before what leaves so many brackets open."""
+    return written & 15 <= 8 or uncounted(written) >> 6 <= 8 * level
+
+
+@jit
 def space_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte of white space."""
     policy = c.space
     written = d.position
     mode = d.mode
-    if policy == SPACE_ANY:
+    if policy == SPACE_ANY or policy == SPACE_BOUNDED:
+        count = written >> COUNT_SHIFT
         if c.most_space >= 0:
-            if written >= c.most_space:
+            if count >= c.most_space:
                 return NO
-            d.position = written + 1
+            count += 1
+        written = uncounted(written)
+        if policy == SPACE_BOUNDED:
+            written = bounded_space(written, byte)
+            if written < 0:
+                return NO
+            if written & 15 > 8:
+                most = deepest(c, d)
+                if most < 0:
+                    return ASK
+                if not is_bounded(written, most):
+                    return NO
+        d.position = written | (count << COUNT_SHIFT)
         return YES
     if policy == SPACE_COMPACT:
         return NO
@@ -159,18 +185,6 @@ def space_step(c: JsonContext, d: JsonState, byte: int) -> int:
             d.position = 1
             return YES
         return NO
-    if policy == SPACE_BOUNDED:
-        written = bounded_space(written, byte)
-        if written < 0:
-            return NO
-        if written & 15 > 8:
-            most = deepest(c, d)
-            if most < 0:
-                return ASK
-            if (written >> 6) > 8 * most:
-                return NO
-        d.position = written
-        return YES
     # json.dumps(indent=...)
     if mode == M_DOC or mode == M_END or mode == M_COLON:
         return NO
@@ -211,7 +225,7 @@ def space_allows(c: JsonContext, d: JsonState, after: int, closes: bool) -> bool
     if policy == SPACE_ONELINE:
         return written == (1 if mode == M_VALUE or mode == M_KEYS or mode == M_NEXT else 0)
     if policy == SPACE_BOUNDED:
-        return written & 15 <= 8 or (written >> 6) <= 8 * after
+        return is_bounded(written, after)
     if mode == M_DOC or mode == M_END or mode == M_COLON:
         return written == 0
     if mode == M_VALUE:

@@ -75,7 +75,8 @@ class JsonState(Registers):
     lexeme: int
     """State of the automaton and of the escape; between a key and its value the key."""
     position: int
-    """Place in a sorted word list, count of characters, or the white space that is written."""
+    """Place in a sorted word list, count of characters, or the white space that is written: under
+    SPACE_BOUNDED as `byte_step.bounded_space` says, and where it is counted the characters << COUNT_SHIFT."""
     text: int
     """The extra key that is written so far; in an item whose value matters its log (CAPTURE)."""
     frame: int
@@ -269,7 +270,8 @@ class JsonContext(LexemeContext):
     space: int
     """The policy of white space."""
     most_space: int
-    """Of SPACE_ANY, how many characters of white space stand together at most; -1: any number."""
+    """Of SPACE_ANY and SPACE_BOUNDED, how many characters of white space stand together at most; -1: any
+    number."""
     indent: Bytes
     indent_length: int
     escapes: int
@@ -332,6 +334,7 @@ class JsonContext(LexemeContext):
 )
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)
+COUNT_SHIFT = 32
 ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
 # as json.dumps(ensure_ascii=False); all but lone surrogates; all; as json.dumps(ensure_ascii=True)
 LACKS_ESCAPES, LACKS_TAILS = 1, 2

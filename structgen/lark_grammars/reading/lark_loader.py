@@ -175,10 +175,11 @@ def load(
             start=start,
             source_path=source,
             postlex=indenter,
-            _plugins={"ContextualLexer": _Recorder, "LALR_Parser": _bounded_parser(limits, start)},
+            _plugins={"ContextualLexer": _Recorder, "LALR_Parser": _bounded_parser(limits)},
         )
     except (lark.exceptions.LarkError, OSError, RecursionError, AssertionError) as error:
         raise refusal(error, text, source, start) from error
+    check_shortest(built.rules, built.terminals, start, limits)
     lexer = built.parser.lexer
     if indenter is not None:
         lexer = lexer.lexer
@@ -264,7 +265,7 @@ def check_options(start: str, import_paths: Sequence[Importer]) -> None:
             )
 
 
-def _bounded_parser(limits: Limits, start: str) -> type:
+def _bounded_parser(limits: Limits) -> type:
     """Return lark's LALR parser with bounds on the rules and on the shortest text, checked before the table
     is made, and on the items of the table's states, counted while they are made."""
     from lark.parsers.lalr_analysis import IntParseTable, LALR_Analyzer
@@ -313,7 +314,6 @@ def _bounded_parser(limits: Limits, start: str) -> type:
                 raise LimitError(
                     f"The grammar comes to {len(conf.rules):,} rules.", limit="grammar_rules", where="grammar"
                 )
-            check_shortest(conf.rules, start, limits)
             # in debug mode the table contains the items of its states; state numbers are positions there
             analysis = Analyzer(conf, debug=True, strict=strict)
             analysis.compute_lalr()

@@ -82,6 +82,8 @@ class _RuleCounter:
                 f"The grammar comes to more than {self.most:,} rules.",
                 limit="grammar_rules",
                 where=self.where,
+                cure="Give each choice that is counted, as (a | b)~9, a rule of its own; or raise it with"
+                " limits=sg.Limits(grammar_rules=...).",
             )
         return count
 
@@ -131,13 +133,20 @@ class _RuleCounter:
         return self.met[use]
 
 
-def check_shortest(rules: Iterable[Any], start: str, limits: Limits) -> None:
-    """Raise LimitError if each text of lark's compiled rules has more than `limits.oracle_steps` terminals:
-    completions are written out. Cost: that of `least_lengths`."""
-    plain, terminals = [], dict[str, int]()
+def check_shortest(rules: Iterable[Any], terminals: Iterable[Any], start: str, limits: Limits) -> None:
+    """Raise LimitError if each text of lark's compiled rules comes to more than `limits.oracle_steps`:
+    completions are written out. A terminal counts one, and a long one the square of its length. Cost: that of
+    `least_lengths`."""
+    plain, known = [], dict[str, int]()
     for rule in rules:
-        terminals |= {str(one.name): 1 for one in rule.expansion if one.is_term}
+        known |= {str(one.name): 1 for one in rule.expansion if one.is_term}
         plain.append((str(rule.origin.name), tuple(str(one.name) for one in rule.expansion)))
-    least = least_lengths(plain, terminals).get(start, 0)
+    known |= {str(one.name): max(1, one.pattern.min_width**2 // 125) for one in terminals}
+    least = least_lengths(plain, known).get(start, 0)
     if least > limits.oracle_steps:
-        raise LimitError(f"Its shortest text has {least:,} terminals.", limit="oracle_steps", where="grammar")
+        raise LimitError(
+            f"Its shortest text comes to {least:,} steps.",
+            limit="oracle_steps",
+            where="grammar",
+            cure="Count less; of a long terminal, count in the rules: /[a-z]/~5000.",
+        )

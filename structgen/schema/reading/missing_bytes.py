@@ -167,9 +167,9 @@ def limits_of(quoting: Quoting, policies: Policies) -> tuple[dict[str, Any], tup
     missing = quoting.missing
     kinds = frozenset(kind for kind, texts in _KINDS if any(map(missing.isdisjoint, texts)))
     fields: dict[str, Any] = {} if len(kinds) == len(_KINDS) else {"types": kinds}
-    space = policies.whitespace
-    breaks = b"\n" + space[7:].encode() if space.startswith("indent:") else b""
-    blank = b" " if breaks or space == "oneline" else b""
+    kind, indent, _most = policies.space
+    breaks = b"\n" + indent.encode() if kind == "indent" else b""
+    blank = b" " if breaks or kind == "oneline" else b""
     if not missing.isdisjoint(b"," + (b"" if breaks else blank)):
         fields["max_items"] = fields["max_properties"] = 1
     if not missing.isdisjoint(breaks):

@@ -180,7 +180,8 @@ class Schema:
     by_value: bool = False
     """It only judges values, and asks nothing of how a number is written (`PlaceTables.judging`)."""
     bans: bool = False
-    """It is no part of the schema's text: it says which texts no string and no key may hold (`banned`)."""
+    """It is no part of the schema's text: it says which texts no string and no key may hold (`banned`), or
+    what a policy of white space cannot write."""
     applicators: tuple[str, ...] = ()
     """Of properties, allOf, anyOf, oneOf, $ref, if, then, else, dependentSchemas: those present, in text
     order, for the declared order of keys."""

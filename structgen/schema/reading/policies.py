@@ -23,6 +23,9 @@ ANY_VALUE = ("any", "scalar")  # or an int: how deep arrays and objects may be n
 DEEPEST_ANY_VALUE = 100
 """The largest bound on the nesting of a value of which the schema says nothing."""
 
+DEMANDING = ("oneline", "indent")
+"""The policies of white space that say where it stands: these alone leave values out with a count."""
+
 WIDEST: Mapping[str, str] = MappingProxyType(
     {"whitespace": "any", "property_order": "any", "numbers": "any", "escapes": "any"}
 )
@@ -80,10 +83,13 @@ JSON_DUMPS: Mapping[str, str] = MappingProxyType(
 def _whitespace(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return "indent:" + " " * max(value, 0)
-    if isinstance(value, str) and (
-        value in WHITESPACE or re.fullmatch(r"indent:.*|any:[0-9]+", value, re.DOTALL | re.ASCII)
-    ):
-        return value
+    words = rf"({'|'.join(WHITESPACE)}|indent:[ \t\n\r]*)(?::([0-9]{{1,18}}))?"
+    found = re.fullmatch(words, value) if isinstance(value, str) else None
+    if found is not None:
+        kind, count = found[1], None if found[2] is None else int(found[2])
+        if count is None or kind == "compact" or (kind in ("oneline", "indent:") and count):
+            return kind
+        return f"{'any' if kind == 'bounded' and count <= 8 else kind}:{count}"
     if isinstance(value, str) and not value.strip(" \t\n\r"):
         return "indent:" + value
     raise OptionError(
@@ -91,6 +97,12 @@ def _whitespace(value: object) -> str:
         where="whitespace",
         cure=f"Use one of {', '.join(WHITESPACE)}, or json.dumps's indent (an int or blanks).",
     )
+
+
+def counted_space(whitespace: object, most: int) -> str:
+    """Return the policy of a policy's white space of which `most` characters stand together at most."""
+    kind, blanks, known = Policies(whitespace=whitespace).space  # type: ignore[arg-type]
+    return f"{kind}{':' if kind == 'indent' else ''}{blanks}:{min(most, most if known is None else known)}"
 
 
 def _any_value(value: Any) -> int | None:
@@ -138,8 +150,8 @@ class Policies:
     """The policy options of one JSON Schema grammar, checked. Errors: `OptionError` naming the option and
     what it takes.
 
-    `whitespace` is one of WHITESPACE; "any:" and how many characters stand together at most; or json.dumps's
-    indent, which is kept as blanks behind "indent:".
+    `whitespace` is one of WHITESPACE, or json.dumps's indent, which is kept as blanks behind "indent:"; and
+    behind ":" how many characters stand together at most, where that leaves something out.
     """
 
     whitespace: Annotated[str, checks.By(_whitespace)] = "bounded"
@@ -161,11 +173,21 @@ class Policies:
         checks.check_fields(self)
 
     @property
+    def space(self) -> tuple[str, str, int | None]:
+        """The word of the policy of white space, the blanks of an indent, and how many characters stand
+        together at most."""
+        kind, *rest = self.whitespace.split(":")
+        blanks = rest.pop(0) if kind == "indent" else ""
+        return kind, blanks, int(rest[0]) if rest else None
+
+    @property
     def narrow(self) -> tuple[str, ...]:
-        """The options that keep some documents of the schema out, `formats` and white space aside."""
+        """The options that keep some documents of the schema out, `formats` aside."""
         words = tuple(
             name for name in ("property_order", "numbers", "escapes") if getattr(self, name) != "any"
         )
+        if self.space[0] in DEMANDING and self.space[2] is not None:
+            words += ("whitespace",)
         caps = tuple(
             name for name in ("max_string", "max_items", "any_value") if getattr(self, name) is not None
         )

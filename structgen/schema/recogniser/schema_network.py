@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from functools import partial
 from typing import Any
 
 from structgen.automata.formats.named_formats import CUTS
@@ -43,7 +44,7 @@ from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.reading.model import Schema
-from structgen.schema.reading.policies import Policies
+from structgen.schema.reading.policies import DEMANDING, Policies
 from structgen.schema.recogniser.array_progress import repeats
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
 from structgen.schema.recogniser.object_keys import Written
@@ -115,7 +116,9 @@ class SchemaNetwork:
         alive = self.oracle.alive
         self.objects.alive = self.objects.wide_unions.alive = self.arrays.alive = alive
         self.objects.known = self.arrays.known = self.oracle.known
-        demand = tables.of_value(tables.demand_of(document.root))
+        writable = self._writable(*policies.space)
+        root = tables.demand((tables.literal(document.root), *map(tables.literal, writable)))
+        demand = tables.of_value(root if writable else tables.demand_of(document.root))
         if not self.oracle.alive(demand):
             raise self._empty(strings, widest)
         self.root = tables.place((demand,))
@@ -480,6 +483,19 @@ class SchemaNetwork:
         if not avoided:
             state.rests = rests
         return rests
+
+    def _writable(self, kind: str, indent: str, most: int | None) -> Sequence[Schema]:
+        """Return a schema of the documents that a policy of white space (`Policies.space`) can write, if that
+        leaves any out: an indent bounds how deep objects and arrays that hold something are nested."""
+        if most is None or kind not in DEMANDING:
+            return ()
+        make = partial(self.tables.schema, "", bans=True)
+        found = make(max_properties=0, max_items=int(kind == "oneline"))
+        if kind == "oneline":
+            found.items = found
+        for _ in range(min((most - 1) // max(len(indent), 1), self.document.limits.depth)):
+            found = make(additional=found, items=found)
+        return (found,)
 
     # No document at all
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 from itertools import combinations
@@ -48,7 +47,6 @@ from structgen.text_grammars.text_grammar import (
     either,
     in_any_order,
     language_if_any,
-    meet,
     sequence,
 )
 
@@ -95,7 +93,7 @@ class ArgumentPlan:
         self.schema = of_objects(schema)
         grammar: JsonSchemaGrammar = json_schema(dict(self.schema), **policies)
         self.written, self.limits = grammar.policies, grammar.limits
-        document = grammar.document()
+        document = grammar.document(policies=grammar.policies.widened("whitespace"))
         document.require_handled()
         self.network = network_of(document)
         self.loose: frozenset[str] = frozenset()
@@ -288,19 +286,18 @@ def argument_grammar(
     policies: Options,
     style: ArgumentStyle,
     excludes: Sequence[str] = (),
-    most_blanks: int | None = None,
     texts: Mapping[str, TextGrammar] = _NO_TEXTS,
 ) -> TextGrammar:
     """Return the grammar of the arguments of one tool, in a style whose `member` says how each stands.
 
-    `excludes`: texts that no string and no name of an argument holds. `most_blanks`: characters of white
-    space that stand together at most, outside of strings. `texts`: grammars of arguments that are strings.
+    `excludes`: texts that no string and no name of an argument holds. `texts`: grammars of arguments that are
+    strings.
     """
     try:
         plan = plan_of(schema, policies)
         if len(plan.rows) > 1 and writes_as_json(style):
             raise plan.together("It says of all arguments together what they are.")
-        return _Writer(plan, style, tuple(excludes), most_blanks, texts).arguments()
+        return _Writer(plan, style, tuple(excludes), texts).arguments()
     except UnsupportedError:
         if not writes_as_json(style):
             raise
@@ -364,12 +361,10 @@ class _Writer:
         plan: ArgumentPlan,
         style: ArgumentStyle,
         excludes: tuple[str, ...],
-        most_blanks: int | None,
         texts: Mapping[str, TextGrammar],
     ) -> None:
-        self.plan, self.style, self.excludes, self.most_blanks = plan, style, excludes, most_blanks
-        self.texts = texts
-        self.blank = blank_of(plan.written.whitespace, most_blanks)
+        self.plan, self.style, self.excludes, self.texts = plan, style, excludes, texts
+        self.blank = blank_of(plan.written.whitespace)
         self.open: list[int] = []
 
     def arguments(self) -> TextGrammar:
@@ -554,7 +549,7 @@ class _Writer:
             grammar = without(json_schema(one, **{**self.plan.policies, "strict": None}), stops)
             if stops and not _has_documents(cast(JsonSchemaGrammar, grammar)):
                 continue
-            said = less_spaced(cast(JsonSchemaGrammar, grammar), self.most_blanks)
+            said = as_text(grammar)
             kind = "number" if self.style.nested else of[0]
             yield kind, self.padded(said) if self.blank is None else said  # else JSON has it in itself
 
@@ -626,33 +621,13 @@ def framed(of: RegularGrammar, frame: str, *, exact: bool) -> TextGrammar:
     return either(whole, frame + (of - ended), begun + frame, begun - ended)
 
 
-def blank_of(whitespace: str, most: int | None = None) -> TextGrammar | None:
-    """Return the grammar of white space between arguments under a policy, of `most` characters at most; None:
-    exactly what is usual."""
+def blank_of(whitespace: str) -> TextGrammar | None:
+    """Return the grammar of white space between arguments under a policy; None: exactly what is usual."""
     kind, _, count = whitespace.partition(":")
     if kind not in ("any", "bounded"):
         return None
-    bound = 8 if kind == "bounded" else int(count) if count else None
-    counts = [one for one in (bound, most) if one is not None]
-    return regex(rf"[ \t\n\r]{{0,{min(counts)}}}" if counts else r"[ \t\n\r]*")
-
-
-def less_spaced(of: JsonSchemaGrammar, most: int | None) -> TextGrammar:
-    """Return the texts of JSON in which `most` characters of white space stand together at most, those inside
-    strings not counted. Cost: masks are made byte by byte where a policy demands or measures white space, and
-    writes more."""
-    space = of.policies.whitespace
-    kind, _, count = space.partition(":")
-    if most is None or space == "compact" or (space in ("oneline", "indent:") and most):
-        return as_text(of)
-    text, blank = r'"(?:[^"\\]|\\[\s\S])*"', r"[ \t\n\r]"
-    if space == "oneline":
-        # no comma and no colon, and so no key: a search for the end of an object would try all
-        return meet(of, regex(rf'(?:{text}|\{{\}}|[^"{{}},: \t\n\r])*'))
-    if kind == "any" or (space == "bounded" and most <= 8):
-        most = min(most, int(count or most))
-        return as_text(of.under(replace(of.policies, whitespace=f"any:{most}" if most else "compact")))
-    return meet(of, regex(rf'(?:{blank}{{0,{most}}}(?:{text}|[^" \t\n\r]))*{blank}{{0,{most}}}'))
+    count = "8" if kind == "bounded" else count
+    return regex(rf"[ \t\n\r]{{0,{count}}}" if count else r"[ \t\n\r]*")
 
 
 def gap(kind: str, blank: TextGrammar | None) -> TextGrammar:

@@ -29,7 +29,6 @@ from structgen.text_grammars.composition.json_escapes import (
     unescaped,
     written,
 )
-from structgen.text_grammars.ebnf_grammar import RulesGrammar
 from structgen.text_grammars.machine.language import CompileTarget, Config, InsidePart, Language
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.masked_part import MaskedPart
@@ -42,6 +41,7 @@ from structgen.text_grammars.text_grammar import (
     Operand,
     Operation,
     RegularGrammar,
+    RulesGrammar,
     TextGrammar,
     as_text,
     sequence,

@@ -11,19 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 from structgen.errors import OptionError, UnsupportedError, options_named, within
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
+from structgen.json_grammars.schema_grammar import json_schema
 from structgen.json_text.exact_json import exact, read
 from structgen.language.ir import All, Formula, Not, Pattern
 from structgen.language.shapes import JsonShapes
 from structgen.schema.reading.model import TYPES
+from structgen.schema.reading.policies import counted_space
 from structgen.system.garbage import uncollected
 from structgen.text_grammars.composition.argument_grammar import (
     argument_grammar,
     blank_of,
-    less_spaced,
     plan_of,
 )
 from structgen.text_grammars.composition.argument_styles import ARGUMENT_STYLES, ArgumentStyle
@@ -195,23 +195,24 @@ class _Reader:
     def styled(self, value: Format, style: str, place: str) -> TextGrammar:
         """Return the grammar of a schema's values, as JSON or as arguments one by one."""
         most, excludes = value.get("max_whitespace_cnt"), _texts(value, "excludes")
-        policies = {**({} if most is None else {"whitespace": "any"}), **self.policies}
+        policies = {**self.policies}
         if value.get("any_order"):
             policies["property_order"] = "any"
         schema, there = value["json_schema"], f"{place}/json_schema"
         with within(there):
+            if most is not None:
+                policies["whitespace"] = counted_space(policies.get("whitespace", "any"), most)
             if style != "json" or not isinstance(schema, dict):
                 schema = exact(schema)  # `json_schema` copies a dict itself
             if style == "json":
-                grammar = cast(JsonSchemaGrammar, without(json_schema(schema, **policies), excludes))
-                return less_spaced(grammar, most)
+                return as_text(without(json_schema(schema, **policies), excludes))
             if not isinstance(schema, dict):
                 raise OptionError(
                     "It names no arguments.", where="#", cure="Give an object that describes them."
                 )
             row = ArgumentStyle(style, **ARGUMENT_STYLES[style])
-            blank = blank_of(plan_of(schema, policies).written.whitespace, most)
-            return argument_grammar(schema, policies, row, excludes, most) + (blank or "")
+            blank = blank_of(plan_of(schema, policies).written.whitespace)
+            return argument_grammar(schema, policies, row, excludes) + (blank or "")
 
     # --- tokens ---------------------------------------------------------------------------------------------
 

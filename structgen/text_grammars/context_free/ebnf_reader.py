@@ -21,6 +21,7 @@ from typing import Final, NoReturn
 from structgen.automata.regex.syntax_tree import CharacterClass, Concatenation, Node, Repetition
 from structgen.automata.unicode.charsets import ANY, Ranges, complement, union
 from structgen.errors import GrammarError, LimitError
+from structgen.text_grammars.context_free.counted_rules import CountedRules
 
 Rule = tuple[str, tuple[str, ...]]
 
@@ -71,24 +72,21 @@ class Ebnf:
     """Rules that a later one of the same name replaces: `The rule a of line 2`."""
 
 
-def parse_ebnf(text: str, most: int) -> Ebnf:
+def parse_ebnf(text: str, most: int, most_letters: int) -> Ebnf:
     """Return the rules of a text. Raises `GrammarError` with line and column, `LimitError` (grammar_rules)
-    past `most` rules and counted copies; O(n)."""
-    return _Reader(text, most).read()
+    past `most` rules; O(n). `most_letters`: as of `CountedRules`."""
+    return _Reader(text, most, most_letters).read()
 
 
-class _Reader:
-    def __init__(self, text: str, most: int) -> None:
+class _Reader(CountedRules):
+    def __init__(self, text: str, most: int, most_letters: int) -> None:
+        super().__init__(most_letters)
         self.text, self.most, self.at, self.depth = text, most, 0, 0
-        self.rules: list[Rule] = []
-        self.terminals: dict[str, Node] = {}
         self.lines: dict[str, int] = {}
         self.replaced: list[str] = []
         self.starts: dict[str, int] = {}
         """Where the alternatives of a rule, the last of its name, begin among all."""
-        self.named: dict[Node, str] = {}
         self.used: dict[str, int] = {}
-        self.made = self.copies = 0
         self.heads: frozenset[str] | None = None
         """The names of all rules: those before a `::=`."""
 
@@ -175,17 +173,6 @@ class _Reader:
             self.at += 1
         return text[start : self.at]
 
-    def new(self) -> str:
-        self.made += 1
-        return f" {self.made}"
-
-    def terminal(self, node: Node) -> str:
-        name = self.named.get(node)
-        if name is None:
-            name = self.named[node] = self.new()
-            self.terminals[name] = node
-        return name
-
     def alternatives(self, name: str) -> None:
         """Read alternatives, behind `::=` or a parenthesis, as rules of `name`."""
         while True:
@@ -197,7 +184,7 @@ class _Reader:
             self.space()
 
     def bound(self) -> None:
-        if len(self.rules) + self.copies > self.most:
+        if len(self.rules) > self.most:
             raise LimitError(
                 f"The grammar comes to more than {self.most:,} rules.", limit="grammar_rules", where="grammar"
             )
@@ -344,9 +331,10 @@ class _Reader:
                 break
             if isinstance(item, str):
                 item = self.repeated(item, least, most)
+                self.bound()
             else:
                 item = Repetition(item, least, most, True)
-        return item if isinstance(item, str) else self.terminal(item)
+        return item if isinstance(item, str) else self.pattern(item)
 
     def counts(self) -> tuple[int, int | None]:
         start = self.at
@@ -367,23 +355,6 @@ class _Reader:
                 f"At least {least} and at most {most} are never both.", "Write the smaller one first.", start
             )
         return least, most
-
-    def repeated(self, name: str, least: int, most: int | None) -> str:
-        """Return a symbol for copies of a symbol, as rules."""
-        self.copies += least if most is None else most
-        self.bound()
-        tail: str | None = None
-        if most is None:
-            tail = self.new()
-            self.rules += [(tail, (tail, name)), (tail, ())]
-        else:
-            for _ in range(most - least):
-                more = self.new()
-                self.rules += [(more, ()), (more, (name,) if tail is None else (name, tail))]
-                tail = more
-        whole = self.new()
-        self.rules.append((whole, (name,) * least + (() if tail is None else (tail,))))
-        return whole
 
 
 def _names(char: str) -> bool:

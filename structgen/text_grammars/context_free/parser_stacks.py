@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
+from structgen.system.public_calls import NUMBERS, THIS_CALL
 from structgen.text_grammars.context_free.rules import Rules
 
 Item: TypeAlias = "tuple[int, int]"
@@ -167,6 +168,7 @@ class Stacks:
             if missing:
                 pending += missing
                 continue
+            THIS_CALL.work(NUMBERS)
             number = self.node(self.states[a], tuple(sides[state] for state in sorted(sides)))
             self._merged[pair] = self._merged[b, a] = number
             pending.pop()

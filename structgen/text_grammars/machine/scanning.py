@@ -80,7 +80,7 @@ class Scanner:
         known = self._after.get(key)
         if known is None:
             going: list[Reading] = []
-            ended: list[int] = []
+            ended: set[int] = set()
             THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(self.bundles[bundle]))
             for terminal, config in self.bundles[bundle]:
                 language = self.languages[terminal]
@@ -88,7 +88,7 @@ class Scanner:
                 if following is None:
                     continue
                 if language.accepts(following):
-                    ended.append(terminal)
+                    ended.add(terminal)
                     if not self.goes_on((terminal, following)):
                         continue
                 going.append((terminal, following))
