@@ -44,7 +44,6 @@ _SURE: Final = re.compile(
     r"(?:[^\\]++|\\[^u]|\\u(?![dD][89abAB])[0-9a-fA-F]{4}|\\u[dD][89abAB][0-9a-fA-F]{2}"
     r"(?:\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?=[^\\]|\\[^u]|\\u[^dD]|\\u[dD][^c-fC-F])))*+"
 )
-"""The beginning of a string's text that is characters, whatever follows."""
 
 
 class GrowingJson:
@@ -111,6 +110,11 @@ class GrowingJson:
                 put(whole, key, found)
             found, key = whole, above
         return found
+
+    @property
+    def in_string(self) -> bool:
+        """Whether a string is open."""
+        return self._begun is not None
 
     def between(self, start: int, end: int) -> bytes:
         """Return a part of the text."""
@@ -180,9 +184,12 @@ def value_of(
 
 def _characters(data: bytes) -> str:
     """Return the characters of a string that its text behind the quote is sure of."""
-    sure = _SURE.match(_whole_characters(data))
-    assert sure is not None, "it matches nothing at least"
-    return decoded(sure[0].encode("utf-8", "surrogatepass"))
+    return decoded(sure_of(_whole_characters(data)).encode("utf-8", "surrogatepass"))
+
+
+def sure_of(written: str) -> str:
+    """Return the beginning of a string's text that is characters, whatever follows."""
+    return _SURE.match(written)[0]  # type: ignore[index]
 
 
 def put(container: Any, key: Any, value: Any) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from structgen.engine.requests import FinishReason, Result
-from structgen.tool_calls.call_parsing import parse_calls
+from structgen.tool_calls.call_reader import parse_calls
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat

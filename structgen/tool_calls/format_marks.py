@@ -34,6 +34,18 @@ class ObjectCall(NamedTuple):
         return next(key for key, place in self.members.items() if place in _VALUES)
 
 
+class Way(NamedTuple):
+    """A way in which a call is read."""
+
+    is_strict: bool
+    """Whether only the format's own texts stand between its name and its arguments."""
+    parts: tuple[Piece, ...]
+    lack: str = ""
+    """Which mark is missing."""
+    is_lost: bool = False
+    """Whether a head that names the tool stands in the place of `$name`."""
+
+
 class FormatMarks:
     """What a reader and a mask must know of the texts of a format. Made by `marks_of`."""
 
@@ -77,8 +89,15 @@ class FormatMarks:
         self.close = next(iter(TAG.findall(calls[0].partition("$arguments")[2])), "")
         """The tag that follows the arguments."""
         self.ways = tuple(self._ways(row, calls))
-        """The parts of calls in each of the ways in which one is read, and what is missing there; the right
-        ones first (True)."""
+        """The ways in which a call is read, the right ones first."""
+        self.lost = tuple(one for one in map(first_text, row.heads) if not one.startswith(self.openings))
+        """The texts that begin calls whose heads name tools in other ways than the format's."""
+        last = [pieces(one)[-1] for one in calls]
+        closing = [said.split()[-1].lstrip("}]`") for kind, said in last if kind == TEXT and said.strip()]
+        others = [*row.triggers, row.section[1], row.blocks, row.end]
+        others += [first_text(one).strip() for one in calls if row.section[0]]
+        self.edges = tuple(dict.fromkeys(filter(None, closing))), tuple(dict.fromkeys(filter(None, others)))
+        """The marks that close calls, and the texts that begin what follows one."""
 
     def _later(self, row: ToolFormat) -> Iterator[str]:
         """Yield the texts that begin calls without their opening mark: in the place of a section's beginning
@@ -103,17 +122,18 @@ class FormatMarks:
                 if kind == TEXT and value in _VALUES:
                     yield said + _VALUES[value]
 
-    def _ways(self, row: ToolFormat, calls: tuple[str, ...]) -> Iterator[tuple[bool, tuple[Piece, ...], str]]:
+    def _ways(self, row: ToolFormat, calls: tuple[str, ...]) -> Iterator[Way]:
         if self.object is not None:
             parts = (TEXT, self.object.before), ("object", ""), (TEXT, self.object.after)
-            yield False, tuple(part for part in parts if part != (TEXT, "")), ""
+            yield Way(False, tuple(part for part in parts if part != (TEXT, "")))
             return
-        yield from ((True, pieces(one), "") for one in calls)
-        yield from ((False, pieces(one), "") for one in calls)
+        yield from (Way(True, pieces(one)) for one in calls)
+        yield from (Way(False, pieces(one)) for one in calls)
         for head in () if row.section[0] else self.openings[len(row.triggers) :]:
             for one in calls:
                 if head in one:
-                    yield False, pieces(one[one.index(head) :]), "Its opening mark is missing"
+                    yield Way(False, pieces(one[one.index(head) :]), "Its opening mark is missing")
+        yield from (Way(True, pieces(one), is_lost=True) for one in row.heads)
 
 
 marks_of = lru_cache(maxsize=256)(FormatMarks)

@@ -36,6 +36,13 @@ class ToolFormat(ArgumentStyle):
     also: tuple[str, ...] = ()
     """More ways in which models write a call: free text may not hold their beginnings. They are read with a
     note."""
+    heads: tuple[str, ...] = ()
+    """Ways in which models write a call whose head names its tool otherwise: `$name` is what stands there,
+    and `head` a pattern (`re`) of it, in which `$name` is the tool's. One of them is a call, with a note, if
+    the tool is known and its arguments can be read."""
+    head: str = ""
+    siblings: tuple[str, ...] = ()
+    """The names of formats of the same family, whose calls are read too, as those with other heads are."""
     lead: str = ""
     """What a reply begins with that must call."""
     thinking: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_und
 from structgen.request_reading.request_reader import SERVED
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.text_grammars.text_grammar import TextGrammar
-from structgen.tool_calls.call_parsing import parse_calls
+from structgen.tool_calls.call_reader import parse_calls
 from structgen.tool_calls.call_writing import written_calls
 from structgen.tool_calls.format_rows import FORMATS, format_of
 from structgen.tool_calls.tool_choices import ToolChoice

@@ -22,7 +22,7 @@ from structgen.serving.reply_parts import ReplyParts
 from structgen.serving.response_shape import ResponseShape
 from structgen.serving.served_model import ServedModel
 from structgen.serving.token_logprobs import chat_logprobs, text_logprobs
-from structgen.tool_calls.call_parsing import parse_calls
+from structgen.tool_calls.call_reader import parse_calls
 from structgen.tool_calls.format_rows import FORMATS
 from structgen.tool_calls.tool_definitions import read_tools
 

@@ -1,0 +1,866 @@
+"""`CallReader`: the texts, thoughts and calls of a reply that comes in pieces. `sg.parse_calls`: those of one
+that is whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from structgen.errors import (
+    GenerationError,
+    LooseCallError,
+    OptionError,
+    StructgenError,
+    UnsupportedError,
+    options_named,
+)
+from structgen.json_text.events import JsonError, decoded
+from structgen.json_text.growing_json import MISSING, GrowingJson, sure_of, value_of
+from structgen.json_text.raw_json import dumped
+from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, plan_of
+from structgen.text_grammars.composition.templates import BLANK, TEXT, Piece, filled, first_text, pieces
+from structgen.tool_calls.argument_reader import HABITS, LooseJson, MemberReader
+from structgen.tool_calls.call_texts import (
+    DifferentError,
+    HeadError,
+    Incoming,
+    UnfinishedError,
+    Wait,
+    begun,
+    searcher,
+)
+from structgen.tool_calls.format_marks import Way, marks_of
+from structgen.tool_calls.format_rows import SIBLINGS, format_of
+from structgen.tool_calls.tool_definitions import Tool, read_tools
+from structgen.tool_calls.tool_format import ToolFormat
+from structgen.tool_calls.tool_replies import Call, Reply
+
+_LONGEST_NAME: Final = 512
+_SHOWN: Final = 40
+_BETWEEN: Final = 80
+"""The longest text that stands between a name and arguments in place of the format's."""
+_TAG: Final = re.compile(r"(?:<[^<>]+>|\[[^\[\]]+\])$")
+_ARGUMENTS: Final = ("arguments", "parameters", "args", "input")
+"""Names under which models write arguments."""
+_EXTRA: Final = re.compile(r"[\]}]+")
+_REREAD: Final = 8
+"""Behind a broken call the next one is looked for from where its arguments begin, unless that was done for so
+many times the text before: so reading stays linear."""
+
+
+@options_named('sg.parse_calls(text, "hermes")')
+def parse_calls(
+    text: str,
+    format: str | ToolFormat | Any,
+    *,
+    tools: Iterable[Any] | None = None,
+    thinking: bool | Literal["auto"] = "auto",
+    ended: bool = True,
+) -> Reply:
+    """Return what a reply consists of, of one that no mask has seen too.
+
+    `format` and `tools` are those of `sg.tools`. With tools, calls of unknown names have an `error`, values
+    are read by the types of the schema, and `call.value()` validates. Without, a raw value is JSON if it
+    reads as such, else a string.
+    `thinking`: True, the reply begins inside thoughts, if the format's prompts open them; False, it does not;
+    "auto", it does if their end comes without their beginning, before any call.
+    `ended`: the reply is over. If not, the end of the text that may begin a call is `pending`, not text.
+
+    White space of the format may be missing or more, and habits of models are read with a note; with tools,
+    so is a call of one of them whose head is lost, or that a format of the same family writes so. What begins
+    like a call and is none stays text. Both are in `problems`. Of a text that goes on, what is read stays:
+    calls with their names and ids, text, thoughts; arguments grow. Cost: linear in the text, a microsecond
+    for three to eight characters; with formats whose values stand raw, some milliseconds for each new schema.
+    """
+    if not isinstance(text, str):
+        raise OptionError(f"The reply is a {type(text).__name__}.", where="text", cure="Pass its text.")
+    row = format_of(format)
+    reader = CallReader(row, None if tools is None else read_tools(tools), thinking)
+    reader.feed(text, ended=ended)
+    return reader.reply()
+
+
+EventKind: TypeAlias = Literal["text", "thoughts", "call", "arguments", "end", "note", "problem"]
+
+
+class ReplyEvent(NamedTuple):
+    """What is new in a reply."""
+
+    kind: EventKind
+    text: str = ""
+    """Characters of text or thoughts; the name of a call that begins; a piece of the JSON text of its
+    arguments; what a note or a problem says."""
+    call: int = 0
+    """How many calls began before this one."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A call while it is being read."""
+
+    way: Way
+    is_doubtful: bool = False
+    """Whether nothing but its name and its arguments can say that it is a call."""
+    is_held: bool = False
+    """Whether it is told only once it is whole."""
+    is_told: bool = False
+    name: str = ""
+    id: str | None = None
+    index: str | None = None
+    begin: int = -1
+    """Where the arguments begin; -1 until it is certain that it is a call."""
+    end: int = 0
+    """Where they end, so far."""
+    at: int = 0
+    written: list[str] = field(default_factory=list)
+    """The JSON text of the arguments, which only grows."""
+    value: Any = MISSING
+    """What they are, once they are whole."""
+    error: str = ""
+    """Why they are no arguments."""
+    members: MemberReader | None = None
+    keys: list[str] = field(default_factory=list)
+    """The members of a call that is one JSON object, so far."""
+    notes: list[str] = field(default_factory=list)
+    """Its marks that are missing, or others."""
+    habits: list[str] = field(default_factory=list)
+    """What else is not written as the format writes it."""
+
+    @property
+    def is_call(self) -> bool:
+        return self.begin >= 0 and bool(self.name)
+
+
+class CallReader(Incoming):
+    """Reads a reply that comes in pieces of any size, and tells what is new in it. What is called a call, text
+    or thoughts stays so: a call is one as soon as its arguments begin, or, where its marks are in doubt, once
+    it is whole; what may become something else waits.
+
+    `tools`, `thinking`: those of `parse_calls`. Cost: constant for each character.
+    """
+
+    def __init__(
+        self,
+        format: ToolFormat,
+        tools: Sequence[Tool] | None = None,
+        thinking: bool | Literal["auto"] = "auto",
+    ) -> None:
+        super().__init__()
+        self.format = self.row = format
+        self.marks = marks_of(format)
+        self.known = None if tools is None else {tool.name: tool for tool in tools}
+        self._run = self.run(thinking)
+        self.events: list[ReplyEvent] = []
+        self.calls: list[_Draft] = []
+        self.texts: list[list[str]] = [[]]
+        self.thoughts: list[str] = []
+        self.problems: list[tuple[int, str, type[GenerationError]] | int] = []
+        """Where something is wrong, what, and of which kind; or the number of the call that has an error."""
+        self.partial: _Draft | None = None
+        self.held = 0
+        """Where the text begins of which nothing is known yet."""
+        self.gap: int | None = None
+        """Where white space begins that may separate blocks."""
+        self.is_well, self.is_inside = True, False
+        """Whether no mark was missing or another; whether a thing is being read that has an end."""
+        self.has_text = False
+        """Whether there is text before the calls, other than white space."""
+        self.reread = 0
+        """How many characters were read again behind broken calls, and what was none."""
+        self.far = 0
+        """Where the last member of a JSON object ends."""
+
+    def feed(self, piece: str, *, ended: bool = False) -> list[ReplyEvent]:
+        """Take a piece of the reply, the last one or not; return what is new."""
+        text, self.text = self.text, ""
+        text += piece  # nothing else holds it: it grows in its place
+        self.text, self.ended = text, ended
+        del text
+        next(self._run, None)
+        events, self.events = self.events, []
+        return events
+
+    def reply(self) -> Reply:
+        """Return what the reply consists of so far."""
+        calls = [self.made(number, draft) for number, draft in enumerate(self.calls)]
+        errors = [calls[one].error if isinstance(one, int) else self.told(*one) for one in self.problems]
+        return Reply(
+            calls,
+            ["".join(parts) for parts in self.texts],
+            "".join(self.thoughts) if self.thoughts else None,
+            None if self.partial is None else self.made(len(calls), self.partial),
+            self.text[self.held :] if self.partial is None else "",
+            self.is_well and not self.is_inside,
+            [one for one in errors if one is not None],
+        )
+
+    def tell(self, kind: EventKind, text: str = "") -> None:
+        self.events.append(ReplyEvent(kind, text, len(self.calls)))
+
+    # --- texts and thoughts -------------------------------------------------------------------------------
+
+    def run(self, thinking: bool | str) -> Wait[None]:
+        at, row = 0, self.format
+        if row.thinking and (yield from self.begins_inside(thinking)):
+            at = yield from self.think(0)
+        elif row.text and not row.blocks:
+            begins = row.thinking[0] if row.thinking else row.text[0], row.text[0]
+            start = yield from self.skipped(0)
+            yield from self.settled(start, begins)
+            if not self.text.startswith(begins, start):
+                at = yield from self.block(0)  # the prompt has opened it
+        while at < len(self.text) or not self.ended:
+            at = yield from self.step(at)
+
+    def begins_inside(self, thinking: bool | str) -> Wait[bool]:
+        """Tell whether the reply begins inside of thoughts."""
+        row = self.format
+        if thinking != "auto" or not row.opened:
+            return thinking is True and row.opened
+        begin, end = row.thinking
+        first = yield from self.found((end, begin, *row.triggers, *row.text), 0)
+        return first is not None and first[0] == end
+
+    def step(self, at: int) -> Wait[int]:
+        """Read text up to the next thing of the format, and that; return where it ends."""
+        row, marks = self.format, self.marks
+        may_think = row.thinking and (row.blocks or not (self.has_text or self.calls))
+        thinks = row.thinking[:1] if may_think else ()
+        begins = tuple(filter(None, (*row.text[:1], row.preamble)))
+        others = tuple(filter(None, (*row.text[1:], row.blocks, row.end)))
+        opens = (*marks.openings, *marks.doubtful, *marks.lost)
+        self.gap = at if row.blocks else None
+        listed = (*row.thinking[1:], *thinks, *begins, *others, *opens, *marks.strays)
+        found = yield from self.found(listed, at, self.say)
+        if found is None:
+            return len(self.text)
+        start, end = found.span()
+        said = found[0]
+        del found
+        if searcher(thinks).fullmatch(said):
+            if row.blocks or not self.has_text:
+                return (yield from self.think(end))
+        elif said in begins:
+            return (yield from self.block(end))
+        elif said in others:
+            self.held = end
+            return end
+        elif searcher(opens).match(said):
+            return (yield from self.calling(start))
+        else:
+            self.stray(start, "A mark of a call stands in a text.")
+        return self.plain(start)
+
+    def say(self, at: int, end: int) -> None:
+        """Add text."""
+        piece = self.text[at:end]
+        if self.gap is not None:
+            if not piece.strip():
+                return
+            piece, self.gap = self.text[self.gap : end], None
+        self.held = end
+        self.texts[-1].append(piece)
+        self.has_text = self.has_text or bool(piece.strip())
+        self.tell("text", piece)
+
+    def plain(self, at: int) -> int:
+        """Add as text the first character of what is nothing else; return where it ends."""
+        self.say(at, at + 1)
+        return at + 1
+
+    def stray(self, at: int, what: str) -> None:
+        """Tell of a mark that stands in calls alone, if there is one and nothing else was told."""
+        if not self.problems and searcher(self.marks.strays).match(self.text, at) is not None:
+            self.problem(at, what)
+
+    def think(self, at: int) -> Wait[int]:
+        """Read thoughts, and what follows them."""
+        row, begin = self.format, at
+
+        def take(at: int, end: int) -> None:
+            self.held = end
+            self.thoughts.append(self.text[at:end])
+            self.tell("thoughts", self.text[at:end])
+
+        self.held, self.is_inside = at, True
+        self.thoughts.append("")
+        found = yield from self.found((row.thinking[1], *(row.text[1:] if row.blocks else ())), at, take)
+        if found is None:
+            stray = searcher(self.marks.strays).search(self.text, begin)
+            if stray is not None:
+                self.stray(stray.start(), "Thoughts do not end, and a mark of a call stands in them.")
+            return len(self.text)
+        self.held, self.is_inside, after = found.end(), False, row.after_thinking
+        del found
+        yield from self.settled(self.held, (after,))
+        self.held += len(after) * self.text.startswith(after, self.held)
+        return self.held
+
+    def block(self, at: int) -> Wait[int]:
+        """Read text that is a block of its own."""
+        ends, opens = self.format.text[1:], self.marks.openings if self.format.never else ()
+        self.held, self.is_inside, self.gap = at, True, None
+        while True:
+            found = yield from self.found((*ends, *opens, *self.marks.strays), at, self.say)
+            if found is None:
+                return len(self.text)
+            (start, self.held), said = found.span(), found[0]
+            del found
+            if said in ends:
+                self.is_inside = False
+                return self.held
+            if searcher(opens).match(said):
+                self.is_inside = False
+                self.problem(start, "A text does not end before a call.", LooseCallError)
+                return start
+            self.stray(start, "A mark of a call stands in a text.")
+            at = self.plain(start)
+
+    # --- calls --------------------------------------------------------------------------------------------
+
+    def calling(self, at: int) -> Wait[int]:
+        """Read what begins a call; where it is none, its first character is text."""
+        marks = self.marks
+        is_sure = searcher(marks.openings).match(self.text, at) is not None
+        is_doubtful = not is_sure and searcher(marks.doubtful).match(self.text, at) is not None
+        if is_doubtful and self.reread > _REREAD * (at + 1):
+            return self.plain(at)
+        self.held, self.is_inside = at, True
+        try:
+            end = yield from self.any_call(at, is_doubtful)
+        except (DifferentError, UnfinishedError) as error:
+            is_none = isinstance(error, DifferentError)
+            self.is_inside = False
+            if self.partial is not None:
+                self.problem(at, "A call breaks off inside of its arguments.", LooseCallError)
+                return len(self.text)
+            if is_sure and not is_none:
+                self.problem(at, "A call breaks off before its arguments.")
+                self.say(at, len(self.text))
+                return len(self.text)
+            if isinstance(error, HeadError):
+                self.problem(at, f"What begins like a call is none: {error}")
+            elif is_sure:
+                told = f"What begins like a call is none: {error} does not stand where it should."
+                self.problem(at, told)
+            else:
+                self.is_well = self.is_well and is_none
+                self.reread += (self.far if is_none else len(self.text)) - at
+                self.stray(at, "A mark of a call stands in a text.")
+            return self.plain(at)
+        finally:
+            self.row, self.marks = self.format, marks
+        self.is_inside, self.held = False, end
+        if not marks.is_open_ended:
+            return end
+        while end == len(self.text) and not self.ended:
+            yield
+        if self.text[end : end + 1] in ("]", "}"):
+            self.problem(end, "More brackets close a call than open it.", LooseCallError)
+        while self.text[end : end + 1] in ("]", "}"):
+            end += 1
+            while end == len(self.text) and not self.ended:
+                yield
+        self.held = end
+        return end
+
+    def any_call(self, at: int, is_doubtful: bool) -> Wait[int]:
+        """Read a call, or a section of them, in the ways of the format, and then of its siblings."""
+        if is_doubtful and self.marks.has_tags:
+            return (yield from self.untagged(at))
+        reason: Exception | None = None
+        for name in ("", *(self.format.siblings if self.known and not is_doubtful else ())):
+            self.row = SIBLINGS[name] if name else self.format
+            self.marks = marks_of(self.row)
+            read = self.section if self.row.section[0] else self.call
+            try:
+                return (yield from read(at, is_doubtful=is_doubtful))
+            except (DifferentError, UnfinishedError) as error:
+                if self.partial is not None:
+                    raise
+                reason = reason or error
+        assert reason is not None
+        raise reason
+
+    def problem(
+        self, at: int, what: str, kind: type[GenerationError] = GenerationError, *, is_habit: bool = False
+    ) -> None:
+        """Tell a problem. Only a habit leaves a reply complete."""
+        self.is_well = self.is_well and is_habit
+        self.problems.append((at, what, kind))
+        self.tell("note" if kind is LooseCallError else "problem", what)
+
+    def told(self, at: int, what: str, kind: type[GenerationError]) -> GenerationError:
+        """Return the error of a problem."""
+        return kind(
+            f"{what} It reads {self.text[at : at + _SHOWN]!r}.",
+            text=self.text,
+            where=f"character {at}",
+            cure=f"Hold the model to sg.tools(..., format={self.format.name!r}), or name its format.",
+        )
+
+    def section(self, at: int, *, is_doubtful: bool) -> Wait[int]:
+        """Read a section of calls, or a call without one; return where it ends."""
+        begin, end = self.row.section
+        before, start = len(self.calls), at
+        try:
+            at = yield from self.matched(at, begin, quotes=True)
+        except DifferentError:  # perhaps a call
+            at = yield from self.call(at, is_doubtful=is_doubtful)
+            self.problem(start, "The mark that opens a section of calls is missing.", LooseCallError)
+        reason: DifferentError | None = None
+        while True:
+            at = yield from self.skipped(at)
+            if has_calls := len(self.calls) > before:
+                self.held = at
+            try:
+                yield from self.char(at)
+                try:
+                    at = yield from self.call(at)
+                    continue
+                except DifferentError as error:
+                    reason = error
+                at = yield from self.matched(at, end)
+                if not has_calls:
+                    self.problem(start, "A section of calls holds none.", LooseCallError)
+                return at
+            except UnfinishedError:
+                if not has_calls or self.partial is not None:
+                    raise
+                self.problem(start, "A section of calls is not closed.", LooseCallError)
+                return len(self.text) if begun(self.text, self.marks.edges[1], at) == at else at
+            except DifferentError as error:
+                separator = self.row.separator.strip()
+                if separator and has_calls and self.text.startswith(separator, at):
+                    at += len(separator)
+                    continue
+                if not has_calls:
+                    raise reason from None
+                what = f"A section of calls is not closed: {error} does not follow."
+                self.problem(start, what, LooseCallError)
+                return at
+
+    def untagged(self, at: int) -> Wait[int]:
+        """Read a call whose opening mark is missing: what closes a call must follow it."""
+        draft = _Draft(Way(False, self.marks.untagged), is_doubtful=True, is_held=True)
+        yield from self.fill(at, draft)
+        end = yield from self.skipped(draft.at)
+        mark = yield from self.follows(end, self.marks.closing)
+        if mark is None:
+            raise DifferentError("the mark that closes a call")
+        draft.notes.append("Its opening mark is missing")
+        return self.add(at, draft, mark.end())
+
+    def call(self, at: int, *, is_doubtful: bool = False) -> Wait[int]:
+        """Read a call in any of the ways in which it may be written."""
+        reason: Exception = DifferentError("the call")
+        for way in self.marks.ways:
+            draft = _Draft(way, is_doubtful, is_held=way.is_lost or self.row is not self.format)
+            draft.notes += [way.lack] if way.lack else []
+            if way.is_lost and self.known is None:
+                continue
+            try:
+                yield from self.fill(at, draft)
+            except UnfinishedError as error:
+                if draft.is_call and self.unclosed(draft):
+                    return self.add(at, draft, len(self.text))
+                if draft.is_told:
+                    raise
+                reason = error
+            except DifferentError as error:
+                if draft.is_call:
+                    return (yield from self.broken(at, draft, error))
+                if not isinstance(reason, UnfinishedError) and (
+                    not way.is_lost or isinstance(error, HeadError)
+                ):
+                    reason = error
+            else:
+                return self.add(at, draft, draft.at)
+        raise reason
+
+    def unclosed(self, draft: _Draft) -> bool:
+        """Tell whether only the closing mark is missing of a call in which the reply ends."""
+        if draft.value is MISSING:
+            if draft.members is None or self.row.brackets or not draft.members.is_over:
+                return False
+            self.write(draft, "}")
+            self.whole(draft, draft.end)
+        if not self.format.blocks or self.text[draft.end :].strip():  # else it ends the reply too
+            draft.notes.append("Its closing mark is missing")
+        return True
+
+    def add(self, at: int, draft: _Draft, end: int) -> int:
+        """Add a call that was read; return where it ends. Raises `DifferentError` for one in doubt that calls
+        no tool, or that has no arguments."""
+        is_unknown = self.known is not None and draft.name not in self.known
+        if draft.way.is_lost or self.row is not self.format:
+            if is_unknown or draft.error:
+                raise DifferentError(draft.error or f"the name of a tool, for {draft.name!r} is none,")
+            if self.row is not self.format:
+                draft.notes.append(f"It is written as {self.row.name} writes calls")
+        if re.fullmatch(self.row.names, draft.name) is None:
+            draft.notes.append(f"Its name is {draft.name[:_SHOWN]!r}")
+        if not (draft.index or "0").isdecimal():
+            draft.notes.append(f"Its number is {draft.index!r}")
+        draft.is_held = False
+        self.begun(draft)
+        for note in dict.fromkeys((*draft.notes, *draft.habits)):
+            told = f"A call is not written as its format writes it: {note}."
+            self.problem(at, told, LooseCallError, is_habit=note in draft.habits)
+        if is_unknown or draft.error:
+            self.problems.append(len(self.calls))
+            self.tell(
+                "problem", draft.error or f"The reply calls {draft.name!r}, which is none of the tools."
+            )
+        self.tell("end")
+        self.calls.append(draft)
+        self.texts.append([])
+        self.partial, self.held = None, end
+        return end
+
+    def broken(self, at: int, draft: _Draft, reason: DifferentError) -> Wait[int]:
+        """Add a call behind whose arguments, or inside of them, something else stands; return where it ends:
+        at its closing mark, or where the next call begins."""
+        closing, others = self.marks.edges
+        if draft.value is not MISSING and not draft.error:
+            place = yield from self.skipped(draft.at)
+            mark = yield from self.follows(place, (*closing, *others))
+            is_closed = mark is not None and searcher(closing).match(mark[0]) is not None
+            if is_closed:
+                draft.notes.append("Another text than the format's closes it")
+                return self.add(at, draft, mark.end())
+            if not self.row.member or self.row.brackets or mark is not None:
+                draft.notes.append("Its closing mark is missing")
+                return self.add(at, draft, draft.at)
+            draft.error = f"{reason} does not follow"
+        if draft.is_held:
+            raise reason
+        draft.error = draft.error or str(reason)
+        self.is_well = False
+        start = draft.end if self.reread > _REREAD * draft.end else draft.begin
+        self.reread += draft.end - draft.begin
+        found = yield from self.found((*closing, *others), start)
+        if found is None:
+            return self.add(at, draft, len(self.text))
+        return self.add(at, draft, found.end() if searcher(closing).match(found[0]) else found.start())
+
+    # --- parts of calls -----------------------------------------------------------------------------------
+
+    def fill(self, at: int, draft: _Draft) -> Wait[None]:
+        """Read the parts of a call."""
+        parts = draft.way.parts
+        for index, (kind, _) in enumerate(parts):
+            draft.at = at
+            if kind == TEXT:
+                at = yield from self.said(parts, index, at, draft)
+            elif kind in ("gap", "line"):
+                at = yield from self.skipped(at)
+            elif kind == "object":
+                at = yield from self.object(at, draft)
+                self.finished(draft, at)
+            elif kind in ("arguments", "quoted"):
+                at = yield from self.arguments(at, draft, parts[index - 1][0] == TEXT)
+                at = yield from self.skipped(at)
+            elif draft.way.is_lost:
+                at = yield from self.head(at, draft, parts[index + 1][1])
+            elif draft.is_doubtful and (yield from self.char(at)).isspace():
+                raise DifferentError("a name")
+            else:
+                said = yield from self.word(
+                    at, self.stops(parts[index + 1 :]) + "\n<", _LONGEST_NAME, "a name"
+                )
+                if not said.strip():
+                    raise DifferentError("a name")
+                setattr(draft, kind, said.strip())
+                at += len(said)
+        if draft.begin < 0:
+            self.empty(draft, at)
+        draft.at = at
+
+    def said(self, parts: Sequence[Piece], index: int, at: int, draft: _Draft) -> Wait[int]:
+        """Return where a text of the format ends. Between the name and JSON arguments another one may stand,
+        or none, as models write."""
+        said = parts[index][1]
+        try:
+            end = yield from self.matched(at, said, quotes=True)
+        except DifferentError:
+            kinds = [kind for kind, _ in parts[index + 1 :] if kind not in ("gap", "line")]
+            is_behind_name = draft.name and kinds and kinds[0] in ("arguments", "quoted")
+            if draft.way.is_strict or self.row.member or not is_behind_name:
+                raise
+            between = yield from self.word(at, "{", _BETWEEN, repr(said[:20]))
+            tag, there = _TAG.search(said.strip()), between.strip()
+            if there and not (tag and there.endswith(tag[0])):
+                raise
+            draft.notes.append(f"{there!r} stands before its arguments in place of {said!r}")
+            return at + len(between)
+        if "'" in self.text[at:end] and "'" not in said:
+            draft.habits.append("Its quotes are single ones")
+        return end
+
+    def head(self, at: int, draft: _Draft, mark: str) -> Wait[int]:
+        """Read what names a tool of those known in another way than the format's, up to a mark."""
+        while (end := self.text.find(mark, at, at + _LONGEST_NAME)) < 0:
+            if self.ended or len(self.text) >= at + _LONGEST_NAME:
+                raise DifferentError("a name")
+            yield from self.more()
+        said = self.text[at:end]
+        likes = {name: self.row.head.replace("$name", re.escape(name)) for name in self.known or ()}
+        named = [name for name, like in likes.items() if re.fullmatch(like, said)]
+        if not named:
+            raise HeadError(f"its head, {said!r}, names none of the tools.")
+        draft.name = max(named, key=len)
+        draft.notes.append(f"Its head is {said!r}")
+        return end
+
+    def stops(self, parts: Sequence[Piece]) -> str:
+        """Return the characters that may follow a name."""
+        found = "" if self.row.member else "{"
+        for kind, said in parts:
+            if kind == TEXT:
+                first = said.lstrip()[:1]
+                return found + ("\"'" if first == '"' else first)
+            if kind in ("arguments", "quoted"):
+                first = (self.row.brackets or ("",))[0] or pieces(self.row.member or "{")[0][1]
+                found += first[:1] + ('"' if not self.row.member else "")
+                if not self.row.member or self.row.brackets:
+                    return found
+        return found
+
+    # --- calls that are one JSON object -------------------------------------------------------------------
+
+    def object(self, at: int, draft: _Draft) -> Wait[int]:
+        """Read a JSON object with the members of a call, in any order; return where it ends."""
+        at = yield from self.skipped(at)
+        at = yield from self.matched(at, "{")
+        is_first = True
+        while True:
+            at = yield from self.skipped(at)
+            if (yield from self.char(at)) == "}":
+                return at + 1
+            if not is_first:
+                at = yield from self.matched(at, ", ")
+            is_first = False
+            if (yield from self.char(at)) not in "\"'":
+                raise DifferentError("the name of a member")
+            key, at = yield from self.value(at, draft)
+            at = yield from self.matched(at, " : ")
+            at = draft.at = self.far = yield from self.member(key, at, draft)
+
+    def member(self, key: str, at: int, draft: _Draft) -> Wait[int]:
+        """Read the value of a member; return where it ends."""
+        shape = self.marks.object
+        assert shape is not None
+        if key in _ARGUMENTS and key not in shape.members and shape.arguments not in draft.keys:
+            draft.habits.append(f"Its {shape.arguments} are called {key}")
+            key = shape.arguments
+        place = shape.members.get(key)
+        is_again = key in draft.keys
+        if place is not None and is_again:
+            (draft.notes if place else draft.habits).append(f"It has {key} twice")
+            place = None
+        else:
+            draft.keys.append(key)
+        start = yield from self.char(at)
+        if start == "{" and not is_again and (place == "object" or key == "function"):
+            return (yield from self.object(at, draft))
+        if place in ("arguments", "quoted") and start in "{\"'[":
+            return (yield from self.arguments(at, draft, True))
+        value, at = yield from self.value(at, draft)
+        if place in ("arguments", "quoted"):
+            if value is not None:
+                raise DifferentError("the arguments")
+            self.empty(draft, at)
+            draft.habits.append("Its arguments are null")
+        elif place in ("name", "id", "index"):
+            if not isinstance(value, str | int) or value == "":
+                raise DifferentError(f"the {place}")
+            setattr(draft, place, str(value))
+            self.begun(draft)
+        return at
+
+    def value(self, at: int, draft: _Draft) -> Wait[tuple[Any, int]]:
+        """Return a JSON value, and where it ends. What may be no call has none that is long before its name
+        and its arguments are there."""
+        is_short = draft.is_doubtful and not draft.is_call
+        loose, most = LooseJson(), at + _LONGEST_NAME
+        while not loose.is_whole:
+            at, _ = loose.feed(self.text, at)
+            if loose.error or (is_short and at > most):
+                raise DifferentError("a member")
+            if not loose.is_whole:
+                yield from self.more()
+        if loose.is_respelled:
+            draft.habits.append(HABITS)
+        return loose.value, at
+
+    def finished(self, draft: _Draft, at: int) -> None:
+        """Tell what differs in an object that is read. Raises `DifferentError` where it is no call."""
+        shape = self.marks.object
+        assert shape is not None
+        if not draft.name:
+            raise DifferentError("the name")
+        if draft.begin < 0:
+            if draft.is_doubtful or not (self.marks.has_tags or draft.name in (self.known or ())):
+                raise DifferentError("the arguments")
+            self.empty(draft, at)
+        known = [key for key in draft.keys if key in shape.members]
+        if missing := sorted(shape.needed - set(known)):
+            draft.notes.append(f"It has no {' and no '.join(missing)}")
+        if known != [key for key in shape.members if key in known]:
+            draft.habits.append("Its members stand in another order")
+        if more := [key for key in draft.keys if key not in shape.members]:
+            draft.habits.append(f"It has more members: {', '.join(more)}")
+
+    # --- arguments ----------------------------------------------------------------------------------------
+
+    def begun(self, draft: _Draft) -> None:
+        """Tell of a call whose name and arguments have begun."""
+        if draft.is_call and not draft.is_held and not draft.is_told:
+            draft.is_told, self.partial = True, draft
+            self.tell("call", draft.name)
+            self.tell("arguments", "".join(draft.written))
+
+    def write(self, draft: _Draft, said: str) -> None:
+        """Take more of the JSON text of arguments."""
+        draft.written.append(said)
+        if draft.is_told and said:
+            self.tell("arguments", said)
+
+    def whole(self, draft: _Draft, end: int) -> None:
+        """Take note that arguments are whole, and of what they are."""
+        draft.end = end
+        try:
+            draft.value = value_of("".join(draft.written))
+        except JsonError as error:
+            draft.error = f"they are no JSON: {error.what}"
+
+    def empty(self, draft: _Draft, at: int) -> None:
+        """Take note that a call has no arguments."""
+        draft.begin, draft.end, draft.value = at, at, {}
+        self.begun(draft)
+        self.write(draft, "{}")
+
+    def arguments(self, at: int, draft: _Draft, behind_text: bool) -> Wait[int]:
+        """Read arguments. It is a call where they begin: behind a text of the format at once."""
+        if not self.row.member:
+            yield from self.json(at, draft)
+            return draft.end
+        tool = (self.known or {}).get(draft.name)
+        place = yield from self.skipped(at)
+        first = self.row.brackets[:1] or (first_text(self.row.member),)
+        yield from self.settled(place, first)
+        is_begun = behind_text or self.text.startswith(first, place)
+        if is_begun:
+            draft.begin = at
+            self.begun(draft)
+        reader = MemberReader(self, self.row, self.marks, _plan(tool), lambda said: self.write(draft, said))
+        draft.members = reader
+        try:
+            end = yield from reader.read(at)
+        except DifferentError as different:
+            draft.end = reader.at
+            if not is_begun:
+                raise DifferentError("the arguments") from None
+            draft.error = reader.error or f"{different} does not stand where it should"
+            raise DifferentError(draft.error) from None
+        finally:
+            draft.habits += [reader.note] if reader.note else []
+            draft.notes += [reader.lack] if reader.lack else []
+        draft.begin = at
+        self.whole(draft, end)
+        self.begun(draft)
+        return end
+
+    def json(self, at: int, draft: _Draft) -> Wait[None]:
+        """Read arguments that are one JSON object, or a JSON string that holds one; what models write in
+        place of JSON is read, and noted."""
+        at = yield from self.skipped(at)
+        first = yield from self.char(at)
+        if first not in "{[\"'":
+            raise DifferentError("the arguments")
+        draft.begin = at
+        self.begun(draft)
+        outer = LooseJson()
+        inner = outer if first in "{[" else LooseJson()
+        escaped: str | None = None
+        rest, is_blank, error = "", inner is not outer, ""
+        while not outer.is_whole:
+            at, said = outer.feed(self.text, at)
+            if inner is not outer:
+                escaped = said[1:] if escaped is None else escaped + said
+                sure = escaped[:-1] if outer.is_whole else sure_of(escaped)
+                escaped = escaped[len(sure) :]
+                rest += decoded(sure.encode("utf-8", "surrogatepass"))
+                rest = rest.lstrip(BLANK) if is_blank else rest
+                is_blank = is_blank and not rest
+                end, said = inner.feed(rest, 0)
+                rest = rest[end:]
+            self.write(draft, said)
+            draft.end, error = at, outer.error or inner.error
+            if error:
+                break
+            if not outer.is_whole:
+                yield from self.more()
+        draft.habits += [HABITS] if outer.is_respelled or inner.is_respelled else []
+        if not error and is_blank:
+            draft.habits.append("Its arguments are an empty text")
+            draft.value = {}
+            self.write(draft, "{}")
+            return
+        if not error and (not inner.is_whole or rest.strip()):
+            error = "their text does not end with the object"
+        elif not error and not isinstance(inner.value, dict):
+            error = "they are no object"
+        if error:
+            draft.error = error
+            raise DifferentError(error)
+        draft.value = inner.value
+
+    def made(self, number: int, draft: _Draft) -> Call:
+        """Return a call as it is read so far."""
+        is_whole = draft is not self.partial
+        written, value = "".join(draft.written), draft.value
+        if value is MISSING:
+            growing = GrowingJson()
+            with suppress(JsonError):  # it has an error, and the value stays what it was
+                growing.feed(written)
+                if (draft.error or (draft.members and draft.members.is_between)) and not growing.in_string:
+                    growing.feed(" ")  # no numeral goes on
+            value = growing.value
+        value = value if isinstance(value, dict) else {}
+        index = draft.index if draft.index is not None else str(number)
+        identity = draft.id
+        if identity is None:
+            may_follow = any("$id" in one for one in self.format.calls)
+            named = filled(self.format.id, {"name": draft.name, "index": index})
+            identity = "" if may_follow and not is_whole else named
+        tool = None if self.known is None else self.known.get(draft.name)
+        error: StructgenError | None = None
+        if self.known is not None and tool is None:
+            error = GenerationError(
+                f"The reply calls {draft.name!r}, which is none of the tools.",
+                text=self.text,
+                where=f"call {number}",
+                cure=f"Say so by call.result(..., error=True); the tools are {', '.join(self.known) or 'none'}.",
+            )
+        elif draft.error:
+            error = GenerationError(
+                f"The arguments of {draft.name!r} cannot be read: {draft.error}.",
+                text=written,
+                where=f"call {number}",
+                cure="Say so by call.result(..., error=True), or hold the model to sg.tools(...).",
+            )
+        document = written if is_whole else dumped(value)
+        return Call(draft.name, value, identity, document, is_whole, error, tool, self.format, written)
+
+
+def _plan(tool: Tool | None) -> ArgumentPlan | None:
+    """Return what the arguments of a tool may be, where its schema says it of each."""
+    try:
+        return None if tool is None else plan_of(tool.closed_schema, tool.policies)
+    except UnsupportedError:
+        return None
