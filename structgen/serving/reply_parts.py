@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from structgen.engine.requests import FinishReason, Result
-from structgen.tool_calls.call_reader import parse_calls
+from structgen.json_text.events import decoded
+from structgen.json_text.growing_json import sure_of
+from structgen.tool_calls.call_reader import CallReader
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat
 
-_READ_AGAIN: Final = 64
-"""A reply with calls is read again once it grew by such a part: reading all of it stays linear."""
+_BEFORE_INPUT: Final = re.compile(rf'\s*\{{\s*"{INPUT}"\s*:\s*"')
+_INSIDE: Final = re.compile(r'(?s:[^"\\]+|\\.)*')
 PartKind: TypeAlias = Literal["thoughts", "text", "function", "custom"]
 """The last two are calls: of a function, and of a custom tool."""
 
@@ -54,24 +57,30 @@ class ReplyParts:
     parts: dict[str | int, ReplyPart] = field(default_factory=dict)
     """As they began: "thoughts", "text", and the calls by their numbers."""
     read: int = 0
-    """How many characters were read last."""
+    """How many characters were read."""
+    blank: str = ""
+    """White space of which it is not known whether text follows it."""
+    has_text: bool = False
+    left: str | None = None
+    """JSON text in the input of a custom tool that is no character yet; None before it begins."""
+    waiting: str = ""
+    """The arguments of a custom tool, before its input begins."""
+    reader: CallReader | None = None
+
+    def __post_init__(self) -> None:
+        if self.format is not None:
+            self.reader, self.begun = CallReader(self.format, self.tools, False), self.begun.lstrip()
 
     def grown(self, written: str, thoughts: str) -> Iterator[Delta]:
         """Yield what is new in a text that goes on, and in the thoughts before it."""
         if thoughts:
             yield from self._thought(thoughts, are_over=bool(written))
-        if self.format is None:
-            yield from self._grown("text", written, "text")
-        elif len(written) > self.read + self.read // _READ_AGAIN:
-            yield from self._parsed(written, ended=False)
+        yield from self._read(written, ended=False)
 
     def ended(self, result: Result) -> Iterator[Delta]:
         """Yield what is new in the whole text. A reply without calls has a text, if an empty one."""
         yield from self._thought(result.thoughts, are_over=True)
-        if self.format is None:
-            yield from self._grown("text", result.text, "text")
-        else:
-            yield from self._parsed(result.text, ended=True)
+        yield from self._read(result.text, ended=True)
         if "text" not in self.parts and not self.calls:
             self.parts["text"] = ReplyPart("text", len(self.parts))
             yield Delta(self.parts["text"], "")
@@ -89,35 +98,75 @@ class ReplyParts:
         thoughts = thoughts.strip()
         if self.opening.startswith(thoughts) and not are_over:
             return  # perhaps the opening, half written
-        yield from self._grown("thoughts", thoughts.removeprefix(self.opening).strip(), "thoughts")
+        said = thoughts.removeprefix(self.opening).strip()
+        yield from self._grown("thoughts", said[len(self.text("thoughts")) :])
 
-    def _parsed(self, written: str, *, ended: bool) -> Iterator[Delta]:
-        assert self.format is not None
-        self.read = len(written)
-        reply = parse_calls(written, self.format, tools=self.tools, thinking=False, ended=ended)
-        yield from self._grown("text", reply.text.strip(), "text")  # formats put line breaks before calls
-        for number, call in enumerate([*reply.calls, *([] if reply.partial is None else [reply.partial])]):
-            is_custom = call.tool is not None and call.tool.custom
-            text = str(call.arguments.get(INPUT, "")) if is_custom else call.begun
-            yield from self._grown(number, text, "custom" if is_custom else "function", call.name)
+    def _read(self, written: str, *, ended: bool) -> Iterator[Delta]:
+        piece, self.read = written[self.read :], len(written)
+        if self.reader is None:
+            yield from self._text(piece)
+            return
+        for kind, said, number in self.reader.feed(piece, ended=ended):
+            if kind == "text":  # formats put line breaks before calls
+                said = self.blank + said if self.has_text else said.lstrip()
+                self.has_text = self.has_text or bool(said)
+                self.blank = said[len(said.rstrip()) :]
+                yield from self._text(said.rstrip())
+            elif kind == "thoughts":
+                yield from self._grown("thoughts", said)
+            elif kind == "call":
+                yield from self._call(number, said)
+            elif kind == "arguments" or kind == "end":
+                part = self.parts[number]
+                if part.kind == "custom":
+                    said = self._input(said) if kind == "arguments" else self._rest(part)
+                yield from self._grown(number, said)
 
-    def _grown(self, key: str | int, text: str, kind: PartKind, name: str = "") -> Iterator[Delta]:
+    def _text(self, piece: str) -> Iterator[Delta]:
+        """Yield text without what had begun it."""
+        known = len(self.begun) if piece.startswith(self.begun) else len(piece) * self.begun.startswith(piece)
+        self.begun = self.begun[known:]
+        yield from self._grown("text", piece[known:])
+
+    def _call(self, number: int, name: str) -> Iterator[Delta]:
+        """Yield a call that begins."""
+        is_custom = any(tool.custom for tool in self.tools if tool.name == name)
+        part = ReplyPart("custom" if is_custom else "function", len(self.parts), name=name)
+        part.id, part.call, self.left = f"call_{secrets.token_hex(12)}", number, None
+        self.waiting = ""
+        self.parts[number] = part
+        yield Delta(part, "")
+
+    def _input(self, said: str) -> str:
+        """Return what a piece of a custom tool's arguments adds to its input."""
+        if self.left is None:
+            self.waiting += said
+            head = _BEFORE_INPUT.match(self.waiting)
+            if head is None:
+                return ""
+            self.left, said = "", self.waiting[head.end() :]
+        self.left += said
+        inside = _INSIDE.match(self.left)
+        sure = sure_of(inside[0] if inside else "")
+        self.left = self.left[len(sure) :]
+        return decoded(sure.encode("utf-8", "surrogatepass"))
+
+    def _rest(self, part: ReplyPart) -> str:
+        """Return what is left of the input of a custom tool that is read to its end."""
+        assert self.reader is not None
+        call = self.reader.made(part.call, self.reader.calls[part.call])
+        return str(call.arguments.get(INPUT, ""))[len(part.text) :]
+
+    def _grown(self, key: str | int, piece: str) -> Iterator[Delta]:
         """Yield what is new in a part. Thoughts and text begin with their first character."""
-        if kind == "text" and self.begun:
-            begun = self.begun if self.format is None else self.begun.lstrip()
-            text = text.removeprefix(begun[: len(text)])
+        if not piece:
+            return
         part = self.parts.get(key)
         if part is None:
-            if isinstance(key, str) and not text:
-                return
-            part = self.parts[key] = ReplyPart(kind, len(self.parts), name=name)
-            if isinstance(key, int):
-                part.id, part.call = f"call_{secrets.token_hex(12)}", key
-                yield Delta(part, "")
-        piece = text[len(part.text) :]
-        if piece:
-            part.text = text
-            yield Delta(part, piece)
+            kind: PartKind = "text" if key == "text" else "thoughts"
+            part = self.parts[key] = ReplyPart(kind, len(self.parts))
+        part.text += piece
+        yield Delta(part, piece)
 
     def reason(self, result: Result) -> str:
         """Return the reason of the end in OpenAI's words. A document that the budget closed is complete."""

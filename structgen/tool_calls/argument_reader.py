@@ -17,7 +17,7 @@ from structgen.json_text.raw_json import dumped
 from structgen.language.ir import ValueMenu
 from structgen.schema.meaning.formulas import number_meets
 from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, KnownMember, kinds_of
-from structgen.text_grammars.composition.templates import BLANK, TEXT, filled, first_text, pieces
+from structgen.text_grammars.composition.templates import BLANK, filled, first_text, pieces
 from structgen.tool_calls.call_texts import DifferentError, Incoming, UnfinishedError, Wait, begun, searcher
 from structgen.tool_calls.format_marks import FormatMarks
 from structgen.tool_calls.tool_format import ToolFormat
@@ -146,7 +146,8 @@ class MemberReader:
         """Whether no value is being read."""
         self.at = 0
         """Where the part begins that is being read."""
-        self.in_string = False
+        self.in_string = self.is_json = False
+        """Whether a string is being written; whether JSON is."""
         self._muted = 0
         """How deep the value stands that is read in vain, for its key is there already; 0: none is."""
 
@@ -250,28 +251,14 @@ class MemberReader:
 
     def head(self, template: str, at: int) -> Wait[tuple[str, str, int]]:
         """Return the key, the word for the type, and where the value begins."""
-        key = word = ""
-        parts = pieces(template)
-        for index, (kind, said) in enumerate(parts):
-            if kind == "value":
-                break
-            if kind == TEXT:
-                at = yield from self.source.matched(at, said, quotes=True)
-            elif kind in ("gap", "line"):
-                at = yield from self.source.skipped(at)
-            else:
-                stop = parts[index + 1][1][:1]
-                stops = "\"'" if stop == '"' else stop
-                word = yield from self.source.word(at, stops, _LONGEST_KEY, f"${kind}")
-                at += len(word)
-                if kind == "key":
-                    key = word.strip(BLANK)
-                    if self.format.quote and len(key) > 1 and key[0] == key[-1] and key[0] in "\"'":
-                        key, self.note = key[1:-1], "Its keys are quoted"
-                    if re.fullmatch(self.format.keys, key, re.ASCII) is None:
-                        raise DifferentError("the name of an argument")
-                    word = ""
-        return key, word, at
+        parts = pieces(template.partition("$value")[0])
+        at, words = yield from self.source.placed(parts, at, most=_LONGEST_KEY)
+        key = words.get("key", "").strip(BLANK)
+        if self.format.quote and len(key) > 1 and key[0] == key[-1] and key[0] in "\"'":
+            key, self.note = key[1:-1], "Its keys are quoted"
+        if "key" in words and re.fullmatch(self.format.keys, key, re.ASCII) is None:
+            raise DifferentError("the name of an argument")
+        return key, words.get("type", ""), at
 
     # --- values -------------------------------------------------------------------------------------------
 
@@ -405,7 +392,7 @@ class MemberReader:
 
     def sure_json(self, at: int, key: str, note: str) -> Wait[int]:
         """Read a value that is certainly JSON; return where it ends. `note` tells of its habits."""
-        loose = LooseJson()
+        loose, self.is_json = LooseJson(), True
         self.begin(key, "")
         while not loose.is_whole:
             at, said = loose.feed(self.source.text, at)
@@ -417,6 +404,7 @@ class MemberReader:
                 raise DifferentError(f"the value of {key}")
             if not loose.is_whole:
                 yield from self.source.more()
+        self.is_json = False
         self.done()
         return at
 
@@ -451,14 +439,14 @@ class MemberReader:
                 self.string(key, source.text[sent : start + sure])
                 sent = start + sure
 
-        found = yield from source.found((*ends, *follows), begin, take, exact=True)
-        if found is not None and found[0] not in ends:
-            more = found.start()
-            found = yield from source.found(ends, found.end(), exact=True)
-        if found is None:
+        stop, said = yield from source.found((*ends, *follows), begin, take, exact=True)
+        if said in follows:
+            more = stop
+            stop, said = yield from source.found(ends, stop + len(said), exact=True)
+        if not said:
             raise UnfinishedError
-        stop, end = found.span()
-        is_whole = found[0] == quote
+        end = stop + len(said)
+        is_whole = said == quote
         if is_whole and more >= 0 and source.text.endswith(follows, begin, stop):
             while end == len(source.text) and not source.ended:
                 yield
@@ -488,17 +476,17 @@ class MemberReader:
         if is_string:
             yield from source.settled(at, (frame,))
             at += len(frame) * source.text.startswith(frame, at)
-        found = yield from source.found(ends, at, take if is_string else None, exact=True)
-        if found is None:
+        end, mark = yield from source.found(ends, at, take if is_string else None, exact=True)
+        if not mark:
             raise UnfinishedError
-        said = source.text[at : found.start()]
+        said = source.text[at:end]
         if is_string:
             self.string(key, held.removesuffix(frame))
             self.close(key)
-        elif said.strip(BLANK) or found[0] == tail:  # else what begins it stands there twice
+        elif said.strip(BLANK) or mark == tail:  # else what begins it stands there twice
             self.begin(key, dumped(self.decoded(said, kinds, menu)))
             self.done()
-        return found.start()
+        return end
 
     def decoded(self, said: str, kinds: list[str], menu: ValueMenu | None) -> Any:
         """Return the value of what stands between the texts of a member, which may be no string."""

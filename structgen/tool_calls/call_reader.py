@@ -18,12 +18,13 @@ from structgen.errors import (
     options_named,
 )
 from structgen.json_text.events import JsonError, decoded
-from structgen.json_text.growing_json import MISSING, GrowingJson, sure_of, value_of
+from structgen.json_text.growing_json import GrowingJson, sure_of
 from structgen.json_text.raw_json import dumped
 from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, plan_of
-from structgen.text_grammars.composition.templates import BLANK, TEXT, Piece, filled, first_text, pieces
+from structgen.text_grammars.composition.templates import BLANK, TEXT, filled, first_text
 from structgen.tool_calls.argument_reader import HABITS, LooseJson, MemberReader
 from structgen.tool_calls.call_texts import (
+    BETWEEN,
     DifferentError,
     HeadError,
     Incoming,
@@ -33,19 +34,17 @@ from structgen.tool_calls.call_texts import (
     searcher,
 )
 from structgen.tool_calls.format_marks import Way, marks_of
-from structgen.tool_calls.format_rows import SIBLINGS, format_of
+from structgen.tool_calls.format_rows import format_of, siblings_of
 from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_format import ToolFormat
 from structgen.tool_calls.tool_replies import Call, Reply
 
 _LONGEST_NAME: Final = 512
 _SHOWN: Final = 40
-_BETWEEN: Final = 80
-"""The longest text that stands between a name and arguments in place of the format's."""
-_TAG: Final = re.compile(r"(?:<[^<>]+>|\[[^\[\]]+\])$")
+_STOPS: Final = "\n<[{\"'"
+"""What no name and no id holds."""
 _ARGUMENTS: Final = ("arguments", "parameters", "args", "input")
 """Names under which models write arguments."""
-_EXTRA: Final = re.compile(r"[\]}]+")
 _REREAD: Final = 8
 """Behind a broken call the next one is looked for from where its arguments begin, unless that was done for so
 many times the text before: so reading stays linear."""
@@ -102,8 +101,6 @@ class _Draft:
     """A call while it is being read."""
 
     way: Way
-    is_doubtful: bool = False
-    """Whether nothing but its name and its arguments can say that it is a call."""
     is_held: bool = False
     """Whether it is told only once it is whole."""
     is_told: bool = False
@@ -114,11 +111,10 @@ class _Draft:
     """Where the arguments begin; -1 until it is certain that it is a call."""
     end: int = 0
     """Where they end, so far."""
-    at: int = 0
     written: list[str] = field(default_factory=list)
     """The JSON text of the arguments, which only grows."""
-    value: Any = MISSING
-    """What they are, once they are whole."""
+    is_closed: bool = False
+    """Whether they are written to their end."""
     error: str = ""
     """Why they are no arguments."""
     members: MemberReader | None = None
@@ -135,9 +131,9 @@ class _Draft:
 
 
 class CallReader(Incoming):
-    """Reads a reply that comes in pieces of any size, and tells what is new in it. What is called a call, text
-    or thoughts stays so: a call is one as soon as its arguments begin, or, where its marks are in doubt, once
-    it is whole; what may become something else waits.
+    """Reads a reply that comes in pieces of any size, and tells what is new in it. What is called a call,
+    text or thoughts stays so: a call is one as soon as its arguments begin, or, where its marks are in doubt,
+    once it is whole; what may become something else waits.
 
     `tools`, `thinking`: those of `parse_calls`. Cost: constant for each character.
     """
@@ -166,8 +162,10 @@ class CallReader(Incoming):
         """Where white space begins that may separate blocks."""
         self.is_well, self.is_inside = True, False
         """Whether no mark was missing or another; whether a thing is being read that has an end."""
+        self.is_doubtful = False
+        """Whether nothing but its name and its arguments can say that what is being read is a call."""
         self.has_text = False
-        """Whether there is text before the calls, other than white space."""
+        """Whether there is text, other than white space."""
         self.reread = 0
         """How many characters were read again behind broken calls, and what was none."""
         self.far = 0
@@ -207,10 +205,8 @@ class CallReader(Incoming):
         if row.thinking and (yield from self.begins_inside(thinking)):
             at = yield from self.think(0)
         elif row.text and not row.blocks:
-            begins = row.thinking[0] if row.thinking else row.text[0], row.text[0]
             start = yield from self.skipped(0)
-            yield from self.settled(start, begins)
-            if not self.text.startswith(begins, start):
+            if not (yield from self.follows(start, (*row.thinking[:1], row.text[0]))):
                 at = yield from self.block(0)  # the prompt has opened it
         while at < len(self.text) or not self.ended:
             at = yield from self.step(at)
@@ -220,39 +216,35 @@ class CallReader(Incoming):
         row = self.format
         if thinking != "auto" or not row.opened:
             return thinking is True and row.opened
-        begin, end = row.thinking
-        first = yield from self.found((end, begin, *row.triggers, *row.text), 0)
-        return first is not None and first[0] == end
+        _, said = yield from self.found((*row.thinking, *row.triggers, *row.text), 0)
+        return said == row.thinking[1]
 
     def step(self, at: int) -> Wait[int]:
         """Read text up to the next thing of the format, and that; return where it ends."""
         row, marks = self.format, self.marks
-        may_think = row.thinking and (row.blocks or not (self.has_text or self.calls))
-        thinks = row.thinking[:1] if may_think else ()
+        thinks = row.thinking[: row.blocks != "" or not (self.has_text or self.calls)]
         begins = tuple(filter(None, (*row.text[:1], row.preamble)))
         others = tuple(filter(None, (*row.text[1:], row.blocks, row.end)))
         opens = (*marks.openings, *marks.doubtful, *marks.lost)
         self.gap = at if row.blocks else None
-        listed = (*row.thinking[1:], *thinks, *begins, *others, *opens, *marks.strays)
-        found = yield from self.found(listed, at, self.say)
-        if found is None:
-            return len(self.text)
-        start, end = found.span()
-        said = found[0]
-        del found
-        if searcher(thinks).fullmatch(said):
-            if row.blocks or not self.has_text:
-                return (yield from self.think(end))
-        elif said in begins:
+        start, said = yield from self.stretch(at, (*row.thinking[1:], *thinks, *begins, *others, *opens))
+        self.held = end = start + len(said)
+        if searcher(thinks).fullmatch(said) and (row.blocks or not self.has_text):
+            return (yield from self.think(end))
+        if said in begins:
             return (yield from self.block(end))
-        elif said in others:
-            self.held = end
-            return end
-        elif searcher(opens).match(said):
-            return (yield from self.calling(start))
-        else:
-            self.stray(start, "A mark of a call stands in a text.")
-        return self.plain(start)
+        if searcher(opens).match(said):
+            return (yield from self.calling(start, said))
+        return end if said in others or not said else self.plain(start)
+
+    def stretch(self, at: int, ends: tuple[str, ...]) -> Wait[tuple[int, str]]:
+        """Read text up to one of some marks; one that only stands in calls is told."""
+        while True:
+            start, said = yield from self.found((*ends, *self.marks.strays), at, self.say)
+            if not said or searcher(ends).match(said):
+                return start, said
+            self.stray(start)
+            at = self.plain(start)
 
     def say(self, at: int, end: int) -> None:
         """Add text."""
@@ -271,118 +263,91 @@ class CallReader(Incoming):
         self.say(at, at + 1)
         return at + 1
 
-    def stray(self, at: int, what: str) -> None:
-        """Tell of a mark that stands in calls alone, if there is one and nothing else was told."""
-        if not self.problems and searcher(self.marks.strays).match(self.text, at) is not None:
-            self.problem(at, what)
+    def stray(self, at: int, what: str = "A mark of a call stands in a text.") -> None:
+        """Tell of a mark behind a place that stands in calls alone, unless something else was told."""
+        found = searcher(self.marks.strays).search(self.text, at)
+        if found is not None and not self.problems:
+            self.problem(found.start(), what)
 
     def think(self, at: int) -> Wait[int]:
         """Read thoughts, and what follows them."""
-        row, begin = self.format, at
+        row, after = self.format, self.format.after_thinking
 
         def take(at: int, end: int) -> None:
             self.held = end
             self.thoughts.append(self.text[at:end])
             self.tell("thoughts", self.text[at:end])
 
-        self.held, self.is_inside = at, True
+        self.is_inside = True
         self.thoughts.append("")
-        found = yield from self.found((row.thinking[1], *(row.text[1:] if row.blocks else ())), at, take)
-        if found is None:
-            stray = searcher(self.marks.strays).search(self.text, begin)
-            if stray is not None:
-                self.stray(stray.start(), "Thoughts do not end, and a mark of a call stands in them.")
-            return len(self.text)
-        self.held, self.is_inside, after = found.end(), False, row.after_thinking
-        del found
+        end, said = yield from self.found((row.thinking[1], *row.text[1 : len(row.blocks)]), at, take)
+        if not said:
+            self.stray(at, "Thoughts do not end, and a mark of a call stands in them.")
+            return end
+        self.held, self.is_inside = end + len(said), False
         yield from self.settled(self.held, (after,))
-        self.held += len(after) * self.text.startswith(after, self.held)
-        return self.held
+        return self.held + len(after) * self.text.startswith(after, self.held)
 
     def block(self, at: int) -> Wait[int]:
-        """Read text that is a block of its own."""
+        """Read text that is a block of its own; return where what ends it stands."""
         ends, opens = self.format.text[1:], self.marks.openings if self.format.never else ()
-        self.held, self.is_inside, self.gap = at, True, None
-        while True:
-            found = yield from self.found((*ends, *opens, *self.marks.strays), at, self.say)
-            if found is None:
-                return len(self.text)
-            (start, self.held), said = found.span(), found[0]
-            del found
-            if said in ends:
-                self.is_inside = False
-                return self.held
-            if searcher(opens).match(said):
-                self.is_inside = False
-                self.problem(start, "A text does not end before a call.", LooseCallError)
-                return start
-            self.stray(start, "A mark of a call stands in a text.")
-            at = self.plain(start)
+        self.is_inside, self.gap = True, None
+        end, said = yield from self.stretch(at, (*ends, *opens))
+        self.is_inside = not said
+        if said and said not in ends:
+            self.problem(end, "A text does not end before a call.", LooseCallError)
+        return end
 
     # --- calls --------------------------------------------------------------------------------------------
 
-    def calling(self, at: int) -> Wait[int]:
+    def calling(self, at: int, said: str) -> Wait[int]:
         """Read what begins a call; where it is none, its first character is text."""
         marks = self.marks
-        is_sure = searcher(marks.openings).match(self.text, at) is not None
-        is_doubtful = not is_sure and searcher(marks.doubtful).match(self.text, at) is not None
-        if is_doubtful and self.reread > _REREAD * (at + 1):
+        is_sure = searcher(marks.openings).match(said) is not None
+        self.is_doubtful = not is_sure and searcher(marks.doubtful).match(said) is not None
+        if self.is_doubtful and self.reread > _REREAD * (at + 1):
             return self.plain(at)
         self.held, self.is_inside = at, True
         try:
-            end = yield from self.any_call(at, is_doubtful)
+            end = yield from self.any_call(at)
         except (DifferentError, UnfinishedError) as error:
-            is_none = isinstance(error, DifferentError)
-            self.is_inside = False
+            self.is_inside, is_over = False, isinstance(error, UnfinishedError)
             if self.partial is not None:
                 self.problem(at, "A call breaks off inside of its arguments.", LooseCallError)
                 return len(self.text)
-            if is_sure and not is_none:
+            if is_over and is_sure:
                 self.problem(at, "A call breaks off before its arguments.")
                 self.say(at, len(self.text))
                 return len(self.text)
-            if isinstance(error, HeadError):
-                self.problem(at, f"What begins like a call is none: {error}")
-            elif is_sure:
-                told = f"What begins like a call is none: {error} does not stand where it should."
-                self.problem(at, told)
+            if is_sure or isinstance(error, HeadError):
+                self.problem(at, f"What begins like a call is none: {error} does not stand where it should.")
             else:
-                self.is_well = self.is_well and is_none
-                self.reread += (self.far if is_none else len(self.text)) - at
-                self.stray(at, "A mark of a call stands in a text.")
+                self.is_well = self.is_well and not is_over
+                self.reread += (len(self.text) if is_over else self.far) - at
+                if searcher(marks.strays).match(said):
+                    self.stray(at)
             return self.plain(at)
         finally:
             self.row, self.marks = self.format, marks
-        self.is_inside, self.held = False, end
-        if not marks.is_open_ended:
-            return end
-        while end == len(self.text) and not self.ended:
-            yield
-        if self.text[end : end + 1] in ("]", "}"):
+        self.is_inside = False
+        self.held = (yield from self.skipped(end, "]}")) if marks.is_open_ended else end
+        if self.held > end:
             self.problem(end, "More brackets close a call than open it.", LooseCallError)
-        while self.text[end : end + 1] in ("]", "}"):
-            end += 1
-            while end == len(self.text) and not self.ended:
-                yield
-        self.held = end
-        return end
+        return self.held
 
-    def any_call(self, at: int, is_doubtful: bool) -> Wait[int]:
+    def any_call(self, at: int) -> Wait[int]:
         """Read a call, or a section of them, in the ways of the format, and then of its siblings."""
-        if is_doubtful and self.marks.has_tags:
+        if self.is_doubtful and self.marks.has_tags:
             return (yield from self.untagged(at))
-        reason: Exception | None = None
-        for name in ("", *(self.format.siblings if self.known and not is_doubtful else ())):
-            self.row = SIBLINGS[name] if name else self.format
-            self.marks = marks_of(self.row)
-            read = self.section if self.row.section[0] else self.call
+        reason: Exception = DifferentError("the call")
+        for row in (self.format, *siblings_of(self.format) * bool(self.known and not self.is_doubtful)):
+            self.row, self.marks = row, marks_of(row)
             try:
-                return (yield from read(at, is_doubtful=is_doubtful))
+                return (yield from (self.section if row.section[0] else self.call)(at))
             except (DifferentError, UnfinishedError) as error:
                 if self.partial is not None:
                     raise
-                reason = reason or error
-        assert reason is not None
+                reason = error if row is self.format else reason
         raise reason
 
     def problem(
@@ -402,92 +367,73 @@ class CallReader(Incoming):
             cure=f"Hold the model to sg.tools(..., format={self.format.name!r}), or name its format.",
         )
 
-    def section(self, at: int, *, is_doubtful: bool) -> Wait[int]:
+    def section(self, at: int) -> Wait[int]:
         """Read a section of calls, or a call without one; return where it ends."""
         begin, end = self.row.section
-        before, start = len(self.calls), at
+        before, start, separator = len(self.calls), at, self.row.separator.strip()
         try:
             at = yield from self.matched(at, begin, quotes=True)
         except DifferentError:  # perhaps a call
-            at = yield from self.call(at, is_doubtful=is_doubtful)
+            at = yield from self.call(at)
             self.problem(start, "The mark that opens a section of calls is missing.", LooseCallError)
-        reason: DifferentError | None = None
         while True:
             at = yield from self.skipped(at)
             if has_calls := len(self.calls) > before:
                 self.held = at
             try:
-                yield from self.char(at)
-                try:
-                    at = yield from self.call(at)
-                    continue
-                except DifferentError as error:
-                    reason = error
-                at = yield from self.matched(at, end)
-                if not has_calls:
-                    self.problem(start, "A section of calls holds none.", LooseCallError)
-                return at
-            except UnfinishedError:
-                if not has_calls or self.partial is not None:
+                at = yield from self.call(at)
+                continue
+            except (DifferentError, UnfinishedError):
+                said = yield from self.follows(at, (end,))
+                if self.partial is not None or not (said or has_calls):
                     raise
-                self.problem(start, "A section of calls is not closed.", LooseCallError)
-                return len(self.text) if begun(self.text, self.marks.edges[1], at) == at else at
-            except DifferentError as error:
-                separator = self.row.separator.strip()
-                if separator and has_calls and self.text.startswith(separator, at):
-                    at += len(separator)
-                    continue
-                if not has_calls:
-                    raise reason from None
-                what = f"A section of calls is not closed: {error} does not follow."
+            if has_calls and separator and not said and self.text.startswith(separator, at):
+                at += len(separator)
+                continue
+            if not said or not has_calls:
+                what = f"A section of calls {'is not closed' if has_calls else 'holds none'}."
                 self.problem(start, what, LooseCallError)
-                return at
+            is_cut = not said and begun(self.text, self.marks.edges[1], at) == at
+            return len(self.text) if is_cut else at + len(said)
 
     def untagged(self, at: int) -> Wait[int]:
         """Read a call whose opening mark is missing: what closes a call must follow it."""
-        draft = _Draft(Way(False, self.marks.untagged), is_doubtful=True, is_held=True)
-        yield from self.fill(at, draft)
-        end = yield from self.skipped(draft.at)
-        mark = yield from self.follows(end, self.marks.closing)
-        if mark is None:
-            raise DifferentError("the mark that closes a call")
-        draft.notes.append("Its opening mark is missing")
-        return self.add(at, draft, mark.end())
+        draft = _Draft(self.marks.untagged, is_held=True, notes=["Its opening mark is missing"])
+        end = yield from self.fill(at, draft)
+        end = yield from self.skipped(end)
+        if mark := (yield from self.follows(end, self.marks.closing)):
+            return self.add(at, draft, end + len(mark))
+        raise DifferentError("the mark that closes a call")
 
-    def call(self, at: int, *, is_doubtful: bool = False) -> Wait[int]:
+    def call(self, at: int) -> Wait[int]:
         """Read a call in any of the ways in which it may be written."""
         reason: Exception = DifferentError("the call")
-        for way in self.marks.ways:
-            draft = _Draft(way, is_doubtful, is_held=way.is_lost or self.row is not self.format)
-            draft.notes += [way.lack] if way.lack else []
-            if way.is_lost and self.known is None:
-                continue
+        for way in self.marks.ways[: None if self.known else self.marks.own_ways]:
+            draft = _Draft(way, way.is_lost or self.row is not self.format, notes=[way.lack] * bool(way.lack))
             try:
-                yield from self.fill(at, draft)
+                end = yield from self.fill(at, draft)
             except UnfinishedError as error:
                 if draft.is_call and self.unclosed(draft):
                     return self.add(at, draft, len(self.text))
                 if draft.is_told:
                     raise
-                reason = error
+                reason = reason if BETWEEN in dict(way.before) else error
             except DifferentError as error:
                 if draft.is_call:
                     return (yield from self.broken(at, draft, error))
-                if not isinstance(reason, UnfinishedError) and (
-                    not way.is_lost or isinstance(error, HeadError)
-                ):
+                if isinstance(reason, DifferentError) and (not way.is_lost or isinstance(error, HeadError)):
                     reason = error
             else:
-                return self.add(at, draft, draft.at)
+                return self.add(at, draft, end)
         raise reason
 
     def unclosed(self, draft: _Draft) -> bool:
         """Tell whether only the closing mark is missing of a call in which the reply ends."""
-        if draft.value is MISSING:
+        if not draft.is_closed:
             if draft.members is None or self.row.brackets or not draft.members.is_over:
                 return False
             self.write(draft, "}")
-            self.whole(draft, draft.end)
+            draft.is_closed = True
         if not self.format.blocks or self.text[draft.end :].strip():  # else it ends the reply too
             draft.notes.append("Its closing mark is missing")
         return True
@@ -496,11 +442,10 @@ class CallReader(Incoming):
         """Add a call that was read; return where it ends. Raises `DifferentError` for one in doubt that calls
         no tool, or that has no arguments."""
         is_unknown = self.known is not None and draft.name not in self.known
-        if draft.way.is_lost or self.row is not self.format:
-            if is_unknown or draft.error:
-                raise DifferentError(draft.error or f"the name of a tool, for {draft.name!r} is none,")
-            if self.row is not self.format:
-                draft.notes.append(f"It is written as {self.row.name} writes calls")
+        if self.row is not self.format:
+            draft.notes.append(f"It is written as {self.row.name} writes calls")
+        if (draft.way.is_lost or self.row is not self.format) and (is_unknown or draft.error):
+            raise DifferentError(draft.error or f"the name of a tool, for {draft.name!r} is none,")
         if re.fullmatch(self.row.names, draft.name) is None:
             draft.notes.append(f"Its name is {draft.name[:_SHOWN]!r}")
         if not (draft.index or "0").isdecimal():
@@ -525,110 +470,73 @@ class CallReader(Incoming):
         """Add a call behind whose arguments, or inside of them, something else stands; return where it ends:
         at its closing mark, or where the next call begins."""
         closing, others = self.marks.edges
-        if draft.value is not MISSING and not draft.error:
-            place = yield from self.skipped(draft.at)
-            mark = yield from self.follows(place, (*closing, *others))
-            is_closed = mark is not None and searcher(closing).match(mark[0]) is not None
-            if is_closed:
-                draft.notes.append("Another text than the format's closes it")
-                return self.add(at, draft, mark.end())
-            if not self.row.member or self.row.brackets or mark is not None:
-                draft.notes.append("Its closing mark is missing")
-                return self.add(at, draft, draft.at)
+        if draft.is_closed and not draft.error:
+            start = yield from self.skipped(draft.end)
+            said = yield from self.follows(start, (*closing, *others))
+            is_mark = searcher(closing).match(said) is not None
+            if said or not self.row.member or self.row.brackets:
+                what = (
+                    "Another text than the format's closes it" if is_mark else "Its closing mark is missing"
+                )
+                draft.notes.append(what)
+                return self.add(at, draft, start + len(said) if is_mark else draft.end)
             draft.error = f"{reason} does not follow"
         if draft.is_held:
             raise reason
-        draft.error = draft.error or str(reason)
         self.is_well = False
         start = draft.end if self.reread > _REREAD * draft.end else draft.begin
         self.reread += draft.end - draft.begin
-        found = yield from self.found((*closing, *others), start)
-        if found is None:
-            return self.add(at, draft, len(self.text))
-        return self.add(at, draft, found.end() if searcher(closing).match(found[0]) else found.start())
+        end, said = yield from self.found((*closing, *others), start)
+        return self.add(at, draft, end + len(said) * (searcher(closing).match(said) is not None))
 
     # --- parts of calls -----------------------------------------------------------------------------------
 
-    def fill(self, at: int, draft: _Draft) -> Wait[None]:
-        """Read the parts of a call."""
-        parts = draft.way.parts
-        for index, (kind, _) in enumerate(parts):
-            draft.at = at
-            if kind == TEXT:
-                at = yield from self.said(parts, index, at, draft)
-            elif kind in ("gap", "line"):
-                at = yield from self.skipped(at)
-            elif kind == "object":
-                at = yield from self.object(at, draft)
-                self.finished(draft, at)
-            elif kind in ("arguments", "quoted"):
-                at = yield from self.arguments(at, draft, parts[index - 1][0] == TEXT)
-                at = yield from self.skipped(at)
-            elif draft.way.is_lost:
-                at = yield from self.head(at, draft, parts[index + 1][1])
-            elif draft.is_doubtful and (yield from self.char(at)).isspace():
-                raise DifferentError("a name")
-            else:
-                said = yield from self.word(
-                    at, self.stops(parts[index + 1 :]) + "\n<", _LONGEST_NAME, "a name"
-                )
-                if not said.strip():
+    def fill(self, at: int, draft: _Draft) -> Wait[int]:
+        """Read a call; return where it ends."""
+        way, start = draft.way, at
+        if way.is_lost:
+            at = yield from self.head(at, draft)
+        else:
+            at, words = yield from self.placed(way.before, at, _STOPS, _LONGEST_NAME)
+            there = words.pop(BETWEEN, None)
+            if there is not None:
+                draft.notes.append(f"{there.strip()!r} stands before its arguments")
+            for kind, said in words.items():
+                if not said.strip() or (self.is_doubtful and said[0].isspace()):
                     raise DifferentError("a name")
                 setattr(draft, kind, said.strip())
-                at += len(said)
-        if draft.begin < 0:
+            if "'" in self.text[start:at] and "'" not in str(way.before):
+                draft.habits.append("Its quotes are single ones")
+        if way.kind == "object":
+            at = yield from self.object(at, draft)
+            self.finished(draft, at)
+        elif way.kind:
+            at = yield from self.arguments(at, draft, way.before[-1][0] == TEXT)
+            at = yield from self.skipped(at)
+        else:
             self.empty(draft, at)
-        draft.at = at
-
-    def said(self, parts: Sequence[Piece], index: int, at: int, draft: _Draft) -> Wait[int]:
-        """Return where a text of the format ends. Between the name and JSON arguments another one may stand,
-        or none, as models write."""
-        said = parts[index][1]
-        try:
-            end = yield from self.matched(at, said, quotes=True)
-        except DifferentError:
-            kinds = [kind for kind, _ in parts[index + 1 :] if kind not in ("gap", "line")]
-            is_behind_name = draft.name and kinds and kinds[0] in ("arguments", "quoted")
-            if draft.way.is_strict or self.row.member or not is_behind_name:
-                raise
-            between = yield from self.word(at, "{", _BETWEEN, repr(said[:20]))
-            tag, there = _TAG.search(said.strip()), between.strip()
-            if there and not (tag and there.endswith(tag[0])):
-                raise
-            draft.notes.append(f"{there!r} stands before its arguments in place of {said!r}")
-            return at + len(between)
-        if "'" in self.text[at:end] and "'" not in said:
-            draft.habits.append("Its quotes are single ones")
+        draft.end = at
+        end, _ = yield from self.placed(way.after, at)
+        draft.begin = at if draft.begin < 0 else draft.begin
         return end
 
-    def head(self, at: int, draft: _Draft, mark: str) -> Wait[int]:
-        """Read what names a tool of those known in another way than the format's, up to a mark."""
+    def head(self, at: int, draft: _Draft) -> Wait[int]:
+        """Read what names a tool of those known in another way than the format's; return where it ends."""
+        (_, begin), _, (_, mark) = draft.way.before
+        at = yield from self.matched(at, begin)
         while (end := self.text.find(mark, at, at + _LONGEST_NAME)) < 0:
             if self.ended or len(self.text) >= at + _LONGEST_NAME:
                 raise DifferentError("a name")
-            yield from self.more()
+            yield
         said = self.text[at:end]
         likes = {name: self.row.head.replace("$name", re.escape(name)) for name in self.known or ()}
-        named = [name for name, like in likes.items() if re.fullmatch(like, said)]
-        if not named:
-            raise HeadError(f"its head, {said!r}, names none of the tools.")
-        draft.name = max(named, key=len)
+        draft.name = max(
+            (one for one, like in likes.items() if re.fullmatch(like, said)), key=len, default=""
+        )
+        if not draft.name:
+            raise HeadError(f"its head is {said!r}, where the name of a tool")
         draft.notes.append(f"Its head is {said!r}")
-        return end
-
-    def stops(self, parts: Sequence[Piece]) -> str:
-        """Return the characters that may follow a name."""
-        found = "" if self.row.member else "{"
-        for kind, said in parts:
-            if kind == TEXT:
-                first = said.lstrip()[:1]
-                return found + ("\"'" if first == '"' else first)
-            if kind in ("arguments", "quoted"):
-                first = (self.row.brackets or ("",))[0] or pieces(self.row.member or "{")[0][1]
-                found += first[:1] + ('"' if not self.row.member else "")
-                if not self.row.member or self.row.brackets:
-                    return found
-        return found
+        return end + len(mark)
 
     # --- calls that are one JSON object -------------------------------------------------------------------
 
@@ -648,7 +556,7 @@ class CallReader(Incoming):
                 raise DifferentError("the name of a member")
             key, at = yield from self.value(at, draft)
             at = yield from self.matched(at, " : ")
-            at = draft.at = self.far = yield from self.member(key, at, draft)
+            at = self.far = yield from self.member(key, at, draft)
 
     def member(self, key: str, at: int, draft: _Draft) -> Wait[int]:
         """Read the value of a member; return where it ends."""
@@ -685,7 +593,7 @@ class CallReader(Incoming):
     def value(self, at: int, draft: _Draft) -> Wait[tuple[Any, int]]:
         """Return a JSON value, and where it ends. What may be no call has none that is long before its name
         and its arguments are there."""
-        is_short = draft.is_doubtful and not draft.is_call
+        is_short = self.is_doubtful and not draft.is_call
         loose, most = LooseJson(), at + _LONGEST_NAME
         while not loose.is_whole:
             at, _ = loose.feed(self.text, at)
@@ -704,7 +612,7 @@ class CallReader(Incoming):
         if not draft.name:
             raise DifferentError("the name")
         if draft.begin < 0:
-            if draft.is_doubtful or not (self.marks.has_tags or draft.name in (self.known or ())):
+            if self.is_doubtful or not (self.marks.has_tags or draft.name in (self.known or ())):
                 raise DifferentError("the arguments")
             self.empty(draft, at)
         known = [key for key in draft.keys if key in shape.members]
@@ -730,17 +638,9 @@ class CallReader(Incoming):
         if draft.is_told and said:
             self.tell("arguments", said)
 
-    def whole(self, draft: _Draft, end: int) -> None:
-        """Take note that arguments are whole, and of what they are."""
-        draft.end = end
-        try:
-            draft.value = value_of("".join(draft.written))
-        except JsonError as error:
-            draft.error = f"they are no JSON: {error.what}"
-
     def empty(self, draft: _Draft, at: int) -> None:
         """Take note that a call has no arguments."""
-        draft.begin, draft.end, draft.value = at, at, {}
+        draft.begin, draft.end, draft.is_closed = at, at, True
         self.begun(draft)
         self.write(draft, "{}")
 
@@ -770,9 +670,7 @@ class CallReader(Incoming):
         finally:
             draft.habits += [reader.note] if reader.note else []
             draft.notes += [reader.lack] if reader.lack else []
-        draft.begin = at
-        self.whole(draft, end)
-        self.begun(draft)
+        draft.begin, draft.end, draft.is_closed = at if is_begun else -1, end, True
         return end
 
     def json(self, at: int, draft: _Draft) -> Wait[None]:
@@ -808,7 +706,7 @@ class CallReader(Incoming):
         draft.habits += [HABITS] if outer.is_respelled or inner.is_respelled else []
         if not error and is_blank:
             draft.habits.append("Its arguments are an empty text")
-            draft.value = {}
+            draft.is_closed = True
             self.write(draft, "{}")
             return
         if not error and (not inner.is_whole or rest.strip()):
@@ -818,17 +716,19 @@ class CallReader(Incoming):
         if error:
             draft.error = error
             raise DifferentError(error)
-        draft.value = inner.value
+        draft.is_closed = True
 
     def made(self, number: int, draft: _Draft) -> Call:
         """Return a call as it is read so far."""
         is_whole = draft is not self.partial
-        written, value = "".join(draft.written), draft.value
-        if value is MISSING:
+        written, loose = "".join(draft.written), LooseJson()
+        loose.feed(written, 0)
+        value = loose.value
+        if not loose.is_whole:
             growing = GrowingJson()
             with suppress(JsonError):  # it has an error, and the value stays what it was
                 growing.feed(written)
-                if (draft.error or (draft.members and draft.members.is_between)) and not growing.in_string:
+                if (draft.error or (draft.members and not draft.members.is_json)) and not growing.in_string:
                     growing.feed(" ")  # no numeral goes on
             value = growing.value
         value = value if isinstance(value, dict) else {}

@@ -5,16 +5,21 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Final, TypeAlias, TypeVar
 
-from structgen.text_grammars.composition.templates import BLANK
+from structgen.text_grammars.composition.templates import BLANK, TEXT, Piece
 
 T = TypeVar("T")
 Wait: TypeAlias = Generator[None, None, T]
 """What waits for more text wherever it yields, and returns a T."""
-_BLANKS: Final = re.compile(f"[{BLANK}]*")
+BETWEEN: Final = "between"
+"""In place of a text of the format: another one may stand there."""
+_BETWEEN: Final = 80
+"""The longest text that stands there."""
+_TAG: Final = re.compile(r"(?:<[^<>]+>|\[[^\[\]]+\])$")
 
 
 class UnfinishedError(Exception):
@@ -49,10 +54,11 @@ class Incoming:
             yield from self.more()
         return self.text[at]
 
-    def skipped(self, at: int) -> Wait[int]:
-        """Return the place of the next character that is no white space, or of the end."""
+    def skipped(self, at: int, over: str = BLANK) -> Wait[int]:
+        """Return the place of the next character that is none of some, white space usually, or of the end."""
         while True:
-            at = _BLANKS.match(self.text, at).end()  # type: ignore[union-attr]
+            while self.text[at : at + 1] in over and at < len(self.text):
+                at += 1
             if at < len(self.text) or self.ended:
                 return at
             yield
@@ -87,11 +93,38 @@ class Incoming:
         ):
             yield
 
-    def follows(self, at: int, said: tuple[str, ...]) -> Wait[re.Match[str] | None]:
-        """Return the one of some texts of the format that stands at `at`."""
+    def follows(self, at: int, said: tuple[str, ...]) -> Wait[str]:
+        """Return the one of some texts of the format that stands at `at`, as it is written; "" for none."""
         while not self.ended and begun(self.text, said, at) == at:
             yield
-        return searcher(said).match(self.text, at)
+        there = searcher(said).match(self.text, at)
+        return "" if there is None else there[0]
+
+    def placed(
+        self, parts: Sequence[Piece], at: int, stops: str = "", most: int = sys.maxsize
+    ) -> Wait[tuple[int, dict[str, str]]]:
+        """Read texts of the format, and the words in places between them: before the text behind, and before
+        some characters. Return where they end, and the words. Between a name and arguments another text may
+        stand that ends in the same tag, or none. Raises `DifferentError`, for a longer word too."""
+        found: dict[str, str] = {}
+        for (kind, said), (_, behind) in zip_longest(parts, parts[1:], fillvalue=(TEXT, "")):
+            if kind == TEXT:
+                at = yield from self.matched(at, said, quotes=True)
+            elif kind in ("gap", "line"):
+                at = yield from self.skipped(at)
+            else:
+                first = behind.lstrip()[:1]
+                ends = "{" if kind == BETWEEN else stops + ("\"'" if first == '"' else first)
+                word = yield from self.word(at, ends, _BETWEEN if kind == BETWEEN else most, f"${kind}")
+                tag, there = _TAG.search(said.strip()), word.strip()
+                if (
+                    kind == BETWEEN
+                    and there
+                    and (not tag or not there.endswith(tag[0]) or there.startswith(said.strip()))
+                ):
+                    raise DifferentError(repr(said[:20]))
+                found[kind], at = word, at + len(word)
+        return at, found
 
     def found(
         self,
@@ -100,21 +133,21 @@ class Incoming:
         take: Callable[[int, int], None] | None = None,
         *,
         exact: bool = False,
-    ) -> Wait[re.Match[str] | None]:
-        """Return the first of some texts of the format, the longest there; None where the text is over
-        before. `take` gets what stands before it, as it comes: where that begins and ends; with `exact` not
-        the beginning of one in which the text is over."""
+    ) -> Wait[tuple[int, str]]:
+        """Return where the first of some texts of the format stands, the longest there, and how it is
+        written; the end and "" where the text is over before. `take` gets what stands before it, as it comes:
+        where that begins and ends; with `exact` not the beginning of one in which the text is over."""
         while True:
             found = searcher(said, exact=exact).search(self.text, at)
             is_over = self.ended and (found is not None or not exact)
             stop = len(self.text) if is_over else begun(self.text, said, at, exact=exact)
-            if found is not None and found.start() >= stop:
-                found = None
-            stop = stop if found is None else found.start()
+            word = found[0] if found is not None and found.start() < stop else ""
+            stop = found.start() if found is not None and word else stop
+            del found  # it holds the text, which grows
             if take is not None and stop > at:
                 take(at, stop)
-            if found is not None or self.ended:
-                return found
+            if word or self.ended:
+                return stop if word else len(self.text), word
             at = stop
             yield
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from structgen.text_grammars.composition.templates import TEXT, Piece, first_text, pieces
+from structgen.tool_calls.call_texts import BETWEEN
 from structgen.tool_calls.tool_format import TAG, ToolFormat
 
 _UNQUOTED: Final = re.compile(r'(?<!")(\$[a-z]+)')
@@ -37,13 +38,20 @@ class ObjectCall(NamedTuple):
 class Way(NamedTuple):
     """A way in which a call is read."""
 
-    is_strict: bool
-    """Whether only the format's own texts stand between its name and its arguments."""
-    parts: tuple[Piece, ...]
+    before: tuple[Piece, ...]
+    """The texts and places before the arguments, or before the object that a call is."""
+    kind: str
+    """"arguments", "quoted", "object"; "": it has none."""
+    after: tuple[Piece, ...]
     lack: str = ""
     """Which mark is missing."""
     is_lost: bool = False
     """Whether a head that names the tool stands in the place of `$name`."""
+
+
+def _way(parts: tuple[Piece, ...], lack: str = "", *, is_lost: bool = False) -> Way:
+    at = next((at for at, (kind, _) in enumerate(parts) if kind in (*_VALUES, "object")), len(parts))
+    return Way(parts[:at], dict(enumerate(parts)).get(at, ("", ""))[0], parts[at + 1 :], lack, is_lost)
 
 
 class FormatMarks:
@@ -60,8 +68,8 @@ class FormatMarks:
         """Texts that stand in calls alone, and begin none."""
         self.object = _object_of(calls)
         """How a call is one JSON object; None where it is none."""
-        self.untagged: tuple[Piece, ...] = ()
-        """The parts of a call whose opening tag is missing, where no other one begins it, up to what closes
+        self.untagged = Way((), "", ())
+        """A call whose opening tag is missing, where no other one begins it, up to what closes
         it."""
         self.doubtful: tuple[str, ...] = ()
         """The texts that may begin such a call, or one that is a JSON object without tags."""
@@ -72,10 +80,10 @@ class FormatMarks:
         if self.object is not None:
             keys = [key for key, place in self.object.members.items() if place in ("name", "arguments")]
             self.doubtful = tuple(f'{{ "{key}"' for key in keys) if tags else ('{ "',)
-            self.untagged = (("object", ""),)
+            self.untagged = Way((), "object", ())
             self.closing = (self.object.after.strip(),) if self.object.after else self.closing
         elif len(rest) == 4 and [kind for kind, _ in rest] == [TEXT, "name", "arguments", TEXT]:
-            self.doubtful, self.untagged, self.closing = (rest[0][1],), rest[:3], (rest[3][1],)
+            self.doubtful, self.untagged, self.closing = (rest[0][1],), _way(rest[:3]), (rest[3][1],)
         kind, said = pieces(row.section[1] or calls[0])[-1]
         self.is_open_ended = (kind in _VALUES and not row.member) or said.endswith(("}", "]"))
         """Whether calls end in brackets of JSON alone, so that one more may follow."""
@@ -90,6 +98,8 @@ class FormatMarks:
         """The tag that follows the arguments."""
         self.ways = tuple(self._ways(row, calls))
         """The ways in which a call is read, the right ones first."""
+        self.own_ways = len(self.ways) - len(row.heads)
+        """How many of them name the tool as the format does."""
         self.lost = tuple(one for one in map(first_text, row.heads) if not one.startswith(self.openings))
         """The texts that begin calls whose heads name tools in other ways than the format's."""
         last = [pieces(one)[-1] for one in calls]
@@ -125,15 +135,19 @@ class FormatMarks:
     def _ways(self, row: ToolFormat, calls: tuple[str, ...]) -> Iterator[Way]:
         if self.object is not None:
             parts = (TEXT, self.object.before), ("object", ""), (TEXT, self.object.after)
-            yield Way(False, tuple(part for part in parts if part != (TEXT, "")))
+            yield _way(tuple(part for part in parts if part != (TEXT, "")))
             return
-        yield from (Way(True, pieces(one)) for one in calls)
-        yield from (Way(False, pieces(one)) for one in calls)
+        ways = [_way(pieces(one)) for one in calls]
+        yield from ways
+        for one in () if row.member else ways:
+            *parts, (kind, said) = one.before
+            if kind == TEXT and one.kind:
+                yield one._replace(before=(*parts, (BETWEEN, said)))
         for head in () if row.section[0] else self.openings[len(row.triggers) :]:
             for one in calls:
                 if head in one:
-                    yield Way(False, pieces(one[one.index(head) :]), "Its opening mark is missing")
-        yield from (Way(True, pieces(one), is_lost=True) for one in row.heads)
+                    yield _way(pieces(one[one.index(head) :]), "Its opening mark is missing")
+        yield from (_way(pieces(one), is_lost=True) for one in row.heads)
 
 
 marks_of = lru_cache(maxsize=256)(FormatMarks)

@@ -14,20 +14,17 @@ from structgen.tool_calls.tool_format import ToolFormat
 _THINK: Final = ("<think>", "</think>")
 _HERMES: Final = '<tool_call>\n{"name": "$name", "arguments": $arguments}\n</tool_call>'
 _OBJECT: Final = '{"name": "$name", "arguments": $arguments}'
-_LIST: Final = "a list in <tool_call>"
-_JSON: Final = ("hermes", _LIST)
-_XML: Final = ("qwen_3_coder", _LIST)
 _QWEN: Final = "<tool_call>\n<function=$name>\n"
 _M3: Final = "]<]minimax[>["
 _GLM: Final = ("<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>")
 _FUNCTIONS: Final = "functions.$name"
 
 ROWS: Final = (
-    ToolFormat("hermes", _HERMES, siblings=_XML, signs=("<tool_call>", '"arguments": ')),
+    ToolFormat("hermes", _HERMES, siblings=("qwen_3_coder",), signs=("<tool_call>", '"arguments": ')),
     ToolFormat(
         "qwen_3",
         _HERMES,
-        siblings=_XML,
+        siblings=("qwen_3_coder",),
         thinking=_THINK,
         after_thinking="\n\n",
         signs=("<tool_call>", '"arguments": ', "think>"),
@@ -35,7 +32,7 @@ ROWS: Final = (
     ToolFormat(
         "exaone",
         '<tool_call>{"name": "$name", "arguments": $arguments}</tool_call>',
-        siblings=_XML,
+        siblings=("qwen_3_coder",),
         thinking=_THINK,
         after_thinking="\n\n",
         trigger="<tool_call>",
@@ -153,7 +150,7 @@ ROWS: Final = (
             name,
             (_QWEN + "$arguments$gap\n</function>\n</tool_call>", _QWEN + "</function>\n</tool_call>"),
             trigger="<tool_call>",
-            siblings=_JSON,
+            siblings=("hermes",),
             thinking=_THINK,
             after_thinking="\n\n",
             signs=("<function=", "<parameter=", *signs),
@@ -165,7 +162,7 @@ ROWS: Final = (
         "mimo",
         "<tool_call><function=$name>$arguments$gap</function></tool_call>",
         trigger="<tool_call>",
-        siblings=(*_XML, "hermes"),
+        siblings=("qwen_3_coder", "hermes"),
         thinking=_THINK,
         opened=False,
         never=("</tool_call>", "<function="),
@@ -251,13 +248,15 @@ ROWS: Final = (
 """The formats, one row each; of two whose signs a template has, the one with more of them."""
 
 FORMATS: Final = MappingProxyType({row.name: row for row in ROWS})
-SIBLINGS: Final = MappingProxyType(
-    {
-        **FORMATS,
-        _LIST: ToolFormat(_LIST, _OBJECT, section=("<tool_call>\n[", "]\n</tool_call>"), separator=", "),
-    }
+_LISTED: Final = ToolFormat(
+    "a list in <tool_call>", _OBJECT, section=("<tool_call>\n[", "]\n</tool_call>"), separator=", "
 )
-"""The formats whose calls another one may also take; a list of calls between its marks too."""
+
+
+def siblings_of(row: ToolFormat) -> tuple[ToolFormat, ...]:
+    """Return the formats of the same family, whose calls a reader takes too; a list of calls among them."""
+    listed = (_LISTED,) if row.triggers == ("<tool_call>",) and row.siblings else ()
+    return (*(FORMATS[name] for name in row.siblings), *listed)
 
 
 def format_of(format: Any, where: str = "format") -> ToolFormat:
