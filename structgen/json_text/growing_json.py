@@ -44,6 +44,7 @@ _SURE: Final = re.compile(
     r"(?:[^\\]++|\\[^u]|\\u(?![dD][89abAB])[0-9a-fA-F]{4}|\\u[dD][89abAB][0-9a-fA-F]{2}"
     r"(?:\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?=[^\\]|\\[^u]|\\u[^dD]|\\u[dD][^c-fC-F])))*+"
 )
+_INSIDE: Final = re.compile(r'(?s:[^"\\]++|\\.)*+')
 
 
 class GrowingJson:
@@ -184,12 +185,23 @@ def value_of(
 
 def _characters(data: bytes) -> str:
     """Return the characters of a string that its text behind the quote is sure of."""
-    return decoded(sure_of(_whole_characters(data)).encode("utf-8", "surrogatepass"))
+    return GrowingString().feed(_whole_characters(data))
 
 
-def sure_of(written: str) -> str:
-    """Return the beginning of a string's text that is characters, whatever follows."""
-    return _SURE.match(written)[0]  # type: ignore[index]
+class GrowingString:
+    """Takes the JSON text of a string, behind its first quote, in pieces."""
+
+    def __init__(self) -> None:
+        self._left = ""
+
+    def feed(self, piece: str) -> str:
+        """Return the characters that a piece adds, as far as they are sure. What follows the string adds
+        none."""
+        self._left += piece
+        inside = _INSIDE.match(self._left)[0]  # type: ignore[index]
+        sure = inside if self._left[len(inside) :][:1] == '"' else _SURE.match(inside)[0]  # type: ignore[index]
+        self._left = self._left[len(sure) :]
+        return decoded(sure.encode("utf-8", "surrogatepass"))
 
 
 def put(container: Any, key: Any, value: Any) -> None:

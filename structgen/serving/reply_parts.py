@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from structgen.engine.requests import FinishReason, Result
-from structgen.json_text.events import decoded
-from structgen.json_text.growing_json import sure_of
+from structgen.json_text.growing_json import GrowingString
 from structgen.tool_calls.call_reader import CallReader
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat
 
 _BEFORE_INPUT: Final = re.compile(rf'\s*\{{\s*"{INPUT}"\s*:\s*"')
-_INSIDE: Final = re.compile(r'(?s:[^"\\]+|\\.)*')
 PartKind: TypeAlias = Literal["thoughts", "text", "function", "custom"]
 """The last two are calls: of a function, and of a custom tool."""
 
@@ -61,10 +59,10 @@ class ReplyParts:
     blank: str = ""
     """White space of which it is not known whether text follows it."""
     has_text: bool = False
-    left: str | None = None
-    """JSON text in the input of a custom tool that is no character yet; None before it begins."""
-    waiting: str = ""
+    left: str = ""
     """The arguments of a custom tool, before its input begins."""
+    input: GrowingString | None = None
+    """The input of a custom tool."""
     reader: CallReader | None = None
 
     def __post_init__(self) -> None:
@@ -132,24 +130,20 @@ class ReplyParts:
         """Yield a call that begins."""
         is_custom = any(tool.custom for tool in self.tools if tool.name == name)
         part = ReplyPart("custom" if is_custom else "function", len(self.parts), name=name)
-        part.id, part.call, self.left = f"call_{secrets.token_hex(12)}", number, None
-        self.waiting = ""
+        part.id, part.call, self.left = f"call_{secrets.token_hex(12)}", number, ""
+        self.input = None
         self.parts[number] = part
         yield Delta(part, "")
 
     def _input(self, said: str) -> str:
         """Return what a piece of a custom tool's arguments adds to its input."""
-        if self.left is None:
-            self.waiting += said
-            head = _BEFORE_INPUT.match(self.waiting)
+        if self.input is None:
+            self.left += said
+            head = _BEFORE_INPUT.match(self.left)
             if head is None:
                 return ""
-            self.left, said = "", self.waiting[head.end() :]
-        self.left += said
-        inside = _INSIDE.match(self.left)
-        sure = sure_of(inside[0] if inside else "")
-        self.left = self.left[len(sure) :]
-        return decoded(sure.encode("utf-8", "surrogatepass"))
+            self.input, said = GrowingString(), self.left[head.end() :]
+        return self.input.feed(said)
 
     def _rest(self, part: ReplyPart) -> str:
         """Return what is left of the input of a custom tool that is read to its end."""

@@ -1,9 +1,8 @@
-"""Reads arguments that come in pieces: one JSON value, or one by one as a format's `member` says. What comes
-out is JSON text, as it becomes sure. Nothing here recurses."""
+"""`Draft`: a call while it is being read. `MemberReader` reads arguments that stand one by one, as a format's
+`member` says; what comes out is JSON text, as it becomes sure. Nothing here recurses."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,15 +10,15 @@ from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from structgen.errors import UnsupportedError
-from structgen.json_text.events import EventLog, JsonError
-from structgen.json_text.growing_json import MISSING, value_of
+from structgen.json_text.growing_json import value_of
 from structgen.json_text.raw_json import dumped
 from structgen.language.ir import ValueMenu
 from structgen.schema.meaning.formulas import number_meets
 from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, KnownMember, kinds_of
-from structgen.text_grammars.composition.templates import BLANK, filled, first_text, pieces
-from structgen.tool_calls.call_texts import DifferentError, Incoming, UnfinishedError, Wait, begun, searcher
-from structgen.tool_calls.format_marks import FormatMarks
+from structgen.text_grammars.composition.templates import BLANK, filled, first_text
+from structgen.tool_calls.call_texts import DifferentError, Incoming, UnfinishedError, Wait, begun
+from structgen.tool_calls.format_marks import FormatMarks, Way
+from structgen.tool_calls.loose_json import HABITS
 from structgen.tool_calls.tool_format import ToolFormat
 
 A = TypeVar("A")
@@ -28,86 +27,45 @@ T = TypeVar("T")
 _BARE: Final = ",]}"
 _CLOSING: Final = "]} \t\n\r"
 _LONGEST_KEY: Final = 1024
-_TOKENS: Final = re.compile(
-    r"""(?sx:(?P<json>(?:"(?:[^"\\\x00-\x1f]++|\\[^'\x00-\x1f])*+"|(?:true|false|null)(?![A-Za-z])|[^"'A-Za-z]){1,64}+)
-    |(?P<word>[A-Za-z]+)|.)"""
-)
-"""Some 64 tokens of JSON as it is written, or one that may be another's spelling of it."""
-_IN_STRING: Final = re.compile(r"""(?s:[^"'\\\x00-\x1f]+|\\.|[^\\])""")
-_WORDS: Final = {"True": "true", "False": "false", "None": "null"}
-HABITS: Final = "Its JSON has single quotes, words of Python, or control characters in strings"
 
 
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+@dataclass(slots=True)
+class Draft:
+    """A call while it is being read."""
 
+    way: Way
+    is_held: bool = False
+    """Whether it is told only once it is whole."""
+    tell: Callable[[str], None] | None = None
+    """Takes more of its arguments, once it is told."""
+    name: str = ""
+    id: str | None = None
+    index: str | None = None
+    begin: int = -1
+    """Where the arguments begin; -1 until it is certain that it is a call."""
+    end: int = 0
+    """Where they end, so far."""
+    written: list[str] = field(default_factory=list)
+    """The JSON text of the arguments, which only grows."""
+    is_closed: bool = False
+    """Whether they are written to their end."""
+    error: str = ""
+    """Why they are no arguments."""
+    members: MemberReader | None = None
+    keys: list[str] = field(default_factory=list)
+    """The members of a call that is one JSON object, so far."""
+    notes: dict[str, bool] = field(default_factory=dict)
+    """What is not written as the format writes it; False: a mark is missing, or another."""
 
-_DECODER: Final = json.JSONDecoder(parse_constant=_no_number)
+    @property
+    def is_call(self) -> bool:
+        return self.begin >= 0 and bool(self.name)
 
-
-class LooseJson:
-    """Takes a JSON value in pieces, with habits of models. One that is whole at once is read by `json`, in C,
-    unless it is too deep for that."""
-
-    def __init__(self) -> None:
-        self._log = EventLog()
-        self._quote = ""
-        """What opened the string that is being read."""
-        self.value: Any = MISSING
-        """The value, once it is whole."""
-        self.error = ""
-        """Why it is no JSON."""
-        self.is_respelled = self.is_whole = False
-
-    def feed(self, text: str, at: int) -> tuple[int, str]:
-        """Take what stands at a place, where that which the last one left goes on. Return where it ends, and
-        the JSON text of it. What the end of the text may change is left."""
-        sent = len(self._log.text)
-        if not sent and not self.is_whole and text[at : at + 1] in ("{", "[", '"'):
-            try:
-                self.value, end = _DECODER.raw_decode(text, at)
-            except (ValueError, RecursionError):
-                pass  # it is not whole, or no JSON: read it in pieces
-            else:
-                self.is_whole = True
-                return end, text[at:end]
-        while at < len(text) and not self.is_whole and not self.error:
-            token = (_IN_STRING if self._quote else _TOKENS).match(text, at)
-            if token is None:
-                break  # a backslash
-            said = token[0]
-            if not self._quote and token["word"] and token.end() == len(text) and len(said) < 6:
-                break
-            at += self._take(said, self._respelled(said))
-        return at, self._log.text[sent:].decode("utf-8", "surrogatepass")
-
-    def _respelled(self, said: str) -> str:
-        """Return the JSON text of a token."""
-        if said == self._quote or (not self._quote and said in ("'", '"')):
-            self._quote = "" if self._quote else said
-            return '"'
-        if not self._quote:
-            return _WORDS.get(said, said)
-        if said in ("'", "\\'"):
-            return "'"
-        return json.dumps(said[-1])[1:-1] if said == '"' or said[-1] < " " else said
-
-    def _take(self, said: str, piece: str) -> int:
-        """Return how many characters of a token belong to the value."""
-        self.is_respelled = self.is_respelled or piece != said
-        before, data = len(self._log.text), piece.encode("utf-8", "surrogatepass")
-        taken = len(said)
-        try:
-            end = self._log.write_document(data)
-            self.is_whole = self._log.is_whole
-            if self.is_whole:
-                taken = len(data[:end].decode("utf-8", "surrogatepass")) if piece == said else taken
-                self.value = value_of(self._log.text.decode("utf-8", "surrogatepass"))
-        except JsonError as error:
-            self.error = f"they are no JSON: {error.what}"
-            end = max(0, error.at - before)
-            taken = len(data[:end].decode("utf-8", "ignore")) if piece == said else 0
-        return taken
+    def write(self, said: str) -> None:
+        """Take more of the JSON text of the arguments."""
+        self.written.append(said)
+        if self.tell is not None and said:
+            self.tell(said)
 
 
 @dataclass(slots=True)
@@ -127,7 +85,7 @@ class _Open:
 
 class MemberReader:
     """Reads arguments one by one, and writes them as JSON. `plan` says what each may be; None: told by how it
-    is written. `write` takes the JSON text."""
+    is written."""
 
     def __init__(
         self,
@@ -135,40 +93,36 @@ class MemberReader:
         format: ToolFormat,
         marks: FormatMarks,
         plan: ArgumentPlan | None,
-        write: Callable[[str], None],
+        draft: Draft,
     ) -> None:
-        self.source, self.format, self.marks, self.plan, self._write = source, format, marks, plan, write
-        self.note = self.error = self.lack = ""
+        self.source, self.format, self.marks, self.plan, self.draft = source, format, marks, plan, draft
         self.stops = format.stops or format.ends
         """Marks that end a string, or show that it is over."""
         self.stack: list[_Open] = []
         self.is_between = True
         """Whether no value is being read."""
-        self.at = 0
-        """Where the part begins that is being read."""
         self.in_string = self.is_json = False
         """Whether a string is being written; whether JSON is."""
         self._muted = 0
         """How deep the value stands that is read in vain, for its key is there already; 0: none is."""
 
     def read(self, at: int) -> Wait[int]:
-        """Read the arguments that stand at `at`; return where they end. Raises `DifferentError` where they are
-        none."""
-        self.at = at
+        """Read the arguments that stand at `at`; return where they end. Raises `DifferentError` where they
+        are none."""
         root = self.opened(None if self.plan is None else self.plan.root)
         self.stack.append(root)
         at = yield from self.source.matched(at, self.brackets(root)[0])
-        self._write("{")
+        self.draft.write("{")
         while self.stack:
-            self.at = at
+            self.draft.end = at
             at = yield from self.step(at)
-        self._write("}")
+        self.draft.write("}")
         return at
 
     @property
     def is_over(self) -> bool:
         """Whether only what closes the arguments is missing, of which there are some."""
-        return self.is_between and len(self.stack) == 1 and bool(self.stack[0].found) and not self.error
+        return self.is_between and len(self.stack) == 1 and bool(self.stack[0].found)
 
     def opened(self, members: tuple[KnownMember, ...] | None, key: str = "", tail: str = "") -> _Open:
         """Return an object that begins."""
@@ -181,25 +135,26 @@ class MemberReader:
         self.is_between = True
         source, top = self.source, self.stack[-1]
         open_, close = self.brackets(top)
-        inside = -1
-        if not (yield from self.ends(at, close)):
+        if close:
+            at = yield from source.skipped(at)
+            yield from source.char(at)
+        if not close or not source.text.startswith(close, at):
             before = at
-            if top.found or open_:
-                between = self.format.between if top.found else " "
-                before = yield from source.matched(at, between)
-            before = before if open_ else (yield from source.skipped(before))
+            if top.found:
+                before = yield from source.matched(at, self.format.between)
+            before = before if open_ and top.found else (yield from source.skipped(before))
             template = self.format.item if top.is_array else self.format.member
             if (behind := (yield from self.misplaced(before, top.tail))) > before:
-                self.lack = "A mark is doubled, or stands in the place of another"
+                self.draft.notes["A mark is doubled, or stands in the place of another"] = False
                 return behind
+            head, _, tail = template.partition("$value")
             try:
-                key, word, inside = yield from self.head(template, before)
+                key, word, inside = yield from self.head(head, before)
             except DifferentError:
                 if close:
                     raise
-        if inside >= 0:
-            tail = filled(template.partition("$value")[2], {"key": key})
-            return (yield from self.value(inside, key, tail, word))
+            else:
+                return (yield from self.value(inside, key, filled(tail, {"key": key}), word))
         at = yield from source.matched(at, close)
         self.stack.pop()
         if self.stack:
@@ -215,10 +170,9 @@ class MemberReader:
         try:
             return (yield from self.source.matched(at, tail))
         except DifferentError:
-            yield from self.source.settled(at, self.stops)
-            if searcher(self.stops).match(self.source.text, at) is None:
+            if not (yield from self.source.follows(at, self.stops)):
                 raise
-        self.lack = f"The mark {tail.strip()!r} is missing"
+        self.draft.notes[f"The mark {tail.strip()!r} is missing"] = False
         return (yield from self.misplaced(at))
 
     def misplaced(self, at: int, tail: str | None = None) -> Wait[int]:
@@ -227,35 +181,24 @@ class MemberReader:
         begins, close, source = self.marks.members, self.marks.close, self.source
         if not close:
             return at
-        yield from source.settled(at, self.marks.all)
-        found = searcher(self.marks.all).match(source.text, at)
+        found = yield from source.follows(at, self.marks.all)
         right = begins if tail is None else (*begins, close, *filter(None, (tail,)))
-        if found is None or source.text.startswith(right, at):
+        if not found or source.text.startswith(right, at):
             return at
-        end = found.end()
-        del found
-        follows = yield from source.skipped(end)
-        yield from source.settled(follows, (*begins, close))
-        return end if source.text.startswith((*begins, close), follows) else at
+        follows = yield from source.skipped(at + len(found))
+        is_there = yield from source.follows(follows, (*begins, close), exact=True)
+        return at + len(found) if is_there else at
 
     def brackets(self, of: _Open) -> tuple[str, str]:
         listed = self.format.brackets
         return (listed[2 * of.is_array], listed[2 * of.is_array + 1]) if listed else ("", "")
 
-    def ends(self, at: int, close: str) -> Wait[bool]:
-        if not close:
-            return False
-        at = yield from self.source.skipped(at)
-        yield from self.source.char(at)
-        return self.source.text.startswith(close, at)
-
     def head(self, template: str, at: int) -> Wait[tuple[str, str, int]]:
         """Return the key, the word for the type, and where the value begins."""
-        parts = pieces(template.partition("$value")[0])
-        at, words = yield from self.source.placed(parts, at, most=_LONGEST_KEY)
+        at, words = yield from self.source.placed(template, at, most=_LONGEST_KEY)
         key = words.get("key", "").strip(BLANK)
         if self.format.quote and len(key) > 1 and key[0] == key[-1] and key[0] in "\"'":
-            key, self.note = key[1:-1], "Its keys are quoted"
+            key, self.draft.notes["Its keys are quoted"] = key[1:-1], True
         if "key" in words and re.fullmatch(self.format.keys, key, re.ASCII) is None:
             raise DifferentError("the name of an argument")
         return key, words.get("type", ""), at
@@ -265,7 +208,7 @@ class MemberReader:
     def write(self, said: str) -> None:
         """Write a part of a value, unless it is read in vain."""
         if not self._muted:
-            self._write(said)
+            self.draft.write(said)
 
     def begin(self, key: str, said: str) -> None:
         """Write the beginning of a value, or all of it. Of two under one key the first counts, unless it is
@@ -274,11 +217,16 @@ class MemberReader:
         name = "" if top.is_array else f"{dumped(key)}: "
         key = str(len(top.found)) if top.is_array else key
         if key in top.found:
-            self.lack = f"It has {key} twice"
+            self.draft.notes[f"It has {key} twice"] = False
         if top.found.get(key) and not self._muted:
             self._muted = len(self.stack)
         self.write(f"{', ' if top.found else ''}{name}{said}")
         top.found[key] = top.found.get(key, False) or said != '""'
+
+    def whole(self, key: str, said: str) -> None:
+        """Write a value."""
+        self.begin(key, said)
+        self.done()
 
     def done(self) -> None:
         """Take note that a value is over."""
@@ -352,7 +300,7 @@ class MemberReader:
         if menu is not None and menu.object is None and menu.array is None:
             return None
         begin, item = first_text(self.format.member), first_text(self.format.item)
-        yield from source.settled(at, (f"{begin}/", item, tail))
+        yield from source.follows(at, (f"{begin}/", item, tail), exact=True)
         is_begun = source.text.startswith(begin, at) and not source.text.startswith(f"{begin}/", at)
         is_empty = menu is not None and menu.string is None and source.text.startswith(tail, at)
         if not is_begun and not is_empty:
@@ -373,119 +321,113 @@ class MemberReader:
         if not may_be or self.source.text[at : at + 1] not in ("{", "["):
             return -1
         if not is_doubtful:
-            return (yield from self.sure_json(at, key, HABITS))
-        loose, end = LooseJson(), at
-        while not loose.is_whole:
-            end, _ = loose.feed(self.source.text, end)
-            if loose.error or loose.is_respelled:
-                return -1
-            if not loose.is_whole:
-                yield from self.source.more()
+            return (yield from self.sure_json(at, key))
+        end, loose = yield from self.source.json(at, is_strict=True)
+        if loose.error or loose.is_respelled:
+            return -1
         try:
             follows = yield from self.source.skipped(end)
             yield from self.source.matched(follows, tail)
         except DifferentError:
             return -1
-        self.begin(key, self.source.text[at:end])
-        self.done()
+        self.whole(key, self.source.text[at:end])
         return end
 
-    def sure_json(self, at: int, key: str, note: str) -> Wait[int]:
-        """Read a value that is certainly JSON; return where it ends. `note` tells of its habits."""
-        loose, self.is_json = LooseJson(), True
+    def sure_json(self, at: int, key: str) -> Wait[int]:
+        """Read a value that is certainly JSON; return where it ends."""
         self.begin(key, "")
-        while not loose.is_whole:
-            at, said = loose.feed(self.source.text, at)
-            self.write(said)
-            if loose.is_respelled or note != HABITS:
-                self.note = note
-            if loose.error:
-                self.error = loose.error
-                raise DifferentError(f"the value of {key}")
-            if not loose.is_whole:
-                yield from self.source.more()
+        self.is_json = True
+        end, loose = yield from self.source.json(at, self.write)
+        if loose.is_respelled:
+            self.draft.notes[HABITS] = True
+        if loose.error:
+            self.draft.error = loose.error
+            raise DifferentError(f"the value of {key}")
         self.is_json = False
         self.done()
-        return at
+        return end
 
     def quoted(self, at: int, key: str, follows: tuple[str, ...]) -> Wait[int]:
         """Read a value in a format that quotes strings in its own way; return where it ends."""
         quote, source = self.format.quote, self.source
         at = yield from source.skipped(at)
-        yield from source.settled(at, (quote,))
-        first = yield from source.char(at)
-        if source.text.startswith(quote, at):
+        if (yield from source.follows(at, (quote,), exact=True)):
             return (yield from self.quoted_string(at + len(quote), key, follows))
+        first = yield from source.char(at)
         if first in "\"'":
-            return (yield from self.sure_json(at, key, f"Its strings stand in {first} in place of {quote}"))
+            self.draft.notes[f"Its strings stand in {first} in place of {quote}"] = True
+            return (yield from self.sure_json(at, key))
         said = yield from source.word(at, _BARE)
         value = _scalar(said.strip())
         if isinstance(value, str):
-            self.lack = f"The mark {quote!r} is missing"
-        self.begin(key, dumped(value))
-        self.done()
+            self.draft.notes[f"The mark {quote!r} is missing"] = False
+        self.whole(key, dumped(value))
         return at + len(said)
 
     def quoted_string(self, begin: int, key: str, follows: tuple[str, ...]) -> Wait[int]:
         """Read a string behind its quote; return where it ends. One whose last quote is missing ends before
         what follows it, or with the call."""
         source, quote = self.source, self.format.quote
-        more, sent, ends = -1, begin, (quote, *self.stops)
-
-        def take(start: int, stop: int) -> None:
-            nonlocal sent
-            sure = len(source.text[start:stop].rstrip(_CLOSING))
-            if sure and more < 0:
-                self.string(key, source.text[sent : start + sure])
-                sent = start + sure
-
-        stop, said = yield from source.found((*ends, *follows), begin, take, exact=True)
-        if said in follows:
-            more = stop
+        ends = (quote, *self.stops)
+        stop, said, held = yield from self.text(
+            begin, key, (*ends, *follows), lambda said: len(said.rstrip(_CLOSING))
+        )
+        more = stop if said in follows else -1
+        if more >= 0:
             stop, said = yield from source.found(ends, stop + len(said), exact=True)
         if not said:
             raise UnfinishedError
-        end = stop + len(said)
-        is_whole = said == quote
+        end, is_whole = stop + len(said), said == quote
         if is_whole and more >= 0 and source.text.endswith(follows, begin, stop):
             while end == len(source.text) and not source.ended:
                 yield
             is_whole = source.text[end : end + 1] in tuple(_BARE)
         if not is_whole:
-            stop = end = more if more >= 0 else begin + len(source.text[begin:stop].rstrip(_CLOSING))
-            self.lack = f"The mark {quote!r} is missing"
-        self.string(key, source.text[sent:stop])
+            self.draft.notes[f"The mark {quote!r} is missing"] = False
+            end = more if more >= 0 else stop - len(held)
+        elif more >= 0:
+            held += source.text[more:stop]
+        self.string(key, held if is_whole or more >= 0 else "")
         self.close(key)
         return end
 
-    def raw(self, at: int, key: str, tail: str, kinds: list[str], menu: ValueMenu | None) -> Wait[int]:
-        """Read a value that stands raw, up to its tail; return where it ends."""
-        source, frame, ends = self.source, self.format.frame, (tail, *self.stops)
-        is_string = (
-            "string" in kinds if kinds else menu is not None and not kinds_of(menu, with_strings=False)
-        )
+    def text(
+        self, at: int, key: str, ends: tuple[str, ...], sure: Callable[[str], int]
+    ) -> Wait[tuple[int, str, str]]:
+        """Write a string as it comes, up to one of some texts; return where that stands, it, and what is not
+        written: what stands behind the part of it that is `sure`."""
         held = ""
 
         def take(start: int, stop: int) -> None:
             nonlocal held
-            said = held + source.text[start:stop]
-            stop = begun(said, (frame + "x",), exact=True) if frame else len(said)
-            self.string(key, said[:stop])
-            held = said[stop:]
+            said = held + self.source.text[start:stop]
+            self.string(key, said[: sure(said)])
+            held = said[sure(said) :]
 
-        if is_string:
-            yield from source.settled(at, (frame,))
-            at += len(frame) * source.text.startswith(frame, at)
-        end, mark = yield from source.found(ends, at, take if is_string else None, exact=True)
+        end, mark = yield from self.source.found(ends, at, take, exact=True)
         if not mark:
             raise UnfinishedError
-        said = source.text[at:end]
-        if is_string:
+        return end, mark, held
+
+    def raw(self, at: int, key: str, tail: str, kinds: list[str], menu: ValueMenu | None) -> Wait[int]:
+        """Read a value that stands raw, up to its tail; return where it ends."""
+        frame, ends = self.format.frame, (tail, *self.stops)
+        if "string" in kinds if kinds else menu is not None and not kinds_of(menu, with_strings=False):
+            if frame:
+                at += len((yield from self.source.follows(at, (frame,), exact=True)))
+            open_ends = (f"{frame}x",) if frame else ()
+            end, _, held = yield from self.text(
+                at, key, ends, lambda said: begun(said, open_ends, exact=True)
+            )
             self.string(key, held.removesuffix(frame))
             self.close(key)
-        elif said.strip(BLANK) or mark == tail:  # else what begins it stands there twice
-            self.begin(key, dumped(self.decoded(said, kinds, menu)))
-            self.done()
+            return end
+        end, mark = yield from self.source.found(ends, at, exact=True)
+        if not mark:
+            raise UnfinishedError
+        said = self.source.text[at:end]
+        if said.strip(BLANK) or mark == tail:  # else what begins it stands there twice
+            self.whole(key, dumped(self.decoded(said, kinds, menu)))
         return end
 
     def decoded(self, said: str, kinds: list[str], menu: ValueMenu | None) -> Any:

@@ -4,9 +4,10 @@ that is whole."""
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from structgen.errors import (
@@ -17,14 +18,13 @@ from structgen.errors import (
     UnsupportedError,
     options_named,
 )
-from structgen.json_text.events import JsonError, decoded
-from structgen.json_text.growing_json import GrowingJson, sure_of
+from structgen.json_text.events import JsonError
+from structgen.json_text.growing_json import GrowingJson, GrowingString
 from structgen.json_text.raw_json import dumped
 from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, plan_of
-from structgen.text_grammars.composition.templates import BLANK, TEXT, filled, first_text
-from structgen.tool_calls.argument_reader import HABITS, LooseJson, MemberReader
+from structgen.text_grammars.composition.templates import BLANK, filled, first_text
+from structgen.tool_calls.argument_reader import Draft, MemberReader
 from structgen.tool_calls.call_texts import (
-    BETWEEN,
     DifferentError,
     HeadError,
     Incoming,
@@ -33,8 +33,9 @@ from structgen.tool_calls.call_texts import (
     begun,
     searcher,
 )
-from structgen.tool_calls.format_marks import Way, marks_of
+from structgen.tool_calls.format_marks import marks_of
 from structgen.tool_calls.format_rows import format_of, siblings_of
+from structgen.tool_calls.loose_json import HABITS, LooseJson
 from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_format import ToolFormat
 from structgen.tool_calls.tool_replies import Call, Reply
@@ -96,40 +97,6 @@ class ReplyEvent(NamedTuple):
     """How many calls began before this one."""
 
 
-@dataclass(slots=True)
-class _Draft:
-    """A call while it is being read."""
-
-    way: Way
-    is_held: bool = False
-    """Whether it is told only once it is whole."""
-    is_told: bool = False
-    name: str = ""
-    id: str | None = None
-    index: str | None = None
-    begin: int = -1
-    """Where the arguments begin; -1 until it is certain that it is a call."""
-    end: int = 0
-    """Where they end, so far."""
-    written: list[str] = field(default_factory=list)
-    """The JSON text of the arguments, which only grows."""
-    is_closed: bool = False
-    """Whether they are written to their end."""
-    error: str = ""
-    """Why they are no arguments."""
-    members: MemberReader | None = None
-    keys: list[str] = field(default_factory=list)
-    """The members of a call that is one JSON object, so far."""
-    notes: list[str] = field(default_factory=list)
-    """Its marks that are missing, or others."""
-    habits: list[str] = field(default_factory=list)
-    """What else is not written as the format writes it."""
-
-    @property
-    def is_call(self) -> bool:
-        return self.begin >= 0 and bool(self.name)
-
-
 class CallReader(Incoming):
     """Reads a reply that comes in pieces of any size, and tells what is new in it. What is called a call,
     text or thoughts stays so: a call is one as soon as its arguments begin, or, where its marks are in doubt,
@@ -150,12 +117,12 @@ class CallReader(Incoming):
         self.known = None if tools is None else {tool.name: tool for tool in tools}
         self._run = self.run(thinking)
         self.events: list[ReplyEvent] = []
-        self.calls: list[_Draft] = []
+        self.calls: list[Draft] = []
         self.texts: list[list[str]] = [[]]
         self.thoughts: list[str] = []
         self.problems: list[tuple[int, str, type[GenerationError]] | int] = []
         """Where something is wrong, what, and of which kind; or the number of the call that has an error."""
-        self.partial: _Draft | None = None
+        self.partial: Draft | None = None
         self.held = 0
         """Where the text begins of which nothing is known yet."""
         self.gap: int | None = None
@@ -201,8 +168,11 @@ class CallReader(Incoming):
     # --- texts and thoughts -------------------------------------------------------------------------------
 
     def run(self, thinking: bool | str) -> Wait[None]:
-        at, row = 0, self.format
-        if row.thinking and (yield from self.begins_inside(thinking)):
+        at, row, said = 0, self.format, ""
+        is_inside = thinking is True and row.opened
+        if thinking == "auto" and row.opened and row.thinking:
+            _, said = yield from self.found((*row.thinking, *row.triggers, *row.text), 0)
+        if row.thinking and (is_inside or said == row.thinking[1]):
             at = yield from self.think(0)
         elif row.text and not row.blocks:
             start = yield from self.skipped(0)
@@ -210,14 +180,6 @@ class CallReader(Incoming):
                 at = yield from self.block(0)  # the prompt has opened it
         while at < len(self.text) or not self.ended:
             at = yield from self.step(at)
-
-    def begins_inside(self, thinking: bool | str) -> Wait[bool]:
-        """Tell whether the reply begins inside of thoughts."""
-        row = self.format
-        if thinking != "auto" or not row.opened:
-            return thinking is True and row.opened
-        _, said = yield from self.found((*row.thinking, *row.triggers, *row.text), 0)
-        return said == row.thinking[1]
 
     def step(self, at: int) -> Wait[int]:
         """Read text up to the next thing of the format, and that; return where it ends."""
@@ -285,8 +247,8 @@ class CallReader(Incoming):
             self.stray(at, "Thoughts do not end, and a mark of a call stands in them.")
             return end
         self.held, self.is_inside = end + len(said), False
-        yield from self.settled(self.held, (after,))
-        return self.held + len(after) * self.text.startswith(after, self.held)
+        self.held += len((yield from self.follows(self.held, (after,), exact=True))) if after else 0
+        return self.held
 
     def block(self, at: int) -> Wait[int]:
         """Read text that is a block of its own; return where what ends it stands."""
@@ -398,7 +360,7 @@ class CallReader(Incoming):
 
     def untagged(self, at: int) -> Wait[int]:
         """Read a call whose opening mark is missing: what closes a call must follow it."""
-        draft = _Draft(self.marks.untagged, is_held=True, notes=["Its opening mark is missing"])
+        draft = Draft(self.marks.untagged, is_held=True, notes={"Its opening mark is missing": False})
         end = yield from self.fill(at, draft)
         end = yield from self.skipped(end)
         if mark := (yield from self.follows(end, self.marks.closing)):
@@ -408,16 +370,20 @@ class CallReader(Incoming):
     def call(self, at: int) -> Wait[int]:
         """Read a call in any of the ways in which it may be written."""
         reason: Exception = DifferentError("the call")
-        for way in self.marks.ways[: None if self.known else self.marks.own_ways]:
-            draft = _Draft(way, way.is_lost or self.row is not self.format, notes=[way.lack] * bool(way.lack))
+        for way in self.marks.ways:
+            if way.is_lost and not self.known:
+                continue
+            draft = Draft(
+                way, way.is_lost or self.row is not self.format, notes={way.lack: False} if way.lack else {}
+            )
             try:
                 end = yield from self.fill(at, draft)
             except UnfinishedError as error:
                 if draft.is_call and self.unclosed(draft):
                     return self.add(at, draft, len(self.text))
-                if draft.is_told:
+                if draft.tell is not None:
                     raise
-                reason = reason if BETWEEN in dict(way.before) else error
+                reason = reason if way.is_loose else error
             except DifferentError as error:
                 if draft.is_call:
                     return (yield from self.broken(at, draft, error))
@@ -427,34 +393,33 @@ class CallReader(Incoming):
                 return self.add(at, draft, end)
         raise reason
 
-    def unclosed(self, draft: _Draft) -> bool:
+    def unclosed(self, draft: Draft) -> bool:
         """Tell whether only the closing mark is missing of a call in which the reply ends."""
         if not draft.is_closed:
             if draft.members is None or self.row.brackets or not draft.members.is_over:
                 return False
-            self.write(draft, "}")
-            draft.is_closed = True
+            draft.write("}")
         if not self.format.blocks or self.text[draft.end :].strip():  # else it ends the reply too
-            draft.notes.append("Its closing mark is missing")
+            draft.notes["Its closing mark is missing"] = False
         return True
 
-    def add(self, at: int, draft: _Draft, end: int) -> int:
+    def add(self, at: int, draft: Draft, end: int) -> int:
         """Add a call that was read; return where it ends. Raises `DifferentError` for one in doubt that calls
         no tool, or that has no arguments."""
         is_unknown = self.known is not None and draft.name not in self.known
         if self.row is not self.format:
-            draft.notes.append(f"It is written as {self.row.name} writes calls")
+            draft.notes[f"It is written as {self.row.name} writes calls"] = False
         if (draft.way.is_lost or self.row is not self.format) and (is_unknown or draft.error):
             raise DifferentError(draft.error or f"the name of a tool, for {draft.name!r} is none,")
         if re.fullmatch(self.row.names, draft.name) is None:
-            draft.notes.append(f"Its name is {draft.name[:_SHOWN]!r}")
+            draft.notes[f"Its name is {draft.name[:_SHOWN]!r}"] = False
         if not (draft.index or "0").isdecimal():
-            draft.notes.append(f"Its number is {draft.index!r}")
+            draft.notes[f"Its number is {draft.index!r}"] = False
         draft.is_held = False
         self.begun(draft)
-        for note in dict.fromkeys((*draft.notes, *draft.habits)):
+        for note, is_habit in draft.notes.items():
             told = f"A call is not written as its format writes it: {note}."
-            self.problem(at, told, LooseCallError, is_habit=note in draft.habits)
+            self.problem(at, told, LooseCallError, is_habit=is_habit)
         if is_unknown or draft.error:
             self.problems.append(len(self.calls))
             self.tell(
@@ -466,7 +431,7 @@ class CallReader(Incoming):
         self.partial, self.held = None, end
         return end
 
-    def broken(self, at: int, draft: _Draft, reason: DifferentError) -> Wait[int]:
+    def broken(self, at: int, draft: Draft, reason: DifferentError) -> Wait[int]:
         """Add a call behind whose arguments, or inside of them, something else stands; return where it ends:
         at its closing mark, or where the next call begins."""
         closing, others = self.marks.edges
@@ -478,7 +443,7 @@ class CallReader(Incoming):
                 what = (
                     "Another text than the format's closes it" if is_mark else "Its closing mark is missing"
                 )
-                draft.notes.append(what)
+                draft.notes[what] = False
                 return self.add(at, draft, start + len(said) if is_mark else draft.end)
             draft.error = f"{reason} does not follow"
         if draft.is_held:
@@ -491,27 +456,26 @@ class CallReader(Incoming):
 
     # --- parts of calls -----------------------------------------------------------------------------------
 
-    def fill(self, at: int, draft: _Draft) -> Wait[int]:
+    def fill(self, at: int, draft: Draft) -> Wait[int]:
         """Read a call; return where it ends."""
         way, start = draft.way, at
         if way.is_lost:
             at = yield from self.head(at, draft)
         else:
-            at, words = yield from self.placed(way.before, at, _STOPS, _LONGEST_NAME)
-            there = words.pop(BETWEEN, None)
-            if there is not None:
-                draft.notes.append(f"{there.strip()!r} stands before its arguments")
+            at, words = yield from self.placed(way.before, at, _STOPS, _LONGEST_NAME, is_loose=way.is_loose)
+            if "between" in words:
+                draft.notes[f"{words.pop('between')!r} stands before its arguments"] = False
             for kind, said in words.items():
                 if not said.strip() or (self.is_doubtful and said[0].isspace()):
                     raise DifferentError("a name")
                 setattr(draft, kind, said.strip())
-            if "'" in self.text[start:at] and "'" not in str(way.before):
-                draft.habits.append("Its quotes are single ones")
+            if "'" in self.text[start:at] and "'" not in way.before:
+                draft.notes["Its quotes are single ones"] = True
         if way.kind == "object":
             at = yield from self.object(at, draft)
             self.finished(draft, at)
         elif way.kind:
-            at = yield from self.arguments(at, draft, way.before[-1][0] == TEXT)
+            at = yield from self.arguments(at, draft, not way.before.endswith("$name"))
             at = yield from self.skipped(at)
         else:
             self.empty(draft, at)
@@ -520,9 +484,9 @@ class CallReader(Incoming):
         draft.begin = at if draft.begin < 0 else draft.begin
         return end
 
-    def head(self, at: int, draft: _Draft) -> Wait[int]:
+    def head(self, at: int, draft: Draft) -> Wait[int]:
         """Read what names a tool of those known in another way than the format's; return where it ends."""
-        (_, begin), _, (_, mark) = draft.way.before
+        begin, _, mark = draft.way.before.partition("$name")
         at = yield from self.matched(at, begin)
         while (end := self.text.find(mark, at, at + _LONGEST_NAME)) < 0:
             if self.ended or len(self.text) >= at + _LONGEST_NAME:
@@ -535,12 +499,12 @@ class CallReader(Incoming):
         )
         if not draft.name:
             raise HeadError(f"its head is {said!r}, where the name of a tool")
-        draft.notes.append(f"Its head is {said!r}")
+        draft.notes[f"Its head is {said!r}"] = False
         return end + len(mark)
 
     # --- calls that are one JSON object -------------------------------------------------------------------
 
-    def object(self, at: int, draft: _Draft) -> Wait[int]:
+    def object(self, at: int, draft: Draft) -> Wait[int]:
         """Read a JSON object with the members of a call, in any order; return where it ends."""
         at = yield from self.skipped(at)
         at = yield from self.matched(at, "{")
@@ -554,35 +518,32 @@ class CallReader(Incoming):
             is_first = False
             if (yield from self.char(at)) not in "\"'":
                 raise DifferentError("the name of a member")
-            key, at = yield from self.value(at, draft)
+            at, key = yield from self.value(at, draft)
             at = yield from self.matched(at, " : ")
             at = self.far = yield from self.member(key, at, draft)
 
-    def member(self, key: str, at: int, draft: _Draft) -> Wait[int]:
+    def member(self, key: str, at: int, draft: Draft) -> Wait[int]:
         """Read the value of a member; return where it ends."""
         shape = self.marks.object
         assert shape is not None
         if key in _ARGUMENTS and key not in shape.members and shape.arguments not in draft.keys:
-            draft.habits.append(f"Its {shape.arguments} are called {key}")
+            draft.notes[f"Its {shape.arguments} are called {key}"] = True
             key = shape.arguments
-        place = shape.members.get(key)
-        is_again = key in draft.keys
-        if place is not None and is_again:
-            (draft.notes if place else draft.habits).append(f"It has {key} twice")
-            place = None
-        else:
-            draft.keys.append(key)
+        place = None if key in draft.keys else shape.members.get(key)
+        is_inner = place == "object" or (key == "function" and key not in draft.keys)
+        draft.keys.append(key)
         start = yield from self.char(at)
-        if start == "{" and not is_again and (place == "object" or key == "function"):
+        if start == "{" and is_inner:
             return (yield from self.object(at, draft))
         if place in ("arguments", "quoted") and start in "{\"'[":
             return (yield from self.arguments(at, draft, True))
-        value, at = yield from self.value(at, draft)
+        begin, is_short = at, self.is_doubtful and not draft.is_call
+        at, value = yield from self.value(at, draft, _LONGEST_NAME if is_short else sys.maxsize)
         if place in ("arguments", "quoted"):
             if value is not None:
                 raise DifferentError("the arguments")
-            self.empty(draft, at)
-            draft.habits.append("Its arguments are null")
+            self.empty(draft, begin)
+            draft.notes["Its arguments are null"] = True
         elif place in ("name", "id", "index"):
             if not isinstance(value, str | int) or value == "":
                 raise DifferentError(f"the {place}")
@@ -590,22 +551,18 @@ class CallReader(Incoming):
             self.begun(draft)
         return at
 
-    def value(self, at: int, draft: _Draft) -> Wait[tuple[Any, int]]:
-        """Return a JSON value, and where it ends. What may be no call has none that is long before its name
-        and its arguments are there."""
-        is_short = self.is_doubtful and not draft.is_call
-        loose, most = LooseJson(), at + _LONGEST_NAME
-        while not loose.is_whole:
-            at, _ = loose.feed(self.text, at)
-            if loose.error or (is_short and at > most):
-                raise DifferentError("a member")
-            if not loose.is_whole:
-                yield from self.more()
+    def value(self, at: int, draft: Draft, most: int = _LONGEST_NAME) -> Wait[tuple[int, Any]]:
+        """Return where a JSON value ends, and the value. Raises `DifferentError` for none and for one of more
+        than `most` characters: what may be no call has none that is long before its name and its arguments
+        are there."""
+        end, loose = yield from self.json(at, most=most)
+        if loose.error or end - at > most:
+            raise DifferentError("a member")
         if loose.is_respelled:
-            draft.habits.append(HABITS)
-        return loose.value, at
+            draft.notes[HABITS] = True
+        return end, loose.value
 
-    def finished(self, draft: _Draft, at: int) -> None:
+    def finished(self, draft: Draft, at: int) -> None:
         """Tell what differs in an object that is read. Raises `DifferentError` where it is no call."""
         shape = self.marks.object
         assert shape is not None
@@ -615,110 +572,90 @@ class CallReader(Incoming):
             if self.is_doubtful or not (self.marks.has_tags or draft.name in (self.known or ())):
                 raise DifferentError("the arguments")
             self.empty(draft, at)
-        known = [key for key in draft.keys if key in shape.members]
-        if missing := sorted(shape.needed - set(known)):
-            draft.notes.append(f"It has no {' and no '.join(missing)}")
-        if known != [key for key in shape.members if key in known]:
-            draft.habits.append("Its members stand in another order")
-        if more := [key for key in draft.keys if key not in shape.members]:
-            draft.habits.append(f"It has more members: {', '.join(more)}")
+        if draft.keys != [key for key in shape.members if key in draft.keys]:
+            again = {key for key in draft.keys if draft.keys.count(key) > 1 and shape.members.get(key)}
+            is_habit = not again and shape.needed <= set(draft.keys)
+            draft.notes[f"Its members are {', '.join(draft.keys)}"] = is_habit
+        elif not shape.needed <= set(draft.keys):
+            draft.notes[f"Its members are {', '.join(draft.keys)}"] = False
 
     # --- arguments ----------------------------------------------------------------------------------------
 
-    def begun(self, draft: _Draft) -> None:
+    def begun(self, draft: Draft) -> None:
         """Tell of a call whose name and arguments have begun."""
-        if draft.is_call and not draft.is_held and not draft.is_told:
-            draft.is_told, self.partial = True, draft
+        if draft.is_call and not draft.is_held and draft.tell is None:
+            self.partial, draft.tell = draft, partial(self.tell, "arguments")
             self.tell("call", draft.name)
             self.tell("arguments", "".join(draft.written))
 
-    def write(self, draft: _Draft, said: str) -> None:
-        """Take more of the JSON text of arguments."""
-        draft.written.append(said)
-        if draft.is_told and said:
-            self.tell("arguments", said)
-
-    def empty(self, draft: _Draft, at: int) -> None:
+    def empty(self, draft: Draft, at: int) -> None:
         """Take note that a call has no arguments."""
         draft.begin, draft.end, draft.is_closed = at, at, True
         self.begun(draft)
-        self.write(draft, "{}")
+        draft.write("{}")
 
-    def arguments(self, at: int, draft: _Draft, behind_text: bool) -> Wait[int]:
-        """Read arguments. It is a call where they begin: behind a text of the format at once."""
-        if not self.row.member:
-            yield from self.json(at, draft)
-            return draft.end
-        tool = (self.known or {}).get(draft.name)
+    def arguments(self, at: int, draft: Draft, behind_text: bool) -> Wait[int]:
+        """Read arguments; return where they end. It is a call where they begin: behind a text of the format at
+        once."""
         place = yield from self.skipped(at)
-        first = self.row.brackets[:1] or (first_text(self.row.member),)
-        yield from self.settled(place, first)
-        is_begun = behind_text or self.text.startswith(first, place)
+        if self.row.member:
+            first = self.row.brackets[:1] or (first_text(self.row.member),)
+            is_begun = behind_text or bool((yield from self.follows(place, first, exact=True)))
+        elif (yield from self.char(place)) in "{[\"'":
+            is_begun = True
+        else:
+            raise DifferentError("the arguments")
         if is_begun:
             draft.begin = at
             self.begun(draft)
-        reader = MemberReader(self, self.row, self.marks, _plan(tool), lambda said: self.write(draft, said))
-        draft.members = reader
-        try:
-            end = yield from reader.read(at)
-        except DifferentError as different:
-            draft.end = reader.at
-            if not is_begun:
-                raise DifferentError("the arguments") from None
-            draft.error = reader.error or f"{different} does not stand where it should"
-            raise DifferentError(draft.error) from None
-        finally:
-            draft.habits += [reader.note] if reader.note else []
-            draft.notes += [reader.lack] if reader.lack else []
-        draft.begin, draft.end, draft.is_closed = at if is_begun else -1, end, True
-        return end
+        if not self.row.member:
+            at = yield from self.object_text(place, draft)
+        else:
+            tool = (self.known or {}).get(draft.name)
+            draft.members = MemberReader(self, self.row, self.marks, _plan(tool), draft)
+            try:
+                at = yield from draft.members.read(at)
+            except DifferentError as different:
+                if not is_begun:
+                    raise DifferentError("the arguments") from None
+                draft.error = draft.error or f"{different} does not stand where it should"
+                raise DifferentError(draft.error) from None
+        draft.end, draft.is_closed = at, True
+        return at
 
-    def json(self, at: int, draft: _Draft) -> Wait[None]:
+    def object_text(self, at: int, draft: Draft) -> Wait[int]:
         """Read arguments that are one JSON object, or a JSON string that holds one; what models write in
-        place of JSON is read, and noted."""
-        at = yield from self.skipped(at)
-        first = yield from self.char(at)
-        if first not in "{[\"'":
-            raise DifferentError("the arguments")
-        draft.begin = at
-        self.begun(draft)
-        outer = LooseJson()
-        inner = outer if first in "{[" else LooseJson()
-        escaped: str | None = None
-        rest, is_blank, error = "", inner is not outer, ""
-        while not outer.is_whole:
-            at, said = outer.feed(self.text, at)
-            if inner is not outer:
-                escaped = said[1:] if escaped is None else escaped + said
-                sure = escaped[:-1] if outer.is_whole else sure_of(escaped)
-                escaped = escaped[len(sure) :]
-                rest += decoded(sure.encode("utf-8", "surrogatepass"))
-                rest = rest.lstrip(BLANK) if is_blank else rest
-                is_blank = is_blank and not rest
-                end, said = inner.feed(rest, 0)
-                rest = rest[end:]
-            self.write(draft, said)
-            draft.end, error = at, outer.error or inner.error
-            if error:
-                break
-            if not outer.is_whole:
-                yield from self.more()
-        draft.habits += [HABITS] if outer.is_respelled or inner.is_respelled else []
-        if not error and is_blank:
-            draft.habits.append("Its arguments are an empty text")
-            draft.is_closed = True
-            self.write(draft, "{}")
-            return
-        if not error and (not inner.is_whole or rest.strip()):
-            error = "their text does not end with the object"
-        elif not error and not isinstance(inner.value, dict):
-            error = "they are no object"
-        if error:
-            draft.error = error
-            raise DifferentError(error)
-        draft.is_closed = True
+        place of JSON is read, and noted. Return where they end."""
+        inner, characters, rest = LooseJson(), GrowingString(), ""
+        begins = is_quoted = self.text[at] in "\"'"
 
-    def made(self, number: int, draft: _Draft) -> Call:
+        def unquoted(said: str) -> None:
+            nonlocal rest, begins
+            rest += characters.feed(said[begins:])
+            rest = rest if draft.written else rest.lstrip(BLANK)
+            end, said = inner.feed(rest, 0)
+            rest, begins = rest[end:], False
+            if said:
+                draft.write(said)
+
+        at, outer = yield from self.json(at, unquoted if is_quoted else draft.write)
+        draft.end, inner = at, inner if is_quoted else outer
+        if outer.is_respelled or inner.is_respelled:
+            draft.notes[HABITS] = True
+        if is_quoted and not outer.error and not draft.written and not rest:
+            draft.notes["Its arguments are an empty text"] = True
+            draft.write("{}")
+            return at
+        draft.error = outer.error or inner.error
+        if not draft.error and (not inner.is_whole or rest.strip()):
+            draft.error = "their text does not end with the object"
+        elif not draft.error and not isinstance(inner.value, dict):
+            draft.error = "they are no object"
+        if draft.error:
+            raise DifferentError(draft.error)
+        return at
+
+    def made(self, number: int, draft: Draft) -> Call:
         """Return a call as it is read so far."""
         is_whole = draft is not self.partial
         written, loose = "".join(draft.written), LooseJson()

@@ -5,20 +5,18 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from functools import lru_cache
-from itertools import zip_longest
 from typing import Final, TypeAlias, TypeVar
 
-from structgen.text_grammars.composition.templates import BLANK, TEXT, Piece
+from structgen.text_grammars.composition.templates import BLANK, TEXT, pieces
+from structgen.tool_calls.loose_json import LooseJson
 
 T = TypeVar("T")
 Wait: TypeAlias = Generator[None, None, T]
 """What waits for more text wherever it yields, and returns a T."""
-BETWEEN: Final = "between"
-"""In place of a text of the format: another one may stand there."""
 _BETWEEN: Final = 80
-"""The longest text that stands there."""
+"""The longest text that stands between a name and arguments in place of the format's."""
 _TAG: Final = re.compile(r"(?:<[^<>]+>|\[[^\[\]]+\])$")
 
 
@@ -86,44 +84,59 @@ class Incoming:
             raise DifferentError(what)
         return self.text[at:end]
 
-    def settled(self, at: int, listed: tuple[str, ...]) -> Wait[None]:
-        """Wait as long as what stands at `at` may become one of some texts."""
-        while not self.ended and any(
-            one.startswith(rest) and one != rest for one in listed for rest in [self.text[at : at + len(one)]]
-        ):
-            yield
-
-    def follows(self, at: int, said: tuple[str, ...]) -> Wait[str]:
+    def follows(self, at: int, said: tuple[str, ...], *, exact: bool = False) -> Wait[str]:
         """Return the one of some texts of the format that stands at `at`, as it is written; "" for none."""
-        while not self.ended and begun(self.text, said, at) == at:
+        while not self.ended and begun(self.text, said, at, exact=exact) == at:
             yield
-        there = searcher(said).match(self.text, at)
+        there = searcher(said, exact=exact).match(self.text, at)
         return "" if there is None else there[0]
 
+    def json(
+        self,
+        at: int,
+        write: Callable[[str], None] | None = None,
+        most: int = sys.maxsize,
+        *,
+        is_strict: bool = False,
+    ) -> Wait[tuple[int, LooseJson]]:
+        """Return where a JSON value ends, or is none, or has more than `most` characters, or, if `is_strict`,
+        is not written as JSON; and what is read of it. `write` takes its JSON text."""
+        loose, begin = LooseJson(), at
+        while True:
+            at, said = loose.feed(self.text, at)
+            if write is not None:
+                write(said)
+            is_over = loose.is_whole or loose.error or (is_strict and loose.is_respelled)
+            if is_over or at - begin > most:
+                return at, loose
+            yield from self.more()
+
     def placed(
-        self, parts: Sequence[Piece], at: int, stops: str = "", most: int = sys.maxsize
+        self, template: str, at: int, stops: str = "", most: int = sys.maxsize, *, is_loose: bool = False
     ) -> Wait[tuple[int, dict[str, str]]]:
         """Read texts of the format, and the words in places between them: before the text behind, and before
-        some characters. Return where they end, and the words. Between a name and arguments another text may
-        stand that ends in the same tag, or none. Raises `DifferentError`, for a longer word too."""
+        some characters. Return where they end, and the words. `is_loose`: in place of the last text another
+        may stand that ends in the same tag, or none; it is "between". Raises `DifferentError`, for a longer
+        word too."""
         found: dict[str, str] = {}
-        for (kind, said), (_, behind) in zip_longest(parts, parts[1:], fillvalue=(TEXT, "")):
-            if kind == TEXT:
-                at = yield from self.matched(at, said, quotes=True)
-            elif kind in ("gap", "line"):
+        parts = pieces(template) if template else ()
+        for index, (kind, said) in enumerate(parts):
+            if kind in ("gap", "line"):
                 at = yield from self.skipped(at)
+            elif kind != TEXT:
+                behind = dict(enumerate(parts)).get(index + 1, (TEXT, ""))[1].lstrip()[:1]
+                ends = stops + ("\"'" if behind == '"' else behind)
+                found[kind] = yield from self.word(at, ends, most, f"${kind}")
+                at += len(found[kind])
+            elif not is_loose or index < len(parts) - 1:
+                at = yield from self.matched(at, said, quotes=True)
             else:
-                first = behind.lstrip()[:1]
-                ends = "{" if kind == BETWEEN else stops + ("\"'" if first == '"' else first)
-                word = yield from self.word(at, ends, _BETWEEN if kind == BETWEEN else most, f"${kind}")
+                word = yield from self.word(at, "{", _BETWEEN, repr(said[:20]))
                 tag, there = _TAG.search(said.strip()), word.strip()
-                if (
-                    kind == BETWEEN
-                    and there
-                    and (not tag or not there.endswith(tag[0]) or there.startswith(said.strip()))
-                ):
+                is_tagged = tag is not None and there.endswith(tag[0]) and not there.startswith(said.strip())
+                if there and not is_tagged:
                     raise DifferentError(repr(said[:20]))
-                found[kind], at = word, at + len(word)
+                found["between"], at = there, at + len(word)
         return at, found
 
     def found(

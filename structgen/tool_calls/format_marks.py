@@ -10,12 +10,14 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from structgen.text_grammars.composition.templates import TEXT, Piece, first_text, pieces
-from structgen.tool_calls.call_texts import BETWEEN
+from structgen.text_grammars.composition.templates import TEXT, first_text, pieces
 from structgen.tool_calls.tool_format import TAG, ToolFormat
 
 _UNQUOTED: Final = re.compile(r'(?<!")(\$[a-z]+)')
 _VALUES: Final = {"arguments": "{", "quoted": '"{'}
+
+
+_ARGUMENTS: Final = re.compile(r"\$(arguments|quoted)")
 
 
 class ObjectCall(NamedTuple):
@@ -38,20 +40,21 @@ class ObjectCall(NamedTuple):
 class Way(NamedTuple):
     """A way in which a call is read."""
 
-    before: tuple[Piece, ...]
-    """The texts and places before the arguments, or before the object that a call is."""
-    kind: str
+    before: str
+    """The template of what stands before the arguments, or before the object that a call is."""
+    kind: str = ""
     """"arguments", "quoted", "object"; "": it has none."""
-    after: tuple[Piece, ...]
+    after: str = ""
     lack: str = ""
     """Which mark is missing."""
+    is_loose: bool = False
+    """Whether another text may stand before the arguments."""
     is_lost: bool = False
     """Whether a head that names the tool stands in the place of `$name`."""
 
 
-def _way(parts: tuple[Piece, ...], lack: str = "", *, is_lost: bool = False) -> Way:
-    at = next((at for at, (kind, _) in enumerate(parts) if kind in (*_VALUES, "object")), len(parts))
-    return Way(parts[:at], dict(enumerate(parts)).get(at, ("", ""))[0], parts[at + 1 :], lack, is_lost)
+def _way(template: str) -> Way:
+    return Way(*_ARGUMENTS.split(template))  # type: ignore[arg-type]
 
 
 class FormatMarks:
@@ -68,7 +71,7 @@ class FormatMarks:
         """Texts that stand in calls alone, and begin none."""
         self.object = _object_of(calls)
         """How a call is one JSON object; None where it is none."""
-        self.untagged = Way((), "", ())
+        self.untagged = Way("")
         """A call whose opening tag is missing, where no other one begins it, up to what closes
         it."""
         self.doubtful: tuple[str, ...] = ()
@@ -80,10 +83,14 @@ class FormatMarks:
         if self.object is not None:
             keys = [key for key, place in self.object.members.items() if place in ("name", "arguments")]
             self.doubtful = tuple(f'{{ "{key}"' for key in keys) if tags else ('{ "',)
-            self.untagged = Way((), "object", ())
+            self.untagged = Way("", "object")
             self.closing = (self.object.after.strip(),) if self.object.after else self.closing
         elif len(rest) == 4 and [kind for kind, _ in rest] == [TEXT, "name", "arguments", TEXT]:
-            self.doubtful, self.untagged, self.closing = (rest[0][1],), _way(rest[:3]), (rest[3][1],)
+            self.doubtful, self.untagged, self.closing = (
+                (rest[0][1],),
+                Way(f"{rest[0][1]}$name", "arguments"),
+                (rest[3][1],),
+            )
         kind, said = pieces(row.section[1] or calls[0])[-1]
         self.is_open_ended = (kind in _VALUES and not row.member) or said.endswith(("}", "]"))
         """Whether calls end in brackets of JSON alone, so that one more may follow."""
@@ -98,8 +105,6 @@ class FormatMarks:
         """The tag that follows the arguments."""
         self.ways = tuple(self._ways(row, calls))
         """The ways in which a call is read, the right ones first."""
-        self.own_ways = len(self.ways) - len(row.heads)
-        """How many of them name the tool as the format does."""
         self.lost = tuple(one for one in map(first_text, row.heads) if not one.startswith(self.openings))
         """The texts that begin calls whose heads name tools in other ways than the format's."""
         last = [pieces(one)[-1] for one in calls]
@@ -134,20 +139,17 @@ class FormatMarks:
 
     def _ways(self, row: ToolFormat, calls: tuple[str, ...]) -> Iterator[Way]:
         if self.object is not None:
-            parts = (TEXT, self.object.before), ("object", ""), (TEXT, self.object.after)
-            yield _way(tuple(part for part in parts if part != (TEXT, "")))
+            yield Way(self.object.before, "object", self.object.after)
             return
-        ways = [_way(pieces(one)) for one in calls]
+        ways = list(map(_way, calls))
         yield from ways
-        for one in () if row.member else ways:
-            *parts, (kind, said) = one.before
-            if kind == TEXT and one.kind:
-                yield one._replace(before=(*parts, (BETWEEN, said)))
+        if not row.member:
+            yield from (one._replace(is_loose=True) for one in ways if one.kind)
         for head in () if row.section[0] else self.openings[len(row.triggers) :]:
             for one in calls:
                 if head in one:
-                    yield _way(pieces(one[one.index(head) :]), "Its opening mark is missing")
-        yield from (_way(pieces(one), is_lost=True) for one in row.heads)
+                    yield _way(one[one.index(head) :])._replace(lack="Its opening mark is missing")
+        yield from (_way(one)._replace(is_lost=True) for one in row.heads)
 
 
 marks_of = lru_cache(maxsize=256)(FormatMarks)
