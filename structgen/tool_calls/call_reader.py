@@ -281,7 +281,11 @@ class CallReader(Incoming):
                 self.problem(at, "A call breaks off before its arguments.")
                 self.say(at, len(self.text))
                 return len(self.text)
-            if is_sure or isinstance(error, HeadError):
+            if isinstance(error, HeadError):
+                self.problem(at, f"What begins like a call is none: {error}.")
+                self.say(at, self.far)
+                return self.far
+            if is_sure:
                 self.problem(at, f"What begins like a call is none: {error} does not stand where it should.")
             else:
                 self.is_well = self.is_well and not is_over
@@ -309,7 +313,7 @@ class CallReader(Incoming):
             except (DifferentError, UnfinishedError) as error:
                 if self.partial is not None:
                     raise
-                reason = error if row is self.format else reason
+                reason = error if row is self.format or isinstance(error, HeadError) else reason
         raise reason
 
     def problem(
@@ -410,7 +414,8 @@ class CallReader(Incoming):
         if self.row is not self.format:
             draft.notes[f"It is written as {self.row.name} writes calls"] = False
         if (draft.way.is_lost or self.row is not self.format) and (is_unknown or draft.error):
-            raise DifferentError(draft.error or f"the name of a tool, for {draft.name!r} is none,")
+            self.far = draft.begin
+            raise HeadError(draft.error or f"its head names {draft.name!r}, which is none of the tools")
         if re.fullmatch(self.row.names, draft.name) is None:
             draft.notes[f"Its name is {draft.name[:_SHOWN]!r}"] = False
         if not (draft.index or "0").isdecimal():
@@ -469,6 +474,8 @@ class CallReader(Incoming):
                 if not said.strip() or (self.is_doubtful and said[0].isspace()):
                     raise DifferentError("a name")
                 setattr(draft, kind, said.strip())
+            if self.known and self.row.heads and re.fullmatch(self.row.names, draft.name) is None:
+                raise DifferentError("a name")
             if "'" in self.text[start:at] and "'" not in way.before:
                 draft.notes["Its quotes are single ones"] = True
         if way.kind == "object":
@@ -493,14 +500,17 @@ class CallReader(Incoming):
                 raise DifferentError("a name")
             yield
         said = self.text[at:end]
+        if "<" in begin and begin in said:
+            raise DifferentError("a name")
         likes = {name: self.row.head.replace("$name", re.escape(name)) for name in self.known or ()}
         draft.name = max(
             (one for one, like in likes.items() if re.fullmatch(like, said)), key=len, default=""
         )
+        self.far = end + len(mark)
         if not draft.name:
-            raise HeadError(f"its head is {said!r}, where the name of a tool")
+            raise HeadError(f"its head, {said!r}, names none of the tools")
         draft.notes[f"Its head is {said!r}"] = False
-        return end + len(mark)
+        return self.far
 
     # --- calls that are one JSON object -------------------------------------------------------------------
 
@@ -556,7 +566,7 @@ class CallReader(Incoming):
         than `most` characters: what may be no call has none that is long before its name and its arguments
         are there."""
         end, loose = yield from self.json(at, most=most)
-        if loose.error or end - at > most:
+        if not loose.is_whole:
             raise DifferentError("a member")
         if loose.is_respelled:
             draft.notes[HABITS] = True
@@ -633,7 +643,7 @@ class CallReader(Incoming):
             nonlocal rest, begins
             rest += characters.feed(said[begins:])
             rest = rest if draft.written else rest.lstrip(BLANK)
-            end, said = inner.feed(rest, 0)
+            end, said = inner.feed(rest, 0, len(rest))
             rest, begins = rest[end:], False
             if said:
                 draft.write(said)
@@ -659,7 +669,7 @@ class CallReader(Incoming):
         """Return a call as it is read so far."""
         is_whole = draft is not self.partial
         written, loose = "".join(draft.written), LooseJson()
-        loose.feed(written, 0)
+        loose.feed(written, 0, len(written))
         value = loose.value
         if not loose.is_whole:
             growing = GrowingJson()

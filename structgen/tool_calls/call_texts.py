@@ -99,15 +99,15 @@ class Incoming:
         *,
         is_strict: bool = False,
     ) -> Wait[tuple[int, LooseJson]]:
-        """Return where a JSON value ends, or is none, or has more than `most` characters, or, if `is_strict`,
-        is not written as JSON; and what is read of it. `write` takes its JSON text."""
+        """Return where a JSON value ends that has less than `most` characters, or is none, or, if
+        `is_strict`, is not written as JSON; and what is read of it. `write` takes its JSON text."""
         loose, begin = LooseJson(), at
         while True:
-            at, said = loose.feed(self.text, at)
+            at, said = loose.feed(self.text, at, min(len(self.text), begin + most))
             if write is not None:
                 write(said)
             is_over = loose.is_whole or loose.error or (is_strict and loose.is_respelled)
-            if is_over or at - begin > most:
+            if is_over or len(self.text) > begin + most:
                 return at, loose
             yield from self.more()
 

@@ -248,15 +248,20 @@ ROWS: Final = (
 """The formats, one row each; of two whose signs a template has, the one with more of them."""
 
 FORMATS: Final = MappingProxyType({row.name: row for row in ROWS})
-_LISTED: Final = ToolFormat(
-    "a list in <tool_call>", _OBJECT, section=("<tool_call>\n[", "]\n</tool_call>"), separator=", "
+_ALSO: Final = MappingProxyType(
+    {
+        "<tool_call>": ToolFormat(
+            "a list in <tool_call>", _OBJECT, section=("<tool_call>\n[", "]\n</tool_call>"), separator=", "
+        ),
+        "[TOOL_CALLS]": ToolFormat("one object behind [TOOL_CALLS]", f"[TOOL_CALLS] {_OBJECT}"),
+    }
 )
+"""What formats of the family with such a mark also take."""
 
 
 def siblings_of(row: ToolFormat) -> tuple[ToolFormat, ...]:
-    """Return the formats of the same family, whose calls a reader takes too; a list of calls among them."""
-    listed = (_LISTED,) if row.triggers == ("<tool_call>",) and row.siblings else ()
-    return (*(FORMATS[name] for name in row.siblings), *listed)
+    """Return the formats of the same family, whose calls a reader takes too."""
+    return (*(FORMATS[name] for name in row.siblings), *(_ALSO[row.triggers[0]] for _ in row.siblings[:1]))
 
 
 def format_of(format: Any, where: str = "format") -> ToolFormat:

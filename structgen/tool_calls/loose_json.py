@@ -37,20 +37,20 @@ class LooseJson:
         """Why it is no JSON."""
         self.is_respelled = self.is_whole = False
 
-    def feed(self, text: str, at: int) -> tuple[int, str]:
-        """Take what stands at a place, where that which the last one left goes on. Return where it ends, and
-        the JSON text of it. What the end of the text may change is left."""
+    def feed(self, text: str, at: int, stop: int) -> tuple[int, str]:
+        """Take what stands between two places; at the first, that which the last one left goes on. Return
+        where it ends, and the JSON text of it. What the rest of the text may change is left."""
         sent = len(self._log.text)
-        if not sent and not self.is_whole and text[at : at + 1] in ("{", "[", '"'):
+        if not sent and not self.is_whole and stop == len(text) and text[at : at + 1] in ("{", "[", '"'):
             with suppress(ValueError, RecursionError):  # it is not whole, or no JSON
                 self.value, end = _DECODER.raw_decode(text, at)
                 self.is_whole = True
                 return end, text[at:end]
-        while at < len(text) and not self.is_whole and not self.error:
-            token = (_IN_STRING if self._quote else _TOKENS).match(text, at)
+        while at < stop and not self.is_whole and not self.error:
+            token = (_IN_STRING if self._quote else _TOKENS).match(text, at, stop)
             if token is None:
                 break  # a backslash
-            if token.lastgroup == "word" and token.end() == len(text) and len(token[0]) < len("false "):
+            if token.lastgroup == "word" and token.end() == stop and len(token[0]) < len("false "):
                 break
             at += self._take(token[0])
         return at, self._log.text[sent:].decode("utf-8", "surrogatepass")
