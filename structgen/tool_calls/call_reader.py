@@ -283,8 +283,8 @@ class CallReader(Incoming):
                 return len(self.text)
             if isinstance(error, HeadError):
                 self.problem(at, f"What begins like a call is none: {error}.")
-                self.say(at, self.far)
-                return self.far
+                self.say(at, error.end)
+                return error.end
             if is_sure:
                 self.problem(at, f"What begins like a call is none: {error} does not stand where it should.")
             else:
@@ -414,8 +414,9 @@ class CallReader(Incoming):
         if self.row is not self.format:
             draft.notes[f"It is written as {self.row.name} writes calls"] = False
         if (draft.way.is_lost or self.row is not self.format) and (is_unknown or draft.error):
-            self.far = draft.begin
-            raise HeadError(draft.error or f"its head names {draft.name!r}, which is none of the tools")
+            raise HeadError(
+                draft.error or f"its head names {draft.name!r}, which is none of the tools", at + 1
+            )
         if re.fullmatch(self.row.names, draft.name) is None:
             draft.notes[f"Its name is {draft.name[:_SHOWN]!r}"] = False
         if not (draft.index or "0").isdecimal():
@@ -494,23 +495,23 @@ class CallReader(Incoming):
     def head(self, at: int, draft: Draft) -> Wait[int]:
         """Read what names a tool of those known in another way than the format's; return where it ends."""
         begin, _, mark = draft.way.before.partition("$name")
-        at = yield from self.matched(at, begin)
-        while (end := self.text.find(mark, at, at + _LONGEST_NAME)) < 0:
-            if self.ended or len(self.text) >= at + _LONGEST_NAME:
+        start = yield from self.matched(at, begin)
+        while (end := self.text.find(mark, start, start + _LONGEST_NAME)) < 0:
+            if self.ended or len(self.text) >= start + _LONGEST_NAME:
                 raise DifferentError("a name")
             yield
-        said = self.text[at:end]
+        said = self.text[start:end]
         if "<" in begin and begin in said:
             raise DifferentError("a name")
         likes = {name: self.row.head.replace("$name", re.escape(name)) for name in self.known or ()}
         draft.name = max(
             (one for one, like in likes.items() if re.fullmatch(like, said)), key=len, default=""
         )
-        self.far = end + len(mark)
         if not draft.name:
-            raise HeadError(f"its head, {said!r}, names none of the tools")
+            several = sum(re.search(rf"\b{re.escape(name)}\b", said) is not None for name in likes) > 1
+            raise HeadError(f"its head, {said!r}, names none of the tools", end if several else at + 1)
         draft.notes[f"Its head is {said!r}"] = False
-        return self.far
+        return end + len(mark)
 
     # --- calls that are one JSON object -------------------------------------------------------------------
 

@@ -29,7 +29,11 @@ class DifferentError(Exception):
 
 
 class HeadError(DifferentError):
-    """The head of a call names none of the tools."""
+    """The head of a call names none of the tools, or more than one; up to `end` it begins no other call."""
+
+    def __init__(self, what: str, end: int) -> None:
+        self.end = end
+        super().__init__(what)
 
 
 class Incoming:

@@ -165,7 +165,7 @@ def test_beginnings_of_calls_are_read_in_linear_time(
 
     monkeypatch.setattr(LooseJson, "_take", counting)
     counts = []
-    for times in (80, 160):
+    for times in (150, 300):
         taken[0] = 0
         sg.parse_calls(part * times, format, tools=KNOWN)
         counts.append(taken[0])
