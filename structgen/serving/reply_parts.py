@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from structgen.engine.requests import FinishReason, Result
 from structgen.json_text.growing_json import GrowingString
+from structgen.tool_calls.call_ids import new_id
 from structgen.tool_calls.call_reader import CallReader
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.tool_definitions import Tool
@@ -52,6 +52,8 @@ class ReplyParts:
     """What a model may write itself before its thoughts."""
     begun: str = ""
     """The beginning of the text, which is left out. Calls are whole."""
+    earlier: int = 0
+    """How many calls the conversation has before."""
     parts: dict[str | int, ReplyPart] = field(default_factory=dict)
     """As they began: "thoughts", "text", and the calls by their numbers."""
     read: int = 0
@@ -130,7 +132,8 @@ class ReplyParts:
         """Yield a call that begins."""
         is_custom = any(tool.custom for tool in self.tools if tool.name == name)
         part = ReplyPart("custom" if is_custom else "function", len(self.parts), name=name)
-        part.id, part.call, self.left = f"call_{secrets.token_hex(12)}", number, ""
+        assert self.format is not None
+        part.id, part.call, self.left = new_id(self.format, name, self.earlier + number), number, ""
         self.input = None
         self.parts[number] = part
         yield Delta(part, "")

@@ -15,6 +15,7 @@ from structgen.language import checks
 from structgen.language.shapes import nearest
 from structgen.request_reading.request_members import HANDED, members_of, read_members
 from structgen.serving.api_errors import ApiError, unsupported
+from structgen.tool_calls.call_ids import renamed
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.tool_format import ToolFormat
 
@@ -102,7 +103,6 @@ def read_messages(given: Any, format: ToolFormat | None, where: str = "messages"
     if not given:
         raise ApiError(f"{where} is a list of one message or more.", param=where)
     found: list[dict[str, Any]] = []
-    names: dict[str, str] = {}
     for at, message in enumerate(checks.read_messages(given, where, "/{}", "/")):
         role, calls = message["role"], message.get("tool_calls")
         told = (one for one in ("reasoning_content", "prefix") if message.get(one))
@@ -111,13 +111,11 @@ def read_messages(given: Any, format: ToolFormat | None, where: str = "messages"
             made["tool_calls"] = [
                 _call(one, f"{where}/{at}/tool_calls/{index}", format) for index, one in enumerate(calls)
             ]
-            names |= {one["id"]: one["function"]["name"] for one in made["tool_calls"]}
         elif role == "tool":
-            identity = message.get("tool_call_id") or ""
-            made |= {"tool_call_id": identity, "name": message.get("name") or names.get(identity, "")}
+            made |= {"tool_call_id": message.get("tool_call_id") or "", "name": message.get("name") or ""}
             made["role"] = role if format is None else format.role
         found.append(made)
-    return found
+    return found if format is None else renamed(found, format, where)
 
 
 def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Final
@@ -116,7 +117,11 @@ class ServedModel:
         format = self.format if read.tools and read.choice.mode != "none" else None
         own = given is not None
         given = given if own else body.get(where)
-        messages = fields.read_messages(given, format or self._format, where)
+        row = format or self._format
+        if row is None and self.engine.prompts.has_template():
+            with suppress(OptionError):  # it shows no calls
+                row = self.format
+        messages = fields.read_messages(given, row, where)
         grammar = read.grammar(format, specials=specials_of(self.engine)) if format else read.grammar()
         compiled = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
         asked, place = body.get("continue_final_message"), where if own else f"{where}/{{}}/content"
@@ -144,7 +149,8 @@ class ServedModel:
         repeats = None
         if turn is not None:
             repeats = not (asked or turn.get("prefix")) if body.get("echo") is None else body["echo"]
-        parts = ReplyParts(format, read.choice.tools, opening, "" if repeats else request.begun)
+        earlier = sum(len(one.get("tool_calls", ())) for one in messages)
+        parts = ReplyParts(format, read.choice.tools, opening, "" if repeats else request.begun, earlier)
         return AskedTexts((request,), parts, wanted, repeats)
 
     def read_prompts(self, body: Mapping[str, Any]) -> AskedTexts:

@@ -22,8 +22,9 @@ from structgen.json_text.events import JsonError
 from structgen.json_text.growing_json import GrowingJson, GrowingString
 from structgen.json_text.raw_json import dumped
 from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, plan_of
-from structgen.text_grammars.composition.templates import BLANK, filled, first_text
+from structgen.text_grammars.composition.templates import BLANK, first_text
 from structgen.tool_calls.argument_reader import Draft, MemberReader
+from structgen.tool_calls.call_ids import counted_id
 from structgen.tool_calls.call_texts import (
     DifferentError,
     HeadError,
@@ -606,8 +607,8 @@ class CallReader(Incoming):
         draft.write("{}")
 
     def arguments(self, at: int, draft: Draft, behind_text: bool) -> Wait[int]:
-        """Read arguments; return where they end. It is a call where they begin: behind a text of the format at
-        once."""
+        """Read arguments; return where they end. It is a call where they begin: behind a text of the format
+        at once."""
         place = yield from self.skipped(at)
         if self.row.member:
             first = self.row.brackets[:1] or (first_text(self.row.member),)
@@ -680,20 +681,20 @@ class CallReader(Incoming):
                     growing.feed(" ")  # no numeral goes on
             value = growing.value
         value = value if isinstance(value, dict) else {}
-        index = draft.index if draft.index is not None else str(number)
         identity = draft.id
         if identity is None:
             may_follow = any("$id" in one for one in self.format.calls)
-            named = filled(self.format.id, {"name": draft.name, "index": index})
-            identity = "" if may_follow and not is_whole else named
+            index = int(draft.index) if draft.index and draft.index.isdecimal() else number
+            identity = "" if may_follow and not is_whole else counted_id(self.format, draft.name, index)
         tool = None if self.known is None else self.known.get(draft.name)
         error: StructgenError | None = None
+        names = ", ".join(self.known or ()) or "none"
         if self.known is not None and tool is None:
             error = GenerationError(
                 f"The reply calls {draft.name!r}, which is none of the tools.",
                 text=self.text,
                 where=f"call {number}",
-                cure=f"Say so by call.result(..., error=True); the tools are {', '.join(self.known) or 'none'}.",
+                cure=f"Say so by call.result(..., error=True); the tools are {names}.",
             )
         elif draft.error:
             error = GenerationError(

@@ -64,9 +64,10 @@ class ToolFormat(ArgumentStyle):
     names: str = r"[A-Za-z0-9_.\-]{1,128}"
     """A pattern (`re`) of the names of tools that can be written."""
     ids: str = r"[A-Za-z0-9_\-]{1,64}"
-    """A pattern of `$id`."""
+    """A pattern of `$id`, and of the ids that the format's chat template takes; `$name` is the tool's."""
     id: str = "call_$index"
-    """The id of a call that is written without one; `$index` counts the calls of a reply from 0."""
+    """The id of a call that is written without one; `$index` counts the calls of a reply, or those of a
+    history, from 0."""
 
     # messages
     role: str = "tool"
