@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from structgen.errors import UnsupportedError
 from structgen.json_text.growing_json import value_of
@@ -20,9 +20,6 @@ from structgen.tool_calls.call_texts import DifferentError, Incoming, Unfinished
 from structgen.tool_calls.format_marks import FormatMarks, Way
 from structgen.tool_calls.loose_json import HABITS
 from structgen.tool_calls.tool_format import ToolFormat
-
-A = TypeVar("A")
-T = TypeVar("T")
 
 _BARE: Final = ",]}"
 _CLOSING: Final = "]} \t\n\r"
@@ -251,12 +248,12 @@ class MemberReader:
         self.is_between = False
         top = self.stack[-1]
         member = top.known(key)
-        menu = self.planned(member, lambda plan, one: plan.menu(one.place, "#"))
+        menu = None if member is None else self.planned("menu", member.place)
         kinds = [kind for kind, said in self.format.types.items() if said == word] if word else []
         container = (yield from self.container(at, kinds, menu, tail)) if self.format.nested else None
         if container is not None:
             keys = None if menu is None else menu.object
-            made = self.opened(self.planned(keys, lambda plan, one: plan.members(one, "#")), key, tail)
+            made = self.opened(None if keys is None else self.planned("members", keys), key, tail)
             if container == "array":
                 item = self.items(menu)
                 made = _Open(lambda _: item, True, key, tail)
@@ -272,21 +269,18 @@ class MemberReader:
             end = (yield from self.raw(at, key, tail, kinds, menu)) if end < 0 else end
         return (yield from self.behind(end, tail)) if tail else end
 
-    def planned(self, asked: A | None, tell: Callable[[ArgumentPlan, A], T]) -> T | None:
+    def planned(self, what: str, asked: Any) -> Any:
         """Return what the plan tells of something; None where that is not known, or depends on other
         values."""
         try:
-            return None if asked is None or self.plan is None else tell(self.plan, asked)
+            return None if self.plan is None else getattr(self.plan, what)(asked, "#")
         except UnsupportedError:
             return None
 
     def items(self, menu: ValueMenu | None) -> KnownMember | None:
         """Return what the items of an array may be, where they are all alike."""
-        array = None if menu is None else menu.array
-        found = self.planned(array, lambda plan, one: plan.items(one, "#"))
-        if found is None or len(set(found[0])) != 1:
-            return None
-        return KnownMember("", found[0][0], True)
+        found = None if menu is None or menu.array is None else self.planned("items", menu.array)
+        return KnownMember("", found[0][0], True) if found and len(set(found[0])) == 1 else None
 
     def container(self, at: int, kinds: list[str], menu: ValueMenu | None, tail: str) -> Wait[str | None]:
         """Tell whether an object or an array stands there in the format's own way."""
@@ -300,14 +294,13 @@ class MemberReader:
         if menu is not None and menu.object is None and menu.array is None:
             return None
         begin, item = first_text(self.format.member), first_text(self.format.item)
-        yield from source.follows(at, (f"{begin}/", item, tail), exact=True)
-        is_begun = source.text.startswith(begin, at) and not source.text.startswith(f"{begin}/", at)
-        is_empty = menu is not None and menu.string is None and source.text.startswith(tail, at)
-        if not is_begun and not is_empty:
+        there = yield from source.follows(at, (f"{begin}/", item, begin, tail), exact=True)
+        is_empty = there == tail and menu is not None and menu.string is None
+        if there not in (begin, item) and not is_empty:
             return None
         if menu is not None and (menu.object is None or menu.array is None):
             return "object" if menu.array is None else "array"
-        return "array" if source.text.startswith(item, at) else "object"
+        return "array" if there == item else "object"
 
     def json(self, at: int, key: str, tail: str, kinds: list[str], menu: ValueMenu | None) -> Wait[int]:
         """Read an object or an array as JSON, whose strings may hold the tail; return where it ends, -1 where

@@ -14,7 +14,6 @@ from structgen.errors import (
     GenerationError,
     LooseCallError,
     OptionError,
-    StructgenError,
     UnsupportedError,
     options_named,
 )
@@ -687,22 +686,15 @@ class CallReader(Incoming):
             index = int(draft.index) if draft.index and draft.index.isdecimal() else number
             identity = "" if may_follow and not is_whole else counted_id(self.format, draft.name, index)
         tool = None if self.known is None else self.known.get(draft.name)
-        error: StructgenError | None = None
-        names = ", ".join(self.known or ()) or "none"
+        what = cure = ""
         if self.known is not None and tool is None:
-            error = GenerationError(
-                f"The reply calls {draft.name!r}, which is none of the tools.",
-                text=self.text,
-                where=f"call {number}",
-                cure=f"Say so by call.result(..., error=True); the tools are {names}.",
-            )
+            what = f"The reply calls {draft.name!r}, which is none of the tools."
+            cure = f"Say so by call.result(..., error=True); the tools are {', '.join(self.known) or 'none'}."
         elif draft.error:
-            error = GenerationError(
-                f"The arguments of {draft.name!r} cannot be read: {draft.error}.",
-                text=written,
-                where=f"call {number}",
-                cure="Say so by call.result(..., error=True), or hold the model to sg.tools(...).",
-            )
+            what = f"The arguments of {draft.name!r} cannot be read: {draft.error}."
+            cure = "Say so by call.result(..., error=True), or hold the model to sg.tools(...)."
+        said = self.text if self.known and tool is None else written
+        error = GenerationError(what, text=said, where=f"call {number}", cure=cure) if what else None
         document = written if is_whole else dumped(value)
         return Call(draft.name, value, identity, document, is_whole, error, tool, self.format, written)
 
