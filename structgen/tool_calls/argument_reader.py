@@ -80,28 +80,30 @@ class _Open:
     """Whether each key's value counts, though its key comes again; of an array the places of its items."""
 
 
+@dataclass
 class MemberReader:
-    """Reads arguments one by one, and writes them as JSON. `plan` says what each may be; None: told by how it
-    is written."""
+    """Reads arguments one by one, and writes them as JSON into a draft. `plan` says what each may be; None:
+    told by how it is written."""
 
-    def __init__(
-        self,
-        source: Incoming,
-        format: ToolFormat,
-        marks: FormatMarks,
-        plan: ArgumentPlan | None,
-        draft: Draft,
-    ) -> None:
-        self.source, self.format, self.marks, self.plan, self.draft = source, format, marks, plan, draft
-        self.stops = format.stops or format.ends
+    source: Incoming
+    format: ToolFormat
+    marks: FormatMarks
+    plan: ArgumentPlan | None
+    draft: Draft
+    stack: list[_Open] = field(default_factory=list)
+    is_between: bool = True
+    """Whether no value is being read."""
+    in_string: bool = False
+    """Whether a string is being written."""
+    is_json: bool = False
+    """Whether JSON is being read."""
+    muted: int = 0
+    """How deep the value stands that is read in vain, for its key is there already; 0: none is."""
+
+    @property
+    def stops(self) -> tuple[str, ...]:
         """Marks that end a string, or show that it is over."""
-        self.stack: list[_Open] = []
-        self.is_between = True
-        """Whether no value is being read."""
-        self.in_string = self.is_json = False
-        """Whether a string is being written; whether JSON is."""
-        self._muted = 0
-        """How deep the value stands that is read in vain, for its key is there already; 0: none is."""
+        return self.format.stops or self.format.ends
 
     def read(self, at: int) -> Wait[int]:
         """Read the arguments that stand at `at`; return where they end. Raises `DifferentError` where they
@@ -204,7 +206,7 @@ class MemberReader:
 
     def write(self, said: str) -> None:
         """Write a part of a value, unless it is read in vain."""
-        if not self._muted:
+        if not self.muted:
             self.draft.write(said)
 
     def begin(self, key: str, said: str) -> None:
@@ -215,8 +217,8 @@ class MemberReader:
         key = str(len(top.found)) if top.is_array else key
         if key in top.found:
             self.draft.notes[f"It has {key} twice"] = False
-        if top.found.get(key) and not self._muted:
-            self._muted = len(self.stack)
+        if top.found.get(key) and not self.muted:
+            self.muted = len(self.stack)
         self.write(f"{', ' if top.found else ''}{name}{said}")
         top.found[key] = top.found.get(key, False) or said != '""'
 
@@ -227,8 +229,8 @@ class MemberReader:
 
     def done(self) -> None:
         """Take note that a value is over."""
-        if self._muted == len(self.stack):
-            self._muted = 0
+        if self.muted == len(self.stack):
+            self.muted = 0
 
     def string(self, key: str, said: str) -> None:
         """Write more of a string."""

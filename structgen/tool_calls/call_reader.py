@@ -115,6 +115,11 @@ class CallReader(Incoming):
         self.format = self.row = format
         self.marks = marks_of(format)
         self.known = None if tools is None else {tool.name: tool for tool in tools}
+        marks = self.marks
+        self.opening = (*marks.openings, *marks.doubtful, *marks.lost)
+        """The texts that may begin calls; and those that end a text, too."""
+        listed = (*format.thinking, *format.text, format.preamble, format.blocks, format.end, *self.opening)
+        self.coming = tuple(filter(None, listed))
         self._run = self.run(thinking)
         self.events: list[ReplyEvent] = []
         self.calls: list[Draft] = []
@@ -183,21 +188,17 @@ class CallReader(Incoming):
 
     def step(self, at: int) -> Wait[int]:
         """Read text up to the next thing of the format, and that; return where it ends."""
-        row, marks = self.format, self.marks
-        thinks = row.thinking[: row.blocks != "" or not (self.has_text or self.calls)]
-        begins = tuple(filter(None, (*row.text[:1], row.preamble)))
-        others = tuple(filter(None, (*row.text[1:], row.blocks, row.end)))
-        opens = (*marks.openings, *marks.doubtful, *marks.lost)
+        row = self.format
         self.gap = at if row.blocks else None
-        start, said = yield from self.stretch(at, (*row.thinking[1:], *thinks, *begins, *others, *opens))
+        start, said = yield from self.stretch(at, self.coming)
         self.held = end = start + len(said)
-        if searcher(thinks).fullmatch(said) and (row.blocks or not self.has_text):
+        if searcher(row.thinking[:1]).fullmatch(said) and (row.blocks or not (self.has_text or self.calls)):
             return (yield from self.think(end))
-        if said in begins:
+        if said and said in (*row.text[:1], row.preamble):
             return (yield from self.block(end))
-        if searcher(opens).match(said):
+        if searcher(self.opening).match(said):
             return (yield from self.calling(start, said))
-        return end if said in others or not said else self.plain(start)
+        return end if said in (*row.text[1:], row.blocks, row.end, "") else self.plain(start)
 
     def stretch(self, at: int, ends: tuple[str, ...]) -> Wait[tuple[int, str]]:
         """Read text up to one of some marks; one that only stands in calls is told."""
@@ -208,17 +209,17 @@ class CallReader(Incoming):
             self.stray(start)
             at = self.plain(start)
 
-    def say(self, at: int, end: int) -> None:
-        """Add text."""
+    def say(self, at: int, end: int, kind: Literal["text", "thoughts"] = "text") -> None:
+        """Add text, or thoughts."""
         piece = self.text[at:end]
-        if self.gap is not None:
+        if self.gap is not None and kind == "text":
             if not piece.strip():
                 return
             piece, self.gap = self.text[self.gap : end], None
         self.held = end
-        self.texts[-1].append(piece)
-        self.has_text = self.has_text or bool(piece.strip())
-        self.tell("text", piece)
+        (self.texts[-1] if kind == "text" else self.thoughts).append(piece)
+        self.has_text = self.has_text or (kind == "text" and bool(piece.strip()))
+        self.tell(kind, piece)
 
     def plain(self, at: int) -> int:
         """Add as text the first character of what is nothing else; return where it ends."""
@@ -234,15 +235,10 @@ class CallReader(Incoming):
     def think(self, at: int) -> Wait[int]:
         """Read thoughts, and what follows them."""
         row, after = self.format, self.format.after_thinking
-
-        def take(at: int, end: int) -> None:
-            self.held = end
-            self.thoughts.append(self.text[at:end])
-            self.tell("thoughts", self.text[at:end])
-
         self.is_inside = True
         self.thoughts.append("")
-        end, said = yield from self.found((row.thinking[1], *row.text[1 : len(row.blocks)]), at, take)
+        ends = (row.thinking[1], *row.text[1 : len(row.blocks)])
+        end, said = yield from self.found(ends, at, partial(self.say, kind="thoughts"))
         if not said:
             self.stray(at, "Thoughts do not end, and a mark of a call stands in them.")
             return end
