@@ -391,18 +391,21 @@ class MemberReader:
     ) -> Wait[tuple[int, str, str]]:
         """Write a string as it comes, up to one of some texts; return where that stands, it, and what is not
         written: what stands behind the part of it that is `sure`."""
-        held = ""
+        held: list[str] = []
 
         def take(start: int, stop: int) -> None:
-            nonlocal held
-            said = held + self.source.text[start:stop]
-            self.string(key, said[: sure(said)])
-            held = said[sure(said) :]
+            said = self.source.text[start:stop]
+            if not held or said.strip(_CLOSING):  # else a run of them would be looked at again and again
+                said = "".join((*held, said))
+                self.string(key, said[: sure(said)])
+                said = said[sure(said) :]
+                held.clear()
+            held.extend([said] * bool(said))
 
         end, mark = yield from self.source.found(ends, at, take, exact=True)
         if not mark:
             raise UnfinishedError
-        return end, mark, held
+        return end, mark, "".join(held)
 
     def raw(self, at: int, key: str, tail: str, kinds: list[str], menu: ValueMenu | None) -> Wait[int]:
         """Read a value that stands raw, up to its tail; return where it ends."""

@@ -263,8 +263,9 @@ _ALSO: Final = MappingProxyType(
 
 
 def siblings_of(row: ToolFormat) -> tuple[ToolFormat, ...]:
-    """Return the formats of the same family, whose calls a reader takes too."""
-    return (*(FORMATS[name] for name in row.siblings), *(_ALSO[row.triggers[0]] for _ in row.siblings[:1]))
+    """Return the formats of the same family, whose calls a reader takes too. Errors: those of `format_of`."""
+    also = _ALSO.get(row.triggers[0]) if row.siblings else None
+    return (*map(format_of, row.siblings), *([] if also is None else [also]))
 
 
 def format_of(format: Any, where: str = "format") -> ToolFormat:

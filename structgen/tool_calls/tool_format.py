@@ -87,7 +87,7 @@ class ToolFormat(ArgumentStyle):
             tags = [one.partition("$")[0] for text in texts for one in TAG.findall(text)]
             ends = [one for one in (*begins, *tags) if one[:1] == "<"]
             object.__setattr__(self, "ends", tuple(dict.fromkeys(ends)))
-        for template in calls or ("",):
+        for template in (*(calls or ("",)), *self.heads):
             self._check_call(template)
         if self.blocks and not self.text:
             raise self._wrong("blocks", "Blocks need a text that is one.", "Give text=(begin, end).")
