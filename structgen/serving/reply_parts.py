@@ -9,7 +9,6 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from structgen.engine.requests import FinishReason, Result
 from structgen.json_text.growing_json import GrowingString
-from structgen.tool_calls.call_ids import new_id
 from structgen.tool_calls.call_reader import CallReader
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.tool_definitions import Tool
@@ -133,7 +132,7 @@ class ReplyParts:
         is_custom = any(tool.custom for tool in self.tools if tool.name == name)
         part = ReplyPart("custom" if is_custom else "function", len(self.parts), name=name)
         assert self.format is not None
-        part.id, part.call, self.left = new_id(self.format, name, self.earlier + number), number, ""
+        part.id, part.call, self.left = self.format.new_id(name, self.earlier + number), number, ""
         self.input = None
         self.parts[number] = part
         yield Delta(part, "")

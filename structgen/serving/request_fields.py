@@ -15,7 +15,6 @@ from structgen.language import checks
 from structgen.language.shapes import nearest
 from structgen.request_reading.request_members import HANDED, members_of, read_members
 from structgen.serving.api_errors import ApiError, unsupported
-from structgen.tool_calls.call_ids import renamed
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.tool_format import ToolFormat
 
@@ -115,7 +114,7 @@ def read_messages(given: Any, format: ToolFormat | None, where: str = "messages"
             made |= {"tool_call_id": message.get("tool_call_id") or "", "name": message.get("name") or ""}
             made["role"] = role if format is None else format.role
         found.append(made)
-    return found if format is None else renamed(found, format, where)
+    return found if format is None else format.renamed(found, where)
 
 
 def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""`Draft`: a call while it is being read. `MemberReader` reads arguments that stand one by one, as a format's
-`member` says; what comes out is JSON text, as it becomes sure. Nothing here recurses."""
+"""`CallDraft`: a call while it is being read. `MemberReader` reads arguments that stand one by one, as the
+`member` of a format says; what comes out is JSON text, as it becomes sure. Nothing here recurses."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from structgen.language.ir import ValueMenu
 from structgen.schema.meaning.formulas import number_meets
 from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, KnownMember, kinds_of
 from structgen.text_grammars.composition.templates import BLANK, filled, first_text
-from structgen.tool_calls.call_texts import DifferentError, Incoming, UnfinishedError, Wait, begun
+from structgen.tool_calls.call_texts import HABITS, DifferentError, Incoming, UnfinishedError, Wait, begun
 from structgen.tool_calls.format_marks import FormatMarks, Way
-from structgen.tool_calls.loose_json import HABITS
 from structgen.tool_calls.tool_format import ToolFormat
 
 _BARE: Final = ",]}"
@@ -27,7 +26,7 @@ _LONGEST_KEY: Final = 1024
 
 
 @dataclass(slots=True)
-class Draft:
+class CallDraft:
     """A call while it is being read."""
 
     way: Way
@@ -89,7 +88,7 @@ class MemberReader:
     format: ToolFormat
     marks: FormatMarks
     plan: ArgumentPlan | None
-    draft: Draft
+    draft: CallDraft
     stack: list[_Open] = field(default_factory=list)
     is_between: bool = True
     """Whether no value is being read."""

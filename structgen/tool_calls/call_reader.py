@@ -22,12 +22,13 @@ from structgen.json_text.growing_json import GrowingJson, GrowingString
 from structgen.json_text.raw_json import dumped
 from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, plan_of
 from structgen.text_grammars.composition.templates import BLANK, first_text
-from structgen.tool_calls.argument_reader import Draft, MemberReader
-from structgen.tool_calls.call_ids import counted_id
+from structgen.tool_calls.argument_reader import CallDraft, MemberReader
 from structgen.tool_calls.call_texts import (
+    HABITS,
     DifferentError,
     HeadError,
     Incoming,
+    LooseJson,
     UnfinishedError,
     Wait,
     begun,
@@ -35,7 +36,6 @@ from structgen.tool_calls.call_texts import (
 )
 from structgen.tool_calls.format_marks import marks_of
 from structgen.tool_calls.format_rows import format_of, siblings_of
-from structgen.tool_calls.loose_json import HABITS, LooseJson
 from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_format import ToolFormat
 from structgen.tool_calls.tool_replies import Call, Reply
@@ -122,12 +122,12 @@ class CallReader(Incoming):
         self.coming = tuple(filter(None, listed))
         self._run = self.run(thinking)
         self.events: list[ReplyEvent] = []
-        self.calls: list[Draft] = []
+        self.calls: list[CallDraft] = []
         self.texts: list[list[str]] = [[]]
         self.thoughts: list[str] = []
         self.problems: list[tuple[int, str, type[GenerationError]] | int] = []
         """Where something is wrong, what, and of which kind; or the number of the call that has an error."""
-        self.partial: Draft | None = None
+        self.partial: CallDraft | None = None
         self.held = 0
         """Where the text begins of which nothing is known yet."""
         self.gap: int | None = None
@@ -360,7 +360,7 @@ class CallReader(Incoming):
 
     def untagged(self, at: int) -> Wait[int]:
         """Read a call whose opening mark is missing: what closes a call must follow it."""
-        draft = Draft(self.marks.untagged, is_held=True, notes={"Its opening mark is missing": False})
+        draft = CallDraft(self.marks.untagged, is_held=True, notes={"Its opening mark is missing": False})
         end = yield from self.fill(at, draft)
         end = yield from self.skipped(end)
         if mark := (yield from self.follows(end, self.marks.closing)):
@@ -373,7 +373,7 @@ class CallReader(Incoming):
         for way in self.marks.ways:
             if way.is_lost and not self.known:
                 continue
-            draft = Draft(
+            draft = CallDraft(
                 way, way.is_lost or self.row is not self.format, notes={way.lack: False} if way.lack else {}
             )
             try:
@@ -393,7 +393,7 @@ class CallReader(Incoming):
                 return self.add(at, draft, end)
         raise reason
 
-    def unclosed(self, draft: Draft) -> bool:
+    def unclosed(self, draft: CallDraft) -> bool:
         """Tell whether only the closing mark is missing of a call in which the reply ends."""
         if not draft.is_closed:
             if draft.members is None or self.row.brackets or not draft.members.is_over:
@@ -403,7 +403,7 @@ class CallReader(Incoming):
             draft.notes["Its closing mark is missing"] = False
         return True
 
-    def add(self, at: int, draft: Draft, end: int) -> int:
+    def add(self, at: int, draft: CallDraft, end: int) -> int:
         """Add a call that was read; return where it ends. Raises `DifferentError` for one in doubt that calls
         no tool, or that has no arguments."""
         is_unknown = self.known is not None and draft.name not in self.known
@@ -433,7 +433,7 @@ class CallReader(Incoming):
         self.partial, self.held = None, end
         return end
 
-    def broken(self, at: int, draft: Draft, reason: DifferentError) -> Wait[int]:
+    def broken(self, at: int, draft: CallDraft, reason: DifferentError) -> Wait[int]:
         """Add a call behind whose arguments, or inside of them, something else stands; return where it ends:
         at its closing mark, or where the next call begins."""
         closing, others = self.marks.edges
@@ -458,7 +458,7 @@ class CallReader(Incoming):
 
     # --- parts of calls -----------------------------------------------------------------------------------
 
-    def fill(self, at: int, draft: Draft) -> Wait[int]:
+    def fill(self, at: int, draft: CallDraft) -> Wait[int]:
         """Read a call; return where it ends."""
         way, start = draft.way, at
         if way.is_lost:
@@ -488,7 +488,7 @@ class CallReader(Incoming):
         draft.begin = at if draft.begin < 0 else draft.begin
         return end
 
-    def head(self, at: int, draft: Draft) -> Wait[int]:
+    def head(self, at: int, draft: CallDraft) -> Wait[int]:
         """Read what names a tool of those known in another way than the format's; return where it ends."""
         begin, _, mark = draft.way.before.partition("$name")
         start = yield from self.matched(at, begin)
@@ -511,7 +511,7 @@ class CallReader(Incoming):
 
     # --- calls that are one JSON object -------------------------------------------------------------------
 
-    def object(self, at: int, draft: Draft) -> Wait[int]:
+    def object(self, at: int, draft: CallDraft) -> Wait[int]:
         """Read a JSON object with the members of a call, in any order; return where it ends."""
         at = yield from self.skipped(at)
         at = yield from self.matched(at, "{")
@@ -529,7 +529,7 @@ class CallReader(Incoming):
             at = yield from self.matched(at, " : ")
             at = self.far = yield from self.member(key, at, draft)
 
-    def member(self, key: str, at: int, draft: Draft) -> Wait[int]:
+    def member(self, key: str, at: int, draft: CallDraft) -> Wait[int]:
         """Read the value of a member; return where it ends."""
         shape = self.marks.object
         assert shape is not None
@@ -558,7 +558,7 @@ class CallReader(Incoming):
             self.begun(draft)
         return at
 
-    def value(self, at: int, draft: Draft, most: int = _LONGEST_NAME) -> Wait[tuple[int, Any]]:
+    def value(self, at: int, draft: CallDraft, most: int = _LONGEST_NAME) -> Wait[tuple[int, Any]]:
         """Return where a JSON value ends, and the value. Raises `DifferentError` for none and for one of more
         than `most` characters: what may be no call has none that is long before its name and its arguments
         are there."""
@@ -569,7 +569,7 @@ class CallReader(Incoming):
             draft.notes[HABITS] = True
         return end, loose.value
 
-    def finished(self, draft: Draft, at: int) -> None:
+    def finished(self, draft: CallDraft, at: int) -> None:
         """Tell what differs in an object that is read. Raises `DifferentError` where it is no call."""
         shape = self.marks.object
         assert shape is not None
@@ -588,20 +588,20 @@ class CallReader(Incoming):
 
     # --- arguments ----------------------------------------------------------------------------------------
 
-    def begun(self, draft: Draft) -> None:
+    def begun(self, draft: CallDraft) -> None:
         """Tell of a call whose name and arguments have begun."""
         if draft.is_call and not draft.is_held and draft.tell is None:
             self.partial, draft.tell = draft, partial(self.tell, "arguments")
             self.tell("call", draft.name)
             self.tell("arguments", "".join(draft.written))
 
-    def empty(self, draft: Draft, at: int) -> None:
+    def empty(self, draft: CallDraft, at: int) -> None:
         """Take note that a call has no arguments."""
         draft.begin, draft.end, draft.is_closed = at, at, True
         self.begun(draft)
         draft.write("{}")
 
-    def arguments(self, at: int, draft: Draft, behind_text: bool) -> Wait[int]:
+    def arguments(self, at: int, draft: CallDraft, behind_text: bool) -> Wait[int]:
         """Read arguments; return where they end. It is a call where they begin: behind a text of the format
         at once."""
         place = yield from self.skipped(at)
@@ -630,7 +630,7 @@ class CallReader(Incoming):
         draft.end, draft.is_closed = at, True
         return at
 
-    def object_text(self, at: int, draft: Draft) -> Wait[int]:
+    def object_text(self, at: int, draft: CallDraft) -> Wait[int]:
         """Read arguments that are one JSON object, or a JSON string that holds one; what models write in
         place of JSON is read, and noted. Return where they end."""
         inner, characters, rest = LooseJson(), GrowingString(), ""
@@ -662,7 +662,7 @@ class CallReader(Incoming):
             raise DifferentError(draft.error)
         return at
 
-    def made(self, number: int, draft: Draft) -> Call:
+    def made(self, number: int, draft: CallDraft) -> Call:
         """Return a call as it is read so far."""
         is_whole = draft is not self.partial
         written, loose = "".join(draft.written), LooseJson()
@@ -680,7 +680,7 @@ class CallReader(Incoming):
         if identity is None:
             may_follow = any("$id" in one for one in self.format.calls)
             index = int(draft.index) if draft.index and draft.index.isdecimal() else number
-            identity = "" if may_follow and not is_whole else counted_id(self.format, draft.name, index)
+            identity = "" if may_follow and not is_whole else self.format.counted_id(draft.name, index)
         tool = None if self.known is None else self.known.get(draft.name)
         what = cure = ""
         if self.known is not None and tool is None:

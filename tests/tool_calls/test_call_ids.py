@@ -13,7 +13,6 @@ from call_templates import TEMPLATES
 from for_each import for_each
 
 import structgen as sg
-from structgen.tool_calls.call_ids import counted_id, new_id, renamed
 from structgen.tool_calls.format_rows import FORMATS
 
 SERVERS = {
@@ -63,7 +62,7 @@ def conversation(source: random.Random, servers: list[str], turns: int = 2) -> l
 
 def check(format: str, given: list[dict[str, Any]]) -> None:
     """The template takes the ids; each result has the id of its call, and no two calls have one."""
-    row, messages = FORMATS[format], renamed(given, FORMATS[format])
+    row, messages = FORMATS[format], FORMATS[format].renamed(given)
     calls = [call for message in messages for call in message.get("tool_calls", ())]
     by_id = {call["id"]: call["function"] for call in calls}
     assert len(by_id) == len(calls)
@@ -89,16 +88,16 @@ def test_the_template_of_a_format_takes_the_ids_of_every_server(format: str) -> 
     for first, second in itertools.product(SERVERS, SERVERS):
         given = conversation(source, [first, second])
         check(format, given)
-        messages = renamed(given, FORMATS[format])
-        assert renamed(messages, FORMATS[format]) == messages
+        messages = FORMATS[format].renamed(given)
+        assert FORMATS[format].renamed(messages) == messages
         for end in range(len(given)):  # the beginning of a conversation stays what it was
-            assert renamed(given[:end], FORMATS[format]) == messages[:end]
+            assert FORMATS[format].renamed(given[:end]) == messages[:end]
 
 
 @for_each("format", FORMATS)
 def test_own_ids_stay_and_foreign_ones_take_no_other_s(format: str) -> None:
     row = FORMATS[format]
-    own = [new_id(row, "exec", 1), counted_id(row, "exec", 2), counted_id(row, "exec", 3)]
+    own = [row.new_id("exec", 1), row.counted_id("exec", 2), row.counted_id("exec", 3)]
     given = [
         {
             "role": "assistant",
@@ -109,7 +108,7 @@ def test_own_ids_stay_and_foreign_ones_take_no_other_s(format: str) -> None:
             ],
         }
     ]
-    calls = renamed(given, row)[0]["tool_calls"]
+    calls = row.renamed(given)[0]["tool_calls"]
     assert [call["id"] for call in calls[1:4]] == own
     assert len({call["id"] for call in calls}) == 5
 
@@ -117,11 +116,11 @@ def test_own_ids_stay_and_foreign_ones_take_no_other_s(format: str) -> None:
 @for_each("format", FORMATS)
 def test_a_new_id_is_of_the_format_and_of_no_other_call(format: str) -> None:
     row = FORMATS[format]
-    ids = [new_id(row, "exec", number) for number in range(200)]
+    ids = [row.new_id("exec", number) for number in range(200)]
     assert len(set(ids)) == 200
     assert all(re.fullmatch(row.ids.replace("$name", "exec"), one) for one in ids)
     assert all(
-        re.fullmatch(row.ids.replace("$name", "exec"), counted_id(row, "exec", at)) for at in (0, 12, 99999)
+        re.fullmatch(row.ids.replace("$name", "exec"), row.counted_id("exec", at)) for at in (0, 12, 99999)
     )
 
 
@@ -147,5 +146,5 @@ def test_ids_that_come_twice_belong_to_the_last_turn_that_has_them() -> None:
 def test_a_result_of_no_call_is_refused_by_its_place(id: str) -> None:
     given = [{"role": "user", "content": "x"}, {"role": "tool", "tool_call_id": id, "content": "5"}]
     with pytest.raises(sg.errors.OptionError, match="no message before it has") as caught:
-        renamed(given, FORMATS["hermes"])
+        FORMATS["hermes"].renamed(given)
     assert caught.value.where == "messages/1/tool_call_id" and "tool_calls" in caught.value.cure

@@ -18,9 +18,9 @@ from test_call_formats import TOOLS as WEATHER
 import structgen as sg
 from structgen.tool_calls import call_texts
 from structgen.tool_calls.call_reader import CallReader
+from structgen.tool_calls.call_texts import LooseJson
 from structgen.tool_calls.call_writing import written_calls
 from structgen.tool_calls.format_rows import FORMATS
-from structgen.tool_calls.loose_json import LooseJson
 from structgen.tool_calls.tool_definitions import read_tools
 
 SEARCHER, BEGINNINGS = call_texts.searcher, call_texts._beginnings
