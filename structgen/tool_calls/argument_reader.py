@@ -355,7 +355,7 @@ class MemberReader:
         value = _scalar(said.strip())
         if isinstance(value, str):
             self.draft.notes[f"The mark {quote!r} is missing"] = False
-        self.whole(key, dumped(value))
+        self.whole(key, _written(value, said))
         return at + len(said)
 
     def quoted_string(self, begin: int, key: str, follows: tuple[str, ...]) -> Wait[int]:
@@ -424,7 +424,7 @@ class MemberReader:
             raise UnfinishedError
         said = self.source.text[at:end]
         if said.strip(BLANK) or mark == tail:  # else what begins it stands there twice
-            self.whole(key, dumped(self.decoded(said, kinds, menu)))
+            self.whole(key, _written(self.decoded(said, kinds, menu), said))
         return end
 
     def decoded(self, said: str, kinds: list[str], menu: ValueMenu | None) -> Any:
@@ -439,6 +439,11 @@ class MemberReader:
         if menu is None:
             return raw if isinstance(value, str) else value
         return value if menu.string is None or _may_be(value, menu) else raw
+
+
+def _written(value: Any, said: str) -> str:
+    """Return the JSON text of a value, numerals as they stand."""
+    return dumped(value) if isinstance(value, str) else said.strip(BLANK)
 
 
 def _scalar(said: str) -> Any:

@@ -497,7 +497,7 @@ class CallReader(Incoming):
                 raise DifferentError("a name")
             yield
         said = self.text[start:end]
-        if "<" in begin and begin in said:
+        if "{" in said or ("<" in begin and begin in said):
             raise DifferentError("a name")
         likes = {name: self.row.head.replace("$name", re.escape(name)) for name in self.known or ()}
         draft.name = max(
