@@ -115,8 +115,9 @@ def repeated(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def exact(value: object, most: int = 4_000_000) -> Json:
-    """Return a deep copy of a Python value as exact JSON; a float stands for its shortest repr.
+def exact(value: object, most: int = 4_000_000, of_point: Callable[[str], Json] = Decimal) -> Json:
+    """Return a deep copy of a Python value as exact JSON; a float stands for its shortest repr. `of_point`
+    reads the text of each float and Decimal.
 
     Only dict, list, str, int, float, bool, None and Decimal are taken, with str keys; anything else, NaN and
     the infinities are a `SchemaError` that names the place. At most `most` values, where a dict or list
@@ -153,7 +154,7 @@ def exact(value: object, most: int = 4_000_000) -> Json:
                 if kind not in _ATOMS and (kind is not int or member.bit_length() > _INT_BITS):
                     todo.append((member, copy, name, (path, name)))
         else:
-            copy = _exact_scalar(node, path)
+            copy = _exact_scalar(node, path, of_point)
         if key is None:
             into.append(copy)
         else:
@@ -220,14 +221,14 @@ def _name(name: object, path: Any) -> str:
     )
 
 
-def _exact_scalar(node: object, path: Any) -> Json:
+def _exact_scalar(node: object, path: Any, of_point: Callable[[str], Json]) -> Json:
     if isinstance(node, int):
         plain = int(node)
         return plain if plain.bit_length() <= _INT_BITS else Decimal(plain)
     if isinstance(node, (float, Decimal)):
         number = node if isinstance(node, Decimal) else Decimal(float.__repr__(node))
         if number.is_finite():
-            return Decimal(number)
+            return of_point(str(number))
         raise SchemaError(
             f"{node} is not a JSON number.",
             where=spelled(path),

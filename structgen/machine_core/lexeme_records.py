@@ -640,7 +640,8 @@ def left_over(c: LexemeContext, number: int, first: int) -> int:
     """Return the number of the trie of what tokens have behind the crossings that end the lexeme as one does,
     the first of them; they are taken away. Or ASKED."""
     trie, key, nodes = c.tries[number], c.crossings[first], nodes_of(c, c.tries[number])
-    mixed, count, total, copied, tokens = numba.uint64(key.shift), 0, 0, -1, 0
+    # far from all nodes: else node 6 before a closing quote would be node 7 without one
+    mixed, count, total, copied, tokens = numba.uint64(key.shift << 32), 0, 0, -1, 0
     for i in range(first, c.scan.crossed):
         one = c.crossings[i]
         if has_key(one, key):

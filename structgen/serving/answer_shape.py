@@ -7,17 +7,37 @@ import re
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final, TypeAlias
 
+from starlette.responses import JSONResponse
+
 from structgen.engine.requests import Result
+from structgen.request_reading.request_members import members_of
 from structgen.serving.api_errors import ApiError
+from structgen.serving.error_places import place_in
 from structgen.serving.reply_parts import Delta, ReplyParts
 from structgen.serving.request_fields import check_members
 from structgen.serving.served_model import AskedTexts, ServedModel
 
+MOST_WARNING: Final = 1000
+_OLDER: Final = (
+    (r"^tools/(\d+)/function\b", r"functions/\1"),
+    (r"^tools\b", "functions"),
+    (r"^tool_choice(/function)?\b", "function_call"),
+)
+"""What errors say of tools, and what those call them who send functions."""
 Event: TypeAlias = dict[str, Any]
 as_json: Final = json.JSONEncoder(ensure_ascii=False).encode
 """Writes an event. `json.dumps` would make an encoder for each."""
+
+
+class ObjectResponse(JSONResponse):
+    """An answer that may repeat what the body said: half a character that was sent comes back as "?"."""
+
+    def render(self, content: Any) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
 
 
 class AnswerShape(ABC):
@@ -37,6 +57,7 @@ class AnswerShape(ABC):
     def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
         """Read a body. Errors: ApiError, and StructgenError for what is refused."""
         self.model, self.body = model, check_members(body, self.address)
+        model.check_name(body)
         self.asked = self.read()
         self.id = f"{self.prefix}{secrets.token_hex(12)}"
 
@@ -45,6 +66,14 @@ class AnswerShape(ABC):
         """Members of our own of a reply that goes on with the last message."""
         repeats = self.asked.repeats
         return {} if repeats is None else {"repeats_beginning": repeats}
+
+    @property
+    def warning(self) -> str:
+        """What of the body was taken and cannot act, or was cut: one header, in ASCII."""
+        told = [self.in_its_words(ApiError(one), self.body).message for one in self.asked.warnings]
+        if self.body.get("context_management"):
+            told.append("context_management: nothing of a prompt is left out; one too long is refused")
+        return "; ".join(told).encode("unicode_escape").decode()[:MOST_WARNING]
 
     @abstractmethod
     def read(self) -> AskedTexts:
@@ -78,12 +107,16 @@ class AnswerShape(ABC):
     def in_its_words(cls, error: ApiError, body: Mapping[str, Any]) -> ApiError:
         """Return an error that names the members which a body of this address has."""
         counts = ("max_completion_tokens", "max_output_tokens")
-        counted = [(r"\bmax_tokens\b", name) for name in counts if body.get(name) is not None]
-        message, param = error.message, error.param
-        for pattern, name in (*cls.renamed, *counted):
-            message = re.sub(pattern, name, message)
-            param = None if param is None else re.sub(pattern, name, f"{param}: ").removesuffix(": ")
-        return ApiError(message, status=error.status, param=param, code=error.code)
+        renamed = [*cls.renamed]
+        renamed += [(r"\bmax_tokens\b", name) for name in counts if body.get(name) is not None]
+        renamed += _OLDER if any(body.get(name) for name in ("functions", "function_call")) else ()
+        place = "" if error.param is None else f"{error.param}: "
+        for pattern, name in renamed:
+            error.message = re.sub(pattern, name, error.message)
+            place = re.sub(pattern, name, place)
+        if place:
+            error.param = place_in(body, place.removesuffix(": "), members_of(cls.address))
+        return error
 
     @staticmethod
     def error_body(error: ApiError) -> dict[str, Any]:
@@ -94,3 +127,20 @@ class AnswerShape(ABC):
     def line(event: Event) -> str:
         """Return an event as it is sent."""
         return f"event: {event['type']}\ndata: {as_json(event)}\n\n"
+
+
+class CountedPrompt(AnswerShape):
+    """Another address for the bodies of a shape, which stands behind it: the tokens of a prompt, of which
+    nothing is written."""
+
+    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+        super().__init__(model, body)
+        self.body = {**self.body, "stream": False}
+
+    def read(self) -> AskedTexts:
+        asked = super().read()  # type: ignore[safe-super]
+        self.input_tokens = len(asked.requests[0].prompt)
+        return replace(asked, requests=(), warnings=())
+
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+        return {"input_tokens": self.input_tokens}

@@ -10,8 +10,17 @@ import logging
 import math
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -29,12 +38,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structgen.engine.driver import listening
 from structgen.engine.requests import Handle, Result
 from structgen.errors import StructgenError
-from structgen.serving.answer_shape import AnswerShape
+from structgen.language.shapes import escaped
+from structgen.serving.answer_shape import AnswerShape, ObjectResponse
 from structgen.serving.api_errors import ApiError, failed, refused
+from structgen.serving.batches import Batches
 from structgen.serving.chat_shape import ChatShape, CompletionShape
 from structgen.serving.message_shape import CountShape, MessageShape
 from structgen.serving.reply_parts import ReplyParts
-from structgen.serving.response_shape import ResponseShape
+from structgen.serving.response_shape import InputTokensShape, ResponseShape
 from structgen.serving.served_model import AskedTexts, ServedModel
 from structgen.serving.server_metrics import ServerMetrics
 from structgen.serving.server_options import ServerOptions
@@ -51,6 +62,7 @@ SHAPES: Final[tuple[type[AnswerShape], ...]] = (
     ChatShape,
     CompletionShape,
     ResponseShape,
+    InputTokensShape,
     MessageShape,
     CountShape,
 )
@@ -59,24 +71,19 @@ SHAPES: Final[tuple[type[AnswerShape], ...]] = (
 
 def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starlette:
     """Return the ASGI application that serves a model. Its engine is closed when the application ends."""
-    server = _Server(model, ServerOptions() if options is None else options)
-
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        yield
-        # the threads of the engine may be in the middle of a step
-        await anyio.to_thread.run_sync(model.engine.close)
-
+    server = ModelServer(model, ServerOptions() if options is None else options)
+    batches = Batches(server)
     routes = [
         *(Route(kind.path, partial(_Answer, server, kind), methods=["POST"]) for kind in SHAPES),
         Route("/v1/models", server.models),
         Route("/v1/models/{name:path}", server.model),
         Route("/health", server.health),
         Route("/metrics", server.told_metrics),
+        *batches.routes(),
     ]
     handlers: dict[Any, Any] = dict.fromkeys((ApiError, HTTPException, Exception), _error)
     named = [Middleware(_OwnNames, server.options)] if server.options.hosts else []
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=named)
+    return Starlette(routes=routes, lifespan=batches.running, exception_handlers=handlers, middleware=named)
 
 
 class _OwnNames:
@@ -91,14 +98,17 @@ class _OwnNames:
             http = Request(scope, receive)
             host = http.headers.get("host", "")
             if not self.options.answers_to(host):
-                what = f"The server is not called {host[:80]!r}. Ask it under its address, or have it started"
+                said = host.encode("latin-1").decode("utf-8", "replace")
+                what = f"The server is not called {said[:80]!r}. Ask it under its address, or have it started"
                 refusal = ApiError(f"{what} with --allowed-host NAME.", code="unknown_host")
                 await (await _error(http, refusal))(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
 
-class _Server:
+class ModelServer:
+    """What the addresses share: the model, the options, the counts."""
+
     def __init__(self, model: ServedModel, options: ServerOptions) -> None:
         self.named, self.options = model, options
         self.metrics = ServerMetrics(model.engine)
@@ -129,16 +139,17 @@ class _Server:
 
     # --- bodies ---------------------------------------------------------------------------------------------
 
-    def check_key(self, http: Request) -> None:
-        """Raise ApiError where a key is needed and none of them was sent."""
+    def check_key(self, http: Request) -> bytes:
+        """Return the key that was sent; b"" where none is needed. Errors: ApiError for a wrong or no key."""
         if not self.options.keys:
-            return
+            return b""
         scheme, _, sent = http.headers.get("authorization", "").partition(" ")
         sent = sent if scheme.lower() == "bearer" else http.headers.get("x-api-key", "")
         given = sent.strip().encode()
         # all are compared, in a time that says nothing of them
         if not sum(hmac.compare_digest(given, key.encode()) for key in self.options.keys):
             raise ApiError("The API key is missing or wrong.", status=401, code="invalid_api_key")
+        return given
 
     async def body(self, http: Request) -> dict[str, Any]:
         """Return the object that was posted. Errors: ApiError."""
@@ -159,10 +170,22 @@ class _Server:
                         )
         except TimeoutError:
             raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
+        numbers: list[_NotFinite] = []
+
+        def number(text: str) -> Any:
+            if math.isfinite(found := float(text)):
+                return found
+            numbers.append(_NotFinite(text))
+            return numbers[-1]
+
         try:
-            found = json.loads(data, parse_float=_finite, parse_constant=_finite)
+            found = json.loads(data, parse_float=number, parse_constant=number)
         except (ValueError, RecursionError) as error:
             raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
+        if numbers:
+            place = _place_of(found, numbers[0])
+            what = f"{place}: The body is no JSON: the number {numbers[0][:40]} is not finite."
+            raise ApiError(what, param=place)
         if not isinstance(found, dict):
             raise ApiError(f"The body is a {type(found).__name__}, and must be an object.")
         return found
@@ -171,7 +194,6 @@ class _Server:
         """Read a body in a thread: a large schema holds up nobody. Errors: ApiError."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self.options.readers)
-        self.named.check_name(body)
         stop = Stop()
         reading = partial(THIS_CALL.until, stop, partial(self._read, kind, body))
         try:
@@ -197,8 +219,10 @@ class _Server:
         except BaseException as error:
             _cancel(handles)
             if isinstance(error, StructgenError):
-                raise refused(error) from error
+                raise self.named.too_long(asked, error) or refused(error) from error
             raise
+        for handle in handles if asked.parts.stops else ():
+            handle.listen(partial(_stop, handle, replace(asked.parts, parts={})))
         return handles
 
     def answered(self, path: str, status: int, seconds: float, results: Sequence[Result]) -> None:
@@ -210,6 +234,19 @@ class _Server:
         if self._trim is not None and self.answers % _ANSWERS == 0:
             threading.Thread(target=self._trim, name="structgen-freed-memory", daemon=True).start()
 
+    async def answer_line(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        """Return the status and the body of the whole answer to a body that came over no connection."""
+        kind = next(kind for kind in SHAPES if kind.path == path)
+        line, began = _Line(self, kind, {"type": "http", "method": "POST", "path": path}), time.perf_counter()
+        try:
+            await line.answer({**body, "stream": None})
+        except Exception as error:
+            said = kind.in_its_words(error, body) if isinstance(error, ApiError) else error
+            await line.respond(await _error(Request(line.scope), said))
+        finally:
+            line.over(began)
+        return line.status, json.loads(bytes(line.response.body))
+
 
 class _ClientGoneError(Exception):
     """The client closed its connection."""
@@ -219,7 +256,12 @@ class _Answer:
     """The answer to a body: it is read, written and sent by one task, which ends where the client goes."""
 
     def __init__(
-        self, server: _Server, kind: type[AnswerShape], scope: Scope, receive: Receive, send: Send
+        self,
+        server: ModelServer,
+        kind: type[AnswerShape],
+        scope: Scope,
+        receive: Any = None,
+        send: Any = None,
     ) -> None:
         self.server, self.kind = server, kind
         self.scope, self.receive, self.send = scope, receive, send
@@ -244,22 +286,27 @@ class _Answer:
             self.status = 500
             raise
         finally:
-            _cancel(self.handles)
-            done = [one.result for one in self.handles if one.result is not None]
-            self.server.answered(self.kind.path, self.status, time.perf_counter() - began, done)
+            self.over(began)
+
+    def over(self, began: float) -> None:
+        """End what is not written yet, and count the answer."""
+        _cancel(self.handles)
+        done = [one.result for one in self.handles if one.result is not None]
+        self.server.answered(self.kind.path, self.status, time.perf_counter() - began, done)
 
     async def answer(self, body: dict[str, Any]) -> None:
         shape = await self.server.read(self.kind, body)
         self.handles = await self.server.begin(shape.asked)
         replies = [replace(shape.asked.parts, parts={}) for _ in self.handles]
+        told = {"x-structgen-warning": shape.warning} if shape.warning else {}
         if shape.body.get("stream"):
-            await self.send_lines(self.lines(shape, replies))
+            await self.send_lines(self.lines(shape, replies), told)
             return
         async for index in _changes(self.handles, pieces=False):
             for _ in shape.piece(index, replies[index].ended(self.result(index))):
                 pass
         results = [self.result(index) for index in range(len(self.handles))]
-        await self.respond(_Object(shape.whole(replies, results)))
+        await self.respond(ObjectResponse(shape.whole(replies, results), headers=told))
 
     def result(self, index: int) -> Result:
         """Return the result of a text that has ended. Raises ApiError where it ended in an error."""
@@ -288,8 +335,9 @@ class _Answer:
         except ApiError as error:
             yield shape.line(shape.failed(shape.in_its_words(error, shape.body)))
 
-    async def send_lines(self, lines: AsyncIterator[str]) -> None:
+    async def send_lines(self, lines: AsyncIterator[str], told: Mapping[str, str]) -> None:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+        headers += [(name.encode(), value.encode()) for name, value in told.items()]
         self.status = 200
         await self.send({"type": "http.response.start", "status": 200, "headers": headers})
         async for several in lines:
@@ -308,6 +356,13 @@ class _Answer:
     async def respond(self, response: Response) -> None:
         self.status = response.status_code
         await response(self.scope, self.receive, self.send)
+
+
+class _Line(_Answer):
+    """The answer to a line of a batch, which is kept."""
+
+    async def respond(self, response: Response) -> None:
+        self.status, self.response = response.status_code, response
 
 
 async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
@@ -359,19 +414,31 @@ def glibc_trim() -> Callable[[], object] | None:
     return lambda: trim(0)
 
 
-class _Object(JSONResponse):
-    """An answer that may repeat what the body said: half a character that was sent comes back as "?"."""
+class _NotFinite(str):
+    """A number in a body that no JSON can repeat, as it is written there."""
 
-    def render(self, content: Any) -> bytes:
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode("utf-8", "replace")
+    __slots__ = ()
 
 
-def _finite(number: str) -> float:
-    """Return a number of a body. Raises ValueError for one that no JSON can repeat."""
-    if not math.isfinite(float(number)):
-        raise ValueError(f"the number {number[:40]} is not finite")
-    return float(number)
+def _place_of(body: Any, number: _NotFinite) -> str:
+    """Return where a number is in a body, as a JSON pointer."""
+    left: list[tuple[str, Any]] = [("", body)]
+    while left:
+        place, value = left.pop()
+        if value is number:
+            return place[1:]
+        if isinstance(value, dict | list):
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            left += [(f"{place}/{escaped(str(key))}", one) for key, one in pairs]
+    return ""
+
+
+def _stop(handle: Handle, parts: ReplyParts, _piece: str | None) -> None:
+    """End a text that goes on behind a stop. It is called in the thread that writes it."""
+    for _ in parts.grown(handle.written, ""):
+        pass
+    if parts.stopped_by:
+        handle.cancel()
 
 
 def _cancel(handles: Iterable[Handle]) -> None:
@@ -388,6 +455,9 @@ async def _error(http: Request, error: Exception) -> Response:
     elif not isinstance(error, ApiError):
         _log.error("%s %s failed", http.method, http.scope["path"], exc_info=error)
         error = ApiError("The server failed. Its log says why.", status=500, code="internal_error")
-    kind = next((one for one in SHAPES if one.path == http.scope["path"]), AnswerShape)
+    path = http.scope["path"]
+    of_anthropic = any(name == b"anthropic-version" for name, _ in http.scope.get("headers", ()))
+    other = MessageShape if of_anthropic or path.startswith(MessageShape.path) else AnswerShape
+    kind = next((one for one in SHAPES if one.path == path), other)
     headers = {"retry-after": "1"} if error.status == 429 else None
-    return _Object(kind.error_body(error), error.status, headers)
+    return ObjectResponse(kind.error_body(error), error.status, headers)

@@ -51,17 +51,30 @@ class ReplyParts:
     """What a model may write itself before its thoughts."""
     begun: str = ""
     """The beginning of the text, which is left out. Calls are whole."""
+    stops: tuple[str, ...] = ()
+    """Texts of which the first that stands outside of a call ends the reply before it."""
+    stopped_by: str = ""
+    """The one that did."""
     earlier: int = 0
     """How many calls the conversation has before."""
     parts: dict[str | int, ReplyPart] = field(default_factory=dict)
     """As they began: "thoughts", "text", and the calls by their numbers."""
     read: int = 0
     """How many characters were read."""
+    tail: str = ""
+    """The end of the text, which may begin a stop."""
     blank: str = ""
     """White space of which it is not known whether text follows it."""
     has_text: bool = False
-    left: str = ""
-    """The arguments of a custom tool, before its input begins."""
+    is_over: bool = False
+    """Whether a stop, or a call that equals an earlier one, has ended the reply."""
+    name: str = ""
+    document: str = ""
+    """The name of the last call, and its arguments so far."""
+    made: list[tuple[str, str]] = field(default_factory=list, init=False)
+    """The calls that are whole."""
+    alike: list[str] = field(default_factory=list, init=False)
+    """The arguments of earlier calls that those of the last one may become."""
     input: GrowingString | None = None
     """The input of a custom tool."""
     reader: CallReader | None = None
@@ -106,20 +119,45 @@ class ReplyParts:
             yield from self._text(piece)
             return
         for kind, said, number in self.reader.feed(piece, ended=ended):
-            if kind == "text":  # formats put line breaks before calls
-                said = self.blank + said if self.has_text else said.lstrip()
-                self.has_text = self.has_text or bool(said)
-                self.blank = said[len(said.rstrip()) :]
-                yield from self._text(said.rstrip())
+            if self.is_over:
+                return
+            if kind == "text":
+                yield from self._outside(said)
             elif kind == "thoughts":
                 yield from self._grown("thoughts", said)
             elif kind == "call":
-                yield from self._call(number, said)
-            elif kind == "arguments" or kind == "end":
-                part = self.parts[number]
-                if part.kind == "custom":
-                    said = self._input(said) if kind == "arguments" else self._rest(part)
-                yield from self._grown(number, said)
+                yield from self._outside("", is_whole=True)
+                self.name, self.document = said, ""
+                self.alike = [document for name, document in self.made if name == said]
+            elif kind == "arguments":
+                self.alike = [one for one in self.alike if one.startswith(said, len(self.document))]
+                self.document += said
+                if not self.alike and not self.is_over:
+                    yield from self._called(number, said)
+            elif kind == "end":
+                self.is_over = self.is_over or self.document in self.alike
+                self.made.append((self.name, self.document))
+                if not self.is_over:
+                    yield from self._called(number, "")
+                    part = self.parts[number]
+                    yield from self._grown(number, self._rest(part) if part.kind == "custom" else "")
+        if ended and not self.is_over:
+            yield from self._outside("", is_whole=True)
+
+    def _outside(self, said: str, *, is_whole: bool = False) -> Iterator[Delta]:
+        """Yield text outside of calls, up to the first stop. Its end may begin one, unless it is whole."""
+        self.tail += said
+        found = [(at, one) for one in self.stops if (at := self.tail.find(one)) >= 0]
+        held = 0 if is_whole else max(map(len, self.stops), default=1) - 1
+        end = max(0, len(self.tail) - held)
+        if found:
+            end, self.stopped_by = min(found)
+            self.is_over = True
+        said, self.tail = self.tail[:end], self.tail[end:]
+        said = self.blank + said if self.has_text else said.lstrip()  # formats put line breaks before calls
+        self.has_text = self.has_text or bool(said)
+        self.blank = said[len(said.rstrip()) :]
+        yield from self._text(said.rstrip())
 
     def _text(self, piece: str) -> Iterator[Delta]:
         """Yield text without what had begun it."""
@@ -127,24 +165,25 @@ class ReplyParts:
         self.begun = self.begun[known:]
         yield from self._grown("text", piece[known:])
 
-    def _call(self, number: int, name: str) -> Iterator[Delta]:
-        """Yield a call that begins."""
-        is_custom = any(tool.custom for tool in self.tools if tool.name == name)
-        part = ReplyPart("custom" if is_custom else "function", len(self.parts), name=name)
-        assert self.format is not None
-        part.id, part.call, self.left = self.format.new_id(name, self.earlier + number), number, ""
-        self.input = None
-        self.parts[number] = part
-        yield Delta(part, "")
+    def _called(self, number: int, said: str) -> Iterator[Delta]:
+        """Yield more of a call, which equals no earlier one; at first that it begins."""
+        if number not in self.parts:
+            assert self.format is not None
+            is_custom = any(tool.custom for tool in self.tools if tool.name == self.name)
+            part = ReplyPart("custom" if is_custom else "function", len(self.parts), name=self.name)
+            part.id, part.call = self.format.new_id(self.name, self.earlier + number), number
+            self.parts[number], self.input, said = part, None, self.document
+            yield Delta(part, "")
+        is_custom = self.parts[number].kind == "custom"
+        yield from self._grown(number, self._input(said) if is_custom else said)
 
     def _input(self, said: str) -> str:
         """Return what a piece of a custom tool's arguments adds to its input."""
         if self.input is None:
-            self.left += said
-            head = _BEFORE_INPUT.match(self.left)
+            head = _BEFORE_INPUT.match(self.document)
             if head is None:
                 return ""
-            self.input, said = GrowingString(), self.left[head.end() :]
+            self.input, said = GrowingString(), self.document[head.end() :]
         return self.input.feed(said)
 
     def _rest(self, part: ReplyPart) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from structgen.errors import GenerationError, OptionError, StructgenError
@@ -91,6 +91,8 @@ class Reply:
     problems: list[StructgenError] = field(default_factory=list)
     """What is wrong, with its place in the text: beginnings of calls that are none, and errors of calls. A
     `LooseCallError` is a note: a call was read that its format writes differently."""
+    repeats: str = ""
+    """Which call equals an earlier one, in words. It is left out, and all behind it. `sg.run` warns of it."""
 
     @property
     def text(self) -> str:
@@ -105,6 +107,21 @@ class Reply:
         if self.calls:
             found["tool_calls"] = [call.message() for call in self.calls]
         return found
+
+
+def without_repeats(reply: Reply) -> Reply:
+    """Return a reply up to the first call that equals an earlier one in name and arguments. A call that is
+    being written and may become such a one is left out, too."""
+    made = [(call.name, call.document) for call in reply.calls]
+    at = next((at for at, one in enumerate(made) if one in made[:at]), None)
+    if at is not None:
+        again = f"{reply.calls[at].name} is called again with the same arguments: the reply ends before."
+        kept = replace(reply, calls=reply.calls[:at], texts=reply.texts[: at + 1], repeats=again)
+        return replace(kept, partial=None, pending="", complete=True)
+    part = reply.partial
+    if part is None or not any(part.name == name and said.startswith(part.begun) for name, said in made):
+        return reply
+    return replace(reply, partial=None)
 
 
 def _json_text(value: Any, name: str) -> str:

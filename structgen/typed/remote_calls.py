@@ -20,7 +20,7 @@ from structgen.tool_calls.format_marks import marks_of
 from structgen.tool_calls.format_rows import ROWS
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat
-from structgen.tool_calls.tool_replies import Reply
+from structgen.tool_calls.tool_replies import Reply, without_repeats
 from structgen.typed.server_replies import thoughts_apart
 from structgen.typed.tool_use import ToolUse
 
@@ -44,7 +44,9 @@ def fields_of(use: ToolUse) -> dict[str, Any]:
     if choice.mode == "forced":
         said = {"type": "function", "function": {"name": choice.tools[0].name}}
     found = {"tools": list(map(_sent, listed)), "tool_choice": said}
-    return {**found, "parallel_tool_calls": False} if choice.most == 1 else found
+    if choice.most == 1 or choice.mode == "required":  # of which some servers want one, if nothing is said
+        found["parallel_tool_calls"] = choice.most != 1
+    return found
 
 
 def _sent(tool: Tool) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def read_reply(use: ToolUse, text: str, *, ended: bool) -> Reply:
     """Return what an answer consists of, whole or so far."""
     parts = thoughts_apart(text)
     thoughts, rest = (text, "") if parts is None else parts
-    found = _read(use, rest, ended)
+    found = without_repeats(_read(use, rest, ended))
     return replace(found, thinking=thoughts) if thoughts else found
 
 

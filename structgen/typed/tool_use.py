@@ -7,7 +7,6 @@ import json
 import types
 import typing
 import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -89,9 +88,8 @@ class ToolUse:
                 except ValidatorError as error:
                     where = f"{call.name}{error.where}"
                     raise ValidatorError(error.what, count=error.count, where=where) from error
-        if alike := _called_alike(reply.calls):
-            told = f"{alike} with the same arguments. parallel=False allows one call in a reply."
-            warnings.warn(ToolWarning(told), stacklevel=warning_level())
+        if reply.repeats:
+            warnings.warn(ToolWarning(reply.repeats), stacklevel=warning_level())
         return self.so_far(reply)
 
     def so_far(self, reply: Reply) -> Any:
@@ -138,8 +136,8 @@ def tool_use(given: TypedOptions, hint: Any) -> ToolUse:
     """Return what options and a return type say together.
 
     Without `tool_choice`, a call is required where the type has no text; without `parallel`, there may be
-    several calls where the type has room for them. Errors: OptionError and those of `sg.tools`;
-    UnsupportedError for a type that is none of a reply.
+    several calls where the type is a list of them, and in a `Reply` that need not have one. Errors:
+    OptionError and those of `sg.tools`; UnsupportedError for a type that is none of a reply.
     """
     taken = _taken(hint)
     tools = read_tools(given.tools)
@@ -147,8 +145,8 @@ def tool_use(given: TypedOptions, hint: Any) -> ToolUse:
     free = taken.text or taken.calls == "reply"
     if choice is None:
         choice = "auto" if free else "required"
-    if parallel is None:
-        parallel = taken.calls != "one"
+    if parallel is None and taken.calls != "reply":
+        parallel = taken.calls == "list"
     read = read_choice(tools, choice, parallel)
     if not free and read.mode in ("auto", "none"):
         raise OptionError(
@@ -219,13 +217,6 @@ def _rewritten(call: Any, form: str, at: int) -> Any:
             cure="Pass reply.message(), or the assistant's message as OpenAI's API returned it.",
         ) from error
     return {**call, "function": {**function, "arguments": arguments}}
-
-
-def _called_alike(calls: Sequence[Call]) -> str:
-    """Return which tools are called several times with equal arguments, in words; "" for none."""
-    counts = Counter((call.name, call.document) for call in calls)
-    several = [f"{name} is called {count} times" for (name, _), count in counts.items() if count > 1]
-    return ", ".join(several)
 
 
 def _problem(reply: Reply) -> ValidatorError | None:

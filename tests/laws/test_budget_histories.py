@@ -218,3 +218,43 @@ def test_a_token_that_ends_behind_an_items_comma_knows_the_item(name: str) -> No
         for budget in range(need, need + 5):
             wanted = [token for token, cost in after.items() if cost < budget]
             assert masked(asked, reached(asked, text[:size]), budget) == wanted, (text[:size], budget)
+
+
+def mask_holds(seed: int) -> None:
+    """Hold masks of a vocabulary with few tokens of several bytes, and with a history, to steps by bytes."""
+    chance = random.Random(f"histories {seed}")
+    said, options = schema(chance), chance.choice(OPTIONS)
+    try:
+        plain = compiler(said, options, BYTES)()
+    except UnsatisfiableSchema:
+        return
+    texts = [document(chance, plain) for _ in range(8)]
+    begun = sorted({text[:size] for text in texts for size in range(len(text) + 1)})
+    pieces = {text[at : at + size] for text in texts for at in range(len(text)) for size in (2, 3, 4)}
+    joined = sorted(piece for piece in pieces if len(piece) > 1)
+    for _ in range(3):
+        several = chance.sample(joined, min(len(joined), chance.randint(1, 3)))
+        asked = compiler(said, options, [*BYTES, *several])()
+        for text in chance.sample(begun, min(len(begun), 6)):
+            state = reached(asked, text)
+            allowed = asked.allowed(state)
+            for token, piece in enumerate(several, 256):
+                wanted = plain.step_bytes(plain.start, text + piece) is not None
+                assert (token in allowed) == wanted, (said, options, text, several, piece)
+
+
+def test_a_mask_is_what_steps_say_whatever_was_asked_before() -> None:
+    for seed in range(20):
+        mask_holds(seed)
+    for digit in range(10):  # the node behind a digit, and that behind its comma, before a closing quote
+        said = {"type": "array", "items": {"type": ["string", "integer"]}, "not": {"enum": [[""]]}}
+        asked = compiler(said, COMPACT, [*BYTES, b'%d,"' % digit])()
+        assert 256 in asked.allowed(reached(asked, b'["'))
+        assert 256 in asked.allowed(reached(asked, b"["))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(20, 4020, 500))
+def test_a_mask_is_what_steps_say_whatever_was_asked_before_whole(first: int) -> None:
+    for seed in range(first, first + 500):
+        mask_holds(seed)

@@ -63,24 +63,27 @@ def taken(grammar: sg.CompiledGrammar, text: str) -> bool:
 
 VALUES: list[Any] = [0, 1, -1, 2, 3, 10, 0.1, 0.2, 0.3, 0.5, -0.7, 1.1, 2.5, 100, 99.99, 0.001, 1e-5]
 VALUES += [2**53, 2**53 + 1, 2**63 - 1, -(2**60), 123456789.125, 0.1 + 0.2, 5e-17, 1e16, 4503599627370496]
+FAR: list[Any] = [1e23, -1e23, 10**23, 1e30, 10**30, int(1e23), 1e15, -1e15, 1e16, 2**51, 2**52 + 1]
+FAR += [36028797018963972.5, 36028797018963969.0, 12345678901234567.5, 1e22, 1e100, 2**63, 123456789012345.6]
+TINY: list[Any] = [0, 5e-324, 1e-323, -5e-324, 2.5e-310, 1e-20, 3]
 BOUNDS = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"]
 
 
-def scalar(chance: random.Random, depth: int = 2) -> Any:
+def scalar(chance: random.Random, depth: int = 2, values: list[Any] = VALUES) -> Any:
     """Return a schema of numbers."""
-    kind, value = chance.randrange(11), chance.choice(VALUES)
+    kind, value = chance.randrange(11), chance.choice(values)
     if kind < 3 or not depth:
         return {
             "type": "number",
-            **{chance.choice(BOUNDS): chance.choice(VALUES) for _ in range(kind % 2 + 1)},
+            **{chance.choice(BOUNDS): chance.choice(values) for _ in range(kind % 2 + 1)},
         }
     if kind == 3:
         return {
             "type": "number",
-            "not": chance.choice([{"const": value}, {"enum": chance.sample(VALUES, 3)}]),
+            "not": chance.choice([{"const": value}, {"enum": chance.sample(values, 3)}]),
         }
     if kind == 4:
-        return {"enum": chance.sample(VALUES, chance.randint(1, 4))}
+        return {"enum": chance.sample(values, chance.randint(1, 4))}
     if kind == 5:
         return {"type": "integer", chance.choice(BOUNDS): value}
     if kind == 6:
@@ -90,14 +93,17 @@ def scalar(chance: random.Random, depth: int = 2) -> Any:
             chance.choice(BOUNDS): value,
         }
     if kind == 7:
-        return {"type": "number", "not": scalar(chance, depth - 1)}
-    branches = [scalar(chance, depth - 1), chance.choice([scalar(chance, depth - 1), {"type": "number"}])]
+        return {"type": "number", "not": scalar(chance, depth - 1, values)}
+    branches = [
+        scalar(chance, depth - 1, values),
+        chance.choice([scalar(chance, depth - 1, values), {"type": "number"}]),
+    ]
     if kind == 8:
         return {"oneOf": [*branches, *([{"type": "integer"}] if chance.random() < 0.4 else [])]}
     if kind == 9:
         return {"anyOf": branches}
     test, then = branches
-    return {"type": "number", "if": test, "then": then, "else": scalar(chance, depth - 1)}
+    return {"type": "number", "if": test, "then": then, "else": scalar(chance, depth - 1, values)}
 
 
 def numerals(chance: random.Random, count: int, values: list[Any] = VALUES) -> Iterator[str]:
@@ -131,19 +137,26 @@ def numerals(chance: random.Random, count: int, values: list[Any] = VALUES) -> I
 
 
 def is_short(text: str) -> bool:
-    """Return whether a numeral has at most 15 significant digits."""
-    return len(Decimal(text).normalize().as_tuple().digits) <= 15
+    """Return whether a numeral has at most 15 digits, is no smaller than 1e-20, and if beyond 2^53, has
+    no point, and is a double."""
+    value = Decimal(text)
+    few = len(value.normalize().as_tuple().digits) <= 15
+    return (
+        few
+        and (not 0 < abs(value) < 1e-20)
+        and (abs(value) < 2**53 or ("." not in text and value == Decimal(float(value))))
+    )
 
 
-def sound_and_whole(seed: int, count: int) -> None:
+def sound_and_whole(seed: int, count: int, values: list[Any] = VALUES) -> None:
     """Hold a schema of numbers to both oracles."""
     chance = random.Random(f"doubles {seed}")
-    schema = scalar(chance)
+    schema = scalar(chance, values=values)
     try:
         default, exact = compiled(schema), compiled(schema, numbers="decimal")
     except UnsatisfiableSchema:
         return
-    for text in numerals(chance, count):
+    for text in numerals(chance, count, values):
         if taken(default, text):
             assert accepted(schema, text), (schema, text)
         elif taken(exact, text) and accepted(schema, text):
@@ -181,6 +194,19 @@ def test_what_the_default_allows_readers_of_doubles_accept_and_short_numerals_st
 def test_what_the_default_allows_readers_of_doubles_accept_and_short_numerals_stay_whole(first: int) -> None:
     for seed in range(first, first + 300):
         sound_and_whole(seed, 300)
+
+
+@for_each("values", [FAR, TINY])
+def test_numbers_of_the_schema_are_doubles_where_documents_are(values: list[Any]) -> None:
+    for seed in range(40):
+        sound_and_whole(seed, 40, values)
+
+
+@pytest.mark.slow
+@for_each("values", [FAR, TINY])
+def test_numbers_of_the_schema_are_doubles_where_documents_are_whole(values: list[Any]) -> None:
+    for seed in range(40, 1000):
+        sound_and_whole(seed, 200, values)
 
 
 def arrays(chance: random.Random) -> Any:
@@ -288,6 +314,16 @@ ONE: list[tuple[Any, str, bool]] = [
     ({"type": "array", "uniqueItems": True}, f"[{2**53 + 1}.0,{2**53}]", False),
     ({"type": "array", "uniqueItems": True}, f"[{2**53 + 1},{2**53}]", True),
     ({"enum": [[0.1], [0.2]]}, "[0.10000000000000000001]", False),
+    ({"const": 1e23}, str(int(1e23)), True),
+    ({"const": 1e23}, str(10**23), False),
+    ({"const": 10**23}, str(10**23), True),
+    ({"type": "number", "minimum": 1e30}, str(10**30), False),
+    ({"type": "number", "minimum": 36028797018963972.5}, "36028797018963975", False),
+    ({"type": "number", "minimum": 1e15, "not": {"type": "integer"}}, "1000000000000000.5", True),
+    ({"type": "number", "minimum": 1e15, "not": {"type": "integer"}}, "4503599627370496.5", False),
+    ({"type": "number", "not": {"type": "integer"}}, "0.30000000000000004", True),
+    ({"type": "number", "not": {"type": "integer"}}, "3.99999999999999999999", False),
+    ({"type": "array", "items": {"enum": [[-1e23], [1]]}, "uniqueItems": True}, f"[[{-(10**23)}]]", False),
 ]
 
 

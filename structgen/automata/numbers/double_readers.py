@@ -11,15 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
-from math import floor, inf, nextafter
+from math import floor, inf, isinf, nextafter
 from sys import float_info
 
 from structgen.automata.numbers.written_forms import Writing, atoms_of
 from structgen.language import ir
 from structgen.language.number_ranges import Cut, Ranges, common, interval, points, united
 
-_FEW_DIGITS = ir.Pattern(r"^-?(?:\d+|[\d.]{1,16}0*|\d{1,15}0*\.0*|0\.0*[1-9]\d{0,14}0*)$")
-"""Integers, and numbers of at most 15 digits between zeros: no two of these are one double."""
+_FEW_DIGITS = ir.Pattern(r"^-?(?:\d+|[\d.]{1,16}0*|\d{1,15}0?\.0*|0\.0{0,19}[1-9]\d{0,14}0*)$")
+"""Integers, and numbers of at most 15 digits between zeros, from 1e-20 on: no two of these are one double.
+Integers with a point have at most 16 digits: doubles hold them exactly."""
+_NEAR_INTEGERS = ir.Pattern(
+    r"^-?(?:"
+    + "".join([rf"\d{{{15 - n}}}\.(?:0{{{n}}}|9{{{n}}})|" for n in range(1, 15)])
+    + r"\d{15}\.[09]|\d{16}\.(?:[0189]|2$|2[0-5]|7[5-9]))"
+)
+_FAR_FROM_INTEGERS = ir.All((ir.Not(_NEAR_INTEGERS), interval(-(2**52), 2**52)))
+"""Numbers whose doubles are integers only where they are: their first 15 digits tell them from the integers
+beside them, or of those with 16 before the point the next ones."""
 _FINITE = interval(-(2**1024) + 2**970, 2**1024 - 2**970, True, True)
 _VANISHING = ir.Pattern(
     r"^-?(?:[1-9].*[eE]-(?:32[4-9]|3[3-9]\d|[4-9]\d\d)|0\.0{0,4}[1-9].*[eE]-(?:319|3[2-9]\d|[4-9]\d\d)"
@@ -32,12 +41,16 @@ def read_alike(formulas: tuple[ir.Formula, ...], writing: Writing) -> Writing:
     """Return how numerals of formulas are written: without those that rounding takes over an end of a range,
     onto a listed number, to an integer where that matters, to zero, or to infinity.
 
-    Where integers are told apart, or many numbers named, others have at most 15 digits or no point; but with
-    long numbers among those named, as programs print them. Cost: some 10 us for each.
+    Where integers are told apart, or many numbers named, others have at most 15 digits, no point, or are far
+    from integers; but with long numbers among those named, as programs print them. Cost: some 10 us for each.
     """
     atoms = atoms_of(formulas)
     cuts = dict.fromkeys([cut for one in atoms if isinstance(one, Ranges) for cut in one.cuts])
-    long = [value for value, _ in cuts if len(Decimal(value).as_tuple().digits) > float_info.dig]
+    long = [
+        value
+        for value, _ in cuts
+        if len(Decimal(value).as_tuple().digits) > float_info.dig or 0 < abs(Decimal(value)) < 1e-19
+    ]
     said = [common([one for one in ir.conjuncts(part) if isinstance(one, Ranges)]) for part in formulas]
     beside: ir.Formula = ir.TRUE
     if writing.exponent:  # zero alone is named, or Python prints the others in one way
@@ -47,7 +60,8 @@ def read_alike(formulas: tuple[ir.Formula, ...], writing: Writing) -> Writing:
         return writing
     elif len(cuts) > (4096 if long else 32) or ir.Multiple(Decimal(1)) in atoms:
         # a cut takes some 20 states, 0.3 ms
-        beside = ir.Any_((_FEW_DIGITS, points([one for one in long if one != floor(one)])))
+        far = ir.All((_FAR_FROM_INTEGERS, _kept(cuts, writing.fraction)))
+        beside = ir.Any_((_FEW_DIGITS, far, points([one for one in long if one != floor(one)])))
     elif cuts:
         kept = _kept(cuts, writing.fraction)
         if writing.whole > float_info.max_10_exp:
@@ -71,7 +85,7 @@ def _moved(cut: Cut, places: int) -> Cut:
     one; a number of the cut that is no integer is read as a double, too."""
     value, after = cut
     near, grid = float(value), 10**places
-    if value and not 1e-320 < abs(near) < 1e308:
+    if isinf(near):
         return cut
     exact = Fraction(value if value == floor(value) else near)
     below = exact > near or (after and exact == near)

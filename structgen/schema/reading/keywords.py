@@ -13,7 +13,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from structgen.json_text.exact_json import escape
+from structgen.json_text.exact_json import escape, exact
 from structgen.schema.reading.model import TYPES, Reading, Schema
 from structgen.schema.reading.schema_cures import number_cure, type_cure
 
@@ -137,7 +137,8 @@ def read_enum(document: Reading, place: Schema, keyword: str, value: Any) -> Non
         raise document.wrong(
             place, "enum", "takes a list of values", "For one value, use const or a list of one."
         )
-    values = (value,) if keyword == "const" else tuple(value)
+    listed: Any = exact([value] if keyword == "const" else value, of_point=document.policies.of_point)
+    values = tuple(listed)
     if place.enum is None:
         place.enum = values
     else:
@@ -152,7 +153,7 @@ _FLAGS = MappingProxyType({"minimum": "exclusiveMinimum", "maximum": "exclusiveM
 
 
 def read_bound(document: Reading, place: Schema, keyword: str, value: Any) -> None:
-    bound = number(value)
+    bound = number(exact(value, of_point=document.policies.of_point))
     if bound is None:
         old = "In draft 4 alone it is true or false beside the bound." if value.__class__ is bool else ""
         raise document.wrong(place, keyword, "takes a number", old or number_cure(value))

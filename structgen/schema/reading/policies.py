@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Annotated, Any, TypeAlias, Union
 
 from structgen.errors import OptionError
+from structgen.json_text.exact_json import Json, nearest_double
 from structgen.language import checks
 
 WHITESPACE = ("bounded", "compact", "oneline", "any")  # or "any:3"; an int or str: json.dumps(indent=...)
@@ -168,6 +170,11 @@ class Policies:
             name for name in ("max_string", "max_items", "any_value") if getattr(self, name) is not None
         )
         return words + caps
+
+    @property
+    def of_point(self) -> Callable[[str], Json]:
+        """Return how numerals with a point or an exponent are read: as the next double, or exactly."""
+        return Decimal if self.numbers in ("decimal", "any") else nearest_double
 
     def widened(self, *names: str) -> Policies:
         """Return the policies with some options at their widest."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from decimal import Decimal
 from typing import Any
 
 from structgen.automata.formats.named_formats import CUTS
@@ -112,8 +111,7 @@ class SchemaNetwork:
         )
         self.oracle = Oracle(tables, self.scalars, self.shapes, self.objects, self.arrays, limits)
         self.arrays.distinct.text = self.oracle.text
-        if policies.numbers in ("decimal", "any"):
-            self.arrays.distinct.of_point = Decimal
+        self.arrays.distinct.of_point = policies.of_point
         alive = self.oracle.alive
         self.objects.alive = self.objects.wide_unions.alive = self.arrays.alive = alive
         self.objects.known = self.arrays.known = self.oracle.known
