@@ -124,11 +124,7 @@ class ServedModel:
         format = self.format if read.tools and read.choice.mode != "none" else None
         own = given is not None
         given = given if own else body.get(where)
-        row = format or self._format
-        if row is None and self.engine.prompts.has_template():
-            with suppress(OptionError):  # it shows no calls
-                row = self.format
-        messages = fields.read_messages(given, row, where)
+        messages = fields.read_messages(given, format or self._shown, where)
         grammar = read.grammar(format, specials=specials_of(self.engine)) if format else read.grammar()
         compiled = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
         asked, place = body.get("continue_final_message"), where if own else f"{where}/{{}}/content"
@@ -161,8 +157,8 @@ class ServedModel:
         if turn is not None:
             repeats = not (asked or turn.get("prefix")) if body.get("echo") is None else body["echo"]
         begun = "" if repeats else request.begun
-        earlier = sum(len(one.get("tool_calls", ())) for one in messages)
-        parts = ReplyParts(format, read.choice.tools, opening, begun, stops, earlier=earlier)
+        parts = ReplyParts(format, read.choice.tools, opening, begun, stops)
+        parts.earlier = sum(len(one.get("tool_calls", ())) for one in messages)
         return self._asked(body, read, (request,), parts, wanted, repeats)
 
     def _asked(
@@ -268,6 +264,13 @@ class ServedModel:
             found += "Start the server with --tool-format NAME, such as hermes (--help lists them)."
         plain = "There is no chat template: messages are told plainly, or by --chat-template FILE."
         return found if self._has_turns else f"{found} {plain}"
+
+    @cached_property
+    def _shown(self) -> ToolFormat | None:
+        """How the model writes calls, where a chat template or the server's owner tells it."""
+        with suppress(OptionError):
+            return self.format if self.engine.prompts.has_template() else self._format
+        return None
 
     @cached_property
     def format(self) -> ToolFormat:
