@@ -158,7 +158,7 @@ class ServedModel:
             repeats = not (asked or turn.get("prefix")) if body.get("echo") is None else body["echo"]
         begun = "" if repeats else request.begun
         parts = ReplyParts(format, read.choice.tools, opening, begun, stops)
-        parts.earlier = sum(len(one.get("tool_calls", ())) for one in messages)
+        parts.earlier = sum(map(_calls, messages))
         return self._asked(body, read, (request,), parts, wanted, repeats)
 
     def _asked(
@@ -387,6 +387,11 @@ class ServedModel:
 
 def _most_tokens(body: Mapping[str, Any]) -> int | None:
     return fields.count_of(body, *_MOST_TOKENS)
+
+
+def _calls(message: Mapping[str, Any]) -> int:
+    """Return how many calls a message has."""
+    return len(message.get("tool_calls", ()))
 
 
 def _prompts(given: Any) -> list[str | list[int]]:
