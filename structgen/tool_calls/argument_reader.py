@@ -1,5 +1,5 @@
-"""`CallDraft`: a call while it is being read. `MemberReader` reads arguments that stand one by one, as the
-`member` of a format says; what comes out is JSON text, as it becomes sure. Nothing here recurses."""
+"""Reads arguments that stand one by one, as the `member` of a format says; what comes out is JSON text, as it
+becomes sure. Nothing here recurses."""
 
 from __future__ import annotations
 
@@ -16,52 +16,21 @@ from structgen.language.ir import ValueMenu
 from structgen.schema.meaning.formulas import number_meets
 from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, KnownMember, kinds_of
 from structgen.text_grammars.composition.templates import BLANK, filled, first_text
-from structgen.tool_calls.call_texts import HABITS, DifferentError, Incoming, UnfinishedError, Wait, begun
-from structgen.tool_calls.format_marks import FormatMarks, Way
+from structgen.tool_calls.call_texts import (
+    HABITS,
+    CallDraft,
+    DifferentError,
+    Incoming,
+    UnfinishedError,
+    Wait,
+    begun,
+)
+from structgen.tool_calls.format_marks import FormatMarks
 from structgen.tool_calls.tool_format import ToolFormat
 
 _BARE: Final = ",]}"
 _CLOSING: Final = "]} \t\n\r"
 _LONGEST_KEY: Final = 1024
-
-
-@dataclass(slots=True)
-class CallDraft:
-    """A call while it is being read."""
-
-    way: Way
-    is_held: bool = False
-    """Whether it is told only once it is whole."""
-    tell: Callable[[str], None] | None = None
-    """Takes more of its arguments, once it is told."""
-    name: str = ""
-    id: str | None = None
-    index: str | None = None
-    begin: int = -1
-    """Where the arguments begin; -1 until it is certain that it is a call."""
-    end: int = 0
-    """Where they end, so far."""
-    written: list[str] = field(default_factory=list)
-    """The JSON text of the arguments, which only grows."""
-    is_closed: bool = False
-    """Whether they are written to their end."""
-    error: str = ""
-    """Why they are no arguments."""
-    members: MemberReader | None = None
-    keys: list[str] = field(default_factory=list)
-    """The members of a call that is one JSON object, so far."""
-    notes: dict[str, bool] = field(default_factory=dict)
-    """What is not written as the format writes it; False: a mark is missing, or another."""
-
-    @property
-    def is_call(self) -> bool:
-        return self.begin >= 0 and bool(self.name)
-
-    def write(self, said: str) -> None:
-        """Take more of the JSON text of the arguments."""
-        self.written.append(said)
-        if self.tell is not None and said:
-            self.tell(said)
 
 
 @dataclass(slots=True)

@@ -22,9 +22,10 @@ from structgen.json_text.growing_json import GrowingJson, GrowingString
 from structgen.json_text.raw_json import dumped
 from structgen.text_grammars.composition.argument_grammar import ArgumentPlan, plan_of
 from structgen.text_grammars.composition.templates import BLANK, first_text
-from structgen.tool_calls.argument_reader import CallDraft, MemberReader
+from structgen.tool_calls.argument_reader import MemberReader
 from structgen.tool_calls.call_texts import (
     HABITS,
+    CallDraft,
     DifferentError,
     HeadError,
     Incoming,

@@ -1,5 +1,6 @@
 """A reply that comes in pieces: texts of a format in it, matched with any white space where the format has
-some, and JSON as models write it, with single quotes, words of Python, control characters in strings."""
+some, JSON as models write it, with single quotes, words of Python, control characters in strings, and calls
+while they are being read."""
 
 from __future__ import annotations
 
@@ -8,12 +9,14 @@ import re
 import sys
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 
 from structgen.json_text.events import EventLog, JsonError
 from structgen.json_text.growing_json import MISSING, value_of
 from structgen.text_grammars.composition.templates import BLANK, TEXT, pieces
+from structgen.tool_calls.format_marks import Way
 
 T = TypeVar("T")
 Wait: TypeAlias = Generator[None, None, T]
@@ -274,3 +277,43 @@ def _beginnings(said: tuple[str, ...], exact: bool) -> tuple[re.Pattern[str], in
         found.append("(?:".join(parts) + ")?" * max(0, len(parts) - 1))
     longest = max((len(one) + 64 * len(one.split()) for one in said), default=0)
     return re.compile(rf"(?:{'|'.join(filter(None, found))})\Z|\Z" if any(found) else r"\Z"), longest
+
+
+@dataclass(slots=True)
+class CallDraft:
+    """A call while it is being read."""
+
+    way: Way
+    is_held: bool = False
+    """Whether it is told only once it is whole."""
+    tell: Callable[[str], None] | None = None
+    """Takes more of its arguments, once it is told."""
+    name: str = ""
+    id: str | None = None
+    index: str | None = None
+    begin: int = -1
+    """Where the arguments begin; -1 until it is certain that it is a call."""
+    end: int = 0
+    """Where they end, so far."""
+    written: list[str] = field(default_factory=list)
+    """The JSON text of the arguments, which only grows."""
+    is_closed: bool = False
+    """Whether they are written to their end."""
+    error: str = ""
+    """Why they are no arguments."""
+    members: Any = None
+    """The `MemberReader` of its arguments, if they stand one by one."""
+    keys: list[str] = field(default_factory=list)
+    """The members of a call that is one JSON object, so far."""
+    notes: dict[str, bool] = field(default_factory=dict)
+    """What is not written as the format writes it; False: a mark is missing, or another."""
+
+    @property
+    def is_call(self) -> bool:
+        return self.begin >= 0 and bool(self.name)
+
+    def write(self, said: str) -> None:
+        """Take more of the JSON text of the arguments."""
+        self.written.append(said)
+        if self.tell is not None and said:
+            self.tell(said)
