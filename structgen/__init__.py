@@ -102,7 +102,7 @@ if TYPE_CHECKING:
     from structgen.text_grammars.text_grammar import sequence as sequence
     from structgen.tokens.token_mask import allocate_mask as allocate_mask
     from structgen.tokens.tokenizer import Tokenizer as Tokenizer
-    from structgen.tool_calls.call_parsing import parse_calls as parse_calls
+    from structgen.tool_calls.call_reader import parse_calls as parse_calls
     from structgen.tool_calls.tool_definitions import Tool as Tool
     from structgen.tool_calls.tool_format import ToolFormat as ToolFormat
     from structgen.tool_calls.tool_grammar import tools as tools
@@ -165,7 +165,7 @@ __getattr__, __dir__ = lazy_names(
         "structgen.text_grammars.text_grammar": "either sequence",
         "structgen.tokens.token_mask": "allocate_mask",
         "structgen.tokens.tokenizer": "Tokenizer",
-        "structgen.tool_calls.call_parsing": "parse_calls",
+        "structgen.tool_calls.call_reader": "parse_calls",
         "structgen.tool_calls.tool_definitions": "Tool",
         "structgen.tool_calls.tool_format": "ToolFormat",
         "structgen.tool_calls.tool_grammar": "tools",

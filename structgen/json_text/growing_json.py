@@ -44,7 +44,7 @@ _SURE: Final = re.compile(
     r"(?:[^\\]++|\\[^u]|\\u(?![dD][89abAB])[0-9a-fA-F]{4}|\\u[dD][89abAB][0-9a-fA-F]{2}"
     r"(?:\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?=[^\\]|\\[^u]|\\u[^dD]|\\u[dD][^c-fC-F])))*+"
 )
-"""The beginning of a string's text that is characters, whatever follows."""
+_INSIDE: Final = re.compile(r'(?s:[^"\\]++|\\.)*+')
 
 
 class GrowingJson:
@@ -111,6 +111,11 @@ class GrowingJson:
                 put(whole, key, found)
             found, key = whole, above
         return found
+
+    @property
+    def in_string(self) -> bool:
+        """Whether a string is open."""
+        return self._begun is not None
 
     def between(self, start: int, end: int) -> bytes:
         """Return a part of the text."""
@@ -180,9 +185,23 @@ def value_of(
 
 def _characters(data: bytes) -> str:
     """Return the characters of a string that its text behind the quote is sure of."""
-    sure = _SURE.match(_whole_characters(data))
-    assert sure is not None, "it matches nothing at least"
-    return decoded(sure[0].encode("utf-8", "surrogatepass"))
+    return GrowingString().feed(_whole_characters(data))
+
+
+class GrowingString:
+    """Takes the JSON text of a string, behind its first quote, in pieces."""
+
+    def __init__(self) -> None:
+        self._left = ""
+
+    def feed(self, piece: str) -> str:
+        """Return the characters that a piece adds, as far as they are sure. What follows the string adds
+        none."""
+        self._left += piece
+        inside = _INSIDE.match(self._left)[0]  # type: ignore[index]
+        sure = inside if self._left[len(inside) :][:1] == '"' else _SURE.match(inside)[0]  # type: ignore[index]
+        self._left = self._left[len(sure) :]
+        return decoded(sure.encode("utf-8", "surrogatepass"))
 
 
 def put(container: Any, key: Any, value: Any) -> None:

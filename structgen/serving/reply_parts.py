@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from structgen.engine.requests import FinishReason, Result
-from structgen.tool_calls.call_parsing import parse_calls
+from structgen.json_text.growing_json import GrowingString
+from structgen.tool_calls.call_reader import CallReader
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat
-from structgen.tool_calls.tool_replies import Reply, without_repeats
 
-_READ_AGAIN: Final = 64
-"""A reply with calls is read again once it grew by such a part: reading all of it stays linear."""
+_BEFORE_INPUT: Final = re.compile(rf'\s*\{{\s*"{INPUT}"\s*:\s*"')
 PartKind: TypeAlias = Literal["thoughts", "text", "function", "custom"]
 """The last two are calls: of a function, and of a custom tool."""
 
@@ -56,27 +55,44 @@ class ReplyParts:
     """Texts of which the first that stands outside of a call ends the reply before it."""
     stopped_by: str = ""
     """The one that did."""
+    earlier: int = 0
+    """How many calls the conversation has before."""
     parts: dict[str | int, ReplyPart] = field(default_factory=dict)
     """As they began: "thoughts", "text", and the calls by their numbers."""
     read: int = 0
-    """How many characters were read last."""
+    """How many characters were read."""
+    tail: str = ""
+    """The end of the text, which may begin a stop."""
+    blank: str = ""
+    """White space of which it is not known whether text follows it."""
+    has_text: bool = False
+    is_over: bool = False
+    """Whether a stop, or a call that equals an earlier one, has ended the reply."""
+    name: str = ""
+    document: str = ""
+    """The name of the last call, and its arguments so far."""
+    made: list[tuple[str, str]] = field(default_factory=list, init=False)
+    """The calls that are whole."""
+    alike: list[str] = field(default_factory=list, init=False)
+    """The arguments of earlier calls that those of the last one may become."""
+    input: GrowingString | None = None
+    """The input of a custom tool."""
+    reader: CallReader | None = None
+
+    def __post_init__(self) -> None:
+        if self.format is not None:
+            self.reader, self.begun = CallReader(self.format, self.tools, False), self.begun.lstrip()
 
     def grown(self, written: str, thoughts: str) -> Iterator[Delta]:
         """Yield what is new in a text that goes on, and in the thoughts before it."""
         if thoughts:
             yield from self._thought(thoughts, are_over=bool(written))
-        if self.format is None:
-            yield from self._grown("text", written, "text")
-        elif len(written) > self.read + self.read // _READ_AGAIN:
-            yield from self._parsed(written, ended=False)
+        yield from self._read(written, ended=False)
 
     def ended(self, result: Result) -> Iterator[Delta]:
         """Yield what is new in the whole text. A reply without calls has a text, if an empty one."""
         yield from self._thought(result.thoughts, are_over=True)
-        if self.format is None:
-            yield from self._grown("text", result.text, "text")
-        else:
-            yield from self._parsed(result.text, ended=True)
+        yield from self._read(result.text, ended=True)
         if "text" not in self.parts and not self.calls:
             self.parts["text"] = ReplyPart("text", len(self.parts))
             yield Delta(self.parts["text"], "")
@@ -94,50 +110,98 @@ class ReplyParts:
         thoughts = thoughts.strip()
         if self.opening.startswith(thoughts) and not are_over:
             return  # perhaps the opening, half written
-        yield from self._grown("thoughts", thoughts.removeprefix(self.opening).strip(), "thoughts")
+        said = thoughts.removeprefix(self.opening).strip()
+        yield from self._grown("thoughts", said[len(self.text("thoughts")) :])
 
-    def _parsed(self, written: str, *, ended: bool) -> Iterator[Delta]:
-        assert self.format is not None
-        self.read = len(written)
-        read = parse_calls(written, self.format, tools=self.tools, thinking=False, ended=ended)
-        reply = self._stopped(without_repeats(read))
-        text = reply.text
-        if not (ended or self.stopped_by or reply.partial):  # its end may begin a stop
-            held = min(max(map(len, self.stops), default=1) - 1, len(reply.texts[-1]))
-            text = text[: len(text) - held]
-        yield from self._grown("text", text.strip(), "text")  # formats put line breaks before calls
-        for number, call in enumerate([*reply.calls, *([] if reply.partial is None else [reply.partial])]):
-            is_custom = call.tool is not None and call.tool.custom
-            text = str(call.arguments.get(INPUT, "")) if is_custom else call.begun
-            yield from self._grown(number, text, "custom" if is_custom else "function", call.name)
+    def _read(self, written: str, *, ended: bool) -> Iterator[Delta]:
+        piece, self.read = written[self.read :], len(written)
+        if self.reader is None:
+            yield from self._text(piece)
+            return
+        for kind, said, number in self.reader.feed(piece, ended=ended):
+            if self.is_over:
+                return
+            if kind == "text":
+                yield from self._outside(said)
+            elif kind == "thoughts":
+                yield from self._grown("thoughts", said)
+            elif kind == "call":
+                yield from self._outside("", is_whole=True)
+                self.name, self.document = said, ""
+                self.alike = [document for name, document in self.made if name == said]
+            elif kind == "arguments":
+                self.alike = [one for one in self.alike if one.startswith(said, len(self.document))]
+                self.document += said
+                if not self.alike and not self.is_over:
+                    yield from self._called(number, said)
+            elif kind == "end":
+                self.is_over = self.is_over or self.document in self.alike
+                self.made.append((self.name, self.document))
+                if not self.is_over:
+                    yield from self._called(number, "")
+                    part = self.parts[number]
+                    yield from self._grown(number, self._rest(part) if part.kind == "custom" else "")
+        if ended and not self.is_over:
+            yield from self._outside("", is_whole=True)
 
-    def _stopped(self, reply: Reply) -> Reply:
-        """Return a reply up to the first stop in its text outside of calls."""
-        for number, text in enumerate(reply.texts):
-            found = [(at, one) for one in self.stops if (at := text.find(one)) >= 0]
-            if found:
-                end, self.stopped_by = min(found)
-                texts = [*reply.texts[:number], text[:end]]
-                return replace(reply, calls=reply.calls[:number], texts=texts, partial=None)
-        return reply
+    def _outside(self, said: str, *, is_whole: bool = False) -> Iterator[Delta]:
+        """Yield text outside of calls, up to the first stop. Its end may begin one, unless it is whole."""
+        self.tail += said
+        found = [(at, one) for one in self.stops if (at := self.tail.find(one)) >= 0]
+        held = 0 if is_whole else max(map(len, self.stops), default=1) - 1
+        end = max(0, len(self.tail) - held)
+        if found:
+            end, self.stopped_by = min(found)
+            self.is_over = True
+        said, self.tail = self.tail[:end], self.tail[end:]
+        said = self.blank + said if self.has_text else said.lstrip()  # formats put line breaks before calls
+        self.has_text = self.has_text or bool(said)
+        self.blank = said[len(said.rstrip()) :]
+        yield from self._text(said.rstrip())
 
-    def _grown(self, key: str | int, text: str, kind: PartKind, name: str = "") -> Iterator[Delta]:
+    def _text(self, piece: str) -> Iterator[Delta]:
+        """Yield text without what had begun it."""
+        known = len(self.begun) if piece.startswith(self.begun) else len(piece) * self.begun.startswith(piece)
+        self.begun = self.begun[known:]
+        yield from self._grown("text", piece[known:])
+
+    def _called(self, number: int, said: str) -> Iterator[Delta]:
+        """Yield more of a call, which equals no earlier one; at first that it begins."""
+        if number not in self.parts:
+            assert self.format is not None
+            is_custom = any(tool.custom for tool in self.tools if tool.name == self.name)
+            part = ReplyPart("custom" if is_custom else "function", len(self.parts), name=self.name)
+            part.id, part.call = self.format.new_id(self.name, self.earlier + number), number
+            self.parts[number], self.input, said = part, None, self.document
+            yield Delta(part, "")
+        is_custom = self.parts[number].kind == "custom"
+        yield from self._grown(number, self._input(said) if is_custom else said)
+
+    def _input(self, said: str) -> str:
+        """Return what a piece of a custom tool's arguments adds to its input."""
+        if self.input is None:
+            head = _BEFORE_INPUT.match(self.document)
+            if head is None:
+                return ""
+            self.input, said = GrowingString(), self.document[head.end() :]
+        return self.input.feed(said)
+
+    def _rest(self, part: ReplyPart) -> str:
+        """Return what is left of the input of a custom tool that is read to its end."""
+        assert self.reader is not None
+        call = self.reader.made(part.call, self.reader.calls[part.call])
+        return str(call.arguments.get(INPUT, ""))[len(part.text) :]
+
+    def _grown(self, key: str | int, piece: str) -> Iterator[Delta]:
         """Yield what is new in a part. Thoughts and text begin with their first character."""
-        if kind == "text" and self.begun:
-            begun = self.begun if self.format is None else self.begun.lstrip()
-            text = text.removeprefix(begun[: len(text)])
+        if not piece:
+            return
         part = self.parts.get(key)
         if part is None:
-            if isinstance(key, str) and not text:
-                return
-            part = self.parts[key] = ReplyPart(kind, len(self.parts), name=name)
-            if isinstance(key, int):
-                part.id, part.call = f"call_{secrets.token_hex(12)}", key
-                yield Delta(part, "")
-        piece = text[len(part.text) :]
-        if piece:
-            part.text = text
-            yield Delta(part, piece)
+            kind: PartKind = "text" if key == "text" else "thoughts"
+            part = self.parts[key] = ReplyPart(kind, len(self.parts))
+        part.text += piece
+        yield Delta(part, piece)
 
     def reason(self, result: Result) -> str:
         """Return the reason of the end in OpenAI's words. A document that the budget closed is complete."""

@@ -127,7 +127,6 @@ def read_messages(given: Any, format: ToolFormat | None, where: str = "messages"
         if fault := checks.message_fault(at, one):
             raise ApiError(f"{where}/{at}/content: {fault}", param=f"{where}/{at}/content")
     found: list[dict[str, Any]] = []
-    names: dict[str, str] = {}
     for at, message in enumerate(checks.read_messages(given, where, "/{}", "/")):
         role, calls = message["role"], message.get("tool_calls")
         told = (one for one in ("reasoning_content", "prefix") if message.get(one))
@@ -136,13 +135,11 @@ def read_messages(given: Any, format: ToolFormat | None, where: str = "messages"
             made["tool_calls"] = [
                 _call(one, f"{where}/{at}/tool_calls/{index}", format) for index, one in enumerate(calls)
             ]
-            names |= {one["id"]: one["function"]["name"] for one in made["tool_calls"]}
         elif role == "tool":
-            identity = message.get("tool_call_id") or ""
-            made |= {"tool_call_id": identity, "name": message.get("name") or names.get(identity, "")}
+            made |= {"tool_call_id": message.get("tool_call_id") or "", "name": message.get("name") or ""}
             made["role"] = role if format is None else format.role
         found.append(made)
-    return found
+    return found if format is None else format.renamed(found, where)
 
 
 def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:

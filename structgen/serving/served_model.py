@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Final
@@ -123,7 +124,7 @@ class ServedModel:
         format = self.format if read.tools and read.choice.mode != "none" else None
         own = given is not None
         given = given if own else body.get(where)
-        messages = fields.read_messages(given, format or self._format, where)
+        messages = fields.read_messages(given, format or self._shown, where)
         grammar = read.grammar(format, specials=specials_of(self.engine)) if format else read.grammar()
         compiled = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
         asked, place = body.get("continue_final_message"), where if own else f"{where}/{{}}/content"
@@ -157,6 +158,7 @@ class ServedModel:
             repeats = not (asked or turn.get("prefix")) if body.get("echo") is None else body["echo"]
         begun = "" if repeats else request.begun
         parts = ReplyParts(format, read.choice.tools, opening, begun, stops)
+        parts.earlier = sum(map(_calls, messages))
         return self._asked(body, read, (request,), parts, wanted, repeats)
 
     def _asked(
@@ -262,6 +264,13 @@ class ServedModel:
             found += "Start the server with --tool-format NAME, such as hermes (--help lists them)."
         plain = "There is no chat template: messages are told plainly, or by --chat-template FILE."
         return found if self._has_turns else f"{found} {plain}"
+
+    @cached_property
+    def _shown(self) -> ToolFormat | None:
+        """How the model writes calls, where a chat template or the server's owner tells it."""
+        with suppress(OptionError):
+            return self.format if self.engine.prompts.has_template() else self._format
+        return None
 
     @cached_property
     def format(self) -> ToolFormat:
@@ -378,6 +387,11 @@ class ServedModel:
 
 def _most_tokens(body: Mapping[str, Any]) -> int | None:
     return fields.count_of(body, *_MOST_TOKENS)
+
+
+def _calls(message: Mapping[str, Any]) -> int:
+    """Return how many calls a message has."""
+    return len(message.get("tool_calls", ()))
 
 
 def _prompts(given: Any) -> list[str | list[int]]:

@@ -10,11 +10,14 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from structgen.text_grammars.composition.templates import TEXT, Piece, first_text, pieces
+from structgen.text_grammars.composition.templates import TEXT, first_text, pieces
 from structgen.tool_calls.tool_format import TAG, ToolFormat
 
 _UNQUOTED: Final = re.compile(r'(?<!")(\$[a-z]+)')
 _VALUES: Final = {"arguments": "{", "quoted": '"{'}
+
+
+_ARGUMENTS: Final = re.compile(r"\$(arguments|quoted)")
 
 
 class ObjectCall(NamedTuple):
@@ -34,6 +37,26 @@ class ObjectCall(NamedTuple):
         return next(key for key, place in self.members.items() if place in _VALUES)
 
 
+class Way(NamedTuple):
+    """A way in which a call is read."""
+
+    before: str
+    """The template of what stands before the arguments, or before the object that a call is."""
+    kind: str = ""
+    """"arguments", "quoted", "object"; "": it has none."""
+    after: str = ""
+    lack: str = ""
+    """Which mark is missing."""
+    is_loose: bool = False
+    """Whether another text may stand before the arguments."""
+    is_lost: bool = False
+    """Whether a head that names the tool stands in the place of `$name`."""
+
+
+def _way(template: str) -> Way:
+    return Way(*_ARGUMENTS.split(template))  # type: ignore[arg-type]
+
+
 class FormatMarks:
     """What a reader and a mask must know of the texts of a format. Made by `marks_of`."""
 
@@ -48,8 +71,8 @@ class FormatMarks:
         """Texts that stand in calls alone, and begin none."""
         self.object = _object_of(calls)
         """How a call is one JSON object; None where it is none."""
-        self.untagged: tuple[Piece, ...] = ()
-        """The parts of a call whose opening tag is missing, where no other one begins it, up to what closes
+        self.untagged = Way("")
+        """A call whose opening tag is missing, where no other one begins it, up to what closes
         it."""
         self.doubtful: tuple[str, ...] = ()
         """The texts that may begin such a call, or one that is a JSON object without tags."""
@@ -60,10 +83,14 @@ class FormatMarks:
         if self.object is not None:
             keys = [key for key, place in self.object.members.items() if place in ("name", "arguments")]
             self.doubtful = tuple(f'{{ "{key}"' for key in keys) if tags else ('{ "',)
-            self.untagged = (("object", ""),)
+            self.untagged = Way("", "object")
             self.closing = (self.object.after.strip(),) if self.object.after else self.closing
         elif len(rest) == 4 and [kind for kind, _ in rest] == [TEXT, "name", "arguments", TEXT]:
-            self.doubtful, self.untagged, self.closing = (rest[0][1],), rest[:3], (rest[3][1],)
+            self.doubtful, self.untagged, self.closing = (
+                (rest[0][1],),
+                Way(f"{rest[0][1]}$name", "arguments"),
+                (rest[3][1],),
+            )
         kind, said = pieces(row.section[1] or calls[0])[-1]
         self.is_open_ended = (kind in _VALUES and not row.member) or said.endswith(("}", "]"))
         """Whether calls end in brackets of JSON alone, so that one more may follow."""
@@ -77,8 +104,15 @@ class FormatMarks:
         self.close = next(iter(TAG.findall(calls[0].partition("$arguments")[2])), "")
         """The tag that follows the arguments."""
         self.ways = tuple(self._ways(row, calls))
-        """The parts of calls in each of the ways in which one is read, and what is missing there; the right
-        ones first (True)."""
+        """The ways in which a call is read, the right ones first."""
+        self.lost = tuple(one for one in map(first_text, row.heads) if not one.startswith(self.openings))
+        """The texts that begin calls whose heads name tools in other ways than the format's."""
+        last = [pieces(one)[-1] for one in calls]
+        closing = [said.split()[-1].lstrip("}]`") for kind, said in last if kind == TEXT and said.strip()]
+        others = [*row.triggers, row.section[1], row.blocks, row.end]
+        others += [first_text(one).strip() for one in calls if row.section[0]]
+        self.edges = tuple(dict.fromkeys(filter(None, closing))), tuple(dict.fromkeys(filter(None, others)))
+        """The marks that close calls, and the texts that begin what follows one."""
 
     def _later(self, row: ToolFormat) -> Iterator[str]:
         """Yield the texts that begin calls without their opening mark: in the place of a section's beginning
@@ -103,17 +137,19 @@ class FormatMarks:
                 if kind == TEXT and value in _VALUES:
                     yield said + _VALUES[value]
 
-    def _ways(self, row: ToolFormat, calls: tuple[str, ...]) -> Iterator[tuple[bool, tuple[Piece, ...], str]]:
+    def _ways(self, row: ToolFormat, calls: tuple[str, ...]) -> Iterator[Way]:
         if self.object is not None:
-            parts = (TEXT, self.object.before), ("object", ""), (TEXT, self.object.after)
-            yield False, tuple(part for part in parts if part != (TEXT, "")), ""
+            yield Way(self.object.before, "object", self.object.after)
             return
-        yield from ((True, pieces(one), "") for one in calls)
-        yield from ((False, pieces(one), "") for one in calls)
+        ways = list(map(_way, calls))
+        yield from ways
+        if not row.member:
+            yield from (one._replace(is_loose=True) for one in ways if one.kind)
         for head in () if row.section[0] else self.openings[len(row.triggers) :]:
             for one in calls:
                 if head in one:
-                    yield False, pieces(one[one.index(head) :]), "Its opening mark is missing"
+                    yield _way(one[one.index(head) :])._replace(lack="Its opening mark is missing")
+        yield from (_way(one)._replace(is_lost=True) for one in row.heads)
 
 
 marks_of = lru_cache(maxsize=256)(FormatMarks)

@@ -13,16 +13,18 @@ from structgen.tool_calls.tool_format import ToolFormat
 
 _THINK: Final = ("<think>", "</think>")
 _HERMES: Final = '<tool_call>\n{"name": "$name", "arguments": $arguments}\n</tool_call>'
+_OBJECT: Final = '{"name": "$name", "arguments": $arguments}'
 _QWEN: Final = "<tool_call>\n<function=$name>\n"
 _M3: Final = "]<]minimax[>["
 _GLM: Final = ("<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>")
 _FUNCTIONS: Final = "functions.$name"
 
 ROWS: Final = (
-    ToolFormat("hermes", _HERMES, signs=("<tool_call>", '"arguments": ')),
+    ToolFormat("hermes", _HERMES, siblings=("qwen_3_coder",), signs=("<tool_call>", '"arguments": ')),
     ToolFormat(
         "qwen_3",
         _HERMES,
+        siblings=("qwen_3_coder",),
         thinking=_THINK,
         after_thinking="\n\n",
         signs=("<tool_call>", '"arguments": ', "think>"),
@@ -30,6 +32,7 @@ ROWS: Final = (
     ToolFormat(
         "exaone",
         '<tool_call>{"name": "$name", "arguments": $arguments}</tool_call>',
+        siblings=("qwen_3_coder",),
         thinking=_THINK,
         after_thinking="\n\n",
         trigger="<tool_call>",
@@ -53,16 +56,26 @@ ROWS: Final = (
         signs=('{"tool_calls": [',),
     ),
     ToolFormat(
-        "mistral", "[TOOL_CALLS]$name[ARGS]$arguments", id="call0000$index", signs=("[TOOL_CALLS]", "[ARGS]")
+        "mistral",
+        "[TOOL_CALLS]$name[ARGS]$arguments",
+        siblings=("mistral_list",),
+        thinking=("[THINK]", "[/THINK]"),
+        opened=False,
+        ids="[A-Za-z0-9]{9}",
+        id="call0000$index",
+        signs=("[TOOL_CALLS]", "[ARGS]"),
     ),
     ToolFormat(
         "mistral_list",
         (
-            '{"name": "$name", "arguments": $arguments}',
+            _OBJECT,
             '{"name": "$name", "arguments": $arguments, "id": "$id"}',
         ),
         section=("[TOOL_CALLS] [", "]"),
         separator=", ",
+        siblings=("mistral",),
+        thinking=("[THINK]", "[/THINK]"),
+        opened=False,
         ids="[A-Za-z0-9]{9}",
         id="call0000$index",
         signs=("[TOOL_CALLS]",),
@@ -97,7 +110,10 @@ ROWS: Final = (
         "kimi",
         f"<|tool_call_begin|>{_FUNCTIONS}:$index<|tool_call_argument_begin|>$arguments<|tool_call_end|>",
         section=("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"),
+        heads=("<|tool_call_begin|>$name<|tool_call_argument_begin|>$arguments<|tool_call_end|>",),
+        head=r"\s*(?:functions?[._:/])?$name(?:[:._\-\s]?[0-9]+)?\s*",
         thinking=_THINK,
+        ids=r"functions\.$name:[0-9]+",
         id=f"{_FUNCTIONS}:$index",
         history="text",
         signs=("<|tool_calls_section_begin|>",),
@@ -136,6 +152,7 @@ ROWS: Final = (
             name,
             (_QWEN + "$arguments$gap\n</function>\n</tool_call>", _QWEN + "</function>\n</tool_call>"),
             trigger="<tool_call>",
+            siblings=("hermes",),
             thinking=_THINK,
             after_thinking="\n\n",
             signs=("<function=", "<parameter=", *signs),
@@ -147,6 +164,7 @@ ROWS: Final = (
         "mimo",
         "<tool_call><function=$name>$arguments$gap</function></tool_call>",
         trigger="<tool_call>",
+        siblings=("qwen_3_coder", "hermes"),
         thinking=_THINK,
         opened=False,
         never=("</tool_call>", "<function="),
@@ -206,6 +224,7 @@ ROWS: Final = (
         '<cofl:tool_call id="$index" name="$name">$arguments$gap</cofl:tool_call>',
         section=("<cofl:tool_calls>", "</cofl:tool_calls>"),
         thinking=("<|START_THINKING|>", "<|END_THINKING|>"),
+        ids="[0-9]+",
         id="$index",
         signs=("<cofl:tool_calls>",),
         **ARGUMENT_STYLES["cohere_xml"],
@@ -223,12 +242,30 @@ ROWS: Final = (
         text=("<|channel|>final<|message|>", "<|end|>", "<|return|>"),
         preamble="<|channel|>commentary<|message|>",
         blocks="<|start|>assistant",
+        heads=("<|channel|>$name<|message|>$arguments<|call|>", " to=$name<|message|>$arguments<|call|>"),
+        head=r"(?:\s*(?:analysis|commentary|final)?\s+to=|\s*)(?:functions?[._:/])?$name"
+        r"\s*(?:<\|channel\|>\s*(?:analysis|commentary|final))?\s*(?:<\|constrain\|>)?\s*(?:json|code)?\s*",
         signs=("<|channel|>", "to=functions."),
     ),
 )
 """The formats, one row each; of two whose signs a template has, the one with more of them."""
 
 FORMATS: Final = MappingProxyType({row.name: row for row in ROWS})
+_ALSO: Final = MappingProxyType(
+    {
+        "<tool_call>": ToolFormat(
+            "a list in <tool_call>", _OBJECT, section=("<tool_call>\n[", "]\n</tool_call>"), separator=", "
+        ),
+        "[TOOL_CALLS]": ToolFormat("one object behind [TOOL_CALLS]", f"[TOOL_CALLS] {_OBJECT}"),
+    }
+)
+"""What formats of the family with such a mark also take."""
+
+
+def siblings_of(row: ToolFormat) -> tuple[ToolFormat, ...]:
+    """Return the formats of the same family, whose calls a reader takes too. Errors: those of `format_of`."""
+    also = _ALSO.get(row.triggers[0]) if row.siblings else None
+    return (*map(format_of, row.siblings), *([] if also is None else [also]))
 
 
 def format_of(format: Any, where: str = "format") -> ToolFormat:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
+from structgen.errors import OptionError
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
-from structgen.text_grammars.composition.templates import first_text, pieces, places
+from structgen.text_grammars.composition.templates import filled, first_text, pieces, places
 
 TAG: Final = re.compile(r"<[^<>]+>?|\[[^\[\]<>]+\]")
 """A mark of a format, in one of its texts."""
@@ -36,6 +39,13 @@ class ToolFormat(ArgumentStyle):
     also: tuple[str, ...] = ()
     """More ways in which models write a call: free text may not hold their beginnings. They are read with a
     note."""
+    heads: tuple[str, ...] = ()
+    """Ways in which models write a call whose head names its tool otherwise: `$name` is what stands there,
+    and `head` a pattern (`re`) of it, in which `$name` is the tool's. One of them is a call, with a note, if
+    the tool is known and its arguments can be read."""
+    head: str = ""
+    siblings: tuple[str, ...] = ()
+    """The names of formats of the same family, whose calls are read too, as those with other heads are."""
     lead: str = ""
     """What a reply begins with that must call."""
     thinking: tuple[str, ...] = ()
@@ -57,9 +67,10 @@ class ToolFormat(ArgumentStyle):
     names: str = r"[A-Za-z0-9_.\-]{1,128}"
     """A pattern (`re`) of the names of tools that can be written."""
     ids: str = r"[A-Za-z0-9_\-]{1,64}"
-    """A pattern of `$id`."""
+    """A pattern of `$id`, and of the ids that the format's chat template takes; `$name` is the tool's."""
     id: str = "call_$index"
-    """The id of a call that is written without one; `$index` counts the calls of a reply from 0."""
+    """The id of a call that is written without one; `$index` counts the calls of a reply, or those of a
+    history, from 0."""
 
     # messages
     role: str = "tool"
@@ -79,7 +90,7 @@ class ToolFormat(ArgumentStyle):
             tags = [one.partition("$")[0] for text in texts for one in TAG.findall(text)]
             ends = [one for one in (*begins, *tags) if one[:1] == "<"]
             object.__setattr__(self, "ends", tuple(dict.fromkeys(ends)))
-        for template in calls or ("",):
+        for template in (*(calls or ("",)), *self.heads):
             self._check_call(template)
         if self.blocks and not self.text:
             raise self._wrong("blocks", "Blocks need a text that is one.", "Give text=(begin, end).")
@@ -125,3 +136,60 @@ class ToolFormat(ArgumentStyle):
             return (self.trigger,)
         begins = [self.section[0]] if self.section[0] else [first_text(one) for one in self.calls]
         return tuple(dict.fromkeys(re.split(r"(?<=\S)\s", one, maxsplit=1)[0] for one in begins))
+
+    # --- ids of calls --------------------------------------------------------------------------------------
+
+    def new_id(self, name: str, number: int) -> str:
+        """Return the id of a call that begins: by its number, where the format counts calls, else one that no
+        other call has."""
+        token = secrets.token_hex(12)
+        listed = (f"call_{token}", token[:9])
+        return next((one for one in listed if self._is_own(one, name)), self.counted_id(name, number))
+
+    def counted_id(self, name: str, number: int) -> str:
+        """Return the id of a call that stands at a place among others."""
+        found = filled(self.id, {"name": name, "index": str(number)})
+        return found if self._is_own(found, name) else f"call{number:05}"
+
+    def _is_own(self, id: str, name: str) -> bool:
+        return re.fullmatch(self.ids.replace("$name", re.escape(name)), id) is not None
+
+    def renamed(self, messages: Sequence[Mapping[str, Any]], where: str = "messages") -> list[dict[str, Any]]:
+        """Return the messages of a history, the ids of calls and of their results as the format writes them:
+        an id of another form, one that comes again, or none becomes one by the number of the call. A result
+        belongs to the last turn that has its id, there to the first call without a result; one without an id
+        to the next call without one. So equal histories, and longer ones, have equal ids.
+
+        Raises `OptionError` for a result of no call.
+        """
+        found: list[dict[str, Any]] = []
+        calls: list[tuple[str, str, str, int]] = []
+        answered, taken = set[str](), set[str]()
+        for at, message in enumerate(messages):
+            made = dict(message)
+            if message.get("tool_calls"):
+                made["tool_calls"] = []
+                for call in message["tool_calls"]:
+                    name, id = call["function"]["name"], str(call.get("id") or "")
+                    new, number = id, len(calls)
+                    while new in taken or not self._is_own(new, name):
+                        new, number = self.counted_id(name, number), number + 1
+                    taken.add(new)
+                    calls.append((id, new, name, at))
+                    made["tool_calls"].append({**call, "id": new})
+            elif message.get("role") in ("tool", self.role):
+                id = str(message.get("tool_call_id") or "")
+                listed = [one for one in calls if id in ("", one[0])]
+                if not listed:
+                    raise OptionError(
+                        f"It is the result of the call {id!r}, which no message before it has.",
+                        where=f"{where}/{at}/tool_call_id",
+                        cure="Send the assistant's message with its tool_calls before the results.",
+                    )
+                turn = max(one[3] for one in listed)
+                left = [one for one in listed if one[1] not in answered and (not id or one[3] == turn)]
+                _, new, name, _ = (left or listed[-1:])[0]
+                answered.add(new)
+                made |= {"tool_call_id": new, "name": message.get("name") or name}
+            found.append(made)
+        return found

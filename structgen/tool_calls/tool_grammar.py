@@ -28,7 +28,7 @@ from structgen.text_grammars.composition.templates import TEXT, pieces, places
 from structgen.text_grammars.regular import literal, regex
 from structgen.text_grammars.special_tokens import special
 from structgen.text_grammars.text_grammar import Composed, JsonTexts, TextGrammar, as_text, either, sequence
-from structgen.tool_calls.call_parsing import parse_calls
+from structgen.tool_calls.call_reader import parse_calls
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.format_marks import marks_of
 from structgen.tool_calls.format_rows import check_name, format_of

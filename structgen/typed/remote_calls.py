@@ -14,7 +14,7 @@ from typing import Any, Final
 from structgen.errors import StructgenError
 from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.schema.reading.openai import check_subset
-from structgen.tool_calls.call_parsing import parse_calls
+from structgen.tool_calls.call_reader import parse_calls
 from structgen.tool_calls.call_texts import begun, searcher
 from structgen.tool_calls.format_marks import marks_of
 from structgen.tool_calls.format_rows import ROWS

@@ -19,7 +19,7 @@ from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_und
 from structgen.request_reading.request_reader import SERVED
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.text_grammars.text_grammar import TextGrammar
-from structgen.tool_calls.call_parsing import parse_calls
+from structgen.tool_calls.call_reader import parse_calls
 from structgen.tool_calls.call_writing import written_calls
 from structgen.tool_calls.format_rows import FORMATS, format_of
 from structgen.tool_calls.tool_choices import ToolChoice
@@ -99,7 +99,7 @@ class ToolPrompts:
         """Return what is asked of the model. Errors: OptionError for earlier calls that are none."""
         prompt = source.prompt
         given = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-        messages = history(given, self.format.history)
+        messages = self.format.renamed(history(given, self.format.history), "prompt")
         marks, refused, template = str(self.format), source.refused, self._template
         if self.has_template or self.chat:
             told = told_tools(self._prompts, self.use.choice, self.format, template) * self.has_template

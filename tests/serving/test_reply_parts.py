@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from typing import Any
 
 import pytest
@@ -22,7 +23,8 @@ from structgen.serving.reply_parts import ReplyParts
 from structgen.serving.response_shape import ResponseShape
 from structgen.serving.served_model import ServedModel
 from structgen.serving.token_logprobs import chat_logprobs, text_logprobs
-from structgen.tool_calls.call_parsing import parse_calls
+from structgen.tool_calls.call_reader import parse_calls
+from structgen.tool_calls.call_writing import written_calls
 from structgen.tool_calls.format_rows import FORMATS
 from structgen.tool_calls.tool_definitions import read_tools
 
@@ -70,6 +72,29 @@ def test_nested_arguments_and_marks_in_strings_come_as_calls_and_never_as_text(n
     found, read = joined(ReplyParts(FORMATS[name], read_tools(NESTED)), text, cuts)
     assert found == told.strip()
     assert [(one, json.loads(document)) for one, document in read] == calls
+
+
+@for_each("name", sorted(EXAMPLES))
+def test_ids_are_those_of_the_format_and_go_on_behind_earlier_calls(name: str) -> None:
+    parts = ReplyParts(FORMATS[name], KNOWN, earlier=3)
+    list(parts.ended(result_of(EXAMPLES[name])))
+    (part,) = parts.calls
+    assert re.fullmatch(FORMATS[name].ids.replace("$name", "get_weather"), part.id)
+    assert name not in ("kimi", "cohere") or part.id.endswith("3")
+
+
+@pytest.mark.parametrize("name", ["hermes", "mistral", "openai-json", "qwen_3_coder", "gemma", "cohere"])
+def test_the_input_of_a_custom_tool_comes_in_pieces(name: str) -> None:
+    """Each character at once, and escapes as characters; of an input that stands elsewhere the whole."""
+    said = "a 'b' \n<c> \u2028 {1, 2} \U0001f600"
+    tools = read_tools([{"type": "custom", "name": "run"}])
+    call = written_calls([sg.Call("run", {"input": said}, "call_0")], FORMATS[name])
+    parts, found = ReplyParts(FORMATS[name], tools), [""]
+    for at in range(1, len(call) + 1):
+        found += [text for _, text in parts.grown(call[:at], "")]
+    found += [text for _, text in parts.ended(result_of(call))]
+    assert "".join(found) == said and len(found) > len(said) // 2
+    assert [(one.kind, one.text) for one in parts.calls] == [("custom", said)]
 
 
 @given(st.text(max_size=30), st.lists(st.integers(0, 30), max_size=6))

@@ -286,6 +286,33 @@ def test_a_model_without_a_template_is_told_messages_plainly(folder: Path) -> No
     assert answer.status_code == 200
 
 
+IDS = (
+    "{% for message in messages %}{% for call in message.tool_calls or [] %}"
+    "{% if call.id|length != 9 %}{{ raise_exception('Tool call IDs should be of length 9!') }}{% endif %}"
+    "[TOOL_CALLS]{{ call.function.name }}[ARGS]<{{ call.id }}>{% endfor %}"
+    "{% if message.role == 'tool' %}<{{ message.tool_call_id }} {{ message.name }}>{% endif %}{% endfor %}"
+)
+"""As templates of Mistral ask of ids."""
+
+
+@pytest.mark.parametrize("tools", [[TOOL], None])
+def test_ids_of_other_servers_are_those_of_the_format(folder: Path, tools: Any) -> None:
+    """At each address, with tools and without."""
+    model = served(folder, IDS)
+    call = {"id": "toolu_01A", "type": "function", "function": {"name": "save", "arguments": "{}"}}
+    messages = [
+        *HI,
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "toolu_01A", "content": "saved"},
+    ]
+    told = "[TOOL_CALLS]save[ARGS]<call00000><call00000 save>"
+    assert prompt_of(model, messages=messages, **({} if tools is None else {"tools": tools})) == told
+    messages[-1] = {**messages[-1], "tool_call_id": "toolu_02B"}
+    with pytest.raises(sg.errors.OptionError, match="'toolu_02B'") as caught:
+        prompt_of(model, messages=messages, **({} if tools is None else {"tools": tools}))
+    assert caught.value.where == "messages/2/tool_call_id"
+
+
 def test_a_chat_template_is_given_by_its_text(folder: Path) -> None:
     engine = sg.Engine(folder)
     with pytest.raises(sg.errors.OptionError, match="chat template"):

@@ -198,27 +198,6 @@ def test_an_object_that_calls_nothing_is_text() -> None:
             assert (read.text, read.calls, read.problems, read.complete) == (text, [], [], True)
 
 
-def test_objects_that_call_nothing_are_read_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    from structgen.tool_calls import argument_reading, call_parsing
-
-    taken, read = [0], argument_reading.read_value
-
-    def counting(text: str, at: int) -> Any:
-        found = read(text, at)
-        taken[0] += found.end - at
-        return found
-
-    for home in (argument_reading, call_parsing):
-        monkeypatch.setattr(home, "read_value", counting)
-    for format, part in (("hermes", '{"name": "f", "arguments": {"a": '), ("llama", '{"a": {"b": ')):
-        counts = []
-        for times in (300, 600):
-            taken[0] = 0
-            sg.parse_calls(part * times, format)
-            counts.append(taken[0])
-        assert counts[1] < 2.2 * counts[0] + 1000
-
-
 # --- arguments ----------------------------------------------------------------------------------------------
 
 RAW = [name for name, row in FORMATS.items() if row.ends]

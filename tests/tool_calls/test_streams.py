@@ -97,30 +97,6 @@ def test_deep_json_in_a_raw_value_is_read() -> None:
     assert partial is not None and partial.document.count("{") == 2001
 
 
-@pytest.mark.parametrize(
-    "begin", ['<tool_call>\n{"name": "f", "arguments": {"a": ', '[TOOL_CALLS]f[ARGS]{"a": "b ']
-)
-def test_reading_unclosed_calls_is_linear(begin: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The work is counted in characters that the reader of JSON takes."""
-    from structgen.json_text.growing_json import GrowingJson
-
-    taken = [0]
-    feed = GrowingJson.feed
-
-    def counting(self: GrowingJson, piece: Any) -> int:
-        taken[0] += len(piece)
-        return feed(self, piece)
-
-    monkeypatch.setattr(GrowingJson, "feed", counting)
-    counts = []
-    for times in (400, 800):
-        taken[0] = 0
-        read = sg.parse_calls(begin * times, "mistral" if begin[0] == "[" else "hermes")
-        assert len(read.calls) >= times - 1
-        counts.append(taken[0])
-    assert counts[1] < 2.1 * counts[0]
-
-
 @for_each("format", FORMATS)
 def test_malformed_replies_are_read_without_an_exception_and_lose_nothing(format: str) -> None:
     """120 of each format: every one keeps its text, or has a call, or says what is wrong."""
