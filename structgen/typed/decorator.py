@@ -74,8 +74,9 @@ def generate(
         any target of `sg.run`, such as a grammar, a pattern or a JSON Schema, if the return annotation does
         not define the result. The annotation may then be the type of the value: `-> str`.
     tools
-        the tools that the model may call, as `sg.tools` takes them. The function then returns `str | Call`,
-        `Call`, `list[Call]`, `str | list[Call]` or `Reply`. structgen calls no tool. The chat template
+        the tools that the model may call, as `sg.tools` takes them. The function then returns `Person | Call`
+        (an object of any type, or a call), `str | Call`, `Call`, the same with `list[Call]`, or `Reply`; a
+        `target` is answered, or a call is written. structgen calls no tool. The chat template
         describes the tools to the model.
     tool_choice, parallel
         the tools that the model may or must call, and how often, as for `sg.tools`. By default a call is

@@ -233,7 +233,7 @@ def with_details(
     """Return an outcome that also tells its prompt, which is made again, and how sure an engine's model
     was."""
     form, prompt = wanted.form, writer.prompt(wanted, source)
-    if not isinstance(writer, Local) or wanted.options.sampling.strategies:
+    if not isinstance(writer, Local) or wanted.options.sampling.strategies or outcome.reply is not None:
         return replace(outcome, prompt=prompt)
     result, tokenizer = outcome.result, writer.engine.tokenizer
     return replace(

@@ -21,6 +21,7 @@ from typing import Any, Final
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.errors import StructgenError, ValidatorError
 from structgen.system.installation import needing
+from structgen.tool_calls.tool_replies import Reply
 from structgen.typed import anthropic_messages
 from structgen.typed.missing_options import OF_SERVER_FORMS
 from structgen.typed.prompts import PromptSource
@@ -201,7 +202,8 @@ class Remote:
             what = f"The server's reply has no {missing}."
             return self._failure(self._no_answer(what, _beside(whole)))
         result = answer.result()
-        if answer.form.tools is None and isinstance(result.error, ValidatorError):
+        is_called = isinstance(result.value, Reply)
+        if answer.form.grammar is not None and not is_called and isinstance(result.error, ValidatorError):
             self._habits.breaks_schemas = True
         return result
 
