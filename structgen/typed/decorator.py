@@ -133,9 +133,9 @@ def generate(
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
     type that has no schema and for Iterator[T] with infilling, StructgenError for a missing model.
     """
-    asked = Preparation(model, tools, options)
-    streams = not is_infilling(model)  # whether it can hand out items as they come
-    frame = sys._getframe(2)  # of the caller; 1 is the check of the options
+    Preparation(model, tools, options)  # its errors are told before a function is decorated
+    given = {"model": model, "target": target, "tools": tools, **options}
+    names = sys._getframe(2).f_locals  # of the caller; 1 is the check of the options
 
     def decorated(function: Callable[..., Any]) -> Any:
         if isinstance(function, staticmethod | classmethod):
@@ -144,36 +144,48 @@ def generate(
                 where="generate",
                 cure="Put it above.",
             )
-        signature = inspect.signature(function)
-        docstring = function.__doc__
-        template = Template(docstring, signature) if docstring and docstring.strip() else None
-        annotation = _annotation(function) if target is None else None
-        waits, names = inspect.iscoroutinefunction(function), frame.f_locals
-
-        def form() -> WantedForm:
-            """Return the form of the target, or where it is None of the return annotation. Raises NameError
-            where the annotation names what is not defined yet."""
-            if target is None:
-                form = asked.form(_resolved(annotation, function, names), "return")
-            else:
-                form = asked.form(target)
-            if form.items and not streams:
-                raise no_stream()
-            if form.items and not form.asynchronous and waits:
-                raise UnsupportedError(
-                    f"The coroutine function {function.__qualname__} returns an Iterator.",
-                    keyword="type",
-                    where="return",
-                    cure="Annotate AsyncIterator[T], on def or async def.",
-                )
-            return form
-
-        made = Asking(function.__qualname__, form, asked.writer, asked.options, waits, function, template)
-        with suppress(NameError):  # else it is read at the first call
-            made.form = form()
-        return (AsyncTypedFunction if waits else TypedFunction)(made)
+        made = _asking(function, given, names)
+        return (AsyncTypedFunction if made.waits else TypedFunction)(made)
 
     return decorated
+
+
+def _asking(function: Callable[..., Any], given: Mapping[str, Any], names: Mapping[str, Any]) -> Asking:
+    """Return what a function asks. `given`: the options of `generate`; `names`: those of the place where it
+    was decorated."""
+    options = dict(given)
+    model, target, tools = (options.pop(name) for name in ("model", "target", "tools"))
+    prepared = Preparation(model, tools, options)
+    streams = not is_infilling(model)  # whether it can hand out items as they come
+    signature = inspect.signature(function)
+    docstring = function.__doc__
+    template = Template(docstring, signature) if docstring and docstring.strip() else None
+    annotation = _annotation(function) if target is None else None
+    waits = inspect.iscoroutinefunction(function)
+
+    def form() -> WantedForm:
+        """Return the form of the target, or where it is None of the return annotation. Raises NameError
+        where the annotation names what is not defined yet."""
+        if target is None:
+            form = prepared.form(_resolved(annotation, function, names), "return")
+        else:
+            form = prepared.form(target)
+        if form.items and not streams:
+            raise no_stream()
+        if form.items and not form.asynchronous and waits:
+            raise UnsupportedError(
+                f"The coroutine function {function.__qualname__} returns an Iterator.",
+                keyword="type",
+                where="return",
+                cure="Annotate AsyncIterator[T], on def or async def.",
+            )
+        return form
+
+    made = Asking(function.__qualname__, form, prepared.writer, prepared.options, waits, function, template)
+    made.changed = lambda changes: _asking(function, {**given, **changes}, names)
+    with suppress(NameError):  # else it is read at the first call
+        made.form = form()
+    return made
 
 
 def _annotation(function: Callable[..., Any]) -> Any:

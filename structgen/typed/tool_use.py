@@ -206,7 +206,7 @@ def _taken(hint: Any, where: str) -> Taken:
     raise UnsupportedError(
         f"{shown(hint)} says nothing of a reply that may call tools.",
         keyword="type",
-        where="return",
+        where=where,
         cure=_CURE,
     )
 

@@ -76,6 +76,9 @@ def found(text: str) -> Person | list[sg.Call]:
 async def both(engine: sg.Engine, schema: dict[str, object]) -> None:
     """What tools give beside each kind of target."""
     reveal_type(found("Ada"))  # Person | list[Call]
+    reveal_type(found.using(tools=[], max_tokens=3)("Ada"))  # Person | list[Call]
+    reveal_type(await size.using(target=Literal["S"])("Ada"))  # Literal['S', 'L'] | None
+    found.using(max_token=3)  # error: [call-arg]
     reveal_type(found.detailed("Ada"))  # Outcome[Person | list[Call]]
     reveal_type(sg.run(engine, "Ada", Person, tools=[Person]))  # Person | Call
     reveal_type(sg.run(engine, "Ada", list[int], tools=[Person]))  # list[int] | Call

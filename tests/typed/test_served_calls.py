@@ -292,9 +292,7 @@ def test_a_type_beside_tools_is_sent_as_both() -> None:
 )
 def test_an_answer_is_an_object_or_calls(stream: bool, reply: Any, value: Any) -> None:
     for target in (Person | sg.Call, Person | list[sg.Call], dict[str, Any] | sg.Call):
-        found, _ = (
-            streaming(reply, target) if stream else ask(reply, target=target, attempts=1)
-        )
+        found, _ = streaming(reply, target) if stream else ask(reply, target=target, attempts=1)
         found = found[0] if isinstance(found, list) else found
         if isinstance(value, Person) and target == dict[str, Any] | sg.Call:
             found = Person(**found)
