@@ -100,7 +100,8 @@ def generate(
     chat
         whether the model's chat template is applied; by default if the model has one.
     timeout
-        the time limit of a text, in seconds.
+        the time limit of a text, in seconds. Of a server, that of its silence: by default 600, and a request
+        that fails is sent once more.
     policies
         options of `sg.json_schema` for the documents, such as `whitespace`. Strings and arrays have no
         default cap: a document is complete within max_tokens in any case, and a cap would refuse valid

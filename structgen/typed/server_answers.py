@@ -129,7 +129,7 @@ class Answer:
         if self.refusal:
             what = f"The model refuses: {self.refusal}"
             return StructgenError(what, where=self._where, cure="Ask differently.")
-        if self.reason in _REASONS:
+        if str(self.reason) in _REASONS:
             return None
         return StructgenError(
             f"The text ended for the reason {self.reason!r}.",
