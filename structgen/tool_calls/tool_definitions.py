@@ -10,6 +10,7 @@ import re
 import typing
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from structgen.core.grammar import Grammar
@@ -31,9 +32,11 @@ from structgen.tool_calls.tool_shapes import TOOL_SHAPES
 
 _COMPOSING: Final = frozenset(
     "$ref $dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependencies patternProperties "
-    "additionalProperties unevaluatedProperties propertyNames extends".split()
+    "additionalProperties unevaluatedProperties propertyNames extends enum const".split()
 )
 """Keywords beside which an object is not closed by `additionalProperties: false`."""
+MOST_UNDECLARED: Final = 256
+"""Arguments that a schema asks for and does not declare, at most."""
 _SCHEMA_KEYS: Final = ("inputSchema", "input_schema")
 """The schema of the arguments in MCP's JSON; in Anthropic's, and in objects of the package mcp since 2.0."""
 _SECTION: Final = re.compile(r"^\s*(?:args|arguments|parameters)\s*:\s*$", re.IGNORECASE)
@@ -71,9 +74,22 @@ class Tool:
 
     @property
     def closed_schema(self) -> dict[str, Any]:
-        """The schema of objects, which allows no other arguments than those that it names."""
+        """The schema of objects, which allows no other arguments than those that it names; where they are too
+        few for its `minProperties`, it stays open."""
         schema = of_objects(self.schema)
-        if "properties" not in schema or _COMPOSING & schema.keys():
+        properties = schema.get("properties")
+        if not isinstance(properties, Mapping) or _COMPOSING & schema.keys():
+            return schema
+        undeclared = {key: {} for key in _asked_for(schema) if key not in properties}
+        if len(undeclared) > MOST_UNDECLARED:
+            raise SchemaError(
+                f"It asks for {len(undeclared):,} arguments that its properties do not have.",
+                where="#",
+                cure=f"Declare them: {MOST_UNDECLARED} at most pass as a slip.",
+            )
+        schema["properties"] = {**properties, **undeclared}
+        least, known = schema.get("minProperties"), schema["properties"].values()
+        if isinstance(least, int | float | Decimal) and least > sum(one is not False for one in known):
             return schema
         return {**schema, "additionalProperties": False}
 
@@ -243,6 +259,14 @@ def _made(given: Mapping[str, Any], schema: Any, at: str, place: str) -> Tool:
     empty = {"type": "object", "properties": {}}
     schema = empty if schema is None else _object_schema(schema, at, name)
     return Tool(name, given.get("description") or "", schema)
+
+
+def _asked_for(schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the arguments that `required` and `dependentRequired` name."""
+    dependent = schema.get("dependentRequired")
+    dependent = dependent if isinstance(dependent, Mapping) else {}
+    for keys in (schema.get("required"), [*dependent], *dependent.values()):
+        yield from filter(lambda key: isinstance(key, str), keys if isinstance(keys, list) else ())
 
 
 def _object_schema(schema: Any, where: str, name: str) -> dict[str, Any]:

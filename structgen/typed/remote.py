@@ -208,9 +208,9 @@ class Remote:
         """Return the result of an answer that is over. Where it is no document of its schema, the schema goes
         into later prompts. `whole`: the reply, if it came at once."""
         if answer.reason is None and not answer.refusal:
-            if not whole:
+            if not whole and answer.reply:
                 return self._failure(EOFError("it has no finish_reason"), answer.reply)
-            missing = "finish_reason" if self._is_anthropic else _missing_key(whole)
+            missing = _missing_key(whole) if whole and not self._is_anthropic else "finish_reason"
             what = f"The server's reply has no {missing}."
             return self._failure(self._no_answer(what, _beside(whole)))
         result = answer.result()
