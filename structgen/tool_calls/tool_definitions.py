@@ -10,7 +10,6 @@ import re
 import typing
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from decimal import Decimal
 from typing import Any, Final
 
 from structgen.core.grammar import Grammar
@@ -24,9 +23,10 @@ from structgen.errors import (
     warning_level,
     within,
 )
+from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.limits import Limits
 from structgen.python_types.type_hints import TypeReader, read_type
-from structgen.text_grammars.composition.argument_grammar import of_objects, root_of
+from structgen.text_grammars.composition.argument_grammar import has_documents, of_objects, root_of
 from structgen.tool_calls.custom_tools import custom_members
 from structgen.tool_calls.tool_shapes import TOOL_SHAPES
 
@@ -88,10 +88,9 @@ class Tool:
                 cure=f"Declare them: {MOST_UNDECLARED} at most pass as a slip.",
             )
         schema["properties"] = {**properties, **undeclared}
-        least, known = schema.get("minProperties"), schema["properties"].values()
-        if isinstance(least, int | float | Decimal) and least > sum(one is not False for one in known):
-            return schema
-        return {**schema, "additionalProperties": False}
+        closed = {**schema, "additionalProperties": False}
+        too_few = "minProperties" in schema and not has_documents(unwarned_schema(closed))
+        return schema if too_few else closed
 
     def value(self, document: str) -> Any:
         """Return the arguments in a JSON text as the tool's types have them: an object of the type; of a

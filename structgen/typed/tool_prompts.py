@@ -180,9 +180,9 @@ def told_tools(
 def embedded_prompt(tools: Sequence[Tool], text: str, answer: str = "") -> ModelPrompt:
     """Return the prompt of a model that knows outlines and texts alone: the outline of the answer, if there
     may be one, and of each tool's arguments, on lines of their own; several have their tools' names."""
-    outlines = [answer] * bool(answer) + [_outline(tool) for tool in tools]
+    outlines = [answer] * bool(answer) + [f"{tool.name}: {_call_outline(tool)}" for tool in tools]
     if len(outlines) == 1 and tools:
-        outlines = [schema_outline(tools[0].closed_schema)]
+        outlines = [_call_outline(tools[0])]
     return extraction_prompt_under("\n".join(outlines), text)
 
 
@@ -226,8 +226,11 @@ def _said(message: Mapping[str, Any], format: ToolFormat, guard: Guard) -> str:
     return "\n".join(filter(None, parts))
 
 
-def _outline(tool: Tool) -> str:
-    return f"{tool.name}: {schema_outline(tool.closed_schema)}"
+def _call_outline(tool: Tool) -> str:
+    """Return the outline of a tool's arguments. Where some may be left out, it is that of the whole call:
+    else a model that knows nothing of calls writes none of them."""
+    outline = schema_outline(tool.closed_schema)
+    return f"{{name: string, arguments: {outline}}}" if "?: " in outline else outline
 
 
 def _described(tool: Tool) -> list[str]:

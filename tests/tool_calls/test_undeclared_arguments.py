@@ -159,7 +159,9 @@ def judge(schema: dict[str, Any], formats: list[str]) -> None:
     dependent = schema.get("dependentRequired", {})
     named = [*schema.get("required", ()), *dependent, *(key for keys in dependent.values() for key in keys)]
     declared = {**dict.fromkeys(named, True), **schema["properties"]}
-    closed = Draft202012Validator({"additionalProperties": False, **schema, "properties": declared})
+    is_ours = schema.keys().isdisjoint(("additionalProperties", "enum"))
+    ours = {**schema, "properties": declared, "additionalProperties": False}
+    closed = Draft202012Validator(ours if is_ours else schema)
     allowed = [one for one in listed if closed.is_valid(one)]
     for format in formats:
         try:

@@ -209,7 +209,8 @@ def test_a_stream_has_the_parts_of_an_object_beside_tools() -> None:
 
 def test_the_prompts_tell_the_answer_and_the_tools(folder: Path) -> None:
     ask = asked(Person | sg.Call, "Q: {text}", model="structgen/extract", tools=[get_weather])
-    assert ask.prompt("A") == "{name: string, age: integer}\nget_weather: {city: string, days?: integer}\nA\n"
+    line = "get_weather: {name: string, arguments: {city: string, days?: integer}}"
+    assert ask.prompt("A") == f"{{name: string, age: integer}}\n{line}\nA\n"
     prompt = asked(Person | sg.Call, "{text}", model=folder, tools=[get_weather]).prompt("A")
     assert prompt == "[get_weather:city]<user>A\n\nAnswer in JSON: {name: string, age: integer}<assistant>"
 
@@ -434,7 +435,8 @@ def test_a_model_without_a_template_gets_a_plain_prompt() -> None:
 
 def test_the_embedded_model_reads_the_outline_of_the_arguments() -> None:
     ask = asked(sg.Call, "Answer by a call: {text}", model="structgen/extract", tools=[get_weather])
-    assert ask.prompt(QUESTION) == f"{{city: string, days?: integer}}\n{QUESTION}\n"
+    outline = "{name: string, arguments: {city: string, days?: integer}}"
+    assert ask.prompt(QUESTION) == f"{outline}\n{QUESTION}\n"
     assert ask(QUESTION).value() == {"city": "Oslo"}
 
 
