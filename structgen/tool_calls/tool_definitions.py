@@ -80,7 +80,7 @@ class Tool:
         properties = schema.get("properties")
         if not isinstance(properties, Mapping) or _COMPOSING & schema.keys():
             return schema
-        undeclared = {key: {} for key in _asked_for(schema) if key not in properties}
+        undeclared: dict[str, Any] = {key: {} for key in _asked_for(schema) if key not in properties}
         if len(undeclared) > MOST_UNDECLARED:
             raise SchemaError(
                 f"It asks for {len(undeclared):,} arguments that its properties do not have.",
@@ -260,12 +260,11 @@ def _made(given: Mapping[str, Any], schema: Any, at: str, place: str) -> Tool:
     return Tool(name, given.get("description") or "", schema)
 
 
-def _asked_for(schema: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the arguments that `required` and `dependentRequired` name."""
-    dependent = schema.get("dependentRequired")
-    dependent = dependent if isinstance(dependent, Mapping) else {}
-    for keys in (schema.get("required"), [*dependent], *dependent.values()):
-        yield from filter(lambda key: isinstance(key, str), keys if isinstance(keys, list) else ())
+def _asked_for(schema: Mapping[str, Any]) -> list[str]:
+    """Return the arguments that `required` and `dependentRequired` name, each as often as they do."""
+    keys, dependent = schema.get("required"), schema.get("dependentRequired")
+    listed = [keys, dependent, *(dependent.values() if isinstance(dependent, Mapping) else ())]
+    return [key for one in listed if isinstance(one, list | Mapping) for key in one if isinstance(key, str)]
 
 
 def _object_schema(schema: Any, where: str, name: str) -> dict[str, Any]:

@@ -214,8 +214,7 @@ class Remote:
             what = f"The server's reply has no {missing}."
             return self._failure(self._no_answer(what, _beside(whole)))
         result = answer.result()
-        is_called = isinstance(result.value, Reply)
-        if answer.form.grammar is not None and not is_called and isinstance(result.error, ValidatorError):
+        if isinstance(result.error, ValidatorError) and not isinstance(result.value, Reply):
             self._habits.breaks_schemas = True
         return result
 

@@ -62,6 +62,12 @@ class Whole(CallOptions, total=False):
     stream: Literal[False]
 
 
+class WholeBeside(Whole, total=False):
+    """The same, perhaps with tools."""
+
+    tools: Any
+
+
 class Detailed(CallOptions, total=False):
     """The options of a call that returns the outcome."""
 
@@ -69,11 +75,23 @@ class Detailed(CallOptions, total=False):
     stream: Literal[False]
 
 
+class DetailedBeside(Detailed, total=False):
+    """The same, perhaps with tools."""
+
+    tools: Any
+
+
 class Streamed(CallOptions, total=False):
     """The options of a call that returns a stream."""
 
     detailed: bool
     stream: Required[Literal[True]]
+
+
+class StreamedBeside(Streamed, total=False):
+    """The same, perhaps with tools."""
+
+    tools: Any
 
 
 @overload
@@ -87,16 +105,12 @@ def run(
     model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Streamed]
 ) -> Iterator[Partial[str]]: ...
 @overload
-def run(
-    model: Asked, prompt: Prompt, target: Untyped, *, tools: Any = None, **options: Unpack[Whole]
-) -> Any: ...
+def run(model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[WholeBeside]) -> Any: ...
+@overload
+def run(model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[DetailedBeside]) -> Outcome[Any]: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: Untyped, *, tools: Any = None, **options: Unpack[Detailed]
-) -> Outcome[Any]: ...
-@overload
-def run(
-    model: Asked, prompt: Prompt, target: Untyped, *, tools: Any = None, **options: Unpack[Streamed]
+    model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[StreamedBeside]
 ) -> Iterator[Partial[Any]]: ...
 @overload
 def run(
@@ -123,16 +137,14 @@ def run(
     model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Streamed]
 ) -> Iterator[Partial[T | Call]]: ...
 @overload
-def run(
-    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Whole]
-) -> T: ...
+def run(model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[WholeBeside]) -> T: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Detailed]
+    model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[DetailedBeside]
 ) -> Outcome[T]: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Streamed]
+    model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamedBeside]
 ) -> Iterator[Partial[T]]: ...
 @options_named(
     'sg.run("structgen/extract", "Ada is 36.", Person)',
@@ -190,16 +202,14 @@ def arun(
     model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Streamed]
 ) -> AsyncStream[Partial[str]]: ...
 @overload
-def arun(
-    model: Asked, prompt: Prompt, target: Untyped, *, tools: Any = None, **options: Unpack[Whole]
-) -> Awaited[Any]: ...
+def arun(model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[WholeBeside]) -> Awaited[Any]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: Untyped, *, tools: Any = None, **options: Unpack[Detailed]
+    model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[DetailedBeside]
 ) -> Awaited[Outcome[Any]]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: Untyped, *, tools: Any = None, **options: Unpack[Streamed]
+    model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[StreamedBeside]
 ) -> AsyncStream[Partial[Any]]: ...
 @overload
 def arun(
@@ -226,16 +236,14 @@ def arun(
     model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Streamed]
 ) -> AsyncStream[Partial[T | Call]]: ...
 @overload
-def arun(
-    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Whole]
-) -> Awaited[T]: ...
+def arun(model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[WholeBeside]) -> Awaited[T]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Detailed]
+    model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[DetailedBeside]
 ) -> Awaited[Outcome[T]]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Streamed]
+    model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamedBeside]
 ) -> AsyncStream[Partial[T]]: ...
 @options_named(
     'await sg.arun("structgen/extract", "Ada is 36.", Person)',

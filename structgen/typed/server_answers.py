@@ -100,8 +100,8 @@ class Answer:
     def rest(self, result: Result) -> str:
         """Return what is to be handed out at the end: where only the whole reply shows where the document
         is, all of it. A result that is another document than what was handed out gets an error."""
-        is_document = self.form.grammar is not None and result.error is None
-        is_document = is_document and not isinstance(result.value, Reply)
+        is_text = self.form.grammar is None or isinstance(result.value, Reply)
+        is_document = not is_text and result.error is None
         if is_document and self.told and result.text.strip() != self.told:
             result.error = StructgenError(
                 "The stream began with another object than the document.",

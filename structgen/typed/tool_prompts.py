@@ -19,12 +19,7 @@ from structgen.core.grammar import Grammar
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion, last_question
 from structgen.engine.requests import Result
 from structgen.errors import OptionError
-from structgen.json_grammars.prompting import (
-    ModelPrompt,
-    extraction_prompt_under,
-    schema_outline,
-    shorter_outlines,
-)
+from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under, schema_outline
 from structgen.request_reading.request_reader import SERVED
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.tokens.tokenizer import byte_tokenizer
@@ -78,7 +73,7 @@ class ToolPrompts:
         return replace(format, opened=tail.endswith(format.thinking[0].rstrip()))
 
     @cached_property
-    def grammar(self) -> Grammar:
+    def grammar(self) -> Grammar | None:
         """The grammar of replies. Errors: those of `sg.tools`."""
         usual = EMBEDDED_POLICIES if self._prompts.is_embedded else SERVED
         return self.use.grammar(self.format, specials_of(self.engine), usual, self.answer)
@@ -127,14 +122,14 @@ class ToolPrompts:
         prompt = source.prompt
         given = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         messages = history(given, self.format.history)
-        marks, template, form = str(self.format), self._template, self._wanted.form
+        marks, template = str(self.format), self._template
         asked = replace(source.question(self._wanted, ""), prompt=messages, marks=marks)
         if self.has_template or self.chat:
             told = told_tools(self._prompts, self.use.choice, self.format, template) * self.has_template
             return replace(asked, template=template, told=told)
         if self._prompts.is_embedded:
             said = "\n".join(source.values) if isinstance(prompt, str) else last_question(messages)
-            answer = next(shorter_outlines(form.outlines, descriptions=False))[0] if form.outlines else ""
+            answer = self._wanted.form.outline.partition("\n")[0]  # without descriptions
             return ModelQuestion(embedded_prompt(self.use.choice.tools, said, answer))
         guard = self._prompts.controls(marks).guarded
         tools = _told_tools(self.use.choice.tools, self.format, guard)

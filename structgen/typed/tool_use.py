@@ -72,14 +72,12 @@ class ToolUse:
         specials: Mapping[str, int | None],
         usual: Mapping[str, Any],
         answer: Grammar | None,
-    ) -> Grammar:
+    ) -> Grammar | None:
         """Return the grammar of replies, as a server has it that is asked for an answer beside tools; `usual`
         are policies where none are said. Errors: those of `sg.tools`."""
         policies = {**usual, **self.policies}
         asked = ReadRequest(self.tools, None, True, self.choice, answer, policies=policies)
-        found = asked.grammar(format, thinking=self.thinking, specials=specials)
-        assert found is not None, "a format is given"
-        return found
+        return asked.grammar(format, thinking=self.thinking, specials=specials)
 
     def value(self, reply: Reply) -> Any:
         """Return what the return type takes of a whole reply.
