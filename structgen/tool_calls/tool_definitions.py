@@ -23,20 +23,23 @@ from structgen.errors import (
     warning_level,
     within,
 )
+from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.language.checks import shown
 from structgen.language.shapes import nearest
 from structgen.limits import Limits
 from structgen.python_types.type_hints import TypeReader, read_type
-from structgen.text_grammars.composition.argument_grammar import of_objects, root_of
+from structgen.text_grammars.composition.argument_grammar import has_documents, of_objects, root_of
 from structgen.tool_calls.custom_tools import custom_members
 from structgen.tool_calls.tool_shapes import TOOL_SHAPES
 
 _COMPOSING: Final = frozenset(
     "$ref $dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependencies patternProperties "
-    "additionalProperties unevaluatedProperties propertyNames extends".split()
+    "additionalProperties unevaluatedProperties propertyNames extends enum const".split()
 )
 """Keywords beside which an object is not closed by `additionalProperties: false`."""
 _TYPES: Final = ("function", "custom")
+MOST_UNDECLARED: Final = 256
+"""Arguments that a schema asks for and does not declare, at most."""
 _SCHEMA_KEYS: Final = ("inputSchema", "input_schema")
 """The schema of the arguments in MCP's JSON; in Anthropic's, and in objects of the package mcp since 2.0."""
 _OF_CALLED: Final = {*_TYPES, *_SCHEMA_KEYS, "parameters", "format"}
@@ -76,11 +79,23 @@ class Tool:
 
     @property
     def closed_schema(self) -> dict[str, Any]:
-        """The schema of objects, which allows no other arguments than those that it names."""
+        """The schema of objects, which allows no other arguments than those that it names; where they are too
+        few for its `minProperties`, it stays open."""
         schema = of_objects(self.schema)
-        if "properties" not in schema or _COMPOSING & schema.keys():
+        properties = schema.get("properties")
+        if not isinstance(properties, Mapping) or _COMPOSING & schema.keys():
             return schema
-        return {**schema, "additionalProperties": False}
+        undeclared: dict[str, Any] = {key: {} for key in _asked_for(schema) if key not in properties}
+        if len(undeclared) > MOST_UNDECLARED:
+            raise SchemaError(
+                f"It asks for {len(undeclared):,} arguments that its properties do not have.",
+                where="#",
+                cure=f"Declare them: {MOST_UNDECLARED} at most pass as a slip.",
+            )
+        schema["properties"] = {**properties, **undeclared}
+        closed = {**schema, "additionalProperties": False}
+        too_few = "minProperties" in schema and not has_documents(unwarned_schema(closed))
+        return schema if too_few else closed
 
     def value(self, document: str) -> Any:
         """Return the arguments in a JSON text as the tool's types have them: an object of the type; of a
@@ -276,6 +291,13 @@ def _made(given: Mapping[str, Any], schema: Any, at: str, place: str) -> Tool:
     empty = {"type": "object", "properties": {}}
     schema = empty if schema is None else _object_schema(schema, at, name)
     return Tool(name, given.get("description") or "", schema)
+
+
+def _asked_for(schema: Mapping[str, Any]) -> list[str]:
+    """Return the arguments that `required` and `dependentRequired` name, each as often as they do."""
+    keys, dependent = schema.get("required"), schema.get("dependentRequired")
+    listed = [keys, dependent, *(dependent.values() if isinstance(dependent, Mapping) else ())]
+    return [key for one in listed if isinstance(one, list | Mapping) for key in one if isinstance(key, str)]
 
 
 def _object_schema(schema: Any, where: str, name: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Anthropic's messages: their requests, made of those of chat completions, and their answers.
 
-A schema is sent as the parameters of the only tool, which must be called: its arguments are the document.
+A schema is sent as the parameters of a tool: its arguments are the document. One of the tools must be called.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, Usage
+from structgen.errors import OptionError
 from structgen.typed.server_answers import Answer
 from structgen.typed.tool_use import history
 
@@ -37,8 +38,11 @@ def request(body: Mapping[str, Any]) -> dict[str, Any]:
         made["stop_sequences"] = body["stop"]
     tools, choice = [one["function"] for one in body.get("tools", ())], body.get("tool_choice", "auto")
     if "response_format" in body:
-        tools = [{"name": _DOCUMENT, "parameters": body["response_format"]["json_schema"]["schema"]}]
-        choice = {"function": tools[0]}
+        if any(one["name"] == _DOCUMENT for one in tools):
+            what = f"A tool is called {_DOCUMENT!r}, as the one that takes the document is."
+            raise OptionError(what, where="tools", cure="Give it another name.")
+        tools.append({"name": _DOCUMENT, "parameters": body["response_format"]["json_schema"]["schema"]})
+        choice = "required" if tools[1:] else {"function": tools[0]}
     if tools:
         made["tools"] = [
             {
@@ -107,7 +111,7 @@ def add(answer: Answer, received: Any) -> None:
     if reason == "refusal":
         said = getattr(getattr(end, "stop_details", None), "explanation", None)
         answer.add("", refusal=said or "it does not say why")
-    elif reason == "tool_use" and answer.form.tools is None:
+    elif reason == "tool_use" and answer.documents:
         answer.add("" if answer.reply else "{}", reason="stop")  # no pieces of an object without members
     else:
         answer.add("", reason=_REASONS.get(str(reason), "tool_calls" if reason == "tool_use" else reason))
@@ -119,7 +123,9 @@ def _add_part(answer: Answer, index: int, part: Any, *, is_whole: bool = False) 
     arguments = getattr(part, "partial_json", None)
     if part.type == "tool_use":
         arguments = json.dumps(part.input, ensure_ascii=False) if is_whole else ""
-    if arguments is not None and answer.form.tools is None:
+        if answer.form.tools is None or part.name == _DOCUMENT:
+            answer.documents.add(index)
+    if arguments is not None and index in answer.documents:
         text = arguments
     elif arguments is not None:
         function = SimpleNamespace(name=getattr(part, "name", None), arguments=arguments)

@@ -74,8 +74,9 @@ def generate(
         any target of `sg.run`, such as a grammar, a pattern or a JSON Schema, if the return annotation does
         not define the result. The annotation may then be the type of the value: `-> str`.
     tools
-        the tools that the model may call, as `sg.tools` takes them. The function then returns `str | Call`,
-        `Call`, `list[Call]`, `str | list[Call]` or `Reply`. structgen calls no tool. The chat template
+        the tools that the model may call, as `sg.tools` takes them. The function then returns `Person | Call`
+        (an object of any type, or a call), `str | Call`, `Call`, the same with `list[Call]`, or `Reply`; a
+        `target` is answered, or a call is written. structgen calls no tool. The chat template
         describes the tools to the model.
     tool_choice, parallel
         the tools that the model may or must call, and how often, as for `sg.tools`. By default a call is
@@ -99,7 +100,8 @@ def generate(
     chat
         whether the model's chat template is applied; by default if the model has one.
     timeout
-        the time limit of a text, in seconds.
+        the time limit of a text, in seconds. Of a server, that of its silence: by default 600, and a request
+        that fails is sent once more.
     policies
         options of `sg.json_schema` for the documents, such as `whitespace`. Strings and arrays have no
         default cap: a document is complete within max_tokens in any case, and a cap would refuse valid
@@ -132,9 +134,9 @@ def generate(
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
     type that has no schema and for Iterator[T] with infilling, StructgenError for a missing model.
     """
-    asked = Preparation(model, tools, options)
-    streams = not is_infilling(model)  # whether it can hand out items as they come
-    frame = sys._getframe(2)  # of the caller; 1 is the check of the options
+    Preparation(model, tools, options)  # its errors are told before a function is decorated
+    given = {"model": model, "target": target, "tools": tools, **options}
+    names = sys._getframe(2).f_locals  # of the caller; 1 is the check of the options
 
     def decorated(function: Callable[..., Any]) -> Any:
         if isinstance(function, staticmethod | classmethod):
@@ -143,36 +145,48 @@ def generate(
                 where="generate",
                 cure="Put it above.",
             )
-        signature = inspect.signature(function)
-        docstring = function.__doc__
-        template = Template(docstring, signature) if docstring and docstring.strip() else None
-        annotation = _annotation(function) if target is None else None
-        waits, names = inspect.iscoroutinefunction(function), frame.f_locals
-
-        def form() -> WantedForm:
-            """Return the form of the target, or where it is None of the return annotation. Raises NameError
-            where the annotation names what is not defined yet."""
-            if target is None:
-                form = asked.form(_resolved(annotation, function, names), "return")
-            else:
-                form = asked.form(target)
-            if form.items and not streams:
-                raise no_stream()
-            if form.items and not form.asynchronous and waits:
-                raise UnsupportedError(
-                    f"The coroutine function {function.__qualname__} returns an Iterator.",
-                    keyword="type",
-                    where="return",
-                    cure="Annotate AsyncIterator[T], on def or async def.",
-                )
-            return form
-
-        made = Asking(function.__qualname__, form, asked.writer, asked.options, waits, function, template)
-        with suppress(NameError):  # else it is read at the first call
-            made.form = form()
-        return (AsyncTypedFunction if waits else TypedFunction)(made)
+        made = _asking(function, given, names)
+        return (AsyncTypedFunction if made.waits else TypedFunction)(made)
 
     return decorated
+
+
+def _asking(function: Callable[..., Any], given: Mapping[str, Any], names: Mapping[str, Any]) -> Asking:
+    """Return what a function asks. `given`: the options of `generate`; `names`: those of the place where it
+    was decorated."""
+    options = dict(given)
+    model, target, tools = (options.pop(name) for name in ("model", "target", "tools"))
+    prepared = Preparation(model, tools, options)
+    streams = not is_infilling(model)  # whether it can hand out items as they come
+    signature = inspect.signature(function)
+    docstring = function.__doc__
+    template = Template(docstring, signature) if docstring and docstring.strip() else None
+    annotation = _annotation(function) if target is None else None
+    waits = inspect.iscoroutinefunction(function)
+
+    def form() -> WantedForm:
+        """Return the form of the target, or where it is None of the return annotation. Raises NameError
+        where the annotation names what is not defined yet."""
+        if target is None:
+            form = prepared.form(_resolved(annotation, function, names), "return")
+        else:
+            form = prepared.form(target)
+        if form.items and not streams:
+            raise no_stream()
+        if form.items and not form.asynchronous and waits:
+            raise UnsupportedError(
+                f"The coroutine function {function.__qualname__} returns an Iterator.",
+                keyword="type",
+                where="return",
+                cure="Annotate AsyncIterator[T], on def or async def.",
+            )
+        return form
+
+    made = Asking(function.__qualname__, form, prepared.writer, prepared.options, waits, function, template)
+    made.changed = lambda changes: _asking(function, {**given, **changes}, names)
+    with suppress(NameError):  # else it is read at the first call
+        made.form = form()
+    return made
 
 
 def _annotation(function: Callable[..., Any]) -> Any:

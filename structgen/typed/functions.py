@@ -37,10 +37,11 @@ from structgen.errors import (
     ShortenedWarning,
     UnsupportedError,
     ValidatorError,
+    options_named,
     warning_level,
 )
 from structgen.typed.local import Local
-from structgen.typed.options import TypedOptions
+from structgen.typed.options import NAMED_ELSEWHERE, FunctionOptions, TypedOptions
 from structgen.typed.outcomes import Outcome
 from structgen.typed.partial import Partial, PartialDocument, progress_of
 from structgen.typed.prompts import PromptSource, Template, source_of
@@ -50,6 +51,8 @@ from structgen.typed.wanted_forms import WantedForm, WantedText, failed
 from structgen.typed.writers import Writer
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from structgen.samplers.sample import TypedSampleOptions
     from structgen.samplers.samples import Samples
 
@@ -74,6 +77,8 @@ class Asking:
     template: Template | None = None
     """Of the docstring of a function."""
     has_warned: bool = False
+    changed: Callable[[Mapping[str, Any]], Asking] | None = None
+    """Of a function: returns what it asks under other options."""
 
     @cached_property
     def form(self) -> WantedForm:
@@ -233,7 +238,7 @@ def with_details(
     """Return an outcome that also tells its prompt, which is made again, and how sure an engine's model
     was."""
     form, prompt = wanted.form, writer.prompt(wanted, source)
-    if not isinstance(writer, Local) or wanted.options.sampling.strategies:
+    if not isinstance(writer, Local) or wanted.options.sampling.strategies or outcome.reply is not None:
         return replace(outcome, prompt=prompt)
     result, tokenizer = outcome.result, writer.engine.tokenizer
     return replace(
@@ -291,6 +296,18 @@ class _Common(Generic[P, R]):
     def lost(self) -> tuple[str, ...]:
         """What the model's place costs in guarantees: () for an engine of this process."""
         return self._asked.model().lost
+
+    @options_named("using(target=int)", NAMED_ELSEWHERE, "using", FunctionOptions)
+    def using(self, **changes: Unpack[FunctionOptions]) -> Self:
+        """Return the function with other options of `sg.generate`, those that are not given as they were: so
+        a call may have a type, or tools, that exist only now. For type checkers it returns what its
+        annotation says.
+
+        `target`: any target of `sg.run`; None for the annotation. Errors: those of `sg.generate`. Cost: that
+        of reading the type and the tools.
+        """
+        assert self._asked.changed is not None, "it asks for a function"
+        return type(self)(self._asked.changed(changes), self._bound)
 
     def _of(self, instance: object) -> _Common[Any, R]:
         """Return the method of an instance; the function itself, asked of its class."""

@@ -9,7 +9,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.engine.model_prompts import ReadPrompt, continued
@@ -18,7 +17,6 @@ from structgen.engine.thinking import most_tokens
 from structgen.typed.options import OF_REQUEST
 from structgen.typed.prompts import PromptSource
 from structgen.typed.tool_prompts import ToolPrompts
-from structgen.typed.tool_use import ToolUse
 from structgen.typed.waiting import pieces_of
 from structgen.typed.wanted_forms import WantedText
 
@@ -40,7 +38,6 @@ class Local:
 
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine, self.name = engine, name
-        self._tools: WeakKeyDictionary[ToolUse, ToolPrompts] = WeakKeyDictionary()
 
     # --- prompts --------------------------------------------------------------------------------------------
 
@@ -61,9 +58,8 @@ class Local:
         else:
             question = calling.question(source)
         question = replace(question, turn=turn)
-        outlines = form.outlines if calling is None else None
         thoughts = 0 if options.thinking is None else most_tokens(options.thinking)
-        return self.engine.reading.fitted(question, outlines, options.max_tokens, thoughts)
+        return self.engine.reading.fitted(question, form.outlines, options.max_tokens, thoughts)
 
     def _grammar(self, wanted: WantedText) -> Any:
         """Return the grammar of what is written; None of free text."""
@@ -77,9 +73,9 @@ class Local:
         """Return how this model is asked for calls, kept as long as its form is; None where there are
         none."""
         use = wanted.form.tools
-        if use is not None and use not in self._tools:
-            self._tools[use] = ToolPrompts(self.engine, use, wanted.options)
-        return None if use is None else self._tools[use]
+        if use is not None and self not in use.prompts:
+            use.prompts[self] = ToolPrompts(self.engine, use, wanted)
+        return None if use is None else use.prompts[self]
 
     def request(self, wanted: WantedText, source: PromptSource) -> Request:
         """Return the engine's request, its tokens bounded. Errors: OptionError for a prompt that leaves no
@@ -101,7 +97,7 @@ class Local:
             choices="tokens" if options.choices == "tokens" else "whole",
             shortened=read.shortened,
         )
-        if options.choices == "calibrated" and form.choices and not request.begun:
+        if options.choices == "calibrated" and calling is None and form.choices and not request.begun:
             # optional: torch
             from structgen.engine.searches.whole_values import comparing
 
@@ -131,13 +127,7 @@ class Local:
     def _told(self, wanted: WantedText, result: Result) -> Result:
         """Return a result; of a reply that may call tools, with the reply as its value."""
         calling = self._calling(wanted)
-        if calling is None:
-            return result
-        text = result.text + (calling.ending(result.steps[-1].token) if result.steps else "")
-        reply = calling.read(text, ended=True)
-        thoughts = reply.thinking or result.thoughts
-        reply = replace(reply, thinking=thoughts or None)
-        return replace(result, text=text, value=reply, thoughts=thoughts)
+        return result if calling is None else calling.told(result)
 
     async def stream(
         self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]

@@ -96,9 +96,12 @@ OF_TOOLS: Final = Exclusions(
     """
 outline stop wrap: {} has no meaning beside tools.
     | Leave it out: the prompt tells the tools, and their format where a reply ends.
-"""
+thinking if both: The thoughts of a format stand before calls alone.
+    | Pass thinking=sg.Thinking(), whose thoughts stand before the answer too.
+""",
+    both=lambda options, use: use.thinking and use.taken.answer is not None,
 )
-"""Of the options of a call beside tools."""
+"""Of the options of a call beside tools, and what is taken of a reply."""
 WITHOUT_TOOLS: Final = Exclusions(
     "tool_choice parallel tool_format needs tools: {} is given, and no tools. "
     "| Give tools=[...], or leave it out."

@@ -61,6 +61,14 @@ class CallOptions(TypedDict, total=False):
     tool_format: str | ToolFormat | Any
 
 
+class FunctionOptions(CallOptions, total=False):
+    """All options of `sg.generate`."""
+
+    model: Any
+    target: Any
+    tools: Any
+
+
 _POLICIES = Instance(Mapping, 'Pass a dict, such as policies={"max_string": 80}.')
 _A_THINKING = Instance(
     Thinking, 'Pass sg.Thinking(until=..., max_tokens=...); True and "auto" are said beside tools.'

@@ -137,10 +137,17 @@ class Progress:
 class PartialDocument(Progress):
     """Follows a document that is being written, and reads each part as its type says once it has closed."""
 
-    def __init__(self, types: TypeParts | None, *, wrapped: bool = False) -> None:
+    def __init__(
+        self,
+        types: TypeParts | None,
+        *,
+        wrapped: bool = False,
+        calls: Callable[[str], Any] | None = None,
+    ) -> None:
         """`types` reads the text's parts; None: they are taken as JSON has them. `wrapped`: an object with
-        one member holds the document."""
-        super().__init__()
+        one member holds the document. `calls` returns the calls of a text so far that may be written in place
+        of a document, perhaps as JSON too; None: it has none."""
+        super().__init__(calls)
         self._types = types
         self._outside = int(wrapped)
         """How many keys lead from the root of the text to the document."""
@@ -173,6 +180,8 @@ class PartialDocument(Progress):
             try:
                 value = part.read(self._reader.between(start, end))
             except ValidatorError as refusal:
+                if self._read is not None:  # the end of the text tells whether it is a call
+                    return value
                 where = pointer_of(parts) + refusal.where
                 raise failed(refusal.what, self.text(), 1, where) from refusal
         self._closed[start] = parts, value
@@ -192,6 +201,9 @@ class PartialDocument(Progress):
     def value(self, _: int, pieces: int) -> Any:
         """Return what there was after so many pieces. Cost: the containers that are open; of what others have
         added to since, linear in what came before."""
+        calls = None if self._read is None else self._read(self.text(pieces))
+        if calls is not None:
+            return calls
         reader = self._reader
         if pieces < len(self._pieces):
             reader = GrowingJson(
@@ -216,6 +228,7 @@ def _fed(reader: GrowingJson, piece: str) -> bool:
 def progress_of(form: WantedForm, read: Callable[[str], Any] | None = None) -> Progress:
     """Return what follows a new text, which is JSON where its form has a schema. `read`: of a reply that may
     call tools, returns what there is of its text so far."""
+    read = None if form.tools is None else read
     if form.schema is None:
-        return Progress(None if form.tools is None else read)
-    return PartialDocument(form.parts, wrapped=form.is_wrapped or form.is_said)
+        return Progress(read)
+    return PartialDocument(form.parts, wrapped=form.is_wrapped or form.is_said, calls=read)

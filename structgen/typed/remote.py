@@ -21,6 +21,7 @@ from typing import Any, Final
 from structgen.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.errors import StructgenError, ValidatorError
 from structgen.system.installation import needing
+from structgen.tool_calls.tool_replies import Reply
 from structgen.typed import anthropic_messages
 from structgen.typed.missing_options import OF_SERVER_FORMS
 from structgen.typed.prompts import PromptSource
@@ -51,6 +52,8 @@ LOST = (
 
 MOST_AT_ONCE = 8
 """Requests of a batch that are under way at a time."""
+MOST_SECONDS: Final = 600.0
+"""The time limit of an answer, and between two pieces of a stream, where `timeout` says none."""
 _REQUEST = "The server does not take this request: its message says which part."
 _CURES = {
     **dict.fromkeys(
@@ -62,7 +65,9 @@ _CURES = {
     "curl {url}/models lists the names.",
     "APIConnectionError": "Check that the server runs and that the URL is right (host, port).",
     "RateLimitError": "Wait, ask for fewer texts at a time, or raise the quota at the server.",
-    "APITimeoutError": "Raise timeout=, or look whether the server is overloaded.",
+    "EOFError": "Ask again; a proxy's time limit, or the server's log, may say why it ends.",
+    "APITimeoutError": f"Raise timeout=, in seconds (by default {MOST_SECONDS:.0f}), or look whether the "
+    "server is overloaded.",
 }
 """What a person can do, by the name of a client's error."""
 _URL = "Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1."
@@ -85,7 +90,8 @@ class Remote:
         self.url, self.name = server.url, server.name
         self._is_anthropic = package == "anthropic"
         failed = self._library.AnthropicError if self._is_anthropic else self._library.OpenAIError
-        self._faults = (failed, ValueError)  # ValueError: a reply that is not JSON
+        # the others: a reply that is not JSON, and one of another shape than the protocol's
+        self._faults = (failed, ValueError, TypeError, AttributeError)
         self._add = anthropic_messages.add if self._is_anthropic else _add_completion
         self._habits = KNOWN.setdefault(server, ServerHabits(server))
 
@@ -101,7 +107,8 @@ class Remote:
         """Return a client with the key of the environment. Errors: the client's, where a key is needed and is
         not there."""
         key = os.environ.get(self._protocol.key) or self._protocol.without_key
-        client = make(base_url=self.url, api_key=key, max_retries=1)
+        within = self._library.Timeout(MOST_SECONDS, connect=5.0)
+        client = make(base_url=self.url, api_key=key, max_retries=1, timeout=within)
         if not (client.api_key or client.auth_token or getattr(client, "credentials", None)):
             raise self._faults[0]("There is no key")
         return client
@@ -174,8 +181,12 @@ class Remote:
             words, what = words_of_error(error), "The server failed"
             cures = {**_CURES, **self._protocol.cures}
             cure = cures.get(type(error).__name__, "See the server's log.")
-            if isinstance(error, ValueError):
+            if text:
+                what = f"The server's stream broke off behind {text[-60:]!r}"
+            elif isinstance(error, ValueError):
                 what, cure = "The server's reply is not JSON", _URL
+            elif isinstance(error, (TypeError, AttributeError)):
+                what, cure = "The server's reply is not of its protocol's shape", _URL
             elif cure == _REQUEST and not words:
                 cure = "The server does not take this request, and does not say why: see its log."
             told = "" if words in " ".join(str(error).split()) else f" - {words}"
@@ -197,11 +208,13 @@ class Remote:
         """Return the result of an answer that is over. Where it is no document of its schema, the schema goes
         into later prompts. `whole`: the reply, if it came at once."""
         if answer.reason is None and not answer.refusal:
+            if not whole and answer.reply:
+                return self._failure(EOFError("it has no finish_reason"), answer.reply)
             missing = _missing_key(whole) if whole and not self._is_anthropic else "finish_reason"
             what = f"The server's reply has no {missing}."
             return self._failure(self._no_answer(what, _beside(whole)))
         result = answer.result()
-        if answer.form.tools is None and isinstance(result.error, ValidatorError):
+        if isinstance(result.error, ValidatorError) and not isinstance(result.value, Reply):
             self._habits.breaks_schemas = True
         return result
 
@@ -216,9 +229,9 @@ class Remote:
             answer = Answer(wanted.form, self.name)
             try:
                 whole = await self._sent(lambda: self._body(wanted, source, attempt), wanted.waits)
+                self._add(answer, whole)
             except self._faults as error:
                 return self._failure(error)
-            self._add(answer, whole)
             return self._result(answer, whole)
 
         if wanted.waits:
@@ -258,7 +271,7 @@ class Remote:
                     if piece := answer.new():
                         yield piece
         except Exception as error:  # of the client, of its HTTP library, or a chunk that is none
-            done(self._failure(error, answer.told))
+            done(self._failure(error, answer.reply))
             return
         result = self._result(answer)
         if rest := answer.rest(result):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Required, TypeAlias, TypeVar, Un
 from structgen.engine.model_prompts import Message
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
-from structgen.tool_calls.tool_replies import Reply
+from structgen.tool_calls.tool_replies import Call, Reply
 from structgen.typed.functions import Asking
 from structgen.typed.infilled import Infilling
 from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
@@ -24,11 +24,14 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
+    from typing_extensions import TypeVar as DefaultTypeVar
 
     from structgen.engine.engine import Engine
     from structgen.request_reading.targets import AnyTarget, TextTarget
 
     Awaited: TypeAlias = Coroutine[Any, Any, T]
+    C = DefaultTypeVar("C", Reply, list[Call], default=Reply)
+    Untyped: TypeAlias = TextTarget | AnyTarget
 
 Asked: TypeAlias = "str | Path | Engine | Infilling | Server"
 Prompt: TypeAlias = str | Sequence[Message]
@@ -59,6 +62,12 @@ class Whole(CallOptions, total=False):
     stream: Literal[False]
 
 
+class WholeBeside(Whole, total=False):
+    """The same, perhaps with tools."""
+
+    tools: Any
+
+
 class Detailed(CallOptions, total=False):
     """The options of a call that returns the outcome."""
 
@@ -66,11 +75,23 @@ class Detailed(CallOptions, total=False):
     stream: Literal[False]
 
 
+class DetailedBeside(Detailed, total=False):
+    """The same, perhaps with tools."""
+
+    tools: Any
+
+
 class Streamed(CallOptions, total=False):
     """The options of a call that returns a stream."""
 
     detailed: bool
     stream: Required[Literal[True]]
+
+
+class StreamedBeside(Streamed, total=False):
+    """The same, perhaps with tools."""
+
+    tools: Any
 
 
 @overload
@@ -84,36 +105,46 @@ def run(
     model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Streamed]
 ) -> Iterator[Partial[str]]: ...
 @overload
-def run(model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Whole]) -> Any: ...
+def run(model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[WholeBeside]) -> Any: ...
 @overload
-def run(model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Detailed]) -> Outcome[Any]: ...
+def run(model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[DetailedBeside]) -> Outcome[Any]: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Streamed]
+    model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[StreamedBeside]
 ) -> Iterator[Partial[Any]]: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Whole]
-) -> Reply: ...
+    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Whole]
+) -> C: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Detailed]
-) -> Outcome[Reply]: ...
+    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Detailed]
+) -> Outcome[C]: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Streamed]
-) -> Iterator[Partial[Reply]]: ...
+    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Streamed]
+) -> Iterator[Partial[C]]: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Whole]
-) -> T: ...
+    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Whole]
+) -> T | Call: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Detailed]
+    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Detailed]
+) -> Outcome[T | Call]: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Streamed]
+) -> Iterator[Partial[T | Call]]: ...
+@overload
+def run(model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[WholeBeside]) -> T: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[DetailedBeside]
 ) -> Outcome[T]: ...
 @overload
 def run(
-    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Streamed]
+    model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamedBeside]
 ) -> Iterator[Partial[T]]: ...
 @options_named(
     'sg.run("structgen/extract", "Ada is 36.", Person)',
@@ -142,9 +173,11 @@ def run(
     text or chat messages; the other options are those of `sg.generate`.
 
     With `tools` the result is an `sg.Reply`: texts, thoughts, and calls, whose arguments follow the tools'
-    schemas and types. The target may also be `Call`, `str | Call`, `list[Call]` or `str | list[Call]`.
-    structgen calls no tool. `tool_choice` and `parallel` are those of `sg.tools`; `tool_format` is the format
-    of calls. Its default comes from the model's chat template, which also describes the tools to the model.
+    schemas and types. With any other target, it is an object of the target or a `Call`, whichever the model
+    writes. A union says it itself: `Person | Call`, `Person | list[Call]`, `str | list[Call]`; `Call` and
+    `list[Call]` require a call. structgen calls no tool. `tool_choice` and `parallel` are those of
+    `sg.tools`; `tool_format` is the format of calls. Its default comes from the model's chat template, which
+    also describes the tools to the model.
 
     Errors: OptionError for a target of unknown shape, or with unknown keys; UnsupportedError for a target
     that is not supported; those of a typed function's call. A stream makes one attempt. It raises
@@ -169,38 +202,48 @@ def arun(
     model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Streamed]
 ) -> AsyncStream[Partial[str]]: ...
 @overload
-def arun(model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Whole]) -> Awaited[Any]: ...
+def arun(model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[WholeBeside]) -> Awaited[Any]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Detailed]
+    model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[DetailedBeside]
 ) -> Awaited[Outcome[Any]]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: AnyTarget, **options: Unpack[Streamed]
+    model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[StreamedBeside]
 ) -> AsyncStream[Partial[Any]]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Whole]
-) -> Awaited[Reply]: ...
+    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Whole]
+) -> Awaited[C]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Detailed]
-) -> Awaited[Outcome[Reply]]: ...
+    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Detailed]
+) -> Awaited[Outcome[C]]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: None = None, *, tools: Any, **options: Unpack[Streamed]
-) -> AsyncStream[Partial[Reply]]: ...
+    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Streamed]
+) -> AsyncStream[Partial[C]]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Whole]
-) -> Awaited[T]: ...
+    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Whole]
+) -> Awaited[T | Call]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Detailed]
+    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Detailed]
+) -> Awaited[Outcome[T | Call]]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Streamed]
+) -> AsyncStream[Partial[T | Call]]: ...
+@overload
+def arun(model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[WholeBeside]) -> Awaited[T]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[DetailedBeside]
 ) -> Awaited[Outcome[T]]: ...
 @overload
 def arun(
-    model: Asked, prompt: Prompt, target: TypeForm[T], *, tools: Any = None, **options: Unpack[Streamed]
+    model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamedBeside]
 ) -> AsyncStream[Partial[T]]: ...
 @options_named(
     'await sg.arun("structgen/extract", "Ada is 36.", Person)',

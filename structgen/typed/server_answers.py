@@ -9,8 +9,10 @@ from typing import Any
 
 from structgen.engine.requests import FinishReason, Result, Usage
 from structgen.errors import StructgenError, ValidatorError
+from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.remote_calls import SentCalls, read_reply
-from structgen.typed.server_replies import ArrivingObject, read_document
+from structgen.typed.server_replies import ArrivingObject, read_document, thoughts_apart
+from structgen.typed.tool_use import ToolUse
 from structgen.typed.wanted_forms import WantedForm
 from structgen.typed.wrapping import is_object
 
@@ -32,6 +34,8 @@ class Answer:
         self.thoughts = self.refusal = ""
         self.reason = reason
         self.usage = Usage()
+        self.documents = set[int]()
+        """The numbers of calls whose arguments are the document, where a protocol has it so."""
         self._is_over = False
 
     def add(
@@ -58,8 +62,9 @@ class Answer:
 
     def new(self) -> str:
         """Return what there is beyond what was handed out: of a document, of the object that may be it."""
-        has_all = self.form.tools is not None or self.form.grammar is None
-        known = self.reply if has_all else self.object.found if self._is_found else ""
+        known = self.reply
+        if self.form.grammar is not None:
+            known = (self.object.found if self._is_found else "") + self._calls.text(ended=self._is_over)
         new = known[len(self.told) :] if known.startswith(self.told) else ""
         self.told += new
         return new
@@ -72,7 +77,7 @@ class Answer:
         self._is_over = self.reason != "length"
         text, thoughts, error = self.reply, self.thoughts, self._ended_badly()
         value: Any = text
-        if form.tools is not None:
+        if form.tools is not None and self._has_calls(form.tools, text):
             value = read_reply(form.tools, text, ended=True)
             thoughts = thoughts or value.thinking or ""
             value = replace(value, thinking=thoughts or None)
@@ -95,7 +100,8 @@ class Answer:
     def rest(self, result: Result) -> str:
         """Return what is to be handed out at the end: where only the whole reply shows where the document
         is, all of it. A result that is another document than what was handed out gets an error."""
-        is_document = self.form.grammar is not None and result.error is None
+        is_text = self.form.grammar is None or isinstance(result.value, Reply)
+        is_document = not is_text and result.error is None
         if is_document and self.told and result.text.strip() != self.told:
             result.error = StructgenError(
                 "The stream began with another object than the document.",
@@ -104,12 +110,26 @@ class Answer:
             )
         return result.text if is_document and not self.told else self.new()
 
+    def _has_calls(self, use: ToolUse, text: str) -> bool:
+        """Tell whether a whole reply is one of text and calls: where it may also be a document, one that has
+        calls outside of it, or is a call itself."""
+        if self.form.grammar is None or self._calls.text(ended=True):
+            return True
+        rest = (thoughts_apart(text) or ("", ""))[1]
+        reply, reading = read_reply(use, rest, ended=True), read_document(rest, self.form.sent)
+        if not reply.calls or reading.document is None:
+            return bool(reply.calls)
+        if use.fault(reply) is not None:
+            return False
+        is_before = len(reply.texts[0]) <= rest.find(reading.found)
+        return is_before or bool(read_reply(use, rest.replace(reading.found, "", 1), ended=True).calls)
+
     def _ended_badly(self) -> StructgenError | None:
         """Return the error of a text that did not end by itself or at its bound."""
         if self.refusal:
             what = f"The model refuses: {self.refusal}"
             return StructgenError(what, where=self._where, cure="Ask differently.")
-        if self.reason in _REASONS:
+        if str(self.reason) in _REASONS:
             return None
         return StructgenError(
             f"The text ended for the reason {self.reason!r}.",

@@ -13,12 +13,16 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from structgen.compilation.compiler import compile
+from structgen.core.compiled import CompiledGrammar
+from structgen.core.grammar import Grammar
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion, last_question
+from structgen.engine.requests import Result
 from structgen.errors import OptionError
 from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under, schema_outline
 from structgen.request_reading.request_reader import SERVED
 from structgen.schema.reading.policies import JSON_DUMPS
-from structgen.text_grammars.text_grammar import TextGrammar
+from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.tool_calls.call_reader import parse_calls
 from structgen.tool_calls.call_writing import written_calls
 from structgen.tool_calls.format_rows import FORMATS, format_of
@@ -26,9 +30,10 @@ from structgen.tool_calls.tool_choices import ToolChoice
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat
 from structgen.tool_calls.tool_replies import Call, Reply, without_repeats
-from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
+from structgen.typed.server_replies import accepts
 from structgen.typed.tool_use import ToolUse, history
+from structgen.typed.wanted_forms import WantedText
 
 if TYPE_CHECKING:
     from structgen.engine.engine import Engine
@@ -46,10 +51,12 @@ Guard: TypeAlias = Callable[[Any], Any]
 class ToolPrompts:
     """How one model is asked for calls of some tools."""
 
-    def __init__(self, engine: Engine, use: ToolUse, options: TypedOptions) -> None:
+    def __init__(self, engine: Engine, use: ToolUse, wanted: WantedText) -> None:
         """Errors: OptionError for a model whose chat template shows no format, and that has none."""
-        self._prompts = engine.prompts
-        if self._prompts.is_embedded and use.choice.mode == "auto":
+        self._prompts, self._wanted, options = engine.prompts, wanted, wanted.options
+        self.answer = wanted.form.written_by(engine.tokenizer)
+        """The grammar of a reply that calls nothing; None: free text, if any."""
+        if self._prompts.is_embedded and use.choice.mode == "auto" and self.answer is None:
             # its free text means nothing, and it does not know when to stop calling
             use = replace(use, choice=replace(use.choice, mode="required", most=1))
         self.engine, self.use, self.chat = engine, use, options.chat
@@ -66,10 +73,26 @@ class ToolPrompts:
         return replace(format, opened=tail.endswith(format.thinking[0].rstrip()))
 
     @cached_property
-    def grammar(self) -> TextGrammar:
+    def grammar(self) -> Grammar | None:
         """The grammar of replies. Errors: those of `sg.tools`."""
         usual = EMBEDDED_POLICIES if self._prompts.is_embedded else SERVED
-        return self.use.grammar(self.format, specials_of(self.engine), usual)
+        return self.use.grammar(self.format, specials_of(self.engine), usual, self.answer)
+
+    def told(self, result: Result) -> Result:
+        """Return a result whose value is the document, or the reply: a text that may be both is a call."""
+        text = result.text + (self.ending(result.steps[-1].token) if result.steps else "")
+        reply = self.read(text, ended=True)
+        is_called = reply.calls and not reply.problems and not reply.text.strip()
+        if self._answers is not None and not is_called and accepts(self._answers, result.text):
+            return replace(result, value=self._answers.value(result.text.encode()))
+        thoughts = reply.thinking or result.thoughts
+        reply = replace(reply, thinking=thoughts or None)
+        return replace(result, text=text, value=reply, thoughts=thoughts)
+
+    @cached_property
+    def _answers(self) -> CompiledGrammar | None:
+        """The grammar of replies that call nothing, over bytes."""
+        return None if self.answer is None else compile(self.answer, byte_tokenizer())
 
     def ending(self, token: int) -> str:
         """Return the text of a token that ended a text, if the format has it, as harmony has `<|call|>`."""
@@ -100,20 +123,20 @@ class ToolPrompts:
         prompt = source.prompt
         given = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         messages = self.format.renamed(history(given, self.format.history), "prompt")
-        marks, refused, template = str(self.format), source.refused, self._template
+        marks, template = str(self.format), self._template
+        asked = replace(source.question(self._wanted, ""), prompt=messages, marks=marks)
         if self.has_template or self.chat:
             told = told_tools(self._prompts, self.use.choice, self.format, template) * self.has_template
-            return ModelQuestion(
-                messages, chat=self.chat, refused=refused, template=template, told=told, marks=marks
-            )
+            return replace(asked, template=template, told=told)
         if self._prompts.is_embedded:
             said = "\n".join(source.values) if isinstance(prompt, str) else last_question(messages)
-            return ModelQuestion(embedded_prompt(self.use.choice.tools, said))
+            answer = self._wanted.form.outline.partition("\n")[0]  # without descriptions
+            return ModelQuestion(embedded_prompt(self.use.choice.tools, said, answer))
         guard = self._prompts.controls(marks).guarded
         tools = _told_tools(self.use.choice.tools, self.format, guard)
         parts = [tools, *(_said(one, self.format, guard) for one in messages)]
         text = "\n\n".join(filter(None, parts)) + "\n\n"
-        return ModelQuestion(text, chat=False, refused=guard(refused), marks=marks, is_guarded=True)
+        return replace(asked, prompt=text, chat=False, refused=guard(asked.refused), is_guarded=True)
 
 
 def model_format(prompts: ModelPrompts) -> ToolFormat:
@@ -153,9 +176,9 @@ def told_tools(
 def embedded_prompt(tools: Sequence[Tool], text: str, answer: str = "") -> ModelPrompt:
     """Return the prompt of a model that knows outlines and texts alone: the outline of the answer, if there
     may be one, and of each tool's arguments, on lines of their own; several have their tools' names."""
-    outlines = [answer] * bool(answer) + [_outline(tool) for tool in tools]
+    outlines = [answer] * bool(answer) + [f"{tool.name}: {_call_outline(tool)}" for tool in tools]
     if len(outlines) == 1 and tools:
-        outlines = [schema_outline(tools[0].closed_schema)]
+        outlines = [_call_outline(tools[0])]
     return extraction_prompt_under("\n".join(outlines), text)
 
 
@@ -199,8 +222,11 @@ def _said(message: Mapping[str, Any], format: ToolFormat, guard: Guard) -> str:
     return "\n".join(filter(None, parts))
 
 
-def _outline(tool: Tool) -> str:
-    return f"{tool.name}: {schema_outline(tool.closed_schema)}"
+def _call_outline(tool: Tool) -> str:
+    """Return the outline of a tool's arguments. Where some may be left out, it is that of the whole call:
+    else a model that knows nothing of calls writes none of them."""
+    outline = schema_outline(tool.closed_schema)
+    return f"{{name: string, arguments: {outline}}}" if "?: " in outline else outline
 
 
 def _described(tool: Tool) -> list[str]:

@@ -8,12 +8,14 @@ import types
 import typing
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
+from weakref import WeakKeyDictionary
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar, first_fault
+from structgen.core.grammar import Grammar
 from structgen.errors import (
     LooseCallError,
     OptionError,
@@ -24,18 +26,17 @@ from structgen.errors import (
 )
 from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.python_types.type_hints import shown
+from structgen.request_reading.request_reader import ReadRequest
 from structgen.schema.reading.policies import WIDEST
-from structgen.text_grammars.text_grammar import TextGrammar
 from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.tool_calls.format_rows import format_of
 from structgen.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_format import ToolFormat
-from structgen.tool_calls.tool_grammar import tools as grammar_of
 from structgen.tool_calls.tool_replies import Call, Reply
 from structgen.typed.options import TypedOptions
 
-_CURE: Final = "Annotate str | Call, Call, list[Call], str | list[Call] or Reply (of structgen)."
+_CURE: Final = "Annotate Call, str | Call, Person | Call, the same with list[Call], or Reply (of structgen)."
 
 
 class Taken(NamedTuple):
@@ -45,6 +46,8 @@ class Taken(NamedTuple):
     """It may be a text; of a reply with calls, the calls."""
     calls: Literal["one", "list", "reply"]
     """One call, a list of them, or the `Reply` itself."""
+    answer: Any = None
+    """The target of a reply that calls nothing and is no free text; None: there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,20 +62,21 @@ class ToolUse:
     """Whether the format's thoughts come before the reply, as `sg.tools` has it."""
     policies: Mapping[str, Any]
     taken: Taken
+    prompts: WeakKeyDictionary[Any, Any] = field(default_factory=WeakKeyDictionary)
+    """How each model of this process is asked, kept as long as both are."""
 
     def grammar(
-        self, format: ToolFormat, specials: Mapping[str, int | None], usual: Mapping[str, Any]
-    ) -> TextGrammar:
-        """Return the grammar of replies; `usual` are policies where none are said. Errors: those of
-        `sg.tools`."""
-        return grammar_of(
-            self.tools,
-            format=format,
-            tool_choice=self.choice,
-            thinking=self.thinking,
-            specials=specials,
-            **{**usual, **self.policies},
-        )
+        self,
+        format: ToolFormat,
+        specials: Mapping[str, int | None],
+        usual: Mapping[str, Any],
+        answer: Grammar | None,
+    ) -> Grammar | None:
+        """Return the grammar of replies, as a server has it that is asked for an answer beside tools; `usual`
+        are policies where none are said. Errors: those of `sg.tools`."""
+        policies = {**usual, **self.policies}
+        asked = ReadRequest(self.tools, None, True, self.choice, answer, policies=policies)
+        return asked.grammar(format, thinking=self.thinking, specials=specials)
 
     def value(self, reply: Reply) -> Any:
         """Return what the return type takes of a whole reply.
@@ -91,10 +95,17 @@ class ToolUse:
         if reply.repeats:
             told = f"{reply.repeats}: the reply ends before. parallel=False allows one call in a reply."
             warnings.warn(ToolWarning(told), stacklevel=warning_level())
-        return self.so_far(reply)
+        return self._value(reply)
 
     def so_far(self, reply: Reply) -> Any:
-        """Return what the return type takes of a reply that may go on: the call that is being written too."""
+        """Return what the return type takes of a reply that may go on: the call that is being written too.
+        Of what may be another answer, whose strings may hold marks of calls: the text, if it is no JSON."""
+        has_calls = reply.calls or reply.partial is not None
+        if self.taken.answer is not None and (reply.text.strip() or not has_calls):
+            return reply.text if self.taken.text else None
+        return self._value(reply)
+
+    def _value(self, reply: Reply) -> Any:
         if self.taken.calls == "reply":
             return reply
         calls = [*reply.calls, *([reply.partial] if reply.partial is not None else [])]
@@ -133,17 +144,18 @@ class ToolUse:
         }
 
 
-def tool_use(given: TypedOptions, hint: Any) -> ToolUse:
-    """Return what options and a return type say together.
+def tool_use(given: TypedOptions, hint: Any, where: str) -> ToolUse:
+    """Return what options and a return type say together; a `target` (`where`) has calls beside it in any
+    case.
 
     Without `tool_choice`, a call is required where the type has no text; without `parallel`, there may be
     several calls where the type is a list of them, and in a `Reply` that need not have one. Errors:
     OptionError and those of `sg.tools`; UnsupportedError for a type that is none of a reply.
     """
-    taken = _taken(hint)
+    taken = _taken(hint, where)
     tools = read_tools(given.tools)
     choice, parallel = given.tool_choice, given.parallel
-    free = taken.text or taken.calls == "reply"
+    free = taken.text or taken.calls == "reply" or taken.answer is not None
     if choice is None:
         choice = "auto" if free else "required"
     if parallel is None and taken.calls != "reply":
@@ -161,6 +173,8 @@ def tool_use(given: TypedOptions, hint: Any) -> ToolUse:
             where="parallel",
             cure="Leave parallel out, or annotate list[Call].",
         )
+    if read.mode in ("required", "forced"):
+        taken = taken._replace(answer=None)
     format = None if given.tool_format is None else format_of(given.tool_format, where="tool_format")
     return ToolUse(tools, read, format, given.thoughts, dict(given.policies or {}), taken)
 
@@ -170,21 +184,26 @@ def names_calls(hint: Any) -> bool:
     return hint is Call or hint is Reply or any(map(names_calls, typing.get_args(hint)))
 
 
-def _taken(hint: Any) -> Taken:
+def _taken(hint: Any, where: str) -> Taken:
     if hint is Reply:
         return Taken(True, "reply")
     is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     members = list(typing.get_args(hint)) if is_union else [hint]
-    text = str in members
-    rest = [one for one in members if one is not str]
-    if rest == [Call]:
-        return Taken(text, "one")
-    if len(rest) == 1 and typing.get_origin(rest[0]) is list and typing.get_args(rest[0]) == (Call,):
-        return Taken(text, "list")
+    called = [one for one in members if names_calls(one)]
+    if not called and where == "target":
+        called, members = [Call], [*members, Call]
+    rest = [one for one in members if not names_calls(one)]
+    answer = typing.Union[tuple(rest)] if len(rest) > 1 else rest[0] if rest else None
+    text = answer is str
+    answer = None if text else answer
+    if called == [Call]:
+        return Taken(text, "one", answer)
+    if len(called) == 1 and typing.get_origin(called[0]) is list and typing.get_args(called[0]) == (Call,):
+        return Taken(text, "list", answer)
     raise UnsupportedError(
         f"{shown(hint)} says nothing of a reply that may call tools.",
         keyword="type",
-        where="return",
+        where=where,
         cure=_CURE,
     )
 

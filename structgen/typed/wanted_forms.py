@@ -31,6 +31,7 @@ from structgen.request_reading.targets import read_target
 from structgen.schema.reading.policies import JSON_DUMPS, WIDEST
 from structgen.text_grammars.regular import RegularGrammar
 from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
+from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.missing_options import OF_TOOLS
 from structgen.typed.options import TypedOptions
 from structgen.typed.server_replies import SentSchema
@@ -58,7 +59,8 @@ class WantedForm:
     asynchronous: bool = False
     """Whether they are handed out by an asynchronous iterator."""
     tools: ToolUse | None = None
-    """Which tools a reply may call; its grammar is then its model's affair. None: it is no such reply."""
+    """Which tools a reply may call, which has the form if it calls none; its grammar is then its model's
+    affair. None: it is no such reply."""
     wrap: bool = False
     """Whether the model is asked for objects alone. The reader and the grammar of a type are then those of an
     object that holds the document; what else is sent to a server, its writer puts into one."""
@@ -164,7 +166,7 @@ class WantedForm:
     def said(self, result: Result) -> Result:
         """Return a result with the text that is wanted in place of the object that says it, which is then its
         `reply`."""
-        if not self.is_said or result.error is not None:
+        if not self.is_said or result.error is not None or isinstance(result.value, Reply):
             return result
         text = result.value[WRAPPER]
         return replace(result, text=text, value=text, reply=result.text)
@@ -172,7 +174,7 @@ class WantedForm:
     def read(self, result: Result) -> Any:
         """Return the object of a whole document; without a type, the result's value; of a reply that may
         call tools, what is taken of it. Errors: ValidatorError."""
-        if self.tools is not None:
+        if self.tools is not None and isinstance(result.value, Reply):
             return self.tools.value(result.value)
         return result.value if self.reader is None else self.reader.read(result.text)
 
@@ -241,11 +243,31 @@ def _held(hint: Any, wrap: Wrapping) -> TypeReader[Any]:
     return WrappedReader(reader) if is_held and not is_object(reader.schema) else reader
 
 
-def form_of_calls(options: TypedOptions, hint: Any) -> WantedForm:
-    """Return the form of a reply that may call tools. Errors: those of `tool_use`; OptionError for options
-    that have no meaning beside tools."""
-    OF_TOOLS.refuse(options)
-    return WantedForm(hint, tools=tool_use(options, hint))
+def form_of_calls(
+    options: TypedOptions,
+    hint: Any,
+    usual: Mapping[str, Any] | None = None,
+    wrap: Wrapping = "never",
+    where: str = "target",
+) -> WantedForm:
+    """Return the form of a reply that may call tools; one that calls none has that of `form_of`.
+
+    Errors: those of `tool_use` and `form_of`; OptionError for options that have no meaning beside tools.
+    """
+    use = tool_use(options, hint, where)
+    OF_TOOLS.refuse(options, use)
+    if use.taken.answer is None:
+        return WantedForm(hint, tools=use)
+    form = form_of(use.taken.answer, options.policies, usual, wrap, where)
+    if form.items:
+        raise UnsupportedError(
+            "Items one by one are no answer beside calls.",
+            keyword="type",
+            where=where,
+            cure="Write list[T] in place of Iterator[T].",
+        )
+    use = replace(use, taken=use.taken._replace(text=form.schema is None))
+    return form if use.choice.mode == "none" else replace(form, hint=hint, tools=use)
 
 
 def check_wrap(form: WantedForm, wrap: bool | None) -> None:

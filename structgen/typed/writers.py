@@ -115,7 +115,7 @@ class Preparation:
         """Return the form of what is wanted. Errors: those of `form_of`, and of `form_of_calls` where there
         are tools."""
         if self.options.tools is not None:
-            return form_of_calls(self.options, target)
+            return form_of_calls(self.options, target, self._usual, self._wrapping, where)
         form = form_of(target, self.options.policies, self._usual, self._wrapping, where)
         check_wrap(form, self.options.wrap)
         return form

@@ -238,3 +238,45 @@ def _plain(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text.strip()
+
+
+OPTIONAL = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}, "city": {"type": "string"}},
+}
+WEATHER = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+    "required": ["city"],
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "schema", "stated"),
+    [
+        (
+            "Ada Lovelace, 36, lives in London.",
+            OPTIONAL,
+            {"name": "Ada Lovelace", "age": 36, "city": "London"},
+        ),
+        ("Ada is 36 and lives in Rome.", OPTIONAL, {"name": "Ada", "age": 36}),
+        ("What is the weather in Oslo for 3 days?", WEATHER, {"city": "Oslo", "days": 3}),
+        ("What is the weather in Oslo?", {**WEATHER, "required": []}, {"city": "Oslo"}),
+    ],
+)
+def test_optional_members_that_the_text_states_are_filled_in_calls_too(
+    text: str, schema: Any, stated: dict[str, Any]
+) -> None:
+    """The embedded model fills in a call what it fills under `response_format`, at both doors."""
+    engine = sg.Engine("structgen/extract")
+    name = "get_weather" if "days" in schema["properties"] else "save"
+    tool = {"type": "function", "function": {"name": name, "parameters": schema}}
+    messages = [{"role": "user", "content": text}]
+    body = {"model": "m", "messages": messages, "tools": [tool], "temperature": 0}
+    said = post(make_app(ServedModel(engine, "m")), "/v1/chat/completions", body).json()
+    (call,) = said["choices"][0]["message"]["tool_calls"]
+    (ours,) = sg.run(engine, messages, tools=[tool]).calls
+    assert json.loads(call["function"]["arguments"]) == ours.arguments
+    assert stated.items() <= ours.arguments.items()
+    document = sg.run(engine, messages, {**schema, "additionalProperties": False})
+    assert document.keys() & stated.keys() <= ours.arguments.keys()

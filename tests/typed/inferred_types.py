@@ -67,6 +67,36 @@ class Reader:
         return sg.filled(f"Length: {text}")
 
 
+@sg.generate(model="structgen/extract", tools=[Person])
+def found(text: str) -> Person | list[sg.Call]:
+    """Read: {text}"""
+    return sg.filled()
+
+
+async def both(engine: sg.Engine, schema: dict[str, object]) -> None:
+    """What tools give beside each kind of target."""
+    reveal_type(found("Ada"))  # Person | list[Call]
+    reveal_type(found.using(tools=[], max_tokens=3)("Ada"))  # Person | list[Call]
+    reveal_type(await size.using(target=Literal["S"])("Ada"))  # Literal['S', 'L'] | None
+    found.using(max_token=3)  # error: [call-arg]
+    reveal_type(found.detailed("Ada"))  # Outcome[Person | list[Call]]
+    reveal_type(sg.run(engine, "Ada", Person, tools=[Person]))  # Person | Call
+    reveal_type(sg.run(engine, "Ada", list[int], tools=[Person]))  # list[int] | Call
+    reveal_type(sg.run(engine, "Ada", str, tools=[Person]))  # str | Call
+    reveal_type(sg.run(engine, "Ada", sg.Reply, tools=[Person]))  # Reply
+    reveal_type(sg.run(engine, "Ada", list[sg.Call], tools=[Person]))  # list[Call]
+    reveal_type(sg.run(engine, "Ada", Person | sg.Call, tools=[Person]))  # Person | Call
+    reveal_type(sg.run(engine, "Ada", Person | list[sg.Call], tools=[Person]))  # Person | list[Call]
+    reveal_type(sg.run(engine, "Ada", Person, tools=[Person], detailed=True))  # Outcome[Person | Call]
+    stream = sg.run(engine, "Ada", Person, tools=[Person], stream=True)
+    reveal_type(stream)  # Iterator[Partial[Person | Call]]
+    reveal_type(sg.run(engine, "Ada", schema, tools=[Person]))  # Any
+    reveal_type(sg.run(engine, "Ada", re.compile("a"), tools=[Person]))  # Any
+    reveal_type(await sg.arun(engine, "Ada", Person, tools=[Person]))  # Person | Call
+    reveal_type(await sg.arun(engine, "Ada", Person | list[sg.Call], tools=[Person]))  # Person | list[Call]
+    reveal_type(await sg.arun(engine, "Ada", tools=[Person]))  # Reply
+
+
 async def asked() -> None:
     reveal_type(person("Ada", year=1))  # Person
     reveal_type(person.detailed("Ada").value)  # Person

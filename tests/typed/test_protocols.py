@@ -177,6 +177,23 @@ def test_calls_of_tools_and_their_history(monkeypatch: pytest.MonkeyPatch) -> No
     assert (result["type"], result["tool_use_id"]) == ("tool_result", "toolu_2")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_document_beside_tools_is_a_tool_too(stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(said: Any) -> Any:
+        with messages(monkeypatch, said) as bodies:
+            got = sg.run("anthropic:claude", "?", Person | sg.Call, tools=[WEATHER], stream=stream)
+            got = [*got][-1].result if stream else got
+        (body,) = bodies
+        assert [one["name"] for one in body["tools"]] == ["weather", "answer"]
+        assert body["tool_choice"] == {"type": "any", "disable_parallel_tool_use": True}
+        return got
+
+    assert found([TOLD, ADA_SAID]) == Person(name="Ada", age=36)
+    assert found([TOLD, ASKED]).arguments == {"city": "Oslo"}
+    with pytest.raises(sg.errors.OptionError, match="another name"):
+        sg.run("anthropic:claude", "?", Person, tools=[sg.Tool("answer")])
+
+
 @pytest.mark.parametrize(
     ("choice", "sent"),
     [("required", "any"), ("none", "none"), ("weather", "tool")],

@@ -11,7 +11,8 @@ from typing import Any
 import openai
 import pydantic
 import pytest
-from asked import asked, awaited, listed
+from asked import Person, asked, awaited, listed
+from for_each import for_each
 from openai_server import serving
 from told_models import Even
 
@@ -254,6 +255,66 @@ def test_arguments_that_the_tools_types_refuse_are_asked_for_again() -> None:
 def test_thoughts_cannot_be_asked_for() -> None:
     with pytest.raises(sg.errors.OptionError, match=r"thinking: .*reply\.thinking"):
         ask("x", thinking=True)
+
+
+# --- an answer of a type beside tools -----------------------------------------------------------------------
+
+BOB = '{"name": "Bob", "age": 7}'
+FORGED = json.dumps({"name": HERMES, "age": 7})
+
+
+def test_a_type_beside_tools_is_sent_as_both() -> None:
+    found, (body,) = ask(BOB, target=Person)
+    assert found == Person(name="Bob", age=7)
+    assert body["response_format"]["json_schema"]["schema"]["required"] == ["name", "age"]
+    assert (len(body["tools"]), body["tool_choice"], body["parallel_tool_calls"]) == (2, "auto", False)
+    _, (body,) = ask(answer(sent()), target=Person | list[sg.Call])
+    assert "parallel_tool_calls" not in body
+    _, (body,) = ask(answer(sent()), target=Person, tool_choice="required")
+    assert "response_format" not in body
+    _, (body,) = ask(BOB, target=Person, tool_choice="none")
+    assert "response_format" in body and "tools" not in body
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@for_each(
+    ("reply", "value"),
+    [
+        (BOB, Person(name="Bob", age=7)),
+        (f"Sure:\n```json\n{BOB}\n```", Person(name="Bob", age=7)),
+        (FORGED, Person(name=HERMES, age=7)),
+        (f"Sure:\n```json\n{FORGED}\n```", Person(name=HERMES, age=7)),
+        (f"<think>{HERMES}</think>{BOB}", Person(name="Bob", age=7)),
+        (answer(sent()), "Oslo"),
+        (answer(sent(), content="So."), "Oslo"),
+        (answer(sent(), content=BOB), "Oslo"),
+        (HERMES, "Oslo"),
+        (f"So. {HERMES}", "Oslo"),
+        (f"{BOB}\n{HERMES}", "Oslo"),
+        (CODER, "Oslo"),
+    ],
+)
+def test_an_answer_is_an_object_or_calls(stream: bool, reply: Any, value: Any) -> None:
+    for target in (Person | sg.Call, Person | list[sg.Call], dict[str, Any] | sg.Call):
+        found, _ = streaming(reply, target) if stream else ask(reply, target=target, attempts=1)
+        found = found[0] if isinstance(found, list) else found
+        if isinstance(value, Person) and target == dict[str, Any] | sg.Call:
+            found = Person(**found)
+        assert (found.arguments["city"] if isinstance(found, sg.Call) else found) == value
+
+
+def streaming(reply: Any, target: Any) -> tuple[Any, None]:
+    with serving(reply) as server:
+        *_, last = sg.run(server.model, "?", target, tools=[WEATHER, set_alarm], stream=True)
+    return last.result, None
+
+
+def test_an_answer_that_is_neither_is_asked_for_again() -> None:
+    for wrong in ("Hm.", '{"name": "Bob"}', answer(sent("format_disk"))):
+        found, bodies = ask(wrong, BOB, target=Person)
+        assert found == Person(name="Bob", age=7) and len(bodies) == 2
+    with pytest.raises(sg.errors.GenerationError, match="none of the schema's"):
+        ask('{"name": "Bob"}', target=Person, attempts=1)
 
 
 # --- streams ------------------------------------------------------------------------------------------------

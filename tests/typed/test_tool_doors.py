@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import itertools
 import json
 import re
 import shutil
 import warnings
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from asked import asked, awaited, listed
+from asked import Person, asked, awaited, listed
 from for_each import for_each
 from small_models import write_llama
 from told_models import TOKENIZER, Even, Told, told
 
 import structgen as sg
+from structgen.tool_calls.call_writing import written_calls
 from structgen.tool_calls.format_rows import FORMATS
+from structgen.typed.functions import Asking
+from structgen.typed.prompts import given_source
+from structgen.typed.waiting import now
+from structgen.typed.writers import Preparation
 
 OSLO = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
 ROME = OSLO.replace("Oslo", "Rome")
@@ -106,6 +114,121 @@ def test_a_reply_ends_before_a_tool_is_called_alike_and_it_is_told(text: str, le
     if hint is sg.Reply:
         assert not reply.problems and bool(reply.repeats) == (left > 0)
     assert len(reply.calls if hint is sg.Reply else reply) == (left or 2)
+
+
+ADA = '{"name": "Ada", "age": 36}'
+SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+
+
+@pytest.mark.parametrize("doors", ["run", "decorator", "stream", "coroutine"])
+@for_each(
+    ("target", "text", "value"),
+    [
+        (Person | sg.Call, ADA, Person(name="Ada", age=36)),
+        (Person | list[sg.Call], ADA, Person(name="Ada", age=36)),
+        (Person | None | sg.Call, "null", None),
+        (list[Person] | sg.Call, f"[{ADA}]", [Person(name="Ada", age=36)]),
+        (Literal["S", "L"] | sg.Call, '"L"', "L"),
+        (str | int | sg.Call, '"36"', "36"),
+        (int | sg.Call, "36", 36),
+        (Person | sg.Call, '{"name": "<tool_call>{}</tool_call>", "age": 1}', ...),
+        (Person | sg.Call, json.dumps({"name": OSLO, "age": 1}), Person(name=OSLO, age=1)),
+        (dict[str, str] | sg.Call, json.dumps({"a": OSLO}), {"a": OSLO}),
+        (Person | sg.Call, OSLO, "Oslo"),
+        (int | sg.Call, OSLO, "Oslo"),
+        (Person | list[sg.Call], OSLO + ROME, ["Oslo", "Rome"]),
+    ],
+)
+def test_a_type_beside_calls_is_answered_or_a_tool_is_called(
+    doors: str, target: Any, text: str, value: Any
+) -> None:
+    if doors == "run":
+        found = run(text, target=target)
+    elif doors == "stream":
+        *_, before, last = run(text, target=target, stream=True)
+        found = last.result
+        assert isinstance(before.value, sg.Call | dict | list | str | int | None)
+    elif doors == "decorator":
+        found = ask(target, text)(QUESTION)
+    else:
+        found = asyncio.run(ask(target, text, make=awaited)(QUESTION))
+    value = Person.model_validate_json(text) if value is ... else value
+    assert taken(found) == value and type(taken(found)) is type(value)
+
+
+def taken(found: Any) -> Any:
+    """Return a value, whose calls are their cities."""
+    if isinstance(found, sg.Call):
+        return found.arguments.get("city")
+    is_calls = isinstance(found, list) and found and isinstance(found[0], sg.Call)
+    return [taken(one) for one in found] if is_calls else found
+
+
+@for_each(
+    ("target", "text", "value"),
+    [
+        (Person, ADA, Person(name="Ada", age=36)),
+        (SCHEMA, ADA, {"name": "Ada", "age": 36}),
+        (True, "[1, 2.5]", [1, 2.5]),
+        (re.compile("[a-z]+"), "abc", "abc"),
+        (sg.choice(["S", "L"]), "L", "L"),
+        (sg.lark('start: "a" "b"+'), "abbb", "abbb"),
+        (str, "Sunny.", "Sunny."),
+    ],
+)
+def test_any_target_of_run_is_answered_or_one_tool_is_called(target: Any, text: str, value: Any) -> None:
+    assert run(text, target=target) == value
+    assert [one.value for one in run(text, target=target, stream=True)][-1] == value
+    assert run(OSLO, target=target).arguments == {"city": "Oslo"}
+    assert run(OSLO, target=target, tool_choice="get_weather", max_tokens=80).name == "get_weather"
+    assert run(text, target=target, tool_choice="none") == value
+    outcome = run(text, target=target, detailed=True)
+    assert (outcome.value, outcome.calls, outcome.text) == (value, [], text)
+
+
+@pytest.mark.parametrize(
+    "format", ["hermes", "llama", "mistral_list", "kimi", "qwen_3_coder", "gemma", "harmony"]
+)
+def test_each_format_writes_calls_beside_an_answer(format: str) -> None:
+    """A text that is a call is never an answer, also where the format writes calls as JSON."""
+    call = written_calls([sg.Call("get_weather", {"city": "Oslo"}, "call_0")], format)
+    for target in (Person, dict[str, Any]):
+        assert run(ADA, target=target, tool_format=format) == (
+            Person(name="Ada", age=36) if target is Person else json.loads(ADA)
+        )
+        found = run(call, target=target, tool_format=format)
+        assert isinstance(found, sg.Call) and found.arguments == {"city": "Oslo"}, call
+
+
+def test_a_stream_has_the_parts_of_an_object_beside_tools() -> None:
+    values = [one.value for one in run(ADA, target=list[Even] | Person | sg.Call, stream=True)]
+    assert {"name": "A"} in values and {"name": "Ada", "age": 36} in values
+    odd = '{"number": 3}'
+    with pytest.raises(sg.errors.GenerationError, match="is odd"):
+        list(run(odd, target=Even, stream=True))
+    outcome = run(odd, odd.replace("3", "4"), target=Even, detailed=True)
+    assert (outcome.attempts, outcome.value) == (2, Even(number=4))
+
+
+def test_the_prompts_tell_the_answer_and_the_tools(folder: Path) -> None:
+    ask = asked(Person | sg.Call, "Q: {text}", model="structgen/extract", tools=[get_weather])
+    line = "get_weather: {name: string, arguments: {city: string, days?: integer}}"
+    assert ask.prompt("A") == f"{{name: string, age: integer}}\n{line}\nA\n"
+    prompt = asked(Person | sg.Call, "{text}", model=folder, tools=[get_weather]).prompt("A")
+    assert prompt == "[get_weather:city]<user>A\n\nAnswer in JSON: {name: string, age: integer}<assistant>"
+
+
+def test_what_is_kept_of_a_call_goes_with_it() -> None:
+    engine = told(OSLO)[0]
+    kept = Preparation(engine, [get_weather], {"tool_format": "hermes"})
+    form, writer = kept.form(Person | sg.Call), kept.writer()
+    asking = Asking("x", kept.form, lambda: writer, kept.options, False)
+    asking.form = form
+    assert isinstance(now(asking.result(given_source("?"))), sg.Call)
+    gone = weakref.ref(form.tools)
+    del form, asking
+    gc.collect()
+    assert gone() is None
 
 
 def test_a_type_without_text_requires_a_call() -> None:
@@ -315,7 +438,8 @@ def test_a_model_without_a_template_gets_a_plain_prompt() -> None:
 
 def test_the_embedded_model_reads_the_outline_of_the_arguments() -> None:
     ask = asked(sg.Call, "Answer by a call: {text}", model="structgen/extract", tools=[get_weather])
-    assert ask.prompt(QUESTION) == f"{{city: string, days?: integer}}\n{QUESTION}\n"
+    outline = "{name: string, arguments: {city: string, days?: integer}}"
+    assert ask.prompt(QUESTION) == f"{outline}\n{QUESTION}\n"
     assert ask(QUESTION).value() == {"city": "Oslo"}
 
 
@@ -358,8 +482,17 @@ BAD = [
     ({"outline": True}, sg.errors.OptionError, "outline has no meaning beside tools"),
     ({"stop": "x"}, sg.errors.OptionError, "stop has no meaning beside tools"),
     ({"wrap": True}, sg.errors.OptionError, "wrap has no meaning beside tools"),
-    ({"target": int}, sg.errors.UnsupportedError, "int says nothing of a reply.*Annotate str | Call"),
-    ({"target": int | sg.Call}, sg.errors.UnsupportedError, "says nothing of a reply"),
+    (
+        {"target": sg.Call | sg.Reply},
+        sg.errors.UnsupportedError,
+        "says nothing of a reply.*Annotate Call, str",
+    ),
+    ({"target": sg.Call | list[sg.Call]}, sg.errors.UnsupportedError, "says nothing of a reply"),
+    ({"target": Iterator[Even] | sg.Call}, sg.errors.UnsupportedError, "Write list"),
+    ({"target": Even, "parallel": True}, sg.errors.OptionError, "takes one"),
+    ({"target": Even, "thinking": True, "tool_format": "qwen_3"}, sg.errors.OptionError, "sg.Thinking"),
+    ({"target": object()}, sg.errors.UnsupportedError, "object"),
+    ({"target": {"typ": 1}}, sg.errors.OptionError, "typ"),
     ({"target": sg.Call, "tool_choice": "auto"}, sg.errors.OptionError, "has no place for one"),
     ({"target": sg.Call, "parallel": True, "tool_choice": "required"}, sg.errors.OptionError, "takes one"),
     ({"tools": None}, sg.errors.OptionError, "tool_format is given, and no tools"),
@@ -381,6 +514,8 @@ def test_bad_input_is_told_with_its_cure(options: dict[str, Any], kind: type[Exc
 def test_bad_input_is_told_at_decoration() -> None:
     with pytest.raises(sg.errors.OptionError, match="A second tool"):
         ask(sg.Call, "x", tools=[get_weather, get_weather])
+    with pytest.raises(sg.errors.UnsupportedError, match=r"says nothing of a reply.*Person \| Call"):
+        ask(int, "x")
     with pytest.raises(sg.errors.UnsupportedError, match="has calls of tools"):
         asked(str | sg.Call, model="structgen/extract")
 

@@ -200,7 +200,7 @@ class ArgumentPlan:
         """Tell whether a value may be a number."""
         if menu.number is None:
             return False
-        return _has_documents(json_schema(number_schema(menu.number.formulas[0]), **self.policies))
+        return has_documents(json_schema(number_schema(menu.number.formulas[0]), **self.policies))
 
     def where(self, place: int, otherwise: str) -> str:
         """Return the place in the schema of what is said of a value first, `otherwise` where nothing is."""
@@ -547,7 +547,7 @@ class _Writer:
                 else {**_own(schema), "allOf": [schema], "type": of}
             )
             grammar = without(json_schema(one, **{**self.plan.policies, "strict": None}), stops)
-            if stops and not _has_documents(cast(JsonSchemaGrammar, grammar)):
+            if stops and not has_documents(cast(JsonSchemaGrammar, grammar)):
                 continue
             said = as_text(grammar)
             kind = "number" if self.style.nested else of[0]
@@ -681,7 +681,7 @@ def _plain(number: Decimal) -> int | Decimal:
     return int(number) if number == number.to_integral_value() else number
 
 
-def _has_documents(of: JsonSchemaGrammar) -> bool:
+def has_documents(of: JsonSchemaGrammar) -> bool:
     """Tell whether a schema has a document."""
     try:
         network_of(of.document())
