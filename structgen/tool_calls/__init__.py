@@ -9,6 +9,6 @@ grammar of replies, and of a reply its texts, thoughts and calls. No tool is eve
 3. `tool_grammar` builds the grammar of replies; arguments which are not one JSON object are those of
    `text_grammars.composition.argument_grammar`.
 4. `call_reader` reads a reply that comes in pieces, `argument_reader` arguments that stand one by one,
-   `call_texts` texts of the format, JSON, and a call that is being read. `tool_replies` has `Call`, `Reply`,
-   and the messages made of them; `call_writing` writes calls as their format does.
+   `call_texts` texts of the format, JSON, and a call that is being read. `tool_replies` has `Call` and
+   `Reply`, and the messages made of them; `call_writing` writes calls as their format does.
 """
