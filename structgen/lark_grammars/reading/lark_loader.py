@@ -179,7 +179,6 @@ def load(
         )
     except (lark.exceptions.LarkError, OSError, RecursionError, AssertionError) as error:
         raise refusal(error, text, source, start) from error
-    check_shortest(built.rules, built.terminals, start, limits)
     lexer = built.parser.lexer
     if indenter is not None:
         lexer = lexer.lexer
@@ -190,7 +189,9 @@ def load(
     have = {*(one.name for one in built.terminals), *made}
     never = never_made(built.rules, start, built.ignore_tokens, have, source or "grammar")
     remarks = remarks_of(grammar, built, parser.analysis, start, never)
-    return Loaded(tables.read(remarks), tuple(imports.met), len(built.rules))
+    read = tables.read(remarks)  # names a pattern that is wrong
+    check_shortest(built.rules, built.terminals, start, limits)
+    return Loaded(read, tuple(imports.met), len(built.rules))
 
 
 def _declared(grammar: Any) -> set[str]:
