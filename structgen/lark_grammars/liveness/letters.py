@@ -513,12 +513,14 @@ class Letters:
             for kind in kinds
         ]
         of_rows = {row: ones(row) for some in behind for row in some if row != NOWHERE}
-        # a kind that was not looked at, or behind which there may be more letters, stays as it is
-        unsettled = [any(row & self.unsettled for row in some if row != NOWHERE) for some in behind]
-        part = [0 if self._where.get(kind) and not unsettled[kind] else kind for kind in kinds]
+        # a kind that was not looked at, or behind which there may be more letters, stays as it is; so does one of
+        # an ignored lexeme, which is met in contexts that were not compared
+        own = {kind for terminal, kind in self.letters if terminal in self._ignored[1]} - {0}
+        own |= {kind for kind in kinds if any(row & self.unsettled for row in behind[kind] if row != NOWHERE)}
+        part = [kind if kind in own or not self._where.get(kind) else 0 for kind in kinds]
         parts = len(set(part))
         while True:
-            met: dict[int, frozenset[tuple[int, int]]] = {NOWHERE: frozenset()} | {
+            met: dict[int, frozenset[tuple[int, int]]] = {NOWHERE: frozenset({(END, NOWHERE)})} | {
                 row: frozenset((self.letters[one][0], part[self.letters[one][1]]) for one in some)
                 for row, some in of_rows.items()
             }
