@@ -481,10 +481,10 @@ class Letters:
         found, met, pending, fresh = 0, set(kinds), list(kinds), letters
         while True:
             dropped = self._dropped[inside]
-            found |= fresh & ~dropped
-            for one in ones(fresh & dropped):
+            found |= fresh & (~dropped | self.unsettled)
+            for one in ones(fresh & dropped & ~self.unsettled):
                 kind = self.letters[one][1]
-                if kind not in met and kind != UNSETTLED:
+                if kind not in met:
                     met.add(kind)
                     pending.append(kind)
             if not pending:
