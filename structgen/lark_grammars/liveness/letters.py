@@ -88,6 +88,9 @@ class Letters:
         self._merge()
         self._is_merged = True
         self._close()  # of kinds that are one, more letters may be met
+        if self.unsettled and not self.lexer.is_local:  # behind what was not followed, other terminals may be met
+            for terminal in sorted(frozenset().union(*(one.every_terminal for one in self.tables.contexts))):
+                self._number(terminal, UNSETTLED)
         self._with.clear()
         self.made = len(self.letters)
         """How many letters are listed. Past them are unsettled ones alone."""
