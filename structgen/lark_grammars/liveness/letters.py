@@ -88,7 +88,8 @@ class Letters:
         self._merge()
         self._is_merged = True
         self._close()  # of kinds that are one, more letters may be met
-        if self.unsettled and not self.lexer.is_local:  # behind what was not followed, other terminals may be met
+        if self.unsettled and not self.lexer.is_local:
+            # behind what was not followed, other terminals may be met
             for terminal in sorted(frozenset().union(*(one.every_terminal for one in self.tables.contexts))):
                 self._number(terminal, UNSETTLED)
         self._with.clear()
@@ -516,8 +517,8 @@ class Letters:
             for kind in kinds
         ]
         of_rows = {row: ones(row) for some in behind for row in some if row != NOWHERE}
-        # a kind that was not looked at, or behind which there may be more letters, stays as it is; so does one of
-        # an ignored lexeme, which is met in contexts that were not compared
+        # a kind that was not looked at, or behind which there may be more letters, stays as it is; so does
+        # that of an ignored lexeme, which is met in contexts that are not compared
         own = {kind for terminal, kind in self.letters if terminal in self._ignored[1]} - {0}
         own |= {kind for kind in kinds if any(row & self.unsettled for row in behind[kind] if row != NOWHERE)}
         part = [kind if kind in own or not self._where.get(kind) else 0 for kind in kinds]
