@@ -22,7 +22,7 @@ nothing else comes. A newline alone frees what no text on the line may end: behi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -97,7 +97,7 @@ class Letters:
         """How many letters are listed. Past them are unsettled ones alone."""
         self._are_settled = not self.unsettled
         """Whether these are all that may be met behind a lexeme."""
-        self.widths = widths_of(rows, self.terminals_of, self._behind_newline)
+        self.widths = widths_of(rows, self._begun(), self.terminals_of, self._behind_newline)
         """Which widths the indenter's newline may have."""
         starts = {rows.start(context, self.lexer.nothing) for context in contexts} - {NOWHERE}
         made = {*self.lexer.bound, *(terminal for start in starts for terminal in self.following(start))}
@@ -111,6 +111,15 @@ class Letters:
         """What was decided, as plain values."""
         found = {name: one for name, one in vars(self).items() if name not in _MADE_AGAIN}
         return found | {"widths": tuple(self.widths)}
+
+    def _begun(self) -> Iterator[int]:
+        """Yield the states before a lexeme behind each kind, where it is met, that a line break does not
+        free."""
+        line_break = self.lexer.classes[ord("\n")]
+        for kind, contexts in self._where.items():
+            for carry in self._members[kind]:
+                if carry == self.lexer.nothing or not self.lexer.is_freed(carry, line_break):
+                    yield from (self.rows.start(context, carry) for context in contexts)
 
     def _behind_newline(self, carry: int) -> list[int]:
         """Return the letters behind a newline that leaves a carry, by contexts. A carry of which these are
@@ -298,6 +307,8 @@ class Letters:
         found = self.letters_of(state, self._taken[inside][context])
         if not self.made:
             self._note(found & ~self._dropped[inside])
+            for one in ones(found & self._dropped[inside] & ~self.unsettled):
+                self._where.setdefault(self.letters[one][1], set()).add(context)
         return found
 
     def _note(self, letters: int) -> None:
@@ -454,7 +465,7 @@ class Letters:
 
     def _close(self) -> None:
         """Know what may follow all letters."""
-        while (noted := self.noted) != self._closed:
+        while (noted := (self.noted, sum(map(len, self._where.values())))) != self._closed:
             for kind, contexts in list(self._where.items()):
                 for context in list(contexts):
                     for inside in self._insides:
