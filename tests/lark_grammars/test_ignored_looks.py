@@ -10,6 +10,7 @@ import lark
 import pytest
 from for_each import for_each
 from lark_reference import build, differences, language, takes, texts
+from random_lark import Lines
 
 import structgen as sg
 from structgen.limits import Limits
@@ -111,6 +112,61 @@ B: /ab?/
 """,
 }
 
+LINES = {
+    # a newline behind what is owed has one width alone, or a proof that begins without its column
+    "a name that looks over its line's end": r"""
+start: (A NL)+
+A: /(?!\n\Z)a#?(?=\n#)|ab?/
+NL: /(\n *)+/
+%ignore / +/
+%ignore /#.*/
+""",
+    "an ignored one that looks over its line's end": r"""
+start: x* A NL
+x: A NL (INDENT B NL DEDENT)?
+A: /a#?/
+B.1: /#(?!.*b)|#/
+NL: /(\n *)+(?=\S|\Z)/
+%ignore /[ #]+(?=\n#)/
+""",
+    "two names of which one looks over the line's end": r"""
+start: A* A NL
+A: /a+(?=\n#)|#/
+NL: /(\n *)+/
+%ignore /#(?!\n)/
+%ignore /#\Z/
+""",
+    "a comment in a newline, and outside": r"""
+start: (A NL)+
+A: /a#?(?!$)|a+/
+NL: /(\n *(#[^\n]*)?)+/
+%ignore /#/
+%ignore / *#[^\n]*\n?/
+""",
+    "a newline that must be behind its own": r"""
+start: (A NL)+
+A.1: /#|a+(?=.+$)/
+NL: /\n *(?=[ab]|$)/
+%ignore /#\n(?!\n\Z)/
+""",
+    "a comment of nothing that must end": r"""
+start: A NL? B? (A NL)*
+A.1: /ab?|(?=a)#/
+B: /b/
+NL: /(\n *(#[^\n]*)?)+/
+%ignore / (?=$)/
+""",
+    "a block behind a comment": r"""
+start: x+
+x: A NL INDENT x+ DEDENT | B NL
+A: /b(?=a)|a#?(?=\n#)/
+B.1: /a+(?=\n#)/
+NL: /(\n *)+/
+%ignore /# ?/
+""",
+}
+BLOCKS = 'OPEN: "("\nCLOSE: ")"\n%declare INDENT DEDENT\n'
+
 _AHEAD = (
     "(?=a)", "(?=b)", "(?= )", "(?=#)", r"(?=\n)", r"(?=\n|\Z)", r"(?=a|\Z)", r"(?=b|\n| |\Z)", "(?! )",
     "(?!a)", r"(?!\Z)", r"(?!\n)", r"(?!#|\Z)", "(?!.)", "(?=.)", r"\Z", "$", "(?=$)", "(?!$)", "(?=.*b)",
@@ -156,11 +212,12 @@ def drawn(seed: int) -> str:
                 return text
 
 
-def hold(grammar: str, longest: int) -> None:
+def hold(grammar: str, longest: int, **options: object) -> None:
     """Hold texts of so many letters, completions, counts and masks to lark."""
-    ours = sg.lark(grammar).language(Limits(oracle_steps=200_000))
-    assert differences(build(grammar), ours, LETTERS, longest) == [], grammar
-    compiled = sg.compile(sg.lark(grammar), TOKENIZER, store=False)
+    source = sg.lark(grammar, **options)  # type: ignore[arg-type]
+    ours = source.language(Limits(oracle_steps=200_000))
+    assert differences(build(grammar, **options), ours, LETTERS, longest) == [], grammar
+    compiled = sg.compile(source, TOKENIZER, store=False)
     pending = [compiled.start]
     met = set(pending)
     for state in pending:  # the list grows meanwhile
@@ -178,6 +235,11 @@ def hold(grammar: str, longest: int) -> None:
 @for_each("name", NAMED)
 def test_named_grammars_are_larks(name: str) -> None:
     hold(NAMED[name], 4)
+
+
+@for_each("name", LINES)
+def test_named_grammars_of_lines_are_larks(name: str) -> None:
+    hold(LINES[name] + BLOCKS, 4, postlex=Lines())
 
 
 @for_each("seed", range(8))

@@ -33,9 +33,9 @@ def widths_of(
     terminals_of: Callable[[int], frozenset[int]],
     behind: Callable[[int], Sequence[int]],
 ) -> Widths:
-    """Return the widths of the newlines of a grammar. `begun`: the states before a lexeme, -1 among them;
-    `terminals_of`: what a state may become; `behind`: what may follow a newline that leaves a carry, as bits, in some contexts. Cost: the rows of all states of the
-    newline, and about 50 us for each."""
+    """Return the widths of the newlines of a grammar. `begun`: the states before a lexeme, -1 where there is
+    none; `terminals_of`: what a state may become; `behind`: what may follow a newline that leaves a carry, as
+    bits, in some contexts. Cost: the rows of all states of the newline, and about 50 us for each."""
     lexer, lines = rows.lexer, rows.lexer.tables.indentation
     if lines is None:
         return Widths()

@@ -234,7 +234,7 @@ class Letters:
         """Bits of the letters of ignored terminals, without and with an open bracket."""
         self._with: dict[tuple[int, frozenset[int]], int] = {}
         self._reached: dict[tuple[int, int, bool], int] = {}
-        self._closed, self.noted = -1, 0
+        self._closed, self.noted = (-1, 0), 0
         """Bits of the letters that are met: what may come behind them is known."""
         for one in letters:
             self._number(*one)
@@ -312,7 +312,7 @@ class Letters:
         return found
 
     def _note(self, letters: int) -> None:
-        """Note where the kinds of some letters may be met."""
+        """Note where the kinds of some letters may be met, behind terminals that the parser reads."""
         for one in ones(letters & ~self.noted):
             terminal, kind = self.letters[one]
             if kind != UNSETTLED:
