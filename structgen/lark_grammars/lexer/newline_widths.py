@@ -29,13 +29,13 @@ class Widths(NamedTuple):
 
 def widths_of(
     rows: LexerTables,
-    begun: Iterable[int],
+    starts: set[int],
     terminals_of: Callable[[int], frozenset[int]],
     behind: Callable[[int], Sequence[int]],
 ) -> Widths:
-    """Return the widths of the newlines of a grammar. `begun`: the states before a lexeme, -1 where there is
-    none; `terminals_of`: what a state may become; `behind`: what may follow a newline that leaves a carry, as
-    bits, in some contexts. Cost: the rows of all states of the newline, and about 50 us for each."""
+    """Return the widths of the newlines of a grammar. `starts`: the states before a lexeme;
+    `terminals_of`: what a state may become; `behind`: what may follow a newline that leaves a carry, as bits,
+    in some contexts. Cost: the rows of all states of the newline, and about 50 us for each."""
     lexer, lines = rows.lexer, rows.lexer.tables.indentation
     if lines is None:
         return Widths()
@@ -58,7 +58,6 @@ def widths_of(
             pending += fresh
         return pending
 
-    starts = set(begun) - {-1}
     begun, known, following = sorted(starts), set(starts), dict[int, set[int]]()
     for one in begun:
         following[one] = after((one,), range(lexer.width))

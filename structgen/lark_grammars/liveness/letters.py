@@ -22,7 +22,7 @@ nothing else comes. A newline alone frees what no text on the line may end: behi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -90,16 +90,18 @@ class Letters:
         self._close()  # of kinds that are one, more letters may be met
         if self.unsettled and not self.lexer.is_local:
             # behind what was not followed, other terminals may be met
-            for terminal in sorted(frozenset().union(*(one.every_terminal for one in self.tables.contexts))):
-                self._number(terminal, UNSETTLED)
+            for one in self.tables.contexts:
+                for terminal in one.every_terminal:
+                    self._number(terminal, UNSETTLED)
         self._with.clear()
         self.made = len(self.letters)
         """How many letters are listed. Past them are unsettled ones alone."""
         self._are_settled = not self.unsettled
         """Whether these are all that may be met behind a lexeme."""
-        self.widths = widths_of(rows, self._begun(), self.terminals_of, self._behind_newline)
+        members = ((one, met) for kind, met in self._where.items() for one in self._members[kind])
+        starts = {rows.start(context, carry) for carry, met in members for context in met} - {NOWHERE}
+        self.widths = widths_of(rows, starts, self.terminals_of, self._behind_newline)
         """Which widths the indenter's newline may have."""
-        starts = {rows.start(context, self.lexer.nothing) for context in contexts} - {NOWHERE}
         made = {*self.lexer.bound, *(terminal for start in starts for terminal in self.following(start))}
         self.tell_lines = self.widths.has_each and blocks_are_even(self.tables, made)
         """Whether letters tell how lines go on, if a newline's column is of no matter."""
@@ -111,15 +113,6 @@ class Letters:
         """What was decided, as plain values."""
         found = {name: one for name, one in vars(self).items() if name not in _MADE_AGAIN}
         return found | {"widths": tuple(self.widths)}
-
-    def _begun(self) -> Iterator[int]:
-        """Yield the states before a lexeme behind each kind, where it is met, that a line break does not
-        free."""
-        line_break = self.lexer.classes[ord("\n")]
-        for kind, contexts in self._where.items():
-            for carry in self._members[kind]:
-                if carry == self.lexer.nothing or not self.lexer.is_freed(carry, line_break):
-                    yield from (self.rows.start(context, carry) for context in contexts)
 
     def _behind_newline(self, carry: int) -> list[int]:
         """Return the letters behind a newline that leaves a carry, by contexts. A carry of which these are
@@ -234,7 +227,7 @@ class Letters:
         """Bits of the letters of ignored terminals, without and with an open bracket."""
         self._with: dict[tuple[int, frozenset[int]], int] = {}
         self._reached: dict[tuple[int, int, bool], int] = {}
-        self._closed, self.noted = (-1, 0), 0
+        self._closed, self.noted = -1, 0
         """Bits of the letters that are met: what may come behind them is known."""
         for one in letters:
             self._number(*one)
@@ -307,7 +300,7 @@ class Letters:
         found = self.letters_of(state, self._taken[inside][context])
         if not self.made:
             self._note(found & ~self._dropped[inside])
-            for one in ones(found & self._dropped[inside] & ~self.unsettled):
+            for one in ones(found & self._dropped[inside]):
                 self._where.setdefault(self.letters[one][1], set()).add(context)
         return found
 
@@ -465,12 +458,12 @@ class Letters:
 
     def _close(self) -> None:
         """Know what may follow all letters."""
-        while (noted := (self.noted, sum(map(len, self._where.values())))) != self._closed:
+        while (met := sum(map(len, self._where.values()))) != self._closed:
             for kind, contexts in list(self._where.items()):
                 for context in list(contexts):
                     for inside in self._insides:
                         self.available(context, kind, inside)
-            self._closed = noted
+            self._closed = met
 
     # --- boundaries -----------------------------------------------------------------------------------------
 
@@ -495,9 +488,9 @@ class Letters:
         lexer = self.lexer
         found, met, pending, fresh = 0, set(kinds), list(kinds), letters
         while True:
-            dropped = self._dropped[inside]
-            found |= fresh & (~dropped | self.unsettled)
-            for one in ones(fresh & dropped & ~self.unsettled):
+            dropped = self._dropped[inside] & ~self.unsettled
+            found |= fresh & ~dropped
+            for one in ones(fresh & dropped):
                 kind = self.letters[one][1]
                 if kind not in met:
                     met.add(kind)
@@ -530,9 +523,9 @@ class Letters:
         of_rows = {row: ones(row) for some in behind for row in some if row != NOWHERE}
         # a kind that was not looked at, or behind which there may be more letters, stays as it is; so does
         # that of an ignored lexeme, which is met in contexts that are not compared
-        own = {kind for terminal, kind in self.letters if terminal in self._ignored[1]} - {0}
+        own = {kind for terminal, kind in self.letters if terminal in self._ignored[1]}
         own |= {kind for kind in kinds if any(row & self.unsettled for row in behind[kind] if row != NOWHERE)}
-        part = [kind if kind in own or not self._where.get(kind) else 0 for kind in kinds]
+        part = [0 if self._where.get(kind) and kind not in own else kind for kind in kinds]
         parts = len(set(part))
         while True:
             met: dict[int, frozenset[tuple[int, int]]] = {NOWHERE: frozenset({(END, NOWHERE)})} | {
