@@ -243,7 +243,7 @@ def find_inside(c: LexemeContext, slot: int, state: int, shift: int, slots: Int3
         scan.is_full = 1
     else:
         inside = skip(c.found, FOUND_WORDS * scan.found)
-        inside[0], inside[1], inside[2] = slot, state, shift if c.keeps_column else 0
+        inside[0], inside[1], inside[2] = slot, state, shift
         scan.found = scan.found + 1
 
 

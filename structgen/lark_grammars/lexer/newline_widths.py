@@ -29,12 +29,13 @@ class Widths(NamedTuple):
 
 def widths_of(
     rows: LexerTables,
+    starts: set[int],
     terminals_of: Callable[[int], frozenset[int]],
     behind: Callable[[int], Sequence[int]],
 ) -> Widths:
-    """Return the widths of the newlines of a grammar. `terminals_of`: what a state may become; `behind`: what
-    may follow a newline that leaves a carry, as bits, in some contexts. Cost: the rows of all states of the
-    newline, and about 50 us for each."""
+    """Return the widths of the newlines of a grammar. `starts`: the states before a lexeme;
+    `terminals_of`: what a state may become; `behind`: what may follow a newline that leaves a carry, as bits,
+    in some contexts. Cost: the rows of all states of the newline, and about 50 us for each."""
     lexer, lines = rows.lexer, rows.lexer.tables.indentation
     if lines is None:
         return Widths()
@@ -57,7 +58,6 @@ def widths_of(
             pending += fresh
         return pending
 
-    starts = {rows.start(context, lexer.nothing) for context in range(rows.contexts)} - {-1}
     begun, known, following = sorted(starts), set(starts), dict[int, set[int]]()
     for one in begun:
         following[one] = after((one,), range(lexer.width))

@@ -88,14 +88,20 @@ class Letters:
         self._merge()
         self._is_merged = True
         self._close()  # of kinds that are one, more letters may be met
+        if self.unsettled and not self.lexer.is_local:
+            # behind what was not followed, other terminals may be met
+            for one in self.tables.contexts:
+                for terminal in one.every_terminal:
+                    self._number(terminal, UNSETTLED)
         self._with.clear()
         self.made = len(self.letters)
         """How many letters are listed. Past them are unsettled ones alone."""
         self._are_settled = not self.unsettled
         """Whether these are all that may be met behind a lexeme."""
-        self.widths = widths_of(rows, self.terminals_of, self._behind_newline)
+        members = ((one, met) for kind, met in self._where.items() for one in self._members[kind])
+        starts = {rows.start(context, carry) for carry, met in members for context in met} - {NOWHERE}
+        self.widths = widths_of(rows, starts, self.terminals_of, self._behind_newline)
         """Which widths the indenter's newline may have."""
-        starts = {rows.start(context, self.lexer.nothing) for context in contexts} - {NOWHERE}
         made = {*self.lexer.bound, *(terminal for start in starts for terminal in self.following(start))}
         self.tell_lines = self.widths.has_each and blocks_are_even(self.tables, made)
         """Whether letters tell how lines go on, if a newline's column is of no matter."""
@@ -294,10 +300,12 @@ class Letters:
         found = self.letters_of(state, self._taken[inside][context])
         if not self.made:
             self._note(found & ~self._dropped[inside])
+            for one in ones(found & self._dropped[inside]):
+                self._where.setdefault(self.letters[one][1], set()).add(context)
         return found
 
     def _note(self, letters: int) -> None:
-        """Note where the kinds of some letters may be met."""
+        """Note where the kinds of some letters may be met, behind terminals that the parser reads."""
         for one in ones(letters & ~self.noted):
             terminal, kind = self.letters[one]
             if kind != UNSETTLED:
@@ -450,12 +458,12 @@ class Letters:
 
     def _close(self) -> None:
         """Know what may follow all letters."""
-        while (noted := self.noted) != self._closed:
+        while (met := sum(map(len, self._where.values()))) != self._closed:
             for kind, contexts in list(self._where.items()):
                 for context in list(contexts):
                     for inside in self._insides:
                         self.available(context, kind, inside)
-            self._closed = noted
+            self._closed = met
 
     # --- boundaries -----------------------------------------------------------------------------------------
 
@@ -480,11 +488,11 @@ class Letters:
         lexer = self.lexer
         found, met, pending, fresh = 0, set(kinds), list(kinds), letters
         while True:
-            dropped = self._dropped[inside]
+            dropped = self._dropped[inside] & ~self.unsettled
             found |= fresh & ~dropped
             for one in ones(fresh & dropped):
                 kind = self.letters[one][1]
-                if kind not in met and kind != UNSETTLED:
+                if kind not in met:
                     met.add(kind)
                     pending.append(kind)
             if not pending:
@@ -513,12 +521,14 @@ class Letters:
             for kind in kinds
         ]
         of_rows = {row: ones(row) for some in behind for row in some if row != NOWHERE}
-        # a kind that was not looked at, or behind which there may be more letters, stays as it is
-        unsettled = [any(row & self.unsettled for row in some if row != NOWHERE) for some in behind]
-        part = [0 if self._where.get(kind) and not unsettled[kind] else kind for kind in kinds]
+        # a kind that was not looked at, or behind which there may be more letters, stays as it is; so does
+        # that of an ignored lexeme, which is met in contexts that are not compared
+        own = {kind for terminal, kind in self.letters if terminal in self._ignored[1]}
+        own |= {kind for kind in kinds if any(row & self.unsettled for row in behind[kind] if row != NOWHERE)}
+        part = [0 if self._where.get(kind) and kind not in own else kind for kind in kinds]
         parts = len(set(part))
         while True:
-            met: dict[int, frozenset[tuple[int, int]]] = {NOWHERE: frozenset()} | {
+            met: dict[int, frozenset[tuple[int, int]]] = {NOWHERE: frozenset({(END, NOWHERE)})} | {
                 row: frozenset((self.letters[one][0], part[self.letters[one][1]]) for one in some)
                 for row, some in of_rows.items()
             }

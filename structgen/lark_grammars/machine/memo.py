@@ -74,7 +74,7 @@ def class_lives(c: LarkContext, place: int, end_class: int, column: int) -> int:
         return 0
     # not certain: proved once, and remembered
     c.low = low
-    row, column = c.work, column if c.keeps_column else -1
+    row = c.work
     row.words[0], row.words[1], row.words[2] = place, end_class, column
     row.words[3] = UNPROVED
     number = intern(c, c.proofs, PROOF_KEY, row)
