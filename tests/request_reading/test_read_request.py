@@ -248,7 +248,13 @@ def test_a_reference_is_not_fetched(reference: str, monkeypatch: pytest.MonkeyPa
     [
         ({"guided_json": {"allOf": [{}] * 20}}, "schema_places"),
         ({"guided_grammar": f'start: {"(A|B) " * 8}\nA: "a"\nB: "b"'}, "grammar_rules"),
-        ({"guided_grammar": "root ::= " + '("a" "b"){500}'}, "grammar_rules"),
+        (
+            {
+                "guided_grammar": "root ::= r0"
+                + "".join([f'\nr{n} ::= "a" | "(" r{n + 1} ")"' for n in range(120)] + ['\nr120 ::= "b"'])
+            },
+            "grammar_rules",
+        ),
     ],
 )
 def test_limits_bound_each_form(form: dict[str, Any], limit: str) -> None:
