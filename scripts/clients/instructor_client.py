@@ -1,0 +1,67 @@
+"""The package instructor."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import anthropic
+import instructor
+import openai
+from features import HOST, KEY, MODEL, TEXT, V1, Person, feature, is_ada, run
+from instructor import Mode
+
+warnings.simplefilter("ignore")
+HERE: Any = [{"role": "system", "content": "Extract the person."}, {"role": "user", "content": TEXT}]
+
+
+def client(mode: Mode) -> Any:
+    """Return a client of one mode."""
+    if mode.name.startswith("ANTHROPIC"):
+        return instructor.from_anthropic(anthropic.Anthropic(base_url=HOST, api_key=KEY, max_retries=0), mode=mode)
+    return instructor.from_openai(openai.OpenAI(base_url=V1, api_key=KEY, max_retries=0), mode=mode)
+
+
+def options(mode: Mode) -> dict[str, Any]:
+    """Return what each request of a mode has; instructor shall not ask again."""
+    return {"model": MODEL, "messages": HERE, "max_retries": 0} | (
+        {"max_tokens": 4096} if mode.name.startswith("ANTHROPIC") else {}
+    )
+
+
+MODES = (
+    Mode.TOOLS,
+    Mode.TOOLS_STRICT,
+    Mode.JSON,
+    Mode.JSON_SCHEMA,
+    Mode.MD_JSON,
+    Mode.RESPONSES_TOOLS,
+    Mode.ANTHROPIC_TOOLS,
+    Mode.ANTHROPIC_JSON,
+)
+for mode in MODES:
+
+    @feature(mode.name)
+    def _(mode: Mode = mode) -> None:
+        is_ada(client(mode).create(response_model=Person, **options(mode)))
+
+    @feature(f"{mode.name}: create_partial")
+    def _(mode: Mode = mode) -> None:
+        is_ada(list(client(mode).create_partial(response_model=Person, **options(mode)))[-1])
+
+    @feature(f"{mode.name}: create_iterable")
+    def _(mode: Mode = mode) -> None:
+        found = list(client(mode).create_iterable(response_model=Person, **options(mode)))
+        assert found and all(isinstance(one, Person) for one in found), found
+
+
+for mode in (Mode.PARALLEL_TOOLS, Mode.ANTHROPIC_PARALLEL_TOOLS):
+
+    @feature(mode.name)
+    def _(mode: Mode = mode) -> None:
+        found = list(client(mode).create(response_model=Iterable[Person], **options(mode)))
+        assert found and all(isinstance(one, Person) for one in found), found
+
+
+run()
