@@ -48,6 +48,7 @@ def serve(
         import uvicorn
 
         from structgen.serving.app import make_app
+        from structgen.serving.connections import connection_of
     from structgen.engine import Engine
     from structgen.language import checks
     from structgen.serving.served_model import ServedModel
@@ -91,5 +92,6 @@ def serve(
     for one in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal that stopped it again, once all is closed
         signal.signal(one, lambda *_: None)
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=grace)
+    http = connection_of(options.body_seconds)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=grace, http=http)
     uvicorn.Server(config).run([listening])

@@ -589,7 +589,9 @@ class RequestTokens:
 
         Cost: a prompt for each form that is tried, at most ten. Errors: those of `ModelPrompts.tokens`.
         """
-        text = min(DEFAULT_MAX_TOKENS, self.context // 4) if max_tokens is None else max_tokens
+        text = min(DEFAULT_MAX_TOKENS, self.context // 4)
+        if max_tokens is not None and max_tokens < self.context:
+            text = max_tokens
         found, said = ReadPrompt(question, []), ""
         for one, told in self._shorter(question, outlines):
             tokens = self.prompts.tokens(one, self.tokenizer) if read is None else read(one)

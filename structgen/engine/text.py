@@ -141,7 +141,8 @@ class Text:
         """What repeats itself at the end of the text; None: nothing is closed."""
         if how.repetition is not None and request.grammar is not None:
             if start.strategies is None or start.strategies.search is None:
-                self.run = OpenRun(how.repetition, request.schema, self.most)
+                repeats = getattr(request.grammar, "repeats", None)
+                self.run = OpenRun(how.repetition, request.schema, self.most, repeats)
                 if request.begun:
                     self.run.write(request.begun.encode())
         self.phase: ThoughtPhase | None = None

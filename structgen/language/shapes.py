@@ -7,7 +7,8 @@
 
 A line declares an object: its name, and its members behind their types. A block whose head is `name by tag`
 declares one of several objects, told apart by the text of a member; behind the tag stands what a missing one
-means. A type is kinds with "|" between them: one of `_KINDS`, a text in quotes, `[kind]` for a list of such,
+means, and "*" heads the line for other texts. A type is kinds with "|" between them: one of `_KINDS`, a text
+in quotes, `[kind]` for a list of such,
 `[kind+]` for one that is not empty, or an object that is declared. "!" stands behind a member that must be
 there, "*" for all others, and "+shape" for the members of a shape. A member that is null is not there.
 """
@@ -49,6 +50,7 @@ _KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "number": ("a number", lambda value: _is_whole(value) or (type(value) is float and math.isfinite(value))),
     "object": ("an object", lambda value: isinstance(value, Mapping)),
     "list": ("a list", lambda value: isinstance(value, list | tuple)),
+    "none": ("an empty list", lambda value: value in ([], ())),
     "some": ("a list that is not empty", lambda value: isinstance(value, list | tuple) and bool(value)),
     "any": ("any value", lambda value: True),
 }
@@ -121,13 +123,13 @@ class JsonShapes:
             if value.get(tag) is None:  # perhaps it is misspelt
                 every = {name for members in shapes.values() for name in members} - {"*"}
                 self.check_members(value, dict.fromkeys(every, "any"), place)
-            if not isinstance(said, str) or said not in shapes:
+            if not isinstance(said, str) or not (said in shapes or "*" in shapes):
                 raise OptionError(
                     f"It is {shown(said)}, and no {tag} that is known." if said != "" else "It is missing.",
                     where=f"{place}/{tag}",
                     cure=f"{nearest(said, shapes)}Known are {', '.join(shapes)}.",
                 )
-            self.check_members(value, shapes[said], place)
+            self.check_members(value, shapes.get(said) or shapes["*"], place)
 
     def check_members(self, value: Mapping[str, Any], known: Members, place: str) -> None:
         """Raise OptionError, as `check` does, for an object that has other members."""

@@ -221,7 +221,7 @@ def _response_format(kind: str, target: dict[str, Any]) -> _Form:
         case "text" | "structural_tag":
             return _Form(kind, target)
         case "json_object":
-            return _Form("json", {"type": "object"})
+            return _Form("json", target.get("schema") or {"type": "object"})
         case "json_schema":
             return _json_schema_format(target)
         case "grammar":
@@ -320,13 +320,6 @@ def _whitespace(target: Mapping[str, Any], limits: Limits | None) -> str:
 
 def _renamed(target: dict[str, Any]) -> dict[str, Any]:
     """Return vLLM's parameters of before under their names of today."""
-    if "guided_decoding_backend" in target:
-        raise UnsupportedError(
-            "'guided_decoding_backend' is not offered.",
-            keyword="guided_decoding_backend",
-            where="target",
-            cure="Leave it out.",
-        )
     REQUESTS.check_members(target, dict.fromkeys(GUIDED, "any"), "target")
     return {GUIDED[key]: value for key, value in target.items()}
 

@@ -29,16 +29,18 @@ structured_outputs: +outputs; flag disable_any_whitespace disable_additional_pro
 numbers: number *
 stream_options: flag include_usage include_obfuscation continuous_usage_stats
 template_settings: flag enable_thinking thinking; any *
+thoughts: 'enabled'|'disabled'|'adaptive' type!; count budget_tokens
 repetitions: count length times digits; number share
 efforts: 'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' effort
 reasoning: +efforts; text context generate_summary mode summary
-written_function: text name!; text|object arguments; any parsed_arguments
+written_function: text name!; text|object arguments; any parsed_arguments; object provider_specific_fields
 written_custom: text name! input!
 address: text url! detail
 sound: text data! format!
 file: text file_data file_id filename
 of_parts: object prompt_cache_breakpoint cache_control; text uuid
 reasoning_part: text type text!
+of_messages: text id; object cache_control provider_specific_fields extra_content; none images
 of_items: text id status namespace; flag async; object caller
 of_blocks: object cache_control caller; text toolset_name title
 text_block: 'text' type!; text text!; [object] citations; object cache_control
@@ -47,21 +49,23 @@ output_settings: text effort; object_schema format
 anthropic: text model service_tier inference_geo speed user_profile_id workspace_id; [turn] messages!;
     count max_tokens! top_k; text|[text_block] system; [anthropic_tool] tools; anthropic_choice tool_choice;
     number temperature top_p; [word] stop_sequences; anthropic_thinking thinking; flag stream;
-    output_settings output_config; object metadata cache_control diagnostics extra_body;
+    output_settings output_config; object_schema output_format; none mcp_servers;
+    object metadata cache_control diagnostics extra_body thread context_management;
     flag outline; 'whole'|'tokens' choices; flag|repetitions repetition
 
 response_format by type
-text json_object python:
+text python:
+json_object: object schema
 json_schema: schema_settings json_schema; +schema_settings
 grammar: text|grammar grammar; 'lark'|'ebnf'|'gbnf'|'regex' syntax; text definition
 structural_tag: any *
 
 message by role
-system developer user: text|[part] content!; text name
+system developer user: text|[part] content!; text name; +of_messages
 assistant: text|[part] content; [tool_call] tool_calls; written_function function_call;
-    text name refusal reasoning_content reasoning; [object] annotations reasoning_details; object audio;
-    any parsed; flag prefix
-tool: text|[part] content!; text tool_call_id name
+    text name refusal reasoning_content reasoning thinking; object audio;
+    [object] annotations reasoning_details thinking_blocks citations; any parsed; flag prefix; +of_messages
+tool: text|[part] content!; text tool_call_id name; +of_messages
 function: text name! content
 
 part by type
@@ -77,8 +81,8 @@ file: file file!; +of_parts
 input_file: text file_data file_id file_url filename detail; +of_parts
 
 tool_call by type function
-function: text id; count index; written_function function!
-custom: text id; count index; written_custom custom!
+function: text id; count index; written_function function!; +of_messages
+custom: text id; count index; written_custom custom!; +of_messages
 
 item by type message
 message: 'user'|'assistant'|'system'|'developer' role!; text|[part] content!; text id status phase
@@ -106,6 +110,7 @@ search_result: text source!; [object] content!; object citations; +of_blocks
 anthropic_tool by type custom
 custom: text name! description; object input_schema! cache_control; flag strict defer_loading;
     flag eager_input_streaming; [text] allowed_callers; [object] input_examples
+*: any *
 
 anthropic_choice by type
 auto any none: flag disable_parallel_tool_use
@@ -121,13 +126,13 @@ disabled between_tools:
 """Objects of requests."""
 
 _READ: Final = """
-all: text model regex ebnf guided_decoding_backend; response_format response_format; text_settings text;
+all: text model regex ebnf; response_format response_format; text_settings text;
     structured_outputs structured_outputs; object|text|flag json_schema; object|text structural_tag;
     flag stream; stream_options stream_options; object extra_body
 chat: [message] messages; [function] functions; 'none'|'auto'|named function_call;
     'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' reasoning_effort
 chat responses: [tool] tools; text|tool_choice tool_choice; flag parallel_tool_calls;
-    template_settings chat_template_kwargs
+    template_settings chat_template_kwargs; flag enable_thinking; flag|thoughts thinking
 completions: text|[word+]|[integer+]|[[integer+]+] prompt
 responses: text instructions; text|[item] input; object prompt; reasoning reasoning
 """
@@ -152,6 +157,7 @@ responses: flag|integer logprobs; count max_output_tokens max_tool_calls; flag b
 _IDLE: Final = """
 all: flag store; object metadata prompt_cache_options extra_headers extra_query; text user service_tier
     safety_identifier prompt_cache_key prompt_cache_retention request_id rid cache_salt
+    guided_decoding_backend
 chat: 'low'|'medium'|'high' verbosity
 """
 
@@ -207,16 +213,16 @@ def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any
     if more is not None:
         inner = {name: kind for name, kind in known.items() if name != "extra_body"}
         REQUESTS.check_members(more, inner, "extra_body")
-    return _with_tools(whole)
+    return with_tools(whole)
 
 
-def _with_tools(request: dict[str, Any]) -> dict[str, Any]:
+def with_tools(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return a request, which has `functions` and `function_call` of before tools under their names of today.
     Errors: OptionError for members of both."""
     both = {"tools": "functions", "tool_choice": "function_call"}
     old = next((name for name in both.values() if request.get(name) is not None), None)
     if old is None:
-        return request
+        return dict(request)
     new = next((name for name in both if request.get(name) is not None), None)
     if new is not None:
         raise OptionError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from structgen.limits import Limits
 from structgen.request_reading.grammar_forms import SGLANG, requested
 from structgen.request_reading.request_members import GUIDED, members_of, read_members
 from structgen.schema.reading.suspect_keywords import looks_like_schema
-from structgen.text_grammars.text_grammar import as_text, either
+from structgen.text_grammars.text_grammar import Composed, as_text, either
 from structgen.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_grammar import tools as grammar_of
@@ -23,8 +23,6 @@ SERVED: Final[Mapping[str, Any]] = MappingProxyType({"whitespace": "oneline"})
 """The usual policies of what is served: white space that a weak model cannot pad with."""
 _FORMS: Final = ("response_format", "text", "structured_outputs", *SGLANG)
 """Members of a request that constrain its answer. A request has at most one of them."""
-_GUIDED: Final = (*GUIDED, "guided_decoding_backend")
-"""The same of vLLM before release 0.12. They are read together."""
 _REQUEST: Final = (
     *("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
     *("model", "messages", "prompt", "input", "instructions"),
@@ -47,6 +45,8 @@ class ReadRequest:
     """The member that asks for it; "" where none does."""
     policies: Mapping[str, Any] = field(default_factory=dict)
     """The options of `sg.json_schema` under which it was read."""
+    left_out: Sequence[str] = ()
+    """The types of tools that a server would run itself, such as `web_search`, which no reply can call."""
 
     def grammar(self, format: Any = None, **options: Any) -> Grammar | None:
         """Return the grammar of replies: the answer, calls, or either, as the choice says; None: free text.
@@ -67,7 +67,11 @@ class ReadRequest:
             return calls(tool_choice=self.choice)
         if self.choice.mode == "none":
             return self.answer
-        return either(as_text(self.answer), calls(tool_choice=replace(self.choice, mode="required")))
+        called = calls(tool_choice=replace(self.choice, mode="required"))
+        found = either(as_text(self.answer), called)
+        if isinstance(found, Composed) and isinstance(called, Composed):
+            found.repeats = called.repeats
+        return found
 
 
 @options_named('sg.read_request({"response_format": {...}, "tools": [...]})')
@@ -105,9 +109,9 @@ def read_request(
             (), None, True, read_choice((), None, True), requested(request, None, said), "schema", said
         )
     request = read_members(request)
-    parallel = request.get("parallel_tool_calls") is not False
-    tool_choice = request.get("tool_choice")
-    tools = read_tools(request.get("tools") or (), limits=said.get("limits"))
+    tool_choice, parallel = request.get("tool_choice"), request.get("parallel_tool_calls")
+    left_out: list[str] = []
+    tools = read_tools(request.get("tools") or (), limits=said.get("limits"), left_out=left_out)
     choice = read_choice(tools, tool_choice, parallel)
     form, answer = _answer(request, said)
     if (
@@ -121,7 +125,7 @@ def read_request(
             where=form,
             cure='Leave it out, or write tool_choice="auto".',
         )
-    return ReadRequest(tools, tool_choice, parallel, choice, answer, form, said)
+    return ReadRequest(tools, tool_choice, choice.most != 1, choice, answer, form, said, left_out)
 
 
 def _is_form(request: Mapping[str, Any]) -> bool:
@@ -139,7 +143,7 @@ def _answer(request: Mapping[str, Any], policies: Mapping[str, Any]) -> tuple[st
         for name in _FORMS
         if (request.get(name) if name != "text" else (request.get(name) or {}).get("format")) is not None
     ]
-    guided = {name: value for name, value in request.items() if name in _GUIDED and value is not None}
+    guided = {name: value for name, value in request.items() if name in GUIDED and value is not None}
     found: tuple[str, Grammar | None] = "", None
     for target in [guided, *asked] if guided else asked:
         name, grammar = next(iter(target)), requested(target, None, policies)

@@ -4,7 +4,7 @@ What comes in: requests of OpenAI's and Anthropic's protocols, from anybody. Wha
 as they are written. The engine batches them; nothing here waits in a thread.
 
 1. `app` makes the application: addresses, keys, limits, errors, streams, clients that go away.
-   `server_options` is what may be chosen, `server_metrics` what is counted.
+   `server_options` is what may be chosen, `server_metrics` what is counted, `connections` what one may cost.
 2. `answer_shape` is what an address is: its bodies are read, and answers are written, whole or as events.
    `chat_shape`, `response_shape` and `message_shape` have them, and `app.SHAPES` lists them.
 3. `request_fields` reads what all bodies share, and messages; `served_model` turns a body into requests of

@@ -7,6 +7,7 @@ import re
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final, TypeAlias
 
 from structgen.engine.requests import Result
@@ -15,6 +16,7 @@ from structgen.serving.reply_parts import Delta, ReplyParts
 from structgen.serving.request_fields import check_members
 from structgen.serving.served_model import AskedTexts, ServedModel
 
+MOST_WARNING: Final = 1000
 Event: TypeAlias = dict[str, Any]
 as_json: Final = json.JSONEncoder(ensure_ascii=False).encode
 """Writes an event. `json.dumps` would make an encoder for each."""
@@ -45,6 +47,14 @@ class AnswerShape(ABC):
         """Members of our own of a reply that goes on with the last message."""
         repeats = self.asked.repeats
         return {} if repeats is None else {"repeats_beginning": repeats}
+
+    @property
+    def warning(self) -> str:
+        """What of the body was taken and cannot act, or was cut: one header, in ASCII."""
+        told = [self.in_its_words(ApiError(one), self.body).message for one in self.asked.warnings]
+        if self.body.get("context_management"):
+            told.append("context_management: nothing of a prompt is left out; one too long is refused")
+        return "; ".join(told).encode("unicode_escape").decode()[:MOST_WARNING]
 
     @abstractmethod
     def read(self) -> AskedTexts:
@@ -83,7 +93,7 @@ class AnswerShape(ABC):
         for pattern, name in (*cls.renamed, *counted):
             message = re.sub(pattern, name, message)
             param = None if param is None else re.sub(pattern, name, f"{param}: ").removesuffix(": ")
-        return ApiError(message, status=error.status, param=param, code=error.code)
+        return ApiError(message, status=error.status, param=param, code=error.code, details=error.details)
 
     @staticmethod
     def error_body(error: ApiError) -> dict[str, Any]:
@@ -94,3 +104,20 @@ class AnswerShape(ABC):
     def line(event: Event) -> str:
         """Return an event as it is sent."""
         return f"event: {event['type']}\ndata: {as_json(event)}\n\n"
+
+
+class CountedPrompt(AnswerShape):
+    """Another address for the bodies of a shape, which stands behind it: the tokens of a prompt, of which
+    nothing is written."""
+
+    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+        super().__init__(model, body)
+        self.body = {**self.body, "stream": False}
+
+    def read(self) -> AskedTexts:
+        asked = super().read()  # type: ignore[safe-super]
+        self.input_tokens = len(asked.requests[0].prompt)
+        return replace(asked, requests=(), warnings=())
+
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+        return {"input_tokens": self.input_tokens}

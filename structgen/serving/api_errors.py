@@ -20,12 +20,21 @@ MOST_MESSAGE = 4000
 
 
 class ApiError(Exception):
-    """A request that is refused, or failed. `param` is the member of the body, `code` a name for programs."""
+    """A request that is refused, or failed. `param` is the member of the body, `code` a name for programs;
+    `details`: Anthropic's name for what its clients can go on without."""
 
-    def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None):
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        param: str | None = None,
+        code: str | None = None,
+        details: str = "",
+    ) -> None:
         if len(message) > MOST_MESSAGE:  # it repeats what was sent
             message = f"{message[: MOST_MESSAGE // 2]} ... {message[-MOST_MESSAGE // 2 :]}"
-        self.message, self.status, self.code = message, status, code
+        self.message, self.status, self.code, self.details = message, status, code, details
         self.param = param and param[:MOST_MESSAGE]
         super().__init__(message)
 

@@ -10,7 +10,16 @@ import logging
 import math
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -34,7 +43,7 @@ from structgen.serving.api_errors import ApiError, failed, refused
 from structgen.serving.chat_shape import ChatShape, CompletionShape
 from structgen.serving.message_shape import CountShape, MessageShape
 from structgen.serving.reply_parts import ReplyParts
-from structgen.serving.response_shape import ResponseShape
+from structgen.serving.response_shape import InputTokensShape, ResponseShape
 from structgen.serving.served_model import AskedTexts, ServedModel
 from structgen.serving.server_metrics import ServerMetrics
 from structgen.serving.server_options import ServerOptions
@@ -51,6 +60,7 @@ SHAPES: Final[tuple[type[AnswerShape], ...]] = (
     ChatShape,
     CompletionShape,
     ResponseShape,
+    InputTokensShape,
     MessageShape,
     CountShape,
 )
@@ -197,8 +207,10 @@ class _Server:
         except BaseException as error:
             _cancel(handles)
             if isinstance(error, StructgenError):
-                raise refused(error) from error
+                raise self.named.too_long(asked, error) or refused(error) from error
             raise
+        for handle in handles if asked.parts.stops else ():
+            handle.listen(partial(_stop, handle, replace(asked.parts, parts={})))
         return handles
 
     def answered(self, path: str, status: int, seconds: float, results: Sequence[Result]) -> None:
@@ -252,14 +264,15 @@ class _Answer:
         shape = await self.server.read(self.kind, body)
         self.handles = await self.server.begin(shape.asked)
         replies = [replace(shape.asked.parts, parts={}) for _ in self.handles]
+        told = {"x-structgen-warning": shape.warning} if shape.warning else {}
         if shape.body.get("stream"):
-            await self.send_lines(self.lines(shape, replies))
+            await self.send_lines(self.lines(shape, replies), told)
             return
         async for index in _changes(self.handles, pieces=False):
             for _ in shape.piece(index, replies[index].ended(self.result(index))):
                 pass
         results = [self.result(index) for index in range(len(self.handles))]
-        await self.respond(_Object(shape.whole(replies, results)))
+        await self.respond(_Object(shape.whole(replies, results), headers=told))
 
     def result(self, index: int) -> Result:
         """Return the result of a text that has ended. Raises ApiError where it ended in an error."""
@@ -288,8 +301,9 @@ class _Answer:
         except ApiError as error:
             yield shape.line(shape.failed(shape.in_its_words(error, shape.body)))
 
-    async def send_lines(self, lines: AsyncIterator[str]) -> None:
+    async def send_lines(self, lines: AsyncIterator[str], told: Mapping[str, str]) -> None:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+        headers += [(name.encode(), value.encode()) for name, value in told.items()]
         self.status = 200
         await self.send({"type": "http.response.start", "status": 200, "headers": headers})
         async for several in lines:
@@ -374,6 +388,14 @@ def _finite(number: str) -> float:
     return float(number)
 
 
+def _stop(handle: Handle, parts: ReplyParts, _piece: str | None) -> None:
+    """End a text that goes on behind a stop. It is called in the thread that writes it."""
+    for _ in parts.grown(handle.written, ""):
+        pass
+    if parts.stopped_by:
+        handle.cancel()
+
+
 def _cancel(handles: Iterable[Handle]) -> None:
     for handle in handles:
         handle.cancel()
@@ -388,6 +410,8 @@ async def _error(http: Request, error: Exception) -> Response:
     elif not isinstance(error, ApiError):
         _log.error("%s %s failed", http.method, http.scope["path"], exc_info=error)
         error = ApiError("The server failed. Its log says why.", status=500, code="internal_error")
-    kind = next((one for one in SHAPES if one.path == http.scope["path"]), AnswerShape)
+    path, of_anthropic = http.scope["path"], "anthropic-version" in http.headers
+    other = MessageShape if of_anthropic or path.startswith(MessageShape.path) else AnswerShape
+    kind = next((one for one in SHAPES if one.path == path), other)
     headers = {"retry-after": "1"} if error.status == 429 else None
     return _Object(kind.error_body(error), error.status, headers)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from structgen.engine.requests import Result
 from structgen.language.checks import content_text
-from structgen.serving.answer_shape import AnswerShape, Event
+from structgen.serving.answer_shape import AnswerShape, CountedPrompt, Event
 from structgen.serving.api_errors import ApiError
 from structgen.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.serving.served_model import AskedTexts, ServedModel
+from structgen.tool_calls.tool_definitions import hosted_type
 
 _SAME: Final = (
     *("model", "stream", "max_tokens", "temperature", "top_k", "top_p"),
@@ -29,7 +29,11 @@ _DELTAS: Final[dict[PartKind, tuple[str, str]]] = {
 
 
 def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a body of `/v1/messages`, whose members are known, as one of chat completions."""
+    """Return a body of `/v1/messages`, whose members are known, as one of chat completions. Errors: ApiError
+    for what has no place there."""
+    if body.get("thread") is not None:  # whose client then sends the whole conversation
+        what = "thread: No conversation is kept here. Send it whole, without the member."
+        raise ApiError(what, param="thread", details="thread_unsupported_request")
     found = {name: body[name] for name in _SAME if body.get(name) is not None}
     system = content_text(body.get("system"), "system", "/{}")
     before = [{"role": "system", "content": system}] if system else []
@@ -48,18 +52,21 @@ def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
     if choice is not None:
         named = {"type": "function", "function": {"name": choice.get("name")}}
         found["tool_choice"] = _CHOICES.get(choice["type"], named)
-        found["parallel_tool_calls"] = not choice.get("disable_parallel_tool_use")
+        if (disabled := choice.get("disable_parallel_tool_use")) is not None:
+            found["parallel_tool_calls"] = not disabled
     thinking = body.get("thinking") or {}
     if thinking.get("type") in ("enabled", "disabled"):
         found["chat_template_kwargs"] = {"enable_thinking": thinking["type"] == "enabled"}
         found["thinking_token_budget"] = thinking.get("budget_tokens")
-    format = (body.get("output_config") or {}).get("format")
+    format = (body.get("output_config") or {}).get("format") or body.get("output_format")
     if format is not None:
         found["response_format"] = {"type": "json_schema", "json_schema": {"schema": format["schema"]}}
     return found
 
 
 def _tool(given: Mapping[str, Any]) -> dict[str, Any]:
+    if hosted_type(given):
+        return dict(given)
     said = {"name": given["name"], "parameters": given["input_schema"]}
     return {"type": "function", "function": {**said, "description": given.get("description") or ""}}
 
@@ -94,7 +101,12 @@ class MessageShape(AnswerShape):
 
     path, address, prefix = "/v1/messages", "messages", "msg_"
     renamed = (
+        (
+            r"^prompt: This .* length is (\d+) tokens\. However, the prompt has (\d+) tokens, and",
+            r"prompt is too long: \2 tokens > \1 maximum, and",
+        ),
         (r"^prompt: ", "messages: "),
+        (r"^stop: ", "stop_sequences: "),
         (r"^(?:target|response_format(?:/json_schema(?:/schema)?)?)\b", "output_config/format/schema"),
         (r"^tools/(\d+)/function/parameters\b", r"tools/\1/input_schema"),
         (r"^tools/(\d+)/function\b", r"tools/\1"),
@@ -158,7 +170,9 @@ class MessageShape(AnswerShape):
     def error_body(error: ApiError) -> dict[str, Any]:
         said = error.body["error"]
         kind = {"server_error": "api_error"}.get(said["type"], said["type"])
-        return {"type": "error", "error": {"type": kind, "message": said["message"]}}
+        told = {"type": kind, "message": said["message"]}
+        more = {"details": {"error_code": error.details}} if error.details else {}
+        return {"type": "error", "error": {**told, **more}}
 
     def _closed(self) -> Iterator[Event]:
         if self.open is not None:
@@ -167,28 +181,20 @@ class MessageShape(AnswerShape):
 
     def _end(self, reply: ReplyParts, result: Result) -> dict[str, Any]:
         """Return why a text ended, and the stop sequence that ended it."""
-        stop = result.stopped_by if result.stopped_by in (self.body.get("stop_sequences") or ()) else None
+        found = result.stopped_by or (not reply.calls and reply.stopped_by)
+        stop = found if found in (self.body.get("stop_sequences") or ()) else None
         reasons = {"length": "max_tokens", "tool_calls": "tool_use", "stop": "end_turn"}
         reason = reasons[reply.reason(result)] if stop is None else "stop_sequence"
         return {"stop_reason": reason, "stop_sequence": stop}
 
 
-class CountShape(MessageShape):
-    """Answers of `/v1/messages/count_tokens`: the tokens of a prompt, of which nothing is written."""
+class CountShape(CountedPrompt, MessageShape):
+    """Answers of `/v1/messages/count_tokens`."""
 
     path = "/v1/messages/count_tokens"
 
     def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
         super().__init__(model, {"max_tokens": 1, **body})
-        self.body = {**self.body, "stream": False}
-
-    def read(self) -> AskedTexts:
-        asked = super().read()
-        self.input_tokens = len(asked.requests[0].prompt)
-        return replace(asked, requests=())
-
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
-        return {"input_tokens": self.input_tokens}
 
 
 def _block(part: ReplyPart) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from structgen.engine.requests import FinishReason, Result
@@ -12,6 +12,7 @@ from structgen.tool_calls.call_parsing import parse_calls
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat
+from structgen.tool_calls.tool_replies import Reply, without_repeats
 
 _READ_AGAIN: Final = 64
 """A reply with calls is read again once it grew by such a part: reading all of it stays linear."""
@@ -51,6 +52,10 @@ class ReplyParts:
     """What a model may write itself before its thoughts."""
     begun: str = ""
     """The beginning of the text, which is left out. Calls are whole."""
+    stops: tuple[str, ...] = ()
+    """Texts of which the first that stands outside of a call ends the reply before it."""
+    stopped_by: str = ""
+    """The one that did."""
     parts: dict[str | int, ReplyPart] = field(default_factory=dict)
     """As they began: "thoughts", "text", and the calls by their numbers."""
     read: int = 0
@@ -94,12 +99,27 @@ class ReplyParts:
     def _parsed(self, written: str, *, ended: bool) -> Iterator[Delta]:
         assert self.format is not None
         self.read = len(written)
-        reply = parse_calls(written, self.format, tools=self.tools, thinking=False, ended=ended)
-        yield from self._grown("text", reply.text.strip(), "text")  # formats put line breaks before calls
+        read = parse_calls(written, self.format, tools=self.tools, thinking=False, ended=ended)
+        reply = self._stopped(without_repeats(read))
+        text = reply.text
+        if not (ended or self.stopped_by or reply.partial):  # its end may begin a stop
+            held = min(max(map(len, self.stops), default=1) - 1, len(reply.texts[-1]))
+            text = text[: len(text) - held]
+        yield from self._grown("text", text.strip(), "text")  # formats put line breaks before calls
         for number, call in enumerate([*reply.calls, *([] if reply.partial is None else [reply.partial])]):
             is_custom = call.tool is not None and call.tool.custom
             text = str(call.arguments.get(INPUT, "")) if is_custom else call.begun
             yield from self._grown(number, text, "custom" if is_custom else "function", call.name)
+
+    def _stopped(self, reply: Reply) -> Reply:
+        """Return a reply up to the first stop in its text outside of calls."""
+        for number, text in enumerate(reply.texts):
+            found = [(at, one) for one in self.stops if (at := text.find(one)) >= 0]
+            if found:
+                end, self.stopped_by = min(found)
+                texts = [*reply.texts[:number], text[:end]]
+                return replace(reply, calls=reply.calls[:number], texts=texts, partial=None)
+        return reply
 
     def _grown(self, key: str | int, text: str, kind: PartKind, name: str = "") -> Iterator[Delta]:
         """Yield what is new in a part. Thoughts and text begin with their first character."""

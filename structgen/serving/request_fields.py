@@ -18,6 +18,7 @@ from structgen.serving.api_errors import ApiError, unsupported
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.tool_format import ToolFormat
 
+MOST_STOPS: Final = 256
 _OFFERED: Final = frozenset(
     "n seed stop logit_bias logprobs top_logprobs max_tokens max_completion_tokens max_output_tokens "
     "thinking_token_budget outline choices repetition".split()
@@ -25,19 +26,24 @@ _OFFERED: Final = frozenset(
 """Members handed to whoever generates that this server's engine has."""
 _OF_TURNS: Final = ("continue_final_message", "echo")
 """The same, where there are messages."""
-_HARMLESS: Final = MappingProxyType(
+_NOTHING: Final[tuple[Any, ...]] = (False, [], {})
+"""Values by which other members usually ask for nothing."""
+_HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(
     {
-        "background": (False,),
-        "include": ([],),
-        "modalities": (["text"],),
-        "prediction": None,
-        "truncation": ("disabled",),
-        **dict.fromkeys(("echo", "use_beam_search", "ignore_eos", "continue_final_message"), (False,)),
+        "modalities": ([], ["text"]),
+        # the last is of prompts alone that are too long, which are refused
+        **dict.fromkeys(("prediction", "include", "context_management", "truncation"), None),
         **dict.fromkeys(("skip_special_tokens", "add_generation_prompt", "separate_reasoning"), (True,)),
-        "best_of": (1,),
+        **dict.fromkeys(("include_reasoning", "stream_reasoning"), (True,)),
+        **dict.fromkeys(("spaces_between_special_tokens", "add_special_tokens"), (True, False)),
+        **dict.fromkeys(("web_search_options", "allowed_token_ids"), ()),
+        **dict.fromkeys(("best_of", "length_penalty"), (1,)),
+        "priority": (0,),
     }
 )
-"""Other members, with the values that do not change the text; None: any value."""
+"""Those for which it is other values that do not change the text; None: any value."""
+_INSTEAD: Final = MappingProxyType({"reasoning": "reasoning_effort", "guided_decoding": "structured_outputs"})
+"""Members of other servers, and what does it here."""
 
 
 def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
@@ -47,18 +53,19 @@ def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
     if address == "messages":
         return read_members(body, address)
     for name, value in body.items():
-        if name not in known and value is not None:
-            raise unsupported(name, f"{nearest(name, known)}It is none of the members of {address}.")
+        if name not in known and value is not None and not (name in _INSTEAD and value == {}):
+            near = f"Write {_INSTEAD[name]}. " if name in _INSTEAD else nearest(name, known)
+            raise unsupported(name, f"{near}It is none of the members of {address}.")
         has_turns = address != "completions" and name in _OF_TURNS
         is_idle = name in HANDED and name not in _OFFERED and not has_turns
         if value is None or not (is_idle or (address == "responses" and name == "prompt")):
             continue
-        values = _HARMLESS.get(name, ())
+        values = _HARMLESS.get(name, _NOTHING)
         if name == "add_generation_prompt" and body.get("continue_final_message"):
             continue  # vLLM wants it to be false beside the other one
         if values is not None and value not in values:
-            raise unsupported(f"{name}={value!r}" if values else name)
-    return read_members(body, address)
+            raise unsupported(name)
+    return read_members({name: one for name, one in body.items() if name in known}, address)
 
 
 def count_of(body: Mapping[str, Any], *names: str, most: int | None = None) -> int | None:
@@ -84,6 +91,16 @@ def sampling_of(body: Mapping[str, Any], *, is_greedy: bool) -> Sampling:
         given["repetition"] = repetitions_of(body["repetition"])
     seed = body.get("seed")
     return Sampling(**given, seed=secrets.randbits(32) if seed is None else seed)
+
+
+def stops_of(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the texts that end free text. Errors: ApiError for too many: each is looked for at each
+    token."""
+    given = body.get("stop") or ()
+    found = (given,) if isinstance(given, str) else tuple(given)
+    if len(found) > MOST_STOPS:
+        raise ApiError(f"stop: There are {len(found):,}. Give at most {MOST_STOPS}.", param="stop")
+    return found
 
 
 def usage_wanted(body: Mapping[str, Any]) -> bool:

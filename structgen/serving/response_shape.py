@@ -9,11 +9,25 @@ from typing import Any, Final, NamedTuple
 
 from structgen.engine.requests import FinishReason, Result
 from structgen.language.checks import content_text
-from structgen.serving.answer_shape import AnswerShape, Event
+from structgen.serving.answer_shape import AnswerShape, CountedPrompt, Event
 from structgen.serving.api_errors import ApiError
 from structgen.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.serving.served_model import AskedTexts, ServedModel
+from structgen.serving.token_logprobs import chat_logprobs
 
+_LOGPROBS: Final = "message.output_text.logprobs"
+_INCLUDED: Final = (
+    _LOGPROBS,
+    "reasoning.encrypted_content",
+    "file_search_call.results",
+    "web_search_call.results",
+    "web_search_call.action.sources",
+    "message.input_image.image_url",
+    "computer_call_output.output.image_url",
+    "code_interpreter_call.outputs",
+)
+"""What an answer may have beside its items. All but the first are of items that there are none of, or that
+say nothing where nothing is stored."""
 _REPEATED: Final = (
     "instructions",
     "max_output_tokens",
@@ -83,7 +97,11 @@ class ResponseShape(AnswerShape):
     """Answers of `/v1/responses`: thoughts, one message, calls, as they begin."""
 
     path, address, prefix = "/v1/responses", "responses", "resp_"
-    renamed = ((r"^prompt: ", "input: "), (r"^target: ", "text: "))
+    renamed = (
+        (r"^prompt: ", "input: "),
+        (r"^target: ", "text: "),
+        (r"^reasoning_effort\b", "reasoning/effort"),
+    )
 
     def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
         super().__init__(model, body)
@@ -105,7 +123,13 @@ class ResponseShape(AnswerShape):
         """The items of the output that have begun, in their order."""
 
     def read(self) -> AskedTexts:
-        return self.model.read_chat(self.body, "input", response_messages(self.body))
+        wanted, body = self.body.get("include") or (), self.body
+        if unknown := [at for at, one in enumerate(wanted) if one not in _INCLUDED]:
+            where = f"include/{unknown[0]}"
+            raise ApiError(f"{where}: It is none of {', '.join(_INCLUDED)}.", param=where)
+        if _LOGPROBS in wanted:
+            body = {**body, "logprobs": True}
+        return self.model.read_chat(body, "input", response_messages(body))
 
     def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
         return self._response(results[0])
@@ -129,7 +153,8 @@ class ResponseShape(AnswerShape):
             place, said = _place(at, item), {kind.member: _held(item)[kind.member]}
             if kind.type == "function_call":
                 said = {"name": item["name"], **said}
-            yield self._event(f"{kind.events}.done", **place, **said, **kind.more)
+            more = {name: _held(item)[name] for name in kind.more}
+            yield self._event(f"{kind.events}.done", **place, **said, **more)
             if "content" in item:
                 yield self._event("response.content_part.done", **place, part=_held(item))
             yield self._event("response.output_item.done", output_index=at, item=item)
@@ -142,8 +167,11 @@ class ResponseShape(AnswerShape):
     def _response(self, result: Result) -> dict[str, Any]:
         status = "incomplete" if result.finish_reason is FinishReason.MAX_TOKENS else "completed"
         usage = usage_of([result])
-        for _, item in self.items:
+        for kind, item in self.items:
             item["status"] = status
+            if kind.type == "message" and self.asked.likeliest is not None:
+                tokens = chat_logprobs(result, self.model.engine.tokenizer, self.asked.likeliest)
+                _held(item)["logprobs"] = tokens["content"]
         return {
             **self.head,
             "status": status,
@@ -182,6 +210,15 @@ class ResponseShape(AnswerShape):
     def _event(self, kind: str, **members: Any) -> Event:
         self.number += 1
         return {"type": kind, "sequence_number": self.number - 1, **members}
+
+
+class InputTokensShape(CountedPrompt, ResponseShape):
+    """Answers of `/v1/responses/input_tokens`."""
+
+    path = "/v1/responses/input_tokens"
+
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+        return {"object": "response.input_tokens", **super().whole(replies, results)}
 
 
 def _held(item: dict[str, Any]) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from structgen.engine.engine import Engine
 from structgen.engine.model_prompts import ModelQuestion, ReadPrompt, continued, last_question
 from structgen.engine.requests import Request
 from structgen.engine.searches.listed_values import listed
-from structgen.engine.thinking import Thinking, most_tokens, text_behind
-from structgen.errors import OptionError
+from structgen.engine.thinking import TAG_TOKENS, Thinking, most_tokens, text_behind
+from structgen.errors import OptionError, StructgenError
 from structgen.json_grammars.prompting import schema_outline, shorter_outlines
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.limits import Limits
+from structgen.request_reading.request_members import with_tools
 from structgen.request_reading.request_reader import SERVED, ReadRequest, read_request
 from structgen.serving import request_fields as fields
 from structgen.serving.api_errors import ApiError
@@ -33,7 +34,10 @@ from structgen.typed.tool_prompts import (
     told_tools,
 )
 
+_MOST_TOKENS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 MOST_SAMPLES: Final = 128
+MOST_SHOWN: Final = 200
+"""Characters of what was sent that an answer repeats."""
 MOST_LIKELIEST: Final = 20
 """As many likeliest tokens may be asked for each token, as on other servers."""
 LIMITS: Final = Limits(
@@ -60,6 +64,10 @@ class AskedTexts:
     repeats: bool | None = None
     """Whether a reply repeats the beginning that the last message gave it: as `echo` says, else where nobody
     asked to have it continued. None: there is none."""
+    is_cut: bool = False
+    """Whether a text has the tokens that the context leaves, not those that the body says."""
+    warnings: tuple[str, ...] = ()
+    """What of the body was taken and cannot act, or acts in part."""
 
 
 class ServedModel:
@@ -123,11 +131,15 @@ class ServedModel:
         messages, turn = continued(messages, asked, compiled, where=place)
         thinking, flags = self._thoughts(body)
         thinking = thinking if turn is None else None  # they come before a reply, which has begun
+        stops = fields.stops_of(body) if format is not None and read.answer is None else ()
         likeliest = fields.count_of(body, "top_logprobs", most=MOST_LIKELIEST)
         if likeliest and not body.get("logprobs"):
             raise ApiError("top_logprobs needs logprobs=true.", param="top_logprobs")
         wanted = (likeliest or 0) if body.get("logprobs") else None
         prompt = self._prompt(messages, read, format, flags, body, thinking, turn)
+        if thinking is not None:
+            left = max((self.engine.model.context - len(prompt.tokens)) // 2 - TAG_TOKENS, 0)
+            thinking = replace(thinking, max_tokens=min(thinking.max_tokens, left))
         request = self._request(
             prompt.tokens,
             body,
@@ -144,8 +156,39 @@ class ServedModel:
         repeats = None
         if turn is not None:
             repeats = not (asked or turn.get("prefix")) if body.get("echo") is None else body["echo"]
-        parts = ReplyParts(format, read.choice.tools, opening, "" if repeats else request.begun)
-        return AskedTexts((request,), parts, wanted, repeats)
+        begun = "" if repeats else request.begun
+        parts = ReplyParts(format, read.choice.tools, opening, begun, stops)
+        return self._asked(body, read, (request,), parts, wanted, repeats)
+
+    def _asked(
+        self, body: Mapping[str, Any], read: ReadRequest, requests: tuple[Request, ...], *parts: Any
+    ) -> AskedTexts:
+        """Return what a body asks for, with what of it was cut, or cannot act."""
+        named = [name for name in _MOST_TOKENS if body.get(name) is not None]
+        least, most = min(one.most_tokens for one in requests), _most_tokens(body)
+        is_cut, told = most is None or least < most, list[str]()
+        if is_cut and named:
+            told.append(f"{named[0]}: {most} is cut to the {least} tokens that the context leaves")
+        thoughts, asked = requests[0].thinking, body.get("thinking_token_budget")
+        if thoughts is not None and asked is not None and thoughts.max_tokens < asked:
+            told.append(f"thinking_token_budget: {asked} is cut to {thoughts.max_tokens}")
+        if read.left_out:
+            shown = ", ".join(read.left_out)[:MOST_SHOWN]
+            told.append(f"tools: {shown} left out, which this server does not run")
+        if body.get("stop") and requests[0].grammar is not None:
+            told.append("stop: it acts on free text alone, and not inside of a document or a call")
+        return replace(AskedTexts(requests, *parts), is_cut=is_cut, warnings=tuple(told))
+
+    def too_long(self, asked: AskedTexts, error: StructgenError) -> ApiError | None:
+        """Return the answer to texts that the context has no room for, in words that clients look for; None
+        for any other error."""
+        context, least = self.engine.model.context, getattr(error, "minimum", 1)
+        prompt = max(len(one.prompt) for one in asked.requests)
+        if error.where not in ("prompt", "max_tokens") or not (asked.is_cut or prompt >= context):
+            return None
+        what = f"This model's maximum context length is {context} tokens. However, the prompt has {prompt}"
+        cure = f"tokens, and the shortest reply needs {least} more. Shorten the prompt."
+        return ApiError(f"prompt: {what} {cure}", param="prompt", code="context_length_exceeded")
 
     def read_prompts(self, body: Mapping[str, Any]) -> AskedTexts:
         """Return what `/v1/completions` asks for: one text for each prompt. Errors: those of `read_chat`."""
@@ -156,7 +199,7 @@ class ServedModel:
             self._request(one, body, grammar, likeliest=likeliest, chat=False)
             for one in _prompts(body.get("prompt"))
         ]
-        return AskedTexts(tuple(requests), ReplyParts(), likeliest)
+        return self._asked(body, read, tuple(requests), ReplyParts(), likeliest)
 
     def _request(
         self,
@@ -168,7 +211,8 @@ class ServedModel:
         ends: tuple[str, ...] = (),
         **options: Any,
     ) -> Request:
-        """Return the engine's request. Without a number of tokens it may have the rest of the context."""
+        """Return the engine's request. It has as many tokens as the body says, and no more than the rest of
+        the context."""
         count = fields.count_of(body, "n", most=MOST_SAMPLES)
         count = 1 if count is None else count
         made = Request(
@@ -178,23 +222,23 @@ class ServedModel:
             max_tokens=_most_tokens(body),
             outline=body.get("outline"),
             choices=body.get("choices") or "whole",
-            stop=body.get("stop") or ends,
+            stop=() if grammar is not None else fields.stops_of(body) or ends,
             n=count,
             timeout=self.seconds,
             logprobs=likeliest or 0,
             **options,
         )
-        if made.max_tokens is not None:
-            return made
         thoughts = 0 if made.thinking is None else most_tokens(made.thinking)
         found = self.engine.reading.read(made, besides=thoughts)
         room = self.engine.model.context - len(found.tokens) - thoughts
+        most = max(room if made.max_tokens is None else min(room, made.max_tokens), 1)
         shortened = made.shortened or found.shortened
-        return replace(made, prompt=found.tokens, max_tokens=max(room, 1), shortened=shortened)
+        return replace(made, prompt=found.tokens, max_tokens=most, shortened=shortened)
 
     def _calling(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a body, in which an embedded model, which writes no free text, must call once where it
         may."""
+        body = with_tools(body)
         if not self.engine.prompts.is_embedded or not body.get("tools"):
             return body
         free = body.get("tool_choice") in (None, "auto") and body.get("response_format") is None
@@ -275,8 +319,10 @@ class ServedModel:
 
             question = replace(question, with_outline=bool(body.get("outline")))
 
-        besides = 0 if thinking is None else most_tokens(thinking)
-        return self.engine.reading.fitted(question, outlines, _most_tokens(body), besides, read_plain)
+        context, most = self.engine.model.context, _most_tokens(body)
+        besides = 0 if thinking is None else min(most_tokens(thinking), context // 4)
+        most = None if most is None or most > context // 4 else most
+        return self.engine.reading.fitted(question, outlines, most, besides, read_plain)
 
     def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, dict[str, Any]]:
         """Return the thoughts before a reply, and what the chat template is told of them: on or off by the
@@ -287,7 +333,13 @@ class ServedModel:
         """
         own = dict(body.get("chat_template_kwargs") or {})
         effort = body.get("reasoning_effort") or (body.get("reasoning") or {}).get("effort")
-        said = [(name, own[name]) for name in ("enable_thinking", "thinking") if own.get(name) is not None]
+        names, thinking = ("enable_thinking", "thinking"), body.get("thinking")
+        given, budget = {**body}, None
+        if isinstance(thinking, Mapping):  # as other servers have it
+            given["thinking"] = {"enabled": True, "disabled": False}.get(thinking["type"])
+            budget = thinking.get("budget_tokens")
+        said = [(f"chat_template_kwargs/{name}", own[name]) for name in names if own.get(name) is not None]
+        said += [(name, given[name]) for name in names if given.get(name) is not None]
         wanted = said[0][1] if said else None if effort is None else effort != "none"
         flags = dict.fromkeys(("enable_thinking", "thinking"), bool(self._tag) if wanted is None else wanted)
         taken = self.engine.prompts.template_options & own.keys()
@@ -305,10 +357,10 @@ class ServedModel:
         if wanted and tag is None:
             raise OptionError(
                 "The chat template of the model shows no thoughts.",
-                where=f"chat_template_kwargs/{said[0][0]}" if said else "reasoning_effort",
+                where=said[0][0] if said else "reasoning_effort",
                 cure="Leave it out, or have the server started with --thinking TAG.",
             )
-        most = fields.count_of(body, "thinking_token_budget")
+        most = fields.count_of({"budget": budget, **body}, "thinking_token_budget", "budget")
         return None if tag is None else Thinking(tag, self._most if most is None else most), flags
 
     def _template_thoughts(self, flags: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -326,7 +378,7 @@ class ServedModel:
 
 
 def _most_tokens(body: Mapping[str, Any]) -> int | None:
-    return fields.count_of(body, "max_completion_tokens", "max_output_tokens", "max_tokens")
+    return fields.count_of(body, *_MOST_TOKENS)
 
 
 def _prompts(given: Any) -> list[str | list[int]]:

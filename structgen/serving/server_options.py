@@ -35,7 +35,7 @@ class ServerOptions:
     """Whether the header may have any address: nobody can make it lead elsewhere."""
     max_body: int = 8 << 20
     body_seconds: float = 30.0
-    """How long a body may take to arrive, and a client to take one piece of an answer."""
+    """How long a header and a body may take to arrive, and a client to take one piece of an answer."""
     readers: int = 4
     """Bodies that are read at the same time, each in a thread."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, Union, cast
@@ -491,6 +491,8 @@ class Composed(TextGrammar):
     least: int = 0
     most: int | None = None
     formula: Formula | None = None
+    repeats: Callable[[str], str] | None = field(default=None, compare=False, repr=False)
+    """Tells in words what a text so far says again, so that an engine ends it there; "": nothing."""
     source = "a composed grammar"
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from structgen.errors import OptionError
@@ -28,12 +28,16 @@ class ToolChoice:
 def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolChoice:
     """Return a choice: "auto", "required", "none", the name of a tool, OpenAI's dicts, those of chat
     completions and of responses: `{"type": "function", ...}`, `{"type": "allowed_tools", ...}`; one that was
-    read is returned as it is.
+    read is returned as it is. `parallel`: whether there may be several calls, or the most; None: several, but
+    one where a call is required.
 
     Errors: `OptionError` for other forms, for tools that are not there, for `required` without tools.
     """
     if isinstance(tool_choice, ToolChoice):
         return tool_choice
+    if parallel is None:
+        choice = read_choice(tools, tool_choice, True)
+        return replace(choice, most=1) if choice.mode == "required" else choice
     if isinstance(parallel, bool):
         most = None if parallel else 1
     elif isinstance(parallel, int) and parallel > 0:

@@ -23,6 +23,8 @@ from structgen.errors import (
     warning_level,
     within,
 )
+from structgen.language.checks import shown
+from structgen.language.shapes import nearest
 from structgen.limits import Limits
 from structgen.python_types.type_hints import TypeReader, read_type
 from structgen.text_grammars.composition.argument_grammar import of_objects, root_of
@@ -34,8 +36,11 @@ _COMPOSING: Final = frozenset(
     "additionalProperties unevaluatedProperties propertyNames extends".split()
 )
 """Keywords beside which an object is not closed by `additionalProperties: false`."""
+_TYPES: Final = ("function", "custom")
 _SCHEMA_KEYS: Final = ("inputSchema", "input_schema")
 """The schema of the arguments in MCP's JSON; in Anthropic's, and in objects of the package mcp since 2.0."""
+_OF_CALLED: Final = {*_TYPES, *_SCHEMA_KEYS, "parameters", "format"}
+"""Members of tools that are called."""
 _SECTION: Final = re.compile(r"^\s*(?:args|arguments|parameters)\s*:\s*$", re.IGNORECASE)
 _ARGUMENT: Final = re.compile(
     r"^\s*+(?::param\s++(?:[\w.\[\], |]+\s)?)?(\w++)\s*+(?:\([^)]*\)\s*+)?:\s*+(\S.*)$"
@@ -114,24 +119,57 @@ class Tool:
         }
 
 
-def read_tools(tools: Any, where: str = "tools", limits: Limits | None = None) -> tuple[Tool, ...]:
+def read_tools(
+    tools: Any, where: str = "tools", limits: Limits | None = None, left_out: list[str] | None = None
+) -> tuple[Tool, ...]:
     """Return tools given as functions, pydantic models, dataclasses, TypedDicts, OpenAI's dicts (of chat
     completions and of responses, custom tools too), Anthropic's, MCP's definitions, or `Tool`s: one of these,
     a list of them, or MCP's answer to `tools/list`, with or without JSON-RPC's message around it. Objects of
     the package mcp are read by their attributes. `limits`: for grammars of inputs. No function is called.
 
     Errors: `OptionError` for what is none of these and for two tools of one name; `UnsupportedError` for what
-    has no schema; those of grammars. An answer that is one page of several brings a `ToolWarning`.
+    has no schema; those of grammars. An answer that is one page of several brings a `ToolWarning`. A tool
+    that a server runs itself, such as OpenAI's `web_search`, is left out beside others: its type goes into
+    the list `left_out`, or into a `ToolWarning` where there is none.
     """
     found: dict[str, Tool] = {}
+    hosted: dict[str, UnsupportedError] = {}
     for place, given in _listed(tools, where):
+        if kind := hosted_type(given):
+            hosted.setdefault(kind, _unknown_type(kind, place))
+            continue
         tool = _read(given, place, limits)
         if tool.name in found:
             raise OptionError(
                 f"A second tool is called {tool.name!r}.", where=f"{place}/name", cure="Rename one of them."
             )
         found[tool.name] = tool
+    for kind, error in hosted.items():
+        if not found:
+            raise error
+        if left_out is None:
+            warnings.warn(ToolWarning(f"{error} It is left out."), stacklevel=warning_level())
+        else:
+            left_out.append(kind)
     return tuple(found.values())
+
+
+def hosted_type(tool: Any) -> str:
+    """Return the type of a tool that a server runs itself, as `web_search` is; "" of any other."""
+    kind = tool.get("type") if isinstance(tool, Mapping) else None
+    if not isinstance(kind, str) or kind in _TYPES or tool.keys() & _OF_CALLED or nearest(kind, _TYPES):
+        return ""
+    return kind
+
+
+def _unknown_type(kind: Any, place: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"The tool is of the type {shown(kind)}, which has no schema of arguments.",
+        keyword="type",
+        where=f"{place}/type",
+        cure=f'{nearest(kind, _TYPES)}Give tools of the type "function" or "custom"; describe what a server '
+        "runs itself as one.",
+    )
 
 
 def _listed(given: Any, where: str) -> Iterator[tuple[str, Any]]:
@@ -213,13 +251,8 @@ def _read(given: Any, place: str, limits: Limits | None) -> Tool:
 def _of_dict(given: dict[str, Any], place: str, limits: Limits | None = None) -> Tool:
     """Return a tool of a dict; `strict` is taken, and the schema is enforced whatever it says."""
     kind = given.get("type") or "function"
-    if kind not in ("function", "custom"):
-        raise UnsupportedError(
-            f"The tool is of the type {kind!r}, which has no schema of arguments.",
-            keyword="type",
-            where=f"{place}/type",
-            cure='Give tools of the type "function" or "custom"; describe what a server runs itself as one.',
-        )
+    if kind not in _TYPES:
+        raise _unknown_type(kind, place)
     TOOL_SHAPES.check(given, "tool", place)
     named = [name for name in _SCHEMA_KEYS if name in given]
     if len(named) > 1:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import filterfalse
 from typing import Any, Literal
 
@@ -27,13 +27,15 @@ from structgen.text_grammars.composition.json_strings import in_json_string
 from structgen.text_grammars.composition.templates import TEXT, pieces, places
 from structgen.text_grammars.regular import literal, regex
 from structgen.text_grammars.special_tokens import special
-from structgen.text_grammars.text_grammar import JsonTexts, TextGrammar, as_text, either, sequence
+from structgen.text_grammars.text_grammar import Composed, JsonTexts, TextGrammar, as_text, either, sequence
+from structgen.tool_calls.call_parsing import parse_calls
 from structgen.tool_calls.custom_tools import INPUT
 from structgen.tool_calls.format_marks import marks_of
 from structgen.tool_calls.format_rows import check_name, format_of
 from structgen.tool_calls.tool_choices import ToolChoice, read_choice
 from structgen.tool_calls.tool_definitions import Tool, read_tools
 from structgen.tool_calls.tool_format import ToolFormat
+from structgen.tool_calls.tool_replies import without_repeats
 
 
 @cache
@@ -64,6 +66,7 @@ def tools(
     transformers with one.
     `tool_choice`: "auto", "required", "none", the name of a tool, or OpenAI's dicts, `allowed_tools` too.
     `parallel`: whether a reply may have several calls, or the most calls; after the last, the reply ends.
+    An engine also ends it where a call equals an earlier one in name and arguments.
     `thinking`: True, thoughts come first (inside of them, where the format's prompts open them); "auto",
     thoughts or none; False, none.
     `specials`: the ids of special tokens by their texts. Where the format writes such a text, the token is
@@ -92,7 +95,17 @@ def tools(
         )
     with THIS_CALL.begin(checks.limits(limits)), uncollected():
         choice = read_choice(read_tools(tools, limits=limits), tool_choice, parallel)
-        return _Builder(row, specials, policies).reply(choice, thinking)
+        found = _Builder(row, specials, policies).reply(choice, thinking)
+    if choice.most != 1 and isinstance(found, Composed):
+        found.repeats = partial(_repeated, row=row, tools=choice.tools, thinking=thinking)
+    return found
+
+
+def _repeated(text: str, *, row: ToolFormat, tools: Sequence[Tool], thinking: Any) -> str:
+    """Return in words which call of a text so far equals an earlier one; "" where none does."""
+    reply = parse_calls(text, row, tools=tools, thinking=thinking, ended=False)
+    again = reply.calls[len(without_repeats(reply).calls) :]
+    return f"a call of {again[0].name} that equals an earlier one" if again else ""
 
 
 def specials_of(tokenizer: Any) -> Mapping[str, int | None]:

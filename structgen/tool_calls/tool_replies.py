@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from structgen.errors import GenerationError, OptionError, StructgenError
+from structgen.errors import GenerationError, LooseCallError, OptionError, StructgenError
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat
 
@@ -105,6 +105,22 @@ class Reply:
         if self.calls:
             found["tool_calls"] = [call.message() for call in self.calls]
         return found
+
+
+def without_repeats(reply: Reply) -> Reply:
+    """Return a reply up to the first call that equals an earlier one in name and arguments, with a note of
+    it. A call that is being written and may become such a one is left out, too."""
+    made = [(call.name, call.document) for call in reply.calls]
+    at = next((at for at, one in enumerate(made) if one in made[:at]), None)
+    if at is not None:
+        note = f"{reply.calls[at].name} is called again with the same arguments: the reply ends before it."
+        problems = [*reply.problems, LooseCallError(note)]
+        kept = replace(reply, calls=reply.calls[:at], texts=reply.texts[: at + 1], problems=problems)
+        return replace(kept, partial=None, pending="", complete=True)
+    part = reply.partial
+    if part is None or not any(part.name == name and said.startswith(part.begun) for name, said in made):
+        return reply
+    return replace(reply, partial=None)
 
 
 def _json_text(value: Any, name: str) -> str:

@@ -22,6 +22,7 @@ rpc: any jsonrpc id error; object result
 tool by type function
 function: +of_tools; function function
 custom: +of_tools; custom custom; custom_format format
+*: any *
 
 custom_format by type
 text:

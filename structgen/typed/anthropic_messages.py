@@ -53,8 +53,8 @@ def request(body: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(choice, str)
             else {"type": "tool", "name": choice["function"]["name"]}
         )
-        if body.get("parallel_tool_calls") is False:
-            made["tool_choice"]["disable_parallel_tool_use"] = True
+        if (parallel := body.get("parallel_tool_calls")) is not None:
+            made["tool_choice"]["disable_parallel_tool_use"] = not parallel
     return made
 
 

@@ -44,7 +44,9 @@ def fields_of(use: ToolUse) -> dict[str, Any]:
     if choice.mode == "forced":
         said = {"type": "function", "function": {"name": choice.tools[0].name}}
     found = {"tools": list(map(_sent, listed)), "tool_choice": said}
-    return {**found, "parallel_tool_calls": False} if choice.most == 1 else found
+    if choice.most == 1 or choice.mode == "required":  # of which some servers want one, if nothing is said
+        found["parallel_tool_calls"] = choice.most != 1
+    return found
 
 
 def _sent(tool: Tool) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from structgen.tool_calls.format_rows import FORMATS, format_of
 from structgen.tool_calls.tool_choices import ToolChoice
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat
-from structgen.tool_calls.tool_replies import Call, Reply
+from structgen.tool_calls.tool_replies import Call, Reply, without_repeats
 from structgen.typed.options import TypedOptions
 from structgen.typed.prompts import PromptSource
 from structgen.typed.tool_use import ToolUse, history
@@ -81,7 +81,8 @@ class ToolPrompts:
     def read(self, text: str, *, ended: bool) -> Reply:
         """Return what a text consists of, whole or so far."""
         thinking = self.use.thinking if self.format.thinking else False
-        return parse_calls(text, self.format, tools=self.use.choice.tools, thinking=thinking, ended=ended)
+        tools = self.use.choice.tools
+        return without_repeats(parse_calls(text, self.format, tools=tools, thinking=thinking, ended=ended))
 
     # --- prompts --------------------------------------------------------------------------------------------
 

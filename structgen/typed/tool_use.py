@@ -138,8 +138,8 @@ def tool_use(given: TypedOptions, hint: Any) -> ToolUse:
     """Return what options and a return type say together.
 
     Without `tool_choice`, a call is required where the type has no text; without `parallel`, there may be
-    several calls where the type has room for them. Errors: OptionError and those of `sg.tools`;
-    UnsupportedError for a type that is none of a reply.
+    several calls where the type is a list of them, and in a `Reply` that need not have one. Errors:
+    OptionError and those of `sg.tools`; UnsupportedError for a type that is none of a reply.
     """
     taken = _taken(hint)
     tools = read_tools(given.tools)
@@ -147,8 +147,8 @@ def tool_use(given: TypedOptions, hint: Any) -> ToolUse:
     free = taken.text or taken.calls == "reply"
     if choice is None:
         choice = "auto" if free else "required"
-    if parallel is None:
-        parallel = taken.calls != "one"
+    if parallel is None and taken.calls != "reply":
+        parallel = taken.calls == "list"
     read = read_choice(tools, choice, parallel)
     if not free and read.mode in ("auto", "none"):
         raise OptionError(

@@ -175,7 +175,7 @@ def test_what_is_read_survives_a_pickle() -> None:
         ({"response_format": {"type": "json_object"}, "regex": "a"}, "response_format and regex both"),
         ({"structured_outputs": {"json": SCHEMA, "choice": ["a"]}}, "json and choice"),
         ({"guided_regex": "a", "tools": [CLOCK], "tool_choice": "required"}, "demands a call"),
-        ({"response_format": {"type": "json_object", "schema": SCHEMA}}, "'schema'"),
+        ({"response_format": {"type": "json_object", "schemas": SCHEMA}}, "'schema'"),
         ({"structured_outputs": {"regex": "a", "whitespace_pattern": " ?"}}, "does not apply to regex"),
         ({"structured_outputs": {"json": SCHEMA, "whitespace_pattern": " "}}, "demands white space"),
         ({"structured_outputs": {"json": SCHEMA, "whitespace_pattern": "("}}, "missing"),

@@ -233,3 +233,58 @@ def test_anthropic_s_client_raises_its_own_errors(app: Any) -> None:
     wrong: Any = {**ASKED, "messages": [{"role": "wizard", "content": "x"}]}
     with pytest.raises(anthropic.BadRequestError, match="messages/0/role"):
         run(lambda: client.messages.create(**wrong))
+
+
+def test_the_tool_runner_goes_on_without_a_thread(app: Any) -> None:
+    anthropic = pytest.importorskip("anthropic")
+    client, saved = client_of(app), list[dict[str, Any]]()
+
+    @anthropic.beta_async_tool
+    async def save(name: str, age: int) -> str:
+        """Save a person.
+
+        Args:
+            name: The name.
+            age: The age.
+        """
+        saved.append({"name": name, "age": age})
+        return "Saved."
+
+    async def work() -> Any:
+        body: Any = {**ASKED, "max_tokens": 16_384, "tools": [save], "max_iterations": 1}
+        return await client.beta.messages.tool_runner(**body).until_done()
+
+    assert run(work).stop_reason == "tool_use"
+    asked(app, 400, thread={"type": "create"})
+    assert saved in ([], [{"name": "Ada Lovelace", "age": 36}])  # the last turn's call may not be made
+
+
+@pytest.mark.parametrize("kind", ["create", "continue"])
+def test_a_thread_is_refused_as_its_client_expects(app: Any, kind: str) -> None:
+    for path in ("", "/count_tokens"):
+        answer = post(app, f"/v1/messages{path}", {**ASKED, "thread": {"type": kind, "id": "t"}})
+        error = answer.json()["error"]
+        assert (answer.status_code, error["type"]) == (400, "invalid_request_error")
+        assert error["details"] == {"error_code": "thread_unsupported_request"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "of_anthropic"),
+    [
+        ("GET", "/v1/messages/batches", False),
+        ("POST", "/v1/messages/batches", False),
+        ("GET", "/v1/messages/batches/b/results", False),
+        ("GET", "/v1/messages", False),
+        ("DELETE", "/v1/skills/s", True),
+        ("POST", "/v1/complete", True),
+        ("GET", "/v1/models/other", True),
+    ],
+)
+def test_absent_addresses_answer_in_anthropic_s_shape(
+    app: Any, method: str, path: str, of_anthropic: bool
+) -> None:
+    headers = {"anthropic-version": "2023-06-01"} if of_anthropic else {}
+    answer = run(lambda: http_client(app).request(method, path, headers=headers))
+    found = answer.json()
+    assert answer.status_code in (404, 405) and found.keys() == {"type", "error"}
+    assert found["type"] == "error" and found["error"]["type"] in ("not_found_error", "invalid_request_error")

@@ -106,9 +106,9 @@ def test_errors_of_messages_name_what_the_client_sent(served: Any, wrong: dict[s
 @pytest.mark.parametrize(
     ("path", "body", "name"),
     [
-        ("chat/completions", {**CHAT, "max_completion_tokens": 10**6}, "max_completion_tokens"),
-        ("chat/completions", {**CHAT, "max_tokens": 10**6}, "max_tokens"),
-        ("responses", {"model": "extract", "input": "x", "max_output_tokens": 10**6}, "max_output_tokens"),
+        ("chat/completions", {**CHAT, "max_completion_tokens": 0}, "max_completion_tokens"),
+        ("chat/completions", {**CHAT, "max_tokens": 0}, "max_tokens"),
+        ("responses", {"model": "extract", "input": "x", "max_output_tokens": 0}, "max_output_tokens"),
         ("responses", {"model": "extract", "input": LONG, "max_output_tokens": 9}, "input"),
         ("completions", {"model": "extract", "prompt": LONG, "max_tokens": 9}, "prompt"),
         (

@@ -88,7 +88,7 @@ def test_tools_are_sent_in_openais_shape() -> None:
                 }
             },
             "required",
-            None,
+            False,
             ["get_weather"],
         ),
         ({"target": sg.Call}, "required", False, ["get_weather", "set_alarm"]),

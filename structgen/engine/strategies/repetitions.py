@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import InitVar, dataclass, field, replace
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -174,6 +174,8 @@ class OpenRun:
     """The grammar where the text is a document of JSON."""
     most_tokens: InitVar[int] = 0
     """The most tokens of the text; 0 if they do not count."""
+    repeats: Callable[[str], str] | None = None
+    """Tells what the text says again by its grammar (`Composed.repeats`): then it is completed at once."""
     text: bytearray = field(default_factory=bytearray)
     _last: deque[int] = field(init=False)
     """How long the text was before each of the last tokens, as many as the share is."""
@@ -191,6 +193,10 @@ class OpenRun:
     """How much of the text the log has read."""
     _asked: int | None = None
     """The digits that numbers may have."""
+    _again: str = ""
+    """What `repeats` told."""
+    _looked: int = 0
+    """The size of the text when it was asked last."""
 
     def __post_init__(self, most_tokens: int) -> None:
         share = self.how.share if most_tokens <= self.how.length else 0
@@ -208,6 +214,10 @@ class OpenRun:
             self._began, self._goal, self._least = 0, -1, None
         elif not self._began:
             self._period, self._began = period, len(self.text)
+        if self.repeats is not None and len(self.text) - self._looked > self._looked // _NEEDLE:
+            self._looked = len(self.text)  # it reads the whole text: in all that stays linear
+            self._again = self._again or self.repeats(self.text.decode("utf-8", "ignore"))
+            self._closings = _MOST_CLOSINGS if self._again else self._closings
 
     @property
     def is_long(self) -> bool:
@@ -300,6 +310,8 @@ class OpenRun:
     @property
     def told(self) -> str:
         """What is closed, in words."""
+        if self._again:
+            return self._again
         period = bytes(self.text[len(self.text) - self._period :]).decode("utf-8", "replace")
         return f"a run of {period[:40]!r} at character {len(self.text.decode('utf-8', 'replace')):,}"
 
