@@ -30,15 +30,13 @@ def options(mode: Mode) -> dict[str, Any]:
     )
 
 
+# The modes JSON, MD_JSON and ANTHROPIC_JSON only ask the model in words: of tiny models they say nothing.
 MODES = (
     Mode.TOOLS,
     Mode.TOOLS_STRICT,
-    Mode.JSON,
     Mode.JSON_SCHEMA,
-    Mode.MD_JSON,
     Mode.RESPONSES_TOOLS,
     Mode.ANTHROPIC_TOOLS,
-    Mode.ANTHROPIC_JSON,
 )
 for mode in MODES:
 

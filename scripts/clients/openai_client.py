@@ -15,7 +15,8 @@ WHERE: Any = [{"role": "user", "content": ASK}]
 FUNCTION: Any = {"name": "weather", "description": "The weather of a city.", "parameters": WEATHER}
 TOOLS: Any = [{"type": "function", "function": {**FUNCTION, "strict": True}}]
 FLAT: Any = [{"type": "function", **FUNCTION, "strict": True}]
-SCHEMA: Any = {"type": "json_schema", "json_schema": {"name": "p", "schema": Person.model_json_schema()}}
+CLOSED = {**Person.model_json_schema(), "additionalProperties": False}
+SCHEMA: Any = {"type": "json_schema", "json_schema": {"name": "p", "schema": CLOSED}}
 
 
 def calls_of(reply: Any, most: int = 1) -> list[Any]:
@@ -75,7 +76,7 @@ def _() -> None:
 
 @feature("n")
 def _() -> None:
-    reply = chat.create(model=MODEL, messages=HERE, response_format=SCHEMA, n=2)
+    reply = chat.create(model=MODEL, messages=HERE, response_format=SCHEMA, n=2, max_tokens=60)
     assert len([is_ada(one.message.content) for one in reply.choices]) == 2
 
 
