@@ -138,7 +138,7 @@ class JsonShapes:
             if one is None:
                 continue
             kind = known.get(name) or known.get("*")
-            where = before + str(name).replace("~", "~0").replace("/", "~1")
+            where = before + escaped(str(name))
             if kind is None:
                 listed = f"Known are {', '.join(sorted(known))}." if len(known) < _MOST_NAMED else ""
                 raise OptionError(
@@ -150,6 +150,11 @@ class JsonShapes:
         for name, kind in known.items():
             if kind.endswith("!") and value.get(name) is None:
                 raise OptionError("It is missing.", where=before + name, cure=f"Give {name}.")
+
+
+def escaped(name: str) -> str:
+    """Return a name as a JSON pointer has it."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _outside(kind: str) -> tuple[str, Callable[[Any], bool]]:

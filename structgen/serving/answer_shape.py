@@ -11,12 +11,20 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final, TypeAlias
 
 from structgen.engine.requests import Result
+from structgen.request_reading.request_members import members_of
 from structgen.serving.api_errors import ApiError
+from structgen.serving.error_places import place_in
 from structgen.serving.reply_parts import Delta, ReplyParts
 from structgen.serving.request_fields import check_members
 from structgen.serving.served_model import AskedTexts, ServedModel
 
 MOST_WARNING: Final = 1000
+_OLDER: Final = (
+    (r"^tools/(\d+)/function\b", r"functions/\1"),
+    (r"^tools\b", "functions"),
+    (r"^tool_choice(/function)?\b", "function_call"),
+)
+"""What errors say of tools, and what those call them who send functions."""
 Event: TypeAlias = dict[str, Any]
 as_json: Final = json.JSONEncoder(ensure_ascii=False).encode
 """Writes an event. `json.dumps` would make an encoder for each."""
@@ -39,6 +47,7 @@ class AnswerShape(ABC):
     def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
         """Read a body. Errors: ApiError, and StructgenError for what is refused."""
         self.model, self.body = model, check_members(body, self.address)
+        model.check_name(body)
         self.asked = self.read()
         self.id = f"{self.prefix}{secrets.token_hex(12)}"
 
@@ -88,12 +97,16 @@ class AnswerShape(ABC):
     def in_its_words(cls, error: ApiError, body: Mapping[str, Any]) -> ApiError:
         """Return an error that names the members which a body of this address has."""
         counts = ("max_completion_tokens", "max_output_tokens")
-        counted = [(r"\bmax_tokens\b", name) for name in counts if body.get(name) is not None]
-        message, param = error.message, error.param
-        for pattern, name in (*cls.renamed, *counted):
-            message = re.sub(pattern, name, message)
-            param = None if param is None else re.sub(pattern, name, f"{param}: ").removesuffix(": ")
-        return ApiError(message, status=error.status, param=param, code=error.code, details=error.details)
+        renamed = [*cls.renamed]
+        renamed += [(r"\bmax_tokens\b", name) for name in counts if body.get(name) is not None]
+        renamed += _OLDER if any(body.get(name) for name in ("functions", "function_call")) else ()
+        place = "" if error.param is None else f"{error.param}: "
+        for pattern, name in renamed:
+            error.message = re.sub(pattern, name, error.message)
+            place = re.sub(pattern, name, place)
+        if place:
+            error.param = place_in(body, place.removesuffix(": "), members_of(cls.address))
+        return error
 
     @staticmethod
     def error_body(error: ApiError) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from structgen.errors import BudgetError, BusyError, GenerationError, LimitError, StructgenError
+from structgen.serving.error_places import path_of, readable
 
 _PYTHON = re.compile(
     r"\bsg\.|\bPython|\b(?:limits|resources|start|bind|postlex|import_paths|formats|escapes|strict|specials"
@@ -20,29 +21,22 @@ MOST_MESSAGE = 4000
 
 
 class ApiError(Exception):
-    """A request that is refused, or failed. `param` is the member of the body, `code` a name for programs;
-    `details`: Anthropic's name for what its clients can go on without."""
+    """A request that is refused, or failed. `param`: the place of the fault, a JSON pointer into the body;
+    `code`: a name for programs."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int = 400,
-        param: str | None = None,
-        code: str | None = None,
-        details: str = "",
-    ) -> None:
-        if len(message) > MOST_MESSAGE:  # it repeats what was sent
+    def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None):
+        message = readable(message)
+        if len(message) > MOST_MESSAGE:
             message = f"{message[: MOST_MESSAGE // 2]} ... {message[-MOST_MESSAGE // 2 :]}"
-        self.message, self.status, self.code, self.details = message, status, code, details
-        self.param = param and param[:MOST_MESSAGE]
+        self.message, self.status, self.code, self.param = message, status, code, param
         super().__init__(message)
 
     @property
     def body(self) -> dict[str, Any]:
         """The body of the answer."""
         kind = "server_error" if self.status >= 500 else _TYPES.get(self.status, "invalid_request_error")
-        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+        said = {"message": self.message, "type": kind, "param": path_of(self.param or "") or None}
+        return {"error": {**said, "code": self.code}}
 
 
 def refused(error: StructgenError) -> ApiError:
@@ -50,11 +44,8 @@ def refused(error: StructgenError) -> ApiError:
     many texts wait."""
     if isinstance(error, BusyError):
         return ApiError(_told(error), status=429, code="too_many_waiting")
-    member = re.match(r"[a-z_]+", error.where)
-    param = member[0] if member else None
-    if isinstance(error, BudgetError):
-        return ApiError(_told(error), param="max_tokens", code="max_tokens_too_small")
-    return ApiError(_told(error), param=param, code=_code(error))
+    code = "max_tokens_too_small" if isinstance(error, BudgetError) else _code(error)
+    return ApiError(_told(error), param=error.where, code=code)
 
 
 def failed(error: StructgenError) -> ApiError:

@@ -38,6 +38,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structgen.engine.driver import listening
 from structgen.engine.requests import Handle, Result
 from structgen.errors import StructgenError
+from structgen.language.shapes import escaped
 from structgen.serving.answer_shape import AnswerShape
 from structgen.serving.api_errors import ApiError, failed, refused
 from structgen.serving.chat_shape import ChatShape, CompletionShape
@@ -101,7 +102,8 @@ class _OwnNames:
             http = Request(scope, receive)
             host = http.headers.get("host", "")
             if not self.options.answers_to(host):
-                what = f"The server is not called {host[:80]!r}. Ask it under its address, or have it started"
+                said = host.encode("latin-1").decode("utf-8", "replace")
+                what = f"The server is not called {said[:80]!r}. Ask it under its address, or have it started"
                 refusal = ApiError(f"{what} with --allowed-host NAME.", code="unknown_host")
                 await (await _error(http, refusal))(scope, receive, send)
                 return
@@ -169,10 +171,22 @@ class _Server:
                         )
         except TimeoutError:
             raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
+        numbers: list[_NotFinite] = []
+
+        def number(text: str) -> Any:
+            if math.isfinite(found := float(text)):
+                return found
+            numbers.append(_NotFinite(text))
+            return numbers[-1]
+
         try:
-            found = json.loads(data, parse_float=_finite, parse_constant=_finite)
+            found = json.loads(data, parse_float=number, parse_constant=number)
         except (ValueError, RecursionError) as error:
             raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
+        if numbers:
+            place = _place_of(found, numbers[0])
+            what = f"{place}: The body is no JSON: the number {numbers[0][:40]} is not finite."
+            raise ApiError(what, param=place)
         if not isinstance(found, dict):
             raise ApiError(f"The body is a {type(found).__name__}, and must be an object.")
         return found
@@ -181,7 +195,6 @@ class _Server:
         """Read a body in a thread: a large schema holds up nobody. Errors: ApiError."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self.options.readers)
-        self.named.check_name(body)
         stop = Stop()
         reading = partial(THIS_CALL.until, stop, partial(self._read, kind, body))
         try:
@@ -381,11 +394,23 @@ class _Object(JSONResponse):
         return text.encode("utf-8", "replace")
 
 
-def _finite(number: str) -> float:
-    """Return a number of a body. Raises ValueError for one that no JSON can repeat."""
-    if not math.isfinite(float(number)):
-        raise ValueError(f"the number {number[:40]} is not finite")
-    return float(number)
+class _NotFinite(str):
+    """A number in a body that no JSON can repeat, as it is written there."""
+
+    __slots__ = ()
+
+
+def _place_of(body: Any, number: _NotFinite) -> str:
+    """Return where a number is in a body, as a JSON pointer."""
+    left: list[tuple[str, Any]] = [("", body)]
+    while left:
+        place, value = left.pop()
+        if value is number:
+            return place[1:]
+        if isinstance(value, dict | list):
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            left += [(f"{place}/{escaped(str(key))}", one) for key, one in pairs]
+    return ""
 
 
 def _stop(handle: Handle, parts: ReplyParts, _piece: str | None) -> None:
@@ -410,7 +435,8 @@ async def _error(http: Request, error: Exception) -> Response:
     elif not isinstance(error, ApiError):
         _log.error("%s %s failed", http.method, http.scope["path"], exc_info=error)
         error = ApiError("The server failed. Its log says why.", status=500, code="internal_error")
-    path, of_anthropic = http.scope["path"], "anthropic-version" in http.headers
+    path = http.scope["path"]
+    of_anthropic = any(name == b"anthropic-version" for name, _ in http.scope.get("headers", ()))
     other = MessageShape if of_anthropic or path.startswith(MessageShape.path) else AnswerShape
     kind = next((one for one in SHAPES if one.path == path), other)
     headers = {"retry-after": "1"} if error.status == 429 else None

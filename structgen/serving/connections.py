@@ -21,11 +21,9 @@ def connection_of(seconds: float) -> type[H11Protocol]:
     class Connection(H11Protocol):
         """A connection whose headers must arrive in time."""
 
-        timer: asyncio.TimerHandle | None = None
-
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self.timer = self.loop.call_later(seconds, transport.abort)
+            self.wait()
 
         def data_received(self, data: bytes) -> None:
             try:
@@ -33,18 +31,16 @@ def connection_of(seconds: float) -> type[H11Protocol]:
             except Exception as error:  # of this connection alone: asyncio would write all of it
                 _log.warning("A connection was dropped: %s.", error)
                 self.transport.abort()
-            if self.cycle is not None and not self.cycle.response_complete:
-                self._stop_timer()
-            elif self.timer is None:
-                self.timer = self.loop.call_later(seconds, self.transport.abort)
+            if self.cycle is None or self.cycle.response_complete:
+                self.wait()
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_timer()
-            super().connection_lost(exc)
+        def wait(self) -> None:
+            """Wait for the next request."""
+            self.loop.call_later(seconds, self.drop, self.cycle)
 
-        def _stop_timer(self) -> None:
-            if self.timer is not None:
-                self.timer.cancel()
-                self.timer = None
+        def drop(self, last: object) -> None:
+            """Close the connection if no request has come behind the last one."""
+            if self.cycle is last:
+                self.transport.abort()
 
     return Connection

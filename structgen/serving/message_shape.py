@@ -19,6 +19,8 @@ _SAME: Final = (
     *("outline", "choices", "repetition"),
 )
 """Members that mean the same in chat completions."""
+_THREAD: Final = "thread_unsupported_request"
+"""What tells Anthropic's clients that a conversation is not kept."""
 _CHOICES: Final = {"auto": "auto", "any": "required", "none": "none"}
 _DELTAS: Final[dict[PartKind, tuple[str, str]]] = {
     "text": ("text_delta", "text"),
@@ -33,7 +35,7 @@ def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
     for what has no place there."""
     if body.get("thread") is not None:  # whose client then sends the whole conversation
         what = "thread: No conversation is kept here. Send it whole, without the member."
-        raise ApiError(what, param="thread", details="thread_unsupported_request")
+        raise ApiError(what, param="thread", code=_THREAD)
     found = {name: body[name] for name in _SAME if body.get(name) is not None}
     system = content_text(body.get("system"), "system", "/{}")
     before = [{"role": "system", "content": system}] if system else []
@@ -171,7 +173,7 @@ class MessageShape(AnswerShape):
         said = error.body["error"]
         kind = {"server_error": "api_error"}.get(said["type"], said["type"])
         told = {"type": kind, "message": said["message"]}
-        more = {"details": {"error_code": error.details}} if error.details else {}
+        more = {"details": {"error_code": _THREAD}} if error.code == _THREAD else {}
         return {"type": "error", "error": {**told, **more}}
 
     def _closed(self) -> Iterator[Event]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from structgen.engine.requests import NUMBERS, Sampling
 from structgen.engine.strategies.repetitions import repetitions_of
+from structgen.errors import within
 from structgen.language import checks
 from structgen.language.shapes import nearest
 from structgen.request_reading.request_members import HANDED, members_of, read_members
@@ -31,13 +32,16 @@ _NOTHING: Final[tuple[Any, ...]] = (False, [], {})
 _HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(
     {
         "modalities": ([], ["text"]),
-        # the last is of prompts alone that are too long, which are refused
+        # the last is about prompts that are too long, which are refused
         **dict.fromkeys(("prediction", "include", "context_management", "truncation"), None),
-        **dict.fromkeys(("skip_special_tokens", "add_generation_prompt", "separate_reasoning"), (True,)),
-        **dict.fromkeys(("include_reasoning", "stream_reasoning"), (True,)),
-        **dict.fromkeys(("spaces_between_special_tokens", "add_special_tokens"), (True, False)),
         **dict.fromkeys(("web_search_options", "allowed_token_ids"), ()),
-        **dict.fromkeys(("best_of", "length_penalty"), (1,)),
+        **dict.fromkeys(
+            # by most of which others do what is done here
+            "skip_special_tokens add_generation_prompt separate_reasoning include_reasoning stream_reasoning "
+            "spaces_between_special_tokens best_of length_penalty".split(),
+            (True,),
+        ),
+        "add_special_tokens": (True, False),
         "priority": (0,),
     }
 )
@@ -88,7 +92,8 @@ def sampling_of(body: Mapping[str, Any], *, is_greedy: bool) -> Sampling:
         del given["top_k"]
     given["logit_bias"] = body.get("logit_bias") or {}
     if body.get("repetition") is not None:
-        given["repetition"] = repetitions_of(body["repetition"])
+        with within("repetition", "/"):
+            given["repetition"] = repetitions_of(body["repetition"])
     seed = body.get("seed")
     return Sampling(**given, seed=secrets.randbits(32) if seed is None else seed)
 
@@ -118,6 +123,9 @@ def read_messages(given: Any, format: ToolFormat | None, where: str = "messages"
     format's template takes them. Errors: those of `checks.read_messages`, with JSON pointers as places."""
     if not given:
         raise ApiError(f"{where} is a list of one message or more.", param=where)
+    for at, one in enumerate(given):
+        if fault := checks.message_fault(at, one):
+            raise ApiError(f"{where}/{at}/content: {fault}", param=f"{where}/{at}/content")
     found: list[dict[str, Any]] = []
     names: dict[str, str] = {}
     for at, message in enumerate(checks.read_messages(given, where, "/{}", "/")):
@@ -147,7 +155,8 @@ def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:
     try:
         value = json.loads(arguments) if isinstance(arguments, str) else arguments
     except (ValueError, RecursionError):
-        raise ApiError(f"{where}: the arguments are no JSON.", param=where.partition("/")[0]) from None
+        where = f"{given.get('place') or where + '/function'}/arguments"
+        raise ApiError(f"{where}: The arguments are no JSON.", param=where) from None
     as_text = format is not None and format.history == "text"
     written = json.dumps(value, ensure_ascii=False) if as_text else value
     function = {"name": called["name"], "arguments": written}

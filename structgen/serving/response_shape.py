@@ -80,7 +80,7 @@ def response_messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
             found.append({"role": item["role"], "content": said})
         elif kind in ("function_call", "custom_tool_call"):
             inner = kind.removesuffix("_call").removesuffix("_tool")
-            call = {"id": item["call_id"], "type": inner, inner: item}
+            call = {"id": item["call_id"], "type": inner, inner: item, "place": f"input/{at}"}
             if found and found[-1].get("tool_calls"):
                 found[-1]["tool_calls"].append(call)
             else:
@@ -89,7 +89,8 @@ def response_messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
             said = content_text(item["output"], f"input/{at}/output", "/{}")
             found.append({"role": "tool", "tool_call_id": item["call_id"], "content": said})
         elif kind != "reasoning":  # what the model thought before is not read again
-            raise ApiError(f"input/{at} is {kind!r}, which is not read. Leave it out.", param="input")
+            where = f"input/{at}/type"
+            raise ApiError(f"{where}: It is {kind!r}, which is not read. Leave it out.", param=where)
     return found
 
 

@@ -21,6 +21,7 @@ from structgen.request_reading.request_members import with_tools
 from structgen.request_reading.request_reader import SERVED, ReadRequest, read_request
 from structgen.serving import request_fields as fields
 from structgen.serving.api_errors import ApiError
+from structgen.serving.error_places import MOST_SHOWN
 from structgen.serving.reply_parts import ReplyParts
 from structgen.tool_calls.format_rows import FORMATS, format_of
 from structgen.tool_calls.tool_format import ToolFormat
@@ -36,8 +37,6 @@ from structgen.typed.tool_prompts import (
 
 _MOST_TOKENS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 MOST_SAMPLES: Final = 128
-MOST_SHOWN: Final = 200
-"""Characters of what was sent that an answer repeats."""
 MOST_LIKELIEST: Final = 20
 """As many likeliest tokens may be asked for each token, as on other servers."""
 LIMITS: Final = Limits(

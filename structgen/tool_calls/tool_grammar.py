@@ -97,15 +97,15 @@ def tools(
         choice = read_choice(read_tools(tools, limits=limits), tool_choice, parallel)
         found = _Builder(row, specials, policies).reply(choice, thinking)
     if choice.most != 1 and isinstance(found, Composed):
-        found.repeats = partial(_repeated, row=row, tools=choice.tools, thinking=thinking)
+        # without functions and types, which do not pickle everywhere
+        read = tuple(replace(tool, callable=None, reader=None) for tool in choice.tools)
+        found.repeats = partial(_repeated, row=row, tools=read, thinking=thinking)
     return found
 
 
 def _repeated(text: str, *, row: ToolFormat, tools: Sequence[Tool], thinking: Any) -> str:
     """Return in words which call of a text so far equals an earlier one; "" where none does."""
-    reply = parse_calls(text, row, tools=tools, thinking=thinking, ended=False)
-    again = reply.calls[len(without_repeats(reply).calls) :]
-    return f"a call of {again[0].name} that equals an earlier one" if again else ""
+    return without_repeats(parse_calls(text, row, tools=tools, thinking=thinking, ended=False)).repeats
 
 
 def specials_of(tokenizer: Any) -> Mapping[str, int | None]:
@@ -187,7 +187,7 @@ class _Builder:
         `ToolWarning`, and an error where none is left."""
         refused: list[UnsupportedError] = []
         for tool in choice.tools:
-            check_name(tool.name, self.row.names, self.row, f"the tool {tool.name}")
+            check_name(tool.name, self.row.names, self.row, f"the tool {tool.name}: its name")
             try:
                 self.written[tool.name] = self.arguments(tool)
             except UnsupportedError as error:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from structgen.errors import GenerationError, LooseCallError, OptionError, StructgenError
+from structgen.errors import GenerationError, OptionError, StructgenError
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat
 
@@ -91,6 +91,8 @@ class Reply:
     problems: list[StructgenError] = field(default_factory=list)
     """What is wrong, with its place in the text: beginnings of calls that are none, and errors of calls. A
     `LooseCallError` is a note: a call was read that its format writes differently."""
+    repeats: str = ""
+    """Which call equals an earlier one, in words. It is left out, and all behind it. `sg.run` warns of it."""
 
     @property
     def text(self) -> str:
@@ -108,14 +110,13 @@ class Reply:
 
 
 def without_repeats(reply: Reply) -> Reply:
-    """Return a reply up to the first call that equals an earlier one in name and arguments, with a note of
-    it. A call that is being written and may become such a one is left out, too."""
+    """Return a reply up to the first call that equals an earlier one in name and arguments. A call that is
+    being written and may become such a one is left out, too."""
     made = [(call.name, call.document) for call in reply.calls]
     at = next((at for at, one in enumerate(made) if one in made[:at]), None)
     if at is not None:
-        note = f"{reply.calls[at].name} is called again with the same arguments: the reply ends before it."
-        problems = [*reply.problems, LooseCallError(note)]
-        kept = replace(reply, calls=reply.calls[:at], texts=reply.texts[: at + 1], problems=problems)
+        again = f"{reply.calls[at].name} is called again with the same arguments: the reply ends before."
+        kept = replace(reply, calls=reply.calls[:at], texts=reply.texts[: at + 1], repeats=again)
         return replace(kept, partial=None, pending="", complete=True)
     part = reply.partial
     if part is None or not any(part.name == name and said.startswith(part.begun) for name, said in made):

@@ -20,7 +20,7 @@ from structgen.tool_calls.format_marks import marks_of
 from structgen.tool_calls.format_rows import ROWS
 from structgen.tool_calls.tool_definitions import Tool
 from structgen.tool_calls.tool_format import ToolFormat
-from structgen.tool_calls.tool_replies import Reply
+from structgen.tool_calls.tool_replies import Reply, without_repeats
 from structgen.typed.server_replies import thoughts_apart
 from structgen.typed.tool_use import ToolUse
 
@@ -104,7 +104,7 @@ def read_reply(use: ToolUse, text: str, *, ended: bool) -> Reply:
     """Return what an answer consists of, whole or so far."""
     parts = thoughts_apart(text)
     thoughts, rest = (text, "") if parts is None else parts
-    found = _read(use, rest, ended)
+    found = without_repeats(_read(use, rest, ended))
     return replace(found, thinking=thoughts) if thoughts else found
 
 

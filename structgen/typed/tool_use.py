@@ -7,7 +7,6 @@ import json
 import types
 import typing
 import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -89,9 +88,8 @@ class ToolUse:
                 except ValidatorError as error:
                     where = f"{call.name}{error.where}"
                     raise ValidatorError(error.what, count=error.count, where=where) from error
-        if alike := _called_alike(reply.calls):
-            told = f"{alike} with the same arguments. parallel=False allows one call in a reply."
-            warnings.warn(ToolWarning(told), stacklevel=warning_level())
+        if reply.repeats:
+            warnings.warn(ToolWarning(reply.repeats), stacklevel=warning_level())
         return self.so_far(reply)
 
     def so_far(self, reply: Reply) -> Any:
@@ -219,13 +217,6 @@ def _rewritten(call: Any, form: str, at: int) -> Any:
             cure="Pass reply.message(), or the assistant's message as OpenAI's API returned it.",
         ) from error
     return {**call, "function": {**function, "arguments": arguments}}
-
-
-def _called_alike(calls: Sequence[Call]) -> str:
-    """Return which tools are called several times with equal arguments, in words; "" for none."""
-    counts = Counter((call.name, call.document) for call in calls)
-    several = [f"{name} is called {count} times" for (name, _), count in counts.items() if count > 1]
-    return ", ".join(several)
 
 
 def _problem(reply: Reply) -> ValidatorError | None:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import random
 import re
 from typing import Any
@@ -168,7 +170,8 @@ def check_ends(seed: int, format: str) -> None:
     options: Any = {"tool_format": format, "tool_choice": "required", "parallel": True, "max_tokens": 900}
     reply = sg.run(engine, "x", tools=[move, turn], **options)
     assert [(one.name, dict(one.arguments)) for one in reply.calls] == up_to_a_repeat(calls), calls
-    assert reply.complete and len(reply.problems) == (len(reply.calls) < len(calls))
+    assert reply.complete and not reply.problems
+    assert bool(reply.repeats) == (len(reply.calls) < len(calls))
 
 
 # --- the older form of tools --------------------------------------------------------------------------------
@@ -197,3 +200,14 @@ def test_functions_are_asked_for_as_tools_are(old: Any, new: Any, form: Any, is_
         post(make_app(model), "/v1/chat/completions", each).json()["choices"] for each in (former, latter)
     ]
     assert re.sub("call_[0-9a-f]+", "", str(texts[0])) == re.sub("call_[0-9a-f]+", "", str(texts[1]))
+
+
+def test_what_ends_a_reply_pickles_with_its_grammar() -> None:
+    def stay(x: int) -> None:
+        """Stay."""
+
+    found = sg.tools([stay, move], format="hermes")
+    again = pickle.loads(pickle.dumps(found))
+    call = written_calls([sg.Call("stay", {"x": 1}, "call_0")], "hermes")
+    for one in (found, again, copy.deepcopy(found)):
+        assert one == found and one.repeats(call) == "" and "stay" in one.repeats(call * 2)
