@@ -3,15 +3,15 @@
     python scripts/clients [CLIENT ...] [--models smollm2 extract] [--only FEATURE ...] [--kept] [--write]
 
 Each client has an environment in .clients/CLIENT, in which its newest version is installed before each run
-(`--kept`: only where the environment is not there). The features stand in CLIENT_client.py, and features.py says
-how they are judged. The servers run in processes of their own: `smollm2` (`make smollm2`) with Hermes's format of
-calls, and `extract`. Clients ask them through a relay; where a feature fails, .clients/failures has what was
-asked and answered. The programs of docs/serving.md are run too, and their output is compared with the page.
-Nothing but the package registry is reached: clients have a proxy that is not there, and no telemetry.
+(`--kept`: only where the environment is not there). The features stand in CLIENT_client.py, and features.py
+says how they are judged. The servers run in processes of their own: `smollm2` (`make smollm2`) with Hermes's
+format of calls, and `extract`. Clients ask them through a relay; where a feature fails, .clients/failures has
+what was asked and answered. The programs of docs/serving.md are run too, and their output is compared with
+the page. Nothing but the package registry is reached: clients have a proxy that is not there.
 
-It prints a line for each feature and model, and a table of clients. `--write` puts the table into docs/serving.md
-(after a run of all). Exit status 1 where a feature failed that is not marked as another's fault, or where one is
-marked that no longer fails.
+It prints a line for each feature and model, and a table of clients. `--write` puts the table into
+docs/serving.md, after a run of all. Exit status 1 where a feature failed that is not marked as another's
+fault, where one is marked that no longer fails, or where a program prints something else.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ Row = dict[str, Any]
 
 
 def environment(name: str, *, kept: bool) -> Path:
-    """Return the Python of a client's environment, with the newest versions of what it needs; where the registry
-    does not answer, with those that are there. uv makes it."""
+    """Return the Python of a client's environment, with the newest versions of what it needs; where the
+    registry does not answer, with those that are there. uv makes it."""
     uv, python = HOME / "uv" / "bin" / "uv", HOME / name / "bin" / "python"
     if not uv.is_file():
         subprocess.run([sys.executable, "-m", "venv", HOME / "uv"], check=True)
@@ -98,7 +98,9 @@ def environment(name: str, *, kept: bool) -> Path:
     if not (there and kept):
         command = [uv, "pip", "install", "-q", "--upgrade", "--python", python, *CLIENTS[name].split()]
         done = subprocess.run(command, env=settings, check=not there)
-        print(f"{name}: " + ("installed" if done.returncode == 0 else "the versions that are there"), flush=True)
+        print(
+            f"{name}: " + ("installed" if done.returncode == 0 else "the versions that are there"), flush=True
+        )
         (HOME / name / "installed").touch()
     return python
 
@@ -107,7 +109,9 @@ def versions(name: str, python: Path) -> str:
     """Return the packages of a client that tell its version, each with its version."""
     packages = [re.sub(r"\[.*\]", "", one) for one in CLIENTS[name].split()]
     packages = [one for one in packages if one == name or one not in ("openai", "anthropic", "pydantic")]
-    code = "import sys, importlib.metadata as m; print(*(f'{p} {m.version(p)}' for p in sys.argv[1:]), sep=', ')"
+    code = (
+        "import sys, importlib.metadata as m; print(*(f'{p} {m.version(p)}' for p in sys.argv[1:]), sep=', ')"
+    )
     return subprocess.check_output([python, "-c", code, *packages], text=True).strip()
 
 
@@ -183,7 +187,14 @@ def asked(name: str, model: str, python: Path, relay: Relay, only: Sequence[str]
                 yield row
             if process.wait():
                 error = f"exit status {process.returncode}, see {log.relative_to(ROOT)}"
-                yield {"client": name, "model": model, "name": "the file", "error": error, "fault": "", "seconds": 0}
+                yield {
+                    "client": name,
+                    "model": model,
+                    "name": "the file",
+                    "error": error,
+                    "fault": "",
+                    "seconds": 0,
+                }
         finally:
             timer.cancel()
             with suppress(ProcessLookupError):
@@ -225,7 +236,7 @@ def written(page: str, rows: str, today: str) -> str:
     before, _, rest = page.partition(BEGIN)
     _, mark, after = rest.partition(END)
     assert mark, f"{PAGE} has no marks"
-    said = f"The newest versions on {today}. Features in italics were asked of `smollm2` alone, the others of both models.\n\n"
+    said = f"The newest versions on {today}. Features in italics were asked of `smollm2` alone.\n\n"
     return f"{before}{BEGIN}{said}{rows}{END}{after}"
 
 

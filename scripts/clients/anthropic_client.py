@@ -7,7 +7,23 @@ from typing import Any
 import anthropic
 from anthropic import beta_tool
 from features import (
-    ASK, BOTH, CHATS, EXTRACTS, HOST, KEY, MODEL, TEXT, WEATHER, Person, feature, is_ada, is_weather, raises, run, was_asked, weather,
+    ASK,
+    BOTH,
+    CHATS,
+    EXTRACTS,
+    HOST,
+    KEY,
+    MODEL,
+    TEXT,
+    WEATHER,
+    Person,
+    feature,
+    is_ada,
+    is_weather,
+    raises,
+    run,
+    was_asked,
+    weather,
 )
 
 client = anthropic.Anthropic(base_url=HOST, api_key=KEY, max_retries=0)
@@ -29,7 +45,11 @@ def calls_of(reply: Any) -> list[Any]:
 @feature("messages", CHATS)
 def _() -> None:
     reply = client.messages.create(model=MODEL, messages=WHERE, system="Be short.", max_tokens=20)
-    assert reply.content[0].text and reply.stop_reason in ("end_turn", "max_tokens") and reply.usage.output_tokens
+    assert (
+        reply.content[0].text
+        and reply.stop_reason in ("end_turn", "max_tokens")
+        and reply.usage.output_tokens
+    )
 
 
 @feature("stream", CHATS)
@@ -59,13 +79,17 @@ def _() -> None:
 
 @feature("tools: any")
 def _() -> None:
-    calls_of(client.messages.create(model=MODEL, messages=WHERE, tools=TOOLS, tool_choice=ANY, max_tokens=MOST))
+    calls_of(
+        client.messages.create(model=MODEL, messages=WHERE, tools=TOOLS, tool_choice=ANY, max_tokens=MOST)
+    )
 
 
 @feature("tools: named")
 def _() -> None:
     named: Any = {"type": "tool", "name": "weather", "disable_parallel_tool_use": True}
-    calls_of(client.messages.create(model=MODEL, messages=WHERE, tools=TOOLS, tool_choice=named, max_tokens=MOST))
+    calls_of(
+        client.messages.create(model=MODEL, messages=WHERE, tools=TOOLS, tool_choice=named, max_tokens=MOST)
+    )
 
 
 @feature("tools: stream")
@@ -79,12 +103,8 @@ def _() -> None:
 
 @feature("tools: two turns", CHATS)
 def _() -> None:
-    asked = client.messages.create(
-        model=MODEL, messages=WHERE, tools=TOOLS, tool_choice=ANY, max_tokens=MOST
-    )
-    results = [
-        {"type": "tool_result", "tool_use_id": one.id, "content": "Sunny."} for one in calls_of(asked)
-    ]
+    asked = client.messages.create(model=MODEL, messages=WHERE, tools=TOOLS, tool_choice=ANY, max_tokens=MOST)
+    results = [{"type": "tool_result", "tool_use_id": one.id, "content": "Sunny."} for one in calls_of(asked)]
     history: Any = [
         *WHERE,
         {"role": "assistant", "content": asked.content},
@@ -137,12 +157,18 @@ def _() -> None:
 def _() -> None:
     schema = {**Person.model_json_schema(), "additionalProperties": False}
     asked: Any = {"format": {"type": "json_schema", "schema": schema}}
-    is_ada(client.messages.create(model=MODEL, messages=HERE, output_config=asked, max_tokens=MOST).content[0].text)
+    is_ada(
+        client.messages.create(model=MODEL, messages=HERE, output_config=asked, max_tokens=MOST)
+        .content[0]
+        .text
+    )
 
 
 @feature("parse")
 def _() -> None:
-    is_ada(client.messages.parse(model=MODEL, messages=HERE, output_format=Person, max_tokens=MOST).parsed_output)
+    is_ada(
+        client.messages.parse(model=MODEL, messages=HERE, output_format=Person, max_tokens=MOST).parsed_output
+    )
 
 
 @feature("stream of a parsed object")

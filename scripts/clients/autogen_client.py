@@ -70,7 +70,9 @@ async def _() -> None:
 
 @feature("AssistantAgent, tools that are reflected on", CHATS)
 async def _() -> None:
-    agent = AssistantAgent("a", model(max_tokens=60, tool_choice="required"), tools=[weather], reflect_on_tool_use=True)
+    agent = AssistantAgent(
+        "a", model(max_tokens=60, tool_choice="required"), tools=[weather], reflect_on_tool_use=True
+    )
     assert (await agent.run(task=ASK)).messages[-1].content
 
 

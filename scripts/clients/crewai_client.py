@@ -23,7 +23,12 @@ def model(**more: Any) -> Any:
 def ran(asked: str, tools: Any = (), **more: Any) -> Any:
     """Return the result of a crew of one agent and one task."""
     agent = Agent(
-        role="Reader", goal="Read texts", backstory="Reads.", llm=model(), tools=list(tools), max_iter=2,
+        role="Reader",
+        goal="Read texts",
+        backstory="Reads.",
+        llm=model(),
+        tools=list(tools),
+        max_iter=2,
         max_retry_limit=0,
     )
     task = Task(description=asked, expected_output="A person", agent=agent, **more)

@@ -2,11 +2,11 @@
 
     python openai_client.py ADDRESS MODEL [--only FEATURE ...]
 
-A file has a function for each feature, marked by `feature`, and calls `run` at its end. `run` writes a line of
-JSON to stdout for each feature: its name, the seconds that it took, its error ("" where it did as it should),
-and `fault`. What the client itself prints goes to stderr. The models are tiny, so a feature is judged by
-protocol: the client gets a reply that it can read, the object has its type, the tool was called with valid
-arguments, the loop ended. `structgen/extract` also finds what the text states: see `is_ada`.
+A file has a function for each feature, marked by `feature`, and calls `run` at its end. `run` writes a line
+of JSON to stdout for each feature: its name, the seconds that it took, its error ("" where it did as it
+should), and `fault`. What the client itself prints goes to stderr. The models are tiny, so a feature is
+judged by protocol: the client gets a reply that it can read, the object has its type, the tool was called
+with valid arguments, the loop ended. `structgen/extract` also finds what the text states: see `is_ada`.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def weather(city: str) -> str:
 
 
 def is_ada(found: Any) -> None:
-    """Raise AssertionError where an object, its dictionary or its JSON is no Person; of `extract`, not Ada."""
+    """Raise AssertionError where an object, its dictionary or its JSON is no Person, or, of `extract`, not
+    Ada."""
     made = json.loads(found) if isinstance(found, str) else found
     made = made.model_dump() if isinstance(made, BaseModel) else made
     person = Person.model_validate(made, strict=True).model_dump()

@@ -71,7 +71,9 @@ for kind, place in PLACES.items():
 def _() -> None:
     with tempfile.TemporaryDirectory() as folder:
         task = Task(
-            dataset=[Sample(input=ASK, target="London")], solver=[use_tools(weather()), generate()], scorer=includes()
+            dataset=[Sample(input=ASK, target="London")],
+            solver=[use_tools(weather()), generate()],
+            scorer=includes(),
         )
         model = get_model(**PLACES["openai-api"], config=config(max_tokens=60))
         log = eval(task, model=model, log_dir=folder, display="none")[0]

@@ -19,7 +19,9 @@ HERE: Any = [{"role": "system", "content": "Extract the person."}, {"role": "use
 def client(mode: Mode) -> Any:
     """Return a client of one mode."""
     if mode.name.startswith("ANTHROPIC"):
-        return instructor.from_anthropic(anthropic.Anthropic(base_url=HOST, api_key=KEY, max_retries=0), mode=mode)
+        return instructor.from_anthropic(
+            anthropic.Anthropic(base_url=HOST, api_key=KEY, max_retries=0), mode=mode
+        )
     return instructor.from_openai(openai.OpenAI(base_url=V1, api_key=KEY, max_retries=0), mode=mode)
 
 

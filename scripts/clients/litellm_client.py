@@ -5,7 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import litellm
-from features import ASK, CHATS, HOST, KEY, MODEL, TEXT, V1, WEATHER, Person, feature, is_ada, is_weather, raises, run
+from features import (
+    ASK,
+    CHATS,
+    HOST,
+    KEY,
+    MODEL,
+    TEXT,
+    V1,
+    WEATHER,
+    Person,
+    feature,
+    is_ada,
+    is_weather,
+    raises,
+    run,
+)
 
 litellm.telemetry = False
 litellm.num_retries = 0
@@ -46,7 +61,9 @@ for kind, place in PLACES.items():
     def _(place: Any = place) -> None:
         asked = litellm.completion(messages=WHERE, tools=TOOLS, tool_choice="required", **place)
         message = asked.choices[0].message
-        results = [{"role": "tool", "tool_call_id": one.id, "content": "Sunny."} for one in message.tool_calls]
+        results = [
+            {"role": "tool", "tool_call_id": one.id, "content": "Sunny."} for one in message.tool_calls
+        ]
         reply = litellm.completion(messages=[*WHERE, message, *results], tools=TOOLS, max_tokens=40, **place)
         assert reply.choices[0].message.content or reply.choices[0].message.tool_calls
 

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, is_ada, is_weather, run, was_asked, weather
+from features import (
+    ASK,
+    CHATS,
+    KEY,
+    MODEL,
+    TEXT,
+    V1,
+    Person,
+    feature,
+    is_ada,
+    is_weather,
+    run,
+    was_asked,
+    weather,
+)
 from llama_index.core.agent.workflow import FunctionAgent, ReActAgent
 from llama_index.core.llms import ChatMessage
 from llama_index.core.prompts import PromptTemplate
@@ -16,7 +30,13 @@ PROMPT = PromptTemplate("{text}")
 
 def model(**more: Any) -> Any:
     """Return the model; by default one whose tools are called."""
-    said = {"is_chat_model": True, "is_function_calling_model": True, "context_window": 2048, "temperature": 0, **more}
+    said = {
+        "is_chat_model": True,
+        "is_function_calling_model": True,
+        "context_window": 2048,
+        "temperature": 0,
+        **more,
+    }
     return OpenAILike(model=MODEL, api_base=V1, api_key=KEY, max_retries=0, timeout=240, **said)
 
 
@@ -45,7 +65,10 @@ def _() -> None:
     is_ada(model(should_use_structured_outputs=True).structured_predict(Person, PROMPT, text=TEXT))
 
 
-@feature("structured_predict, by text", fault="llama-index sends tool_choice without tools; OpenAI refuses that too")
+@feature(
+    "structured_predict, by text",
+    fault="llama-index sends tool_choice without tools; OpenAI refuses that too",
+)
 def _() -> None:
     is_ada(model(is_function_calling_model=False).structured_predict(Person, PROMPT, text=TEXT))
 
@@ -86,7 +109,11 @@ async def _() -> None:
 
 @feature("ReActAgent", CHATS)
 async def _() -> None:
-    assert str(await ReActAgent(tools=[weather], llm=model(max_tokens=60), streaming=False).run(ASK, max_iterations=4))
+    assert str(
+        await ReActAgent(tools=[weather], llm=model(max_tokens=60), streaming=False).run(
+            ASK, max_iterations=4
+        )
+    )
 
 
 run()

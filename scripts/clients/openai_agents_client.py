@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents import Agent, ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel, Runner, function_tool
+from agents import (
+    Agent,
+    ModelSettings,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+    Runner,
+    function_tool,
+)
 from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, is_ada, run, was_asked, weather
 from openai import AsyncOpenAI
 

@@ -6,7 +6,21 @@ import json
 from typing import Any
 
 import openai
-from features import ASK, CHATS, KEY, MODEL, TEXT, V1, WEATHER, Person, feature, is_ada, is_weather, raises, run
+from features import (
+    ASK,
+    CHATS,
+    KEY,
+    MODEL,
+    TEXT,
+    V1,
+    WEATHER,
+    Person,
+    feature,
+    is_ada,
+    is_weather,
+    raises,
+    run,
+)
 
 client = openai.OpenAI(base_url=V1, api_key=KEY, max_retries=0)
 chat = client.chat.completions
@@ -53,7 +67,11 @@ def _() -> None:
 
 @feature("json_schema")
 def _() -> None:
-    is_ada(chat.create(model=MODEL, messages=HERE, response_format=SCHEMA, stop="\n\n").choices[0].message.content)
+    is_ada(
+        chat.create(model=MODEL, messages=HERE, response_format=SCHEMA, stop="\n\n")
+        .choices[0]
+        .message.content
+    )
 
 
 @feature("parse")
@@ -181,7 +199,11 @@ def _() -> None:
 
 @feature("max_tokens above the context")
 def _() -> None:
-    is_ada(chat.parse(model=MODEL, messages=HERE, response_format=Person, max_tokens=128_000).choices[0].message.parsed)
+    is_ada(
+        chat.parse(model=MODEL, messages=HERE, response_format=Person, max_tokens=128_000)
+        .choices[0]
+        .message.parsed
+    )
 
 
 @feature("the error of a long prompt")

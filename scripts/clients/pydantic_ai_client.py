@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from features import ASK, CHATS, HOST, KEY, MODEL, TEXT, V1, Person, feature, is_ada, raises, run, was_asked, weather
+from features import (
+    ASK,
+    CHATS,
+    HOST,
+    KEY,
+    MODEL,
+    TEXT,
+    V1,
+    Person,
+    feature,
+    is_ada,
+    raises,
+    run,
+    weather,
+)
 from pydantic_ai import Agent, NativeOutput, PromptedOutput, Tool, ToolOutput
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.models.anthropic import AnthropicModel
@@ -28,7 +42,6 @@ OUTPUTS: Any = {
     "NativeOutput": NativeOutput(Person),
     "PromptedOutput": PromptedOutput(Person),
 }
-
 
 
 async def only_first(context: Any, tool: Any) -> Any:
@@ -56,7 +69,9 @@ for kind, model in MODELS.items():
 
     @feature(f"{kind}: a union of types")
     def _(model: Any = model) -> None:
-        assert isinstance(Agent(model(MODEL), output_type=[int, Person], retries=0).run_sync(TEXT).output, int | Person)
+        assert isinstance(
+            Agent(model(MODEL), output_type=[int, Person], retries=0).run_sync(TEXT).output, int | Person
+        )
 
     @feature(f"{kind}: tools", CHATS)
     def _(model: Any = model) -> None:

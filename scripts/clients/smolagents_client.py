@@ -47,7 +47,9 @@ def _() -> None:
 
 @feature("generate, tools and stop")
 def _() -> None:
-    reply = model().generate(WHERE, tools_to_call_from=[weather], stop_sequences=["Observation:", "Calling tools:"])
+    reply = model().generate(
+        WHERE, tools_to_call_from=[weather], stop_sequences=["Observation:", "Calling tools:"]
+    )
     assert len(reply.tool_calls) == 1
     is_weather(reply.tool_calls[0].function.name, reply.tool_calls[0].function.arguments)
 
@@ -59,7 +61,9 @@ def _() -> None:
     steps = [one for one in agent.memory.steps if type(one).__name__ == "ActionStep"]
     called = [one for step in steps for one in step.tool_calls or []]
     assert called and {one.name for one in called} <= {"weather", "final_answer"}
-    assert not [step.error for step in steps if step.error and type(step.error).__name__ != "AgentMaxStepsError"]
+    assert not [
+        step.error for step in steps if step.error and type(step.error).__name__ != "AgentMaxStepsError"
+    ]
 
 
 @feature("ToolCallingAgent, streamed", CHATS)
@@ -68,7 +72,7 @@ def _() -> None:
         tools=[weather], model=model(), max_steps=1, verbosity_level=0, stream_outputs=True
     )
     assert list(agent.run(ASK, stream=True))
-    step: Any = [one for one in agent.memory.steps if type(one).__name__ == "ActionStep"][0]
+    step: Any = next(one for one in agent.memory.steps if type(one).__name__ == "ActionStep")
     assert step.tool_calls and not step.error, step
 
 
@@ -83,7 +87,7 @@ def _() -> None:
         verbosity_level=0,
     )
     agent.run("Call final_answer with the number 4.")
-    step: Any = [one for one in agent.memory.steps if type(one).__name__ == "ActionStep"][0]
+    step: Any = next(one for one in agent.memory.steps if type(one).__name__ == "ActionStep")
     assert step.code_action is not None, step
 
 
@@ -91,7 +95,7 @@ def _() -> None:
 def _() -> None:
     agent = CodeAgent(tools=[weather], model=model(max_tokens=200), max_steps=1, verbosity_level=0)
     agent.run("Call final_answer with the number 4.")
-    step: Any = [one for one in agent.memory.steps if type(one).__name__ == "ActionStep"][0]
+    step: Any = next(one for one in agent.memory.steps if type(one).__name__ == "ActionStep")
     # whether the text has a block of code is the model's wisdom
     assert step.model_output and type(step.error).__name__ != "AgentGenerationError", step
 
