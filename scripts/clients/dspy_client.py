@@ -71,12 +71,11 @@ def _() -> None:
     assert found.outputs is None or all(one.name == "weather" for one in found.outputs.tool_calls)
 
 
-@feature("ReAct", CHATS)
+@feature("ReActV2", CHATS)
 def _() -> None:
     with under(dspy.JSONAdapter()):
-        assert isinstance(
-            dspy.ReAct("question -> answer: str", tools=[weather], max_iters=2)(question=ASK).answer, str
-        )
+        agent = dspy.ReActV2("question -> answer: str", tools=[weather], max_iters=2)
+        assert isinstance(agent(question=ASK).answer, str)
 
 
 run()

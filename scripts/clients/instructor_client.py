@@ -40,6 +40,10 @@ MODES = (
     Mode.RESPONSES_TOOLS,
     Mode.ANTHROPIC_TOOLS,
 )
+# The tool of these modes does not require its list, so that `{}` is a call of it.
+EMPTY = "instructor does not require `tasks` of its tool, and reads the call `{}` as a person"
+OPEN = (Mode.TOOLS, Mode.TOOLS_STRICT, Mode.ANTHROPIC_TOOLS)
+
 for mode in MODES:
 
     @feature(mode.name)
@@ -50,7 +54,7 @@ for mode in MODES:
     def _(mode: Mode = mode) -> None:
         is_ada(list(client(mode).create_partial(response_model=Person, **options(mode)))[-1])
 
-    @feature(f"{mode.name}: create_iterable")
+    @feature(f"{mode.name}: create_iterable", fault=EMPTY if mode in OPEN else "")
     def _(mode: Mode = mode) -> None:
         found = list(client(mode).create_iterable(response_model=Person, **options(mode)))
         assert found and all(isinstance(one, Person) for one in found), found

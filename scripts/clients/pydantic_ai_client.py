@@ -19,7 +19,7 @@ from features import (
     run,
     weather,
 )
-from pydantic_ai import Agent, NativeOutput, PromptedOutput, Tool, ToolOutput
+from pydantic_ai import Agent, NativeOutput, Tool, ToolOutput
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
@@ -40,7 +40,6 @@ OUTPUTS: Any = {
     "": Person,
     "ToolOutput": ToolOutput(Person),
     "NativeOutput": NativeOutput(Person),
-    "PromptedOutput": PromptedOutput(Person),
 }
 
 

@@ -56,7 +56,7 @@ def _() -> None:
 
 @feature("ToolCallingAgent", CHATS)
 def _() -> None:
-    agent = ToolCallingAgent(tools=[weather], model=model(), max_steps=2, verbosity_level=0)
+    agent = ToolCallingAgent(tools=[weather], model=model(max_tokens=200), max_steps=2, verbosity_level=0)
     agent.run(f"Call the tool weather for the city London. {ASK}")
     steps = [one for one in agent.memory.steps if type(one).__name__ == "ActionStep"]
     called = [one for step in steps for one in step.tool_calls or []]
@@ -69,7 +69,7 @@ def _() -> None:
 @feature("ToolCallingAgent, streamed", CHATS)
 def _() -> None:
     agent = ToolCallingAgent(
-        tools=[weather], model=model(), max_steps=1, verbosity_level=0, stream_outputs=True
+        tools=[weather], model=model(max_tokens=200), max_steps=1, verbosity_level=0, stream_outputs=True
     )
     assert list(agent.run(ASK, stream=True))
     step: Any = next(one for one in agent.memory.steps if type(one).__name__ == "ActionStep")
