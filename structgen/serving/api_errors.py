@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from structgen.errors import BudgetError, BusyError, GenerationError, LimitError, StructgenError
+from structgen.language.shapes import escaped
 from structgen.serving.error_places import path_of, readable
 
 _PYTHON = re.compile(
@@ -85,7 +86,9 @@ def _told(error: StructgenError) -> str:
 def unsupported(name: str, known: str = "") -> ApiError:
     """Return the answer to a member that is not offered."""
     return ApiError(
-        f"{name} is not supported. {known or 'Leave it out.'}", param=name, code="unsupported_parameter"
+        f"{name} is not supported. {known or 'Leave it out.'}",
+        param=escaped(name),
+        code="unsupported_parameter",
     )
 
 

@@ -187,6 +187,11 @@ ON, OFF = {"enable_thinking": True}, {"enable_thinking": False}
         (SWITCHED, None, {}, None, "<think>\n\n</think>\n\n"),
         (SWITCHED, None, {"chat_template_kwargs": ON}, "</think>", "<think>\n"),
         (SWITCHED, None, {"chat_template_kwargs": {"thinking": True}}, "</think>", "<think>\n"),
+        (SWITCHED, None, {"enable_thinking": True}, "</think>", "<think>\n"),
+        (SWITCHED, None, {"thinking": {"type": "enabled"}}, "</think>", "<think>\n"),
+        (SWITCHED, "</think>", {"thinking": {"type": "disabled"}}, None, "<think>\n\n</think>\n\n"),
+        (SWITCHED, "</think>", {"thinking": {"type": "adaptive"}}, "</think>", "<think>\n"),
+        (SWITCHED, "</think>", {"enable_thinking": False}, None, "<think>\n\n</think>\n\n"),
         (SWITCHED, "</think>", {}, "</think>", "<think>\n"),
         (SWITCHED, "</think>", {"chat_template_kwargs": OFF}, None, "<think>\n\n</think>\n\n"),
         (SWITCHED, "</think>", {"reasoning_effort": "none"}, None, "<think>\n\n</think>\n\n[none]"),
@@ -214,10 +219,35 @@ def test_thoughts_that_the_template_always_opens_are_closed_at_once_where_the_re
     assert thinking_of(model)[:2] == ("</think>", 8)
 
 
+def test_thoughts_and_texts_beyond_the_context_are_cut_and_told(folder: Path) -> None:
+    """A client asks for more thoughts than the model can hold at all: they and the document share the
+    rest."""
+    app = make_app(served(folder, SWITCHED))
+    asked = {"model": "mine", "messages": HI, "max_tokens": 64_000, "temperature": 0}
+    thoughts = {"thinking": {"type": "enabled", "budget_tokens": 32_000}}
+    form = {"type": "json_schema", "schema": PERSON}
+    bodies = {
+        "chat/completions": {**asked, "thinking_token_budget": 32_000, **thoughts, "response_format": form},
+        "messages": {**asked, **thoughts, "output_config": {"format": form}},
+    }
+    for path, body in bodies.items():
+        answer = post(app, f"/v1/{path}", body)
+        assert answer.status_code == 200, answer.text
+        told = answer.headers["x-structgen-warning"]
+        assert "max_tokens: 64000 is cut to the " in told and ": 32000 is cut to " in told
+        if path == "messages":
+            assert "thinking/budget_tokens: 32000" in told
+            assert json.loads(answer.json()["content"][-1]["text"])
+    own, most, _ = thinking_of(served(folder, SWITCHED), thinking={"type": "enabled", "budget_tokens": 5})
+    assert (own, most) == ("</think>", 5)
+
+
 @pytest.mark.parametrize(
     ("body", "place"),
     [
         ({"chat_template_kwargs": ON}, "chat_template_kwargs/enable_thinking"),
+        ({"enable_thinking": True}, "enable_thinking"),
+        ({"thinking": {"type": "enabled"}}, "thinking"),
         ({"reasoning_effort": "high"}, "reasoning_effort"),
         ({"chat_template_kwargs": {"tokenize": False}}, "chat_template_kwargs/tokenize"),
         ({"chat_template_kwargs": {"chat_template": "{{ 1 }}"}}, "chat_template_kwargs/chat_template"),

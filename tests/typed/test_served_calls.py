@@ -182,7 +182,11 @@ REFUSED = {
     ),
     "an argument too many": (answer(sent(arguments={"city": "a", "sky": 0})), {}, "none of the schema's"),
     "no call": ("Sunny.", {"tool_choice": "required"}, "calls no tool, and it must"),
-    "too many calls": (answer(sent(), sent()), {"parallel": False}, "has 2 calls, and may have 1"),
+    "too many calls": (
+        answer(sent(), sent(arguments={"city": "Rome"})),
+        {"parallel": False},
+        "has 2 calls, and may have 1",
+    ),
     "a tool that is not chosen": (answer(sent()), {"tool_choice": "set_alarm"}, "none of the tools"),
     "a call where there may be none": (answer(sent()), {"tool_choice": "none"}, "none of the tools"),
 }
