@@ -78,6 +78,7 @@ QUIET = {
     "OPENAI_AGENTS_DISABLE_TRACING": "1",
     "OTEL_SDK_DISABLED": "true",
     "HOME": str(HOME / "home"),
+    "PYTHONPATH": "",
 }
 Row = dict[str, Any]
 """What a client's file printed of a feature, with `client` and `model`."""
@@ -254,6 +255,7 @@ def main() -> int:
     if unknown := sorted(set(options.clients) - set(CLIENTS)):
         parser.error(f"no such client: {', '.join(unknown)}; known are {', '.join(CLIENTS)}")
     HOME.mkdir(exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends too
     pythons = {name: environment(name, kept=options.kept) for name in options.clients or CLIENTS}
     rows, good = list[Row](), True
     with served(options.models) as relays:
