@@ -9,9 +9,10 @@ format of calls, and `extract`. Clients ask them through a relay; where a featur
 what was asked and answered. The programs of docs/serving.md are run too, and their output is compared with
 the page. Nothing but the package registry is reached: clients have a proxy that is not there.
 
-It prints a line for each feature and model, and a table of clients. `--write` puts the table into
-docs/serving.md, after a run of all. Exit status 1 where a feature failed that is not marked as another's
-fault, where one is marked that no longer fails, or where a program prints something else.
+It prints a line for each feature and model, and a table of clients. `--write` puts the rows of these clients
+into the table of docs/serving.md, after a run with both models. Exit status 1 where a feature failed that is
+not marked as another's fault, where one is marked that no longer fails, or where a program prints something
+else.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from serving_checks import prints, programs, serving  # noqa: E402 - they stand 
 
 HOME = ROOT / ".clients"
 PAGE = ROOT / "docs" / "serving.md"
+TITLE = "| client, newest version | on | ok | not ok: whose fault |"
 BEGIN, END = "<!-- clients: make test-clients writes what follows -->\n", "<!-- clients: to here -->\n"
 CLIENTS = {
     "openai": "openai pydantic",
@@ -215,30 +217,32 @@ def shows(name: str, python: Path, address: str) -> bool:
     return good
 
 
-def table(rows: Sequence[Row], told: dict[str, str]) -> str:
-    """Return the table of clients, as Markdown: what is right, what is not, and whose fault it is."""
-    lines = ["| client | ok | not ok: whose fault |", "|---|---|---|"]
-    for client, version in told.items():
-        right, wrong = [], []
-        for feature in dict.fromkeys(row["name"] for row in rows if row["client"] == client):
-            own = [row for row in rows if row["client"] == client and row["name"] == feature]
-            bad = [row["model"] for row in own if row["error"]]
-            name = feature if any(row["model"] == "extract" for row in own) else f"*{feature}*"
-            if bad:
-                wrong.append(f"{name} ({' and '.join(bad)}): {own[0]['fault'] or 'not examined'}")
-            else:
-                right.append(name)
-        lines.append(f"| {version} | {', '.join(right)} | {'. '.join(wrong)} |")
-    return "\n".join(lines) + "\n"
+def table_row(rows: Sequence[Row], version: str) -> str:
+    """Return the row of one client, as Markdown: what is right, what is not, and whose fault it is."""
+    right, wrong = [], dict[str, list[str]]()
+    for feature in dict.fromkeys(row["name"] for row in rows):
+        own = [row for row in rows if row["name"] == feature]
+        bad = [row["model"] for row in own if row["error"]]
+        name = feature if any(row["model"] == "extract" for row in own) else f"*{feature}*"
+        if not bad:
+            right.append(name)
+        else:
+            name = name if len(bad) == len(own) else f"{name} ({' and '.join(bad)})"
+            wrong.setdefault(own[0]["fault"] or "not examined", []).append(name)
+    told = ". ".join(f"{'; '.join(names)}: {fault}" for fault, names in wrong.items())
+    return f"| {version} | {date.today().isoformat()} | {'; '.join(right)} | {told} |"
 
 
-def written(page: str, rows: str, today: str) -> str:
-    """Return the page with a table between its marks."""
+def written(page: str, rows: dict[str, str]) -> str:
+    """Return the page with rows of clients in its table, where the rows of other clients stay."""
     before, _, rest = page.partition(BEGIN)
-    _, mark, after = rest.partition(END)
+    there, mark, after = rest.partition(END)
     assert mark, f"{PAGE} has no marks"
-    said = f"The newest versions on {today}. Features in italics were asked of `smollm2` alone.\n\n"
-    return f"{before}{BEGIN}{said}{rows}{END}{after}"
+    kept = {line.split()[1]: line for line in there.splitlines()[2:]}
+    kept |= {row.split()[1]: row for row in rows.values()}
+    order = [re.sub(r"\[.*", "", packages.split()[0]) for packages in CLIENTS.values()]
+    lines = [TITLE, "|---|---|---|---|", *(kept[name] for name in order if name in kept)]
+    return f"{before}{BEGIN}{chr(10).join(lines)}\n{END}{after}"
 
 
 def main() -> int:
@@ -250,7 +254,7 @@ def main() -> int:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--only", nargs="+", default=[], metavar="FEATURE", help="of each client")
     parser.add_argument("--kept", action="store_true", help="do not look for newer versions")
-    parser.add_argument("--write", action="store_true", help="write the table into docs/serving.md")
+    parser.add_argument("--write", action="store_true", help="write their rows into docs/serving.md")
     options = parser.parse_args()
     if unknown := sorted(set(options.clients) - set(CLIENTS)):
         parser.error(f"no such client: {', '.join(unknown)}; known are {', '.join(CLIENTS)}")
@@ -273,11 +277,13 @@ def main() -> int:
     for client, feature in sorted(faults - {(row["client"], row["name"]) for row in rows if row["error"]}):
         print(f"{client} | {feature} | is marked as failing, and did not fail: take out its `fault`")
         good = False
-    made = table(rows, {name: versions(name, python) for name, python in pythons.items()})
-    print(made)
-    if options.write and not (options.clients or options.only or len(options.models) < len(MODELS)):
-        page = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(written(page, made, date.today().isoformat()), encoding="utf-8")
+    made = {
+        name: table_row([row for row in rows if row["client"] == name], versions(name, python))
+        for name, python in pythons.items()
+    }
+    print(TITLE, *made.values(), sep="\n")
+    if options.write and not options.only and len(options.models) == len(MODELS):
+        PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), made), encoding="utf-8")
     print("all as it should be" if good else "FAULTS")
     return 0 if good else 1
 

@@ -7,6 +7,7 @@ from typing import Any
 from features import (
     ASK,
     CHATS,
+    EXTRACT,
     KEY,
     MODEL,
     TEXT,
@@ -81,7 +82,8 @@ def _() -> None:
     is_ada(model().as_structured_llm(Person).complete(TEXT).raw)
 
 
-@feature("stream_structured_predict")
+# It leaves it to the model whether it calls, which `extract` always does.
+@feature("stream_structured_predict", EXTRACT)
 def _() -> None:
     is_ada([*model().stream_structured_predict(Person, prompt(), text=TEXT)][-1])
 

@@ -72,7 +72,9 @@ def _() -> None:
 
 @feature("a chain with tools", CHATS)
 def _() -> None:
-    assert model().chain(ASK, tools=[weather], options={"max_tokens": 60}, chain_limit=3).text()
+    assert (
+        model().conversation().chain(ASK, tools=[weather], options={"max_tokens": 60}, chain_limit=3).text()
+    )
 
 
 @feature("a conversation", CHATS)
