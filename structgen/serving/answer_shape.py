@@ -97,7 +97,8 @@ class AnswerShape(ABC):
     def in_its_words(cls, error: ApiError, body: Mapping[str, Any]) -> ApiError:
         """Return an error that names the members which a body of this address has."""
         counts = ("max_completion_tokens", "max_output_tokens")
-        renamed = [*cls.renamed]
+        own = body.get("prompt") is not None  # which is no member of most addresses
+        renamed = [one for one in cls.renamed if not (own and one[0].startswith("^prompt"))]
         renamed += [(r"\bmax_tokens\b", name) for name in counts if body.get(name) is not None]
         renamed += _OLDER if any(body.get(name) for name in ("functions", "function_call")) else ()
         place = "" if error.param is None else f"{error.param}: "
@@ -105,7 +106,8 @@ class AnswerShape(ABC):
             error.message = re.sub(pattern, name, error.message)
             place = re.sub(pattern, name, place)
         if place:
-            error.param = place_in(body, place.removesuffix(": "), members_of(cls.address))
+            found = error.param = place_in(body, place.removesuffix(": "), members_of(cls.address))
+            error.message = re.sub(r"^target: ", lambda _: f"{found}: ", error.message)
         return error
 
     @staticmethod

@@ -93,7 +93,7 @@ class ChatShape(CompletionShape):
     """Answers of `/v1/chat/completions`: messages of the assistant."""
 
     path, address, prefix = "/v1/chat/completions", "chat", "chatcmpl-"
-    renamed = ((r"^prompt: ", "messages: "), (r"^target: ", "response_format: "))
+    renamed = ((r"^prompt: ", "messages: "),)
     kind, piece_kind = "chat.completion", "chat.completion.chunk"
     logprobs = staticmethod(chat_logprobs)
 

@@ -57,7 +57,7 @@ def place_in(body: Mapping[str, Any], place: str, known: Collection[str]) -> str
     whole, first = {**body, **inner}, _parts(place)[0]
     if found := re.match(r"the tool (.+?)(?:: (its name)?|$)", place):
         place = _tool_place(whole, found[1], is_name=bool(found[2]))
-    elif whole and first not in whole and first not in known:
+    elif whole and first not in whole and (first not in known or first in _FORMS):
         named = (name for name in whole if name in _FORMS or name.startswith("guided_"))
         place = next(filter(None, (_form_place(name, whole[name]) for name in named)), "")
     return f"extra_body/{place}" if _parts(place)[0] in inner else place

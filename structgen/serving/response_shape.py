@@ -100,7 +100,6 @@ class ResponseShape(AnswerShape):
     path, address, prefix = "/v1/responses", "responses", "resp_"
     renamed = (
         (r"^prompt: ", "input: "),
-        (r"^target: ", "text: "),
         (r"^reasoning_effort\b", "reasoning/effort"),
     )
 

@@ -115,7 +115,7 @@ def without_repeats(reply: Reply) -> Reply:
     made = [(call.name, call.document) for call in reply.calls]
     at = next((at for at, one in enumerate(made) if one in made[:at]), None)
     if at is not None:
-        again = f"{reply.calls[at].name} is called again with the same arguments: the reply ends before."
+        again = f"{reply.calls[at].name} is called again with the same arguments"
         kept = replace(reply, calls=reply.calls[:at], texts=reply.texts[: at + 1], repeats=again)
         return replace(kept, partial=None, pending="", complete=True)
     part = reply.partial

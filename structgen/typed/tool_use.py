@@ -89,7 +89,8 @@ class ToolUse:
                     where = f"{call.name}{error.where}"
                     raise ValidatorError(error.what, count=error.count, where=where) from error
         if reply.repeats:
-            warnings.warn(ToolWarning(reply.repeats), stacklevel=warning_level())
+            told = f"{reply.repeats}: the reply ends before. parallel=False allows one call in a reply."
+            warnings.warn(ToolWarning(told), stacklevel=warning_level())
         return self.so_far(reply)
 
     def so_far(self, reply: Reply) -> Any:
