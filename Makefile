@@ -10,6 +10,7 @@ TESTS ?=
 WORKERS ?= $(if $(TESTS),0,auto)
 SUITE ?=
 TIMES ?=
+CLIENTS ?=
 SEED ?=
 SETTINGS ?=
 SCHEMASTORE ?=
@@ -37,7 +38,7 @@ PUBLIC ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs triton smollm2 quick golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-clients test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -98,6 +99,10 @@ test-serving: $(VENV)/.installed-serving ## what starts servers, engines or Ray:
 	$(BIN)/python -m pytest -q -n 0 -m serving $(or $(TESTS),tests/serving)
 	$(if $(TESTS),,for check in engines thoughts faults; do \
 		$(BIN)/python scripts/serving_checks.py $$check --schemas $(or $(MASKBENCH),$(SCHEMAS)) || exit 1; done)
+
+# Each client has an environment of its own in .clients, where its newest version is installed.
+test-clients: $(VENV)/.installed-dev smollm2 ## sixteen clients that others wrote ask `structgen serve` for their features; writes the table of docs/serving.md (CLIENTS="openai langchain")
+	$(BIN)/python scripts/clients $(CLIENTS) --write
 
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
 	$(COMPILE)
@@ -270,4 +275,4 @@ maskbench: $(VENV)/.installed-dev ## replay schemas and instances (SCHEMAS=path,
 	$(BIN)/structgen maskbench $(SCHEMAS)
 
 clean: ## remove the environment and the caches in this folder
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	rm -rf $(VENV) .clients .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build

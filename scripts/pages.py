@@ -8,7 +8,7 @@ stands alone; any other goes on with the names of the block before it. An expres
 has that value (of that type, at least). In a block marked `console` a line that begins with `$` is a command,
 and the lines below it are its output, stdout and stderr. `...` on a line stands for any lines. Times are not
 compared, and lines about waits are left out. Commands that cannot run here are in `NOT_RUN`, each with the
-reason. A block marked `py` is a program of another environment, which scripts/serving_checks.py runs.
+reason. A block marked `py` is a program of another environment, which scripts/clients runs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ NOT_RUN = {
     r"vllm serve |python -m sglang": "it starts an engine's server; scripts/serving_checks.py runs it",
     r"structgen warmup( +#| -)": "it compiles for minutes; test_app.py and test_shipped_code.py run it",
     r"structgen .*--ray": "Ray is started; tests/serving does it",
-    r"structgen serve (?!smollm2)|curl ": "scripts/serving_checks.py starts a server and asks it",
+    r"structgen serve (?!smollm2)|curl ": "scripts/clients starts a server and asks it",
     r"STRUCTGEN_CACHE=/srv|chmod .*/srv": "it writes a folder of the system",
 }
 """Commands by how they begin, and why no test runs them."""

@@ -1,15 +1,11 @@
-"""Start servers, and ask them: ours by other people's clients; vLLM and SGLang with our back end, on a CPU.
+"""Start servers of vLLM and SGLang with our back end, on a CPU, and ask them.
 
-    python scripts/serving_checks.py clients [openai] [pydantic-ai] [instructor]
     python scripts/serving_checks.py engines [vllm] [sglang] [--schemas PATH] [--count 30] [--python PYTHON]
     python scripts/serving_checks.py thoughts|faults [vllm] [sglang] [--schemas PATH] [--python PYTHON]
 
 Each server runs in a process of its own and serves the embedded model. PATH is a folder or tar of MaskBench's
 files. Exit status 1 where something is not as it should be, which is printed.
 
-clients: the checks in tests/serving/clients, and the programs of docs/serving.md that import the client,
-whose output is compared with the page. Pins of instructor and of newer openai exclude each other: each client
-has its own environment in .venv/clients, which is kept.
 engines: each engine is started with the command that docs/serving-engines.md shows, with settings for a small
 machine behind it. The blocks of the page run; then schemas and grammars, what must be refused, a refusal
 among 15 others, and four texts of one request. Then it is started again with drafts, and with room for so few
@@ -323,37 +319,6 @@ def prints(name: str, python: str | Path, program: str, shown: str, address: str
     good = (ran.returncode, ran.stdout) == (0, shown)
     what = "what the page says" if good else f"\n{ran.stdout}{ran.stderr}the page\n{shown}"
     print(f"{name}: a program printed {what}")
-    return good
-
-
-# --- clients ----------------------------------------------------------------------------------------------
-
-CLIENTS = {
-    "openai": ("openai_client.py", "openai", "openai>=3.50 pydantic>=2.14"),
-    "pydantic-ai": ("pydantic_ai_client.py", "pydantic_ai", "pydantic-ai-slim[openai]==2.68.*"),
-    "instructor": ("instructor_client.py", "instructor", "instructor==1.17.*"),
-}
-"""For each client its checks, the module that programs import, and what is installed."""
-
-
-def clients(options: argparse.Namespace) -> bool:
-    """Run the checks and the programs of clients."""
-    good = True
-    shown = programs((ROOT / "docs" / "serving.md").read_text(encoding="utf-8"))
-    modules = [module for _, module, _ in CLIENTS.values()]
-    with serving() as (address, _):
-        for name in options.names or CLIENTS:
-            checks, own, packages = CLIENTS[name]
-            python = environment(ROOT / ".venv" / "clients" / name, [f"install {packages}"])
-            done = subprocess.run([python, ROOT / "tests" / "serving" / "clients" / checks, address])
-            good = good and done.returncode == 0
-            for program, output in shown:
-                named = [
-                    one for one in modules if re.search(rf"^(import|from) {one}\b", program, re.MULTILINE)
-                ]
-                # a client's program may import openai too
-                if own in named and (own != "openai" or len(named) == 1):
-                    good = prints(name, python, program, output, address) and good
     return good
 
 
@@ -811,15 +776,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    checks = {"clients": clients, "engines": engines, "thoughts": thoughts, "faults": faults}
+    checks = {"engines": engines, "thoughts": thoughts, "faults": faults}
     parser.add_argument("check", choices=checks)
-    parser.add_argument("names", nargs="*", help="of clients or engines; all without one")
+    parser.add_argument("names", nargs="*", help="of engines; all without one")
     parser.add_argument("--schemas", type=Path, default=ROOT / "schemas", help="a folder or tar of schemas")
     parser.add_argument("--count", type=int, default=0, help="how many of them")
     parser.add_argument("--python", type=Path, help="of an environment that has the engines")
     options = parser.parse_args()
-    known = CLIENTS if options.check == "clients" else ENGINES
-    if unknown := sorted(set(options.names) - set(known)):
+    if unknown := sorted(set(options.names) - set(ENGINES)):
         parser.error(f"no such name: {', '.join(unknown)}")
     good = checks[options.check](options)
     print("all as it should be" if good else "FAULTS")

@@ -169,7 +169,7 @@ def test_what_is_read_survives_a_pickle() -> None:
         ({"guided_json": SCHEMA, "guided_regex": "a"}, "json and regex"),
         ({"regex": "a", "ebnf": EBNF}, "regex and ebnf both"),
         (
-            {"guided_json": SCHEMA, "structured_outputs": {"json": SCHEMA}},
+            {"guided_json": SCHEMA, "structured_outputs": {"json": {"type": "object"}}},
             "guided_json and structured_outputs both",
         ),
         ({"response_format": {"type": "json_object"}, "regex": "a"}, "response_format and regex both"),
