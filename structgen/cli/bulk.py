@@ -91,26 +91,28 @@ def _protocol(given: Given) -> str:
 def _batch_work(given: Given, protocol: str) -> Callable[..., BulkProgress]:
     """Return the work on a batch file, whose errors come before the model is loaded."""
     # start-up time: numpy
-    from structgen.serving.batch_runs import batch_results, read_batch
+    from structgen.serving.batch_runs import answered, batch_results, read_batch
     from structgen.serving.server_options import ServerOptions
 
-    path, named = Path(given.get("prompts")), given.get("model")
-    lines = read_batch(path, protocol, str(path), ServerOptions().max_body)
+    path, most = Path(given.get("prompts")), ServerOptions().max_body
+    lines = read_batch(path, protocol, most)
     with needing("A batch file", "serve", where=str(path), kind=OptionError):
         # optional: serve
         from anyio.from_thread import start_blocking_portal
 
-        from structgen.serving.app import ModelServer
-    from structgen.engine.bulk_runs import told_progress
+        from structgen.serving.app import make_app
+    from structgen.engine.bulk_runs import own_parts, told_progress
     from structgen.serving.served_model import ServedModel
 
     engine = WantedTexts(given).engine()
-    server = ModelServer(ServedModel(engine, named, seconds=given.get("timeout")), ServerOptions())
-    results, how = Path(given.get("out")), {"model": named, **given.some(("start_over",))}
+    served = ServedModel(engine, given.get("model"), seconds=given.get("timeout"))
+    app = make_app(served, ServerOptions(max_body=4 * most))  # lines may grow where letters are escaped
+    results, at_once, start_over = Path(given.get("out")), 2 * engine.max_rows, "start_over" in given.values
 
     def work(tell: Callable[[BulkProgress], None]) -> BulkProgress:
         with start_blocking_portal() as portal:
-            found = batch_results(portal, server, lines, results, 2 * engine.max_rows, **how)
+            ask = partial(portal.call, answered, app, served.name)
+            found = batch_results(ask, own_parts(engine), lines, results, at_once, start_over=start_over)
             return told_progress(found, len(lines), tell)
 
     return work

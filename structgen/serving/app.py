@@ -173,21 +173,21 @@ class ModelServer:
                         )
         except TimeoutError:
             raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
-        numbers: list[_NotFinite] = []
+        wrong: list[str] = []
 
-        def number(text: str) -> Any:
-            if math.isfinite(found := float(text)):
-                return found
-            numbers.append(_NotFinite(text))
-            return numbers[-1]
+        def number(text: str) -> float:
+            found = float(text)
+            if not math.isfinite(found):
+                wrong.append(text)
+            return found
 
         try:
             found = json.loads(data, parse_float=number, parse_constant=number)
         except (ValueError, RecursionError) as error:
             raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
-        if numbers:
-            place = _place_of(found, numbers[0])
-            what = f"{place}: The body is no JSON: the number {numbers[0][:40]} is not finite."
+        if wrong:
+            place = _not_finite(found)
+            what = f"{place}: The body is no JSON: the number {wrong[0][:40]} is not finite."
             raise ApiError(what, param=place)
         if not isinstance(found, dict):
             raise ApiError(f"The body is a {type(found).__name__}, and must be an object.")
@@ -237,19 +237,6 @@ class ModelServer:
         if self._trim is not None and self.answers % _ANSWERS == 0:
             threading.Thread(target=self._trim, name="structgen-freed-memory", daemon=True).start()
 
-    async def answer_line(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
-        """Return the status and the body of the whole answer to a body that came over no connection."""
-        kind = next(kind for kind in SHAPES if kind.path == path)
-        line, began = _Line(self, kind, {"type": "http", "method": "POST", "path": path}), time.perf_counter()
-        try:
-            await line.answer({**body, "stream": None})
-        except Exception as error:
-            said = kind.in_its_words(error, body) if isinstance(error, ApiError) else error
-            await line.respond(await _error(Request(line.scope), said))
-        finally:
-            line.over(began)
-        return line.status, json.loads(bytes(line.response.body))
-
 
 class _ClientGoneError(Exception):
     """The client closed its connection."""
@@ -259,12 +246,7 @@ class _Answer:
     """The answer to a body: it is read, written and sent by one task, which ends where the client goes."""
 
     def __init__(
-        self,
-        server: ModelServer,
-        kind: type[AnswerShape],
-        scope: Scope,
-        receive: Any = None,
-        send: Any = None,
+        self, server: ModelServer, kind: type[AnswerShape], scope: Scope, receive: Receive, send: Send
     ) -> None:
         self.server, self.kind = server, kind
         self.scope, self.receive, self.send = scope, receive, send
@@ -289,13 +271,9 @@ class _Answer:
             self.status = 500
             raise
         finally:
-            self.over(began)
-
-    def over(self, began: float) -> None:
-        """End what is not written yet, and count the answer."""
-        _cancel(self.handles)
-        done = [one.result for one in self.handles if one.result is not None]
-        self.server.answered(self.kind.path, self.status, time.perf_counter() - began, done)
+            _cancel(self.handles)
+            done = [one.result for one in self.handles if one.result is not None]
+            self.server.answered(self.kind.path, self.status, time.perf_counter() - began, done)
 
     async def answer(self, body: dict[str, Any]) -> None:
         shape = await self.server.read(self.kind, body)
@@ -361,13 +339,6 @@ class _Answer:
         await response(self.scope, self.receive, self.send)
 
 
-class _Line(_Answer):
-    """The answer to a line of a batch, which is kept."""
-
-    async def respond(self, response: Response) -> None:
-        self.status, self.response = response.status_code, response
-
-
 async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     """Return what some work returns. Raises _ClientGoneError if the client goes away first; the work is then
     cancelled, and has ended. The body of the request must have been read."""
@@ -417,22 +388,16 @@ def glibc_trim() -> Callable[[], object] | None:
     return lambda: trim(0)
 
 
-class _NotFinite(str):
-    """A number in a body that no JSON can repeat, as it is written there."""
-
-    __slots__ = ()
-
-
-def _place_of(body: Any, number: _NotFinite) -> str:
-    """Return where a number is in a body, as a JSON pointer."""
+def _not_finite(body: Any) -> str:
+    """Return where the first number is in a body that no JSON can repeat, as a JSON pointer."""
     left: list[tuple[str, Any]] = [("", body)]
     while left:
         place, value = left.pop()
-        if value is number:
+        if isinstance(value, float) and not math.isfinite(value):
             return place[1:]
         if isinstance(value, dict | list):
             pairs = value.items() if isinstance(value, dict) else enumerate(value)
-            left += [(f"{place}/{escaped(str(key))}", one) for key, one in pairs]
+            left += [(f"{place}/{escaped(str(key))}", one) for key, one in pairs][::-1]
     return ""
 
 

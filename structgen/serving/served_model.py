@@ -18,7 +18,6 @@ from structgen.errors import OptionError, StructgenError
 from structgen.json_grammars.prompting import schema_outline, shorter_outlines
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.limits import Limits
-from structgen.request_reading.request_members import with_tools
 from structgen.request_reading.request_reader import SERVED, ReadRequest, read_request
 from structgen.serving import request_fields as fields
 from structgen.serving.api_errors import ApiError
@@ -239,7 +238,6 @@ class ServedModel:
     def _calling(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a body, in which an embedded model, which writes no free text, must call once where it
         may."""
-        body = with_tools(body)
         if not self.engine.prompts.is_embedded or not body.get("tools"):
             return body
         free = body.get("tool_choice") in (None, "auto") and body.get("response_format") is None
