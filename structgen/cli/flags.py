@@ -65,7 +65,6 @@ class Flag(NamedTuple):
     metavar: str | None = None
     least: float | None = None
     most: float | None = None
-    is_needed: bool = False
     default: object = None
     """What holds where nothing else is said; None: that is up to Python's option."""
 

@@ -208,8 +208,9 @@ def _parameter(name: str, flag: Flag) -> inspect.Parameter:
         max=flag.most,
         show_default=False,
     )
-    default = inspect.Parameter.empty if flag.is_needed else False if flag.kind is bool else None
-    return _keyword(name, Annotated[flag.kind if default is not None else flag.kind | None, option], default)
+    if flag.kind is bool:
+        return _keyword(name, Annotated[bool, option], False)
+    return _keyword(name, Annotated[flag.kind | None, option])
 
 
 def _keyword(name: str, annotation: Any, default: Any = None) -> inspect.Parameter:

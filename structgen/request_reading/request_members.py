@@ -227,8 +227,5 @@ def with_tools(request: Mapping[str, Any]) -> dict[str, Any]:
         raise OptionError(what, where=old[0], cure=f"Leave {old[0]} out.")
     if request.get("functions") == []:
         raise OptionError("It lists no function.", where="functions", cure="Leave it out.")
-    called = request.get("function_call")
-    choice = {"type": "function", "function": called} if isinstance(called, Mapping) else called
-    tools = [{"type": "function", "function": one} for one in request.get("functions") or ()]
     rest = {name: value for name, value in request.items() if name not in both.values()}
-    return {**rest, "tools": tools, "tool_choice": choice}
+    return {**rest, **{name: request.get(before) for name, before in both.items()}}

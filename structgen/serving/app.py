@@ -40,7 +40,7 @@ from structgen.engine.requests import Handle, Result
 from structgen.errors import StructgenError
 from structgen.language.shapes import escaped
 from structgen.serving.answer_shape import AnswerShape
-from structgen.serving.api_errors import ApiError, failed, refused
+from structgen.serving.api_errors import ApiError, answer_to
 from structgen.serving.chat_shape import ChatShape, CompletionShape
 from structgen.serving.message_shape import CountShape, MessageShape
 from structgen.serving.reply_parts import ReplyParts
@@ -202,7 +202,7 @@ class ModelServer:
         try:
             return await anyio.to_thread.run_sync(reading, limiter=self._limiter, abandon_on_cancel=True)
         except StructgenError as error:
-            raise refused(error) from error
+            raise answer_to(error) from error
         except RecursionError:
             raise ApiError("The body is nested too deeply.") from None
         finally:
@@ -222,7 +222,7 @@ class ModelServer:
         except BaseException as error:
             _cancel(handles)
             if isinstance(error, StructgenError):
-                raise self.named.too_long(asked, error) or refused(error) from error
+                raise self.named.too_long(asked, error) or answer_to(error) from error
             raise
         for handle in handles if asked.parts.stops else ():
             handle.listen(partial(_stop, handle, replace(asked.parts, parts={})))
@@ -231,8 +231,7 @@ class ModelServer:
     def answered(self, path: str, status: int, seconds: float, results: Sequence[Result]) -> None:
         """Count an answer. After some of them, freed memory goes back to the system in another thread: tables
         of ever new grammars leave holes between them, which glibc keeps (0.1 MiB a grammar was measured)."""
-        self.metrics.written(results)
-        self.metrics.answered(path, status, seconds)
+        self.metrics.answered(path, status, seconds, results)
         self.answers += 1
         if self._trim is not None and self.answers % _ANSWERS == 0:
             threading.Thread(target=self._trim, name="structgen-freed-memory", daemon=True).start()
@@ -294,7 +293,7 @@ class _Answer:
         found = self.handles[index].result
         assert found is not None, "its end was told"
         if found.error is not None:
-            raise failed(found.error)
+            raise answer_to(found.error, is_begun=True)
         return found
 
     async def lines(self, shape: AnswerShape, replies: Sequence[ReplyParts]) -> AsyncIterator[str]:
