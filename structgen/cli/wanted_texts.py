@@ -54,11 +54,11 @@ class WantedTexts(WantedLanguage):
     def usual(self) -> Mapping[str, Any]:
         """Documents as the embedded models were trained to write them, and those of other models on one line:
         as `sg.run` has both. Draws are from all texts that the policies of `sg.json_schema` allow."""
-        import structgen as sg
         from structgen.request_reading.request_reader import SERVED
+        from structgen.typed.tool_prompts import EMBEDDED_POLICIES
 
         if self.is_embedded:
-            return {**sg.JSON_DUMPS, "escapes": "utf8"}
+            return EMBEDDED_POLICIES
         return {} if self.given.command == "sample" else SERVED
 
     @cached_property

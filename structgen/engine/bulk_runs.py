@@ -25,6 +25,7 @@ from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.engine.searches.confidence import probabilities_of
 from structgen.errors import OptionError, StructgenError, options_named
 from structgen.language import checks
+from structgen.language.shapes import JsonShapes
 from structgen.system.ray_workers import ray_answers
 from structgen.system.resources import NAMED_MODELS, model_name, model_path
 from structgen.system.result_files import Answers, results_of
@@ -37,6 +38,8 @@ _SAMPLE, _SAMPLES = 1 << 16, 64
 """Bytes of a sample, and how many samples are read of a large weights file, evenly spread. With the file's
 size they tell two models apart without reading gigabytes."""
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
+_LINES: Final = JsonShapes("line: any id seed; text prompt; list messages")
+"""A line of a prompts file that is an object."""
 _OPTIONS = (
     *("most_tokens", "end_margin", "stops", "thinking", "outline", "chat", "canonical", "special_texts"),
     *("healing", "choices", "continue_final_message", "begun"),
@@ -139,16 +142,10 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
                     ".txt file.",
                 ) from error
             row = {"prompt": found} if isinstance(found, str) else found
-            keys = set(row) if isinstance(row, dict) else set()
-            unknown = sorted(keys - {"id", "prompt", "messages", "seed"})
-            if (
-                unknown
-                or len(keys & {"prompt", "messages"}) != 1
-                or not isinstance(row.get("prompt", ""), str)
-            ):
-                told = f", and not {', '.join(map(repr, unknown))}" if unknown else ""
+            _LINES.check(row, "line", where)
+            if (row.get("prompt") is None) == (row.get("messages") is None):
                 raise OptionError(
-                    f"A line is a string, or an object with prompt or messages, id and seed{told}.",
+                    "A line is a string, or an object with prompt or messages, id and seed.",
                     where=where,
                     cure='Write {"prompt": "..."} or {"messages": [{"role": "user", "content": "..."}]} on a '
                     "line of its own; options are those of the call.",

@@ -1,7 +1,8 @@
 """Which members a request may have, at any depth that is read, and of which type each is.
 
-Every member stands in one of three lists: `READ` by structgen; `HANDED` to whoever generates, after a look at
-its type; `IDLE`, which changes nothing of the reply. All else is an error, and so is a value of another type.
+Every member stands in one of two lists: what structgen reads, or what changes nothing of the reply; and what
+is handed to whoever generates, after a look at its type. All else is an error, and so is a value of another
+type.
 
 The lists are written as declarations (`language.shapes`), behind the addresses of which they are.
 
@@ -125,7 +126,7 @@ disabled between_tools:
 )
 """Objects of requests."""
 
-_READ: Final = """
+_OWN: Final = """
 all: text model regex ebnf; response_format response_format; text_settings text;
     structured_outputs structured_outputs; object|text|flag json_schema; object|text structural_tag;
     flag stream; stream_options stream_options; object extra_body
@@ -135,7 +136,13 @@ chat responses: [tool] tools; text|tool_choice tool_choice; flag parallel_tool_c
     template_settings chat_template_kwargs; flag enable_thinking; flag|thoughts thinking
 completions: text|[word+]|[integer+]|[[integer+]+] prompt
 responses: text instructions; text|[item] input; object prompt; reasoning reasoning
+all: flag store; object metadata prompt_cache_options extra_headers extra_query; text user service_tier
+    safety_identifier prompt_cache_key prompt_cache_retention request_id rid cache_salt
+    guided_decoding_backend
+chat: 'low'|'medium'|'high' verbosity
 """
+"""Members that say something of the reply, of its prompt, or of how it is sent; and those that change nothing
+of the reply, from `store` on."""
 _HANDED: Final = """
 all: number temperature top_p min_p frequency_penalty presence_penalty repetition_penalty length_penalty;
     count min_tokens best_of top_logprobs thinking_token_budget;
@@ -154,12 +161,6 @@ chat completions: count n max_tokens; word|[word] stop
 responses: flag|integer logprobs; count max_output_tokens max_tool_calls; flag background; [text] include;
     text previous_response_id; text|object conversation; 'auto'|'disabled' truncation
 """
-_IDLE: Final = """
-all: flag store; object metadata prompt_cache_options extra_headers extra_query; text user service_tier
-    safety_identifier prompt_cache_key prompt_cache_retention request_id rid cache_salt
-    guided_decoding_backend
-chat: 'low'|'medium'|'high' verbosity
-"""
 
 
 ADDRESSES: Final = MappingProxyType({"messages": "chat", "input": "responses", "prompt": "completions"})
@@ -168,23 +169,21 @@ GUIDED: Final = MappingProxyType({f"guided_{name}": name for name in REQUESTS.ob
 """vLLM's parameters of before, each with its name of today."""
 
 
-def _at_addresses(declared: str) -> Mapping[str, Members]:
-    """Return the members at each address; "": at some. A type that is not the same everywhere is any of them
-    there."""
-    found: dict[str, dict[str, str]] = {address: {} for address in ("", *ADDRESSES.values())}
-    for line in declared.strip().replace("\n    ", " ").splitlines():
+def _declared(lines: str, address: str = "") -> Members:
+    """Return the members that lines declare for an address, with their types; "": for any. A type that is not
+    the same everywhere is any of them there."""
+    found: dict[str, str] = {}
+    for line in lines.replace("\n    ", " ").splitlines():
         places, _, members = line.partition(": ")
-        for address in found if places == "all" else ("", *places.split()):
+        if not address or places == "all" or address in places.split():
             for name, kind in REQUESTS.members(members).items():
-                kinds = [*found[address].get(name, kind).split("|"), *kind.split("|")]
-                found[address][name] = "|".join(dict.fromkeys(kinds))
+                kinds = [*found.get(name, kind).split("|"), *kind.split("|")]
+                found[name] = "|".join(dict.fromkeys(kinds))
     return found
 
 
-_LISTS: Final = tuple(map(_at_addresses, (_READ, _HANDED, _IDLE)))
-READ, HANDED, IDLE = (one[""] for one in _LISTS)
-"""Members that say something of the reply, of its prompt, or of how it is sent; those that are options of
-whoever generates: which of them it has is its own affair; those that change nothing of the reply."""
+HANDED: Final = frozenset(_declared(_HANDED))
+"""Members that are options of whoever generates: which of them it has is its own affair."""
 
 
 @lru_cache(16)
@@ -194,7 +193,7 @@ def members_of(address: str = "") -> Members:
     if address == "messages":
         return REQUESTS.objects["anthropic"]
     found = {name: REQUESTS.objects["outputs"][key] for name, key in GUIDED.items()}
-    return found | {name: kind for one in _LISTS for name, kind in one[address].items()}
+    return {**found, **_declared(_OWN + _HANDED, address)}
 
 
 def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any]:
@@ -220,18 +219,13 @@ def with_tools(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return a request, which has `functions` and `function_call` of before tools under their names of today.
     Errors: OptionError for members of both."""
     both = {"tools": "functions", "tool_choice": "function_call"}
-    old = next((name for name in both.values() if request.get(name) is not None), None)
-    if old is None:
+    new, old = ([name for name in names if request.get(name) is not None] for names in (both, both.values()))
+    if not old:
         return dict(request)
-    new = next((name for name in both if request.get(name) is not None), None)
-    if new is not None:
-        raise OptionError(
-            f"{new} stands in place of {old}, and both are there.", where=old, cure=f"Leave {old} out."
-        )
+    if new:
+        what = f"{new[0]} stands in place of {old[0]}, and both are there."
+        raise OptionError(what, where=old[0], cure=f"Leave {old[0]} out.")
     if request.get("functions") == []:
         raise OptionError("It lists no function.", where="functions", cure="Leave it out.")
-    called = request.get("function_call")
-    choice = {"type": "function", "function": called} if isinstance(called, Mapping) else called
-    tools = [{"type": "function", "function": one} for one in request.get("functions") or ()]
     rest = {name: value for name, value in request.items() if name not in both.values()}
-    return {**rest, "tools": tools, "tool_choice": choice}
+    return {**rest, **{name: request.get(before) for name, before in both.items()}}

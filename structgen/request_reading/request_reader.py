@@ -114,12 +114,7 @@ def read_request(
     tools = read_tools(request.get("tools") or (), limits=said.get("limits"), left_out=left_out)
     choice = read_choice(tools, tool_choice, parallel)
     form, answer = _answer(request, said)
-    if (
-        answer is not None
-        and form != "response_format"
-        and form != "text"
-        and choice.mode in ("required", "forced")
-    ):
+    if form not in ("", "response_format", "text") and choice.mode in ("required", "forced"):
         raise OptionError(
             f"It holds the answer to a grammar, and tool_choice={tool_choice!r} demands a call in its place.",
             where=form,

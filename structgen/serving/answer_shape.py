@@ -20,7 +20,6 @@ from structgen.serving.served_model import AskedTexts, ServedModel
 
 MOST_WARNING: Final = 1000
 _OLDER: Final = (
-    (r"^tools/(\d+)/function\b", r"functions/\1"),
     (r"^tools\b", "functions"),
     (r"^tool_choice(/function)?\b", "function_call"),
 )

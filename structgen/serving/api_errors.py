@@ -40,22 +40,20 @@ class ApiError(Exception):
         return {"error": {**said, "code": self.code}}
 
 
-def refused(error: StructgenError) -> ApiError:
-    """Return the answer to a request that structgen refuses: its own message, with status 400; 429 where too
-    many texts wait."""
+def answer_to(error: StructgenError, *, is_begun: bool = False) -> ApiError:
+    """Return the answer to a request that structgen refuses or, where it `is_begun`, whose text ended in an
+    error: the message with the cure that an HTTP client can follow, and the name of the error's class as
+    codes are written: unsatisfiable_schema. Status 400; 429 where too many texts wait; 504 where the time is
+    over; 500 for a text that neither a limit nor its model ended."""
+    told = str(StructgenError(error.what, where=error.where, cure=client_cure(error)))
     if isinstance(error, BusyError):
-        return ApiError(_told(error), status=429, code="too_many_waiting")
-    code = "max_tokens_too_small" if isinstance(error, BudgetError) else _code(error)
-    return ApiError(_told(error), param=error.where, code=code)
-
-
-def failed(error: StructgenError) -> ApiError:
-    """Return the answer to a request whose text ended in an error."""
-    if error.where == "timeout":
-        return ApiError(_told(error), status=504, code="timeout")
-    if isinstance(error, LimitError | GenerationError):
-        return ApiError(_told(error), code=_code(error))
-    return ApiError(_told(error), status=500, code=_code(error))
+        return ApiError(told, status=429, code="too_many_waiting")
+    if is_begun and error.where == "timeout":
+        return ApiError(told, status=504, code="timeout")
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower().removesuffix("_error")
+    code = "max_tokens_too_small" if isinstance(error, BudgetError) else name
+    is_fault = is_begun and not isinstance(error, LimitError | GenerationError)
+    return ApiError(told, status=500 if is_fault else 400, param=None if is_begun else error.where, code=code)
 
 
 def client_cure(error: StructgenError) -> str:
@@ -78,11 +76,6 @@ def client_cure(error: StructgenError) -> str:
     return " ".join(f"{one[0].upper()}{one[1:]}." for one in kept)
 
 
-def _told(error: StructgenError) -> str:
-    """Return the message of an error, with the cure that an HTTP client can follow."""
-    return str(StructgenError(error.what, where=error.where, cure=client_cure(error)))
-
-
 def unsupported(name: str, known: str = "") -> ApiError:
     """Return the answer to a member that is not offered."""
     return ApiError(
@@ -90,9 +83,3 @@ def unsupported(name: str, known: str = "") -> ApiError:
         param=escaped(name),
         code="unsupported_parameter",
     )
-
-
-def _code(error: StructgenError) -> str:
-    """Return the name of an error's class, as codes are written: unsatisfiable_schema."""
-    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
-    return name.removesuffix("_error")

@@ -40,7 +40,7 @@ from structgen.engine.requests import Handle, Result
 from structgen.errors import StructgenError
 from structgen.language.shapes import escaped
 from structgen.serving.answer_shape import AnswerShape
-from structgen.serving.api_errors import ApiError, failed, refused
+from structgen.serving.api_errors import ApiError, answer_to
 from structgen.serving.chat_shape import ChatShape, CompletionShape
 from structgen.serving.message_shape import CountShape, MessageShape
 from structgen.serving.reply_parts import ReplyParts
@@ -171,21 +171,21 @@ class _Server:
                         )
         except TimeoutError:
             raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
-        numbers: list[_NotFinite] = []
+        wrong: list[str] = []
 
-        def number(text: str) -> Any:
-            if math.isfinite(found := float(text)):
-                return found
-            numbers.append(_NotFinite(text))
-            return numbers[-1]
+        def number(text: str) -> float:
+            found = float(text)
+            if not math.isfinite(found):
+                wrong.append(text)
+            return found
 
         try:
             found = json.loads(data, parse_float=number, parse_constant=number)
         except (ValueError, RecursionError) as error:
             raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
-        if numbers:
-            place = _place_of(found, numbers[0])
-            what = f"{place}: The body is no JSON: the number {numbers[0][:40]} is not finite."
+        if wrong:
+            place = _not_finite(found)
+            what = f"{place}: The body is no JSON: the number {wrong[0][:40]} is not finite."
             raise ApiError(what, param=place)
         if not isinstance(found, dict):
             raise ApiError(f"The body is a {type(found).__name__}, and must be an object.")
@@ -200,7 +200,7 @@ class _Server:
         try:
             return await anyio.to_thread.run_sync(reading, limiter=self._limiter, abandon_on_cancel=True)
         except StructgenError as error:
-            raise refused(error) from error
+            raise answer_to(error) from error
         except RecursionError:
             raise ApiError("The body is nested too deeply.") from None
         finally:
@@ -220,7 +220,7 @@ class _Server:
         except BaseException as error:
             _cancel(handles)
             if isinstance(error, StructgenError):
-                raise self.named.too_long(asked, error) or refused(error) from error
+                raise self.named.too_long(asked, error) or answer_to(error) from error
             raise
         for handle in handles if asked.parts.stops else ():
             handle.listen(partial(_stop, handle, replace(asked.parts, parts={})))
@@ -229,8 +229,7 @@ class _Server:
     def answered(self, path: str, status: int, seconds: float, results: Sequence[Result]) -> None:
         """Count an answer. After some of them, freed memory goes back to the system in another thread: tables
         of ever new grammars leave holes between them, which glibc keeps (0.1 MiB a grammar was measured)."""
-        self.metrics.written(results)
-        self.metrics.answered(path, status, seconds)
+        self.metrics.answered(path, status, seconds, results)
         self.answers += 1
         if self._trim is not None and self.answers % _ANSWERS == 0:
             threading.Thread(target=self._trim, name="structgen-freed-memory", daemon=True).start()
@@ -292,7 +291,7 @@ class _Answer:
         found = self.handles[index].result
         assert found is not None, "its end was told"
         if found.error is not None:
-            raise failed(found.error)
+            raise answer_to(found.error, is_begun=True)
         return found
 
     async def lines(self, shape: AnswerShape, replies: Sequence[ReplyParts]) -> AsyncIterator[str]:
@@ -386,22 +385,16 @@ def glibc_trim() -> Callable[[], object] | None:
     return lambda: trim(0)
 
 
-class _NotFinite(str):
-    """A number in a body that no JSON can repeat, as it is written there."""
-
-    __slots__ = ()
-
-
-def _place_of(body: Any, number: _NotFinite) -> str:
-    """Return where a number is in a body, as a JSON pointer."""
+def _not_finite(body: Any) -> str:
+    """Return where the first number is in a body that no JSON can repeat, as a JSON pointer."""
     left: list[tuple[str, Any]] = [("", body)]
     while left:
         place, value = left.pop()
-        if value is number:
+        if isinstance(value, float) and not math.isfinite(value):
             return place[1:]
         if isinstance(value, dict | list):
             pairs = value.items() if isinstance(value, dict) else enumerate(value)
-            left += [(f"{place}/{escaped(str(key))}", one) for key, one in pairs]
+            left += [(f"{place}/{escaped(str(key))}", one) for key, one in pairs][::-1]
     return ""
 
 

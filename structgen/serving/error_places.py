@@ -74,14 +74,11 @@ def _tool_place(body: Mapping[str, Any], tool: str, *, is_name: bool) -> str:
     return "tools"
 
 
-def _form_place(name: str, value: Any) -> str:
+def _form_place(place: str, value: Any) -> str:
     """Return where a form says its grammar; "" where it says none."""
-    path = [name]
-    while isinstance(value, Mapping) and not (path[0].startswith("guided_") or path == ["json_schema"]):
-        key = next((one for one in _INSIDE if value.get(one) is not None), "")
-        if not key:
-            break
-        path, value = [*path, key], value[key]
-        if key in ("schema", "json"):
-            break
-    return "" if path in (["text"], ["output_config"]) or value is None else "/".join(path)
+    is_whole = place.endswith(("/schema", "/json")) or place.startswith("guided_") or place == "json_schema"
+    inside = value if isinstance(value, Mapping) and not is_whole else {}
+    key = next((one for one in _INSIDE if inside.get(one) is not None), "")
+    if key:
+        return _form_place(f"{place}/{key}", inside[key])
+    return "" if value is None or place in ("text", "output_config") else place

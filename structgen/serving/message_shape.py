@@ -12,13 +12,12 @@ from structgen.serving.answer_shape import AnswerShape, CountedPrompt, Event
 from structgen.serving.api_errors import ApiError
 from structgen.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.serving.served_model import AskedTexts, ServedModel
-from structgen.tool_calls.tool_definitions import hosted_type
 
 _SAME: Final = (
     *("model", "stream", "max_tokens", "temperature", "top_k", "top_p"),
-    *("outline", "choices", "repetition"),
+    *("tools", "outline", "choices", "repetition"),
 )
-"""Members that mean the same in chat completions."""
+"""Members that mean the same in chat completions, whose tools may be Anthropic's."""
 _THREAD: Final = "thread_unsupported_request"
 """What tells Anthropic's clients that a conversation is not kept."""
 _CHOICES: Final = {"auto": "auto", "any": "required", "none": "none"}
@@ -48,8 +47,6 @@ def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
         found["continue_final_message"] = True  # as Anthropic does it
     if body.get("stop_sequences"):
         found["stop"] = list(body["stop_sequences"])
-    if body.get("tools"):
-        found["tools"] = [_tool(one) for one in body["tools"]]
     choice = body.get("tool_choice")
     if choice is not None:
         named = {"type": "function", "function": {"name": choice.get("name")}}
@@ -58,19 +55,11 @@ def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
             found["parallel_tool_calls"] = not disabled
     thinking = body.get("thinking") or {}
     if thinking.get("type") in ("enabled", "disabled"):
-        found["chat_template_kwargs"] = {"enable_thinking": thinking["type"] == "enabled"}
-        found["thinking_token_budget"] = thinking.get("budget_tokens")
+        found["thinking"] = {**thinking, "display": None}
     format = (body.get("output_config") or {}).get("format") or body.get("output_format")
     if format is not None:
-        found["response_format"] = {"type": "json_schema", "json_schema": {"schema": format["schema"]}}
+        found["response_format"] = format
     return found
-
-
-def _tool(given: Mapping[str, Any]) -> dict[str, Any]:
-    if hosted_type(given):
-        return dict(given)
-    said = {"name": given["name"], "parameters": given["input_schema"]}
-    return {"type": "function", "function": {**said, "description": given.get("description") or ""}}
 
 
 def _messages(turn: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
@@ -109,11 +98,8 @@ class MessageShape(AnswerShape):
         ),
         (r"^prompt: ", "messages: "),
         (r"^stop: ", "stop_sequences: "),
-        (r"^(?:target|response_format(?:/json_schema(?:/schema)?)?)\b", "output_config/format/schema"),
-        (r"^tools/(\d+)/function/parameters\b", r"tools/\1/input_schema"),
-        (r"^tools/(\d+)/function\b", r"tools/\1"),
-        (r"^chat_template_kwargs/enable_thinking\b", "thinking/type"),
-        (r"^thinking_token_budget\b", "thinking/budget_tokens"),
+        (r"^thinking: ", "thinking/type: "),
+        (r"^(?:target|response_format(?:/schema)?)\b", "output_config/format/schema"),
         (r'"auto", "required", "none", a name, or a dict of OpenAI\'s', '{"type": "auto"}'),
         (r'or write "auto"', 'or write {"type": "auto"}'),
     )

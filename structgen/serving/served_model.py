@@ -158,7 +158,7 @@ class ServedModel:
             repeats = not (asked or turn.get("prefix")) if body.get("echo") is None else body["echo"]
         begun = "" if repeats else request.begun
         parts = ReplyParts(format, read.choice.tools, opening, begun, stops)
-        parts.earlier = sum(map(_calls, messages))
+        parts.earlier = sum(len(one.get("tool_calls", ())) for one in messages)
         return self._asked(body, read, (request,), parts, wanted, repeats)
 
     def _asked(
@@ -170,9 +170,9 @@ class ServedModel:
         is_cut, told = most is None or least < most, list[str]()
         if is_cut and named:
             told.append(f"{named[0]}: {most} is cut to the {least} tokens that the context leaves")
-        thoughts, asked = requests[0].thinking, body.get("thinking_token_budget")
+        thoughts, (place, asked) = requests[0].thinking, _budget(body)
         if thoughts is not None and asked is not None and thoughts.max_tokens < asked:
-            told.append(f"thinking_token_budget: {asked} is cut to {thoughts.max_tokens}")
+            told.append(f"{place}: {asked} is cut to {thoughts.max_tokens}")
         if read.left_out:
             shown = ", ".join(read.left_out)[:MOST_SHOWN]
             told.append(f"tools: {shown} left out, which this server does not run")
@@ -342,14 +342,13 @@ class ServedModel:
         own = dict(body.get("chat_template_kwargs") or {})
         effort = body.get("reasoning_effort") or (body.get("reasoning") or {}).get("effort")
         names, thinking = ("enable_thinking", "thinking"), body.get("thinking")
-        given, budget = {**body}, None
+        said = [(f"chat_template_kwargs/{name}", own.get(name)) for name in names]
+        said += [(name, body.get(name)) for name in names]
         if isinstance(thinking, Mapping):  # as other servers have it
-            given["thinking"] = {"enabled": True, "disabled": False}.get(thinking["type"])
-            budget = thinking.get("budget_tokens")
-        said = [(f"chat_template_kwargs/{name}", own[name]) for name in names if own.get(name) is not None]
-        said += [(name, given[name]) for name in names if given.get(name) is not None]
-        wanted = said[0][1] if said else None if effort is None else effort != "none"
-        flags = dict.fromkeys(("enable_thinking", "thinking"), bool(self._tag) if wanted is None else wanted)
+            said[-1] = "thinking", {"enabled": True, "disabled": False}.get(thinking["type"])
+        said.append(("reasoning_effort", None if effort is None else effort != "none"))
+        where, wanted = next((one for one in said if one[1] is not None), ("", None))
+        flags = dict.fromkeys(names, bool(self._tag) if wanted is None else wanted)
         taken = self.engine.prompts.template_options & own.keys()
         if taken:
             raise OptionError(
@@ -365,10 +364,10 @@ class ServedModel:
         if wanted and tag is None:
             raise OptionError(
                 "The chat template of the model shows no thoughts.",
-                where=said[0][0] if said else "reasoning_effort",
+                where=where,
                 cure="Leave it out, or have the server started with --thinking TAG.",
             )
-        most = fields.count_of({"budget": budget, **body}, "thinking_token_budget", "budget")
+        most = _budget(body)[1]
         return None if tag is None else Thinking(tag, self._most if most is None else most), flags
 
     def _template_thoughts(self, flags: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -389,9 +388,12 @@ def _most_tokens(body: Mapping[str, Any]) -> int | None:
     return fields.count_of(body, *_MOST_TOKENS)
 
 
-def _calls(message: Mapping[str, Any]) -> int:
-    """Return how many calls a message has."""
-    return len(message.get("tool_calls", ()))
+def _budget(body: Mapping[str, Any]) -> tuple[str, int | None]:
+    """Return where a body says the most tokens of thoughts, and how many."""
+    thinking, most = body.get("thinking"), body.get("thinking_token_budget")
+    if most is None and isinstance(thinking, Mapping):
+        return "thinking/budget_tokens", thinking.get("budget_tokens")
+    return "thinking_token_budget", most
 
 
 def _prompts(given: Any) -> list[str | list[int]]:

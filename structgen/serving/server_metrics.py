@@ -48,13 +48,10 @@ class ServerMetrics:
         for name, (what, told) in now.items():
             Gauge(f"structgen_{name}", what, registry=registry).set_function(told)
 
-    def answered(self, path: str, status: int, seconds: float) -> None:
-        """Count an answer that is over."""
+    def answered(self, path: str, status: int, seconds: float, results: Sequence[Result]) -> None:
+        """Count an answer that is over, and its texts."""
         self._answers.labels(path, str(status)).inc()
         self._seconds.labels(path).observe(seconds)
-
-    def written(self, results: Sequence[Result]) -> None:
-        """Count the texts of a request."""
         for one in results:
             if one.sample == 0:
                 self._prompt.inc(one.usage.prompt_tokens)

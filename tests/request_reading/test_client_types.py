@@ -10,7 +10,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
-from structgen.request_reading.request_members import HANDED, IDLE, READ, REQUESTS, members_of
+from structgen.request_reading import request_members
+from structgen.request_reading.request_members import HANDED, REQUESTS, members_of
 
 Members = Mapping[str, str]
 KINDS = {str: "text", bool: "flag", int: "whole", float: "number", dict: "object", object: "any"}
@@ -74,8 +75,17 @@ def type_of(module: str, name: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def test_the_three_lists_have_no_member_in_common() -> None:
-    assert READ.keys().isdisjoint(HANDED) and READ.keys().isdisjoint(IDLE) and HANDED.keys().isdisjoint(IDLE)
+def test_the_two_lists_have_no_member_in_common() -> None:
+    assert HANDED.isdisjoint(request_members._declared(request_members._OWN))
+
+
+@pytest.mark.parametrize("address", ["chat", "responses", "completions"])
+def test_no_address_declares_a_member_twice(address: str) -> None:
+    text = request_members._OWN + request_members._HANDED
+    lines = [line.partition(": ") for line in text.replace("\n    ", " ").splitlines()]
+    mine = [said for places, _, said in lines if places == "all" or address in places.split()]
+    names = [name for said in mine for name in REQUESTS.members(said)]
+    assert len(set(names)) == len(names) > 80
 
 
 OPENAI, ANTHROPIC = "openai.types", "anthropic.types"

@@ -133,7 +133,9 @@ def test_turns_become_messages() -> None:
     assert found["messages"][3]["content"] == "Error:\nfull"
     assert (found["stop"], found["parallel_tool_calls"]) == (["END"], False)
     assert found["tool_choice"] == {"type": "function", "function": {"name": "save"}}
-    assert (found["chat_template_kwargs"], found["thinking_token_budget"]) == ({"enable_thinking": True}, 9)
+    assert (found["thinking"]["type"], found["thinking"]["budget_tokens"]) == ("enabled", 9)
+    (tool,) = sg.read_request(found).tools
+    assert (tool.name, tool.schema, tool.custom) == (TOOL["name"], TOOL["input_schema"], False)
     sg.read_request(found)
 
 
