@@ -124,20 +124,20 @@ def structural_tag(
             cure='Write {"type": "structural_tag", "format": {"type": "triggered_tags", ...}}.',
         )
     with uncollected():
-        return reader.read(value["format"], f"{place}/format", (), 0)
+        return reader.read(value["format"], f"{place}/format", ())
 
 
 class _Reader:
     """Reads formats; the schemas in them under its policies, and tokens by its list of special ones."""
 
     def __init__(self, specials: Mapping[str, int], policies: Mapping[str, Any]) -> None:
-        self.specials, self.policies = specials, policies
-        self.kinds: dict[str, Callable[[Format, str, Ends, int], TextGrammar]] = {
+        self.specials, self.policies, self.depth = specials, policies, 0
+        self.kinds: dict[str, Callable[[Format, str, Ends], TextGrammar]] = {
             kind: getattr(self, _METHODS.get(kind, kind)) for kind in sorted(_SHAPES.unions["format"].shapes)
         }
 
-    def read(self, value: object, place: str, ends: Ends, depth: int) -> TextGrammar:
-        """Return the grammar of a format, `depth` formats inside the first."""
+    def read(self, value: object, place: str, ends: Ends) -> TextGrammar:
+        """Return the grammar of a format."""
         if not isinstance(value, dict):
             raise OptionError("It is no format.", where=place, cure='Write {"type": ...}.')
         kind = value.get("type")
@@ -149,12 +149,15 @@ class _Reader:
                 where=f"{place}/type",
                 cure=self._likely(value),
             )
-        if depth > MOST_NESTED:
+        if self.depth > MOST_NESTED:
             raise OptionError(
                 f"More than {MOST_NESTED} formats are inside one another.", where=place, cure="Nest less."
             )
         _SHAPES.check(value, "format", place)
-        return known(value, place, ends, depth)
+        self.depth += 1
+        found = known(value, place, ends)
+        self.depth -= 1
+        return found
 
     def _likely(self, value: Format) -> str:
         """Return how to mend a format of an unknown type: the schema, or the type, that is probably meant."""
@@ -167,18 +170,18 @@ class _Reader:
 
     # --- texts ----------------------------------------------------------------------------------------------
 
-    def const_string(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def const_string(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         return literal(value["value"])
 
-    def regex(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def regex(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         with within(f"{place}/pattern"):
             return regex(value["pattern"])
 
-    def grammar(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def grammar(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         with within(f"{place}/grammar"):
             return ebnf(value["grammar"])
 
-    def json_schema(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def json_schema(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         style = value.get("style") or "json"
         if style != "json" and (not isinstance(style, str) or style not in ARGUMENT_STYLES):
             raise UnsupportedError(
@@ -189,7 +192,7 @@ class _Reader:
             )
         return self.styled(value, style, place)
 
-    def qwen_xml_parameter(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def qwen_xml_parameter(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         return self.styled(value, "qwen_xml", place)
 
     def styled(self, value: Format, style: str, place: str) -> TextGrammar:
@@ -216,7 +219,7 @@ class _Reader:
 
     # --- tokens ---------------------------------------------------------------------------------------------
 
-    def token(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def token(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         return self.special(value["token"], f"{place}/token")
 
     def special(self, token: Any, place: str) -> SpecialToken:
@@ -231,13 +234,13 @@ class _Reader:
         with within(place):
             return special(self.specials[token] if isinstance(token, str) else token)
 
-    def any_tokens(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def any_tokens(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         self.check_excluded(value, place)
-        return self.any_text({"max_tokens": value.get("max_tokens")}, place, ends, depth)
+        return self.any_text({"max_tokens": value.get("max_tokens")}, place, ends)
 
-    def exclude_token(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def exclude_token(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         self.check_excluded(value, place)
-        return meet(self.any_text({"max_tokens": 1}, place, ends, depth), regex(r"[\s\S]+"))
+        return meet(self.any_text({"max_tokens": 1}, place, ends), regex(r"[\s\S]+"))
 
     def check_excluded(self, value: Format, place: str) -> None:
         """Check that the excluded tokens are special: no free text has any, they need no grammar."""
@@ -252,7 +255,7 @@ class _Reader:
                     cure=f'Pass specials={{"its text": {one}}}, or exclude a text: any_text has excludes.',
                 )
 
-    def token_triggered_tags(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def token_triggered_tags(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         self.check_excluded(value, place)
         listed = enumerate(value["trigger_tokens"])
         triggers = {self.special(one, f"{place}/trigger_tokens/{index}").token for index, one in listed}
@@ -261,7 +264,7 @@ class _Reader:
             there = f"{place}/tags/{index}"
             begin = self.special(one["begin"]["token"], f"{there}/begin/token")
             begins.add(begin.token)
-            tags.append(begin + self.after(one, there, depth + 1))
+            tags.append(begin + self.after(one, there))
         if begins != triggers:
             raise OptionError(
                 f"The tags begin with the tokens {sorted(begins)}, and the triggers are {sorted(triggers)}.",
@@ -273,15 +276,15 @@ class _Reader:
             return interrupted(free + tag, free, 1 if stops else None)
         return tag if stops else tag + interrupted(free + tag, free, None)
 
-    def token_dispatch(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def token_dispatch(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         self.check_excluded(value, place)
         bodies = [
-            self.special(token, f"{there}/0") + self.read(of, f"{there}/1", (), depth + 1)
+            self.special(token, f"{there}/0") + self.read(of, f"{there}/1", ())
             for there, token, of in self.rules(value, place, (str, int))
         ]
         return interrupted(text() + either(*bodies), text(), 1 if value.get("loop") is False else None)
 
-    def any_text(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def any_text(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         tokens, chars = value.get("max_tokens"), value.get("max_chars")
         if 0 in (tokens, chars):
             return literal("")
@@ -305,54 +308,54 @@ class _Reader:
             value = value if isinstance(value, dict) else exact(value)
             return as_text(json_schema(value, **self.policies))
 
-    def sequence(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def sequence(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         elements, last = value["elements"], len(value["elements"]) - 1
         return sequence(
             *(
-                self.read(one, f"{place}/elements/{index}", ends if index == last else (), depth + 1)
+                self.read(one, f"{place}/elements/{index}", ends if index == last else ())
                 for index, one in enumerate(elements)
             )
         )
 
-    def either(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def either(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         return either(
             *(
-                self.read(one, f"{place}/elements/{index}", ends, depth + 1)
+                self.read(one, f"{place}/elements/{index}", ends)
                 for index, one in enumerate(value["elements"])
             )
         )
 
-    def some(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def some(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         """Return the grammar of so many texts of a format as its type says."""
-        return self.content(value, place, ends, depth).repeat(*_COUNTS[value["type"]])
+        return self.content(value, place, ends).repeat(*_COUNTS[value["type"]])
 
-    def repeat(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def repeat(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         most = value["max"]
         with within(place):
-            return self.content(value, place, ends, depth).repeat(value["min"], None if most == -1 else most)
+            return self.content(value, place, ends).repeat(value["min"], None if most == -1 else most)
 
-    def content(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        return self.read(value["content"], f"{place}/content", ends, depth + 1)
+    def content(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+        return self.read(value["content"], f"{place}/content", ends)
 
     # --- tags -----------------------------------------------------------------------------------------------
 
-    def tag(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        return self.edge(value["begin"], f"{place}/begin") + self.after(value, place, depth)
+    def tag(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+        return self.edge(value["begin"], f"{place}/begin") + self.after(value, place)
 
-    def after(self, value: Format, place: str, depth: int) -> TextGrammar:
+    def after(self, value: Format, place: str) -> TextGrammar:
         """Return the grammar of a tag behind its beginning."""
         end, there = value["end"], f"{place}/end"
         ends = () if isinstance(end, dict) else (end,) if isinstance(end, str) else tuple(dict.fromkeys(end))
-        inside = self.content(value, place, tuple(filter(None, ends)), depth)
+        inside = self.content(value, place, tuple(filter(None, ends)))
         return inside + (choice(ends) if ends else self.edge(end, there))
 
     def edge(self, value: Any, place: str) -> TextGrammar:
         """Return the grammar of a text or a token at the beginning or the end of a tag."""
         return literal(value) if isinstance(value, str) else self.special(value["token"], f"{place}/token")
 
-    def tags_with_separator(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def tags_with_separator(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         tags = enumerate(value["tags"])
-        one = either(*(self.tag(tag, f"{place}/tags/{i}", (), depth + 1) for i, tag in tags))
+        one = either(*(self.tag(tag, f"{place}/tags/{i}", ()) for i, tag in tags))
         if not value.get("stop_after_first"):
             _SHAPES.check(value.get("separator"), "text", f"{place}/separator")
             one = one + (value["separator"] + one).repeat()
@@ -367,11 +370,8 @@ class _Reader:
         ]
         return self.among_text(value, found, place)
 
-    def triggered_tags(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        found = [
-            (one["begin"], self.after(one, f"{place}/tags/{i}", depth + 1))
-            for i, one in enumerate(value["tags"])
-        ]
+    def triggered_tags(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+        found = [(one["begin"], self.after(one, f"{place}/tags/{i}")) for i, one in enumerate(value["tags"])]
         avoided = (*_texts(value, "excludes"), *ends)
         return self.among_text(value, found, place, avoided, bool(value.get("stop_after_first")))
 
@@ -390,10 +390,9 @@ class _Reader:
         first = either(*(begin + rest for begin, rest in found))
         return first if stops else first + triggered(found, triggers, place, avoided)
 
-    def dispatch(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def dispatch(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         rules = {
-            begin: self.read(of, f"{there}/1", (), depth + 1)
-            for there, begin, of in self.rules(value, place, (str,))
+            begin: self.read(of, f"{there}/1", ()) for there, begin, of in self.rules(value, place, (str,))
         }
         most = 1 if value.get("loop") is False else None
         return dispatched(rules, place, _texts(value, "excludes"), most)
