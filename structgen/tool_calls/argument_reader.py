@@ -321,7 +321,7 @@ class MemberReader:
             self.draft.notes[f"Its strings stand in {first} in place of {quote}"] = True
             return (yield from self.sure_json(at, key))
         said = yield from source.word(at, _BARE)
-        value = _scalar(said.strip())
+        value = _scalar(said, said.strip())
         if isinstance(value, str):
             self.draft.notes[f"The mark {quote!r} is missing"] = False
         self.whole(key, _written(value, said))
@@ -398,16 +398,11 @@ class MemberReader:
 
     def decoded(self, said: str, kinds: list[str], menu: ValueMenu | None) -> Any:
         """Return the value of what stands between the texts of a member, which may be no string."""
-        if kinds:
-            return _scalar(said)
         raw = said.removeprefix(self.format.frame).removesuffix(self.format.frame)
-        try:
-            value = value_of(said)
-        except ValueError:
-            return raw
-        if menu is None:
-            return raw if isinstance(value, str) else value
-        return value if menu.string is None or _may_be(value, menu) else raw
+        value = _scalar(said, said if kinds else raw)
+        if kinds or (menu is not None and menu.string is None):
+            return value
+        return raw if isinstance(value, str) or (menu is not None and not _may_be(value, menu)) else value
 
 
 def _written(value: Any, said: str) -> str:
@@ -415,20 +410,18 @@ def _written(value: Any, said: str) -> str:
     return dumped(value) if isinstance(value, str) else said.strip(BLANK)
 
 
-def _scalar(said: str) -> Any:
+def _scalar(said: str, otherwise: str) -> Any:
+    """Return the value of a JSON text, or what else a text means."""
     try:
         return value_of(said)
     except ValueError:
-        return said
+        return otherwise
 
 
 def _may_be(value: Any, menu: ValueMenu) -> bool:
     """Tell whether a value that is no string may stand there; of objects and arrays, whether one may."""
-    if value is None or isinstance(value, bool):
-        found = {None: menu.null, True: menu.true, False: menu.false}[value]
-        return found is not None
-    if isinstance(value, (int, float)):
-        return menu.number is not None and number_meets(menu.number.formulas[0], Decimal(str(value)))
     if isinstance(value, (dict, list)):
         return (menu.object if isinstance(value, dict) else menu.array) is not None
-    return False
+    if value is None or isinstance(value, bool):
+        return getattr(menu, dumped(value)) is not None
+    return menu.number is not None and number_meets(menu.number.formulas[0], Decimal(str(value)))

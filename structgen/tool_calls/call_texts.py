@@ -195,12 +195,12 @@ class Incoming:
         may stand that ends in the same tag, or none; it is "between". Raises `DifferentError`, for a longer
         word too."""
         found: dict[str, str] = {}
-        parts = pieces(template) if template else ()
+        parts = pieces(template)
         for index, (kind, said) in enumerate(parts):
             if kind in ("gap", "line"):
                 at = yield from self.skipped(at)
             elif kind != TEXT:
-                behind = dict(enumerate(parts)).get(index + 1, (TEXT, ""))[1].lstrip()[:1]
+                behind = (*parts, (TEXT, ""))[index + 1][1].lstrip()[:1]
                 ends = stops + ("\"'" if behind == '"' else behind)
                 found[kind] = yield from self.word(at, ends, most, f"${kind}")
                 at += len(found[kind])
@@ -253,11 +253,8 @@ def _parts(said: str, exact: bool) -> list[str]:
     """Return the patterns of the characters of a text, or of its white space, as models write it."""
     if exact:
         return list(map(re.escape, said))
-    likes = {'"': "[\"']"}
-    return [
-        r"\s{0,64}" if part.isspace() else likes.get(part, re.escape(part))
-        for part in re.findall(r"\s+|\S", said.lstrip())
-    ]
+    parts = re.findall(r"\s+|\S", said.lstrip())
+    return [r"\s{0,64}" if one.isspace() else "[\"']" if one == '"' else re.escape(one) for one in parts]
 
 
 def begun(text: str, said: tuple[str, ...], at: int = 0, *, exact: bool = False) -> int:
