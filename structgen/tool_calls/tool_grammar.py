@@ -204,19 +204,15 @@ class _Builder:
         trigger = [one for one in self.marks.openings if not any(word in one for word in self.row.never)]
         if choice.mode == "none":
             return self.text(*filterfalse(self.is_special, trigger))
-        if choice.mode == "forced":
-            return self.spelled(self.row.lead) + self.section(choice, 1)
-        if self.row.section[0]:
-            most = None if choice.most is None else 1
-            first = self.section(choice, choice.most)
-            if choice.mode == "required":
-                return self.spelled(self.row.lead) + first
-            return self.in_text({one: self.section(choice, choice.most, one) for one in trigger}, most)
+        has_section = bool(self.row.section[0])
         if choice.mode == "auto":
-            return self.in_text({one: self.calls(choice, one) for one in trigger}, choice.most)
-        call = self.calls(choice)
-        more = (_between_calls() + call).repeat(0, None if choice.most is None else choice.most - 1)
-        return sequence(self.spelled(self.row.lead), call, more)
+            most = 1 if choice.most and has_section else choice.most
+            return self.in_text({one: self.section(choice, choice.most, one) for one in trigger}, most)
+        found = self.section(choice, choice.most)
+        if not has_section:
+            more = _between_calls() + found
+            found = found + more.repeat(0, None if choice.most is None else choice.most - 1)
+        return self.spelled(self.row.lead) + found
 
     def in_text(self, rests: Mapping[str, TextGrammar], most: int | None) -> TextGrammar:
         """Return free text with what stands behind triggers."""
@@ -233,7 +229,7 @@ class _Builder:
         begin, *ends = self.row.text
         parts = [self.spelled("" if opened else begin), self.text(*ends), either(*map(self.spelled, ends))]
         if choice.mode != "none":
-            of = self.section(choice, 1 if choice.mode == "forced" else choice.most)
+            of = self.section(choice, choice.most)
             parts.append(of.optional() if choice.mode == "auto" else of)
         return sequence(*parts, self.spelled(self.row.end))
 
@@ -251,7 +247,7 @@ class _Builder:
         ahead = (other + between).repeat() if other is not None else literal("")
         if choice.mode == "none":
             assert other is not None
-            return (other + (between + other).repeat()).optional()
+            return self.blocks(other, None, between, None).optional()
         call = self.calls(choice)
         if choice.mode == "auto":
             return self.blocks(call, other, between, choice.most).optional()
@@ -278,11 +274,12 @@ class _Builder:
         """Return the grammar of a section: its beginning, calls, its end. `behind`: the part of its beginning
         that is read already, or that of a call without it."""
         begin, end = self.row.section
-        is_begun = bool(begin) and begin.startswith(behind)
+        if not begin:
+            return self.calls(choice, behind)
+        is_begun = begin.startswith(behind)
         call = self.calls(choice, "" if is_begun else behind)
-        if begin:
-            more = self.spelled(self.row.separator) + self.calls(choice)
-            call = call + more.repeat(0, None if most is None else most - 1)
+        more = self.spelled(self.row.separator) + self.calls(choice)
+        call = call + more.repeat(0, None if most is None else most - 1)
         return sequence(self.spelled(begin.removeprefix(behind) if is_begun else ""), call, self.spelled(end))
 
     def calls(self, choice: ToolChoice, behind: str = "") -> TextGrammar:
