@@ -35,13 +35,13 @@ _LONGEST_KEY: Final = 1024
 
 @dataclass(slots=True)
 class _Open:
-    """An object or an array that is being read, `key` and `tail`: how it stands in the one around it."""
+    """An object or an array that is being read."""
 
     known: Callable[[str], KnownMember | None]
     """What the value of a key may be; of an item too, whose key is ""."""
     is_array: bool = False
-    key: str = ""
     tail: str = ""
+    """What stands behind it in the one around it."""
     follows: tuple[str, ...] = ()
     """What stands before the values of the keys that it may have, in a format that quotes strings."""
     found: dict[str, bool] = field(default_factory=dict)
@@ -91,10 +91,10 @@ class MemberReader:
         """Whether only what closes the arguments is missing, of which there are some."""
         return self.is_between and len(self.stack) == 1 and bool(self.stack[0].found)
 
-    def opened(self, members: tuple[KnownMember, ...] | None, key: str = "", tail: str = "") -> _Open:
+    def opened(self, members: tuple[KnownMember, ...] | None, tail: str = "") -> _Open:
         """Return an object that begins."""
         known = {member.key: member for member in members or ()}
-        return _Open(known.get, False, key, tail, tuple(f"{self.format.between}{one}:" for one in known))
+        return _Open(known.get, False, tail, tuple(f"{self.format.between}{one}:" for one in known))
 
     def step(self, at: int) -> Wait[int]:
         """Read the end of the container on top of the stack, or the next of its values, or the beginning of
@@ -223,10 +223,10 @@ class MemberReader:
         container = (yield from self.container(at, kinds, menu, tail)) if self.format.nested else None
         if container is not None:
             keys = None if menu is None else menu.object
-            made = self.opened(None if keys is None else self.planned("members", keys), key, tail)
+            made = self.opened(None if keys is None else self.planned("members", keys), tail)
             if container == "array":
                 item = self.items(menu)
-                made = _Open(lambda _: item, True, key, tail)
+                made = _Open(lambda _: item, True, tail)
             at = yield from self.source.skipped(at)
             at = yield from self.source.matched(at, self.brackets(made)[0])
             self.begin(key, "[" if made.is_array else "{")

@@ -377,9 +377,9 @@ class _Writer:
         for member in members:
             there = self.plan.where(member.place, f"{where}/properties/{escape(member.key)}")
             excluded = next((one for one in self.excludes if one in member.key), None)
-            if excluded is not None and not member.required:
-                continue
             if excluded is not None:
+                if not member.required:
+                    continue
                 raise OptionError(
                     f"{member.key!r} is required, and holds {excluded!r}, which is excluded.",
                     where=there,

@@ -124,7 +124,7 @@ def structural_tag(
             cure='Write {"type": "structural_tag", "format": {"type": "triggered_tags", ...}}.',
         )
     with uncollected():
-        return reader.read(value["format"], f"{place}/format", ())
+        return reader.read(value["format"], f"{place}/format")
 
 
 class _Reader:
@@ -132,12 +132,13 @@ class _Reader:
 
     def __init__(self, specials: Mapping[str, int], policies: Mapping[str, Any]) -> None:
         self.specials, self.policies, self.depth = specials, policies, 0
-        self.kinds: dict[str, Callable[[Format, str, Ends], TextGrammar]] = {
+        self.ends: Ends = ()
+        self.kinds: dict[str, Callable[[Format, str], TextGrammar]] = {
             kind: getattr(self, _METHODS.get(kind, kind)) for kind in sorted(_SHAPES.unions["format"].shapes)
         }
 
-    def read(self, value: object, place: str, ends: Ends) -> TextGrammar:
-        """Return the grammar of a format."""
+    def read(self, value: object, place: str, ends: Ends = ()) -> TextGrammar:
+        """Return the grammar of a format; `ends`: of the tag whose end follows it."""
         if not isinstance(value, dict):
             raise OptionError("It is no format.", where=place, cure='Write {"type": ...}.')
         kind = value.get("type")
@@ -154,9 +155,9 @@ class _Reader:
                 f"More than {MOST_NESTED} formats are inside one another.", where=place, cure="Nest less."
             )
         _SHAPES.check(value, "format", place)
-        self.depth += 1
-        found = known(value, place, ends)
-        self.depth -= 1
+        around, self.ends, self.depth = self.ends, ends, self.depth + 1
+        found = known(value, place)
+        self.ends, self.depth = around, self.depth - 1
         return found
 
     def _likely(self, value: Format) -> str:
@@ -170,20 +171,20 @@ class _Reader:
 
     # --- texts ----------------------------------------------------------------------------------------------
 
-    def const_string(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def const_string(self, value: Format, place: str) -> TextGrammar:
         return literal(value["value"])
 
-    def regex(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def regex(self, value: Format, place: str) -> TextGrammar:
         with within(f"{place}/pattern"):
             return regex(value["pattern"])
 
-    def grammar(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def grammar(self, value: Format, place: str) -> TextGrammar:
         with within(f"{place}/grammar"):
             return ebnf(value["grammar"])
 
-    def json_schema(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def json_schema(self, value: Format, place: str) -> TextGrammar:
         style = value.get("style") or "json"
-        if style != "json" and (not isinstance(style, str) or style not in ARGUMENT_STYLES):
+        if style not in ("json", *ARGUMENT_STYLES):
             raise UnsupportedError(
                 f"style={style!r} is not offered.",
                 keyword="style",
@@ -192,7 +193,7 @@ class _Reader:
             )
         return self.styled(value, style, place)
 
-    def qwen_xml_parameter(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def qwen_xml_parameter(self, value: Format, place: str) -> TextGrammar:
         return self.styled(value, "qwen_xml", place)
 
     def styled(self, value: Format, style: str, place: str) -> TextGrammar:
@@ -219,7 +220,7 @@ class _Reader:
 
     # --- tokens ---------------------------------------------------------------------------------------------
 
-    def token(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def token(self, value: Format, place: str) -> TextGrammar:
         return self.special(value["token"], f"{place}/token")
 
     def special(self, token: Any, place: str) -> SpecialToken:
@@ -234,13 +235,13 @@ class _Reader:
         with within(place):
             return special(self.specials[token] if isinstance(token, str) else token)
 
-    def any_tokens(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def any_tokens(self, value: Format, place: str) -> TextGrammar:
         self.check_excluded(value, place)
-        return self.any_text({"max_tokens": value.get("max_tokens")}, place, ends)
+        return self.any_text({"max_tokens": value.get("max_tokens")}, place)
 
-    def exclude_token(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def exclude_token(self, value: Format, place: str) -> TextGrammar:
         self.check_excluded(value, place)
-        return meet(self.any_text({"max_tokens": 1}, place, ends), regex(r"[\s\S]+"))
+        return meet(self.any_text({"max_tokens": 1}, place), regex(r"[\s\S]+"))
 
     def check_excluded(self, value: Format, place: str) -> None:
         """Check that the excluded tokens are special: no free text has any, they need no grammar."""
@@ -255,7 +256,7 @@ class _Reader:
                     cure=f'Pass specials={{"its text": {one}}}, or exclude a text: any_text has excludes.',
                 )
 
-    def token_triggered_tags(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def token_triggered_tags(self, value: Format, place: str) -> TextGrammar:
         self.check_excluded(value, place)
         listed = enumerate(value["trigger_tokens"])
         triggers = {self.special(one, f"{place}/trigger_tokens/{index}").token for index, one in listed}
@@ -271,35 +272,31 @@ class _Reader:
                 where=f"{place}/trigger_tokens",
                 cure="Have each tag begin with a trigger, and each trigger begin a tag.",
             )
-        tag, free, stops = either(*tags), free_of(ends), value.get("stop_after_first")
+        tag, free, stops = either(*tags), free_of(self.ends), value.get("stop_after_first")
         if not value.get("at_least_one"):
             return interrupted(free + tag, free, 1 if stops else None)
         return tag if stops else tag + interrupted(free + tag, free, None)
 
-    def token_dispatch(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def token_dispatch(self, value: Format, place: str) -> TextGrammar:
         self.check_excluded(value, place)
         bodies = [
-            self.special(token, f"{there}/0") + self.read(of, f"{there}/1", ())
+            self.special(token, f"{there}/0") + self.read(of, f"{there}/1")
             for there, token, of in self.rules(value, place, (str, int))
         ]
         return interrupted(text() + either(*bodies), text(), 1 if value.get("loop") is False else None)
 
-    def any_text(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def any_text(self, value: Format, place: str) -> TextGrammar:
         tokens, chars = value.get("max_tokens"), value.get("max_chars")
         if 0 in (tokens, chars):
             return literal("")
-        avoided = (*_texts(value, "excludes"), *ends)
-        if tokens is None and chars is None and not avoided:
-            return text()
+        avoided = (*_texts(value, "excludes"), *self.ends)
         what = f"any text without {shown(avoided)}" if avoided else "any text"
         of: list[Formula] = [] if chars is None else [Pattern(rf"^[\s\S]{{0,{chars}}}$")]
         of += [Not(holding(avoided))] if avoided else []
-        bounded = RegularGrammar(of[0] if len(of) == 1 else All(tuple(of)), what) if of else None
-        if tokens is None:
-            assert bounded is not None
-            return bounded
-        counted = text(max_tokens=tokens)
-        return counted if bounded is None else counted & bounded
+        if not of:
+            return text(max_tokens=tokens)
+        bounded = RegularGrammar(of[0] if len(of) == 1 else All(tuple(of)), what)
+        return bounded if tokens is None else text(max_tokens=tokens) & bounded
 
     # --- made of others -------------------------------------------------------------------------------------
 
@@ -308,38 +305,38 @@ class _Reader:
             value = value if isinstance(value, dict) else exact(value)
             return as_text(json_schema(value, **self.policies))
 
-    def sequence(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def sequence(self, value: Format, place: str) -> TextGrammar:
         elements, last = value["elements"], len(value["elements"]) - 1
         return sequence(
             *(
-                self.read(one, f"{place}/elements/{index}", ends if index == last else ())
+                self.read(one, f"{place}/elements/{index}", self.ends if index == last else ())
                 for index, one in enumerate(elements)
             )
         )
 
-    def either(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def either(self, value: Format, place: str) -> TextGrammar:
         return either(
             *(
-                self.read(one, f"{place}/elements/{index}", ends)
+                self.read(one, f"{place}/elements/{index}", self.ends)
                 for index, one in enumerate(value["elements"])
             )
         )
 
-    def some(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def some(self, value: Format, place: str) -> TextGrammar:
         """Return the grammar of so many texts of a format as its type says."""
-        return self.content(value, place, ends).repeat(*_COUNTS[value["type"]])
+        return self.content(value, place, self.ends).repeat(*_COUNTS[value["type"]])
 
-    def repeat(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def repeat(self, value: Format, place: str) -> TextGrammar:
         most = value["max"]
         with within(place):
-            return self.content(value, place, ends).repeat(value["min"], None if most == -1 else most)
+            return self.content(value, place, self.ends).repeat(value["min"], None if most == -1 else most)
 
     def content(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         return self.read(value["content"], f"{place}/content", ends)
 
     # --- tags -----------------------------------------------------------------------------------------------
 
-    def tag(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def tag(self, value: Format, place: str) -> TextGrammar:
         return self.edge(value["begin"], f"{place}/begin") + self.after(value, place)
 
     def after(self, value: Format, place: str) -> TextGrammar:
@@ -353,9 +350,9 @@ class _Reader:
         """Return the grammar of a text or a token at the beginning or the end of a tag."""
         return literal(value) if isinstance(value, str) else self.special(value["token"], f"{place}/token")
 
-    def tags_with_separator(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def tags_with_separator(self, value: Format, place: str) -> TextGrammar:
         tags = enumerate(value["tags"])
-        one = either(*(self.tag(tag, f"{place}/tags/{i}", ()) for i, tag in tags))
+        one = either(*(self.tag(tag, f"{place}/tags/{i}") for i, tag in tags))
         if not value.get("stop_after_first"):
             _SHAPES.check(value.get("separator"), "text", f"{place}/separator")
             one = one + (value["separator"] + one).repeat()
@@ -370,9 +367,9 @@ class _Reader:
         ]
         return self.among_text(value, found, place)
 
-    def triggered_tags(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+    def triggered_tags(self, value: Format, place: str) -> TextGrammar:
         found = [(one["begin"], self.after(one, f"{place}/tags/{i}")) for i, one in enumerate(value["tags"])]
-        avoided = (*_texts(value, "excludes"), *ends)
+        avoided = (*_texts(value, "excludes"), *self.ends)
         return self.among_text(value, found, place, avoided, bool(value.get("stop_after_first")))
 
     def among_text(
@@ -390,10 +387,8 @@ class _Reader:
         first = either(*(begin + rest for begin, rest in found))
         return first if stops else first + triggered(found, triggers, place, avoided)
 
-    def dispatch(self, value: Format, place: str, ends: Ends) -> TextGrammar:
-        rules = {
-            begin: self.read(of, f"{there}/1", ()) for there, begin, of in self.rules(value, place, (str,))
-        }
+    def dispatch(self, value: Format, place: str) -> TextGrammar:
+        rules = {begin: self.read(of, f"{there}/1") for there, begin, of in self.rules(value, place, (str,))}
         most = 1 if value.get("loop") is False else None
         return dispatched(rules, place, _texts(value, "excludes"), most)
 
