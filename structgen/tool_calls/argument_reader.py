@@ -21,7 +21,6 @@ from structgen.tool_calls.call_texts import (
     CallDraft,
     DifferentError,
     Incoming,
-    UnfinishedError,
     Wait,
     begun,
 )
@@ -338,8 +337,6 @@ class MemberReader:
         more = stop if said in follows else -1
         if more >= 0:
             stop, said = yield from source.found(ends, stop + len(said), exact=True)
-        if not said:
-            raise UnfinishedError
         end, is_whole = stop + len(said), said == quote
         if is_whole and more >= 0 and source.text.endswith(follows, begin, stop):
             while end == len(source.text) and not source.ended:
@@ -371,8 +368,6 @@ class MemberReader:
             held.extend([said] * bool(said))
 
         end, mark = yield from self.source.found(ends, at, take, exact=True)
-        if not mark:
-            raise UnfinishedError
         return end, mark, "".join(held)
 
     def raw(self, at: int, key: str, tail: str, kinds: list[str], menu: ValueMenu | None) -> Wait[int]:
@@ -389,8 +384,6 @@ class MemberReader:
             self.close(key)
             return end
         end, mark = yield from self.source.found(ends, at, exact=True)
-        if not mark:
-            raise UnfinishedError
         said = self.source.text[at:end]
         if said.strip(BLANK) or mark == tail:  # else what begins it stands there twice
             self.whole(key, _written(self.decoded(said, kinds, menu), said))

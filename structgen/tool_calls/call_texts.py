@@ -224,8 +224,9 @@ class Incoming:
         exact: bool = False,
     ) -> Wait[tuple[int, str]]:
         """Return where the first of some texts of the format stands, the longest there, and how it is
-        written; the end and "" where the text is over before. `take` gets what stands before it, as it comes:
-        where that begins and ends; with `exact` not the beginning of one in which the text is over."""
+        written; the end and "" where the text is over before, with `exact` an error. `take` gets what stands
+        before it, as it comes: where that begins and ends; with `exact` not the beginning of one in which the
+        text is over."""
         while True:
             found = searcher(said, exact=exact).search(self.text, at)
             is_over = self.ended and (found is not None or not exact)
@@ -235,8 +236,12 @@ class Incoming:
             del found  # it holds the text, which grows
             if take is not None and stop > at:
                 take(at, stop)
-            if word or self.ended:
-                return stop if word else len(self.text), word
+            if word:
+                return stop, word
+            if self.ended and exact:
+                raise UnfinishedError
+            if self.ended:
+                return len(self.text), ""
             at = stop
             yield
 

@@ -298,7 +298,7 @@ def format_of(format: Any, where: str = "format") -> ToolFormat:
             if said
             else f"A {type(format).__name__} has no chat template.",
             where=where,
-            cure=f"Name a format ({known}), or pass an sg.ToolFormat or a tokenizer with a chat template.",
+            cure=f"Name the format: {known}; or pass an sg.ToolFormat, or a tokenizer with a chat template.",
         )
     return max(fits, key=lambda row: sum(map(len, row.signs)))
 

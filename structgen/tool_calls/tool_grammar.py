@@ -224,10 +224,15 @@ class _Builder:
         body = either(*(sequence(free, self.spelled(one), rest) for one, rest in rests.items()))
         return interrupted(body, free, most)
 
+    def block(self, begin: str, ends: Sequence[str]) -> TextGrammar:
+        """Return a block of text."""
+        end = either(*map(self.spelled, ends))
+        return sequence(self.spelled(begin), self.text(*self.row.text[1:]), end)
+
     def blocked(self, choice: ToolChoice, *, opened: bool) -> TextGrammar:
         """Return replies of a block of text, then calls."""
         begin, *ends = self.row.text
-        parts = [self.spelled("" if opened else begin), self.text(*ends), either(*map(self.spelled, ends))]
+        parts = [self.block("" if opened else begin, ends)]
         if choice.mode != "none":
             of = self.section(choice, choice.most)
             parts.append(of.optional() if choice.mode == "auto" else of)
@@ -239,10 +244,9 @@ class _Builder:
         others = [self.thoughts(opened=False)] if thinking else []
         if choice.mode in ("auto", "none"):
             begin, *ends = self.row.text
-            inside = self.text(*ends)
-            others.append(sequence(self.spelled(begin), inside, either(*map(self.spelled, ends))))
+            others.append(self.block(begin, ends))
             if self.row.preamble and choice.mode == "auto":
-                others.append(sequence(self.spelled(self.row.preamble), inside, self.spelled(ends[0])))
+                others.append(self.block(self.row.preamble, ends[:1]))
         other = either(*others) if others else None
         ahead = (other + between).repeat() if other is not None else literal("")
         if choice.mode == "none":

@@ -181,7 +181,7 @@ class ArgumentPlan:
             yield 0
             return
         whole = self.menu(place, where, None)
-        listed = {one for one in (whole.true, whole.false, whole.null) if one is not None}
+        listed = whole.true, whole.false, whole.null
         for count in range(1, demands + 1):
             for met in combinations(range(demands), count):
                 outcome = self.network.outcomes(frozenset(met))

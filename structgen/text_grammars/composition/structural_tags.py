@@ -369,19 +369,12 @@ class _Reader:
 
     def triggered_tags(self, value: Format, place: str) -> TextGrammar:
         found = [(one["begin"], self.after(one, f"{place}/tags/{i}")) for i, one in enumerate(value["tags"])]
-        avoided = (*_texts(value, "excludes"), *self.ends)
-        return self.among_text(value, found, place, avoided, bool(value.get("stop_after_first")))
+        return self.among_text(value, found, place)
 
-    def among_text(
-        self,
-        value: Format,
-        found: list[tuple[str, TextGrammar]],
-        place: str,
-        avoided: Ends = (),
-        stops: bool = False,
-    ) -> TextGrammar:
+    def among_text(self, value: Format, found: list[tuple[str, TextGrammar]], place: str) -> TextGrammar:
         """Return free text with tags at triggers; with `at_least_one` it begins with a tag."""
-        triggers = _texts(value, "triggers")
+        triggers, avoided = _texts(value, "triggers"), (*_texts(value, "excludes"), *self.ends)
+        stops = value.get("stop_after_first")
         if not value.get("at_least_one"):
             return triggered(found, triggers, place, avoided, 1 if stops else None)
         first = either(*(begin + rest for begin, rest in found))
