@@ -78,7 +78,9 @@ Ends: TypeAlias = "tuple[str, ...]"
 """Texts that end the tag around a format: free text at the end of the tag contains none of them."""
 
 _COUNTS: Final = MappingProxyType({"optional": (0, 1), "plus": (1, None), "star": (0, None)})
-_METHODS: Final = MappingProxyType({"or": "either", **dict.fromkeys(_COUNTS, "some")})
+_METHODS: Final = MappingProxyType(
+    {"any_tokens": "any_text", "or": "either", **dict.fromkeys(_COUNTS, "some")}
+)
 """The methods that read formats, where they have other names than these."""
 MOST_NESTED: Final = 64
 """The deepest nesting of formats."""
@@ -155,6 +157,7 @@ class _Reader:
                 f"More than {MOST_NESTED} formats are inside one another.", where=place, cure="Nest less."
             )
         _SHAPES.check(value, "format", place)
+        self.check_excluded(value, place)
         around, self.ends, self.depth = self.ends, ends, self.depth + 1
         found = known(value, place)
         self.ends, self.depth = around, self.depth - 1
@@ -196,14 +199,14 @@ class _Reader:
     def qwen_xml_parameter(self, value: Format, place: str) -> TextGrammar:
         return self.styled(value, "qwen_xml", place)
 
-    def styled(self, value: Format, style: str, place: str) -> TextGrammar:
-        """Return the grammar of a schema's values, as JSON or as arguments one by one."""
+    def styled(self, value: Format, style: str, place: str, key: str = "json_schema") -> TextGrammar:
+        """Return the grammar of the values of the schema at a key, as JSON or as arguments one by one."""
         most, excludes = value.get("max_whitespace_cnt"), _texts(value, "excludes")
         policies = {**self.policies}
         if value.get("any_order"):
             policies["property_order"] = "any"
-        schema, there = value["json_schema"], f"{place}/json_schema"
-        with within(there):
+        schema = value[key]
+        with within(f"{place}/{key}"):
             if most is not None:
                 policies["whitespace"] = counted_space(policies.get("whitespace", "any"), most)
             if style != "json" or not isinstance(schema, dict):
@@ -220,7 +223,7 @@ class _Reader:
 
     # --- tokens ---------------------------------------------------------------------------------------------
 
-    def token(self, value: Format, place: str) -> TextGrammar:
+    def token(self, value: Format, place: str) -> SpecialToken:
         return self.special(value["token"], f"{place}/token")
 
     def special(self, token: Any, place: str) -> SpecialToken:
@@ -235,12 +238,7 @@ class _Reader:
         with within(place):
             return special(self.specials[token] if isinstance(token, str) else token)
 
-    def any_tokens(self, value: Format, place: str) -> TextGrammar:
-        self.check_excluded(value, place)
-        return self.any_text({"max_tokens": value.get("max_tokens")}, place)
-
     def exclude_token(self, value: Format, place: str) -> TextGrammar:
-        self.check_excluded(value, place)
         return meet(self.any_text({"max_tokens": 1}, place), regex(r"[\s\S]+"))
 
     def check_excluded(self, value: Format, place: str) -> None:
@@ -257,13 +255,12 @@ class _Reader:
                 )
 
     def token_triggered_tags(self, value: Format, place: str) -> TextGrammar:
-        self.check_excluded(value, place)
         listed = enumerate(value["trigger_tokens"])
         triggers = {self.special(one, f"{place}/trigger_tokens/{index}").token for index, one in listed}
         begins, tags = set(), []
         for index, one in enumerate(value["tags"]):
             there = f"{place}/tags/{index}"
-            begin = self.special(one["begin"]["token"], f"{there}/begin/token")
+            begin = self.token(one["begin"], f"{there}/begin")
             begins.add(begin.token)
             tags.append(begin + self.after(one, there))
         if begins != triggers:
@@ -278,7 +275,6 @@ class _Reader:
         return tag if stops else tag + interrupted(free + tag, free, None)
 
     def token_dispatch(self, value: Format, place: str) -> TextGrammar:
-        self.check_excluded(value, place)
         bodies = [
             self.special(token, f"{there}/0") + self.read(of, f"{there}/1")
             for there, token, of in self.rules(value, place, (str, int))
@@ -299,11 +295,6 @@ class _Reader:
         return bounded if tokens is None else text(max_tokens=tokens) & bounded
 
     # --- made of others -------------------------------------------------------------------------------------
-
-    def schema(self, value: Any, place: str) -> TextGrammar:
-        with within(place):
-            value = value if isinstance(value, dict) else exact(value)
-            return as_text(json_schema(value, **self.policies))
 
     def sequence(self, value: Format, place: str) -> TextGrammar:
         elements, last = value["elements"], len(value["elements"]) - 1
@@ -348,7 +339,7 @@ class _Reader:
 
     def edge(self, value: Any, place: str) -> TextGrammar:
         """Return the grammar of a text or a token at the beginning or the end of a tag."""
-        return literal(value) if isinstance(value, str) else self.special(value["token"], f"{place}/token")
+        return literal(value) if isinstance(value, str) else self.token(value, place)
 
     def tags_with_separator(self, value: Format, place: str) -> TextGrammar:
         tags = enumerate(value["tags"])
@@ -362,7 +353,7 @@ class _Reader:
         """Return the grammar of the older form: free text, and in it schemas between tags."""
         _SHAPES.check(value, "structures", place)
         found = [
-            (one["begin"], self.schema(one["schema"], f"{place}/structures/{index}/schema") + one["end"])
+            (one["begin"], self.styled(one, "json", f"{place}/structures/{index}", "schema") + one["end"])
             for index, one in enumerate(value["structures"])
         ]
         return self.among_text(value, found, place)
