@@ -30,11 +30,8 @@ _WORDS: Final = {"True": "true", "False": "false", "None": "null"}
 HABITS: Final = "Its JSON has single quotes, words of Python, or control characters in strings"
 
 
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-_DECODER: Final = json.JSONDecoder(parse_constant=_no_number)
+_DECODER: Final = json.JSONDecoder(parse_constant=value_of)
+"""Reads no NaN and no infinity: `value_of` refuses them."""
 
 
 class LooseJson:

@@ -15,8 +15,6 @@ from structgen.tool_calls.tool_format import TAG, ToolFormat
 
 _UNQUOTED: Final = re.compile(r'(?<!")(\$[a-z]+)')
 _VALUES: Final = {"arguments": "{", "quoted": '"{'}
-
-
 _ARGUMENTS: Final = re.compile(r"\$(arguments|quoted)")
 _NAMED: Final = re.compile(r"([^$]+)\$name\$arguments([^$]+)")
 """A call behind its tag, in which a text begins both it and its name."""
