@@ -198,7 +198,8 @@ def unescape(token: str) -> str:
     return token.replace("~1", "/").replace("~0", "~") if "~" in token else token
 
 
-_KINDS = {dict: "object", list: "array", str: "string", int: "integer", Decimal: "number", bool: "boolean"}
+_KINDS = {dict: "object", list: "array", str: "string", int: "integer", bool: "boolean"}
+_KINDS |= dict.fromkeys((Decimal, float), "number")
 
 
 def kind_name(value: Json) -> str:

@@ -189,8 +189,7 @@ class ReplyParts:
     def _rest(self, part: ReplyPart) -> str:
         """Return what is left of the input of a custom tool that is read to its end."""
         assert self.reader is not None
-        call = self.reader.made(part.call, self.reader.calls[part.call])
-        return str(call.arguments.get(INPUT, ""))[len(part.text) :]
+        return str(self.reader.calls[part.call].arguments.get(INPUT, ""))[len(part.text) :]
 
     def _grown(self, key: str | int, piece: str) -> Iterator[Delta]:
         """Yield what is new in a part. Thoughts and text begin with their first character."""

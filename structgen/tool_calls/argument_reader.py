@@ -21,7 +21,6 @@ from structgen.tool_calls.call_texts import (
     CallDraft,
     DifferentError,
     Incoming,
-    UnfinishedError,
     Wait,
     begun,
 )
@@ -35,13 +34,13 @@ _LONGEST_KEY: Final = 1024
 
 @dataclass(slots=True)
 class _Open:
-    """An object or an array that is being read, `key` and `tail`: how it stands in the one around it."""
+    """An object or an array that is being read."""
 
     known: Callable[[str], KnownMember | None]
     """What the value of a key may be; of an item too, whose key is ""."""
     is_array: bool = False
-    key: str = ""
     tail: str = ""
+    """What stands behind it in the one around it."""
     follows: tuple[str, ...] = ()
     """What stands before the values of the keys that it may have, in a format that quotes strings."""
     found: dict[str, bool] = field(default_factory=dict)
@@ -91,10 +90,10 @@ class MemberReader:
         """Whether only what closes the arguments is missing, of which there are some."""
         return self.is_between and len(self.stack) == 1 and bool(self.stack[0].found)
 
-    def opened(self, members: tuple[KnownMember, ...] | None, key: str = "", tail: str = "") -> _Open:
+    def opened(self, members: tuple[KnownMember, ...] | None, tail: str = "") -> _Open:
         """Return an object that begins."""
         known = {member.key: member for member in members or ()}
-        return _Open(known.get, False, key, tail, tuple(f"{self.format.between}{one}:" for one in known))
+        return _Open(known.get, False, tail, tuple(f"{self.format.between}{one}:" for one in known))
 
     def step(self, at: int) -> Wait[int]:
         """Read the end of the container on top of the stack, or the next of its values, or the beginning of
@@ -223,10 +222,10 @@ class MemberReader:
         container = (yield from self.container(at, kinds, menu, tail)) if self.format.nested else None
         if container is not None:
             keys = None if menu is None else menu.object
-            made = self.opened(None if keys is None else self.planned("members", keys), key, tail)
+            made = self.opened(None if keys is None else self.planned("members", keys), tail)
             if container == "array":
                 item = self.items(menu)
-                made = _Open(lambda _: item, True, key, tail)
+                made = _Open(lambda _: item, True, tail)
             at = yield from self.source.skipped(at)
             at = yield from self.source.matched(at, self.brackets(made)[0])
             self.begin(key, "[" if made.is_array else "{")
@@ -321,7 +320,7 @@ class MemberReader:
             self.draft.notes[f"Its strings stand in {first} in place of {quote}"] = True
             return (yield from self.sure_json(at, key))
         said = yield from source.word(at, _BARE)
-        value = _scalar(said.strip())
+        value = _scalar(said, said.strip())
         if isinstance(value, str):
             self.draft.notes[f"The mark {quote!r} is missing"] = False
         self.whole(key, _written(value, said))
@@ -338,8 +337,6 @@ class MemberReader:
         more = stop if said in follows else -1
         if more >= 0:
             stop, said = yield from source.found(ends, stop + len(said), exact=True)
-        if not said:
-            raise UnfinishedError
         end, is_whole = stop + len(said), said == quote
         if is_whole and more >= 0 and source.text.endswith(follows, begin, stop):
             while end == len(source.text) and not source.ended:
@@ -371,8 +368,6 @@ class MemberReader:
             held.extend([said] * bool(said))
 
         end, mark = yield from self.source.found(ends, at, take, exact=True)
-        if not mark:
-            raise UnfinishedError
         return end, mark, "".join(held)
 
     def raw(self, at: int, key: str, tail: str, kinds: list[str], menu: ValueMenu | None) -> Wait[int]:
@@ -389,8 +384,6 @@ class MemberReader:
             self.close(key)
             return end
         end, mark = yield from self.source.found(ends, at, exact=True)
-        if not mark:
-            raise UnfinishedError
         said = self.source.text[at:end]
         if said.strip(BLANK) or mark == tail:  # else what begins it stands there twice
             self.whole(key, _written(self.decoded(said, kinds, menu), said))
@@ -398,16 +391,11 @@ class MemberReader:
 
     def decoded(self, said: str, kinds: list[str], menu: ValueMenu | None) -> Any:
         """Return the value of what stands between the texts of a member, which may be no string."""
-        if kinds:
-            return _scalar(said)
         raw = said.removeprefix(self.format.frame).removesuffix(self.format.frame)
-        try:
-            value = value_of(said)
-        except ValueError:
-            return raw
-        if menu is None:
-            return raw if isinstance(value, str) else value
-        return value if menu.string is None or _may_be(value, menu) else raw
+        value = _scalar(said, said if kinds else raw)
+        if kinds or (menu is not None and menu.string is None):
+            return value
+        return raw if isinstance(value, str) or (menu is not None and not _may_be(value, menu)) else value
 
 
 def _written(value: Any, said: str) -> str:
@@ -415,20 +403,18 @@ def _written(value: Any, said: str) -> str:
     return dumped(value) if isinstance(value, str) else said.strip(BLANK)
 
 
-def _scalar(said: str) -> Any:
+def _scalar(said: str, otherwise: str) -> Any:
+    """Return the value of a JSON text, or what else a text means."""
     try:
         return value_of(said)
     except ValueError:
-        return said
+        return otherwise
 
 
 def _may_be(value: Any, menu: ValueMenu) -> bool:
     """Tell whether a value that is no string may stand there; of objects and arrays, whether one may."""
-    if value is None or isinstance(value, bool):
-        found = {None: menu.null, True: menu.true, False: menu.false}[value]
-        return found is not None
-    if isinstance(value, (int, float)):
-        return menu.number is not None and number_meets(menu.number.formulas[0], Decimal(str(value)))
     if isinstance(value, (dict, list)):
         return (menu.object if isinstance(value, dict) else menu.array) is not None
-    return False
+    if value is None or isinstance(value, bool):
+        return getattr(menu, dumped(value)) is not None
+    return menu.number is not None and number_meets(menu.number.formulas[0], Decimal(str(value)))

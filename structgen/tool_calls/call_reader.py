@@ -14,6 +14,7 @@ from structgen.errors import (
     GenerationError,
     LooseCallError,
     OptionError,
+    StructgenError,
     UnsupportedError,
     options_named,
 )
@@ -123,11 +124,11 @@ class CallReader(Incoming):
         self.coming = tuple(filter(None, listed))
         self._run = self.run(thinking)
         self.events: list[ReplyEvent] = []
-        self.calls: list[CallDraft] = []
+        self.calls: list[Call] = []
         self.texts: list[list[str]] = [[]]
         self.thoughts: list[str] = []
-        self.problems: list[tuple[int, str, type[GenerationError]] | int] = []
-        """Where something is wrong, what, and of which kind; or the number of the call that has an error."""
+        self.problems: list[tuple[int, str, type[GenerationError]] | StructgenError] = []
+        """Where something is wrong, what, and of which kind; or the error of a call."""
         self.partial: CallDraft | None = None
         self.held = 0
         """Where the text begins of which nothing is known yet."""
@@ -156,16 +157,14 @@ class CallReader(Incoming):
 
     def reply(self) -> Reply:
         """Return what the reply consists of so far."""
-        calls = [self.made(number, draft) for number, draft in enumerate(self.calls)]
-        errors = [calls[one].error if isinstance(one, int) else self.told(*one) for one in self.problems]
         return Reply(
-            calls,
+            [*self.calls],
             ["".join(parts) for parts in self.texts],
             "".join(self.thoughts) if self.thoughts else None,
-            None if self.partial is None else self.made(len(calls), self.partial),
+            None if self.partial is None else self.made(self.partial),
             self.text[self.held :] if self.partial is None else "",
             self.is_well and not self.is_inside,
-            [one for one in errors if one is not None],
+            [self.told(*one) if isinstance(one, tuple) else one for one in self.problems],
         )
 
     def tell(self, kind: EventKind, text: str = "") -> None:
@@ -423,15 +422,14 @@ class CallReader(Incoming):
         for note, is_habit in draft.notes.items():
             told = f"A call is not written as its format writes it: {note}."
             self.problem(at, told, LooseCallError, is_habit=is_habit)
-        if is_unknown or draft.error:
-            self.problems.append(len(self.calls))
-            self.tell(
-                "problem", draft.error or f"The reply calls {draft.name!r}, which is none of the tools."
-            )
-        self.tell("end")
-        self.calls.append(draft)
-        self.texts.append([])
         self.partial, self.held = None, end
+        call = self.made(draft)
+        if call.error is not None:
+            self.problems.append(call.error)
+            self.tell("problem", call.error.what)
+        self.tell("end")
+        self.calls.append(call)
+        self.texts.append([])
         return end
 
     def broken(self, at: int, draft: CallDraft, reason: DifferentError) -> Wait[int]:
@@ -580,12 +578,10 @@ class CallReader(Incoming):
             if self.is_doubtful or not (self.marks.has_tags or draft.name in (self.known or ())):
                 raise DifferentError("the arguments")
             self.empty(draft, at)
-        if draft.keys != [key for key in shape.members if key in draft.keys]:
-            again = {key for key in draft.keys if draft.keys.count(key) > 1 and shape.members.get(key)}
-            is_habit = not again and shape.needed <= set(draft.keys)
-            draft.notes[f"Its members are {', '.join(draft.keys)}"] = is_habit
-        elif not shape.needed <= set(draft.keys):
-            draft.notes[f"Its members are {', '.join(draft.keys)}"] = False
+        is_complete = shape.needed <= set(draft.keys)
+        if not is_complete or draft.keys != [key for key in shape.members if key in draft.keys]:
+            is_again = any(draft.keys.count(key) > 1 for key, place in shape.members.items() if place)
+            draft.notes[f"Its members are {', '.join(draft.keys)}"] = is_complete and not is_again
 
     # --- arguments ----------------------------------------------------------------------------------------
 
@@ -663,9 +659,9 @@ class CallReader(Incoming):
             raise DifferentError(draft.error)
         return at
 
-    def made(self, number: int, draft: CallDraft) -> Call:
-        """Return a call as it is read so far."""
-        is_whole = draft is not self.partial
+    def made(self, draft: CallDraft) -> Call:
+        """Return a call that comes next, as it is read so far."""
+        number, is_whole = len(self.calls), draft is not self.partial
         written, loose = "".join(draft.written), LooseJson()
         loose.feed(written, 0, len(written))
         value = loose.value

@@ -30,11 +30,8 @@ _WORDS: Final = {"True": "true", "False": "false", "None": "null"}
 HABITS: Final = "Its JSON has single quotes, words of Python, or control characters in strings"
 
 
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-_DECODER: Final = json.JSONDecoder(parse_constant=_no_number)
+_DECODER: Final = json.JSONDecoder(parse_constant=value_of)
+"""Reads no NaN and no infinity: `value_of` refuses them."""
 
 
 class LooseJson:
@@ -195,12 +192,12 @@ class Incoming:
         may stand that ends in the same tag, or none; it is "between". Raises `DifferentError`, for a longer
         word too."""
         found: dict[str, str] = {}
-        parts = pieces(template) if template else ()
+        parts = pieces(template)
         for index, (kind, said) in enumerate(parts):
             if kind in ("gap", "line"):
                 at = yield from self.skipped(at)
             elif kind != TEXT:
-                behind = dict(enumerate(parts)).get(index + 1, (TEXT, ""))[1].lstrip()[:1]
+                behind = (*parts, (TEXT, ""))[index + 1][1].lstrip()[:1]
                 ends = stops + ("\"'" if behind == '"' else behind)
                 found[kind] = yield from self.word(at, ends, most, f"${kind}")
                 at += len(found[kind])
@@ -224,8 +221,9 @@ class Incoming:
         exact: bool = False,
     ) -> Wait[tuple[int, str]]:
         """Return where the first of some texts of the format stands, the longest there, and how it is
-        written; the end and "" where the text is over before. `take` gets what stands before it, as it comes:
-        where that begins and ends; with `exact` not the beginning of one in which the text is over."""
+        written; the end and "" where the text is over before, with `exact` an error. `take` gets what stands
+        before it, as it comes: where that begins and ends; with `exact` not the beginning of one in which the
+        text is over."""
         while True:
             found = searcher(said, exact=exact).search(self.text, at)
             is_over = self.ended and (found is not None or not exact)
@@ -235,8 +233,12 @@ class Incoming:
             del found  # it holds the text, which grows
             if take is not None and stop > at:
                 take(at, stop)
-            if word or self.ended:
-                return stop if word else len(self.text), word
+            if word:
+                return stop, word
+            if self.ended and exact:
+                raise UnfinishedError
+            if self.ended:
+                return len(self.text), ""
             at = stop
             yield
 
@@ -253,11 +255,8 @@ def _parts(said: str, exact: bool) -> list[str]:
     """Return the patterns of the characters of a text, or of its white space, as models write it."""
     if exact:
         return list(map(re.escape, said))
-    likes = {'"': "[\"']"}
-    return [
-        r"\s{0,64}" if part.isspace() else likes.get(part, re.escape(part))
-        for part in re.findall(r"\s+|\S", said.lstrip())
-    ]
+    parts = re.findall(r"\s+|\S", said.lstrip())
+    return [r"\s{0,64}" if one.isspace() else "[\"']" if one == '"' else re.escape(one) for one in parts]
 
 
 def begun(text: str, said: tuple[str, ...], at: int = 0, *, exact: bool = False) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from structgen.errors import OptionError
+from structgen.json_text.exact_json import kind_name
 from structgen.text_grammars.composition.templates import filled, places
 from structgen.tool_calls.format_rows import check_name, format_of
 from structgen.tool_calls.tool_format import ToolFormat
@@ -55,7 +56,7 @@ def _element(template: str, key: str, value: Any, row: ToolFormat) -> str:
         check_name(key, row.keys, row, f"the argument {key}")
     end = template.partition("$value")[2]
     written = row.frame + _value(value, row, filled(end, {"key": key})) + row.frame
-    return filled(template, {"key": key, "type": row.types.get(_kind(value), ""), "value": written})
+    return filled(template, {"key": key, "type": row.types.get(kind_name(value), ""), "value": written})
 
 
 def _value(value: Any, row: ToolFormat, end: str) -> str:
@@ -73,12 +74,3 @@ def _value(value: Any, row: ToolFormat, end: str) -> str:
     if row.nested and isinstance(value, list):
         return _joined((_element(row.item, "", one, row) for one in value), row, 2)
     return json.dumps(value, ensure_ascii=False)
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    named = {str: "string", int: "integer", float: "number", list: "array"}
-    return named.get(type(value), "object")

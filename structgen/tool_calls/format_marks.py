@@ -15,9 +15,9 @@ from structgen.tool_calls.tool_format import TAG, ToolFormat
 
 _UNQUOTED: Final = re.compile(r'(?<!")(\$[a-z]+)')
 _VALUES: Final = {"arguments": "{", "quoted": '"{'}
-
-
 _ARGUMENTS: Final = re.compile(r"\$(arguments|quoted)")
+_NAMED: Final = re.compile(r"([^$]+)\$name\$arguments([^$]+)")
+"""A call behind its tag, in which a text begins both it and its name."""
 
 
 class ObjectCall(NamedTuple):
@@ -79,27 +79,24 @@ class FormatMarks:
         self.closing = tuple(filter(None, (row.section[1].strip(), row.separator.strip())))
         """What must follow such a call, one of them."""
         tag = TAG.match(calls[0])
-        rest = pieces(calls[0][tag.end() :]) if tag else ()
+        rest = _NAMED.fullmatch(calls[0], tag.end()) if tag else None
         if self.object is not None:
             keys = [key for key, place in self.object.members.items() if place in ("name", "arguments")]
             self.doubtful = tuple(f'{{ "{key}"' for key in keys) if tags else ('{ "',)
             self.untagged = Way("", "object")
             self.closing = (self.object.after.strip(),) if self.object.after else self.closing
-        elif len(rest) == 4 and [kind for kind, _ in rest] == [TEXT, "name", "arguments", TEXT]:
-            self.doubtful, self.untagged, self.closing = (
-                (rest[0][1],),
-                Way(f"{rest[0][1]}$name", "arguments"),
-                (rest[3][1],),
-            )
+        elif rest is not None:
+            self.doubtful, self.closing = (rest[1],), (rest[2],)
+            self.untagged = Way(f"{rest[1]}$name", "arguments")
         kind, said = pieces(row.section[1] or calls[0])[-1]
         self.is_open_ended = (kind in _VALUES and not row.member) or said.endswith(("}", "]"))
         """Whether calls end in brackets of JSON alone, so that one more may follow."""
         templates = (*row.section, *calls, row.member, row.item)
-        texts = [said.strip() for one in templates if one for kind, said in pieces(one) if kind == TEXT]
+        texts = [said.strip() for one in templates for kind, said in pieces(one) if kind == TEXT]
         listed = dict.fromkeys([*_tags(*templates), *filter(TAG.search, texts)])
         self.all = tuple(sorted(listed, key=len, reverse=True))
         """All marks of calls, the longest first."""
-        self.members = tuple(first_text(one) for one in (row.member, row.item) if first_text(one))
+        self.members = tuple(filter(None, map(first_text, (row.member, row.item))))
         """The texts that begin arguments and items."""
         self.close = next(iter(TAG.findall(calls[0].partition("$arguments")[2])), "")
         """The tag that follows the arguments."""
@@ -157,7 +154,7 @@ marks_of = lru_cache(maxsize=256)(FormatMarks)
 
 def _tags(*texts: str) -> Iterator[str]:
     for text in texts:
-        for kind, said in pieces(text) if text else ():
+        for kind, said in pieces(text):
             if kind == TEXT:
                 yield from TAG.findall(said)
 

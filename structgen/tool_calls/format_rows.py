@@ -290,18 +290,15 @@ def format_of(format: Any, where: str = "format") -> ToolFormat:
     template = format if isinstance(format, str) else getattr(format, "chat_template", None)
     if isinstance(template, dict):  # transformers: several templates, by name
         template = template.get("tool_use", template.get("default"))
-    if not isinstance(template, str):
-        raise OptionError(
-            f"A {type(format).__name__} has no chat template.",
-            where=where,
-            cure=f"Name a format ({known}), or pass an sg.ToolFormat or a tokenizer with a chat template.",
-        )
-    fits = [row for row in ROWS if all(sign in template for sign in row.signs)]
+    said = template if isinstance(template, str) else ""
+    fits = [row for row in ROWS if all(sign in said for sign in row.signs)]
     if not fits:
         raise OptionError(
-            "The chat template shows none of the formats that are known.",
+            "The chat template shows none of the formats that are known."
+            if said
+            else f"A {type(format).__name__} has no chat template.",
             where=where,
-            cure=f"Name the format: {known}; or make an sg.ToolFormat.",
+            cure=f"Name the format: {known}; or pass an sg.ToolFormat, or a tokenizer with a chat template.",
         )
     return max(fits, key=lambda row: sum(map(len, row.signs)))
 

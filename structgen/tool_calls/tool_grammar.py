@@ -204,19 +204,15 @@ class _Builder:
         trigger = [one for one in self.marks.openings if not any(word in one for word in self.row.never)]
         if choice.mode == "none":
             return self.text(*filterfalse(self.is_special, trigger))
-        if choice.mode == "forced":
-            return self.spelled(self.row.lead) + self.section(choice, 1)
-        if self.row.section[0]:
-            most = None if choice.most is None else 1
-            first = self.section(choice, choice.most)
-            if choice.mode == "required":
-                return self.spelled(self.row.lead) + first
-            return self.in_text({one: self.section(choice, choice.most, one) for one in trigger}, most)
+        has_section = bool(self.row.section[0])
         if choice.mode == "auto":
-            return self.in_text({one: self.calls(choice, one) for one in trigger}, choice.most)
-        call = self.calls(choice)
-        more = (_between_calls() + call).repeat(0, None if choice.most is None else choice.most - 1)
-        return sequence(self.spelled(self.row.lead), call, more)
+            most = 1 if choice.most and has_section else choice.most
+            return self.in_text({one: self.section(choice, choice.most, one) for one in trigger}, most)
+        found = self.section(choice, choice.most)
+        if not has_section:
+            more = _between_calls() + found
+            found = found + more.repeat(0, None if choice.most is None else choice.most - 1)
+        return self.spelled(self.row.lead) + found
 
     def in_text(self, rests: Mapping[str, TextGrammar], most: int | None) -> TextGrammar:
         """Return free text with what stands behind triggers."""
@@ -228,12 +224,17 @@ class _Builder:
         body = either(*(sequence(free, self.spelled(one), rest) for one, rest in rests.items()))
         return interrupted(body, free, most)
 
+    def block(self, begin: str, ends: Sequence[str]) -> TextGrammar:
+        """Return a block of text."""
+        end = either(*map(self.spelled, ends))
+        return sequence(self.spelled(begin), self.text(*self.row.text[1:]), end)
+
     def blocked(self, choice: ToolChoice, *, opened: bool) -> TextGrammar:
         """Return replies of a block of text, then calls."""
         begin, *ends = self.row.text
-        parts = [self.spelled("" if opened else begin), self.text(*ends), either(*map(self.spelled, ends))]
+        parts = [self.block("" if opened else begin, ends)]
         if choice.mode != "none":
-            of = self.section(choice, 1 if choice.mode == "forced" else choice.most)
+            of = self.section(choice, choice.most)
             parts.append(of.optional() if choice.mode == "auto" else of)
         return sequence(*parts, self.spelled(self.row.end))
 
@@ -243,15 +244,14 @@ class _Builder:
         others = [self.thoughts(opened=False)] if thinking else []
         if choice.mode in ("auto", "none"):
             begin, *ends = self.row.text
-            inside = self.text(*ends)
-            others.append(sequence(self.spelled(begin), inside, either(*map(self.spelled, ends))))
+            others.append(self.block(begin, ends))
             if self.row.preamble and choice.mode == "auto":
-                others.append(sequence(self.spelled(self.row.preamble), inside, self.spelled(ends[0])))
+                others.append(self.block(self.row.preamble, ends[:1]))
         other = either(*others) if others else None
         ahead = (other + between).repeat() if other is not None else literal("")
         if choice.mode == "none":
             assert other is not None
-            return (other + (between + other).repeat()).optional()
+            return self.blocks(other, None, between, None).optional()
         call = self.calls(choice)
         if choice.mode == "auto":
             return self.blocks(call, other, between, choice.most).optional()
@@ -278,11 +278,12 @@ class _Builder:
         """Return the grammar of a section: its beginning, calls, its end. `behind`: the part of its beginning
         that is read already, or that of a call without it."""
         begin, end = self.row.section
-        is_begun = bool(begin) and begin.startswith(behind)
+        if not begin:
+            return self.calls(choice, behind)
+        is_begun = begin.startswith(behind)
         call = self.calls(choice, "" if is_begun else behind)
-        if begin:
-            more = self.spelled(self.row.separator) + self.calls(choice)
-            call = call + more.repeat(0, None if most is None else most - 1)
+        more = self.spelled(self.row.separator) + self.calls(choice)
+        call = call + more.repeat(0, None if most is None else most - 1)
         return sequence(self.spelled(begin.removeprefix(behind) if is_begun else ""), call, self.spelled(end))
 
     def calls(self, choice: ToolChoice, behind: str = "") -> TextGrammar:

@@ -181,7 +181,7 @@ class ArgumentPlan:
             yield 0
             return
         whole = self.menu(place, where, None)
-        listed = {one for one in (whole.true, whole.false, whole.null) if one is not None}
+        listed = whole.true, whole.false, whole.null
         for count in range(1, demands + 1):
             for met in combinations(range(demands), count):
                 outcome = self.network.outcomes(frozenset(met))
@@ -377,9 +377,9 @@ class _Writer:
         for member in members:
             there = self.plan.where(member.place, f"{where}/properties/{escape(member.key)}")
             excluded = next((one for one in self.excludes if one in member.key), None)
-            if excluded is not None and not member.required:
-                continue
             if excluded is not None:
+                if not member.required:
+                    continue
                 raise OptionError(
                     f"{member.key!r} is required, and holds {excluded!r}, which is excluded.",
                     where=there,
@@ -412,7 +412,7 @@ class _Writer:
             blank = self.blank
             return sequence(*(blank + of if needed else (blank + of).optional() for of, needed in parts))
         later: TextGrammar = literal("")
-        first: TextGrammar = literal("")
+        first = later
         for of, needed in reversed(parts):
             first = of + later if needed else (of + later) | first
             another = sequence(self.style.between, of)
@@ -541,11 +541,8 @@ class _Writer:
             word = "number" if self.style.nested else kind
             groups.setdefault(self.style.types.get(word, ""), []).append(kind)
         for of in groups.values():
-            one = (
-                schema
-                if len(groups) == 1 and menu.string is None
-                else {**_own(schema), "allOf": [schema], "type": of}
-            )
+            is_all = len(groups) == 1 and menu.string is None
+            one = schema if is_all else {**_own(schema), "allOf": [schema], "type": of}
             grammar = without(json_schema(one, **{**self.plan.policies, "strict": None}), stops)
             if stops and not has_documents(cast(JsonSchemaGrammar, grammar)):
                 continue
@@ -555,28 +552,19 @@ class _Writer:
 
     def array(self, residue: int, where: str) -> TextGrammar:
         places, ends, repeats = self.plan.items(residue, where)
-        if len(set(places)) <= 1:
-            if not places:
-                return literal("")
-            of = self.item(places[0], where)
-            least, most = ends.index(True), None if repeats else len(places)
-            return self.repeated(of, least, most)
-        of_each = [self.item(place, where) for place in places]
-        first = of_each[0]
+        if not places:
+            return literal("")
+        if len(set(places)) == 1:
+            of, least = self.item(places[0], where), ends.index(True)
+            more = self.separated(of).repeat(max(0, least - 1), None if repeats else len(places) - 1)
+            whole = self.separated(of, first=True) + more
+            return whole if least else whole.optional()
         rest: TextGrammar = literal("")
-        for index in range(len(places) - 1, 0, -1):
-            one = self.separated(of_each[index])
+        for index in range(len(places) - 1, -1, -1):
+            one = self.separated(self.item(places[index], where), first=not index)
             one = one.repeat(1) if repeats and index == len(places) - 1 else one
             rest = (one + rest).optional() if ends[index] else one + rest
-        first = self.separated(first, first=True) + rest
-        return first.optional() if ends[0] else first
-
-    def repeated(self, of: TextGrammar, least: int, most: int | None) -> TextGrammar:
-        if most == 0:
-            return literal("")
-        more = self.separated(of).repeat(max(0, least - 1), None if most is None else most - 1)
-        whole = self.separated(of, first=True) + more
-        return whole if least else whole.optional()
+        return rest
 
     def separated(self, of: TextGrammar, *, first: bool = False) -> TextGrammar:
         """Return the grammar of one part in a row, with what stands before it."""
@@ -641,7 +629,7 @@ def is_integer(formula: Formula) -> bool:
     """Tell whether a formula of numbers says that they are integers."""
     if isinstance(formula, All):
         return any(map(is_integer, formula.of))
-    return isinstance(formula, PlainInteger) or (isinstance(formula, Multiple) and formula.of % 1 == 0)
+    return formula == PlainInteger() or (isinstance(formula, Multiple) and formula.of % 1 == 0)
 
 
 def number_schema(formula: Formula) -> dict[str, Any]:

@@ -78,7 +78,9 @@ Ends: TypeAlias = "tuple[str, ...]"
 """Texts that end the tag around a format: free text at the end of the tag contains none of them."""
 
 _COUNTS: Final = MappingProxyType({"optional": (0, 1), "plus": (1, None), "star": (0, None)})
-_METHODS: Final = MappingProxyType({"or": "either", **dict.fromkeys(_COUNTS, "some")})
+_METHODS: Final = MappingProxyType(
+    {"any_tokens": "any_text", "or": "either", **dict.fromkeys(_COUNTS, "some")}
+)
 """The methods that read formats, where they have other names than these."""
 MOST_NESTED: Final = 64
 """The deepest nesting of formats."""
@@ -124,20 +126,21 @@ def structural_tag(
             cure='Write {"type": "structural_tag", "format": {"type": "triggered_tags", ...}}.',
         )
     with uncollected():
-        return reader.read(value["format"], f"{place}/format", (), 0)
+        return reader.read(value["format"], f"{place}/format")
 
 
 class _Reader:
     """Reads formats; the schemas in them under its policies, and tokens by its list of special ones."""
 
     def __init__(self, specials: Mapping[str, int], policies: Mapping[str, Any]) -> None:
-        self.specials, self.policies = specials, policies
-        self.kinds: dict[str, Callable[[Format, str, Ends, int], TextGrammar]] = {
+        self.specials, self.policies, self.depth = specials, policies, 0
+        self.ends: Ends = ()
+        self.kinds: dict[str, Callable[[Format, str], TextGrammar]] = {
             kind: getattr(self, _METHODS.get(kind, kind)) for kind in sorted(_SHAPES.unions["format"].shapes)
         }
 
-    def read(self, value: object, place: str, ends: Ends, depth: int) -> TextGrammar:
-        """Return the grammar of a format, `depth` formats inside the first."""
+    def read(self, value: object, place: str, ends: Ends = ()) -> TextGrammar:
+        """Return the grammar of a format; `ends`: of the tag whose end follows it."""
         if not isinstance(value, dict):
             raise OptionError("It is no format.", where=place, cure='Write {"type": ...}.')
         kind = value.get("type")
@@ -149,12 +152,16 @@ class _Reader:
                 where=f"{place}/type",
                 cure=self._likely(value),
             )
-        if depth > MOST_NESTED:
+        if self.depth > MOST_NESTED:
             raise OptionError(
                 f"More than {MOST_NESTED} formats are inside one another.", where=place, cure="Nest less."
             )
         _SHAPES.check(value, "format", place)
-        return known(value, place, ends, depth)
+        self.check_excluded(value, place)
+        around, self.ends, self.depth = self.ends, ends, self.depth + 1
+        found = known(value, place)
+        self.ends, self.depth = around, self.depth - 1
+        return found
 
     def _likely(self, value: Format) -> str:
         """Return how to mend a format of an unknown type: the schema, or the type, that is probably meant."""
@@ -167,20 +174,20 @@ class _Reader:
 
     # --- texts ----------------------------------------------------------------------------------------------
 
-    def const_string(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def const_string(self, value: Format, place: str) -> TextGrammar:
         return literal(value["value"])
 
-    def regex(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def regex(self, value: Format, place: str) -> TextGrammar:
         with within(f"{place}/pattern"):
             return regex(value["pattern"])
 
-    def grammar(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def grammar(self, value: Format, place: str) -> TextGrammar:
         with within(f"{place}/grammar"):
             return ebnf(value["grammar"])
 
-    def json_schema(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def json_schema(self, value: Format, place: str) -> TextGrammar:
         style = value.get("style") or "json"
-        if style != "json" and (not isinstance(style, str) or style not in ARGUMENT_STYLES):
+        if style not in ("json", *ARGUMENT_STYLES):
             raise UnsupportedError(
                 f"style={style!r} is not offered.",
                 keyword="style",
@@ -189,17 +196,17 @@ class _Reader:
             )
         return self.styled(value, style, place)
 
-    def qwen_xml_parameter(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def qwen_xml_parameter(self, value: Format, place: str) -> TextGrammar:
         return self.styled(value, "qwen_xml", place)
 
-    def styled(self, value: Format, style: str, place: str) -> TextGrammar:
-        """Return the grammar of a schema's values, as JSON or as arguments one by one."""
+    def styled(self, value: Format, style: str, place: str, key: str = "json_schema") -> TextGrammar:
+        """Return the grammar of the values of the schema at a key, as JSON or as arguments one by one."""
         most, excludes = value.get("max_whitespace_cnt"), _texts(value, "excludes")
         policies = {**self.policies}
         if value.get("any_order"):
             policies["property_order"] = "any"
-        schema, there = value["json_schema"], f"{place}/json_schema"
-        with within(there):
+        schema = value[key]
+        with within(f"{place}/{key}"):
             if most is not None:
                 policies["whitespace"] = counted_space(policies.get("whitespace", "any"), most)
             if style != "json" or not isinstance(schema, dict):
@@ -216,7 +223,7 @@ class _Reader:
 
     # --- tokens ---------------------------------------------------------------------------------------------
 
-    def token(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def token(self, value: Format, place: str) -> SpecialToken:
         return self.special(value["token"], f"{place}/token")
 
     def special(self, token: Any, place: str) -> SpecialToken:
@@ -231,13 +238,8 @@ class _Reader:
         with within(place):
             return special(self.specials[token] if isinstance(token, str) else token)
 
-    def any_tokens(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        self.check_excluded(value, place)
-        return self.any_text({"max_tokens": value.get("max_tokens")}, place, ends, depth)
-
-    def exclude_token(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        self.check_excluded(value, place)
-        return meet(self.any_text({"max_tokens": 1}, place, ends, depth), regex(r"[\s\S]+"))
+    def exclude_token(self, value: Format, place: str) -> TextGrammar:
+        return meet(self.any_text({"max_tokens": 1}, place), regex(r"[\s\S]+"))
 
     def check_excluded(self, value: Format, place: str) -> None:
         """Check that the excluded tokens are special: no free text has any, they need no grammar."""
@@ -252,107 +254,96 @@ class _Reader:
                     cure=f'Pass specials={{"its text": {one}}}, or exclude a text: any_text has excludes.',
                 )
 
-    def token_triggered_tags(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        self.check_excluded(value, place)
+    def token_triggered_tags(self, value: Format, place: str) -> TextGrammar:
         listed = enumerate(value["trigger_tokens"])
         triggers = {self.special(one, f"{place}/trigger_tokens/{index}").token for index, one in listed}
         begins, tags = set(), []
         for index, one in enumerate(value["tags"]):
             there = f"{place}/tags/{index}"
-            begin = self.special(one["begin"]["token"], f"{there}/begin/token")
+            begin = self.token(one["begin"], f"{there}/begin")
             begins.add(begin.token)
-            tags.append(begin + self.after(one, there, depth + 1))
+            tags.append(begin + self.after(one, there))
         if begins != triggers:
             raise OptionError(
                 f"The tags begin with the tokens {sorted(begins)}, and the triggers are {sorted(triggers)}.",
                 where=f"{place}/trigger_tokens",
                 cure="Have each tag begin with a trigger, and each trigger begin a tag.",
             )
-        tag, free, stops = either(*tags), free_of(ends), value.get("stop_after_first")
+        tag, free, stops = either(*tags), free_of(self.ends), value.get("stop_after_first")
         if not value.get("at_least_one"):
             return interrupted(free + tag, free, 1 if stops else None)
         return tag if stops else tag + interrupted(free + tag, free, None)
 
-    def token_dispatch(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        self.check_excluded(value, place)
+    def token_dispatch(self, value: Format, place: str) -> TextGrammar:
         bodies = [
-            self.special(token, f"{there}/0") + self.read(of, f"{there}/1", (), depth + 1)
+            self.special(token, f"{there}/0") + self.read(of, f"{there}/1")
             for there, token, of in self.rules(value, place, (str, int))
         ]
         return interrupted(text() + either(*bodies), text(), 1 if value.get("loop") is False else None)
 
-    def any_text(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def any_text(self, value: Format, place: str) -> TextGrammar:
         tokens, chars = value.get("max_tokens"), value.get("max_chars")
         if 0 in (tokens, chars):
             return literal("")
-        avoided = (*_texts(value, "excludes"), *ends)
-        if tokens is None and chars is None and not avoided:
-            return text()
+        avoided = (*_texts(value, "excludes"), *self.ends)
         what = f"any text without {shown(avoided)}" if avoided else "any text"
         of: list[Formula] = [] if chars is None else [Pattern(rf"^[\s\S]{{0,{chars}}}$")]
         of += [Not(holding(avoided))] if avoided else []
-        bounded = RegularGrammar(of[0] if len(of) == 1 else All(tuple(of)), what) if of else None
-        if tokens is None:
-            assert bounded is not None
-            return bounded
-        counted = text(max_tokens=tokens)
-        return counted if bounded is None else counted & bounded
+        if not of:
+            return text(max_tokens=tokens)
+        bounded = RegularGrammar(of[0] if len(of) == 1 else All(tuple(of)), what)
+        return bounded if tokens is None else text(max_tokens=tokens) & bounded
 
     # --- made of others -------------------------------------------------------------------------------------
 
-    def schema(self, value: Any, place: str) -> TextGrammar:
-        with within(place):
-            value = value if isinstance(value, dict) else exact(value)
-            return as_text(json_schema(value, **self.policies))
-
-    def sequence(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def sequence(self, value: Format, place: str) -> TextGrammar:
         elements, last = value["elements"], len(value["elements"]) - 1
         return sequence(
             *(
-                self.read(one, f"{place}/elements/{index}", ends if index == last else (), depth + 1)
+                self.read(one, f"{place}/elements/{index}", self.ends if index == last else ())
                 for index, one in enumerate(elements)
             )
         )
 
-    def either(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def either(self, value: Format, place: str) -> TextGrammar:
         return either(
             *(
-                self.read(one, f"{place}/elements/{index}", ends, depth + 1)
+                self.read(one, f"{place}/elements/{index}", self.ends)
                 for index, one in enumerate(value["elements"])
             )
         )
 
-    def some(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def some(self, value: Format, place: str) -> TextGrammar:
         """Return the grammar of so many texts of a format as its type says."""
-        return self.content(value, place, ends, depth).repeat(*_COUNTS[value["type"]])
+        return self.content(value, place, self.ends).repeat(*_COUNTS[value["type"]])
 
-    def repeat(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def repeat(self, value: Format, place: str) -> TextGrammar:
         most = value["max"]
         with within(place):
-            return self.content(value, place, ends, depth).repeat(value["min"], None if most == -1 else most)
+            return self.content(value, place, self.ends).repeat(value["min"], None if most == -1 else most)
 
-    def content(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        return self.read(value["content"], f"{place}/content", ends, depth + 1)
+    def content(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+        return self.read(value["content"], f"{place}/content", ends)
 
     # --- tags -----------------------------------------------------------------------------------------------
 
-    def tag(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        return self.edge(value["begin"], f"{place}/begin") + self.after(value, place, depth)
+    def tag(self, value: Format, place: str) -> TextGrammar:
+        return self.edge(value["begin"], f"{place}/begin") + self.after(value, place)
 
-    def after(self, value: Format, place: str, depth: int) -> TextGrammar:
+    def after(self, value: Format, place: str) -> TextGrammar:
         """Return the grammar of a tag behind its beginning."""
         end, there = value["end"], f"{place}/end"
         ends = () if isinstance(end, dict) else (end,) if isinstance(end, str) else tuple(dict.fromkeys(end))
-        inside = self.content(value, place, tuple(filter(None, ends)), depth)
+        inside = self.content(value, place, tuple(filter(None, ends)))
         return inside + (choice(ends) if ends else self.edge(end, there))
 
     def edge(self, value: Any, place: str) -> TextGrammar:
         """Return the grammar of a text or a token at the beginning or the end of a tag."""
-        return literal(value) if isinstance(value, str) else self.special(value["token"], f"{place}/token")
+        return literal(value) if isinstance(value, str) else self.token(value, place)
 
-    def tags_with_separator(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
+    def tags_with_separator(self, value: Format, place: str) -> TextGrammar:
         tags = enumerate(value["tags"])
-        one = either(*(self.tag(tag, f"{place}/tags/{i}", (), depth + 1) for i, tag in tags))
+        one = either(*(self.tag(tag, f"{place}/tags/{i}") for i, tag in tags))
         if not value.get("stop_after_first"):
             _SHAPES.check(value.get("separator"), "text", f"{place}/separator")
             one = one + (value["separator"] + one).repeat()
@@ -362,39 +353,26 @@ class _Reader:
         """Return the grammar of the older form: free text, and in it schemas between tags."""
         _SHAPES.check(value, "structures", place)
         found = [
-            (one["begin"], self.schema(one["schema"], f"{place}/structures/{index}/schema") + one["end"])
+            (one["begin"], self.styled(one, "json", f"{place}/structures/{index}", "schema") + one["end"])
             for index, one in enumerate(value["structures"])
         ]
         return self.among_text(value, found, place)
 
-    def triggered_tags(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        found = [
-            (one["begin"], self.after(one, f"{place}/tags/{i}", depth + 1))
-            for i, one in enumerate(value["tags"])
-        ]
-        avoided = (*_texts(value, "excludes"), *ends)
-        return self.among_text(value, found, place, avoided, bool(value.get("stop_after_first")))
+    def triggered_tags(self, value: Format, place: str) -> TextGrammar:
+        found = [(one["begin"], self.after(one, f"{place}/tags/{i}")) for i, one in enumerate(value["tags"])]
+        return self.among_text(value, found, place)
 
-    def among_text(
-        self,
-        value: Format,
-        found: list[tuple[str, TextGrammar]],
-        place: str,
-        avoided: Ends = (),
-        stops: bool = False,
-    ) -> TextGrammar:
+    def among_text(self, value: Format, found: list[tuple[str, TextGrammar]], place: str) -> TextGrammar:
         """Return free text with tags at triggers; with `at_least_one` it begins with a tag."""
-        triggers = _texts(value, "triggers")
+        triggers, avoided = _texts(value, "triggers"), (*_texts(value, "excludes"), *self.ends)
+        stops = value.get("stop_after_first")
         if not value.get("at_least_one"):
             return triggered(found, triggers, place, avoided, 1 if stops else None)
         first = either(*(begin + rest for begin, rest in found))
         return first if stops else first + triggered(found, triggers, place, avoided)
 
-    def dispatch(self, value: Format, place: str, ends: Ends, depth: int) -> TextGrammar:
-        rules = {
-            begin: self.read(of, f"{there}/1", (), depth + 1)
-            for there, begin, of in self.rules(value, place, (str,))
-        }
+    def dispatch(self, value: Format, place: str) -> TextGrammar:
+        rules = {begin: self.read(of, f"{there}/1") for there, begin, of in self.rules(value, place, (str,))}
         most = 1 if value.get("loop") is False else None
         return dispatched(rules, place, _texts(value, "excludes"), most)
 
