@@ -226,13 +226,9 @@ def no_stream() -> UnsupportedError:
 
 
 @lru_cache(maxsize=_MOST_MODELS)
-def _by_name(name: str) -> Infiller:
+def infiller_of(name: str) -> Infiller:
+    """Return the writer of a model by its bare name, shared in the process. Nothing is loaded yet."""
     return Infiller(Infilling(name))
-
-
-def infiller_of(model: Infilling | str) -> Infiller:
-    """Return the writer of a model; one by its bare name is shared in the process. Nothing is loaded yet."""
-    return _by_name(model) if isinstance(model, str) else Infiller(model)
 
 
 def is_infilling(model: object) -> bool:

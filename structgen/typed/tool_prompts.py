@@ -20,7 +20,7 @@ from structgen.engine.model_prompts import ModelPrompts, ModelQuestion, last_que
 from structgen.engine.requests import Result
 from structgen.errors import OptionError
 from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under, schema_outline
-from structgen.request_reading.request_reader import SERVED
+from structgen.request_reading.request_reader import SERVED, ReadRequest
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.tool_calls.call_reader import parse_calls
@@ -74,9 +74,12 @@ class ToolPrompts:
 
     @cached_property
     def grammar(self) -> Grammar | None:
-        """The grammar of replies. Errors: those of `sg.tools`."""
-        usual = EMBEDDED_POLICIES if self._prompts.is_embedded else SERVED
-        return self.use.grammar(self.format, specials_of(self.engine), usual, self.answer)
+        """The grammar of replies, as a server has it that is asked for an answer beside tools. Errors: those
+        of `sg.tools`."""
+        use, usual = self.use, EMBEDDED_POLICIES if self._prompts.is_embedded else SERVED
+        policies = {**usual, **use.policies}
+        asked = ReadRequest(use.tools, None, True, use.choice, self.answer, policies=policies)
+        return asked.grammar(self.format, thinking=use.thinking, specials=specials_of(self.engine))
 
     def told(self, result: Result) -> Result:
         """Return a result whose value is the document, or the reply: a text that may be both is a call."""
