@@ -207,8 +207,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
             self._config, self._before = config, None
             if config is not None:
                 self._learn(end_tokens(config), width)
-        if self._goes_on(ids):
-            self._follow(ids)
+        if (parents := self._parents(ids)) is not None:
+            self._follow(ids, parents)
         elif self._before is None or config is None:
             self._begin(ids)
         else:
@@ -245,28 +245,25 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
 
     # --- which row is which ---------------------------------------------------------------------------------
 
-    def _goes_on(self, ids: Tensor) -> bool:
-        """Tell whether the rows go on from those of the last call, each from one of its prompt's."""
-        before = self._before
-        if before is None or ids.shape[0] != before.shape[0] or ids.shape[1] != before.shape[1] + 1:
-            return False
+    def _parents(self, ids: Tensor) -> list[int] | None:
+        """Return for each row the one of the last call that it goes on from, one of its prompt's; None where
+        one goes on from none."""
+        before, earlier = self._before, ids[:, :-1]
+        if before is None or earlier.shape != before.shape:
+            return None
         written = ids.shape[1] - self._begun
         if self._config is None and self.max_new_tokens is not None and written >= self.max_new_tokens:
-            return False  # the last one ended before this
-        return None not in self._parents(ids)
-
-    def _parents(self, ids: Tensor) -> list[int | None]:
-        """Return for each row the one of the last call that it goes on from."""
-        before, earlier = self._before, ids[:, :-1]
-        assert before is not None, "asked where there was a call"
+            return None  # the last one ended before this
         if torch.equal(earlier, before):
             return list(range(len(ids)))
         size = len(ids) // len(self._compiled) if len(self._compiled) > 1 else len(ids)
-        found: list[int | None] = []
+        found = list[int]()
         for row in range(len(ids)):
             first = row // size * size
             same = (before[first : first + size] == earlier[row]).all(1).nonzero()
-            found.append(first + int(same[0]) if len(same) else None)
+            if not len(same):
+                return None
+            found.append(first + int(same[0]))
         return found
 
     def _begin(self, ids: Tensor) -> None:
@@ -298,9 +295,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         for end in range(begun, ids.shape[1]):
             self._advance(ids[:, end])
 
-    def _follow(self, ids: Tensor) -> None:
+    def _follow(self, ids: Tensor, parents: Sequence[int]) -> None:
         """Take a token more in each row."""
-        parents = [parent for parent in self._parents(ids) if parent is not None]
         children = Counter(parents)
         moved = [self._rows[parent] for parent in parents]
         # several beams that go on from one: a copy for each
