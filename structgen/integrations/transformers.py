@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any, TypeAlias, TypeVar, Union
 
-from structgen.errors import BudgetError, LimitError, OptionError, StructgenError, TokenError, options_named
+from structgen.errors import BudgetError, OptionError, StructgenError, TokenError, options_named
 from structgen.system.installation import needing
 from structgen.system.waits import told
 
@@ -329,25 +329,16 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         ]
         left = None if self.max_new_tokens is None else self.max_new_tokens - written
         statuses = fill_masks(rows, mask, budgets=None if left is None else [left] * len(rows))
-        for row, status in zip(rows, statuses.tolist(), strict=True):
+        for at, (row, status) in enumerate(zip(rows, statuses.tolist(), strict=True)):
             if row is not None and status == RowStatus.LIMIT:
-                self._raise(row, left)
+                try:  # it says why
+                    row.fill_mask(mask, at, budget=left)
+                except BudgetError as error:
+                    error.name_owner("max_new_tokens")
+                    raise
         for at, row in enumerate(self._rows):
             if row is not None and row.is_finished:
                 allow_only(mask, at, self._ends_behind(row))
-
-    @staticmethod
-    def _raise(row: Matcher, left: int | None) -> None:
-        """Raise the reason for a mask that could not be filled."""
-        least = row.tokens_to_finish()
-        if left is not None and least > left:
-            raise BudgetError(
-                f"No document fits: {left:,} tokens are left, the shortest takes {least:,}.",
-                minimum=least,
-                where="max_new_tokens",
-                cure=f"Give at least {least:,}.",
-            )
-        raise LimitError("A limit was met while the mask was filled.", limit="parser_states", where="grammar")
 
 
 def _each(grammars: Sequence[T], rows: int) -> list[T]:

@@ -59,9 +59,8 @@ class ToolPrompts:
         if self._prompts.is_embedded and use.choice.mode == "auto" and self.answer is None:
             # its free text means nothing, and it does not know when to stop calling
             use = replace(use, choice=replace(use.choice, mode="required", most=1))
-        self.engine, self.use, self.chat = engine, use, options.chat
+        self.engine, self.use = engine, use
         self.has_template = options.chat is not False and self._prompts.has_template()
-        self.thinks = bool(use.thinking) or options.thinking is not None
         self.format = self._opened(model_format(self._prompts) if use.format is None else use.format)
 
     def _opened(self, format: ToolFormat) -> ToolFormat:
@@ -118,7 +117,8 @@ class ToolPrompts:
         names whether there are thoughts; the others read neither."""
         found = {} if self.use.choice.mode == "none" else template_tools(self.use.tools)
         if self.use.thinking != "auto":
-            found |= {"enable_thinking": self.thinks, "thinking": self.thinks}
+            thinks = bool(self.use.thinking) or self._wanted.options.thinking is not None
+            found |= {"enable_thinking": thinks, "thinking": thinks}
         return found
 
     def question(self, source: PromptSource) -> ModelQuestion:
@@ -128,7 +128,7 @@ class ToolPrompts:
         messages = self.format.renamed(history(given, self.format.history), "prompt")
         marks, template = str(self.format), self._template
         asked = replace(source.question(self._wanted, ""), prompt=messages, marks=marks)
-        if self.has_template or self.chat:
+        if self.has_template or self._wanted.options.chat:
             told = told_tools(self._prompts, self.use.choice, self.format, template) * self.has_template
             return replace(asked, template=template, told=told)
         if self._prompts.is_embedded:
