@@ -84,8 +84,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         self.tokenizer = tokenizer_of(tokenizer)
         self.max_new_tokens = None if max_new_tokens is None else whole("max_new_tokens", max_new_tokens, 0)
         self.canonical, self.healing = switch("canonical", canonical), switch("healing", healing)
-        known: dict[Grammar, CompiledGrammar] = {}
-        self._given = [_compiled(one, self.tokenizer, known) for one in _listed(grammars)]
+        self._given = _compiled(grammars, self.tokenizer)
         self._ends: tuple[int, ...] | None = None
         """The end tokens of the model, as far as its logits reach; None before they are known."""
         self._config: Any = None
@@ -181,10 +180,9 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         if ends == self._ends:
             return
         tell_difference(self.tokenizer, ends)
-        known: dict[Grammar, CompiledGrammar] = {}
         self._ends = ends
         try:
-            self._grammars = [None if one is None else _ending(one, ends, known) for one in self._given]
+            ending = {one: _ending(one, ends) for one in dict.fromkeys(self._given)}
         except StructgenError as error:
             stops = ", ".join(map(str, ends))
             raise OptionError(
@@ -192,6 +190,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
                 where="eos_token_id",
                 cure=f"Pass eos_token_id={[*self.tokenizer.eos_token_ids]} to generate.",
             ) from error
+        self._grammars = [ending[one] for one in self._given]
         self._compiled = self._policies()
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -377,8 +376,8 @@ def generate_batch(
     """
     from structgen.integrations.transformers_batches import written_batch  # optional: a release that has it
 
-    ours, known = tokenizer_of(tokenizer, model), dict[Grammar, CompiledGrammar]()
-    each = [_compiled(one, ours, known) for one in _listed(grammars)]
+    ours = tokenizer_of(tokenizer, model)
+    each = _compiled(grammars, ours)
     if len(each) == 1:
         each *= len(inputs)
     if len(each) != len(inputs):
@@ -396,26 +395,22 @@ def generate_batch(
     return written_batch(model, inputs, each, config, continuous_batching_config) if inputs else []
 
 
-def _listed(grammars: Wanted | Sequence[Wanted]) -> list[Constraint]:
-    listed: list[Any] = list(grammars) if isinstance(grammars, list | tuple) else [grammars]
-    if not listed:
+def _compiled(grammars: Wanted | Sequence[Wanted], tokenizer: Tokenizer) -> list[CompiledGrammar | None]:
+    """Return what a caller gives, compiled, each grammar once."""
+    given: list[Any] = list(grammars) if isinstance(grammars, list | tuple) else [grammars]
+    if not given:
         raise OptionError("There is no grammar.", where="grammars", cure="Give one, or one for each prompt.")
-    return [read_target(one, usual={}, where="grammars").grammar for one in listed]
+    listed = [read_target(one, usual={}, where="grammars").grammar for one in given]
+    known = {
+        one: one if one is None or isinstance(one, CompiledGrammar) else compile(one, tokenizer)
+        for one in dict.fromkeys(listed)
+    }
+    return [known[one] for one in listed]
 
 
-def _ending(
-    one: CompiledGrammar, ends: tuple[int, ...], known: dict[Grammar, CompiledGrammar]
-) -> CompiledGrammar:
+def _ending(one: CompiledGrammar | None, ends: tuple[int, ...]) -> CompiledGrammar | None:
     """Return a grammar compiled for a generation that stops at `ends`; itself where that changes nothing."""
+    if one is None:
+        return None
     tokenizer = generation_tokenizer(one.tokenizer, ends)
-    return one if tokenizer is one.tokenizer else _compiled(one.grammar, tokenizer, known) or one
-
-
-def _compiled(
-    one: Constraint, tokenizer: Tokenizer, known: dict[Grammar, CompiledGrammar]
-) -> CompiledGrammar | None:
-    if one is None or isinstance(one, CompiledGrammar):
-        return one
-    if one not in known:
-        known[one] = compile(one, tokenizer)
-    return known[one]
+    return one if tokenizer is one.tokenizer else compile(one.grammar, tokenizer)

@@ -58,7 +58,7 @@ class TypeReader(Generic[T]):
             value: T = self._validated(document)
             return value
         except OSError as error:
-            if not of_a_path(error):
+            if not _of_a_path(error):
                 raise
             raise ValidatorError(
                 f"The file system refuses the path: {error.strerror}.",
@@ -81,7 +81,7 @@ class TypeReader(Generic[T]):
             ) from error
 
 
-def of_a_path(error: OSError) -> bool:
+def _of_a_path(error: OSError) -> bool:
     """Tell whether pydantic met an error where it looked for a path (`FilePath`, `DirectoryPath`, ...)."""
     frames = traceback.walk_tb(error.__traceback__)
     return any(frame.f_globals.get("__name__") == "pydantic.types" for frame, _ in frames)
@@ -129,9 +129,9 @@ def _attrs_answering(hint: Any) -> AbstractContextManager[None]:
     if "attr" not in sys.modules:  # then no class is made by it
         return nullcontext()
     # optional: pydantic
-    from structgen.python_types.attrs_classes import answering, attrs_inside
+    from structgen.python_types.attrs_classes import answering
 
-    return answering(attrs_inside(hint))
+    return answering(hint)
 
 
 def _is_instance(hint: Any) -> bool:

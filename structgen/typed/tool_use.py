@@ -102,15 +102,17 @@ class ToolUse:
         """Return what is wrong with a reply that no mask has seen; None: nothing but what `value` finds."""
         if (problem := _problem(reply)) is not None:
             return problem
-        count, most, choice = len(reply.calls), self.choice.most, self.choice
-        if reply.partial is not None or not (reply.complete or reply.problems):
-            return ValidatorError("The reply breaks off inside of a call.", where="calls")
-        if choice.mode in ("required", "forced") and not count:
-            return ValidatorError("The reply calls no tool, and it must call one.", where="calls")
-        if choice.mode in ("required", "forced") and "".join(reply.texts[1:]).strip():
-            return ValidatorError("Text follows the calls, where only calls may.", where="calls")
-        if most is not None and count > most:
-            return ValidatorError(f"The reply has {count} calls, and may have {most}.", where="calls")
+        count, most, must = len(reply.calls), self.choice.most, self.choice.mode in ("required", "forced")
+        is_open = reply.partial is not None or not (reply.complete or reply.problems)
+        faults = {
+            "The reply breaks off inside of a call.": is_open,
+            "The reply calls no tool, and it must call one.": must and not count,
+            "Text follows the calls, where only calls may.": must and "".join(reply.texts[1:]).strip(),
+            f"The reply has {count} calls, and may have {most}.": most is not None and count > most,
+        }
+        for what, is_there in faults.items():
+            if is_there:
+                return ValidatorError(what, where="calls")
         for call in reply.calls:
             compiled = self._schemas[call.name]
             wrong = first_fault(compiled, call.document)
