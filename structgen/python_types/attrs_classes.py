@@ -10,7 +10,7 @@ import sys
 import threading
 import typing
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, get_origin
 
 from pydantic_core import core_schema
@@ -31,10 +31,9 @@ def answering(hint: Any) -> Iterator[None]:
     """Have the attrs classes in a hint, in the arguments of generic types, and in fields of classes tell
     pydantic their schemas, for so long."""
     inside = (get_origin(one) or one for one, _ in hints_inside(hint))
-    classes = (one for one in inside if isinstance(one, type) and "__attrs_attrs__" in vars(one))
-    asked = dict.fromkeys(cls for cls in classes if not hasattr(cls, _ASKED))
-    with _LOCK:
-        open_: set[type] = set()
+    classes = dict.fromkeys(one for one in inside if isinstance(one, type) and "__attrs_attrs__" in vars(one))
+    with _LOCK if classes else nullcontext():
+        asked, open_ = [cls for cls in classes if not hasattr(cls, _ASKED)], set[type]()
         try:
             for cls in asked:
                 setattr(cls, _ASKED, staticmethod(_answer_of(cls, open_)))

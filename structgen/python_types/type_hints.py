@@ -6,12 +6,10 @@ pydantic does both (the extra `typed`); it is loaded when the first type is read
 from __future__ import annotations
 
 import inspect
-import sys
 import textwrap
 import traceback
 import typing
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -102,6 +100,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
         from pydantic.errors import PydanticUserError
         from pydantic_core import PydanticSerializationError, SchemaError
     # optional: pydantic
+    from structgen.python_types.attrs_classes import answering
     from structgen.python_types.descriptions import described, refuse_unread
     from structgen.python_types.pydantic_schema import TypeSchema
 
@@ -111,7 +110,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
         what = f"{repr(hint)[:60]} is an object, not a type."
         raise refuse(what, "type", f"Pass its class, {type(hint).__name__}.")
     try:
-        with _attrs_answering(hint):
+        with answering(hint):
             adapter = TypeAdapter(hint)
         refuse_unread(hint)
         schema = described(adapter.json_schema(schema_generator=TypeSchema), hint)
@@ -122,16 +121,6 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
     except (SchemaError, ImportError, TypeError, NameError, AttributeError) as error:
         raise _no_schema(hint, textwrap.shorten(str(error), 200)) from error
     return TypeReader(hint, adapter.validator, schema, adapter.core_schema)
-
-
-def _attrs_answering(hint: Any) -> AbstractContextManager[None]:
-    """Have the attrs classes in a hint tell pydantic their schemas, for so long."""
-    if "attr" not in sys.modules:  # then no class is made by it
-        return nullcontext()
-    # optional: pydantic
-    from structgen.python_types.attrs_classes import answering
-
-    return answering(hint)
 
 
 def _is_instance(hint: Any) -> bool:
