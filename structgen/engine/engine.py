@@ -228,8 +228,6 @@ class Engine:
         of another tokenizer.
         """
         count = _checked(request).n
-        if self._driver.most is None:
-            return self._submitted(request)
         self._driver.enter(count)
         try:
             return self._submitted(request)
@@ -476,10 +474,10 @@ def _checked(request: Any) -> Request:
     return request
 
 
-def _single(request: Any) -> Request:
+def _single(request: Request) -> Request:
     if _checked(request).n != 1:
         raise OptionError("A stream is of one text.", where="n", cure="Submit, and listen to each handle.")
-    return _checked(request)
+    return request
 
 
 def _raise_error(handle: Handle) -> None:

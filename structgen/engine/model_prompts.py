@@ -156,13 +156,11 @@ def _longer(message: dict[str, Any], text: str) -> dict[str, Any]:
     }
 
 
-def _has_our_training(folder: str) -> bool:
-    """Tell whether a folder has a model that models/train.py made, such as a copy of an embedded one."""
-    config = Path(folder, "config.json")
-    if not folder or not config.is_file():
-        return False
+def _has_key(folder: str, file: str, key: str) -> bool:
+    """Tell whether a file of JSON in the folder of a model has a key."""
+    path = Path(folder, file)
     try:
-        return "structgen_training" in json.loads(config.read_text(encoding="utf-8"))
+        return bool(folder) and path.is_file() and key in json.loads(path.read_text(encoding="utf-8"))
     except ValueError:  # whoever loads the model says what is wrong with the file
         return False
 
@@ -174,7 +172,8 @@ class ModelPrompts:
 
     def __init__(self, name: str, tokenizer: Any = None, *, allow_specials: bool = False) -> None:
         self.name, self.allow_specials = name, allow_specials
-        self.is_embedded = is_embedded(name) or _has_our_training(name)
+        # or models/train.py made it, as a copy of an embedded one
+        self.is_embedded = is_embedded(name) or _has_key(name, "config.json", "structgen_training")
         self._templates: Any = tokenizer if hasattr(tokenizer, "apply_chat_template") else None
         self._lock = threading.Lock()
         self._tells_tools: bool | None = None
@@ -347,17 +346,12 @@ class ModelPrompts:
     @cached_property
     def _lies_with_template(self) -> bool:
         """Whether the model's folder or file has a chat template."""
-        folder = Path(self.name)
         if not self.name or self.is_embedded:
             return False
         if (file := gguf_file(self.name)) is not None:
             return "tokenizer.chat_template" in GgufHeader.read(file).metadata
-        if not folder.is_dir():
-            return False
-        if (folder / "chat_template.jinja").is_file():
-            return True
-        config = folder / "tokenizer_config.json"
-        return config.is_file() and "chat_template" in json.loads(config.read_text(encoding="utf-8"))
+        is_there = Path(self.name, "chat_template.jinja").is_file()
+        return is_there or _has_key(self.name, "tokenizer_config.json", "chat_template")
 
     def tells_tools(self, template: Mapping[str, Any]) -> bool:
         """Tell whether the chat template writes the `tools` that it reads, such as these. Cost: two short

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any, TypeAlias, TypeVar, Union
 
-from structgen.errors import BudgetError, LimitError, OptionError, StructgenError, TokenError, options_named
+from structgen.errors import BudgetError, OptionError, StructgenError, TokenError, options_named
 from structgen.system.installation import needing
 from structgen.system.waits import told
 
@@ -84,8 +84,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         self.tokenizer = tokenizer_of(tokenizer)
         self.max_new_tokens = None if max_new_tokens is None else whole("max_new_tokens", max_new_tokens, 0)
         self.canonical, self.healing = switch("canonical", canonical), switch("healing", healing)
-        known: dict[Grammar, CompiledGrammar] = {}
-        self._given = [_compiled(one, self.tokenizer, known) for one in _listed(grammars)]
+        self._given = _compiled(grammars, self.tokenizer)
         self._ends: tuple[int, ...] | None = None
         """The end tokens of the model, as far as its logits reach; None before they are known."""
         self._config: Any = None
@@ -181,10 +180,9 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         if ends == self._ends:
             return
         tell_difference(self.tokenizer, ends)
-        known: dict[Grammar, CompiledGrammar] = {}
         self._ends = ends
         try:
-            self._grammars = [None if one is None else _ending(one, ends, known) for one in self._given]
+            ending = {one: _ending(one, ends) for one in dict.fromkeys(self._given)}
         except StructgenError as error:
             stops = ", ".join(map(str, ends))
             raise OptionError(
@@ -192,6 +190,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
                 where="eos_token_id",
                 cure=f"Pass eos_token_id={[*self.tokenizer.eos_token_ids]} to generate.",
             ) from error
+        self._grammars = [ending[one] for one in self._given]
         self._compiled = self._policies()
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -207,8 +206,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
             self._config, self._before = config, None
             if config is not None:
                 self._learn(end_tokens(config), width)
-        if self._goes_on(ids):
-            self._follow(ids)
+        if (parents := self._parents(ids)) is not None:
+            self._follow(ids, parents)
         elif self._before is None or config is None:
             self._begin(ids)
         else:
@@ -245,28 +244,25 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
 
     # --- which row is which ---------------------------------------------------------------------------------
 
-    def _goes_on(self, ids: Tensor) -> bool:
-        """Tell whether the rows go on from those of the last call, each from one of its prompt's."""
-        before = self._before
-        if before is None or ids.shape[0] != before.shape[0] or ids.shape[1] != before.shape[1] + 1:
-            return False
+    def _parents(self, ids: Tensor) -> list[int] | None:
+        """Return for each row the one of the last call that it goes on from, one of its prompt's; None where
+        one goes on from none."""
+        before, earlier = self._before, ids[:, :-1]
+        if before is None or earlier.shape != before.shape:
+            return None
         written = ids.shape[1] - self._begun
         if self._config is None and self.max_new_tokens is not None and written >= self.max_new_tokens:
-            return False  # the last one ended before this
-        return None not in self._parents(ids)
-
-    def _parents(self, ids: Tensor) -> list[int | None]:
-        """Return for each row the one of the last call that it goes on from."""
-        before, earlier = self._before, ids[:, :-1]
-        assert before is not None, "asked where there was a call"
+            return None  # the last one ended before this
         if torch.equal(earlier, before):
             return list(range(len(ids)))
         size = len(ids) // len(self._compiled) if len(self._compiled) > 1 else len(ids)
-        found: list[int | None] = []
+        found = list[int]()
         for row in range(len(ids)):
             first = row // size * size
             same = (before[first : first + size] == earlier[row]).all(1).nonzero()
-            found.append(first + int(same[0]) if len(same) else None)
+            if not len(same):
+                return None
+            found.append(first + int(same[0]))
         return found
 
     def _begin(self, ids: Tensor) -> None:
@@ -298,9 +294,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         for end in range(begun, ids.shape[1]):
             self._advance(ids[:, end])
 
-    def _follow(self, ids: Tensor) -> None:
+    def _follow(self, ids: Tensor, parents: Sequence[int]) -> None:
         """Take a token more in each row."""
-        parents = [parent for parent in self._parents(ids) if parent is not None]
         children = Counter(parents)
         moved = [self._rows[parent] for parent in parents]
         # several beams that go on from one: a copy for each
@@ -333,25 +328,16 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         ]
         left = None if self.max_new_tokens is None else self.max_new_tokens - written
         statuses = fill_masks(rows, mask, budgets=None if left is None else [left] * len(rows))
-        for row, status in zip(rows, statuses.tolist(), strict=True):
+        for at, (row, status) in enumerate(zip(rows, statuses.tolist(), strict=True)):
             if row is not None and status == RowStatus.LIMIT:
-                self._raise(row, left)
+                try:  # it says why
+                    row.fill_mask(mask, at, budget=left)
+                except BudgetError as error:
+                    error.name_owner("max_new_tokens")
+                    raise
         for at, row in enumerate(self._rows):
             if row is not None and row.is_finished:
                 allow_only(mask, at, self._ends_behind(row))
-
-    @staticmethod
-    def _raise(row: Matcher, left: int | None) -> None:
-        """Raise the reason for a mask that could not be filled."""
-        least = row.tokens_to_finish()
-        if left is not None and least > left:
-            raise BudgetError(
-                f"No document fits: {left:,} tokens are left, the shortest takes {least:,}.",
-                minimum=least,
-                where="max_new_tokens",
-                cure=f"Give at least {least:,}.",
-            )
-        raise LimitError("A limit was met while the mask was filled.", limit="parser_states", where="grammar")
 
 
 def _each(grammars: Sequence[T], rows: int) -> list[T]:
@@ -390,8 +376,8 @@ def generate_batch(
     """
     from structgen.integrations.transformers_batches import written_batch  # optional: a release that has it
 
-    ours, known = tokenizer_of(tokenizer, model), dict[Grammar, CompiledGrammar]()
-    each = [_compiled(one, ours, known) for one in _listed(grammars)]
+    ours = tokenizer_of(tokenizer, model)
+    each = _compiled(grammars, ours)
     if len(each) == 1:
         each *= len(inputs)
     if len(each) != len(inputs):
@@ -409,26 +395,22 @@ def generate_batch(
     return written_batch(model, inputs, each, config, continuous_batching_config) if inputs else []
 
 
-def _listed(grammars: Wanted | Sequence[Wanted]) -> list[Constraint]:
-    listed: list[Any] = list(grammars) if isinstance(grammars, list | tuple) else [grammars]
-    if not listed:
+def _compiled(grammars: Wanted | Sequence[Wanted], tokenizer: Tokenizer) -> list[CompiledGrammar | None]:
+    """Return what a caller gives, compiled, each grammar once."""
+    given: list[Any] = list(grammars) if isinstance(grammars, list | tuple) else [grammars]
+    if not given:
         raise OptionError("There is no grammar.", where="grammars", cure="Give one, or one for each prompt.")
-    return [read_target(one, usual={}, where="grammars").grammar for one in listed]
+    listed = [read_target(one, usual={}, where="grammars").grammar for one in given]
+    known = {
+        one: one if one is None or isinstance(one, CompiledGrammar) else compile(one, tokenizer)
+        for one in dict.fromkeys(listed)
+    }
+    return [known[one] for one in listed]
 
 
-def _ending(
-    one: CompiledGrammar, ends: tuple[int, ...], known: dict[Grammar, CompiledGrammar]
-) -> CompiledGrammar:
+def _ending(one: CompiledGrammar | None, ends: tuple[int, ...]) -> CompiledGrammar | None:
     """Return a grammar compiled for a generation that stops at `ends`; itself where that changes nothing."""
+    if one is None:
+        return None
     tokenizer = generation_tokenizer(one.tokenizer, ends)
-    return one if tokenizer is one.tokenizer else _compiled(one.grammar, tokenizer, known) or one
-
-
-def _compiled(
-    one: Constraint, tokenizer: Tokenizer, known: dict[Grammar, CompiledGrammar]
-) -> CompiledGrammar | None:
-    if one is None or isinstance(one, CompiledGrammar):
-        return one
-    if one not in known:
-        known[one] = compile(one, tokenizer)
-    return known[one]
+    return one if tokenizer is one.tokenizer else compile(one.grammar, tokenizer)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 import threading
 import typing
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, get_origin
 
 from pydantic_core import core_schema
@@ -26,17 +26,14 @@ _LOCK = threading.RLock()
 """Held while classes answer pydantic."""
 
 
-def is_attrs_class(hint: object) -> bool:
-    """Tell whether a hint is a class made by attrs."""
-    return isinstance(hint, type) and "__attrs_attrs__" in vars(hint)
-
-
 @contextmanager
-def answering(classes: Sequence[type]) -> Iterator[None]:
-    """Have attrs classes tell pydantic their schemas, for so long."""
-    asked = [cls for cls in classes if not hasattr(cls, _ASKED)]
-    with _LOCK:
-        open_: set[type] = set()
+def answering(hint: Any) -> Iterator[None]:
+    """Have the attrs classes in a hint, in the arguments of generic types, and in fields of classes tell
+    pydantic their schemas, for so long."""
+    inside = (get_origin(one) or one for one, _ in hints_inside(hint))
+    classes = dict.fromkeys(one for one in inside if isinstance(one, type) and "__attrs_attrs__" in vars(one))
+    with _LOCK if classes else nullcontext():
+        asked, open_ = [cls for cls in classes if not hasattr(cls, _ASKED)], set[type]()
         try:
             for cls in asked:
                 setattr(cls, _ASKED, staticmethod(_answer_of(cls, open_)))
@@ -81,12 +78,6 @@ def _answer_of(cls: type, open_: set[type]) -> Callable[[Any, Any], Any]:
         return core_schema.no_info_after_validator_function(_maker(cls), members, ref=ref)
 
     return answer
-
-
-def attrs_inside(hint: Any) -> list[type]:
-    """Return the attrs classes in a hint, in the arguments of generic types, and in fields of classes."""
-    inside = (get_origin(one) or one for one, _ in hints_inside(hint))
-    return list(dict.fromkeys(one for one in inside if is_attrs_class(one)))
 
 
 def _hints(cls: type) -> dict[str, Any]:

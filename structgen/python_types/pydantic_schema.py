@@ -12,7 +12,7 @@ import inspect
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from enum import Enum
@@ -219,21 +219,12 @@ class TypeSchema(GenerateJsonSchema):
             )
         return {"type": "string", "format": "base64"}
 
-    def date_schema(self, schema: Any) -> JsonSchema:
-        """Return the schema of dates."""
-        return bounded(super().date_schema(schema), schema)
+    def _temporal_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of dates, times of the day, points in time, or durations."""
+        made = getattr(super(), f"{schema['type']}_schema")(schema)
+        return bounded(_with_zone(made, schema.get("tz_constraint")), schema)
 
-    def time_schema(self, schema: Any) -> JsonSchema:
-        """Return the schema of times of the day."""
-        return bounded(_with_zone(super().time_schema(schema), schema.get("tz_constraint")), schema)
-
-    def datetime_schema(self, schema: Any) -> JsonSchema:
-        """Return the schema of points in time."""
-        return bounded(_with_zone(super().datetime_schema(schema), schema.get("tz_constraint")), schema)
-
-    def timedelta_schema(self, schema: Any) -> JsonSchema:
-        """Return the schema of durations."""
-        return bounded(super().timedelta_schema(schema), schema)
+    date_schema = time_schema = datetime_schema = timedelta_schema = _temporal_schema
 
     def url_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of URLs: names of letters, digits and hyphens, no user, no fragment."""
@@ -375,8 +366,7 @@ class TypeSchema(GenerateJsonSchema):
 
     def named_tuple_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of a NamedTuple: an object, whose names tell a model what the values are."""
-        properties: dict[str, JsonSchema] = {}
-        required = []
+        properties, required = dict[str, JsonSchema](), list[str]()
         hints, texts = field_hints(schema["cls"]), texts_behind(schema["cls"])
         for field in schema["fields"]:
             alias, own = field.get("validation_alias"), field["name"]
@@ -385,7 +375,8 @@ class TypeSchema(GenerateJsonSchema):
             properties[name] = described(made, hints.get(own), texts.get(own, ""))
             if field["schema"]["type"] != "default":
                 required.append(name)
-        return _of_class(_object(properties, required), schema["cls"])
+        made = {"type": "object", "properties": properties, **({"required": required} if required else {})}
+        return _of_class(_closed(made), schema["cls"])
 
     def model_schema(self, schema: Any) -> JsonSchema:
         """Return the schema of a model; keys that it would ignore are not written."""
@@ -452,15 +443,6 @@ class TypeSchema(GenerateJsonSchema):
             # the tag is looked for even where the class has a default for it
             made["required"] = [told["propertyName"]]
         return made
-
-
-def _object(properties: dict[str, JsonSchema], required: Iterable[str]) -> JsonSchema:
-    made: JsonSchema = {"type": "object", "properties": properties}
-    needed = list(required)
-    if needed:
-        made["required"] = needed
-    made["additionalProperties"] = False
-    return made
 
 
 def _of_class(made: JsonSchema, cls: Any) -> JsonSchema:

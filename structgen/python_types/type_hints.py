@@ -6,12 +6,10 @@ pydantic does both (the extra `typed`); it is loaded when the first type is read
 from __future__ import annotations
 
 import inspect
-import sys
 import textwrap
 import traceback
 import typing
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -58,7 +56,7 @@ class TypeReader(Generic[T]):
             value: T = self._validated(document)
             return value
         except OSError as error:
-            if not of_a_path(error):
+            if not _of_a_path(error):
                 raise
             raise ValidatorError(
                 f"The file system refuses the path: {error.strerror}.",
@@ -81,7 +79,7 @@ class TypeReader(Generic[T]):
             ) from error
 
 
-def of_a_path(error: OSError) -> bool:
+def _of_a_path(error: OSError) -> bool:
     """Tell whether pydantic met an error where it looked for a path (`FilePath`, `DirectoryPath`, ...)."""
     frames = traceback.walk_tb(error.__traceback__)
     return any(frame.f_globals.get("__name__") == "pydantic.types" for frame, _ in frames)
@@ -102,6 +100,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
         from pydantic.errors import PydanticUserError
         from pydantic_core import PydanticSerializationError, SchemaError
     # optional: pydantic
+    from structgen.python_types.attrs_classes import answering
     from structgen.python_types.descriptions import described, refuse_unread
     from structgen.python_types.pydantic_schema import TypeSchema
 
@@ -111,7 +110,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
         what = f"{repr(hint)[:60]} is an object, not a type."
         raise refuse(what, "type", f"Pass its class, {type(hint).__name__}.")
     try:
-        with _attrs_answering(hint):
+        with answering(hint):
             adapter = TypeAdapter(hint)
         refuse_unread(hint)
         schema = described(adapter.json_schema(schema_generator=TypeSchema), hint)
@@ -122,16 +121,6 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
     except (SchemaError, ImportError, TypeError, NameError, AttributeError) as error:
         raise _no_schema(hint, textwrap.shorten(str(error), 200)) from error
     return TypeReader(hint, adapter.validator, schema, adapter.core_schema)
-
-
-def _attrs_answering(hint: Any) -> AbstractContextManager[None]:
-    """Have the attrs classes in a hint tell pydantic their schemas, for so long."""
-    if "attr" not in sys.modules:  # then no class is made by it
-        return nullcontext()
-    # optional: pydantic
-    from structgen.python_types.attrs_classes import answering, attrs_inside
-
-    return answering(attrs_inside(hint))
 
 
 def _is_instance(hint: Any) -> bool:

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from pydantic_core import SchemaValidator, ValidationError
+from pydantic_core import SchemaValidator
 
-from structgen.python_types.type_hints import TypeReader, of_a_path
+from structgen.errors import ValidatorError
+from structgen.python_types.type_hints import TypeReader
 
 Core: TypeAlias = "dict[str, Any]"
 """A core schema of pydantic: what its validators are made of."""
@@ -57,11 +58,21 @@ class _TypePlaces:
         self._core: Core = core
         listed = core["definitions"] if core["type"] == "definitions" else []
         self._definitions: dict[str, Core] = {one["ref"]: one for one in listed}
+        self._known: dict[int, TypeReader[Any] | None] = {}
 
-    def _validator(self, schema: Core, config: Any) -> SchemaValidator:
-        if schema is not self._core and self._definitions:
-            schema = {"type": "definitions", "schema": schema, "definitions": [*self._definitions.values()]}
-        return SchemaValidator(schema, config, _use_prebuilt=False)
+    def _read_by(self, place: TypePlace) -> TypeReader[Any] | None:
+        """Return what reads a place, made once; None where its document is not to be read by itself."""
+        known = id(place.schema)
+        if known not in self._known:
+            self._known[known] = self._reader(place)
+        return self._known[known]
+
+    def _reader(self, place: TypePlace) -> TypeReader[Any] | None:
+        schema, definitions = place.schema, [*self._definitions.values()]
+        if schema is not self._core and definitions:
+            schema = {"type": "definitions", "schema": schema, "definitions": definitions}
+        validator = SchemaValidator(schema, place.config, _use_prebuilt=False)
+        return TypeReader(None, validator, {}, place.schema)
 
     def _is_around(self, schema: Core) -> bool:
         """Tell whether a schema is one around another one that may be looked into."""
@@ -88,10 +99,6 @@ class TypeParts(_TypePlaces):
     where those agree about it, else it is read with what holds it.
     """
 
-    def __init__(self, core: Any) -> None:
-        super().__init__(core)
-        self._readers: dict[int, TypeReader[Any]] = {}
-
     def at(self, path: Sequence[str | int], held: Sequence[tuple[Any, Any]] = ()) -> TypeReader[Any] | None:
         """Return what reads the part at a path, keys and indices from the root; None where it cannot be told.
         `held`: the containers on the way, each after its key, with what has closed in them. Cost: the depth,
@@ -102,11 +109,7 @@ class TypeParts(_TypePlaces):
             if found is None:
                 return None
             place = found
-        known = id(place.schema)
-        if known not in self._readers:
-            validator = self._validator(place.schema, place.config)
-            self._readers[known] = TypeReader(None, validator, {}, place.schema)
-        return self._readers[known]
+        return self._read_by(place)
 
     def _inner(self, place: TypePlace, part: str | int, held: Any) -> TypePlace | None:
         """Return a member or an item; of a union, of those that it may still be."""
@@ -176,18 +179,14 @@ def _plain(node: Any) -> Any:
 class PlaceValidators(_TypePlaces):
     """The validators of a type by the place of a value."""
 
-    def __init__(self, core: Any) -> None:
-        super().__init__(core)
-        self._known: dict[int, SchemaValidator | None] = {}
-
     @property
     def functions(self) -> list[Callable[..., Any]]:
         """The functions that the type calls, its own validators among them."""
         found = (one["function"] for one in self._nodes(self._core, ()) if _is_call(one))
         return list(dict.fromkeys(getattr(one, "__func__", one) for one in found))
 
-    def at(self, path: Sequence[str | int]) -> SchemaValidator | None:
-        """Return what validates the value at a path, keys and indices from the root; None where its document
+    def at(self, path: Sequence[str | int]) -> TypeReader[Any] | None:
+        """Return what reads the value at a path, keys and indices from the root; None where its document
         cannot be judged by itself, or is valid by its JSON Schema alone.
 
         Cost: that of making the validator, once for each place of the type.
@@ -199,20 +198,18 @@ class PlaceValidators(_TypePlaces):
             if inner is None:
                 return None
             place = place._replace(schema=inner)
-        schema = place.schema
-        known = id(schema)
-        if known not in self._known:
-            is_judged = self._is_judged(schema, path)
-            self._known[known] = self._validator(schema, place.config) if is_judged else None
-        return self._known[known]
+        return self._read_by(place)
+
+    def _reader(self, place: TypePlace) -> TypeReader[Any] | None:
+        return super()._reader(place) if self._is_judged(place.schema) else None
 
     def _is_around(self, schema: Core) -> bool:
         """Tell the same of one that neither changes the document first nor ignores its faults."""
         plain = not schema.get("custom_init") and schema.get("on_error", "raise") == "raise"
         return schema["type"] in _WRAPPERS and plain
 
-    def _is_judged(self, schema: Core, path: Sequence[str | int]) -> bool:
-        if not path:
+    def _is_judged(self, schema: Core) -> bool:
+        if schema is self._core:
             return True
         calls = [one for one in self._nodes(schema, ()) if _is_call(one)]
         # A validator that is told of other members has to wait for them.
@@ -262,14 +259,10 @@ def _inside(schema: Core, part: str | int) -> Core | None:
     return found
 
 
-def refuses(validator: SchemaValidator, document: bytes) -> bool:
-    """Return whether a validator refuses a JSON document. What else its functions raise, the caller gets."""
+def refuses(reader: TypeReader[Any], document: bytes) -> bool:
+    """Return whether a type refuses a JSON document. What else its functions raise, the caller gets."""
     try:
-        validator.validate_json(document)
-    except ValidationError:
+        reader.read(document)
+    except ValidatorError:
         return True
-    except OSError as error:
-        if of_a_path(error):
-            return True
-        raise
     return False

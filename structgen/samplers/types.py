@@ -47,8 +47,8 @@ class TypeChecker:
         # optional: pydantic
         from structgen.python_types.type_places import refuses
 
-        validator = self._validators.at(event.path)
-        return validator is None or not refuses(validator, event.document)
+        reader = self._validators.at(event.path)
+        return reader is None or not refuses(reader, event.document)
 
     def copy(self) -> TypeChecker:
         """Return the checker itself: it keeps no state of a prefix."""

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from structgen.engine.model_prompts import Message
-from structgen.errors import OptionError, UnsupportedError, options_named
+from structgen.errors import OptionError, options_named
+from structgen.python_types.pydantic_formats import refuse
 from structgen.typed.functions import Asking, AsyncTypedFunction, FilledPrompt, TypedFunction
 from structgen.typed.infilled import Infilling, is_infilling, no_stream
 from structgen.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
@@ -174,11 +175,11 @@ def _asking(function: Callable[..., Any], given: Mapping[str, Any], names: Mappi
         if form.items and not streams:
             raise no_stream()
         if form.items and not form.asynchronous and waits:
-            raise UnsupportedError(
+            raise refuse(
                 f"The coroutine function {function.__qualname__} returns an Iterator.",
-                keyword="type",
-                where="return",
-                cure="Annotate AsyncIterator[T], on def or async def.",
+                "type",
+                "Annotate AsyncIterator[T], on def or async def.",
+                "return",
             )
         return form
 
@@ -193,11 +194,11 @@ def _annotation(function: Callable[..., Any]) -> Any:
     """Return a function's return annotation. Errors: UnsupportedError where there is none."""
     annotation = getattr(function, "__annotations__", {}).get("return", inspect.Parameter.empty)
     if annotation is inspect.Parameter.empty:
-        raise UnsupportedError(
+        raise refuse(
             f"{function.__qualname__} has no return type.",
-            keyword="type",
-            where="return",
-            cure="Annotate what comes back: `-> Person`.",
+            "type",
+            "Annotate what comes back: `-> Person`.",
+            "return",
         )
     return annotation
 
@@ -210,9 +211,9 @@ def _resolved(annotation: Any, function: Callable[..., Any], names: Mapping[str,
     except TypeError:  # it is no type: a grammar, a pattern or a dict
         return eval(annotation, module, {**names}) if isinstance(annotation, str) else annotation
     except (SyntaxError, IndexError) as error:  # the text is no expression, or empty
-        raise UnsupportedError(
+        raise refuse(
             f"The annotation {annotation!r} is no expression of Python.",
-            keyword="type",
-            where="return",
-            cure="Annotate a type, such as `-> Person`, or write target=.",
+            "type",
+            "Annotate a type, such as `-> Person`, or write target=.",
+            "return",
         ) from error

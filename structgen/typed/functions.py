@@ -15,7 +15,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import import_module
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -43,7 +42,7 @@ from structgen.errors import (
 from structgen.typed.local import Local
 from structgen.typed.options import NAMED_ELSEWHERE, FunctionOptions, TypedOptions
 from structgen.typed.outcomes import Outcome
-from structgen.typed.partial import Partial, PartialDocument, progress_of
+from structgen.typed.partial import Partial, Progress, progress_of
 from structgen.typed.prompts import PromptSource, Template, source_of
 from structgen.typed.typed_draws import Sampler, check_names, drawn
 from structgen.typed.waiting import each, now
@@ -113,7 +112,7 @@ class Asking:
         return outcome.value
 
     async def partials(
-        self, source: PromptSource, document: PartialDocument | None = None, *, detailed: bool = False
+        self, source: PromptSource, document: Progress | None = None, *, detailed: bool = False
     ) -> AsyncGenerator[Partial[Any], None]:
         """Yield what there is after each piece of text; the last partial has the outcome. There is one
         attempt. `document` follows the text, where its items are handed out.
@@ -148,7 +147,7 @@ class Asking:
 
     async def items(self, source: PromptSource) -> AsyncGenerator[Any, None]:
         """Yield the items of a list as they close."""
-        document, known = PartialDocument(self.form.parts, wrapped=self.form.is_wrapped), 0
+        document, known = progress_of(self.form), 0
         async with aclosing(self.partials(source, document)) as partials:
             async for _ in partials:
                 items, known = document.closed_items(known)
@@ -249,14 +248,6 @@ def with_details(
     )
 
 
-def _found(module: str, name: str) -> Any:
-    """Return what a module has under a name; None where it has nothing."""
-    found: Any = import_module(module)
-    for part in name.split("."):
-        found = inspect.getattr_static(found, part, None)
-    return found
-
-
 class _Common(Generic[P, R]):
     """What synchronous and asynchronous functions share."""
 
@@ -275,17 +266,16 @@ class _Common(Generic[P, R]):
 
     def __reduce__(self) -> Any:
         """Pickle by name, as Python's functions are: whoever loads it imports the module. A method's instance
-        goes along. Raises PicklingError for a function that its module does not have under its name."""
+        goes along. Raises PicklingError for a function inside another one; so does `pickle` for one that its
+        module does not have under its name."""
         function = self._asked.function
-        place = function.__module__, function.__qualname__
         if self._bound:
             return getattr, (self._bound[0], function.__name__)
-        if _found(*place) is not self:
+        if "<locals>" in function.__qualname__:
             raise pickle.PicklingError(
-                f"{'.'.join(place)} cannot be pickled: its module has something else under this "
-                "name. Define it at the top of a module."
+                f"{function.__qualname__} cannot be pickled. Define it at the top of a module."
             )
-        return _found, place
+        return function.__qualname__
 
     @property
     def schema(self) -> dict[str, Any]:

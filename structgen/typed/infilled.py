@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion, continued
 from structgen.engine.requests import FinishReason, Result, Usage
 from structgen.errors import NoFillingError, OptionError, UnsupportedError, fields_named
+from structgen.python_types.pydantic_formats import refuse
 from structgen.system.resources import model_name
 from structgen.tool_calls.tool_replies import Reply
 from structgen.typed.missing_options import OF_INFILLING
@@ -114,11 +115,11 @@ class Infiller:
 
         form, options = wanted.form, wanted.options
         if form.grammar is None:
-            raise UnsupportedError(
+            raise refuse(
                 "Free text has no grammar to fill slots under.",
-                keyword="str",
-                where="return",
-                cure="Annotate a type that has a schema; sg.infill fills templates of text.",
+                "str",
+                "Annotate a type that has a schema; sg.infill fills templates of text.",
+                "return",
             )
         model, tokenizer = self._model()
         prompt = self._prompts.tokens(self._question(wanted, source), tokenizer)
@@ -206,33 +207,29 @@ def _result(found: Infilled, prompt: int) -> Result:
 
 def no_calls() -> UnsupportedError:
     """Return the error for tools."""
-    return UnsupportedError(
+    return refuse(
         "A masked-diffusion model fills the slots of a document, and writes no calls.",
-        keyword="tools",
-        where="tools",
-        cure="Ask a causal model; or ask this one for the type of one tool's arguments.",
+        "tools",
+        "Ask a causal model; or ask this one for the type of one tool's arguments.",
+        "tools",
     )
 
 
 def no_stream() -> UnsupportedError:
     """Return the error for a stream."""
-    return UnsupportedError(
+    return refuse(
         "A masked-diffusion model fills a document in any order: there is no beginning to stream.",
-        keyword="stream",
-        where="model",
-        cure="Call the function for the whole, with list[T] in place of Iterator[T]; sg.infill(listen=...) "
+        "stream",
+        "Call the function for the whole, with list[T] in place of Iterator[T]; sg.infill(listen=...) "
         "tells each canvas.",
+        "model",
     )
 
 
 @lru_cache(maxsize=_MOST_MODELS)
-def _by_name(name: str) -> Infiller:
+def infiller_of(name: str) -> Infiller:
+    """Return the writer of a model by its bare name, shared in the process. Nothing is loaded yet."""
     return Infiller(Infilling(name))
-
-
-def infiller_of(model: Infilling | str) -> Infiller:
-    """Return the writer of a model; one by its bare name is shared in the process. Nothing is loaded yet."""
-    return _by_name(model) if isinstance(model, str) else Infiller(model)
 
 
 def is_infilling(model: object) -> bool:

@@ -105,54 +105,25 @@ class Partial(Generic[T_co]):
 
 
 class Progress:
-    """Follows a text that is being written. `read` returns what there is of a text so far; None: the text."""
-
-    def __init__(self, read: Callable[[str], Any] | None = None) -> None:
-        self._read, self._pieces = read, list[str]()
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """How many parts have closed, and how many pieces have come."""
-        return 0, len(self._pieces)
-
-    def add(self, piece: str) -> Partial[Any]:
-        """Take a piece of the text; returns what there is now, which is read when it is asked for."""
-        self._pieces.append(piece)
-        return Partial(self)
-
-    def text(self, pieces: int | None = None) -> str:
-        """Return the first so many pieces; None: all."""
-        return "".join(self._pieces[:pieces])
-
-    def closed(self, _: int) -> frozenset[str]:
-        """Return no pointers: a text has no parts, and a call says itself whether it is complete."""
-        return frozenset()
-
-    def value(self, _: int, pieces: int) -> Any:
-        """Return what there was after so many pieces. Cost: linear in them."""
-        text = self.text(pieces)
-        return text if self._read is None else self._read(text)
-
-
-class PartialDocument(Progress):
-    """Follows a document that is being written, and reads each part as its type says once it has closed."""
+    """Follows a text that is being written; of a document it reads each part, once that has closed, as its
+    type says."""
 
     def __init__(
         self,
-        types: TypeParts | None,
+        types: TypeParts | None = None,
         *,
+        is_json: bool = True,
         wrapped: bool = False,
         calls: Callable[[str], Any] | None = None,
     ) -> None:
-        """`types` reads the text's parts; None: they are taken as JSON has them. `wrapped`: an object with
-        one member holds the document. `calls` returns the calls of a text so far that may be written in place
-        of a document, perhaps as JSON too; None: it has none."""
-        super().__init__(calls)
-        self._types = types
+        """`types` reads the text's parts; None: they are taken as JSON has them. `is_json`: whether the text
+        is a document. `wrapped`: an object with one member holds it. `calls` returns the calls of a text so
+        far that may be written in place of a document, perhaps as JSON too; None: it has none."""
+        self._read, self._types, self._pieces = calls, types, list[str]()
         self._outside = int(wrapped)
         """How many keys lead from the root of the text to the document."""
-        self._is_broken = False
-        """Whether the text is no JSON from here on."""
+        self._is_json, self._is_broken = is_json, not is_json
+        """Whether the text is a document; and whether it is no JSON from here on."""
         self._reader = GrowingJson(closed=self._close)
         self._closed: dict[int, tuple[Parts, Any]] = {}
         """The parts that have closed, in order: where each begins in the text, its place, its object."""
@@ -161,6 +132,10 @@ class PartialDocument(Progress):
     def size(self) -> tuple[int, int]:
         """How many parts have closed, and how many pieces have come."""
         return len(self._closed), len(self._pieces)
+
+    def text(self, pieces: int | None = None) -> str:
+        """Return the first so many pieces; None: all."""
+        return "".join(self._pieces[:pieces])
 
     def add(self, piece: str) -> Partial[Any]:
         """Take a piece of the text; returns what there is now. Errors: GenerationError for a part that its
@@ -199,11 +174,13 @@ class PartialDocument(Progress):
         return frozenset(pointer_of(parts) for parts, _ in islice(self._closed.values(), count))
 
     def value(self, _: int, pieces: int) -> Any:
-        """Return what there was after so many pieces. Cost: the containers that are open; of what others have
-        added to since, linear in what came before."""
-        calls = None if self._read is None else self._read(self.text(pieces))
-        if calls is not None:
-            return calls
+        """Return what there was after so many pieces. Cost: of a document the containers that are open, or,
+        where others have come since, linear in what came before; of another text, linear in it."""
+        if self._read is not None or not self._is_json:
+            text = self.text(pieces)
+            said = text if self._read is None else self._read(text)
+            if said is not None or not self._is_json:
+                return said
         reader = self._reader
         if pieces < len(self._pieces):
             reader = GrowingJson(
@@ -229,6 +206,5 @@ def progress_of(form: WantedForm, read: Callable[[str], Any] | None = None) -> P
     """Return what follows a new text, which is JSON where its form has a schema. `read`: of a reply that may
     call tools, returns what there is of its text so far."""
     read = None if form.tools is None else read
-    if form.schema is None:
-        return Progress(read)
-    return PartialDocument(form.parts, wrapped=form.is_wrapped or form.is_said, calls=read)
+    is_held, is_json = form.is_wrapped or form.is_said, form.schema is not None
+    return Progress(form.parts, is_json=is_json, wrapped=is_held, calls=read)

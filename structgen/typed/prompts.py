@@ -105,7 +105,8 @@ class Template:
         whole = joined(iter(values))
         # where no argument says anything, the docstring is all that there is
         neutral = joined(repeat(NEUTRAL)) if values else NEUTRAL
-        return PromptSource(whole, tuple(values) or _all_of(arguments) or (whole,), neutral=neutral)
+        every = (str(value) for name, value in arguments.items() if name not in ("self", "cls"))
+        return PromptSource(whole, tuple(values or every) or (whole,), neutral=neutral)
 
 
 def _shown(arguments: Mapping[str, Any], field: str, spec: str | None, conversion: str | None) -> str:
@@ -165,7 +166,3 @@ def given_source(prompt: Any) -> PromptSource:
         case [*_]:
             return PromptSource([dict(one) for one in checks.messages("prompt", prompt)], ())
     raise OptionError(what, where="prompt", cure=cure)
-
-
-def _all_of(arguments: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(value) for name, value in arguments.items() if name not in ("self", "cls"))

@@ -157,18 +157,18 @@ class Remote:
         taken = {name: self._habits.field(name) for name in body}
         return {sent: body[name] for name, sent in taken.items() if sent is not None}
 
-    async def _sent(self, body: Callable[[], dict[str, Any]], waits: bool) -> Any:
-        """Send a request, and send it again, made anew, while a refusal names a field that can be mended: at
-        most twice for each. Errors: those of the client."""
-        client = self._aclient if waits else self._client
+    async def _sent(self, wanted: WantedText, *asked: Any, **more: bool) -> Any:
+        """Send a request (`_body`, and `more` of its fields), and send it again, made anew, while a refusal
+        names a field that can be mended: at most twice for each. Errors: those of the client."""
+        client = self._aclient if wanted.waits else self._client
         while True:
-            made = body()
+            made = {**self._body(wanted, *asked), **more}
             try:
                 if self._is_anthropic:
                     answer = client.messages.create(**anthropic_messages.request(made))
                 else:
                     answer = client.chat.completions.create(**made)
-                return await answer if waits else answer
+                return await answer if wanted.waits else answer
             except self._library.APIStatusError as error:
                 if not self._habits.learn(error, made):
                     raise
@@ -228,7 +228,7 @@ class Remote:
         async def one(source: PromptSource) -> Result:
             answer = Answer(wanted.form, self.name)
             try:
-                whole = await self._sent(lambda: self._body(wanted, source, attempt), wanted.waits)
+                whole = await self._sent(wanted, source, attempt)
                 self._add(answer, whole)
             except self._faults as error:
                 return self._failure(error)
@@ -252,12 +252,8 @@ class Remote:
     ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
         answer = Answer(wanted.form, self.name)
-
-        def body() -> dict[str, Any]:
-            return {**self._body(wanted, source, 0), "stream": True}
-
         try:
-            stream = await self._sent(body, wanted.waits)
+            stream = await self._sent(wanted, source, 0, stream=True)
             # a server that knows no streams sends one JSON object
             if stream.response.headers.get("content-type", "").startswith("application/json"):
                 said = await stream.response.aread() if wanted.waits else stream.response.read()

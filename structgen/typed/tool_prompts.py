@@ -20,7 +20,7 @@ from structgen.engine.model_prompts import ModelPrompts, ModelQuestion, last_que
 from structgen.engine.requests import Result
 from structgen.errors import OptionError
 from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under, schema_outline
-from structgen.request_reading.request_reader import SERVED
+from structgen.request_reading.request_reader import SERVED, ReadRequest
 from structgen.schema.reading.policies import JSON_DUMPS
 from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.tool_calls.call_reader import parse_calls
@@ -59,9 +59,8 @@ class ToolPrompts:
         if self._prompts.is_embedded and use.choice.mode == "auto" and self.answer is None:
             # its free text means nothing, and it does not know when to stop calling
             use = replace(use, choice=replace(use.choice, mode="required", most=1))
-        self.engine, self.use, self.chat = engine, use, options.chat
+        self.engine, self.use = engine, use
         self.has_template = options.chat is not False and self._prompts.has_template()
-        self.thinks = bool(use.thinking) or options.thinking is not None
         self.format = self._opened(model_format(self._prompts) if use.format is None else use.format)
 
     def _opened(self, format: ToolFormat) -> ToolFormat:
@@ -74,9 +73,12 @@ class ToolPrompts:
 
     @cached_property
     def grammar(self) -> Grammar | None:
-        """The grammar of replies. Errors: those of `sg.tools`."""
-        usual = EMBEDDED_POLICIES if self._prompts.is_embedded else SERVED
-        return self.use.grammar(self.format, specials_of(self.engine), usual, self.answer)
+        """The grammar of replies, as a server has it that is asked for an answer beside tools. Errors: those
+        of `sg.tools`."""
+        use, usual = self.use, EMBEDDED_POLICIES if self._prompts.is_embedded else SERVED
+        policies = {**usual, **use.policies}
+        asked = ReadRequest(use.tools, None, True, use.choice, self.answer, policies=policies)
+        return asked.grammar(self.format, thinking=use.thinking, specials=specials_of(self.engine))
 
     def told(self, result: Result) -> Result:
         """Return a result whose value is the document, or the reply: a text that may be both is a call."""
@@ -115,7 +117,8 @@ class ToolPrompts:
         names whether there are thoughts; the others read neither."""
         found = {} if self.use.choice.mode == "none" else template_tools(self.use.tools)
         if self.use.thinking != "auto":
-            found |= {"enable_thinking": self.thinks, "thinking": self.thinks}
+            thinks = bool(self.use.thinking) or self._wanted.options.thinking is not None
+            found |= {"enable_thinking": thinks, "thinking": thinks}
         return found
 
     def question(self, source: PromptSource) -> ModelQuestion:
@@ -125,7 +128,7 @@ class ToolPrompts:
         messages = self.format.renamed(history(given, self.format.history), "prompt")
         marks, template = str(self.format), self._template
         asked = replace(source.question(self._wanted, ""), prompt=messages, marks=marks)
-        if self.has_template or self.chat:
+        if self.has_template or self._wanted.options.chat:
             told = told_tools(self._prompts, self.use.choice, self.format, template) * self.has_template
             return replace(asked, template=template, told=told)
         if self._prompts.is_embedded:

@@ -15,7 +15,6 @@ from weakref import WeakKeyDictionary
 
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar, first_fault
-from structgen.core.grammar import Grammar
 from structgen.errors import (
     LooseCallError,
     OptionError,
@@ -26,7 +25,6 @@ from structgen.errors import (
 )
 from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.python_types.type_hints import shown
-from structgen.request_reading.request_reader import ReadRequest
 from structgen.schema.reading.policies import WIDEST
 from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.tool_calls.format_rows import format_of
@@ -64,19 +62,6 @@ class ToolUse:
     taken: Taken
     prompts: WeakKeyDictionary[Any, Any] = field(default_factory=WeakKeyDictionary)
     """How each model of this process is asked, kept as long as both are."""
-
-    def grammar(
-        self,
-        format: ToolFormat,
-        specials: Mapping[str, int | None],
-        usual: Mapping[str, Any],
-        answer: Grammar | None,
-    ) -> Grammar | None:
-        """Return the grammar of replies, as a server has it that is asked for an answer beside tools; `usual`
-        are policies where none are said. Errors: those of `sg.tools`."""
-        policies = {**usual, **self.policies}
-        asked = ReadRequest(self.tools, None, True, self.choice, answer, policies=policies)
-        return asked.grammar(format, thinking=self.thinking, specials=specials)
 
     def value(self, reply: Reply) -> Any:
         """Return what the return type takes of a whole reply.
@@ -117,15 +102,17 @@ class ToolUse:
         """Return what is wrong with a reply that no mask has seen; None: nothing but what `value` finds."""
         if (problem := _problem(reply)) is not None:
             return problem
-        count, most, choice = len(reply.calls), self.choice.most, self.choice
-        if reply.partial is not None or not (reply.complete or reply.problems):
-            return ValidatorError("The reply breaks off inside of a call.", where="calls")
-        if choice.mode in ("required", "forced") and not count:
-            return ValidatorError("The reply calls no tool, and it must call one.", where="calls")
-        if choice.mode in ("required", "forced") and "".join(reply.texts[1:]).strip():
-            return ValidatorError("Text follows the calls, where only calls may.", where="calls")
-        if most is not None and count > most:
-            return ValidatorError(f"The reply has {count} calls, and may have {most}.", where="calls")
+        count, most, must = len(reply.calls), self.choice.most, self.choice.mode in ("required", "forced")
+        is_open = reply.partial is not None or not (reply.complete or reply.problems)
+        faults = {
+            "The reply breaks off inside of a call.": is_open,
+            "The reply calls no tool, and it must call one.": must and not count,
+            "Text follows the calls, where only calls may.": must and "".join(reply.texts[1:]).strip(),
+            f"The reply has {count} calls, and may have {most}.": most is not None and count > most,
+        }
+        for what, is_there in faults.items():
+            if is_there:
+                return ValidatorError(what, where="calls")
         for call in reply.calls:
             compiled = self._schemas[call.name]
             wrong = first_fault(compiled, call.document)

@@ -21,11 +21,11 @@ from structgen.errors import (
     GrammarError,
     OptionError,
     TokenizerError,
-    UnsupportedError,
 )
 from structgen.json_grammars.prompting import Outlines, schema_outline, shorter_outlines
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema, unwarned_schema
 from structgen.language.ir import Pattern, Words
+from structgen.python_types.pydantic_formats import refuse
 from structgen.python_types.type_hints import TypeReader, read_type, shown
 from structgen.request_reading.targets import read_target
 from structgen.schema.reading.policies import JSON_DUMPS, WIDEST
@@ -130,11 +130,11 @@ class WantedForm:
         """What a server is asked for. Raises UnsupportedError for a grammar that no schema says."""
         schema = self.schema if self.spoken is None else self.spoken
         if schema is None:
-            raise UnsupportedError(
+            raise refuse(
                 "A grammar that no JSON Schema says cannot be sent.",
-                keyword="grammar",
-                where="target",
-                cure="Ask an engine, or for a schema, a choice or a regular expression.",
+                "grammar",
+                "Ask an engine, or for a schema, a choice or a regular expression.",
+                "target",
             )
         sent = wrapped(schema) if self.wrap else schema
         own = dict(self.reader.policies) if self.reader is not None else {}
@@ -205,18 +205,18 @@ def form_of(
     Errors: those of `read_target`; UnsupportedError for a type that leaves nothing to write.
     """
     if names_calls(target):
-        raise UnsupportedError(
+        raise refuse(
             f"{shown(target)} has calls of tools, and there are no tools.",
-            keyword="type",
-            where=where,
-            cure="Give tools=[...].",
+            "type",
+            "Give tools=[...].",
+            where,
         )
     if any(target is nothing for nothing in (type(None), typing.NoReturn, typing.Never)):
-        raise UnsupportedError(
+        raise refuse(
             f"{shown(target)} leaves nothing to write.",
-            keyword="type",
-            where=where,
-            cure="Annotate what comes back: `-> Person`.",
+            "type",
+            "Annotate what comes back: `-> Person`.",
+            where,
         )
     origin, items, asynchronous = typing.get_origin(target) or target, False, False
     if any(origin is one for one in (*_SYNC, *_ASYNC)):
@@ -260,11 +260,11 @@ def form_of_calls(
         return WantedForm(hint, tools=use)
     form = form_of(use.taken.answer, options.policies, usual, wrap, where)
     if form.items:
-        raise UnsupportedError(
+        raise refuse(
             "Items one by one are no answer beside calls.",
-            keyword="type",
-            where=where,
-            cure="Write list[T] in place of Iterator[T].",
+            "type",
+            "Write list[T] in place of Iterator[T].",
+            where,
         )
     use = replace(use, taken=use.taken._replace(text=form.schema is None))
     return form if use.choice.mode == "none" else replace(form, hint=hint, tools=use)

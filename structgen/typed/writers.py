@@ -34,13 +34,18 @@ def wrapping_of(model: object, wrap: bool | None) -> Wrapping:
     chat model gives better numbers, lists and texts as the value of a key (docs/inside/results.md)."""
     if wrap is not None:
         return "always" if wrap else "never"
-    name = model_name(model if isinstance(model, str | Path) else getattr(model, "name", ""))
+    name = _named(model)
     if isinstance(model, Server) or name.startswith(ON_A_SERVER):
         return "always"
     prompts = model.prompts if hasattr(model, "prompts") else ModelPrompts(name)
     if prompts.is_embedded:
         return "always"
     return "unlisted" if prompts.has_template() else "never"
+
+
+def _named(model: object) -> str:
+    """Return the name of a model; "" where it has none."""
+    return model_name(model if isinstance(model, str | Path) else getattr(model, "name", ""))
 
 
 def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
@@ -61,19 +66,17 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
             OF_ANTHROPIC.refuse(options.sampling)
         asked = Remote(model)
         return lambda: asked
-    if isinstance(model, str | Path):
-        name = model_name(model)
+    name = _named(model)
+    if isinstance(model, str | Path) or (name and isinstance(model, Infilling)):
         check_model(name)
-        if is_infilling(name):
-            OF_INFILLING.refuse(options, options.sampling)
-            return lambda: infiller_of(name)
-        return lambda: local_model(name)
-    if isinstance(model, Infilling):
-        if model.name:
-            check_model(model.name)
+    if is_infilling(model):
         OF_INFILLING.refuse(options, options.sampling)
-        filler = infiller_of(model)
-        return lambda: filler
+        if isinstance(model, Infilling):
+            filler = Infiller(model)
+            return lambda: filler
+        return lambda: infiller_of(name)
+    if isinstance(model, str | Path):
+        return lambda: local_model(name)
     from structgen.engine import Engine
 
     if isinstance(model, Engine):
@@ -105,9 +108,8 @@ class Preparation:
         self.writer = writer_of(model, self.options)
         if tools is not None and is_infilling(model):
             raise no_calls()
-        name = model_name(model if isinstance(model, str | Path) else getattr(model, "name", ""))
         # what the embedded models were trained to write, and what sg.infill fills
-        as_dumps = is_embedded(name) or is_infilling(model)
+        as_dumps = is_embedded(_named(model)) or is_infilling(model)
         self._usual = {**JSON_DUMPS, "escapes": "utf8"} if as_dumps else None
         self._wrapping = wrapping_of(model, self.options.wrap)
 

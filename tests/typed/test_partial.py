@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 import structgen as sg
 from structgen.python_types.type_hints import read_type
 from structgen.python_types.type_places import TypeParts
-from structgen.typed.partial import PartialDocument
+from structgen.typed.partial import Progress
 
 
 class Stop(NamedTuple):
@@ -60,7 +60,7 @@ def grows(before: Any, after: Any) -> bool:
 
 @pytest.mark.parametrize("step", [1, 3, 7])
 def test_partials_only_grow(step: int) -> None:
-    progress = PartialDocument(parts(Trip))
+    progress = Progress(parts(Trip))
     partials = [progress.add(TEXT[at : at + step]) for at in range(0, len(TEXT), step)]
     values = [one.value for one in partials]
     assert all(grows(before, after) for before, after in itertools.pairwise(values))
@@ -71,14 +71,14 @@ def test_partials_only_grow(step: int) -> None:
 
 
 def test_a_member_is_no_attribute_of_a_partial() -> None:
-    partial: Any = PartialDocument(parts(Trip)).add(TEXT)
+    partial: Any = Progress(parts(Trip)).add(TEXT)
     with pytest.raises(AttributeError, match=r"Write partial\['title'\] or partial\.get\('title'\)"):
         _ = partial.title
     assert copy.copy(partial)["title"] == partial["title"]
 
 
 def test_an_open_string_is_there_as_far_as_it_goes() -> None:
-    progress = PartialDocument(parts(Trip))
+    progress = Progress(parts(Trip))
     seen = [progress.add(char).get("title") for char in TEXT[: TEXT.index(', "begin"')]]
     whole = 'Nord "kap" \U0001f600 \\'
     assert seen[-1] == whole
@@ -86,7 +86,7 @@ def test_an_open_string_is_there_as_far_as_it_goes() -> None:
 
 
 def test_closed_parts_are_objects_and_open_ones_are_not() -> None:
-    progress = PartialDocument(parts(Trip))
+    progress = Progress(parts(Trip))
     cut = TEXT.index('"2026-06-04"') + 5
     partial = progress.add(TEXT[:cut])
     assert partial["begin"] == dt.date(2026, 6, 1)
@@ -131,7 +131,7 @@ class Configured(BaseModel):
 
 
 def test_parts_are_read_under_the_config_of_their_model() -> None:
-    partial = PartialDocument(parts(Configured)).add('{"data": "QQ==", "many": ["Qg==", "Qw=="')
+    partial = Progress(parts(Configured)).add('{"data": "QQ==", "many": ["Qg==", "Qw=="')
     assert partial["data"] == b"A"
     assert partial["many"] == [b"B", b"C"]
 
@@ -182,7 +182,7 @@ class Plan(TypedDict):
 @pytest.mark.parametrize("hint", [Plan, list[Plan], dict[str, Plan]])
 def test_parts_of_typed_dicts_and_root_models_are_objects(hint: Any) -> None:
     around = {Plan: "", list[Plan]: "[", dict[str, Plan]: '{"a": '}[hint]
-    progress = PartialDocument(parts(hint))
+    progress = Progress(parts(hint))
     value = progress.add(f'{around}{{"first": "2026-06-01", "rest": ["2026-06-02", "2026').value
     plan = value[0] if around == "[" else value["a"] if around else value
     assert plan == {"first": dt.date(2026, 6, 1), "rest": [dt.date(2026, 6, 2), "2026"]}
@@ -215,8 +215,6 @@ class Train(BaseModel):
 )
 def test_members_of_a_union_are_read_once_it_is_told_which_it_is(document: str, closed: Any) -> None:
     for hint in (Flight | Train, Annotated[Flight | Train | None, Field(discriminator="kind")]):
-        assert PartialDocument(parts(hint)).add(document).value == closed
-        listed = PartialDocument(parts(list[hint])).add(
-            '[{"kind": "train", "on": "", "seats": []}, ' + document
-        )  # type: ignore[valid-type]
+        assert Progress(parts(hint)).add(document).value == closed
+        listed = Progress(parts(list[hint])).add('[{"kind": "train", "on": "", "seats": []}, ' + document)  # type: ignore[valid-type]
         assert listed.value[1] == closed

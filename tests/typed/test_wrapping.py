@@ -22,7 +22,7 @@ import structgen as sg
 from structgen.json_text.events import Place
 from structgen.python_types.type_hints import read_type
 from structgen.python_types.type_places import TypeParts
-from structgen.typed.partial import PartialDocument
+from structgen.typed.partial import Progress
 from structgen.typed.wanted_forms import form_of
 from structgen.typed.wrapping import Unwrapping, WrappedReader, unwrapped, wrapped
 
@@ -188,8 +188,8 @@ def test_definitions_stay_at_the_root() -> None:
 def test_partial_values_are_those_of_the_bare_document(hint: Any, document: str) -> None:
     """The reference: a stream of the bare document, character by character."""
     reader = read_type(hint)
-    bare = PartialDocument(TypeParts(reader.core_schema))
-    inside = PartialDocument(TypeParts(WrappedReader(reader).core_schema), wrapped=True)
+    bare = Progress(TypeParts(reader.core_schema))
+    inside = Progress(TypeParts(WrappedReader(reader).core_schema), wrapped=True)
     for piece in '{"value": ':
         assert inside.add(piece).value is None
     for piece in document:
