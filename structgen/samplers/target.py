@@ -138,6 +138,11 @@ class TargetStep:
         """The total probability of the allowed tokens; its usual symbol is z."""
         return float(self.probabilities.sum()) + self.end
 
+    @property
+    def edges(self) -> Floats:
+        """float64 [k + 1]: the probabilities of the tokens, and last that of the end."""
+        return np.append(self.probabilities, self.end)
+
 
 class Target:
     """A model, a prompt, a grammar and a length: the law that samplers draw from."""
@@ -340,6 +345,14 @@ def scaled(logits: Floats, temperature: float, at: int) -> Floats:
         )
     found -= most
     return found
+
+
+def drawn_edge(masses: Floats, uniform: float) -> int:
+    """Return an index drawn by masses, not all of them 0. `uniform` is from [0, 1)."""
+    sums = np.cumsum(masses)
+    edge = int(np.searchsorted(sums, uniform * sums[-1], side="right"))
+    # If the draw exceeds the last sum by rounding, take the last edge with mass.
+    return edge if edge < len(masses) else int(np.flatnonzero(masses)[-1])
 
 
 def log_law(logits: Floats, temperature: float, at: int) -> Floats:
