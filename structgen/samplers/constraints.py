@@ -97,20 +97,16 @@ class Constraints:
 
     def _probe(self, text: bytes) -> None:
         """Ask about a shorter prefix of a valid text: each of them must be viable."""
-        if (
-            len(text) < 2
-            or text[0] & 0xC0 == 0x80
-            or not any("viable" in one.has and one.is_repeatable for one in self._asked)
-        ):
+        start = self.start()
+        pairs = zip(self._asked, start.states, strict=True)
+        probed = [pair for pair in pairs if "viable" in pair[0].has and pair[0].is_repeatable]
+        if len(text) < 2 or text[0] & 0xC0 == 0x80 or not probed:
             return
         cut = 1 + zlib.crc32(text) % (len(text) - 1)
         while text[cut] & 0xC0 == 0x80:  # not inside a character: some tokenizers never split one
             cut -= 1
-        start = self.start()
         closed = [] if start.log is None else _closed(start.log, text[:cut])
-        for asked, state in zip(self._asked, start.states, strict=True):
-            if not ("viable" in asked.has and asked.is_repeatable):
-                continue
+        for asked, state in probed:
             if asked.extended(state, closed, 0, text[:cut]) is None:
                 raise asked.not_monotone(text[:cut], text)
 

@@ -24,8 +24,6 @@ from structgen.tokens.tokenizer import Tokenizer
 
 _SHOWN: Final = 40
 """The most bytes of a text in a reason."""
-_UNKNOWN: Final = (-math.inf, 0.0)
-"""The proven bounds on log Z without a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +126,9 @@ def score(
     finally:
         target.close()
     logprobs = _logprobs(target, [tokens for tokens, reason in judged.values() if not reason], problem.width)
-    log_z, (low, high) = (math.nan, _UNKNOWN) if samples is None else (samples.log_z, samples.log_z_bounds)
+    log_z, low, high = math.nan, -math.inf, 0.0
+    if samples is not None:
+        log_z, (low, high) = samples.log_z, samples.log_z_bounds
     # The scored texts are valid, so Z is at least the sum of their probabilities.
     low = max(low, log(math.fsum(map(math.exp, logprobs.values()))))
     high = max(high, low)

@@ -171,10 +171,8 @@ def draw(run: SamplingRun, propose: Propose = masked) -> Drawn:
 
 def _drawn(clouds: list[Cloud]) -> Drawn:
     """Return the particles of finished clouds, without those of weight 0."""
-    tokens: list[tuple[int, ...]] = []
-    logprobs: list[float] = []
-    log_weights: list[float] = []
-    roots: list[int] = []
+    tokens, roots = list[tuple[int, ...]](), list[int]()
+    logprobs, log_weights = list[float](), list[float]()
     many, particles = len(clouds), 0  # what is returned holds no cloud, and so none of its rows
     for cloud in clouds:
         for i in np.flatnonzero(cloud.log_weights > -math.inf):
