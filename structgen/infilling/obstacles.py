@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -126,13 +127,7 @@ def _least_slots(
         several = [*pieces[:number], Piece(name=name, slots=slots), *pieces[number + 1 :]]
         return _is_feasible(several, automaton, marks)
 
-    if not feasible(_MORE):
-        return None
-    low, high = 1, _MORE
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if feasible(middle) else (middle + 1, high)
-    return low
+    return 1 + bisect_left(range(1, _MORE), True, key=feasible) if feasible(_MORE) else None
 
 
 def _is_feasible(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks = NO_MARKS) -> bool:

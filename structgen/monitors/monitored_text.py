@@ -164,18 +164,19 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
     def _taken(self, index: int, suggested: tuple[str, ...] | Grammar) -> Spelling | None:
         """Return what the grammar takes of suggestions, nothing of it spelled. Raises the errors of a grammar
         that cannot be compiled."""
-        key: Grammar | frozenset[bytes] = suggested if isinstance(suggested, Grammar) else frozenset()
-        if not isinstance(suggested, Grammar):
+        key: Grammar | frozenset[bytes]
+        if isinstance(suggested, Grammar):
+            key, texts = suggested, frozenset[bytes]()
+        else:
             inner, state = self.unwatched(index)
             written = (text.encode("utf-8", "surrogatepass") for text in suggested)
-            key = frozenset(text for text in written if inner.bytes_index(state, text) >= 0)
-            if not key:
+            key = texts = frozenset(text for text in written if inner.bytes_index(state, text) >= 0)
+            if not texts:
                 return None
         if key not in self._begun:
             with self.lock, sharing(self.lock):  # another would come before one that may be held here
-                own = self.store if isinstance(key, frozenset) else MaskStore(memory=self.store.memory)
+                own = self.store if texts else MaskStore(memory=self.store.memory)
                 compiled = compile(self._with_any_text(key), self.tokenizer, store=own)
-            texts = key if isinstance(key, frozenset) else frozenset[bytes]()
             self._begun[key] = Spelling(compiled, texts, compiled.start.index)
         return self._begun[key]
 

@@ -11,10 +11,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -22,13 +21,11 @@ from structgen.errors import OptionError, options_named
 from structgen.language import checks
 from structgen.samplers.problem import Problem
 from structgen.samplers.rows import PrefixRows
+from structgen.samplers.sample import GivenModel
 from structgen.samplers.target import log_law
 from structgen.speculation.drafts.model_rows import Tokens
 from structgen.text_grammars.substrings import substring_of
 from structgen.tokens.tokenizer import Tokenizer
-
-if TYPE_CHECKING:
-    from structgen.engine.engine import Engine
 
 SENTENCE: Final = r"[^\s.!?][^.!?\n]*[.!?]*[\"')\]]*"
 """Up to its stops and the quotes behind them, or to the end of a line."""
@@ -49,7 +46,7 @@ class Span:
 
 @options_named("sg.cite(engine, document, question)")
 def cite(
-    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
+    model: GivenModel,
     document: str,
     question: str,
     *,

@@ -50,10 +50,8 @@ class Constraints:
         whose values close. Raises OptionError for an object that is no checker."""
         self._asked = [_Asked(checker, number, are_values) for number, checker in enumerate(checkers)]
         self._read = read
-        self._has_closing = any(one.closed for one in self._asked)
-        self.has_masks = any(one.mask for one in self._asked)
-        self.has_weights = any(one.weigh for one in self._asked)
-        self.has_guesses = any(one.guess for one in self._asked)
+        self.methods = frozenset[str]().union(*(one.has for one in self._asked))
+        """The methods that some checker has."""
 
     def __bool__(self) -> bool:
         return bool(self._asked)
@@ -65,7 +63,7 @@ class Constraints:
 
     def start(self) -> CheckerStanding:
         """Return the states before the first byte."""
-        log = EventLog() if self._has_closing else None
+        log = EventLog() if "closed" in self.methods else None
         return CheckerStanding(tuple(one.checker for one in self._asked), log)
 
     def extend(self, standing: CheckerStanding, before: int, text: bytes) -> CheckerStanding | None:
@@ -99,20 +97,16 @@ class Constraints:
 
     def _probe(self, text: bytes) -> None:
         """Ask about a shorter prefix of a valid text: each of them must be viable."""
-        if (
-            len(text) < 2
-            or text[0] & 0xC0 == 0x80
-            or not any(one.viable and one.is_repeatable for one in self._asked)
-        ):
+        start = self.start()
+        pairs = zip(self._asked, start.states, strict=True)
+        probed = [pair for pair in pairs if "viable" in pair[0].has and pair[0].is_repeatable]
+        if len(text) < 2 or text[0] & 0xC0 == 0x80 or not probed:
             return
         cut = 1 + zlib.crc32(text) % (len(text) - 1)
         while text[cut] & 0xC0 == 0x80:  # not inside a character: some tokenizers never split one
             cut -= 1
-        start = self.start()
         closed = [] if start.log is None else _closed(start.log, text[:cut])
-        for asked, state in zip(self._asked, start.states, strict=True):
-            if not (asked.viable and asked.is_repeatable):
-                continue
+        for asked, state in probed:
             if asked.extended(state, closed, 0, text[:cut]) is None:
                 raise asked.not_monotone(text[:cut], text)
 
@@ -133,13 +127,13 @@ class Constraints:
         return sum(
             asked.weight(state, "weigh", text._replace(value=self._read(text.text)))
             for asked, state in pairs
-            if asked.weigh
+            if "weigh" in asked.has
         )
 
     def guess(self, standing: CheckerStanding, prefix: GeneratedText) -> float:
         """Return the sum of the guesses at the log-weights of the texts that begin with a prefix."""
         pairs = zip(self._asked, standing.states, strict=True)
-        return sum(asked.weight(state, "guess", prefix) for asked, state in pairs if asked.guess)
+        return sum(asked.weight(state, "guess", prefix) for asked, state in pairs if "guess" in asked.has)
 
 
 class _Asked:
@@ -147,18 +141,15 @@ class _Asked:
 
     def __init__(self, checker: Any, number: int, are_values: bool) -> None:
         where = f"checkers[{number}]"
-        checker, has = methods_of(checker, where)
-        if "closed" in has and not are_values:
+        checker, self.has = methods_of(checker, where)
+        if "closed" in self.has and not are_values:
             raise OptionError(
                 f"{name_of(checker)}.closed would never be asked: the grammar's texts are no JSON documents.",
                 where=where,
                 cure="Define `viable` or `final` instead, or give a JSON Schema or a type as the grammar.",
             )
         self.checker, self._where = checker, where
-        self.viable, self.closed = "viable" in has, "closed" in has
-        self.final, self.mask = "final" in has, "mask" in has
-        self.weigh, self.guess = "weigh" in has, "guess" in has
-        self._is_changed = self.viable or self.closed
+        self._is_changed = not self.has.isdisjoint(("viable", "closed"))
         """Whether a method is called between the first token and the end, so that state may change."""
         self.is_repeatable: bool = getattr(checker, "is_repeatable", True)
         self.calls = 0
@@ -171,7 +162,7 @@ class _Asked:
         state = self._copied(state)
         if not self._accepted(state, closed):
             return None
-        if self.viable:
+        if "viable" in self.has:
             answer = self._call(state, "viable", text, shown(text))
             if self.is_repeatable:
                 self._compare(answer, before, text)
@@ -182,20 +173,22 @@ class _Asked:
     def passed(self, state: Any, closed: Sequence[ClosedValue], text: bytes, read: Read) -> bool:
         """Return whether the checker accepts a whole text; `closed`: the values that its end closes. Each
         checker reads a value of its own: a change by one must not affect the next."""
-        if not self.final and not closed:
+        if "final" not in self.has and not closed:
             return True
         state = self._copied(state)
         if not self._accepted(state, closed):
             return False
-        return not self.final or self._call(state, "final", read(text), shown(text))
+        return "final" not in self.has or self._call(state, "final", read(text), shown(text))
 
     def _accepted(self, state: Any, closed: Sequence[ClosedValue]) -> bool:
         """Return whether the checker accepts values that closed."""
-        return not self.closed or all(self._call(state, "closed", one, _event(one)) for one in closed)
+        return "closed" not in self.has or all(
+            self._call(state, "closed", one, _event(one)) for one in closed
+        )
 
     def masked(self, state: Any, written: GeneratedText, size: int) -> npt.NDArray[np.bool_] | None:
         """Return the checker's mask after a prefix. Raises StructgenError for a wrong type or shape."""
-        if not self.mask:
+        if "mask" not in self.has:
             return None
         found = self._ask(self._copied(state), "mask", written, shown(written.text))
         if found is None:

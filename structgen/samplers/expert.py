@@ -4,6 +4,7 @@ experts, Hinton 2002; as potentials of particles Lew et al. 2023)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from structgen.language import checks
 from structgen.samplers.checkers import GeneratedText
 from structgen.samplers.problem import Problem
 from structgen.samplers.target import log_law
+from structgen.speculation.drafts.model_rows import Tokens
 from structgen.text_grammars.free_text import text
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -40,12 +42,13 @@ class Expert:
         likes. Raises OptionError as `sg.sample`."""
         self.power = checks.number("power", power, -1e3, 1e3, "a number from -1,000 to 1,000")
         problem = Problem(model, text(), tokenizer, name)
-        (self._rows,) = problem.rows([problem.ids(prompt, "prompt", 1)])
+        (rows,) = problem.rows([problem.ids(prompt, "prompt", 1)])
+        self._rows = rows
         self.tokenizer = problem.tokenizer
         self._ends = np.array(sorted(self.tokenizer.eos_token_ids), np.int64)
-        self._laws: dict[tuple[int, ...], tuple[float, float]] = {}
+        self._laws: dict[Tokens, tuple[float, float]] = {}
         """Of a prefix log Q(prefix), and log Q(end | prefix)."""
-        self._next: dict[tuple[int, ...], np.ndarray] = {}
+        self._row = lru_cache(64)(lambda tokens: log_law(rows.read([tokens])[0], 1.0, len(tokens)))
 
     @property
     def __name__(self) -> str:
@@ -69,7 +72,7 @@ class Expert:
         """Return the expert itself: it keeps no state of a prefix."""
         return self
 
-    def _law(self, tokens: tuple[int, ...]) -> tuple[float, float]:
+    def _law(self, tokens: Tokens) -> tuple[float, float]:
         end = len(tokens)
         while end and tokens[:end] not in self._laws:
             end -= 1
@@ -82,10 +85,3 @@ class Expert:
                 self._laws.clear()
             self._laws[prefix] = before, float(np.logaddexp.reduce(self._row(prefix)[self._ends]))
         return self._laws[tokens]
-
-    def _row(self, tokens: tuple[int, ...]) -> np.ndarray:
-        if tokens not in self._next:
-            if len(self._next) >= 64:
-                self._next.clear()
-            self._next[tokens] = log_law(self._rows.read([tokens])[0], 1.0, len(tokens))
-        return self._next[tokens]

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import StructgenError
+from structgen.language import checks
 from structgen.samplers.draws import Draws
 from structgen.samplers.target import Floats
 
@@ -43,8 +44,7 @@ class Marginal:
 
 def marginals(samples: Draws[Any], field: str | Callable[[Any], Any], most: int = 10) -> list[Marginal]:
     """Return the likeliest values of a field; see `Samples.marginals`."""
-    if most < 1:
-        raise OptionError(f"most={most!r} lists nothing.", where="most", cure="Give at least 1.")
+    most = checks.whole("most", most, 1)
     if not samples.values:
         raise StructgenError(
             "There is no draw to take shares of.", where="marginals", cure="Give a larger budget."

@@ -11,11 +11,10 @@ from __future__ import annotations
 import heapq
 import math
 from bisect import insort
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -23,12 +22,9 @@ from structgen.errors import TokenizerError, options_named
 from structgen.language import checks
 from structgen.samplers.checkers import Checker
 from structgen.samplers.problem import Problem
-from structgen.samplers.sample import SampleSettings
+from structgen.samplers.sample import GivenModel, OnePrompt, SampleSettings
 from structgen.samplers.target import END, Prefix, Target
 from structgen.tokens.tokenizer import Tokenizer
-
-if TYPE_CHECKING:
-    from structgen.engine.engine import Engine
 
 _MOST_TEXTS: Final = 65_536
 
@@ -61,8 +57,8 @@ class MostProbable:
 
 @options_named("sg.most_probable(model, prompt, grammar, k=3)")
 def most_probable(
-    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
-    prompt: str | Sequence[int],
+    model: GivenModel,
+    prompt: OnePrompt,
     grammar: Any,
     *,
     k: int = 1,

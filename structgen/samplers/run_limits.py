@@ -199,7 +199,7 @@ class Drawn:
     log_z_of_clouds: Floats = field(default_factory=lambda: np.empty(0))
     """The estimate of log Z of each run of particles."""
     method: str = ""
-    """The method that made them, where another chose it."""
+    """The method that made them; "": the one that was asked for."""
 
     @property
     def weights(self) -> Floats:

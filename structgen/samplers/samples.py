@@ -10,7 +10,8 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import StructgenError
+from structgen.language import checks
 from structgen.samplers.draws import Draws
 from structgen.samplers.estimates import NORMAL
 from structgen.samplers.marginals import Marginal, marginals
@@ -69,8 +70,7 @@ class Samples(Draws[T]):
 
     def resample(self, count: int, seed: int = 0) -> list[T]:
         """Return `count` values drawn by weight, with replacement."""
-        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            raise OptionError(f"count={count!r}: it takes a whole number, at least 0.", where="count")
+        count = checks.whole("count", count, 0)
         if not self.values:
             raise StructgenError(
                 "There is no draw to resample.", where="resample", cure="Give a larger budget."

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,20 +15,15 @@ from structgen.language import checks
 from structgen.samplers.checkers import Checker
 from structgen.samplers.estimates import log
 from structgen.samplers.problem import Problem, known_fingerprint
-from structgen.samplers.sample import SampleSettings
+from structgen.samplers.sample import GivenModel, OnePrompt, SampleSettings
 from structgen.samplers.samples import Samples
 from structgen.samplers.target import END, Target, log_law
 from structgen.speculation.drafts.model_rows import PASS, Tokens
 from structgen.system.html_pages import cell
 from structgen.tokens.tokenizer import Tokenizer
 
-if TYPE_CHECKING:
-    from structgen.engine.engine import Engine
-
 _SHOWN: Final = 40
 """The most bytes of a text in a reason."""
-_UNKNOWN: Final = (-math.inf, 0.0)
-"""The proven bounds on log Z without a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +63,8 @@ class Score:
     {"budget": 'Write samples=sg.sample(model, prompt, grammar, n, method="beams", budget=...)'},
 )
 def score(
-    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
-    prompt: str | Sequence[int],
+    model: GivenModel,
+    prompt: OnePrompt,
     grammar: Any,
     texts: Sequence[str],
     *,
@@ -132,7 +126,9 @@ def score(
     finally:
         target.close()
     logprobs = _logprobs(target, [tokens for tokens, reason in judged.values() if not reason], problem.width)
-    log_z, (low, high) = (math.nan, _UNKNOWN) if samples is None else (samples.log_z, samples.log_z_bounds)
+    log_z, low, high = math.nan, -math.inf, 0.0
+    if samples is not None:
+        log_z, (low, high) = samples.log_z, samples.log_z_bounds
     # The scored texts are valid, so Z is at least the sum of their probabilities.
     low = max(low, log(math.fsum(map(math.exp, logprobs.values()))))
     high = max(high, low)
@@ -206,7 +202,7 @@ def _shown(text: bytes) -> str:
 def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Tokens, float]:
     """Return log P(tokens, end) of texts.
 
-    `width` texts at a time are read in parallel, token by token. Texts are sorted by their tokens, so that
+    `width` texts at a time are read, shorter prefixes first. Texts are sorted by their tokens, so that
     neighbours have long common prefixes, whose caches are still kept. Each prefix is read once.
     """
     ordered = sorted(set(texts))
@@ -215,22 +211,21 @@ def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Token
     for tokens in ordered:
         for depth, token in enumerate((*tokens, END)):
             edges.setdefault(tokens[:depth], {})[token] = math.nan
-    read: set[Tokens] = set()
+    read = set[Tokens]()
     ends = np.array(sorted(target.compiled.end_tokens), np.int64)
     # At most as many rows at a time as one pass may have: each has the vocabulary's length.
     most = max(1, PASS // (8 * target.compiled.vocab_size))
     for begin in range(0, len(ordered), width):
         group = ordered[begin : begin + width]
-        for depth in range(1 + max(map(len, group))):
-            prefixes = dict.fromkeys(one[:depth] for one in group if len(one) >= depth)
-            unread = [prefix for prefix in prefixes if prefix not in read]
-            read.update(unread)
-            for some in (unread[at : at + most] for at in range(0, len(unread), most)):
-                for prefix, row in zip(some, target.rows.read(some), strict=True):
-                    law = log_law(row, target.temperature, depth)
-                    for token in edges[prefix]:
-                        log_p = np.logaddexp.reduce(law[ends]) if token == END else law[token]
-                        edges[prefix][token] = float(log_p)
+        prefixes = {one[:depth] for one in group for depth in range(len(one) + 1)}
+        unread = sorted(prefixes - read, key=lambda prefix: (len(prefix), prefix))
+        read |= prefixes
+        for some in (unread[at : at + most] for at in range(0, len(unread), most)):
+            for prefix, row in zip(some, target.rows.read(some), strict=True):
+                law = log_law(row, target.temperature, len(prefix))
+                for token in edges[prefix]:
+                    log_p = np.logaddexp.reduce(law[ends]) if token == END else law[token]
+                    edges[prefix][token] = float(log_p)
     return {
         tokens: math.fsum(edges[tokens[:depth]][token] for depth, token in enumerate((*tokens, END)))
         for tokens in ordered

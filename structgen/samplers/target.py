@@ -138,6 +138,11 @@ class TargetStep:
         """The total probability of the allowed tokens; its usual symbol is z."""
         return float(self.probabilities.sum()) + self.end
 
+    @property
+    def edges(self) -> Floats:
+        """float64 [k + 1]: the probabilities of the tokens, and last that of the end."""
+        return np.append(self.probabilities, self.end)
+
 
 class Target:
     """A model, a prompt, a grammar and a length: the law that samplers draw from."""
@@ -224,7 +229,7 @@ class Target:
         weights /= weights.sum()
         probabilities = self.truncation.applied(weights)
         allowed, ends = self._allowed(prefix), self._ends
-        if self._constraints.has_masks and prefix.standing is not None:
+        if "mask" in self._constraints.methods and prefix.standing is not None:
             mask = self._constraints.allowed(prefix.standing, prefix.written, self.compiled.vocab_size)
             if mask is not None:
                 allowed, ends = allowed[mask[allowed]], ends[mask[ends]]
@@ -278,7 +283,7 @@ class Target:
             end = self._constraints.extend(found, len(text), text + rest) if rest else found
             if end is None or not self._constraints.passes(end, text + rest):
                 return None
-            plain = not (self._constraints.has_masks or self._constraints.has_weights)
+            plain = self._constraints.methods.isdisjoint(("mask", "weigh"))
             found = replace(found, is_decided=plain)
         return replace(after, standing=found)
 
@@ -304,17 +309,17 @@ class Target:
     @property
     def has_weights(self) -> bool:
         """Whether checkers weigh texts, so that the target is not the model's law on the valid texts."""
-        return self._constraints.has_weights
+        return "weigh" in self._constraints.methods
 
     def log_weight(self, prefix: Prefix) -> float:
         """Return the log-weight of a valid text that ends here; 0 where nothing weighs it."""
-        if prefix.standing is None or not self._constraints.has_weights:
+        if prefix.standing is None or "weigh" not in self._constraints.methods:
             return 0.0
         return self._constraints.log_weight(prefix.standing, prefix.written)
 
     def guess(self, prefix: Prefix) -> float:
         """Return the guess at the log-weight of texts with a prefix; 0 where nothing guesses."""
-        if prefix.standing is None or not self._constraints.has_guesses:
+        if prefix.standing is None or "guess" not in self._constraints.methods:
             return 0.0
         if "guess" not in prefix.answers:
             prefix.answers["guess"] = self._constraints.guess(prefix.standing, prefix.written)
@@ -340,6 +345,14 @@ def scaled(logits: Floats, temperature: float, at: int) -> Floats:
         )
     found -= most
     return found
+
+
+def drawn_edge(masses: Floats, uniform: float) -> int:
+    """Return an index drawn by masses, not all of them 0. `uniform` is from [0, 1)."""
+    sums = np.cumsum(masses)
+    edge = int(np.searchsorted(sums, uniform * sums[-1], side="right"))
+    # If the draw exceeds the last sum by rounding, take the last edge with mass.
+    return edge if edge < len(masses) else int(np.flatnonzero(masses)[-1])
 
 
 def log_law(logits: Floats, temperature: float, at: int) -> Floats:

@@ -27,7 +27,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from structgen.errors import OptionError, fields_named
-from structgen.samplers.target import END, Floats, Ids, TargetStep
+from structgen.samplers.target import END, Floats, Ids, TargetStep, drawn_edge
 
 KEPT: Final = 64
 """Tokens that a new node keeps: nearly all of a model's mass, without O(V) memory a node."""
@@ -99,10 +99,7 @@ class Node:
     def choose(self, uniform: float) -> int:
         """Return an edge drawn by P(a | u) upper(ua): a slot, END or REST. `uniform` is from [0, 1)."""
         masses = np.concatenate((self.probabilities * self.uppers, [self.end * self.end_upper, self.rest]))
-        sums = np.cumsum(masses)
-        edge = int(np.searchsorted(sums, uniform * sums[-1], side="right"))
-        # If the draw exceeds the last sum by rounding, take the last edge with mass.
-        edge = edge if edge < len(masses) else int(np.flatnonzero(masses)[-1])
+        edge = drawn_edge(masses, uniform)
         return edge if edge < len(self.tokens) else (END if edge == len(self.tokens) else REST)
 
     def unfold(self, step: TargetStep, uniform: float, kept: int) -> int:
@@ -127,9 +124,7 @@ class Node:
         tokens, shares = step.tokens[outside], step.probabilities[outside]
         if not shares.sum() > 0:
             shares = np.ones(len(tokens))
-        sums = np.cumsum(shares)
-        at = min(int(np.searchsorted(sums, uniform * sums[-1], side="right")), len(tokens) - 1)
-        return tokens, shares, at
+        return tokens, shares, drawn_edge(shares, uniform)
 
     def keep(self, token: int, probability: float) -> int:
         """Move a token out of the rest into a slot of its own; return the slot."""

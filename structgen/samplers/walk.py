@@ -118,7 +118,7 @@ class Walker:
 
     def _upper(self) -> float:
         """Return the bound on Z with which walks begin."""
-        return 1.0 if self._tree is None or self._tree.root is None else self._tree.root.upper
+        return 1.0 if self._tree is None else self._tree.bracket[1]
 
     def _draws(self) -> np.random.Generator:
         """Return the random numbers of the next walk. They depend on the seed and the walk's number only."""

@@ -50,7 +50,7 @@ def draw(run: SamplingRun) -> Drawn:
     run.target.remember_steps()
     if run.budget is not None:
         return _within(run, run.budget)
-    return _draws(run) if run.standard_error is None else _named("beams", beams.draw(run))
+    return _draws(run) if run.standard_error is None else beams.draw(run)
 
 
 def _draws(run: SamplingRun) -> Drawn:
@@ -62,17 +62,17 @@ def _draws(run: SamplingRun) -> Drawn:
     """
     lower, upper = run.tree.bracket
     if lower >= ACCEPTED * upper:
-        return _named("cars", walks.draw(run, "cars"))
+        return walks.draw(run, "cars")
     # The highest bit of the seed keeps the random numbers of the pilot and of the draws apart.
     pilot = Walker(run.target, Finish.COIN, None, seed=run.seed ^ (1 << 63))
     count = min(run.n, max(2, min(run.n // 8, run.width)))
     accepted = [one for one in _tried(run, pilot, count, goes_on=False) if one.weight > 0]
     if len(accepted) < count and not run.stopped:
-        return _particles(run) or _named("cars", walks.draw(run, "cars"))
+        return _particles(run) or walks.draw(run, "cars")
     run.n -= len(accepted)
     found = walks.draw(run, "cars")
     run.n += len(accepted)
-    return _named("cars", _with_exact(found, accepted))
+    return _with_exact(found, accepted)
 
 
 def _with_exact(found: Drawn, accepted: list[Attempt]) -> Drawn:
@@ -107,7 +107,7 @@ def _particles(run: SamplingRun) -> Drawn | None:
         run.particles = Particles(count, replaced=True)
         found = smc.draw(run) if method == "smc" else awrs.draw(run)
         if len(found.tokens) >= run.n or run.stopped:
-            return _named(method, found)
+            return found
         run.seed ^= 1 << 62  # other random numbers than those of the clouds that died
     return None
 
@@ -127,7 +127,7 @@ def _within(run: SamplingRun, budget: int) -> Drawn:
     found = attempts_of(run, walker, min(run.n, 2 * FEW_TEXTS), found)
     if not run.tree.is_exhausted and (run.stopped or sum(one.weight > 0 for one in found) == run.n):
         return _weighted(found, run.n)
-    return _named("beams", beams.draw(run))
+    return beams.draw(run)
 
 
 def _beams_first(run: SamplingRun, budget: int, cost: float) -> Drawn:
@@ -135,7 +135,7 @@ def _beams_first(run: SamplingRun, budget: int, cost: float) -> Drawn:
     budget, which is then kept back. `cost`: the rows of `n` draws."""
     kept_back = math.ceil(cost) if 2 * cost <= budget else 0
     run.budget = budget - kept_back
-    listed = _named("beams", beams.draw(run))
+    listed = beams.draw(run)
     run.budget = budget
     if not kept_back or len(listed.tokens) >= run.n or run.stopped != "budget":
         return listed
@@ -158,11 +158,6 @@ def _tried(run: SamplingRun, walker: Walker, count: int, *, goes_on: bool) -> li
                 break
     except CUTS as error:
         run.cut(error)
-    return found
-
-
-def _named(method: str, found: Drawn) -> Drawn:
-    found.method = method
     return found
 
 

@@ -37,6 +37,7 @@ def draw(run: SamplingRun) -> Drawn:
     """Return at least `n` weighted draws, of at least two independent runs of particles. A Z below
     `estimates.LEAST_Z` has no interval."""
     found = smc.draw(run, propose=propose)
+    found.method = "awrs"
     if is_tiny(found.log_z):
         found.log_z_interval = None
     return found
@@ -45,7 +46,7 @@ def draw(run: SamplingRun) -> Drawn:
 def propose(target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator) -> TakenEdge | None:
     """Draw an edge that passes the checkers, with an unbiased estimate of the mass of all that do; None if
     every edge was refused. Cost: O(V) each time that half of the mass has been refused, and the checks."""
-    left = _Left(np.append(step.probabilities, step.end))
+    left = _Left(step.edges)
     first: tuple[int, Prefix] | None = None
     inverses = 1 / left.mass if left.mass > 0 else 0.0
     while left.mass > 0:

@@ -78,7 +78,9 @@ def draw(run: SamplingRun) -> Drawn:
                 run.stopped = "standard_error"
     except CUTS as error:
         run.cut(error)
-    return _combined(run, known, rounds)
+    found = _combined(run, known, rounds)
+    found.method = "beams"
+    return found
 
 
 def _is_close(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: list[_Round]) -> bool:

@@ -22,7 +22,7 @@ from structgen.samplers.checkers import GeneratedText
 from structgen.samplers.constraints import name_of
 from structgen.samplers.estimates import interval_of_weights, log, mean_of, normalised
 from structgen.samplers.run_limits import CUTS, USUAL, Drawn, Particles, SamplingRun
-from structgen.samplers.target import Floats, Ids, Prefix, Target, TargetStep
+from structgen.samplers.target import Floats, Ids, Prefix, Target, TargetStep, drawn_edge
 
 PARTICLES: Final = 16
 """Particles of a run, if enough draws are wanted."""
@@ -52,9 +52,7 @@ def masked(target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Ge
     mass = step.mass
     if not mass > 0:
         return None
-    sums = np.cumsum(np.append(step.probabilities, step.end))
-    edge = int(np.searchsorted(sums, draws.random() * sums[-1], side="right"))
-    edge = min(edge, len(sums) - 1)
+    edge = drawn_edge(step.edges, draws.random())
     after = checked(target, prefix, step, edge)
     return None if after is None else TakenEdge(edge, after, mass)
 
@@ -81,13 +79,11 @@ def proposed_by(proposal: Proposal) -> Propose:
     def propose(
         target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator
     ) -> TakenEdge | None:
-        masses = np.append(step.probabilities, step.end)
+        masses = step.edges
         if not masses.sum() > 0:
             return None
         shares = _checked(_asked(proposal, prefix, step.tokens, masses), masses)
-        sums = np.cumsum(shares)
-        edge = int(np.searchsorted(sums, draws.random() * sums[-1], side="right"))
-        edge = min(edge, int(np.flatnonzero(shares)[-1]))
+        edge = drawn_edge(shares, draws.random())
         after = checked(target, prefix, step, edge)
         return None if after is None else TakenEdge(edge, after, float(masses[edge] / shares[edge]))
 
@@ -175,10 +171,8 @@ def draw(run: SamplingRun, propose: Propose = masked) -> Drawn:
 
 def _drawn(clouds: list[Cloud]) -> Drawn:
     """Return the particles of finished clouds, without those of weight 0."""
-    tokens: list[tuple[int, ...]] = []
-    logprobs: list[float] = []
-    log_weights: list[float] = []
-    roots: list[int] = []
+    tokens, roots = list[tuple[int, ...]](), list[int]()
+    logprobs, log_weights = list[float](), list[float]()
     many, particles = len(clouds), 0  # what is returned holds no cloud, and so none of its rows
     for cloud in clouds:
         for i in np.flatnonzero(cloud.log_weights > -math.inf):
@@ -200,6 +194,7 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
         # Particles that come from one first particle are one part: a resampling copies them.
         lambda found: _summed((weights * found.T).T, roots, particles),
         log_z_of_clouds=np.array([log(one) for one in estimates]),
+        method="smc",
     )
 
 

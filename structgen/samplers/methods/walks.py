@@ -54,5 +54,5 @@ def draw(run: SamplingRun, method: str) -> Drawn:
     walker = Walker(run.target, finish, run.tree if learns else None, seed=run.seed)
     weighted, biased = finish is Finish.WEIGHT, finish is Finish.IGNORE
     found = drawn(attempts_of(run, walker), run.n, weighted=weighted, estimated=not biased)
-    found.is_exact, found.is_biased = finish is Finish.COIN, biased
+    found.is_exact, found.is_biased, found.method = finish is Finish.COIN, biased, method
     return found

@@ -11,7 +11,6 @@ import heapq
 from collections.abc import Sequence
 
 from structgen.core.compiled import CompiledGrammar
-from structgen.errors import OptionError
 from structgen.speculation.drafters.json_layout import START, WHITE, JsonLayout, moved
 from structgen.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
 from structgen.speculation.drafts.drafter import REFUSED, DraftContext, RequestFacts
@@ -24,8 +23,7 @@ from structgen.tokens.vocabulary import Vocabulary
 class GrammarTree:
     """Drafts the continuations up to the first position at which more than `widest` bytes are allowed.
 
-    Optional white space follows the text's layout so far (JSON), or is left out. `work` bounds the bytes that
-    one draft steps through, about 5 us each.
+    Optional white space follows the text's layout so far (JSON), or is left out.
     """
 
     name = "grammar"
@@ -33,12 +31,11 @@ class GrammarTree:
     skips_white = True
     """Whether white space counts as no choice where something else may come, too."""
 
-    def __init__(self, widest: int = 3, work: int = 96) -> None:
-        if widest < 1 or work < 1:
-            raise OptionError(
-                f"widest={widest}, work={work}.", where="GrammarTree", cure="Give numbers from 1 on."
-            )
-        self._widest, self._work = widest, work
+    widest = 3
+    work = 96
+    """The most bytes that one draft steps through, about 5 us each."""
+
+    def __init__(self) -> None:
         self._tokenizer: Tokenizer | None = None
         self._layout, self._read = JsonLayout(), 0
         """The layout of the text, and how many of its tokens were read for it."""
@@ -57,7 +54,7 @@ class GrammarTree:
         memo, layout = memo_of(matcher.compiled), None
         if self.skips_white and memo.has_open_space and matcher.compiled.has_events:
             layout = self._laid_out(view, tokenizer)
-        key = self.name, self._widest, self._work, view.start, None if layout is None else layout.key
+        key = type(self), view.start, None if layout is None else layout.key
         return memo.of(key, lambda: self._grown(view, memo, tokenizer, layout))
 
     def _laid_out(self, view: DraftContext, tokenizer: Tokenizer) -> JsonLayout:
@@ -89,10 +86,10 @@ class GrammarTree:
         self, start: int, memo: GrammarMemo, compiled: CompiledGrammar, layout: JsonLayout | None
     ) -> list[tuple[float, bytes]]:
         """Return the continuations up to the first open position, with their shares."""
-        most = self._widest + (len(WHITE) if self.skips_white else 0)
+        most = self.widest + (len(WHITE) if self.skips_white else 0)
         found: list[tuple[float, bytes]] = []
         waiting = [(-1.0, b"", start, START if layout is None else layout.place)]
-        for _ in range(self._work):
+        for _ in range(self.work):
             if not waiting:
                 break
             share, text, state, place = heapq.heappop(waiting)
@@ -101,7 +98,7 @@ class GrammarTree:
             is_open = self.skips_white and 0 < len(following) < len(allowed)
             if not is_open:
                 following = list(allowed)
-            if not 1 <= len(following) <= self._widest or memo.may_end(compiled, state):
+            if not 1 <= len(following) <= self.widest or memo.may_end(compiled, state):
                 found.append((-share, text))
                 continue
             memo.has_open_space |= is_open
@@ -130,9 +127,7 @@ class ForcedBytes(GrammarTree):
     name = "forced"
     first_trust = 0.98
     skips_white = False
-
-    def __init__(self) -> None:
-        super().__init__(widest=1, work=512)
+    widest, work = 1, 512
 
 
 def canonical_tokens(view: DraftContext, tokenizer: Tokenizer, data: bytes) -> list[int]:

@@ -70,11 +70,6 @@ class OtherSamples:
         self._laws = SeenLaws()
         self._end: list[int] = []
 
-    @property
-    def nbytes(self) -> int:
-        """The memory of the laws that all samples share."""
-        return self._laws.nbytes
-
     def begin(self, facts: RequestFacts) -> None:
         """Begin with what other samples have seen."""
         self._laws = facts.shared.setdefault(self.name, self._laws)

@@ -41,28 +41,19 @@ class Draft:
             zip(self.tokens.tolist(), self.parents.tolist(), self.chances.tolist(), strict=True)
         ):
             if not -1 <= parent < i:
-                raise OptionError(
-                    f"The parent of node {i} is {parent}.",
-                    where="draft",
-                    cure="Parents come before their children; -1 is the root.",
-                )
-            if token < 0:
-                raise OptionError(
-                    f"The token of node {i} is {token}.", where="draft", cure="Token ids are 0 or more."
-                )
-            if not 0.0 < chance <= 1.0:
-                raise OptionError(
-                    f"The chance of node {i} is {chance}.",
-                    where="draft",
-                    cure="Give a number above 0, at most 1.",
-                )
-            if (parent, token) in seen:
-                raise OptionError(
-                    f"Node {i} is token {token} behind node {parent}, and so is an earlier node.",
-                    where="draft",
-                    cure="Give each child of a node another token.",
-                )
-            seen.add((parent, token))
+                what = f"The parent of node {i} is {parent}."
+                cure = "Parents come before their children; -1 is the root."
+            elif token < 0:
+                what, cure = f"The token of node {i} is {token}.", "Token ids are 0 or more."
+            elif not 0.0 < chance <= 1.0:
+                what, cure = f"The chance of node {i} is {chance}.", "Give a number above 0, at most 1."
+            elif (parent, token) in seen:
+                what = f"Node {i} is token {token} behind node {parent}, and so is an earlier node."
+                cure = "Give each child of a node another token."
+            else:
+                seen.add((parent, token))
+                continue
+            raise OptionError(what, where="draft", cure=cure)
 
     @classmethod
     def chain(cls, tokens: Iterable[int], chance: float = 1.0) -> Draft:
