@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Literal, Protocol, TypeVar, cast
+from typing import Any, Final, Literal, Protocol, TypeVar, cast
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.errors import (
     GrammarError,
-    OptionError,
     TokenizerError,
     UnsatisfiableUnderPolicy,
     options_named,
@@ -32,6 +31,12 @@ class Compilable(Protocol[C]):
         ...
 
 
+_GRAMMAR: Final = checks.Instance(
+    Grammar, "Make one with sg.json_schema(...), sg.lark(...) or sg.regex(...)."
+)
+TOKENIZER: Final = checks.Instance(
+    Tokenizer, "Make one with sg.Tokenizer.from_huggingface(...), from_tiktoken(...) or from_bytes(...)."
+)
 _TEXT = frozenset((*range(0xC0), *range(0xC2, 0xF5)))
 """The bytes of UTF-8."""
 _JSON = _TEXT.difference(range(0x20)) | {9, 10, 13}
@@ -58,29 +63,19 @@ def compile(
     tokens write (docs/tokenizers.md): a byte that stands in no token leaves the grammar's own alphabet, and
     what stands inside longer tokens alone is looked for in each mask (`WrittenTexts`).
     """
-    if not isinstance(grammar, Grammar):
-        raise OptionError(
-            f"A grammar is not a {type(grammar).__name__}.",
-            where="grammar",
-            cure="Make one with sg.json_schema(...), sg.lark(...) or sg.regex(...).",
-        )
-    if not isinstance(tokenizer, Tokenizer):
-        raise OptionError(
-            f"A tokenizer is not a {type(tokenizer).__name__}.",
-            where="tokenizer",
-            cure="Make one with sg.Tokenizer.from_huggingface(...), from_tiktoken(...) or from_bytes(...).",
-        )
+    given: Grammar = _GRAMMAR("grammar", grammar)
+    TOKENIZER("tokenizer", tokenizer)
     if limits is not None:
         limits = checks.limits(limits)
     if not tokenizer.missing_bytes:
         return grammar.compiled(tokenizer, limits, store_of(store))
-    written = _written(grammar, tokenizer)
+    written = _written(given, tokenizer)
     try:
         compiled: C = written.compiled(tokenizer, limits, store_of(store))
     except GrammarError as error:
         if written is grammar:
             raise
-        raise _refusal(grammar, tokenizer, error) from error
+        raise _refusal(given, tokenizer, error) from error
     return compiled
 
 

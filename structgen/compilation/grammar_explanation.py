@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from structgen.compilation.explanation_text import SHOWN_LINES, Shown, section, shortest_section
-from structgen.errors import GrammarError, LimitError, OptionError
+from structgen.errors import GrammarError, LimitError
+from structgen.language import checks
 from structgen.language.remarks import NO_REMARKS, Remarks
 from structgen.lark_grammars.compiled.beaten import beaten, beaten_in
 from structgen.lark_grammars.compiled.bound_lark import BoundLark
@@ -103,10 +104,7 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
     Cost: some 10 ms, seconds for grammars like Python's. Raises LimitError where it was not found out
     whether anything is accepted; OptionError.
     """
-    if sentences < 0:
-        raise OptionError(
-            f"{sentences} texts cannot be written.", where="sentences", cure="Ask for 0 or more."
-        )
+    checks.whole("sentences", sentences, 0)
     language, shortest = _shortest(grammar)
     source = random.Random(seed)
     words: tuple[str, ...] = ()

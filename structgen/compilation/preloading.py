@@ -12,7 +12,7 @@ from typing import Final, Literal, get_args
 
 from lark import Lark
 
-from structgen.compilation.compiler import compile
+from structgen.compilation.compiler import TOKENIZER, compile
 from structgen.core.batch import advance_all, fill_masks
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.draft_masks import fill_draft
@@ -79,12 +79,8 @@ def preload(*kinds: Kind, tokenizer: Tokenizer | None = None, jobs: int = first_
                 where="kinds",
                 cure=f"Name some of {', '.join(map(repr, KINDS))}, or none for all.",
             )
-    if tokenizer is not None and not isinstance(tokenizer, Tokenizer):
-        raise OptionError(
-            f"A tokenizer is not a {type(tokenizer).__name__}.",
-            where="tokenizer",
-            cure="Make one with sg.Tokenizer.from_huggingface(...), or leave it out.",
-        )
+    if tokenizer is not None:
+        TOKENIZER("tokenizer", tokenizer)
     wanted = kinds or KINDS
     default_store()
     groups = [*dict.fromkeys(_USES[kind][0] for kind in wanted), first_use.AUTOMATA, first_use.SHARED]

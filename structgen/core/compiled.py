@@ -330,7 +330,7 @@ class CompiledGrammar(ABC):
         self._tables = GrowingTables(self.limits, self.table_plan)
         self.address = self._tables.address
         context = self._tables.context
-        pointers = self.vocabulary.pointers()
+        pointers = self.vocabulary.pointers
         context[_VOCABULARY : _VOCABULARY + len(pointers)] = pointers
         self._end_ids: Listed = np.array(sorted(set(tokenizer.eos_token_ids)), np.int32)
         context[_ENDS] = address_of(self._end_ids)

@@ -167,7 +167,12 @@ class MaskStore:
 
 def default_store() -> MaskStore:
     """Return the store that `store=None` means: `masks` in the cache folder; one object for each folder."""
-    return _Default.get()
+    chosen = os.environ.get(ENVIRONMENT_VARIABLE, "")
+    found = _Default.stores.get(chosen)
+    if found is None:
+        # Of two threads that come here at once, both take what the first has put there.
+        found = _Default.stores.setdefault(chosen, MaskStore(cache_folder() / "masks"))
+    return found
 
 
 def store_of(
@@ -198,12 +203,3 @@ class _Folders:
 
 class _Default:
     stores: ClassVar[dict[str, MaskStore]] = {}
-
-    @classmethod
-    def get(cls) -> MaskStore:
-        chosen = os.environ.get(ENVIRONMENT_VARIABLE, "")
-        found = cls.stores.get(chosen)
-        if found is None:
-            # Of two threads that come here at once, both take what the first has put there.
-            found = cls.stores.setdefault(chosen, MaskStore(cache_folder() / "masks"))
-        return found

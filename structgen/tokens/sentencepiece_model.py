@@ -77,7 +77,7 @@ def _reading(processor: Any, model: bytes) -> TokenizerFile:
     try:
         return _pieces(processor, model)
     except UnicodeDecodeError as error:  # a piece that is no UTF-8
-        raise _damage() from error
+        raise TokenizerError("the SentencePiece model is damaged.", cure=_AGAIN) from error
 
 
 def _pieces(processor: Any, model: bytes) -> TokenizerFile:
@@ -136,7 +136,3 @@ def _refuse_part(processor: Any, model: bytes) -> None:
         at += length
     if not processor.get_piece_size() or _SETTINGS not in fields:
         raise TokenizerError("it is only a part of a SentencePiece model.", cure=_AGAIN)
-
-
-def _damage() -> TokenizerError:
-    return TokenizerError("the SentencePiece model is damaged.", cure=_AGAIN)

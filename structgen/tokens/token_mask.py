@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +23,9 @@ class TokenMask:
     costs 0.7 us, three times a whole fill.
     """
 
-    __slots__ = ("_keep", "address", "array", "rows", "stride", "vocab_size", "words")
+    __slots__ = ("address", "array", "rows", "stride", "vocab_size", "words")
 
-    def __init__(self, array: npt.NDArray[np.int32], vocab_size: int | None = None, keep: Any = None) -> None:
+    def __init__(self, array: npt.NDArray[np.int32], vocab_size: int | None = None) -> None:
         if not isinstance(array, np.ndarray) or array.dtype != np.int32 or array.ndim != 2:
             what = f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}".strip()
             raise MaskError(
@@ -41,7 +41,6 @@ class TokenMask:
         self.vocab_size = self.words * 32 if vocab_size is None else vocab_size
         self.stride = 4 * self.words
         self.address = address_of(array)
-        self._keep = keep
 
     @classmethod
     def wrap(cls, source: npt.NDArray[np.int32] | torch.Tensor) -> TokenMask:
@@ -55,7 +54,7 @@ class TokenMask:
                     f"A mask is filled in main memory, and this tensor is on {device}.",
                     cure="Fill a CPU mask (pinned for a fast copy), then copy it over.",
                 )
-            return cls(source.numpy(), keep=source)
+            return cls(source.numpy())
         return cls(source)
 
     def torch(self) -> torch.Tensor:

@@ -6,11 +6,11 @@ import base64
 import binascii
 import hashlib
 import os
-import sys
-from array import array
+import struct
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn, final
+from typing import Any, Final, final
 
 from structgen.errors import TokenError, TokenizerError, options_named
 from structgen.tokens.encoders import Encoder, FewestTokens, Form
@@ -30,6 +30,7 @@ from structgen.tokens.tokenizer_sources import (
 
 
 @final
+@dataclass(init=False, eq=False, repr=False, frozen=True, slots=True, weakref_slot=True)
 class Tokenizer:
     """A tokenizer as bytes. Immutable; equal and hashed by `fingerprint`; made by one of the `from_` methods.
 
@@ -37,19 +38,6 @@ class Tokenizer:
     text ever matches it. Several tokens may have equal bytes. A token may be empty (no mask allows it). It
     pickles by its own plain values, whatever it was made from.
     """
-
-    __slots__ = (
-        "__weakref__",
-        "_encoder",
-        "_fewest",
-        "absent_bytes",
-        "eos_token_ids",
-        "fingerprint",
-        "missing_bytes",
-        "special_ids",
-        "token_bytes",
-        "vocab_size",
-    )
 
     token_bytes: tuple[bytes | None, ...]
     """The bytes of each token, by id; None for special tokens."""
@@ -78,12 +66,13 @@ class Tokenizer:
         ends = tuple(sorted(set(eos_token_ids)))
         known = _checked_tokens(tokens, ends)
         lengths, data = _packed(known)
+        alone = {token for token in known if token is not None and len(token) == 1}
         values: dict[str, Any] = {
             "token_bytes": known,
             "vocab_size": len(known),
             "eos_token_ids": ends,
             "special_ids": tuple(i for i, token in enumerate(known) if token is None),
-            "missing_bytes": _missing_bytes(known),
+            "missing_bytes": tuple(byte for byte in range(256) if bytes((byte,)) not in alone),
             "absent_bytes": tuple(byte for byte in range(256) if byte not in data),
             "fingerprint": _fingerprint(lengths, data, ends),
             "_encoder": None if encoder is None else Encoder(encoder, known),
@@ -326,7 +315,9 @@ class Tokenizer:
             ids = encoder.encode(data.decode("utf-8"))
         except UnicodeDecodeError:
             return None
-        return ids if self._writes(ids, data) else None
+        tokens = self.token_bytes
+        found = [tokens[i] if 0 <= i < len(tokens) else None for i in ids]
+        return ids if None not in found and b"".join(filter(None, found)) == data else None
 
     def decode(self, ids: Iterable[int]) -> bytes:
         """Return the concatenated bytes of tokens; special tokens have none.
@@ -342,11 +333,6 @@ class Tokenizer:
             out.append(self.token_bytes[i] or b"")
         return b"".join(out)
 
-    def _writes(self, ids: list[int], data: bytes) -> bool:
-        tokens = self.token_bytes
-        found = [tokens[i] if 0 <= i < len(tokens) else None for i in ids]
-        return None not in found and b"".join(token or b"" for token in found) == data
-
     def __eq__(self, other: object) -> bool:
         return self.fingerprint == other.fingerprint if isinstance(other, Tokenizer) else NotImplemented
 
@@ -355,12 +341,6 @@ class Tokenizer:
 
     def __repr__(self) -> str:
         return f"<Tokenizer of {self.vocab_size} tokens, {self.fingerprint[:12]}>"
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"a Tokenizer does not change: {name}")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"a Tokenizer does not change: {name}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         lengths, data = _packed(self.token_bytes)
@@ -373,12 +353,9 @@ def byte_tokenizer() -> Tokenizer:
 
 
 def _unpickle(lengths: bytes, data: bytes, ends: tuple[int, ...], encoder: Form | None) -> Tokenizer:
-    sizes = array("i", lengths)
-    if sys.byteorder == "big":
-        sizes.byteswap()
     tokens: list[bytes | None] = []
     at = 0
-    for size in sizes:
+    for (size,) in struct.iter_unpack("<i", lengths):
         tokens.append(None if size < 0 else data[at : at + size])
         at += max(size, 0)
     return Tokenizer(tokens, ends, encoder)
@@ -390,10 +367,8 @@ _LENGTH: Final = 4
 
 def _packed(tokens: Sequence[bytes | None]) -> tuple[bytes, bytes]:
     # (lengths as little-endian int32, -1 for special tokens; all bytes)
-    lengths = array("i", [-1 if token is None else len(token) for token in tokens])
-    if sys.byteorder == "big":
-        lengths.byteswap()
-    return lengths.tobytes(), b"".join(token or b"" for token in tokens)
+    lengths = [-1 if token is None else len(token) for token in tokens]
+    return struct.pack(f"<{len(lengths)}i", *lengths), b"".join(token or b"" for token in tokens)
 
 
 def _fingerprint(lengths: bytes, data: bytes, ends: Sequence[int]) -> str:
@@ -403,11 +378,6 @@ def _fingerprint(lengths: bytes, data: bytes, ends: Sequence[int]) -> str:
     digest.update(lengths)
     digest.update(data)
     return digest.hexdigest()
-
-
-def _missing_bytes(tokens: Sequence[bytes | None]) -> tuple[int, ...]:
-    found = {token[0] for token in tokens if token is not None and len(token) == 1}
-    return tuple(b for b in range(256) if b not in found)
 
 
 def _checked_tokens(tokens: Iterable[bytes | None], ends: Sequence[int]) -> tuple[bytes | None, ...]:

@@ -27,10 +27,8 @@ def read_tokenizer_object(file: Any) -> TokenizerFile:
     member."""
     model = file.get("model") if isinstance(file, dict) else None
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
-        raise TokenizerError(
-            "there is no vocabulary.",
-            where="tokenizer.json: /model/vocab",
-            cure="Pass the tokenizer.json of a Hugging Face tokenizer.",
+        raise _refusal(
+            "there is no vocabulary.", "model/vocab", "Pass the tokenizer.json of a Hugging Face tokenizer."
         )
     _refuse_models(model)
     to_bytes = _piece_reader(file, model)
@@ -55,47 +53,42 @@ def read_tokenizer_object(file: Any) -> TokenizerFile:
 def _refuse_models(model: dict[str, Any]) -> None:
     kind = model.get("type", "BPE")
     if kind not in ("BPE", "Unigram"):
-        raise TokenizerError(
-            f"the text of a {kind} tokenizer is not its tokens one after another.",
-            where="tokenizer.json: /model/type",
-            cure=_SERVES,
-        )
+        raise _refusal(f"the text of a {kind} tokenizer is not its tokens one after another.", "model/type")
     for name in ("continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(name):
-            raise TokenizerError(
+            raise _refusal(
                 f"{model[name]!r} marks the ends of words, so the text is not the tokens one after another.",
-                where=f"tokenizer.json: /model/{name}",
-                cure=_SERVES,
+                f"model/{name}",
             )
 
 
 def _vocabulary(model: dict[str, Any]) -> tuple[dict[str, int], list[int]]:
     # (ids by text, ids of the unknown token)
     vocab = model["vocab"]
-    where = "tokenizer.json: /model/vocab"
+    where = "model/vocab"
     if isinstance(vocab, dict):
         wrong = next((piece for piece, i in vocab.items() if not is_id(i)), None)
         if wrong is not None:
-            raise TokenizerError(f"{vocab[wrong]!r} is no id.", where=f"{where}/{wrong!r}", cure=_AGAIN)
+            raise _refusal(f"{vocab[wrong]!r} is no id.", f"{where}/{wrong!r}", _AGAIN)
         text = model.get("unk_token")
         return dict(vocab), [vocab[text]] if isinstance(text, str) and text in vocab else []
     for at, entry in enumerate(vocab):
         if not isinstance(entry, list) or not entry or not isinstance(entry[0], str):
-            raise TokenizerError("there is no piece with its score.", where=f"{where}/{at}", cure=_AGAIN)
+            raise _refusal("there is no piece with its score.", f"{where}/{at}", _AGAIN)
     unknown: Any = model.get("unk_id")
     return {entry[0]: i for i, entry in enumerate(vocab)}, [unknown] if is_id(unknown) else []
 
 
 def _added_tokens(file: dict[str, Any]) -> Iterator[tuple[str, int, bool]]:
     # (text, id, whether it is special) of each added token
-    where = "tokenizer.json: /added_tokens"
+    where = "added_tokens"
     added = file.get("added_tokens") or []
     if not isinstance(added, list):
-        raise TokenizerError("it is no array.", where=where, cure=_AGAIN)
+        raise _refusal("it is no array.", where, _AGAIN)
     for at, token in enumerate(added):
         content = token.get("content") if isinstance(token, dict) else None
         if not isinstance(content, str) or not is_id(token.get("id")):
-            raise TokenizerError("there is no token with its id.", where=f"{where}/{at}", cure=_AGAIN)
+            raise _refusal("there is no token with its id.", f"{where}/{at}", _AGAIN)
         yield content, token["id"], bool(token.get("special"))
 
 
@@ -143,17 +136,11 @@ def _piece_reader(file: dict[str, Any], model: dict[str, Any]) -> _Piece:
             case {"type": "Strip"} if joined:
                 pass  # it changes only the ends of the whole text, no token in the middle
             case _:
-                raise TokenizerError(
-                    f"the decoder step {step.get('type')!r} does not leave tokens as they are.",
-                    where="tokenizer.json: /decoder",
-                    cure=_SERVES,
+                raise _refusal(
+                    f"the decoder step {step.get('type')!r} does not leave tokens as they are.", "decoder"
                 )
     if not decoders:
-        raise TokenizerError(
-            "there is no decoder that says which bytes a token is.",
-            where="tokenizer.json: /decoder",
-            cure=_SERVES,
-        )
+        raise _refusal("there is no decoder that says which bytes a token is.", "decoder")
     alphabet = _byte_alphabet() if byte_level else {}
     one_byte = re.compile(r"<0x([0-9A-Fa-f]{2})>")
     byte_fallback = byte_fallback or bool(model.get("byte_fallback"))
@@ -212,3 +199,7 @@ def _without_prefix(step: dict[str, Any] | None, members: str) -> dict[str, Any]
     if not kept:
         return None
     return kept[0] if len(kept) == 1 else {"type": "Sequence", members: kept}
+
+
+def _refusal(what: str, where: str, cure: str = _SERVES) -> TokenizerError:
+    return TokenizerError(what, where=f"tokenizer.json: /{where}", cure=cure)

@@ -71,10 +71,6 @@ def build_trie(
     process loads the compiled code, the first after installation compiles it (seconds). Raises TokenizerError
     where a string, the strings or the nodes pass the limits of the layout.
     """
-    data = np.require(data, np.uint8, ("C", "W"))
-    offsets = np.require(offsets, np.int64, ("C", "W"))
-    ids = np.require(ids, np.int32, ("C", "W"))
-    assert len(offsets) == len(ids) + 1
     if len(ids):
         lengths = np.diff(offsets)
         longest = int(lengths.argmax())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakValueDictionary
 
@@ -16,6 +15,7 @@ from structgen.native.addresses import address_of
 from structgen.native.array_file import ArrayFile
 from structgen.native.cache_entries import CacheEntries, entry_key
 from structgen.system.cache import cache_folder
+from structgen.system.fork_locks import STORES, new_lock
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _WORTH_A_FILE: Final = 1 << 16
 """Below so many bytes of tokens the arrays are made in a millisecond, and no file is written."""
 
 
-@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+@dataclass(frozen=True, eq=False)
 class Vocabulary:
     """One tokenizer's tokens for masks. Special tokens, unused ids and empty tokens are not in the trie.
 
@@ -68,13 +68,9 @@ class Vocabulary:
     token_data: npt.NDArray[np.uint8]
     """All tokens' bytes in order of id; special tokens have none."""
 
-    _pointers: list[npt.NDArray[np.int64]] = field(default_factory=list, init=False, repr=False)
-    _first_bytes: list[npt.NDArray[np.uint8]] = field(default_factory=list, init=False, repr=False)
-    _first_text: list[bytes] = field(default_factory=list, init=False, repr=False)
-
     _open: ClassVar[WeakValueDictionary[str, Vocabulary]] = WeakValueDictionary()
     _recent: ClassVar[deque[Vocabulary]] = deque(maxlen=_RECENT)
-    _building: ClassVar[tuple[int, threading.Lock]] = (0, threading.Lock())
+    _building: ClassVar[Any] = new_lock(STORES)
 
     @property
     def words(self) -> int:
@@ -91,35 +87,16 @@ class Vocabulary:
         """Bytes of all arrays."""
         return sum(array.nbytes for array in self._arrays().values())
 
+    @cached_property
     def pointers(self) -> npt.NDArray[np.int64]:
-        """Return the addresses and sizes of the arrays for compiled code, in the order of
+        """The addresses and sizes of the arrays for compiled code, in the order of
         `machine_core.layout.VocabularyWords`."""
-        if not self._pointers:
-            arrays = (self.first, self.sig, self.subtree_chars)
-            tokens = (self.slot_start, self.slot_ids, self.token_slot, self.token_offset, self.token_data)
-            addresses = [address_of(array) for array in (*arrays, *tokens)]
-            trie = [address_of(self.nodes), len(self.nodes)]
-            sizes = [self.vocab_size, self.words, self.max_token_chars]
-            self._pointers.append(np.array([*trie, *addresses, *sizes], np.int64))
-        return self._pointers[0]
-
-    def first_bytes(self) -> npt.NDArray[np.uint8]:
-        """Return uint8 [V]: the first byte of each token, 0 for tokens without bytes. Computed once, in 1
-        ms."""
-        if not self._first_bytes:
-            found = np.zeros(self.vocab_size, np.uint8)
-            written = np.diff(self.token_offset) > 0
-            found[written] = self.token_data[self.token_offset[:-1][written]]
-            self._first_bytes.append(found)
-        return self._first_bytes[0]
-
-    def beginning(self, firsts: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
-        """Return the mask row (int32 words) of the tokens whose first byte is set in `firsts` ([256]); tokens
-        without bytes count as byte 0. Cost: 0.1 ms."""
-        if not self._first_text:
-            self._first_text.append(self.first_bytes().tobytes().ljust(32 * self.words, b"\0"))
-        bits = np.frombuffer(self._first_text[0].translate(firsts.tobytes()), np.uint8)
-        return np.packbits(bits, bitorder="little").view(np.int32)
+        arrays = (self.first, self.sig, self.subtree_chars)
+        tokens = (self.slot_start, self.slot_ids, self.token_slot, self.token_offset, self.token_data)
+        addresses = [address_of(array) for array in (*arrays, *tokens)]
+        trie = [address_of(self.nodes), len(self.nodes)]
+        sizes = [self.vocab_size, self.words, self.max_token_chars]
+        return np.array([*trie, *addresses, *sizes], np.int64)
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Vocabulary:
@@ -134,7 +111,7 @@ class Vocabulary:
         """
         found = cls._open.get(tokenizer.fingerprint)
         if found is None:
-            with cls._lock():
+            with cls._building:
                 found = cls._open.get(tokenizer.fingerprint)
                 if found is None:
                     found = cls._read_or_build(tokenizer)
@@ -143,16 +120,6 @@ class Vocabulary:
         if not recent or recent[-1] is not found:
             recent.append(found)  # a vocabulary may be in the list twice
         return found
-
-    @classmethod
-    def _lock(cls) -> threading.Lock:
-        # A fork may copy a lock that a thread of the parent holds, and it is never released: each process has
-        # its own.
-        process, lock = cls._building
-        if process != os.getpid():
-            lock = threading.Lock()
-            cls._building = (os.getpid(), lock)
-        return lock
 
     @classmethod
     def _read_or_build(cls, tokenizer: Tokenizer) -> Vocabulary:

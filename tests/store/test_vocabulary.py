@@ -313,7 +313,7 @@ def test_threads_that_ask_at_once_get_one_object(folder: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_a_child_forked_while_a_thread_builds_can_build_too() -> None:
-    with Vocabulary._lock():
+    with Vocabulary._building:
         child = forked.begun(lambda: Vocabulary.of(tokenizer()).vocab_size == len(SOME) + 1)
         assert status_of(child) == 0
 

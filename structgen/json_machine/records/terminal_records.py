@@ -56,7 +56,7 @@ class TerminalRecords:
 
     def __init__(self, vocabulary: Vocabulary, store: VocabularyStore) -> None:
         self._grown = grown = GrowingTables(Limits(), TERMINAL_TABLES, is_shared=True)
-        pointers = vocabulary.pointers()
+        pointers = vocabulary.pointers
         grown.context[_VOCABULARY : _VOCABULARY + len(pointers)] = pointers
         self.address = grown.address
         """Of the block of these tables."""

@@ -29,11 +29,11 @@ class _Row(NamedTuple):
     """The first and the last draft that has them so."""
     holds: str = ""
     """How they hold subschemas (`Dialect.locations`)."""
-    vocabulary: str = "validation"
-    """Which vocabulary has them, from 2019-09 on."""
+    vocabulary: str = ""
+    """Which vocabulary has them, from 2019-09 on; "": that of applicators where they hold subschemas, else
+    that of validation."""
 
 
-_APPLIES: Final = "applicator"
 _TABLE: Final = (
     _Row("$schema title description default", None),
     _Row("definitions $defs", None, holds="map"),
@@ -58,28 +58,28 @@ _TABLE: Final = (
     _Row("format", draft3.read_format, until="3"),
     _Row("format", keywords.read_format, "4", vocabulary="format"),
     _Row("properties", draft3.read_properties, until="3", holds="map"),
-    _Row("properties", keywords.read_properties, "4", holds="map", vocabulary=_APPLIES),
-    _Row("patternProperties", keywords.read_pattern_properties, holds="map", vocabulary=_APPLIES),
-    _Row("additionalProperties", keywords.read_schema, holds="one", vocabulary=_APPLIES),
+    _Row("properties", keywords.read_properties, "4", holds="map"),
+    _Row("patternProperties", keywords.read_pattern_properties, holds="map"),
+    _Row("additionalProperties", keywords.read_schema, holds="one"),
     _Row("required", keywords.read_required, "4"),
     _Row("minProperties maxProperties", keywords.read_count, "4"),
     _Row("dependencies", draft3.read_dependencies, until="3", holds="map"),
-    _Row("dependencies", keywords.read_dependencies, "4", holds="map", vocabulary=_APPLIES),
-    _Row("items", keywords.read_items, holds="any", vocabulary=_APPLIES),
-    _Row("additionalItems", keywords.read_additional_items, "3", "2019-09", "one", _APPLIES),
+    _Row("dependencies", keywords.read_dependencies, "4", holds="map"),
+    _Row("items", keywords.read_items, holds="any"),
+    _Row("additionalItems", keywords.read_additional_items, "3", "2019-09", "one"),
     _Row("minItems maxItems", keywords.read_count),
     _Row("uniqueItems", keywords.read_unique_items),
     _Row("extends", draft3.read_extends, until="3", holds="any"),
     _Row("disallow", draft3.read_disallow, until="3", holds="list"),
-    _Row("allOf anyOf oneOf", keywords.read_schemas, "4", holds="list", vocabulary=_APPLIES),
-    _Row("not", keywords.read_schema, "4", holds="one", vocabulary=_APPLIES),
+    _Row("allOf anyOf oneOf", keywords.read_schemas, "4", holds="list"),
+    _Row("not", keywords.read_schema, "4", holds="one"),
     _Row("const", keywords.read_enum, "6"),
-    _Row("contains", keywords.read_schema, "6", "2019-09", "one", _APPLIES),
-    _Row("contains", keywords.read_contains, "2020-12", holds="one", vocabulary=_APPLIES),
-    _Row("propertyNames", keywords.read_schema, "6", holds="one", vocabulary=_APPLIES),
-    _Row("if then else", keywords.read_if, "7", holds="one", vocabulary=_APPLIES),
+    _Row("contains", keywords.read_schema, "6", "2019-09", "one"),
+    _Row("contains", keywords.read_contains, "2020-12", holds="one"),
+    _Row("propertyNames", keywords.read_schema, "6", holds="one"),
+    _Row("if then else", keywords.read_if, "7", holds="one"),
     _Row("dependentRequired", keywords.read_dependencies, "2019-09"),
-    _Row("dependentSchemas", keywords.read_dependencies, "2019-09", "v1", "map", _APPLIES),
+    _Row("dependentSchemas", keywords.read_dependencies, "2019-09", "v1", "map"),
     _Row("minContains maxContains", keywords.read_count, "2019-09"),
     _Row(
         "unevaluatedItems unevaluatedProperties",
@@ -89,7 +89,7 @@ _TABLE: Final = (
         vocabulary="unevaluated",
     ),
     _Row("$recursiveRef", keywords.read_reference, "2019-09", "2019-09", vocabulary="core"),
-    _Row("prefixItems", keywords.read_prefix, "2020-12", holds="list", vocabulary=_APPLIES),
+    _Row("prefixItems", keywords.read_prefix, "2020-12", holds="list"),
     _Row("$dynamicRef", keywords.read_reference, "2020-12", vocabulary="core"),
     _Row("propertyDependencies", keywords.read_property_dependencies, "v1", holds="maps"),
 )
@@ -156,10 +156,13 @@ def with_vocabularies(known: Dialect, meta: Mapping[str, Any]) -> Dialect:
             asserted = asserted or name == "format-assertion"
         elif required:
             unknown.append(uri)
-    rows = dict(_keywords(known.draft))
+    home = {
+        name: row.vocabulary or ("applicator" if row.holds else "validation")
+        for name, row in _keywords(known.draft)
+    }
     return replace(
         known,
-        keywords={name: read for name, read in known.keywords.items() if rows[name].vocabulary in kept},
+        keywords={name: read for name, read in known.keywords.items() if home[name] in kept},
         asserts_formats=asserted,
         unknown_vocabularies=tuple(unknown),
     )

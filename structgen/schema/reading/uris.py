@@ -31,17 +31,12 @@ def join(base: str, reference: str) -> str:
 def _plain(path: str) -> str:
     """Return a path without its "." and ".." segments (section 5.2.4)."""
     out: list[str] = []
-    segments = path.split("/")
-    for index, segment in enumerate(segments):
-        last = index == len(segments) - 1
-        if segment == ".":
-            if last:
-                out.append("")
-        elif segment == "..":
-            if len(out) > 1 or (out and out[0]):
+    for segment in path.split("/"):
+        if segment == "..":
+            if out not in ([], [""]):
                 out.pop()
-            if last:
-                out.append("")
-        else:
+        elif segment != ".":
             out.append(segment)
+    if segment in (".", ".."):
+        out.append("")
     return "/".join(out)

@@ -16,6 +16,7 @@ import numpy as np
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
 from structgen.core.compiled import Bits, CompiledGrammar, WantedNodes, ends_read
 from structgen.errors import OptionError, options_named
+from structgen.language import checks
 from structgen.language.expectation import Expected
 from structgen.language.ir import Formula
 from structgen.limits import Limits
@@ -66,10 +67,7 @@ def in_json_string(of: Operand, *, escapes: Escapes = "any") -> TextGrammar:
     those that json.dumps(ensure_ascii=False) writes. Raises `OptionError`. A special token cannot stand in a
     string.
     """
-    if escapes not in ("any", "canonical"):
-        raise OptionError(
-            f"escapes={escapes!r} is not offered.", where="escapes", cure='Use "any" or "canonical".'
-        )
+    checks.OneOf(("any", "canonical"))("escapes", escapes)
     return sequence('"', _escaped(as_text(of), escapes), '"')
 
 

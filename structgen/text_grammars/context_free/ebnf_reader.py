@@ -90,6 +90,11 @@ class _Reader(CountedRules):
         self.heads: frozenset[str] | None = None
         """The names of all rules: those before a `::=`."""
 
+    @property
+    def here(self) -> str:
+        """The character that is read next; "" at the end."""
+        return self.text[self.at : self.at + 1]
+
     def fail(self, what: str, cure: str, at: int | None = None) -> NoReturn:
         at = self.at if at is None else at
         line = self.text.count("\n", 0, at) + 1
@@ -98,7 +103,7 @@ class _Reader(CountedRules):
 
     def foreign(self) -> None:
         """Raise for a construct of another notation."""
-        found = _FOREIGN.get(self.text[self.at : self.at + 1])
+        found = _FOREIGN.get(self.here)
         if found is not None:
             self.fail(f"not supported: {found[0]}.", found[1])
 
@@ -178,7 +183,7 @@ class _Reader(CountedRules):
         while True:
             self.rules.append((name, tuple(self.sequence())))
             self.bound()
-            if self.text[self.at : self.at + 1] != "|":
+            if self.here != "|":
                 return
             self.at += 1
             self.space()
@@ -221,7 +226,7 @@ class _Reader(CountedRules):
                     break
                 point = self.character()
                 found.append(CharacterClass(((point, point),)))
-            if text[self.at : self.at + 1] != char:
+            if self.here != char:
                 self.fail("The string does not end in its line.", f"Write {char} behind it.", start)
             self.at += 1
             return found[0] if len(found) == 1 else Concatenation(tuple(found))
@@ -240,7 +245,7 @@ class _Reader(CountedRules):
             self.space()
             name = self.new()
             self.alternatives(name)
-            if text[self.at : self.at + 1] != ")":
+            if self.here != ")":
                 self.fail("The parenthesis is not closed.", "Write ) where the alternatives end.", start)
             self.at += 1
             self.depth -= 1
@@ -276,7 +281,7 @@ class _Reader(CountedRules):
         self.at += 1
         if char != "\\":
             return self.scalar(ord(char), start)
-        char = text[self.at : self.at + 1]
+        char = self.here
         self.at += 1
         if char in _CONTROL:
             return ord(_CONTROL[char])
@@ -301,13 +306,13 @@ class _Reader(CountedRules):
     def char_class(self) -> Ranges:
         text, start = self.text, self.at
         self.at += 1
-        negated = text[self.at : self.at + 1] == "^"
+        negated = self.here == "^"
         self.at += negated
         found: list[tuple[int, int]] = []
-        while text[self.at : self.at + 1] not in ("]", ""):
+        while self.here not in ("]", ""):
             at = self.at
             low = high = self.character()
-            if text[self.at : self.at + 1] == "-" and text[self.at + 1 : self.at + 2] not in ("]", ""):
+            if self.here == "-" and text[self.at + 1 : self.at + 2] not in ("]", ""):
                 self.at += 1
                 high = self.character()
                 if high < low:
@@ -322,7 +327,7 @@ class _Reader(CountedRules):
         """Return the symbol of an item with its quantifiers."""
         while True:
             self.space()  # llama.cpp has blanks before a quantifier
-            char = self.text[self.at : self.at + 1]
+            char = self.here
             if char in _COUNTS:
                 (least, most), self.at = _COUNTS[char], self.at + 1
             elif char == "{":

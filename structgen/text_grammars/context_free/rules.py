@@ -8,15 +8,13 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from structgen.errors import GrammarError
 from structgen.language.graphs import components
-from structgen.text_grammars.context_free.productive_symbols import productive
-
-S = TypeVar("S", bound=Hashable)
+from structgen.text_grammars.context_free.productive_symbols import S, productive
 
 Rule: TypeAlias = "tuple[str, tuple[str, ...]]"
 """A rule: the name of the left side, and the names of the right side."""
@@ -61,9 +59,7 @@ def prepare(
     may stand before the first terminal and after each. Raises `GrammarError` for a symbol that is neither a
     terminal nor the left side of a rule. Cost: linear in the size of the rules.
     """
-    preparation = _Preparation()
-    preparation.build(list(rules), terminals, start, ignored)
-    return preparation.result()
+    return _Preparation(list(rules), terminals, start, ignored).result()
 
 
 def reached(rules: Iterable[tuple[S, tuple[S, ...]]], starts: Iterable[S]) -> set[S]:
@@ -88,32 +84,13 @@ def by_left(rules: Iterable[tuple[S, tuple[S, ...]]]) -> dict[S, list[tuple[S, .
 
 
 class _Preparation:
-    def __init__(self) -> None:
-        self.numbers: dict[str, int] = {}
-        self.names: list[str] = []
-        self.rules: list[NumberedRule] = []
-
-    def number(self, name: str) -> int:
-        found = self.numbers.get(name)
-        if found is None:
-            found = self.numbers[name] = len(self.names)
-            self.names.append(name)
-        return found
-
-    def new(self) -> int:
-        self.names.append("")
-        return len(self.names) - 1
-
-    def build(
+    def __init__(
         self,
         rules: list[Rule],
         terminals: Mapping[str, tuple[bool, bool]],
         start: str,
         ignored: Sequence[str],
     ) -> None:
-        for name in terminals:
-            self.number(name)
-        self.count = len(self.names)
         heads = {left for left, _ in rules}
         for left, right in rules:
             for name in (left, *right):
@@ -131,12 +108,13 @@ class _Preparation:
             raise GrammarError(
                 f"There is no rule {start}.", where="start", cure="Name a rule of the grammar as the start."
             )
-        for name in sorted(heads):
-            self.number(name)
+        self.rules: list[NumberedRule] = []
+        self.count, self.names = len(terminals), [*terminals, *sorted(heads)]
+        numbers = {name: number for number, name in enumerate(self.names)}
         space = self.new() if ignored else -1
         stands: dict[int, int] = {}
         for name, (empty, other) in terminals.items():
-            number = self.numbers[name]
+            number = numbers[name]
             if ignored or empty or not other:
                 stands[number] = self.new()
                 if other:
@@ -144,10 +122,9 @@ class _Preparation:
                 if empty:
                     self.rules.append((stands[number], ()))
         for left, right in rules:
-            self.rules.append(
-                (self.numbers[left], tuple(stands.get(n, n) for n in map(self.numbers.__getitem__, right)))
-            )
-        first = self.numbers[start]
+            of = map(numbers.__getitem__, right)
+            self.rules.append((numbers[left], tuple(stands.get(n, n) for n in of)))
+        first = numbers[start]
         self.start = stands.get(first, first)
         if ignored:
             self.rules.append((space, ()))
@@ -157,11 +134,15 @@ class _Preparation:
                         f"{name} is to be ignored, and is no terminal.", where="ignore", cure="Define it."
                     )
                 if terminals[name][1]:
-                    self.rules.append((space, (space, self.numbers[name])))
+                    self.rules.append((space, (space, numbers[name])))
             whole = self.new()
             self.rules.append((whole, (space, self.start)))
             self.start = whole
-        self.dead = {self.numbers[name] for name, (_, other) in terminals.items() if not other}
+        self.dead = {numbers[name] for name, (_, other) in terminals.items() if not other}
+
+    def new(self) -> int:
+        self.names.append("")
+        return len(self.names) - 1
 
     def result(self) -> Rules:
         self.useful()
