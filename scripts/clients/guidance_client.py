@@ -9,7 +9,6 @@ from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, is_ada, 
 from guidance import assistant, gen, select, user
 from guidance.models.experimental import VLLMModel
 
-
 OURS = "ours: llguidance's dialect of Lark (`%llguidance {}`) is not read"
 
 

@@ -156,8 +156,7 @@ class ServedModel:
         repeats = None
         if turn is not None:
             repeats = not (asked or turn.get("prefix")) if body.get("echo") is None else body["echo"]
-        begun = "" if repeats else request.begun
-        parts = ReplyParts(format, read.choice.tools, opening, begun, stops)
+        parts = ReplyParts(format, read.choice.tools, opening, "" if repeats else request.begun, stops)
         parts.earlier = sum(len(one.get("tool_calls", ())) for one in messages)
         return self._asked(body, read, (request,), parts, wanted, repeats)
 
