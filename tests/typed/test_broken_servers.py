@@ -91,7 +91,7 @@ class Raw:
                 data += more
             connection.sendall(self.answer)
             if self.waits:
-                self.over.wait(20)
+                self.over.wait(600)
             if self.resets:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
