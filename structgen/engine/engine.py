@@ -228,6 +228,8 @@ class Engine:
         of another tokenizer.
         """
         count = _checked(request).n
+        if self._driver.most is None:
+            return self._submitted(request)
         self._driver.enter(count)
         try:
             return self._submitted(request)
