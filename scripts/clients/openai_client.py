@@ -95,7 +95,8 @@ def _() -> None:
 @feature("n")
 def _() -> None:
     reply = chat.create(model=MODEL, messages=HERE, response_format=SCHEMA, n=2, max_tokens=60)
-    assert len([is_ada(one.message.content) for one in reply.choices]) == 2
+    # the second is a draw, of which no more is sure than its form
+    assert len([Person.model_validate_json(one.message.content) for one in reply.choices]) == 2
 
 
 @feature("tools: auto")
