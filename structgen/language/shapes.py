@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from structgen.errors import OptionError
+from structgen.json_text.events import escape
 from structgen.language.checks import shown
 
 Members: TypeAlias = Mapping[str, str]
@@ -138,7 +139,7 @@ class JsonShapes:
             if one is None:
                 continue
             kind = known.get(name) or known.get("*")
-            where = before + escaped(str(name))
+            where = before + escape(str(name))
             if kind is None:
                 listed = f"Known are {', '.join(sorted(known))}." if len(known) < _MOST_NAMED else ""
                 raise OptionError(
@@ -150,11 +151,6 @@ class JsonShapes:
         for name, kind in known.items():
             if kind.endswith("!") and value.get(name) is None:
                 raise OptionError("It is missing.", where=before + name, cure=f"Give {name}.")
-
-
-def escaped(name: str) -> str:
-    """Return a name as a JSON pointer has it."""
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _outside(kind: str) -> tuple[str, Callable[[Any], bool]]:

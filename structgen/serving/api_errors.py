@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from structgen.errors import BudgetError, BusyError, GenerationError, LimitError, StructgenError
-from structgen.language.shapes import escaped
+from structgen.json_text.events import escape
 from structgen.serving.error_places import path_of, readable
 
 _PYTHON = re.compile(
@@ -80,6 +80,6 @@ def unsupported(name: str, known: str = "") -> ApiError:
     """Return the answer to a member that is not offered."""
     return ApiError(
         f"{name} is not supported. {known or 'Leave it out.'}",
-        param=escaped(name),
+        param=escape(name),
         code="unsupported_parameter",
     )

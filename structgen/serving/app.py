@@ -38,7 +38,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structgen.engine.driver import listening
 from structgen.engine.requests import Handle, Result
 from structgen.errors import StructgenError
-from structgen.language.shapes import escaped
+from structgen.json_text.events import escape
 from structgen.serving.answer_shape import AnswerShape
 from structgen.serving.api_errors import ApiError, answer_to
 from structgen.serving.chat_shape import ChatShape, CompletionShape
@@ -394,7 +394,7 @@ def _not_finite(body: Any) -> str:
             return place[1:]
         if isinstance(value, dict | list):
             pairs = value.items() if isinstance(value, dict) else enumerate(value)
-            left += [(f"{place}/{escaped(str(key))}", one) for key, one in pairs][::-1]
+            left += [(f"{place}/{escape(key)}", one) for key, one in pairs][::-1]
     return ""
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from structgen.json_text.exact_json import unescape
+
 MOST_SHOWN: Final = 200
 """Characters of what was sent that an answer repeats in one place."""
 _LETTER: Final = re.compile(
@@ -40,7 +42,7 @@ def readable(text: str) -> str:
 def _parts(place: str) -> list[str]:
     """Return the members that a place leads through: `messages/0/content`, or `prompt[0]`."""
     pointer = re.sub(r"^([a-z_]+)\['?([^\]']*)'?\]", r"\1/\2", place.partition(": ")[0])
-    return [one.replace("~1", "/").replace("~0", "~") for one in pointer.split("/")]
+    return [unescape(one) for one in pointer.split("/")]
 
 
 def path_of(place: str) -> str:

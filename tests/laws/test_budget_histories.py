@@ -144,6 +144,13 @@ def costs(
     return need, rest, after
 
 
+def pieces_of(texts: list[bytes], longest: int) -> list[bytes]:
+    """Return all parts of texts of two bytes to so many."""
+    sizes = range(2, longest + 1)
+    pieces = {text[at : at + size] for text in texts for at in range(len(text)) for size in sizes}
+    return sorted(piece for piece in pieces if len(piece) > 1)
+
+
 def holds(seed: int) -> None:
     """Compare a grammar of which much was asked with one of which nothing was, and both with counts."""
     chance = random.Random(f"budgets {seed}")
@@ -153,8 +160,7 @@ def holds(seed: int) -> None:
     except UnsatisfiableSchema:
         return
     texts = [document(chance, plain) for _ in range(6)]
-    pieces = {text[at : at + size] for text in texts for at in range(len(text)) for size in (2, 3, 4, 5)}
-    joined = sorted(piece for piece in pieces if len(piece) > 1)
+    joined = pieces_of(texts, 5)
     tokens = [*BYTES, *chance.sample(joined, min(len(joined), chance.randint(2, 12)))]
     fresh = compiler(said, options, tokens)
     asked, (text, *others) = fresh(), texts
@@ -230,8 +236,7 @@ def mask_holds(seed: int) -> None:
         return
     texts = [document(chance, plain) for _ in range(8)]
     begun = sorted({text[:size] for text in texts for size in range(len(text) + 1)})
-    pieces = {text[at : at + size] for text in texts for at in range(len(text)) for size in (2, 3, 4)}
-    joined = sorted(piece for piece in pieces if len(piece) > 1)
+    joined = pieces_of(texts, 4)
     for _ in range(3):
         several = chance.sample(joined, min(len(joined), chance.randint(1, 3)))
         asked = compiler(said, options, [*BYTES, *several])()
