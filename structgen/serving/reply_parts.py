@@ -52,9 +52,9 @@ class ReplyParts:
     begun: str = ""
     """The beginning of the text, which is left out. Calls are whole."""
     stops: tuple[str, ...] = ()
-    """Texts of which the first that stands outside of a call ends the reply before it."""
+    """The reply ends before the first of these texts that stands outside of a call."""
     stopped_by: str = ""
-    """The one that did."""
+    """The text of `stops` that ended the reply; "" where none did."""
     earlier: int = 0
     """How many calls the conversation has before."""
     parts: dict[str | int, ReplyPart] = field(default_factory=dict)

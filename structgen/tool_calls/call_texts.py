@@ -31,7 +31,7 @@ HABITS: Final = "Its JSON has single quotes, words of Python, or control charact
 
 
 _DECODER: Final = json.JSONDecoder(parse_constant=value_of)
-"""Reads no NaN and no infinity: `value_of` refuses them."""
+"""A reader of JSON. It gives NaN and the infinities to `value_of`, which refuses them."""
 
 
 class LooseJson:
