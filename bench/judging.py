@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 
 import records
 
-from structgen.maskbench.runner import as_done
+from structgen.system.result_files import as_done
 from structgen.system.worker_process import EndedError, LateError, WorkerProcess
 
 PATIENCE = 20

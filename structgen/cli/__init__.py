@@ -78,6 +78,7 @@ EXAMPLES: Final = {
     "bulk": (
         """structgen bulk --schema order.schema.json \\
       --prompts in.jsonl --out out.jsonl""",
+        "structgen bulk requests.jsonl -o results.jsonl extract",
     ),
     "check": (
         "structgen check --schema order.schema.json a.json b.json",

@@ -6,13 +6,17 @@ A terminal gets a bar; elsewhere a line is printed each ten seconds, and one at 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from structgen.cli.flags import OF_TEXTS
+from structgen.cli.flags import OF_ENGINE, OF_TEXTS
 from structgen.cli.named_options import Given, reads
 from structgen.cli.output import echo
 from structgen.cli.wanted_texts import WantedTexts
+from structgen.errors import OptionError
+from structgen.system.installation import needing
 from structgen.system.progress import progress
 
 if TYPE_CHECKING:
@@ -22,24 +26,28 @@ if TYPE_CHECKING:
 @reads(
     *("prompts", "out", "model", "schema", "type", "grammar", "regex", "start_over", "ray", "workers"),
     *("temperature", "max_tokens", "seed"),
-    more=(*OF_TEXTS, "engine", "engine_options", "shard_size"),
+    more=(*OF_TEXTS, "engine", "engine_options", "shard_size", "format"),
+    places={"prompts": "FILE", "model": "MODEL"},
 )
 def bulk(given: Given) -> None:
     """Let a model write a document or a text for each prompt of a file.
 
-    The prompts are asked as `structgen generate` asks one. After a kill or Ctrl-C the same command goes on:
-    nothing is written twice, and nothing is lost.
+    The prompts are asked as `structgen generate` asks one. The requests of a batch file of OpenAI or
+    Anthropic are answered as `structgen serve` does it, by MODEL, whatever they call it; a request that is
+    refused has a line with its error. After a kill or Ctrl-C the same command goes on: nothing is written
+    twice, and nothing is lost.
 
     Exit status: 0 done; 2 wrong usage, or the model, schema or grammar is not usable; 130 Ctrl-C.
     """
-    wanted = WantedTexts(given)
-    wanted.check()
-    wanted.hint()
+    protocol = _protocol(given)
+    is_batch = protocol != "prompts"
     try:
-        work, begun = _work(wanted), time.perf_counter()
+        work = _batch_work(given, protocol) if is_batch else _work(WantedTexts(given))
+        begun = time.perf_counter()
 
         def rate(now: BulkProgress) -> str:
-            return f"{now.tokens / max(time.perf_counter() - begun, 1e-9):,.0f} tokens/s"
+            count, unit = (now.done - now.before, "texts") if is_batch else (now.tokens, "tokens")
+            return f"{count / max(time.perf_counter() - begun, 1e-9):,.0f} {unit}/s"
 
         with progress("bulk", "texts") as tell:
             last = work(tell=lambda now: tell(now.done, now.total, rate(now)))
@@ -51,8 +59,61 @@ def bulk(given: Given) -> None:
         raise
 
 
+_OF_BATCHES: Final = ("prompts", "out", "model", "start_over", "format", "timeout", *OF_ENGINE)
 _AT_ONCE: Final = 8
 """The requests to a server at a time, without -o max_rows."""
+
+
+def _protocol(given: Given) -> str:
+    """Return the protocol of a batch file, or "prompts" for a file of prompts. Errors: OptionError for files
+    that are missing, and for options of texts beside a batch."""
+    # start-up time: numpy
+    from structgen.language import checks
+    from structgen.serving.batch_runs import protocol_of
+
+    for name in ("prompts", "out"):
+        if name not in given:
+            raise OptionError(
+                "It is missing.", where=f"--{name}", cure="Write structgen bulk FILE --out FILE."
+            )
+    path, out = Path(given.get("prompts")), Path(given.get("out"))
+    if out.exists() and out.samefile(path):
+        raise OptionError("It has the prompts or requests.", where="out", cure="Name another file.")
+    found = given.get("format") or protocol_of(path)
+    checks.OneOf(("prompts", "openai", "anthropic"))("format", found)
+    for name in given.values if found != "prompts" else ():
+        if name not in _OF_BATCHES:
+            cure = "Leave it out: its requests say all but the model. -o format=prompts reads prompts."
+            raise OptionError("It has no meaning beside a batch file.", where=name, cure=cure)
+    return str(found)
+
+
+def _batch_work(given: Given, protocol: str) -> Callable[..., BulkProgress]:
+    """Return the work on a batch file, whose errors come before the model is loaded."""
+    # start-up time: numpy
+    from structgen.serving.batch_runs import batch_results, read_batch
+    from structgen.serving.server_options import ServerOptions
+
+    path, named = Path(given.get("prompts")), given.get("model")
+    lines = read_batch(path, protocol, str(path), ServerOptions().max_body)
+    with needing("A batch file", "serve", where=str(path), kind=OptionError):
+        # optional: serve
+        from anyio.from_thread import start_blocking_portal
+
+        from structgen.serving.app import ModelServer
+    from structgen.engine.bulk_runs import told_progress
+    from structgen.serving.served_model import ServedModel
+
+    engine = WantedTexts(given).engine()
+    server = ModelServer(ServedModel(engine, named, seconds=given.get("timeout")), ServerOptions())
+    results, how = Path(given.get("out")), {"model": named, **given.some(("start_over",))}
+
+    def work(tell: Callable[[BulkProgress], None]) -> BulkProgress:
+        with start_blocking_portal() as portal:
+            found = batch_results(portal, server, lines, results, 2 * engine.max_rows, **how)
+            return told_progress(found, len(lines), tell)
+
+    return work
 
 
 def _work(wanted: WantedTexts) -> partial[BulkProgress]:
@@ -60,6 +121,8 @@ def _work(wanted: WantedTexts) -> partial[BulkProgress]:
     from structgen.engine.bulk_runs import run_bulk, run_bulk_on_ray
 
     given = wanted.given
+    wanted.check()
+    wanted.hint()
     if "ray" in given:
         of_ray = ("workers", "max_rows", "device", "dtype", "engine", "shard_size", "engine_options")
         work = partial(run_bulk_on_ray, wanted.model, **given.some(of_ray))
@@ -71,5 +134,5 @@ def _work(wanted: WantedTexts) -> partial[BulkProgress]:
         work = partial(run_bulk, asked)
     else:
         work = partial(run_bulk, wanted.engine())
-    files = given.values["prompts"], given.values["out"], wanted.request_of
+    files = Path(given.get("prompts")), Path(given.get("out")), wanted.request_of
     return partial(work, *files, start_over="start_over" in given.values)

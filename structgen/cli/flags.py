@@ -113,15 +113,13 @@ FLAGS: Final[dict[str, Flag]] = {
     "sample out": Flag(Path, "The file of the draws (structgen sample-report reads it)."),
     "prompts": Flag(
         Path,
-        'A file of prompts: on each line a JSON string, {"prompt": ...}, {"messages": [...]}, or the prompt '
-        "itself.",
-        is_needed=True,
+        'FILE, a file of prompts: on each line a JSON string, {"prompt": ...}, {"messages": [...]}, or the '
+        "prompt itself. Or a batch file of OpenAI or Anthropic, whose requests say all else.",
     ),
     "out": Flag(
         Path,
         "The file of results, in the order of the prompts when all are there. A second call goes on where "
         "the first one stopped; FILE.run keeps the options, and other options are refused.",
-        is_needed=True,
     ),
     "start_over": Flag(bool, "Delete the results that are there."),
     "ray": Flag(bool, "Work on Ray, on the cluster of RAY_ADDRESS or on this machine."),

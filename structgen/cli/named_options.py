@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -31,7 +32,7 @@ _NAMED = typer.Option(
     "-o",
     metavar="NAME=VALUE",
     help="An option by its name in Python, as in -o top_p=0.9 (listed below); a list is given by "
-    "several, or as JSON.",
+    "several, or as JSON. What has no = is the file of --out.",
     show_default=False,
 )
 
@@ -115,6 +116,8 @@ def read_options(
 
 def _named(command: str, text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
+    if not equals and "out" in NAMES[command] and (text == "out" or text not in NAMES[command]):
+        return "out", Path(text)
     if not equals:
         raise OptionError(f"{text!r} has no value.", where="-o", cure="Write -o NAME=VALUE.")
     name = _known(command, name)
@@ -155,9 +158,12 @@ def _known(command: str, name: str, where: str = "-o") -> str:
 # --- commands -----------------------------------------------------------------------------------------------
 
 
-def reads(*flags: str, more: Iterable[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def reads(
+    *flags: str, more: Iterable[str] = (), places: Mapping[str, str] = MappingProxyType({})
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator of commands: `function(given, ...)` gets the options, these flags and `more` by name
-    among them, and keeps its further parameters. Errors of reading are refused."""
+    among them, and keeps its further parameters. `places`: options that may stand without their names, in
+    this order, and what the help calls them. Errors of reading are refused."""
 
     def command_of(function: Callable[..., None]) -> Callable[..., None]:
         command = function.__name__.replace("_", "-")
@@ -167,6 +173,10 @@ def reads(*flags: str, more: Iterable[str] = ()) -> Callable[[Callable[..., None
         parameters = [
             *(_parameter(name, flag_of(command, name) or FLAGS[name]) for name in flags),
             *(one.replace(kind=one.KEYWORD_ONLY, annotation=hints[one.name]) for one in own),
+            *(
+                _keyword(f"{name}_", Annotated[str | None, typer.Argument(metavar=word)])
+                for name, word in places.items()
+            ),
             _keyword("options", Annotated[Path | None, _OPTIONS]),
             _keyword("named", Annotated[list[str] | None, _NAMED]),
         ]
@@ -175,8 +185,9 @@ def reads(*flags: str, more: Iterable[str] = ()) -> Callable[[Callable[..., None
         def run(**values: Any) -> None:
             file, named = values.pop("options"), values.pop("named")
             mine = {one.name: values.pop(one.name) for one in own}
+            placed = [f"{name}={said}" for name in places if (said := values.pop(f"{name}_"))]
             with refusing(bool(values.get("json"))):
-                given = read_options(command, {**values, **mine}, named, file)
+                given = read_options(command, {**values, **mine}, [*placed, *(named or ())], file)
                 with spelled_errors(given):
                     function(given, **mine)
 

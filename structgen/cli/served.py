@@ -4,7 +4,6 @@ model that fills masks, or they may call tools."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +48,7 @@ def served_answers(
     from structgen.engine.bulk_runs import engine_parts, model_digest, shown
     from structgen.errors import StructgenError
     from structgen.system.resources import ON_A_SERVER
+    from structgen.system.result_files import as_done
     from structgen.typed.functions import obtained
     from structgen.typed.prompts import given_source
     from structgen.typed.waiting import now
@@ -70,11 +70,6 @@ def served_answers(
 
     def answers(prompts: Sequence[Prompt]) -> Answers:
         yield engine_parts(model if model.startswith(ON_A_SERVER) else model_digest(model), "")
-        with ThreadPoolExecutor(at_once) as threads:
-            try:
-                for done in as_completed([threads.submit(answer, prompt) for prompt in prompts]):
-                    yield done.result()
-            finally:
-                threads.shutdown(wait=False, cancel_futures=True)
+        yield from as_done(answer, prompts, at_once, waits=False)
 
     return answers

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -110,9 +110,18 @@ def run_bulk(
     """
     answers = engine_answers(engine, request_of) if isinstance(engine, Engine) else engine
     wanted = {prompt.line: prompt for prompt in read_prompts(prompts)}
-    now = BulkProgress(0, 0, len(wanted), 0)
     run = partial(run_of, request_of)
-    with closing(results_of(results, wanted, answers, run, start_over=start_over)) as lines:
+    return told_progress(results_of(results, wanted, answers, run, start_over=start_over), len(wanted), tell)
+
+
+def told_progress(
+    lines: Generator[tuple[dict[str, Any], bool], None, None],
+    total: int,
+    tell: Callable[[BulkProgress], None],
+) -> BulkProgress:
+    """Return the progress at the end of the lines of `results_of`; `tell` is told of it at each new one."""
+    now = BulkProgress(0, 0, total, 0)
+    with closing(lines):
         for line, is_new in lines:
             before, tokens = now.before + (not is_new), now.tokens + is_new * line.get("tokens", 0)
             now = BulkProgress(now.done + 1, before, now.total, tokens)
@@ -206,15 +215,19 @@ def model_digest(name: str) -> str:
     return found.hexdigest()
 
 
-def engine_answers(engine: Engine, request_of: Callable[[Any], Request]) -> Answering:
-    """Return what answers prompts with our own engine. Cost: reading a few megabytes of the model. A model
-    object is known by its type and sizes alone."""
+def own_parts(engine: Engine) -> dict[str, str]:
+    """Return the `engine_parts` of our own engine. A model object is known by its type and sizes alone."""
     if engine.name:
         model = model_digest(engine.name)
     else:
         kind = type(engine.model)
         model = f"{kind.__module__}.{kind.__qualname__} {engine.model.vocab_size} {engine.model.context}"
-    parts = engine_parts(model, engine.tokenizer.fingerprint)
+    return engine_parts(model, engine.tokenizer.fingerprint)
+
+
+def engine_answers(engine: Engine, request_of: Callable[[Any], Request]) -> Answering:
+    """Return what answers prompts with our own engine. Cost: reading a few megabytes of the model."""
+    parts = own_parts(engine)
 
     def answers(prompts: Sequence[Prompt]) -> Answers:
         yield parts

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import queue
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 from structgen.errors import StructgenError
 from structgen.maskbench.engines import EngineConfig
@@ -18,7 +17,7 @@ from structgen.maskbench.measurements import NOT_MEASURED, CaseResult, StepResul
 from structgen.maskbench.readers import Case, data_digest
 from structgen.maskbench.replay import Replay
 from structgen.system.ray_workers import ray_answers
-from structgen.system.result_files import Answers, results_of
+from structgen.system.result_files import Answers, as_done, results_of
 from structgen.system.worker_process import EndedError, LateError, WorkerProcess
 
 _START_SECONDS: Final = 600.0
@@ -26,8 +25,6 @@ _START_SECONDS: Final = 600.0
 _SHARD: Final = 16
 """Schemas that a worker on Ray is given at a time."""
 Task: TypeAlias = tuple[int, Case]
-_Task = TypeVar("_Task")
-_Done = TypeVar("_Done")
 
 
 class EngineProcess:
@@ -169,12 +166,3 @@ class BenchRun:
             "timeout, policy or tokenizer": repr((self._timeout, self._configs)),
             "set of schemas": data_digest(case for _, case in tasks),
         }
-
-
-def as_done(work: Callable[[_Task], _Done], tasks: Iterable[_Task], jobs: int) -> Iterator[_Done]:
-    """Yield what comes of tasks as they are done, so many at a time; a task is taken when one can begin."""
-    source, running = iter(tasks), set[Future[_Done]]()
-    with ThreadPoolExecutor(jobs) as pool:
-        while running := running | {pool.submit(work, task) for task in islice(source, jobs - len(running))}:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            yield from (one.result() for one in done)

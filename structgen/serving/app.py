@@ -70,7 +70,7 @@ SHAPES: Final[tuple[type[AnswerShape], ...]] = (
 
 def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starlette:
     """Return the ASGI application that serves a model. Its engine is closed when the application ends."""
-    server = _Server(model, ServerOptions() if options is None else options)
+    server = ModelServer(model, ServerOptions() if options is None else options)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -110,7 +110,9 @@ class _OwnNames:
         await self.app(scope, receive, send)
 
 
-class _Server:
+class ModelServer:
+    """What the addresses share: the model, the options, the counts."""
+
     def __init__(self, model: ServedModel, options: ServerOptions) -> None:
         self.named, self.options = model, options
         self.metrics = ServerMetrics(model.engine)
@@ -234,6 +236,19 @@ class _Server:
         if self._trim is not None and self.answers % _ANSWERS == 0:
             threading.Thread(target=self._trim, name="structgen-freed-memory", daemon=True).start()
 
+    async def answer_line(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        """Return the status and the body of the whole answer to a body that came over no connection."""
+        kind = next(kind for kind in SHAPES if kind.path == path)
+        line, began = _Line(self, kind, {"type": "http", "method": "POST", "path": path}), time.perf_counter()
+        try:
+            await line.answer({**body, "stream": None})
+        except Exception as error:
+            said = kind.in_its_words(error, body) if isinstance(error, ApiError) else error
+            await line.respond(await _error(Request(line.scope), said))
+        finally:
+            line.over(began)
+        return line.status, json.loads(bytes(line.response.body))
+
 
 class _ClientGoneError(Exception):
     """The client closed its connection."""
@@ -243,7 +258,12 @@ class _Answer:
     """The answer to a body: it is read, written and sent by one task, which ends where the client goes."""
 
     def __init__(
-        self, server: _Server, kind: type[AnswerShape], scope: Scope, receive: Receive, send: Send
+        self,
+        server: ModelServer,
+        kind: type[AnswerShape],
+        scope: Scope,
+        receive: Any = None,
+        send: Any = None,
     ) -> None:
         self.server, self.kind = server, kind
         self.scope, self.receive, self.send = scope, receive, send
@@ -268,9 +288,13 @@ class _Answer:
             self.status = 500
             raise
         finally:
-            _cancel(self.handles)
-            done = [one.result for one in self.handles if one.result is not None]
-            self.server.answered(self.kind.path, self.status, time.perf_counter() - began, done)
+            self.over(began)
+
+    def over(self, began: float) -> None:
+        """End what is not written yet, and count the answer."""
+        _cancel(self.handles)
+        done = [one.result for one in self.handles if one.result is not None]
+        self.server.answered(self.kind.path, self.status, time.perf_counter() - began, done)
 
     async def answer(self, body: dict[str, Any]) -> None:
         shape = await self.server.read(self.kind, body)
@@ -334,6 +358,13 @@ class _Answer:
     async def respond(self, response: Response) -> None:
         self.status = response.status_code
         await response(self.scope, self.receive, self.send)
+
+
+class _Line(_Answer):
+    """The answer to a line of a batch, which is kept."""
+
+    async def respond(self, response: Response) -> None:
+        self.status, self.response = response.status_code, response
 
 
 async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

@@ -1,6 +1,6 @@
 """Results of many tasks in a file of JSON lines. Resumable: after a kill no line is lost or done twice.
 
-Each line names its task by number. Lines are written in the order in which answers come; when the last one is
+Each line names its task first. Lines are written in the order in which answers come; when the last one is
 there, they are put in the order of the tasks. If a kill cut off the last line, the next run removes it. A
 second file, `OUT.run`, says what run the results are of; another run is refused. The lock of a third one,
 `OUT.lock`, keeps a second process out while one works; the system frees it when the process ends.
@@ -9,9 +9,11 @@ second file, `OUT.run`, says what run the results are of; another run is refused
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -22,23 +24,25 @@ from structgen.system.cache import writing
 from structgen.system.text_files import naming
 
 T = TypeVar("T")
+Done = TypeVar("Done")
 Answers: TypeAlias = Generator[Any, None, None]
 """What an engine or a worker says to some tasks: first what must be the same in all of a run, such as its
 version; then a line for each task, in any order. To close it is to cancel the others."""
 _FORMAT = 3
-_BEGIN = b'{"line": '
 
 
 def results_of(
     results: Path,
-    tasks: Mapping[int, T],
+    tasks: Mapping[Any, T],
     answers: Callable[[list[T]], Answers],
     run_of: Callable[[Any, list[T]], Mapping[str, str]],
     *,
     start_over: bool = False,
+    member: str = "line",
 ) -> Generator[tuple[dict[str, Any], bool], None, None]:
-    """Yield each line of the results of some tasks, by their numbers, and whether it is new: those of earlier
-    runs, then one for each task that has none yet, when it is written.
+    """Yield each line of the results of some tasks, by their numbers or names, and whether it is new: those
+    of earlier runs, then one for each task that has none yet, when it is written. `member`: the first one of
+    a line, which names its task: "line" by a number, another one by a text.
 
     `run_of`: what some tasks and the answers to them depend on, by names for messages, given what the engine
     says first. Further tasks may be added later. `start_over` deletes existing results. Errors, before
@@ -52,7 +56,7 @@ def results_of(
             cure="Name a file.",
         )
     with _only_writer(results):
-        known = _whole_lines(results)
+        known = _whole_lines(results, member)
         if start_over:
             known = []
         done, end = {number for number, _ in known}, sum(len(line) for _, line in known)
@@ -72,10 +76,24 @@ def results_of(
                     out.write(text.encode("utf-8", "backslashreplace") + b"\n")
                     out.flush()
                     yield line, True
-        known = _whole_lines(results)
-        if len(known) == len(tasks) and known != sorted(known):
+        lines_of = dict(_whole_lines(results, member))
+        if len(lines_of) == len(tasks) and [*lines_of] != [*tasks]:
             with writing(results, sync=True) as file:
-                file.writelines(line for _, line in sorted(known))
+                file.writelines(lines_of[name] for name in tasks)
+
+
+def as_done(
+    work: Callable[[T], Done], tasks: Iterable[T], jobs: int, *, waits: bool = True
+) -> Iterator[Done]:
+    """Yield what comes of tasks as they are done in threads, so many at a time; a task is taken when one can
+    begin. `waits`: whether an early end waits for those that have begun."""
+    source, running, pool = iter(tasks), set[Future[Done]](), ThreadPoolExecutor(jobs)
+    try:
+        while running := running | {pool.submit(work, task) for task in islice(source, jobs - len(running))}:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (one.result() for one in done)
+    finally:
+        pool.shutdown(wait=waits)
 
 
 @contextmanager
@@ -138,14 +156,15 @@ def _refused(results: Path, what: str) -> OptionError:
     return OptionError(what, where=str(results), cure=cure)
 
 
-def _whole_lines(path: Path) -> list[tuple[int, bytes]]:
-    """Return the whole lines of results, each with its number."""
+def _whole_lines(path: Path, member: str) -> list[tuple[Any, bytes]]:
+    """Return the whole lines of results, each with the name of its task."""
+    kind = int if member == "line" else str
     *lines, rest = path.read_bytes().split(b"\n") if path.exists() else [b""]
     try:
         # a line that a kill cut off begins like any line of ours
-        if not rest.startswith(_BEGIN[: len(rest)]):
+        if not f'{{"{member}": '.encode().startswith(rest[: len(member) + 5]):
             raise ValueError("the last line")
-        return [(int(json.loads(line)["line"]), line + b"\n") for line in lines]
+        return [(kind(json.loads(line)[member]), line + b"\n") for line in lines]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise OptionError(
             "The results hold a line that is none of ours.",

@@ -78,6 +78,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "query.lark": 'start: "select " NAME\nNAME: /[a-z]+/',
         "tools.json": (ROOT / "examples/tools.json").read_text(),
         "in.jsonl": '"Ada bought 3 lamps."\n{"prompt": "Bob bought a chair."}\n',
+        "requests.jsonl": '{"custom_id": "1", "url": "/v1/completions", "body": {"prompt": "Ada"}}',
         "person.schema.json": (ROOT / "examples/person.schema.json").read_text(),
         "form.txt": '{"name": {who}, "age": 36, "city": {city}}',
         "tokenizer.json": (ROOT / "tests/data/bpe/tokenizer.json").read_text(),
