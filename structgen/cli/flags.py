@@ -240,6 +240,10 @@ FLAGS: Final[dict[str, Flag]] = {
     "serve max_rows": Flag(int, "The most texts that are written at the same time.", least=1, default=32),
     "serve timeout": Flag(float, "The most seconds of a text.", least=0.1, default=600),
     "device": Flag(str, "cpu, cuda, ..."),
+    "files": Flag(
+        Path,
+        "The folder for files and batches of clients (/v1/files, /v1/batches).  [default: there are none]",
+    ),
 }
 """Flags by name; those of one command, where another one has the name too, by both."""
 SWITCHES: Final = {name.rpartition(" ")[2] for name, flag in FLAGS.items() if flag.kind is bool}.union(

@@ -8,7 +8,7 @@ import socket
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,11 +18,13 @@ from structgen.errors import OptionError, SchemaWarning
 from structgen.system.installation import needing
 from structgen.system.text_files import read_text
 
+_OF_FILES = ("files_days", "key_bytes", "files_bytes")
+
 
 @reads(
     *("host", "port", "allowed_host", "name", "api_key_file", "tool_format", "chat_template"),
-    *("thinking", "thinking_tokens", "max_rows", "timeout", "device"),
-    more=("model", "max_waiting", "cache_bytes", "max_body", "grace"),
+    *("thinking", "thinking_tokens", "max_rows", "timeout", "device", "files"),
+    more=("model", "max_waiting", "cache_bytes", "max_body", "grace", *_OF_FILES),
 )
 def serve(
     given: Given,
@@ -57,6 +59,11 @@ def serve(
     # schemas are the clients' own: what looks misspelt in one is no matter of whoever runs the server
     warnings.simplefilter("ignore", SchemaWarning)
     name, host = given.get("name"), given.get("host")
+    of_files: dict[str, Any] = {
+        name: checks.whole(name, value, 1) for name, value in given.some(_OF_FILES).items()
+    }
+    if "files" in given:
+        of_files["files"] = Path(given.get("files"))
     port = checks.whole("port", given.get("port"), 0, 65_535)
     max_body = checks.whole("max_body", given.get("max_body", 8), 1)
     grace = checks.whole("grace", given.get("grace", 30), 0)
@@ -80,7 +87,9 @@ def serve(
         (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
     )
     address = listening.getsockname()[0]
-    options = named_server(host, address, given.get("allowed_host", ()), keys=keys, max_body=max_body << 20)
+    options = named_server(
+        host, address, given.get("allowed_host", ()), keys=keys, max_body=max_body << 20, **of_files
+    )
     app = make_app(served, options)
     shown = f"[{host}]" if ":" in host else host
     where = f"http://{shown}:{listening.getsockname()[1]}/v1"

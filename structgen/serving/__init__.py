@@ -10,4 +10,5 @@ as they are written. The engine batches them; nothing here waits in a thread.
 3. `request_fields` reads what all bodies share, and messages; `served_model` turns a body into requests of
    the engine: prompts by the chat template, grammars by `sg.read_request`.
 4. `reply_parts` splits a text, whole or so far, into thoughts, text and calls.
+5. `batch_runs` reads files of requests, and answers them; `batches` keeps those of clients.
 """

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, TypeAlias
 
+from starlette.responses import JSONResponse
+
 from structgen.engine.requests import Result
 from structgen.request_reading.request_members import members_of
 from structgen.serving.api_errors import ApiError
@@ -27,6 +29,14 @@ _OLDER: Final = (
 Event: TypeAlias = dict[str, Any]
 as_json: Final = json.JSONEncoder(ensure_ascii=False).encode
 """Writes an event. `json.dumps` would make an encoder for each."""
+
+
+class ObjectResponse(JSONResponse):
+    """An answer that may repeat what the body said: half a character that was sent comes back as "?"."""
+
+    def render(self, content: Any) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
 
 
 class AnswerShape(ABC):

@@ -20,7 +20,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -39,8 +39,9 @@ from structgen.engine.driver import listening
 from structgen.engine.requests import Handle, Result
 from structgen.errors import StructgenError
 from structgen.json_text.events import escape
-from structgen.serving.answer_shape import AnswerShape
+from structgen.serving.answer_shape import AnswerShape, ObjectResponse
 from structgen.serving.api_errors import ApiError, answer_to
+from structgen.serving.batches import Batches
 from structgen.serving.chat_shape import ChatShape, CompletionShape
 from structgen.serving.message_shape import CountShape, MessageShape
 from structgen.serving.reply_parts import ReplyParts
@@ -71,23 +72,18 @@ SHAPES: Final[tuple[type[AnswerShape], ...]] = (
 def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starlette:
     """Return the ASGI application that serves a model. Its engine is closed when the application ends."""
     server = ModelServer(model, ServerOptions() if options is None else options)
-
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        yield
-        # the threads of the engine may be in the middle of a step
-        await anyio.to_thread.run_sync(model.engine.close)
-
+    batches = Batches(server)
     routes = [
         *(Route(kind.path, partial(_Answer, server, kind), methods=["POST"]) for kind in SHAPES),
         Route("/v1/models", server.models),
         Route("/v1/models/{name:path}", server.model),
         Route("/health", server.health),
         Route("/metrics", server.told_metrics),
+        *batches.routes(),
     ]
     handlers: dict[Any, Any] = dict.fromkeys((ApiError, HTTPException, Exception), _error)
     named = [Middleware(_OwnNames, server.options)] if server.options.hosts else []
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=named)
+    return Starlette(routes=routes, lifespan=batches.running, exception_handlers=handlers, middleware=named)
 
 
 class _OwnNames:
@@ -143,16 +139,17 @@ class ModelServer:
 
     # --- bodies ---------------------------------------------------------------------------------------------
 
-    def check_key(self, http: Request) -> None:
-        """Raise ApiError where a key is needed and none of them was sent."""
+    def check_key(self, http: Request) -> bytes:
+        """Return the key that was sent; b"" where none is needed. Errors: ApiError for a wrong or no key."""
         if not self.options.keys:
-            return
+            return b""
         scheme, _, sent = http.headers.get("authorization", "").partition(" ")
         sent = sent if scheme.lower() == "bearer" else http.headers.get("x-api-key", "")
         given = sent.strip().encode()
         # all are compared, in a time that says nothing of them
         if not sum(hmac.compare_digest(given, key.encode()) for key in self.options.keys):
             raise ApiError("The API key is missing or wrong.", status=401, code="invalid_api_key")
+        return given
 
     async def body(self, http: Request) -> dict[str, Any]:
         """Return the object that was posted. Errors: ApiError."""
@@ -308,7 +305,7 @@ class _Answer:
             for _ in shape.piece(index, replies[index].ended(self.result(index))):
                 pass
         results = [self.result(index) for index in range(len(self.handles))]
-        await self.respond(_Object(shape.whole(replies, results), headers=told))
+        await self.respond(ObjectResponse(shape.whole(replies, results), headers=told))
 
     def result(self, index: int) -> Result:
         """Return the result of a text that has ended. Raises ApiError where it ended in an error."""
@@ -437,14 +434,6 @@ def _stop(handle: Handle, parts: ReplyParts, _piece: str | None) -> None:
         handle.cancel()
 
 
-class _Object(JSONResponse):
-    """An answer that may repeat what the body said: half a character that was sent comes back as "?"."""
-
-    def render(self, content: Any) -> bytes:
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode("utf-8", "replace")
-
-
 def _cancel(handles: Iterable[Handle]) -> None:
     for handle in handles:
         handle.cancel()
@@ -464,4 +453,4 @@ async def _error(http: Request, error: Exception) -> Response:
     other = MessageShape if of_anthropic or path.startswith(MessageShape.path) else AnswerShape
     kind = next((one for one in SHAPES if one.path == path), other)
     headers = {"retry-after": "1"} if error.status == 429 else None
-    return _Object(kind.error_body(error), error.status, headers)
+    return ObjectResponse(kind.error_body(error), error.status, headers)

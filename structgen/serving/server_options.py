@@ -38,6 +38,12 @@ class ServerOptions:
     """How long a header and a body may take to arrive, and a client to take one piece of an answer."""
     readers: int = 4
     """Bodies that are read at the same time, each in a thread."""
+    files: Path | None = None
+    """The folder of what clients keep, for so many days, and of so many bytes: for each key, and in all.
+    None: there are neither files nor batches."""
+    files_days: int = 30
+    key_bytes: int = 1 << 29
+    files_bytes: int = 1 << 33
 
     def answers_to(self, header: str) -> bool:
         """Tell whether a header Host, its port aside, has one of the names."""

@@ -145,6 +145,10 @@ VALUES: dict[str, Any] = {
     "target": "generic",
     "output": "o",
     "format": "prompts",
+    "files": "f",
+    "files_days": 3,
+    "key_bytes": 99,
+    "files_bytes": 999,
 }
 WRITERS = ("generate", "sample", "bulk")
 READERS = ("check", "explain", "infill")
