@@ -139,6 +139,9 @@ def _answer(request: Mapping[str, Any], policies: Mapping[str, Any]) -> tuple[st
         if (request.get(name) if name != "text" else (request.get(name) or {}).get("format")) is not None
     ]
     guided = {name: value for name, value in request.items() if name in GUIDED and value is not None}
+    # guidance says the same twice, to older and to newer servers of vLLM's
+    if {GUIDED[name]: value for name, value in guided.items()} == request.get("structured_outputs"):
+        guided = {}
     found: tuple[str, Grammar | None] = "", None
     for target in [guided, *asked] if guided else asked:
         name, grammar = next(iter(target)), requested(target, None, policies)

@@ -17,6 +17,7 @@ from structgen.lark_grammars.lark_grammar import lark
 from structgen.limits import Limits
 from structgen.text_grammars.ebnf_grammar import ebnf
 from structgen.text_grammars.regular import regex
+from structgen.tool_calls.llguidance_text import is_llguidance, llguidance
 from structgen.tool_calls.tool_shapes import TOOL_SHAPES
 
 INPUT: Final = "input"
@@ -43,6 +44,8 @@ def grammar_of_text(text: str, limits: Limits | None = None, *, syntax: str = ""
 
     Errors: OptionError for a text without a syntax whose lines begin like neither; those of the grammars.
     """
+    if syntax in ("", "lark") and is_llguidance(text):
+        return llguidance(text, limits)
     kind = _SYNTAXES.get(syntax, syntax) or syntax_of(text)
     if not kind:
         raise OptionError(

@@ -1,0 +1,124 @@
+"""guidance's grammars for vLLM's address, in llguidance's dialect of Lark, mean what their patterns mean."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from itertools import product
+from typing import Any
+
+import pytest
+from compiled_texts import takes
+from for_each import for_each
+
+import structgen as sg
+from structgen.tokens.tokenizer import byte_tokenizer
+
+TEXTS = ["".join(text) for length in range(6) for text in product("ab", repeat=length)]
+
+
+def compiled(rules: str, **more: Any) -> sg.CompiledGrammar:
+    """Return what a request of guidance's asks for, compiled."""
+    grammar = "%llguidance {}\n\n" + rules
+    answer = sg.read_request({"structured_outputs": {"grammar": grammar}, "messages": [], **more}).answer
+    assert answer is not None
+    return sg.compile(answer, byte_tokenizer())
+
+
+def random_rules(source: random.Random) -> tuple[str, str]:
+    """Return rules that have captures, and the pattern of their texts."""
+    rules, patterns = list[str](), list[tuple[str, str]]()
+    for index in range(source.randint(2, 4)):
+        ways, told = list[str](), list[str]()
+        for _ in range(source.randint(1, 2)):
+            name, pattern = f"T{index}{len(rules)}", source.choice(["a", "b+", "[ab]", "ab?", "a{2}"])
+            rules.append(f"{name}: /{pattern}/")
+            said = [(name, f"(?:{pattern})"), ('"ab"', "ab"), *patterns[-2:]]
+            chosen = [source.choice(said) for _ in range(source.randint(1, 2))]
+            ways.append(" ".join(one for one, _ in chosen))
+            told.append("".join(one for _, one in chosen))
+        mark = source.choice(["", "[capture]", '[capture="x,y"]', '[capture="__LIST_APPEND:l"]'])
+        rules.append(f"r{index}{mark}: " + "\n     | ".join(ways))
+        patterns.append((f"r{index}", f"(?:{'|'.join(told)})"))
+    last, pattern = patterns[-1]
+    return "\n".join([f"start: {last}", *rules]), pattern
+
+
+@for_each("seed", range(25))
+def test_rules_with_captures_take_the_texts_of_their_pattern(seed: int) -> None:
+    rules, pattern = random_rules(random.Random(seed))
+    grammar = compiled(rules)
+    assert [takes(grammar, text) for text in TEXTS] == [bool(re.fullmatch(pattern, text)) for text in TEXTS]
+
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+OPTIONS = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": False}
+
+
+def test_a_part_of_json_takes_its_documents() -> None:
+    part = json.dumps({**SCHEMA, "x-guidance": OPTIONS}, indent=2)
+    grammar = compiled(f'start: p\np[capture]: %json {part}\n     | "no"\n')
+    texts = ['{"n": 3}', "no", '{"n": "3"}', "n"]
+    assert [takes(grammar, text) for text in texts] == [True, True, False, False]
+
+
+def test_a_text_that_is_all_json_is_told_to_the_model_as_a_schema_is() -> None:
+    request = {
+        "structured_outputs": {"grammar": f"%llguidance {{}}\nstart: p\np: %json {json.dumps(SCHEMA)}"}
+    }
+    answer = sg.read_request({**request, "messages": []}).answer
+    assert answer is not None
+    assert answer.canonical == sg.json_schema(SCHEMA, whitespace="oneline").canonical
+
+
+def test_directives_in_texts_and_patterns_are_texts() -> None:
+    grammar = compiled('start: "%json {" /%regex{2}/ // %lark {\n')
+    assert [takes(grammar, text) for text in ("%json {%regexx", "%json {")] == [True, False]
+
+
+def test_the_tokens_of_free_text_are_bound() -> None:
+    grammar = compiled("start: s\ns[capture, max_tokens=2]: S\nS: /(?s:.*)/")
+    state: Any = grammar.start
+    for token in (97, 10):
+        assert grammar.accepts_end(state)
+        state = grammar.step(state, token)
+    assert grammar.accepts_end(state) and grammar.step(state, 97) is None
+
+
+@for_each(
+    ("rules", "named"),
+    [
+        ('start: s\ns[capture, stop="."]: S\nS: /(?s:.*)/', "stop"),
+        ("start: s\ns[stop=/[.!]/, capture]: S\nS: /a/", "stop"),
+        ("start: s\ns[temperature=0.5]: S\nS: /a/", "temperature"),
+        ("start: s\ns[lazy]: S\nS: /a/", "lazy"),
+        ("start: s\ns[max_tokens=3]: S\nS: /a+/", "max_tokens"),
+        ('start: s\ns[max_tokens="3"]: S\nS: /(?s:.*)/', "max_tokens"),
+        ('start: S\nS: %regex {"substring_chunks": ["a"]}', "regex"),
+        ("start: s\ns: %lark {\nstart: /a/\n}", "lark"),
+        ("start: s\ns: %json 3", "json"),
+        ('start: s\ns: %json {"x-guidance": {"item_separator": ",", "lenient": false}}', "x-guidance"),
+    ],
+)
+def test_what_is_not_read_is_refused_by_its_name(rules: str, named: str) -> None:
+    with pytest.raises(sg.errors.UnsupportedError, match=re.escape(named)) as caught:
+        compiled(rules)
+    assert caught.value.keyword == named
+
+
+@for_each(
+    "rules",
+    ['start: s\ns: %json {"a"', "start: s\ns: %json " + '{"a":' * 100_000, "start: s[capture; x]: /a/"],
+)
+def test_broken_texts_are_refused(rules: str) -> None:
+    with pytest.raises(sg.errors.StructgenError):
+        compiled(rules)
+
+
+def test_the_same_grammar_for_older_and_newer_servers_is_one() -> None:
+    rules = "%llguidance {}\nstart: /a/"
+    grammar = compiled("start: /a/", guided_grammar=rules.replace("\n", "\n\n"))
+    assert [takes(grammar, text) for text in ("a", "b")] == [True, False]
+    with pytest.raises(sg.errors.OptionError, match="guided_grammar and structured_outputs"):
+        compiled("start: /a/", guided_grammar="start: /b/")
