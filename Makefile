@@ -182,7 +182,6 @@ lint: $(VENV)/.installed-dev ## format, lint, types, layers, weight (house.toml)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict structgen
-	$(BIN)/mypy --strict anew
 	$(BIN)/mypy --strict kernels/structgen_kernels
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/house.py --check
