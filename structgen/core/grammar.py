@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 
 from structgen.errors import UnsupportedError
 from structgen.limits import Limits
+from structgen.system.lazy_names import public_name
 
 if TYPE_CHECKING:
     from structgen.core.compiled import CompiledGrammar
@@ -120,6 +121,6 @@ class Grammar(ABC):
 
 def _texts_of(part: Grammar | str) -> Grammar:
     """Return the text grammar of the same texts. Raises OptionError for what is no part of others."""
-    from structgen import sequence  # start-up: a grammar that is no part of others loads no text grammars
-
-    return sequence(part)
+    # a grammar that is no part of others loads no text grammars
+    found: Grammar = public_name("sequence")(part)
+    return found

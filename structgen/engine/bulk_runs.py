@@ -26,6 +26,7 @@ from structgen.engine.searches.confidence import probabilities_of
 from structgen.errors import OptionError, StructgenError, options_named
 from structgen.language import checks
 from structgen.language.shapes import JsonShapes
+from structgen.system.lazy_names import public_name
 from structgen.system.ray_workers import ray_answers
 from structgen.system.resources import NAMED_MODELS, model_name, model_path
 from structgen.system.result_files import Answers, results_of
@@ -168,10 +169,8 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
 def engine_parts(model: str, tokenizer: str, other: str = "") -> dict[str, str]:
     """Return what answers depend on in an engine: the version, with that of `other`, the digest of the model,
     and the fingerprint of its tokenizer."""
-    # start-up: the version alone, from the package that lists all public names
-    import structgen
-
-    version = f"{structgen.__version__} with {other}" if other else structgen.__version__
+    version = public_name("__version__")
+    version = f"{version} with {other}" if other else version
     return {"version of structgen": version, "model": model, "tokenizer": tokenizer}
 
 

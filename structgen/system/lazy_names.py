@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from typing import Any
 
 
 def lazy_names(
@@ -33,3 +34,9 @@ def lazy_names(
         return sorted([*modules.split(), *(name for names in homes.values() for name in names.split())])
 
     return load, listed
+
+
+def public_name(name: str) -> Any:
+    """Return a public name of `import structgen`, for a room below the one that defines it. The module is
+    loaded by this call, if it was not."""
+    return getattr(sys.modules["structgen"], name)
