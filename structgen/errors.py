@@ -261,6 +261,11 @@ def warning_level() -> int:
 _CLOSE: Final = 0.8
 """The least similarity (difflib's ratio) at which a name counts as a misspelling of another."""
 _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
+OF_MONITORS: Final[Mapping[str, str]] = {
+    "monitors": "Monitors are in bench/methods of the sources: write grammar=Monitored(grammar, monitor), as "
+    "docs/methods.md does"
+}
+"""An option that went, and what to write instead."""
 
 
 @contextmanager

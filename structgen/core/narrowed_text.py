@@ -1,4 +1,4 @@
-"""A compiled grammar around another one that narrows its masks: what `forced_text` and `monitors` share.
+"""A compiled grammar around another one that narrows its masks: `forced_text`, and some of bench/methods.
 
 A state is a *place*: a state of the grammar, and what the narrowing has to know besides. Places are interned,
 so matchers, batches, drafts and budgets use the result as they use any other compiled grammar.
@@ -18,6 +18,7 @@ from structgen.machine_core.growing_tables import NODES, TablePlan, TableSizes
 from structgen.machine_core.layout import ENDED, LARGE
 from structgen.machine_core.lexeme_layout import LexemeContext
 from structgen.machine_core.masks import fill
+from structgen.system.fork_locks import GRAMMARS, new_lock
 from structgen.tokens.token_mask import tokens_of
 
 TABLES: Final = TablePlan(LexemeContext, {"nodes": TableSizes(256), "lists": TableSizes(4096)})
@@ -44,9 +45,11 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
 
     table_plan = TABLES
 
-    def __init__(self, inner: CompiledGrammar) -> None:
+    def __init__(self, inner: CompiledGrammar, besides: int = 0) -> None:
+        """`besides`: more than the height of each grammar that it asks beside this one, under its lock."""
         super().__init__(inner.grammar, inner.tokenizer, inner.limits, inner.store)
-        self.inner, self.lock = inner, inner.lock
+        self.inner, self.height = inner, inner.height + besides
+        self.lock = new_lock(GRAMMARS, self.height) if besides else inner.lock
         self._places: list[P | None] = []
         self._numbers: dict[P, int] = {}
         self._bits: Bits = np.empty(0, np.int32)

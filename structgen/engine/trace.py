@@ -88,7 +88,6 @@ def speculation_told(usage: Usage) -> str:
         f"{usage.drafted:,} guesses checked, taken: {taken}" if usage.drafted else "",
         f"{usage.strategy_calls:,} calls for further rows of a strategy" if usage.strategy_calls else "",
         usage.strategy,
-        *usage.monitors,
         usage.speculation,
     )
     return "; ".join(filter(None, map(str, told)))
