@@ -168,7 +168,7 @@ def sample(
     dict.fromkeys(
         _OTHER_LAWS, "Leave it out: it changes the law; sg.Engine takes it for other texts than draws"
     )
-    | OF_MONITORS,
+    | {**OF_MONITORS},
     options=SampleOptions,
     defaults={one.name: one.default for one in fields(SampleSettings)},
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from command_line import commanded
 from methods.monitored_text import Monitor, Monitored, MonitoredText, MonitorUse
 from monitor_examples import ANY, PIECES, TOKENS, Dots, Raises, allowed, monitored, walk
 
@@ -67,3 +69,35 @@ def test_tokens_that_are_none_of_the_grammar_have_no_use() -> None:
     compiled: Any = sg.compile(Monitored(sg.regex("a+"), Dots()), TOKENS)
     with pytest.raises(sg.errors.OptionError, match="Token 1 is none of the grammar's"):
         compiled.uses([PIECES.index(b"a"), PIECES.index(b"b")])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda: sg.Sampling(monitors=[]),
+        lambda: sg.Request("a", ANY, monitors=[]),
+        lambda: sg.run("structgen/extract-draft", "a", ANY, monitors=[]),
+        lambda: sg.generate(model="structgen/extract-draft", monitors=[]),
+        lambda: sg.sample("structgen/extract-draft", "a", ANY, 1, monitors=[]),
+    ],
+    ids=["Sampling", "Request", "run", "generate", "sample"],
+)
+def test_an_option_that_went_says_where_monitors_are(asked: Callable[[], Any]) -> None:
+    with pytest.raises(sg.errors.OptionError, match=r"bench/methods .* grammar=Monitored.*\.$") as caught:
+        asked()
+    assert caught.value.where == "monitors"
+
+
+def test_the_module_that_went_says_where_monitors_are() -> None:
+    with pytest.raises(AttributeError, match=r"sg\.monitors is no longer .* bench/methods"):
+        sg.monitors  # noqa: B018
+    assert not hasattr(sg, "monitors") and "monitors" not in dir(sg)
+
+
+@pytest.mark.parametrize("words", [("-o", "monitors=python-names"), ("--monitor", "python-names")])
+@pytest.mark.parametrize("command", ["generate", "bulk"])
+def test_the_command_line_says_where_monitors_are(command: str, words: tuple[str, str]) -> None:
+    more = ("--prompts", "x", "--out", "y") if command == "bulk" else ()
+    found = commanded(command, *words, *more)
+    assert found.exit_code == 2
+    assert "bench/methods of the sources" in " ".join(found.output.replace("│", " ").split())

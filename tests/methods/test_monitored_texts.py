@@ -179,6 +179,21 @@ def test_healing_hides_the_prompt_from_the_monitor() -> None:
     assert crossed
 
 
+def test_a_run_takes_monitors() -> None:
+    grammar = Monitored(sg.regex(r"go\.[a-z]+!"), Says(["left", "right"]))
+    found = {
+        sg.run("structgen/extract-draft", "Go:", grammar, sampling=sg.Sampling(seed=seed))
+        for seed in range(4)
+    }
+    assert found <= {"go.left!", "go.right!"}
+
+
+def test_grammars_are_equal_where_their_monitors_are() -> None:
+    one, other = Dots(1), Dots(1)
+    assert Monitored(SHORT, one) == Monitored(SHORT, one) != Monitored(SHORT, other)
+    assert Monitored(SHORT, one) != Monitored(ANY, one)
+
+
 def test_a_monitored_grammar_pickles(dots: Dots) -> None:
     matcher = monitored(dots, Blanks(3), written=b"a.")
     assert allowed(pickle.loads(pickle.dumps(matcher))) == allowed(matcher)
