@@ -120,7 +120,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 """Also the version of the distribution: the build reads it here (pyproject.toml)."""
 
-_load, __dir__ = lazy_names(
+__getattr__, __dir__ = lazy_names(
     __name__,
     {
         "structgen.compilation.compiler": "compile",
@@ -179,12 +179,3 @@ _load, __dir__ = lazy_names(
     },
     modules="core errors integrations samplers speculation strategies",
 )
-
-
-def __getattr__(name: str) -> object:
-    """Return a public name. Raises AttributeError, which says where monitors are."""
-    if name == "monitors":
-        from structgen.errors import OF_MONITORS  # start-up: what few ask
-
-        raise AttributeError(f"sg.monitors is no longer in the package. {OF_MONITORS[name]}.")
-    return _load(name)

@@ -11,8 +11,8 @@ from structgen.cli.wanted_language import named
 from structgen.engine.searches.plan import PlanningSearch
 from structgen.engine.strategies.guidance import Guidance
 from structgen.engine.strategies.mirostat import Mirostat
-from structgen.engine.strategies.strategy import GONE, WHERE, Strategy
-from structgen.errors import OptionError, unknown_option
+from structgen.engine.strategies.strategy import Strategy
+from structgen.errors import GONE, WHERE, OptionError, unknown_option
 from structgen.language.checks import OneOf
 
 STRATEGIES: Final = {one.name: one for one in (Mirostat, Guidance, PlanningSearch)}

@@ -78,24 +78,20 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         """Return the bytes that must be written at a place before the grammar's own text goes on."""
         return b""
 
-    def rest(self, index: int) -> bytes:
-        """Return the rest of a state, by its number; empty behind an end token."""
-        place = self._places[index]
-        return b"" if place is None else self.rest_at(place)
-
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
         place = self._places[index]
-        return place is not None and not self.rest(index) and self.inner.may_end(place.state)
+        return place is not None and not self.rest_at(place) and self.inner.may_end(place.state)
 
     def forced(self, index: int) -> bytes:
         """Return the bytes that must come next; empty where the document may end here."""
-        return self.rest(index) + self.inner.forced(self.place(index).state)
+        place = self.place(index)
+        return self.rest_at(place) + self.inner.forced(place.state)
 
     def special_tokens(self, index: int) -> list[int]:
         """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
         place = self._places[index]
-        return [] if place is None or self.rest(index) else self.inner.special_tokens(place.state)
+        return [] if place is None or self.rest_at(place) else self.inner.special_tokens(place.state)
 
     def planned_tokens(self, index: int) -> Sequence[int]:
         """Return the tokens in which forced text is to be written from a state on, by its number."""
@@ -104,7 +100,7 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
 
     def _next_bytes(self, index: int) -> bytes:
         place = self._places[index]
-        return b"" if place is None else self.rest(index)[:1] or self.inner._next_bytes(place.state)
+        return b"" if place is None else self.rest_at(place)[:1] or self.inner._next_bytes(place.state)
 
     def _expected(self, index: int) -> list[Expected]:
         place = self._places[index]

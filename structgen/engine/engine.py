@@ -248,10 +248,9 @@ class Engine:
         request = reading.bounded(request, len(read.tokens), besides)
         compiled, prompt, border = self._forced_text(request, read.tokens)
         least = 0 if compiled is None else None
-        if compiled is not None:
-            if not (begun := Matcher(compiled)).budget_suffices(request.most_tokens):
-                least = begun.tokens_to_finish()
-                check_budget(request, least)
+        if compiled is not None and not (begun := Matcher(compiled)).budget_suffices(request.most_tokens):
+            least = begun.tokens_to_finish()
+            check_budget(request, least)
         strategies = None
         if request.chosen_by.strategy:
             strategies = strategies_of(request, prompt, reading, self.model, besides)

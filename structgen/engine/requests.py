@@ -76,11 +76,8 @@ def _grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
 
 @fields_named(
     "sg.Sampling(temperature=0.7, seed=3)",
-    {
-        "temp": "Write temperature=",
-        "max_tokens": "It is an option of sg.run, sg.generate and sg.Request",
-        **OF_MONITORS,
-    },
+    {"temp": "Write temperature=", "max_tokens": "It is an option of sg.run, sg.generate and sg.Request"}
+    | OF_MONITORS,
 )
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -162,9 +159,8 @@ def redrawn(how: Sampling, attempt: int) -> Sampling:
 
 
 A_SAMPLING: Final = Instance(Sampling, "Pass sg.Sampling(temperature=..., seed=...).")
-IN_SAMPLING: Final = {
-    **{name: f"Write sampling=sg.Sampling({name}=...)" for name in Sampling.__slots__},
-    **OF_MONITORS,
+IN_SAMPLING: Final = OF_MONITORS | {
+    name: f"Write sampling=sg.Sampling({name}=...)" for name in Sampling.__slots__
 }
 """For calls that take a `Sampling`: its options, and what to write there."""
 

@@ -90,7 +90,7 @@ def speculation_told(usage: Usage) -> str:
         usage.strategy,
         usage.speculation,
     )
-    return "; ".join(filter(None, map(str, told)))
+    return "; ".join(filter(None, told))
 
 
 def trace_page(title: str, rows: Sequence[dict[str, Any]], **more: Any) -> str:

@@ -58,10 +58,6 @@ T = TypeVar("T")
 GivenModel: TypeAlias = "Engine | str | Path | Callable[[list[int]], Any] | Any"
 OnePrompt: TypeAlias = str | Sequence[int]
 ManyPrompts: TypeAlias = list[str] | Sequence[Sequence[int]]
-_OTHER_LAWS: Final = (
-    *("strategy", "banned"),
-    *("repetition_penalty", "presence_penalty", "frequency_penalty"),
-)
 _ABOVE_ZERO: Final = (1e-30, 1e30, "a number above 0")
 
 
@@ -165,10 +161,11 @@ def sample(
 ) -> list[Samples[T]]: ...
 @options_named(
     "sg.sample(model, prompt, grammar, n)",
-    dict.fromkeys(
-        _OTHER_LAWS, "Leave it out: it changes the law; sg.Engine takes it for other texts than draws"
-    )
-    | {**OF_MONITORS},
+    OF_MONITORS
+    | dict.fromkeys(
+        ("strategy", "banned", "repetition_penalty", "presence_penalty", "frequency_penalty"),
+        "Leave it out: it changes the law; sg.Engine takes it for other texts than draws",
+    ),
     options=SampleOptions,
     defaults={one.name: one.default for one in fields(SampleSettings)},
 )

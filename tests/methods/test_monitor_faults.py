@@ -89,7 +89,7 @@ def test_an_option_that_went_says_where_monitors_are(asked: Callable[[], Any]) -
 
 
 def test_the_module_that_went_says_where_monitors_are() -> None:
-    with pytest.raises(AttributeError, match=r"sg\.monitors is no longer .* bench/methods"):
+    with pytest.raises(AttributeError, match=r"structgen\.monitors is no longer .* bench/methods"):
         sg.monitors  # noqa: B018
     assert not hasattr(sg, "monitors") and "monitors" not in dir(sg)
 
