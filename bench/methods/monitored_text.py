@@ -108,23 +108,23 @@ class Monitored(sg.Grammar):
             if not isinstance(one, Monitor):
                 what = f"{one!r:.60} is no monitor."
                 raise OptionError(what, where="monitors", cure="Give an object of a class of Monitor.")
-        self.grammar, self.monitors = grammar, monitors
+        self.around, self.monitors = grammar, monitors
 
     @property
     def canonical(self) -> str:
         """The grammar's canonical form, and the monitors: each is itself alone, or what its `repr` says."""
-        return f"{self.monitors!r} {self.grammar.canonical}"
+        return f"{self.monitors!r} {self.around.canonical}"
 
     @property
     def limits(self) -> sg.Limits:
         """The grammar's limits."""
-        return self.grammar.limits
+        return self.around.limits
 
     def compiled(
         self, tokenizer: sg.Tokenizer, limits: sg.Limits | None, store: sg.MaskStore | Literal[False] | None
     ) -> sg.CompiledGrammar:
         """Return the grammar compiled, under its monitors."""
-        found = sg.compile(self.grammar, tokenizer, limits=limits, store=store)
+        found = sg.compile(self.around, tokenizer, limits=limits, store=store)
         for one in self.monitors:
             found = MonitoredText(found, one, self)
         return found
