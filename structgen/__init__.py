@@ -31,8 +31,8 @@ prepare the work.
 
 **In submodules.** `sg.errors`: what can go wrong; all are a `StructgenError`. `sg.strategies`: published
 changes of the choice of tokens. `sg.samplers`: checkers, and the results of `score`, `cite`, `most_probable`.
-`sg.speculation`: drafters of your own. `sg.monitors`: advice on code. `sg.core`: states, masks of batches and
-drafts, events. `sg.integrations`: transformers, llama.cpp.
+`sg.speculation`: drafters of your own. `sg.core`: states, masks of batches and drafts, events.
+`sg.integrations`: transformers, llama.cpp.
 
 `help(sg.run)` and the other names have their options. README.md has the first five minutes, docs/ a page for
 each subject. Each name is loaded when it is first used.
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from structgen import core as core
     from structgen import errors as errors
     from structgen import integrations as integrations
-    from structgen import monitors as monitors
     from structgen import samplers as samplers
     from structgen import speculation as speculation
     from structgen import strategies as strategies
@@ -178,5 +177,5 @@ __getattr__, __dir__ = lazy_names(
         "structgen.typed.run": "arun run",
         "structgen.typed.servers": "Server",
     },
-    modules="core errors integrations monitors samplers speculation strategies",
+    modules="core errors integrations samplers speculation strategies",
 )

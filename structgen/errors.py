@@ -261,6 +261,27 @@ def warning_level() -> int:
 _CLOSE: Final = 0.8
 """The least similarity (difflib's ratio) at which a name counts as a misspelling of another."""
 _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
+GONE: Final = {
+    "momentum": "Momentum",
+    "cautious": "Cautious",
+    "contrast": "Contrast",
+    "contrastive": "ContrastiveDecoding",
+    "proxy": "ProxyTuning",
+    "pause": "PauseAndRerank",
+    "valued": "ValueGuided",
+    "superposed": "SuperposedDecoding",
+    "fused": "FusedModels",
+    "switched": "SwitchedModels",
+    "monitors": "monitors",
+}
+"""Methods that did not pay in the package, by their names on a command line: their names in Python."""
+WHERE: Final = "Take it from bench/methods of the sources; docs/methods.md names its file."
+"""Where these are."""
+OF_MONITORS: Final = {
+    "monitors": "Monitors are in bench/methods of the sources: write grammar=Monitored(grammar, monitor), as "
+    "docs/methods.md does"
+}
+"""An option that went, and what to write instead."""
 
 
 @contextmanager

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from structgen.engine.strategies.strategy import SearchStrategy as SearchStrategy
     from structgen.speculation.drafts.model_rows import ModelRows as ModelRows
 
-_load, __dir__ = lazy_names(
+__getattr__, __dir__ = lazy_names(
     __name__,
     {
         "structgen.engine.searches.branches": "Branch TextPlace",
@@ -44,16 +44,3 @@ _load, __dir__ = lazy_names(
         "structgen.engine.strategies.strategy": "Decision Mixture Narrowing NarrowingState SearchStrategy",
     },
 )
-
-
-def __getattr__(name: str) -> object:
-    """Return a public name. Raises AttributeError, which says where a method is that went."""
-    try:
-        return _load(name)
-    except AttributeError:
-        # start-up: numpy
-        from structgen.engine.strategies.strategy import GONE, WHERE
-
-        if name not in GONE.values():
-            raise
-    raise AttributeError(f"sg.strategies.{name} is no longer in the package. {WHERE}")

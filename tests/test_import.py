@@ -65,7 +65,7 @@ def test_help_takes_at_most_three_tenths_of_a_second() -> None:
 
 PAGES = [
     structgen,
-    *(getattr(structgen, name) for name in ("core", "monitors", "samplers", "speculation", "strategies")),
+    *(getattr(structgen, name) for name in ("core", "samplers", "speculation", "strategies")),
 ]
 """Modules whose names are loaded when they are first used."""
 PUBLIC = [(page, name) for page in PAGES for name in dir(page)]

@@ -128,10 +128,10 @@ def test_a_clone_that_is_not_installed_is_named_and_a_bare_folder_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.metadata, "distribution", not_a_distribution)
-    hide(monkeypatch, "ray", "jedi")
-    assert install_command("ray", "monitors") == f'pip install -e "{ROOT}[ray,monitors]"'
+    hide(monkeypatch, "ray", "openai")
+    assert install_command("ray", "openai") == f'pip install -e "{ROOT}[ray,openai]"'
     monkeypatch.setattr(installation, "_CHECKOUT", tmp_path)
-    assert install_command("ray", "monitors") == "pip install jedi ray"
+    assert install_command("ray", "openai") == "pip install openai ray"
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "another"\n')
     assert install_command("ray") == "pip install ray"
 
@@ -272,7 +272,6 @@ DOORS: dict[str, Door] = {
     "structgen serve": (("serve",), "uvicorn", lambda _: _command("serve", "extract")),
     "structgen serve without torch": (("serve",), "torch", lambda _: _command("serve", "extract")),
     "Ray": (("ray",), "ray", _ray),
-    "a monitor": (("monitors",), "jedi", lambda it: sg.monitors.python_attributes(it)),
     "a tokenizer.json": (("tokenizers",), "tokenizers", lambda _: _encoder(0)),
     "byte-pair ranks": (("tokenizers",), "tiktoken", lambda _: _encoder(1)),
     "a SentencePiece model": (("tokenizers",), "sentencepiece", lambda _: _encoder(2)),

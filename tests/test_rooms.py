@@ -188,7 +188,7 @@ def test_a_mask_of_one_kind_of_grammar_loads_no_room_of_another_kind(grammar: st
 _ALL = """
 import importlib, pkgutil, sys, types
 import structgen
-MODULES = {"core", "errors", "integrations", "monitors", "samplers", "speculation", "strategies"}
+MODULES = {"core", "errors", "integrations", "samplers", "speculation", "strategies"}
 for one in pkgutil.walk_packages(structgen.__path__, "structgen."):
     try:
         importlib.import_module(one.name)
@@ -211,7 +211,7 @@ def test_public_names_are_what_they_were_after_every_module_was_imported() -> No
 
 def test_no_module_hides_a_public_name() -> None:
     at_root = {name.split(".")[1] for name in PATHS}
-    public = {"core", "errors", "integrations", "monitors", "samplers", "speculation", "strategies"}
+    public = {"core", "errors", "integrations", "samplers", "speculation", "strategies"}
     assert at_root & set(dir(structgen)) == public
 
 

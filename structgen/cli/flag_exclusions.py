@@ -35,7 +35,7 @@ model excludes server_without_rows: A server gives neither rows of probabilities
     | Use structgen generate or structgen bulk, or name a model of this machine.
 ray excludes server: Workers on Ray load a model, and this one is on a server.
     | Leave --ray out: one process asks the server for many texts at a time.
-logprobs trace speculation edit draft_model strategy monitors banned device dtype without choices canonical
+logprobs trace speculation edit draft_model strategy banned device dtype without choices canonical
     healing end_margin {_POLICIES} excludes server:
     It has no meaning for a model on a server, which chooses the tokens itself.
     | Leave it out, or name a model of this machine.

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from structgen.errors import OF_MONITORS
 from structgen.samplers.methods import METHODS
 from structgen.system.resources import NAMED_MODELS
 from structgen.tool_calls.format_rows import FORMATS
@@ -24,7 +25,7 @@ OF_TOOLS: Final = ("tool_choice", "parallel", "tool_format")
 OF_ENGINE: Final = ("device", "dtype", "max_rows", "cache_bytes")
 OF_SAMPLING: Final = (
     "temperature", "seed", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty",
-    "frequency_penalty", "logit_bias", "min_tokens", "strategy", "monitors", "banned", "repetition",
+    "frequency_penalty", "logit_bias", "min_tokens", "strategy", "banned", "repetition",
 )  # fmt: skip
 OF_REQUEST: Final = (
     "max_tokens", "end_margin", "stop", "timeout", "thinking", "speculation", "outline", "chat", "canonical",
@@ -42,10 +43,12 @@ RENAMED: Final[Mapping[str, str]] = {
 }  # fmt: skip
 """Flags of before by the names that their options have in Python."""
 GONE: Final[Mapping[str, Mapping[str, str]]] = {
+    "bulk": OF_MONITORS,
     "check": {"color": "Set the variable FORCE_COLOR=1 or NO_COLOR=1"},
     "explain": {
         "tokenizer": "Read missing_bytes and completion(start) of sg.compile(grammar, tokenizer) in Python",
     },
+    "generate": OF_MONITORS,
     "infill": {"tokens_per_step": "Write --scheduler left-to-right for one token in a step"},
     "sample-report": {
         "false_accepts": "Of accepted texts a / (a + (1 - a) f) are right, of all a = (Z - f) / (1 - f)"
@@ -251,12 +254,12 @@ SWITCHES: Final = {name.rpartition(" ")[2] for name, flag in FLAGS.items() if fl
 )
 """Options whose value is true or false; false counts as not given."""
 LISTS: Final = {name for name, flag in FLAGS.items() if flag.kind in (list[str], list[Path])}.union(
-    "stop without strategy monitors banned import_paths bind resources holes".split()
+    "stop without strategy banned import_paths bind resources holes".split()
 )
 """Options that may be given several times."""
 TEXTS: Final = {name for name, flag in FLAGS.items() if flag.kind in (str, Path, list[Path])}.union(
     "ebnf tool_choice start postlex lexer draft property_order numbers escapes formats dtype stop".split(),
-    "without strategy monitors import_paths bind resources choices edit draft_model trace engine".split(),
+    "without strategy import_paths bind resources choices edit draft_model trace engine".split(),
     ["allowed_host", "holes", "length"],
 )
 """Options whose values are texts, whatever they look like."""

@@ -107,12 +107,11 @@ class WantedTexts(WantedLanguage):
         import structgen as sg
 
         found = self.given.some(OF_SAMPLING)
-        if found.keys() & {"strategy", "monitors"}:
+        if "strategy" in found:
             # start-up time: numpy
-            from structgen.cli.named_values import monitor_named, strategy_named
+            from structgen.cli.named_values import strategy_named
 
-            for name, read in (("strategy", strategy_named), ("monitors", monitor_named)):
-                found |= {name: [read(one) for one in listed(found[name])]} if name in found else {}
+            found["strategy"] = [strategy_named(one) for one in listed(found["strategy"])]
         if isinstance(said := found.get("repetition", True), bool | Mapping):
             # start-up time: numpy
             from structgen.engine.strategies.repetitions import repetitions_of

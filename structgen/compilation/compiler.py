@@ -83,12 +83,12 @@ def _written(grammar: Grammar, tokenizer: Tokenizer) -> Compilable[Any]:
     """Return the grammar of those texts that the tokenizer's tokens write."""
     # start-up: a grammar may need neither room, and few vocabularies lack bytes
     from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
-    from structgen.text_grammars.text_grammar import as_text
+    from structgen.text_grammars.text_grammar import TextGrammar, as_text
     from structgen.text_grammars.written_texts import WrittenTexts
 
     used = _JSON if isinstance(grammar, JsonSchemaGrammar) else _TEXT
     missing = used.intersection(tokenizer.missing_bytes)
-    if not missing:
+    if not missing or not isinstance(grammar, JsonSchemaGrammar | TextGrammar):  # which compiles others
         return cast("Compilable[Any]", grammar)
     if isinstance(grammar, JsonSchemaGrammar) and missing.issubset(tokenizer.absent_bytes):
         return grammar.without_bytes(missing)

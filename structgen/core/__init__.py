@@ -7,11 +7,11 @@ What comes in: a compiled grammar (any machine), tokens. What goes out: masks, n
 3. `batch` fills masks of many matchers in one call; `draft_masks` those of draft trees. One row's failure
    never stops the others.
 4. `narrowed_text` is a compiled grammar around another one, with narrower masks; `forced_text` is one:
-   canonical tokens, healed prompts.
+   canonical tokens, healed prompts. Another is bench/methods/monitored_text.py.
 5. `dfa` writes all states out over token classes.
 
 Public: `State`, `TokenMask`; `RowStatus`, `fill_masks`, `advance_all` of batches; `fill_draft`,
-`fill_drafts` of draft trees; `Event`, `EventKind`, `Expected`; `Dfa`.
+`fill_drafts` of draft trees; `Event`, `EventKind`, `Expected`; `Dfa`; `NarrowedText`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from structgen.core.dfa import Dfa as Dfa
     from structgen.core.draft_masks import fill_draft as fill_draft
     from structgen.core.draft_masks import fill_drafts as fill_drafts
+    from structgen.core.narrowed_text import NarrowedText as NarrowedText
     from structgen.json_text.events import Event as Event
     from structgen.json_text.events import EventKind as EventKind
     from structgen.language.expectation import Expected as Expected
@@ -40,6 +41,7 @@ __getattr__, __dir__ = lazy_names(
         "structgen.core.compiled": "State",
         "structgen.core.dfa": "Dfa",
         "structgen.core.draft_masks": "fill_draft fill_drafts",
+        "structgen.core.narrowed_text": "NarrowedText",
         "structgen.json_text.events": "Event EventKind",
         "structgen.language.expectation": "Expected",
         "structgen.tokens.token_mask": "TokenMask",

@@ -165,7 +165,7 @@ class ForcedText(NarrowedText[ForcedPlace]):
         return -1 if after is None else self._number(after)
 
     def _narrows(self, index: int) -> bool:
-        return bool(self.planned_tokens(index) or self.rest(index))
+        return bool(self.planned_tokens(index) or self.rest_at(self.place(index)))
 
     def _narrowed(self, index: int, bits: Bits) -> Bits:
         place, planned = self.place(index), self.planned_tokens(index)
@@ -184,8 +184,8 @@ class ForcedText(NarrowedText[ForcedPlace]):
             super().fill_within(self._number(place._replace(plan=())), mask, row, budget)
 
     def _expected(self, index: int) -> list[Expected]:
-        rest = self.rest(index)
-        if rest:
+        place = self._places[index]
+        if place is not None and (rest := self.rest_at(place)):
             return [Expected(f"the end of the prompt, {rest.decode('utf-8', 'replace')!r}", (), rest[:1])]
         return super()._expected(index)
 

@@ -93,11 +93,6 @@ class Matcher:
         return self._index
 
     @property
-    def state_indices(self) -> tuple[int, ...]:
-        """The numbers of the states before the first token and after each one."""
-        return tuple(self._states)
-
-    @property
     def tokens(self) -> tuple[int, ...]:
         """The tokens taken."""
         return tuple(self._tokens)

@@ -1,4 +1,4 @@
-"""A compiled grammar around another one that narrows its masks: what `forced_text` and `monitors` share.
+"""A compiled grammar around another one that narrows its masks: `forced_text`, and some of bench/methods.
 
 A state is a *place*: a state of the grammar, and what the narrowing has to know besides. Places are interned,
 so matchers, batches, drafts and budgets use the result as they use any other compiled grammar.
@@ -18,6 +18,7 @@ from structgen.machine_core.growing_tables import NODES, TablePlan, TableSizes
 from structgen.machine_core.layout import ENDED, LARGE
 from structgen.machine_core.lexeme_layout import LexemeContext
 from structgen.machine_core.masks import fill
+from structgen.system.fork_locks import GRAMMARS, new_lock
 from structgen.tokens.token_mask import tokens_of
 
 TABLES: Final = TablePlan(LexemeContext, {"nodes": TableSizes(256), "lists": TableSizes(4096)})
@@ -44,9 +45,11 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
 
     table_plan = TABLES
 
-    def __init__(self, inner: CompiledGrammar) -> None:
+    def __init__(self, inner: CompiledGrammar, besides: int = 0) -> None:
+        """`besides`: more than the height of each grammar that it asks beside this one, under its lock."""
         super().__init__(inner.grammar, inner.tokenizer, inner.limits, inner.store)
-        self.inner, self.lock = inner, inner.lock
+        self.inner, self.height = inner, inner.height + besides
+        self.lock = new_lock(GRAMMARS, self.height) if besides else inner.lock
         self._places: list[P | None] = []
         self._numbers: dict[P, int] = {}
         self._bits: Bits = np.empty(0, np.int32)
@@ -75,24 +78,20 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         """Return the bytes that must be written at a place before the grammar's own text goes on."""
         return b""
 
-    def rest(self, index: int) -> bytes:
-        """Return the rest of a state, by its number; empty behind an end token."""
-        place = self._places[index]
-        return b"" if place is None else self.rest_at(place)
-
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
         place = self._places[index]
-        return place is not None and not self.rest(index) and self.inner.may_end(place.state)
+        return place is not None and not self.rest_at(place) and self.inner.may_end(place.state)
 
     def forced(self, index: int) -> bytes:
         """Return the bytes that must come next; empty where the document may end here."""
-        return self.rest(index) + self.inner.forced(self.place(index).state)
+        place = self.place(index)
+        return self.rest_at(place) + self.inner.forced(place.state)
 
     def special_tokens(self, index: int) -> list[int]:
         """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
         place = self._places[index]
-        return [] if place is None or self.rest(index) else self.inner.special_tokens(place.state)
+        return [] if place is None or self.rest_at(place) else self.inner.special_tokens(place.state)
 
     def planned_tokens(self, index: int) -> Sequence[int]:
         """Return the tokens in which forced text is to be written from a state on, by its number."""
@@ -101,7 +100,7 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
 
     def _next_bytes(self, index: int) -> bytes:
         place = self._places[index]
-        return b"" if place is None else self.rest(index)[:1] or self.inner._next_bytes(place.state)
+        return b"" if place is None else self.rest_at(place)[:1] or self.inner._next_bytes(place.state)
 
     def _expected(self, index: int) -> list[Expected]:
         place = self._places[index]

@@ -47,7 +47,7 @@ _OPTIONS = (
 )
 """The options of a request that documents depend on, besides grammar and sampling."""
 _ALWAYS = ("prompt_tokens", "tokens", "calls", "tokens_per_call", "drafted", "accepted", "speculation")
-_IF_SET = ("outline", "choices", "strategy", "strategy_calls", "monitors")
+_IF_SET = ("outline", "choices", "strategy", "strategy_calls")
 """Fields of a usage that are shown; some where they say something."""
 
 

@@ -54,8 +54,6 @@ OF_REQUESTS: Final = Exclusions(
 stop excludes grammar: A stop string would cut a text of the grammar short: it would be none of its texts.
     | Leave stop out: the text ends where the grammar ends it; or say in the grammar what comes before the
     string.
-monitors needs grammar: Monitors narrow the masks of a grammar, and free text has none.
-    | Give a grammar; sg.text() is that of any text.
 canonical needs grammar: Free text has no forced parts. | Leave it out, or give a grammar.
 canonical excludes banned_tokens: The tokenizer's own tokens are some of those that are banned, or may be.
     | Leave out canonical, or ban texts in place of tokens.
@@ -66,8 +64,6 @@ healing excludes second_rows: The strategy reads further rows behind the prompt 
     | Leave out healing or the strategy.
 thinking excludes begun: Thoughts come before an answer, and this one has begun in the last message.
     | Leave thinking out, or write continue_final_message=False.
-monitors excludes begun: Monitors read a text from its beginning, and this one has begun in the last message.
-    | Leave them out, or write continue_final_message=False.
 min_tokens excludes grammar: min_tokens would have a text of the grammar go on where only blanks may come.
     | Leave it out, and bound the text in the grammar: minLength, minItems, {n,}.
 min_tokens if too_few: min_tokens={0[0]:,} is more than max_tokens={0[1]:,}. | Give fewer.

@@ -42,8 +42,6 @@ from structgen.errors import OptionError, options_named
 from structgen.language import checks
 from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar
 from structgen.limits import CACHE_BYTES
-from structgen.monitors.monitor import checked_monitors
-from structgen.monitors.monitored_text import under_monitors
 from structgen.speculation.drafts.drafter import RequestFacts
 from structgen.speculation.planning.drafting import Drafting
 from structgen.system.resources import model_name
@@ -250,13 +248,9 @@ class Engine:
         request = reading.bounded(request, len(read.tokens), besides)
         compiled, prompt, border = self._forced_text(request, read.tokens)
         least = 0 if compiled is None else None
-        if compiled is not None:
-            if request.chosen_by.monitors:
-                size = 0 if border is None else border.size
-                compiled = under_monitors(compiled, checked_monitors(request.chosen_by.monitors), size)
-            if not (begun := Matcher(compiled)).budget_suffices(request.most_tokens):
-                least = begun.tokens_to_finish()
-                check_budget(request, least)
+        if compiled is not None and not (begun := Matcher(compiled)).budget_suffices(request.most_tokens):
+            least = begun.tokens_to_finish()
+            check_budget(request, least)
         strategies = None
         if request.chosen_by.strategy:
             strategies = strategies_of(request, prompt, reading, self.model, besides)

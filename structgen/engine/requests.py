@@ -17,11 +17,10 @@ from structgen.engine.contradictions import OF_REQUESTS, OF_SAMPLING
 from structgen.engine.strategies.repetitions import ENDS, Repetitions
 from structgen.engine.strategies.strategy import Strategy, checked_strategies
 from structgen.engine.thinking import Thinking
-from structgen.errors import StructgenError, fields_named
+from structgen.errors import OF_MONITORS, StructgenError, fields_named
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.language import checks
 from structgen.language.checks import By, Instance, Number, OneOf, Whole, check_fields
-from structgen.monitors.monitor import Monitor, MonitorUse, checked_monitors
 from structgen.printable import short_repr
 from structgen.speculation.speculation_options import AUTO, Speculation, checked_speculation
 
@@ -77,7 +76,8 @@ def _grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
 
 @fields_named(
     "sg.Sampling(temperature=0.7, seed=3)",
-    {"temp": "Write temperature=", "max_tokens": "It is an option of sg.run, sg.generate and sg.Request"},
+    {"temp": "Write temperature=", "max_tokens": "It is an option of sg.run, sg.generate and sg.Request"}
+    | OF_MONITORS,
 )
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -109,9 +109,6 @@ class Sampling:
     strategy: Annotated[Strategy | Sequence[Strategy], By(checked_strategies)] = ()
     """One or several decoding strategies that can be combined, such as `sg.strategies.Mirostat()`. A
     strategy changes the distribution of the next token. Kept as a tuple."""
-    monitors: Annotated[Monitor | Sequence[Monitor], By(checked_monitors)] = ()
-    """Advice on the next identifiers, such as `sg.monitors.python_attributes()`: their masks narrow the
-    grammar's (docs/strategies.md). Kept as a tuple."""
     banned: Annotated[int | str | Sequence[int | str], By(checked_bans)] = ()
     """Banned texts, in any tokens (in a JSON document: banned in strings and keys), and banned tokens, by
     id. Kept as a tuple."""
@@ -162,7 +159,9 @@ def redrawn(how: Sampling, attempt: int) -> Sampling:
 
 
 A_SAMPLING: Final = Instance(Sampling, "Pass sg.Sampling(temperature=..., seed=...).")
-IN_SAMPLING: Final = {name: f"Write sampling=sg.Sampling({name}=...)" for name in Sampling.__slots__}
+IN_SAMPLING: Final = OF_MONITORS | {
+    name: f"Write sampling=sg.Sampling({name}=...)" for name in Sampling.__slots__
+}
 """For calls that take a `Sampling`: its options, and what to write there."""
 
 
@@ -240,7 +239,7 @@ class Request:
     def __post_init__(self) -> None:
         check_fields(self)
         how = self.chosen_by
-        if self.stop or self.canonical or self.healing or self.begun or how.monitors or how.min_tokens:
+        if self.stop or self.canonical or self.healing or self.begun or how.min_tokens:
             OF_REQUESTS.refuse(self, how)  # each row is about one of these
 
     @property
@@ -344,8 +343,6 @@ class Usage:
     """What the strategies tell of the text, such as the mean surprise of its free tokens; "": nothing."""
     closed: tuple[str, ...] = ()
     """What was closed because it repeated itself, or was a number of too many digits."""
-    monitors: tuple[MonitorUse, ...] = ()
-    """What each monitor did: triggers, suggestions, and where it had to yield or did not answer."""
 
     @property
     def tokens_per_call(self) -> float:

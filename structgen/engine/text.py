@@ -27,7 +27,6 @@ from structgen.engine.strategies.text_strategies import RequestStrategies
 from structgen.engine.text_drafts import Guesses
 from structgen.engine.thinking import ThoughtClosing, ThoughtPhase, forbid
 from structgen.errors import StructgenError, ValidatorError
-from structgen.monitors.monitored_text import MonitoredText
 from structgen.speculation.planning.drafting import Drafting
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
@@ -419,9 +418,6 @@ class Text:
         usage.closed = tuple(dict.fromkeys(step.closed for step in self.steps if step.closed))
         if self.start.strategies is not None:
             usage.strategy = self.start.strategies.told([step.state for step in self.steps])
-        read = self.matcher
-        if read is not None and isinstance(read.compiled, MonitoredText):
-            usage.monitors = read.compiled.uses(read.state_indices, read.tokens)
         self.release()
         self.logits = None
         value = self._value(reason)

@@ -88,10 +88,9 @@ def speculation_told(usage: Usage) -> str:
         f"{usage.drafted:,} guesses checked, taken: {taken}" if usage.drafted else "",
         f"{usage.strategy_calls:,} calls for further rows of a strategy" if usage.strategy_calls else "",
         usage.strategy,
-        *usage.monitors,
         usage.speculation,
     )
-    return "; ".join(filter(None, map(str, told)))
+    return "; ".join(filter(None, told))
 
 
 def trace_page(title: str, rows: Sequence[dict[str, Any]], **more: Any) -> str:

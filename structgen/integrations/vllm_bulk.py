@@ -39,7 +39,7 @@ _KEPT = 256
 _REFUSED: Final = Exclusions(
     """
 n logprobs: vLLM does not do what {} asks for here. A line of results has one text, without its steps. | CURE
-timeout thinking end_margin healing special_texts speculation strategy monitors repetition:
+timeout thinking end_margin healing special_texts speculation strategy repetition:
     vLLM does not do what {} asks for here. It chooses tokens by a mask and the options that it has. | CURE
 begun: vLLM does not go on with the last message. It begins each text anew.
     | Say continue_final_message=False, or take the engine structgen.

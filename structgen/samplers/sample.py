@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypedDict, T
 
 import numpy as np
 
-from structgen.errors import DrawsWarning, OptionError, StructgenError, options_named, warning_level
+from structgen.errors import (
+    OF_MONITORS,
+    DrawsWarning,
+    OptionError,
+    StructgenError,
+    options_named,
+    warning_level,
+)
 from structgen.language import checks
 from structgen.language.checks import Number, OneOf, Whole, check_fields
 from structgen.language.exclusions import Exclusions
@@ -51,10 +58,6 @@ T = TypeVar("T")
 GivenModel: TypeAlias = "Engine | str | Path | Callable[[list[int]], Any] | Any"
 OnePrompt: TypeAlias = str | Sequence[int]
 ManyPrompts: TypeAlias = list[str] | Sequence[Sequence[int]]
-_OTHER_LAWS: Final = (
-    *("strategy", "monitors", "banned"),
-    *("repetition_penalty", "presence_penalty", "frequency_penalty"),
-)
 _ABOVE_ZERO: Final = (1e-30, 1e30, "a number above 0")
 
 
@@ -158,8 +161,10 @@ def sample(
 ) -> list[Samples[T]]: ...
 @options_named(
     "sg.sample(model, prompt, grammar, n)",
-    dict.fromkeys(
-        _OTHER_LAWS, "Leave it out: it changes the law; sg.Engine takes it for other texts than draws"
+    OF_MONITORS
+    | dict.fromkeys(
+        ("strategy", "banned", "repetition_penalty", "presence_penalty", "frequency_penalty"),
+        "Leave it out: it changes the law; sg.Engine takes it for other texts than draws",
     ),
     options=SampleOptions,
     defaults={one.name: one.default for one in fields(SampleSettings)},

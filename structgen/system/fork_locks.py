@@ -14,8 +14,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from operator import methodcaller
@@ -48,7 +46,7 @@ class _Registry:
     numbers: ClassVar[count[int]] = count()
     told: ClassVar[WeakSet[Any]] = WeakSet()
     here: ClassVar[Any] = threading.local()
-    """`releases` of a thread that forks: lets go of what it holds, one by one. `shared`: as of `sharing`."""
+    """`releases` of a thread that forks: lets go of what it holds, one by one."""
     hooked: ClassVar[bool] = False
 
     @classmethod
@@ -123,9 +121,6 @@ def new_lock(rank: int, height: int = 0) -> threading.RLock:
     under way, unless this thread holds a lock. Cost: 3 us.
     """
     _Registry.hook()
-    shared: threading.RLock | None = getattr(_Registry.here, "shared", None)
-    if shared is not None and rank == GRAMMARS:
-        return shared
     lock, order = RLock(), (rank, -height, next(_Registry.numbers))
     is_inside: Any = False
     while True:
@@ -137,16 +132,6 @@ def new_lock(rank: int, height: int = 0) -> threading.RLock:
         if not is_inside:
             with _Registry.forking:
                 pass
-
-
-@contextmanager
-def sharing(lock: threading.RLock) -> Iterator[None]:
-    """Have the grammars that this thread compiles meanwhile take a lock that it holds, in place of theirs."""
-    _Registry.here.shared = lock
-    try:
-        yield
-    finally:
-        _Registry.here.shared = None
 
 
 def tell(one: Forked) -> None:

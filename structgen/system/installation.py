@@ -27,7 +27,6 @@ _TRANSFORMERS: Final = (*_TOKENIZERS, *_TORCH, "transformers")
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "anthropic": ("anthropic", *_TYPED),
     "gguf": ("accelerate", "gguf", *_TRANSFORMERS),
-    "monitors": ("jedi",),
     "openai": ("openai", *_TYPED),
     "ray": ("ray",),
     "serve": ("prometheus-client", "starlette", "uvicorn", *_TOKENIZERS, *_TORCH, *_TYPED),

@@ -15,7 +15,7 @@ def lazy_names(
 
     `homes` has the names that each module defines, with blanks between; `modules` the modules of the package
     that are public themselves. A name is stored in the package when it was loaded. `dir` lists the public
-    names, loaded or not.
+    names, loaded or not. The error of a name that is not there says where a method is that went.
     """
 
     def load(name: str) -> object:
@@ -25,6 +25,11 @@ def lazy_names(
         else:
             home = next((home for home, names in homes.items() if name in names.split()), None)
             if home is None:
+                # start-up: a name that is not there
+                from structgen.errors import GONE, WHERE
+
+                if name in GONE.values():
+                    raise AttributeError(f"{package}.{name} is no longer in the package. {WHERE}")
                 raise AttributeError(f"module {package!r} has no attribute {name!r}")
             value = getattr(import_module(home), name)
         setattr(sys.modules[package], name, value)

@@ -46,18 +46,14 @@ class WorkerProcess:
         answer: Callable[..., Any],
         name: str,
         where: str,
-        patience: float = 0.0,
         begin: Callable[[], None] | None = None,
         *,
         is_fresh: bool = False,
     ) -> None:
         """`answer`: the function. `name`: what messages call it, such as "checker f"; `where`: the option
-        that messages point to. `patience`: so many seconds longer may a late call run before its process is
-        ended, so that it can fill the function's caches; its answer is dropped. `begin` is called in the
-        process before its first answer."""
+        that messages point to. `begin` is called in the process before its first answer."""
         self._answer, self._name, self._where, self._begin = answer, name, where, begin
         self._is_fresh = is_fresh
-        self._patience, self._is_owed = patience, False
         self._is_asked = False
         """Whether a call is under way, or an exception has left its answer in the connection."""
         self._lock = threading.Lock()
@@ -78,11 +74,6 @@ class WorkerProcess:
             try:
                 self._is_asked = True
                 error, answer = self._ask(arguments, seconds, asked, cure)
-            except LateError:
-                if not self._is_owed:
-                    self.end()
-                self._is_asked = False
-                raise
             except BaseException:
                 # After any interruption the process is in an unknown state.
                 self.end()
@@ -102,17 +93,13 @@ class WorkerProcess:
         try:
             if self._process is None:
                 self._start()
-            if self._is_owed:
-                if not self._connection.poll(seconds):
-                    raise self._late(seconds, asked, cure)
-                self._connection.recv()
-                self._is_owed = False
             self._connection.send(arguments)
             if not self._connection.poll(seconds):
-                if self._patience:
-                    self._is_owed = True
-                    _end_later(weakref.ref(self), self._process, self._patience)
-                raise self._late(seconds, asked, cure)
+                raise LateError(
+                    f"The {self._name} did not answer {asked} within {seconds:g} seconds.",
+                    where=self._where,
+                    cure=cure,
+                )
             told: tuple[Exception | None, Any] = self._connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as gone:
             self._process.join(1.0)
@@ -125,13 +112,6 @@ class WorkerProcess:
             ended.code = self._process.exitcode
             raise ended from gone
         return told
-
-    def _late(self, seconds: float, asked: str, cure: str) -> LateError:
-        return LateError(
-            f"The {self._name} did not answer {asked} within {seconds:g} seconds.",
-            where=self._where,
-            cure=cure,
-        )
 
     def _start(self) -> None:
         # start-up: few runs have a process for a function
@@ -166,26 +146,7 @@ class WorkerProcess:
         if self._end is not None:
             self._end()
         self._process = self._connection = self._end = None
-        self._is_owed = self._is_asked = False
-
-    def end_late(self, process: Any) -> None:
-        """End a process if it still owes the answer of a late call."""
-        with self._lock:
-            if self._process is process and self._is_owed and not self._connection.poll(0):
-                self.end()
-
-
-def _end_later(of: weakref.ref[WorkerProcess], process: Any, seconds: float) -> None:
-    """End a process some seconds later if it still owes an answer then."""
-
-    def end() -> None:
-        worker = of()
-        if worker is not None:
-            worker.end_late(process)
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
+        self._is_asked = False
 
 
 def _ended(process: Any, connection: Any, owner: int) -> None:

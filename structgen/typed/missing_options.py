@@ -11,7 +11,7 @@ from structgen.language.exclusions import Exclusions
 
 OF_SERVERS: Final = Exclusions(
     """
-top_k min_p repetition_penalty min_tokens strategy monitors banned repetition:
+top_k min_p repetition_penalty min_tokens strategy banned repetition:
     {} is not in OpenAI's protocol. | Leave it out.
 thinking policies chat: {} cannot be had from a server. | Leave it out, or use an engine.
 canonical healing: A server chooses its tokens itself, so {} cannot be had from it.

@@ -94,7 +94,7 @@ def test_a_word_like_none_is_told_alone() -> None:
 
 
 FLAGS = {"temperature", "seed", "max_tokens"}
-TEXTS = {"strategy", "monitors", "stop", "resources", "any_value", "whitespace", "banned"}
+TEXTS = {"strategy", "stop", "resources", "any_value", "whitespace", "banned"}
 """Options of which a text may be a value that is wrong only elsewhere, or right."""
 
 

@@ -70,7 +70,6 @@ VALUES: dict[str, Any] = {
     "logit_bias": {"42": -1},
     "min_tokens": 1,
     "strategy": ["mirostat:tau=3"],
-    "monitors": ["python-names"],
     "banned": ["zzz"],
     "repetition": False,
     "max_tokens": 9,
@@ -274,7 +273,7 @@ def test_two_languages_are_refused(command: str) -> None:
             asked(command, one, two)
 
 
-SERVED = set("logprobs trace edit draft_model strategy monitors device choices end_margin".split())
+SERVED = set("logprobs trace edit draft_model strategy device choices end_margin".split())
 
 
 @pytest.mark.parametrize("name", sorted(SERVED))

@@ -16,18 +16,6 @@ from structgen.cli.flags import NAMES
 from structgen.engine.requests import Request, Sampling
 from structgen.language import checks
 from structgen.language.exclusions import Exclusions
-from structgen.monitors.monitor import Monitor
-
-
-class _Silent(Monitor):
-    """Advice that never comes."""
-
-    def trigger(self, text: str) -> bool:
-        return False
-
-    def suggest(self, text: str) -> None:
-        return None
-
 
 REQUEST: Final[dict[str, Any]] = {
     "prompt": [5, 6],
@@ -63,7 +51,6 @@ SAMPLING: Final[dict[str, Any]] = {
     "logit_bias": {3: 1.0},
     "min_tokens": 5,
     "strategy": sg.strategies.Mirostat(),
-    "monitors": [_Silent()],
     "banned": [7],
     "repetition": None,
 }
@@ -71,12 +58,11 @@ EXCLUDED: Final = {
     "grammar": {"stop", "min_tokens"},
     "max_tokens": {"min_tokens"},
     "thinking": {"healing", "begun"},
-    "monitors": {"begun"},
     "banned": {"canonical"},
     "strategy": {"temperature", "top_p", "top_k", "min_p"},
 }
 """What each excludes. A grammar is given wherever one is needed (`NEEDS_GRAMMAR`)."""
-NEEDS_GRAMMAR: Final = {"canonical", "monitors"}
+NEEDS_GRAMMAR: Final = {"canonical"}
 
 
 def _made(options: dict[str, Any]) -> Request:

@@ -35,7 +35,7 @@ WRONG: list[tuple[str, tuple[Any, ...]]] = [
     ("frequency_penalty", (*NO_NUMBER, 1e7, -1e300)),
     ("seed", NO_WHOLE),
     ("strategy", (7, "mirostat", True, None, ["mirostat"], (sg.strategies.Mirostat(),
-    sg.strategies.Mirostat()))), ("monitors", (7, "dots", True, None, ["dots"], [sg.monitors.Monitor])),
+    sg.strategies.Mirostat()))),
     ("repetition", (7, True, "off", {"length": 256}, sg.strategies.Repetitions)),
     ("banned", (True, None, 1.5, -1, "", [""], [1.5], [True], b"a", {1})),
     ("prompt", ("", "\ud800", "a\udc00", [], (), np.array([], int), None, 7, True, b"ab", bytearray(b"a"))),
@@ -99,7 +99,7 @@ def test_wrong_values_of_thinking_are_refused(wrong: dict[str, Any]) -> None:
 def test_numbers_of_numpy_are_numbers_and_kept_as_pythons() -> None:
     how = Sampling(np.float32(0.5), np.float64(0.75), np.int64(3), np.float16(0.0), seed=np.uint64(1 << 63))
     assert how == Sampling(0.5, 0.75, 3, 0.0, seed=1 << 63)
-    numbers = SAMPLING - {"logit_bias", "strategy", "monitors", "banned", "repetition"}
+    numbers = SAMPLING - {"logit_bias", "strategy", "banned", "repetition"}
     assert all(type(getattr(how, name)) in (int, float) for name in numbers)
     for prompt in (np.array([5, 6]), torch.tensor([5, 6]), [np.int32(5), 6], range(5, 7), (5, 6)):
         request = Request(prompt, max_tokens=np.int16(7), n=np.int8(2), logprobs=np.uint8(1))

@@ -20,11 +20,11 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 import pytest
+from methods.monitored_text import Monitor, Monitored
 from test_cut_calls import KINDS, SOURCES, Blocks, Calls, Cut, Endless
 
 import structgen as sg
 from structgen.core.forced_text import with_forced_text
-from structgen.monitors.monitored_text import under_monitors
 from structgen.text_grammars.machine.stepping import TextContext
 
 # where a generator is let go, the exception of its return is nobody's
@@ -85,13 +85,11 @@ _TAG = {
 }
 
 
-class Dots(sg.monitors.Monitor):
+class Dots(Monitor):
     """Behind a dot, words that the text decides."""
 
     name = "dots"
     trigger_characters = "."
-    seconds = 60.0
-    """Far more than an answer takes: on a busy machine a process waits long for its turn."""
 
     def trigger(self, text: str) -> bool:
         return text.endswith(".")
@@ -223,10 +221,9 @@ CASES = {
         lambda compiled: with_forced_text(compiled, behind=b"if "),
     ),
     "monitored": Case(
-        lambda: sg.regex(r"[a-z]+(\.[a-z]+)*"),
+        lambda: Monitored(sg.regex(r"[a-z]+(\.[a-z]+)*"), DOTS),
         _tokens(b"foo.bar.ab"),
-        lambda compiled: under_monitors(compiled, [DOTS]),
-        (KeyboardInterrupt, Cut),  # a MemoryError is taken for one of the monitor's
+        kinds=(KeyboardInterrupt, Cut),  # a MemoryError is taken for one of the monitor's
     ),
 }
 """Grammars of all kinds, but JSON Schemas."""
@@ -399,7 +396,7 @@ PUBLISHED = (
         "scanning",
         "shortest_rests",
     ),
-    *("parser_stacks", "narrowed_text", "forced_text", "monitored_text", "mask_store"),
+    *("parser_stacks", "narrowed_text", "forced_text", "mask_store"),
 )
 """Files that write what compiled code and later calls read."""
 QUICK = (

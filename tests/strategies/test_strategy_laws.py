@@ -14,7 +14,8 @@ import structgen as sg
 from structgen.cli.named_values import STRATEGIES, strategy_named
 from structgen.engine import Engine, Request, Sampling
 from structgen.engine.searches.cursor import Cursor
-from structgen.engine.strategies.strategy import GONE, Strategy
+from structgen.engine.strategies.strategy import Strategy
+from structgen.errors import GONE
 
 pytestmark = pytest.mark.usefixtures("rewards_here")
 

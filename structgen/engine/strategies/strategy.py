@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,21 +22,6 @@ Scores: TypeAlias = npt.NDArray[np.float64]
 """A number for each allowed token: logits, up to a constant."""
 Ids: TypeAlias = npt.NDArray[np.int64]
 GivenPrompt: TypeAlias = str | Sequence[int]
-GONE: Final = {
-    "momentum": "Momentum",
-    "cautious": "Cautious",
-    "contrast": "Contrast",
-    "contrastive": "ContrastiveDecoding",
-    "proxy": "ProxyTuning",
-    "pause": "PauseAndRerank",
-    "valued": "ValueGuided",
-    "superposed": "SuperposedDecoding",
-    "fused": "FusedModels",
-    "switched": "SwitchedModels",
-}
-"""Methods that did not pay in the package, by their names on a command line: their classes."""
-WHERE: Final = "Take it from bench/methods of the sources; docs/methods.md names its file."
-"""Where these are."""
 
 
 class Strategy(ABC):

@@ -9,12 +9,11 @@ from typing import Any
 import checked_locks
 import pytest
 from for_each import for_each
+from methods.monitored_text import Monitor, Monitored
 
 import structgen as sg
-from structgen.monitors.monitored_text import under_monitors
 from structgen.tokens.tokenizer import byte_tokenizer
 
-pytestmark = pytest.mark.usefixtures("monitors_here")
 BYTES = byte_tokenizer()
 NUMBERS = {"type": "array", "items": {"type": "integer"}}
 TAG = {"type": "tag", "begin": "<", "content": {"type": "json_schema", "json_schema": NUMBERS}, "end": ">"}
@@ -33,7 +32,7 @@ TEXTS: dict[str, Callable[[], Any]] = {
 }
 
 
-class Says(sg.monitors.Monitor):
+class Says(Monitor):
     name, trigger_characters = "says", "a"
 
     def __init__(self, suggested: Any) -> None:
@@ -52,7 +51,6 @@ def test_suggestions_keep_the_order(monkeypatch: pytest.MonkeyPatch, suggested: 
     faults = checked_locks.put(monkeypatch)
     store = sg.MaskStore(memory=1 << 22)
     for seed in range(2):
-        compiled = sg.compile(TEXTS[text](), BYTES, store=store)
-        monitored = under_monitors(compiled, [Says(SUGGESTED[suggested]())])
-        checked_locks.ask_all(monitored, random.Random(seed))
+        monitored = Monitored(TEXTS[text](), Says(SUGGESTED[suggested]()), Says(["a"]))
+        checked_locks.ask_all(sg.compile(monitored, BYTES, store=store), random.Random(seed))
     assert not faults

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import random
-import time
 from collections.abc import Iterable, Sequence
 
+from methods.monitored_text import Monitor, Monitored
+
 import structgen as sg
-from structgen.monitors.monitored_text import under_monitors
 
 END = b"<end>"
 PIECES = [
@@ -38,21 +37,14 @@ BOUNDARIES = ". (\n→"
 """The characters of `ANY` that end an identifier."""
 
 
-MADE: list[sg.monitors.Monitor] = []
-"""Monitors of the running test, whose processes end with it."""
-
-
-class Dots(sg.monitors.Monitor):
+class Dots(Monitor):
     """Behind each dot, a random set of words that the text decides."""
 
     name = "dots"
     trigger_characters = "."
-    seconds = 60.0
-    """Far more than an answer takes: on a busy machine a process waits long for its turn."""
 
     def __init__(self, seed: int = 0, chance: float = 0.8) -> None:
         self.seed, self.chance = seed, chance
-        MADE.append(self)
 
     def trigger(self, text: str) -> bool:
         return text.endswith(".")
@@ -82,28 +74,16 @@ class Says(Dots):
         return self.suggestions
 
 
-class Hangs(Dots):
-    """Never answers behind a text that ends in "a."."""
-
-    name = "hangs"
-    seconds = 0.05
-
-    def suggest(self, text: str) -> Iterable[str] | None:
-        while text.endswith("a."):
-            time.sleep(0.01)
-        return ["ab"]
-
-
 class Raises(Dots):
-    """Raises behind "a.", ends its process behind "b.", and returns what is no suggestion behind "c."."""
+    """Raises behind "a.", suggests a grammar without texts behind "b.", and no suggestion behind "c."."""
 
     name = "raises"
 
-    def suggest(self, text: str) -> Iterable[str] | None:
+    def suggest(self, text: str) -> Iterable[str] | sg.Grammar | None:
         if text.endswith("a."):
             raise ZeroDivisionError("no attributes today")
         if text.endswith("b."):
-            os._exit(3)
+            return sg.regex("x+")
         return [3] if text.endswith("c.") else ["ab"]  # type: ignore[list-item]
 
 
@@ -174,9 +154,9 @@ def allowed(matcher: sg.Matcher, tokenizer: sg.Tokenizer = TOKENS) -> set[int]:
     return {int(token) for token in mask.allowed(0)}
 
 
-def monitored(*monitors: sg.monitors.Monitor, grammar: sg.Grammar = ANY, written: bytes = b"") -> sg.Matcher:
+def monitored(*monitors: Monitor, grammar: sg.Grammar = ANY, written: bytes = b"") -> sg.Matcher:
     """Return a matcher under monitors, behind the tokens of single letters that are written."""
-    matcher = sg.Matcher(under_monitors(sg.compile(grammar, TOKENS), [*monitors]))
+    matcher = sg.Matcher(sg.compile(Monitored(grammar, *monitors), TOKENS))
     walk(matcher, [PIECES.index(bytes([one])) for one in written])
     return matcher
 

@@ -1,11 +1,11 @@
-"""Monitors of Python code, on jedi: attributes, names and arguments that exist.
+"""Monitors of Python code, on jedi: attributes, names and arguments that exist (`monitored_text`).
 
 Nothing of the text is executed: jedi reads it, the project and installed packages. The code is what stands
 before the text (`before`) and the text. Formatted strings count as strings, and are not watched.
 
 `project_path` is the folder whose modules the code imports; `before` and `after` are the code of the file
-around the text; `seconds` is the limit of one call of jedi. All monitors raise OptionError where jedi is not
-installed, and for a folder that is none.
+around the text. All monitors raise StructgenError where jedi is not installed, and OptionError for a folder
+that is none.
 """
 
 from __future__ import annotations
@@ -16,20 +16,16 @@ import sysconfig
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from pickle import UnpicklingError
 from types import ModuleType
 from typing import Any, ClassVar, Final
 
-from structgen.core.grammar import Grammar
+import structgen as sg
+from methods.checked_domain import needed
+from methods.monitored_text import Monitor
 from structgen.errors import OptionError
-from structgen.language import checks
-from structgen.monitors.monitor import Monitor
-from structgen.system.cache import cache_folder
-from structgen.system.installation import not_installed
-from structgen.text_grammars.regular import regex
 
 _NUMBER_BEFORE: Final = re.compile(r"(?<![\w.])\d\w*\.\Z|\.\.\Z")
 """A text that ends in the point of a number, or in two dots."""
@@ -66,48 +62,31 @@ _POSITIONAL, _ONLY_POSITIONAL = "POSITIONAL_OR_KEYWORD", "POSITIONAL_ONLY"
 class _PythonMonitor(Monitor):
     """What the monitors of Python share."""
 
-    def __init__(
-        self,
-        project_path: str | PathLike[str] = ".",
-        *,
-        before: str = "",
-        after: str = "",
-        seconds: float = 0.5,
-    ) -> None:
-        if find_spec("jedi") is None:
-            raise not_installed("A monitor of Python", "monitors", where="monitors", kind=OptionError)
+    def __init__(self, project_path: str | PathLike[str] = ".", *, before: str = "", after: str = "") -> None:
+        needed("jedi", "pip install jedi")
         if not Path(project_path).is_dir():
             raise OptionError(
                 f"{str(project_path)!r} is no folder.",
                 where="project_path",
                 cure="Give the folder of the project whose modules the code imports.",
             )
-        self.project_path = str(project_path)
-        self.before, self.after = checks.encodable("before", before), checks.encodable("after", after)
-        self.seconds = checks.number("seconds", seconds, 1e-3, 1e6, "a number of seconds, at least 0.001")
+        self.project_path, self.before, self.after = str(project_path), before, after
 
     def __repr__(self) -> str:
         around = f"before={self.before!r}, after={self.after!r}"
-        return f"monitors.{self.name}({self.project_path!r}, {around}, seconds={self.seconds})"
-
-    def prepare(self) -> None:
-        """Have jedi read the builtins."""
-        self._script("x = ''\nx.").complete(2, 2)
+        return f"{type(self).__name__}({self.project_path!r}, {around})"
 
     def trigger(self, text: str) -> bool:
         """Return whether suggestions apply behind a text."""
         return self._is_trigger(self.before + text)
 
-    def suggest(self, text: str) -> Iterable[str] | Grammar | None:
+    def suggest(self, text: str) -> Iterable[str] | sg.Grammar | None:
         """Return what may follow; None where jedi cannot tell."""
         try:
             return self._suggested(self.before + text)
         except (EOFError, UnpicklingError):
-            # a process that was ended while jedi wrote its cache has left half a file
-            # optional: parso, which comes with jedi
-            from parso import cache
-
-            cache.clear_cache(_cache())
+            # another process that writes jedi's cache, or was ended meanwhile, has left half a file
+            needed("parso.cache", "pip install jedi").clear_cache()
             return self._suggested(self.before + text)
 
     @abstractmethod
@@ -115,18 +94,15 @@ class _PythonMonitor(Monitor):
         """Return whether suggestions apply behind code."""
 
     @abstractmethod
-    def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
+    def _suggested(self, code: str) -> Iterable[str] | sg.Grammar | None:
         """Return what may follow code."""
 
     def _script(self, code: str) -> Any:
-        # optional: jedi
-        import jedi
-        from jedi.api.environment import InterpreterEnvironment
-
-        jedi.settings.cache_directory = str(_cache())
-        # the interpreter of this process: another one would be a process of jedi, which outlives a late call
+        jedi = needed("jedi", "pip install jedi")
+        # the interpreter of this process: another one would be a process of jedi
+        environment = needed("jedi.api.environment", "pip install jedi").InterpreterEnvironment()
         return jedi.Script(
-            code + self.after, project=jedi.Project(self.project_path), environment=InterpreterEnvironment()
+            code + self.after, project=jedi.Project(self.project_path), environment=environment
         )
 
 
@@ -143,7 +119,7 @@ class PythonAttributes(_PythonMonitor):
             return False
         return open_brackets(code) is not None
 
-    def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
+    def _suggested(self, code: str) -> Iterable[str] | sg.Grammar | None:
         own = _OWN_OBJECT.search(code)
         if own is not None and not self.after:
             return None  # the class may define the attribute further down
@@ -160,7 +136,7 @@ class PythonAttributes(_PythonMonitor):
         known = sorted(found.keys() - absent)
         assigned = r"[A-Za-z_]\w*" if own is not None else _one_of(absent)
         if assigned and _IN_STATEMENT.search(code):
-            return regex(rf"(?u)(?:{_one_of(known)})[^\w]|(?:{assigned}) = [^=\n]")
+            return sg.regex(rf"(?u)(?:{_one_of(known)})[^\w]|(?:{assigned}) = [^=\n]")
         return known
 
 
@@ -177,7 +153,7 @@ class PythonNames(_PythonMonitor):
             return False
         return open_brackets(code) == ()
 
-    def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
+    def _suggested(self, code: str) -> Iterable[str] | sg.Grammar | None:
         # a name behind the place: without one jedi does not see that the place is in a function
         names = self._script(code + " x").complete(*_place(code + " "))
         found = {one.name for one in names if one.type != "keyword"}
@@ -188,7 +164,7 @@ class PythonNames(_PythonMonitor):
         longer = r"|\w" if code[-1].isalpha() else ""
         first = " +" if longer else " *"
         prefixes = r"[rRbBuUfF]{1,2}[\"']"
-        return regex(rf"(?u){first}(?:(?:{known})[^\w\"']|{prefixes}|[0-9]|[^\w ])|[^\w ]{longer}")
+        return sg.regex(rf"(?u){first}(?:(?:{known})[^\w\"']|{prefixes}|[0-9]|[^\w ])|[^\w ]{longer}")
 
 
 class PythonArguments(_PythonMonitor):
@@ -205,7 +181,7 @@ class PythonArguments(_PythonMonitor):
         brackets = open_brackets(code)
         return _is_call(code, brackets[-1]) if brackets else False
 
-    def _suggested(self, code: str) -> Iterable[str] | Grammar | None:
+    def _suggested(self, code: str) -> Iterable[str] | sg.Grammar | None:
         signatures = self._script(code).get_signatures(*_place(code))
         brackets = open_brackets(code)
         if len(signatures) != 1 or not brackets:
@@ -252,11 +228,6 @@ def arguments_of(text: str, start: int) -> list[str]:
             found.append(text[start + begin : start + match.start()].strip())
             begin = match.end()
     return [*found, text[start + begin :].strip()]
-
-
-def _cache() -> Path:
-    """Return jedi's folder for parsed files. It is ours: processes that are ended may leave half a file."""
-    return cache_folder() / "jedi"
 
 
 def _one_of(names: Iterable[str]) -> str:
@@ -311,7 +282,7 @@ def _is_call(code: str, bracket: int) -> bool:
     return bool(re.search(r"[\w\])]\Z", line)) and not _BINDS_NAMES.match(line)
 
 
-def _following(parameters: Any, given: list[str]) -> Grammar:
+def _following(parameters: Any, given: list[str]) -> sg.Grammar:
     """Return the grammar of what may follow the arguments that are given, up to a character behind which
     anything may come."""
     keywords = {match[1] for one in given if (match := _KEYWORD.match(one))}
@@ -334,9 +305,4 @@ def _following(parameters: Any, given: list[str]) -> Grammar:
             ways.append(r"[A-Za-z_]\w*(?: ?==|[^\w= ]| [^= ])")
     if takes_position:
         ways.append(r"[^A-Za-z_ \n\t),*=]")
-    return regex(rf"(?u)[ \n\t]*(?:{'|'.join(ways)})")
-
-
-python_attributes: Final = PythonAttributes
-python_names: Final = PythonNames
-python_arguments: Final = PythonArguments
+    return sg.regex(rf"(?u)[ \n\t]*(?:{'|'.join(ways)})")

@@ -4,47 +4,53 @@ from __future__ import annotations
 
 import ast
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from for_each import for_each
-from in_this_process import InThisProcess
 from monitor_examples import allowed, walk
 
 pytest.importorskip("jedi")
 
+from methods.monitored_text import Monitor, Monitored
+from methods.python_names import PythonArguments, PythonAttributes, PythonNames, arguments_of, open_brackets
+
 import structgen as sg
-from structgen.cli.named_values import MONITORS, monitor_named
-from structgen.monitors.monitored_text import MonitoredText, under_monitors
-from structgen.monitors.python_code import arguments_of, open_brackets
 
 BYTES = sg.Tokenizer.from_bytes([*(bytes((one,)) for one in range(256)), b"<end>"], eos_token_id=256)
-ANY = sg.compile(sg.text(), BYTES)
+MONITORS: dict[str, Callable[..., Monitor]] = {
+    "attributes": PythonAttributes,
+    "names": PythonNames,
+    "arguments": PythonArguments,
+}
+Texts = dict[str, sg.CompiledGrammar]
+
+
+def _under(*monitors: Monitor) -> sg.CompiledGrammar:
+    """Return any text under monitors."""
+    return sg.compile(Monitored(sg.text(), *monitors), BYTES)
 
 
 @pytest.fixture(scope="module")
-def monitors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, MonitoredText]]:
+def monitors(tmp_path_factory: pytest.TempPathFactory) -> Texts:
     project = tmp_path_factory.mktemp("project")
     (project / "shapes.py").write_text(
         "class Circle:\n    radius = 1\n    def area(self, scale, *, digits=2): return scale\n"
     )
     (project / "stat.py").write_text("ours = 1\n")  # in place of the library's
-    made = {name: make(project, seconds=60) for name, make in MONITORS.items()}
-    with pytest.MonkeyPatch.context() as patch:
-        # three processes would each read the library anew; test_doors.py has one of them
-        patch.setattr("structgen.monitors.monitor.WorkerProcess", InThisProcess)
-        yield {name: under_monitors(ANY, [one]) for name, one in made.items()}
+    return {name: _under(make(project)) for name, make in MONITORS.items()}
 
 
-def _next(compiled: MonitoredText, code: str) -> str:
+def _next(compiled: sg.CompiledGrammar, code: str) -> str:
     """Return the characters of ASCII that may follow code."""
     matcher = sg.Matcher(compiled)
     walk(matcher, list(code.encode()))
     return "".join(chr(one) for one in sorted(allowed(matcher, BYTES)) if one < 128)
 
 
-def _takes(compiled: MonitoredText, code: str, more: str) -> bool:
+def _takes(compiled: sg.CompiledGrammar, code: str, more: str) -> bool:
     """Return whether more code may follow, character by character."""
     matcher = sg.Matcher(compiled)
     walk(matcher, list(code.encode()))
@@ -92,8 +98,8 @@ def _takes(compiled: MonitoredText, code: str, more: str) -> bool:
         ("import stat\nx = stat.", "ours ", True),
     ],
 )
-def test_attributes(monitors: dict[str, MonitoredText], code: str, more: str, is_taken: bool) -> None:
-    assert _takes(monitors["python-attributes"], code, more) == is_taken
+def test_attributes(monitors: Texts, code: str, more: str, is_taken: bool) -> None:
+    assert _takes(monitors["attributes"], code, more) == is_taken
 
 
 @for_each(
@@ -117,8 +123,8 @@ def test_attributes(monitors: dict[str, MonitoredText], code: str, more: str, is
         ("z = lambda y: y +", " y", True),
     ],
 )
-def test_names(monitors: dict[str, MonitoredText], code: str, more: str, is_taken: bool) -> None:
-    assert _takes(monitors["python-names"], code, more) == is_taken
+def test_names(monitors: Texts, code: str, more: str, is_taken: bool) -> None:
+    assert _takes(monitors["names"], code, more) == is_taken
 
 
 @for_each(
@@ -143,23 +149,19 @@ def test_names(monitors: dict[str, MonitoredText], code: str, more: str, is_take
         ("x = (", "any", True),
     ],
 )
-def test_arguments(monitors: dict[str, MonitoredText], call: str, more: str, is_taken: bool) -> None:
+def test_arguments(monitors: Texts, call: str, more: str, is_taken: bool) -> None:
     code = "def f(a, b=1, *, key=None): pass\ndef g(*args, **more): pass\n" + call
-    assert _takes(monitors["python-arguments"], code, more) == is_taken
+    assert _takes(monitors["arguments"], code, more) == is_taken
 
 
-@pytest.mark.usefixtures("monitors_here")
 def test_code_before_the_text_counts() -> None:
-    monitor = sg.monitors.python_attributes(before="import math\n", seconds=60)
-    assert _next(under_monitors(ANY, [monitor]), "math.p") == "eior"
-    monitor.close()
+    assert _next(_under(PythonAttributes(before="import math\n")), "math.p") == "eior"
 
 
-@pytest.mark.usefixtures("monitors_here")
 def test_own_attributes_with_the_rest_of_the_class() -> None:
     before = "class A:\n    def f(self):\n"
     after = "\n    def below(self):\n        pass\n"
-    monitor = sg.monitors.python_attributes(before=before, after=after, seconds=60)
+    compiled = _under(PythonAttributes(before=before, after=after))
     for code, more, is_taken in (
         ("self.", "count = 1\n", True),
         ("self.", "count()", False),
@@ -167,13 +169,12 @@ def test_own_attributes_with_the_rest_of_the_class() -> None:
         ("x = self.", "count = 1", False),
         ("x = self.", "below()", True),
     ):
-        assert _takes(under_monitors(ANY, [monitor]), "        " + code, more) == is_taken
-    monitor.close()
+        assert _takes(compiled, "        " + code, more) == is_taken
 
 
-def test_two_monitors_of_code_act_together(monitors: dict[str, MonitoredText]) -> None:
-    two = [monitors[name].monitor for name in ("python-attributes", "python-names")]
-    both = under_monitors(ANY, two)
+def test_two_monitors_of_code_act_together(monitors: Texts) -> None:
+    two: list[Any] = [monitors[name] for name in ("attributes", "names")]
+    both = _under(*(one.monitor for one in two))
     assert _takes(both, "import math\nx =", " math.pi +")
     assert not _takes(both, "import math\nx =", " maths")
     assert not _takes(both, "import math\nx =", " math.pies")
@@ -207,17 +208,15 @@ def test_arguments_are_split_outside_of_brackets_and_strings() -> None:
     assert arguments_of(text, 2) == ["1", "g(2, 3)", "'a,b'", "[4, 5]", "k=6", ""]
 
 
-@pytest.mark.parametrize(
-    ("told", "where"),
-    [
-        ("python-attribute", "monitor"),
-        ("python-attributes:folder=.", "monitor"),
-        ("python-attributes:project=/no/such/folder", "project_path"),
-        ("python-attributes:project=.,seconds=x", "seconds"),
-        ("python-attributes:project=.,seconds=0", "seconds"),
-    ],
-)
-def test_wrong_names_and_options_are_refused(told: str, where: str) -> None:
-    with pytest.raises(sg.errors.OptionError) as caught:
-        monitor_named(told)
-    assert caught.value.where == where
+def test_a_project_that_is_no_folder_is_refused() -> None:
+    with pytest.raises(sg.errors.OptionError, match="is no folder") as caught:
+        PythonAttributes("/no/such/folder")
+    assert caught.value.where == "project_path"
+
+
+def test_a_text_of_a_run_keeps_to_the_attributes_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / "paid.py").write_text("def left(): pass\n\n\ndef right(): pass\n")
+    grammar = Monitored(sg.regex(r"import paid\npaid\.[a-z]+\("), PythonAttributes(tmp_path))
+    for seed in range(3):
+        said = sg.run("structgen/extract-draft", "Code: ", grammar, sampling=sg.Sampling(seed=seed))
+        assert said.partition("paid.")[2] in ("left(", "right(")

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import random
 
-import pytest
 from for_each import for_each
 from monitor_examples import ANY, END_ID, PIECES, TOKENS, Blanks, Dots, PlainRule, Says, allowed, monitored
 
 import structgen as sg
-
-pytestmark = pytest.mark.usefixtures("monitors_here")
 
 
 @for_each("seed", range(8))

@@ -88,3 +88,18 @@ def test_wrong_bans_are_refused(banned: Any) -> None:
         engine = sg.Engine(scrambled(6), LETTERS)
         engine.submit(sg.Request([0], TEXTS, sg.Sampling(banned=banned)))
     assert caught.value.where == "banned"
+
+
+def test_typed_functions_take_bans() -> None:
+    @sg.generate(model="structgen/extract-draft", sampling=sg.Sampling(temperature=0.0, banned=["Ada"]))
+    def name(text: str) -> str:
+        """The name in: {text}"""
+        return sg.filled()
+
+    assert "Ada" not in name("Ada is 36.")
+
+
+def test_draws_from_the_models_own_law_refuse_bans() -> None:
+    with pytest.raises(sg.errors.OptionError) as caught:
+        sg.sample("structgen/extract-draft", "x", sg.regex("a"), 1, banned=["a"])
+    assert caught.value.where == "banned"
