@@ -49,6 +49,8 @@ class ReplyParts:
     tools: tuple[Tool, ...] = ()
     opening: str = ""
     """What a model may write itself before its thoughts."""
+    answers: bool = False
+    """Whether the reply may be a document in the place of calls, whose strings may hold their marks."""
     begun: str = ""
     """The beginning of the text, which is left out. Calls are whole."""
     stops: tuple[str, ...] = ()
@@ -120,6 +122,10 @@ class ReplyParts:
             return
         for kind, said, number in self.reader.feed(piece, ended=ended):
             if self.is_over:
+                return
+            if kind == "text" and self.answers and self.reader.format.is_document(said):
+                self.reader = None
+                yield from self._text(written.lstrip())
                 return
             if kind == "text":
                 yield from self._outside(said)

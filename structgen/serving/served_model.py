@@ -156,7 +156,9 @@ class ServedModel:
         repeats = None
         if turn is not None:
             repeats = not (asked or turn.get("prefix")) if body.get("echo") is None else body["echo"]
-        parts = ReplyParts(format, read.choice.tools, opening, "" if repeats else request.begun, stops)
+        may_answer = read.answer is not None and read.choice.mode not in ("required", "forced")
+        begun = "" if repeats else request.begun
+        parts = ReplyParts(format, read.choice.tools, opening, may_answer, begun, stops)
         parts.earlier = sum(len(one.get("tool_calls", ())) for one in messages)
         return self._asked(body, read, (request,), parts, wanted, repeats)
 

@@ -355,7 +355,10 @@ class CallReader(Incoming):
             if not said or not has_calls:
                 what = f"A section of calls {'is not closed' if has_calls else 'holds none'}."
                 self.problem(start, what, LooseCallError)
-            is_cut = not said and begun(self.text, self.marks.edges[1], at) == at
+            others = self.marks.edges[1]
+            is_cut = (
+                not (said or (yield from self.follows(at, others))) and begun(self.text, others, at) == at
+            )
             return len(self.text) if is_cut else at + len(said)
 
     def untagged(self, at: int) -> Wait[int]:

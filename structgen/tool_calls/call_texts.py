@@ -272,7 +272,8 @@ def _beginnings(said: tuple[str, ...], exact: bool) -> tuple[re.Pattern[str], in
     how long they may be."""
     found = []
     for one in said:
-        parts = _parts(one, exact)[:-1]
+        parts = _parts(one, exact)
+        del parts[len(parts) - (exact or not one[-1:].isspace()) :]  # more white space belongs to a text
         found.append("(?:".join(parts) + ")?" * max(0, len(parts) - 1))
     longest = max((len(one) + 64 * len(one.split()) for one in said), default=0)
     return re.compile(rf"(?:{'|'.join(filter(None, found))})\Z|\Z" if any(found) else r"\Z"), longest

@@ -137,6 +137,12 @@ class ToolFormat(ArgumentStyle):
         begins = [self.section[0]] if self.section[0] else [first_text(one) for one in self.calls]
         return tuple(dict.fromkeys(re.split(r"(?<=\S)\s", one, maxsplit=1)[0] for one in begins))
 
+    def is_document(self, text: str) -> bool:
+        """Tell what a reply is that has a document or calls: whether the document, by the text before its
+        first call. Where a block of text comes before calls, a document begins with a bracket or a quote."""
+        said = text.lstrip()
+        return said[:1] in ("{", "[", '"') if self.text and not self.blocks else bool(said)
+
     # --- ids of calls --------------------------------------------------------------------------------------
 
     def new_id(self, name: str, number: int) -> str:

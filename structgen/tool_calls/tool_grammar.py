@@ -99,13 +99,16 @@ def tools(
     if choice.most != 1 and isinstance(found, Composed):
         # without functions and types, which do not pickle everywhere
         read = tuple(replace(tool, callable=None, reader=None) for tool in choice.tools)
-        found.repeats = partial(_repeated, row=row, tools=read, thinking=thinking)
+        must = choice.mode in ("required", "forced")
+        found.repeats = partial(_repeated, row=row, tools=read, thinking=thinking, must=must)
     return found
 
 
-def _repeated(text: str, *, row: ToolFormat, tools: Sequence[Tool], thinking: Any) -> str:
-    """Return in words which call of a text so far equals an earlier one; "" where none does."""
-    return without_repeats(parse_calls(text, row, tools=tools, thinking=thinking, ended=False)).repeats
+def _repeated(text: str, *, row: ToolFormat, tools: Sequence[Tool], thinking: Any, must: bool) -> str:
+    """Return in words which call of a text so far equals an earlier one; "" where none does. `must`: a text
+    that is no call is the document that may stand in its place."""
+    reply = parse_calls(text, row, tools=tools, thinking=thinking, ended=False)
+    return "" if must and row.is_document(reply.texts[0]) else without_repeats(reply).repeats
 
 
 def specials_of(tokenizer: Any) -> Mapping[str, int | None]:

@@ -20,6 +20,7 @@ from structgen.tool_calls import call_texts
 from structgen.tool_calls.call_reader import CallReader
 from structgen.tool_calls.call_texts import LooseJson
 from structgen.tool_calls.call_writing import written_calls
+from structgen.tool_calls.format_marks import marks_of
 from structgen.tool_calls.format_rows import FORMATS
 from structgen.tool_calls.tool_definitions import read_tools
 
@@ -66,6 +67,20 @@ def test_pieces_of_any_size_give_the_events_of_the_whole(format: str, count: int
         for pieces in (text, [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]):
             reader = CallReader(FORMATS[format], tools, thinking)
             assert events_of(reader, pieces) == events, text
+            assert repr(reader.reply()) == repr(whole.reply()), text
+
+
+@for_each("format", FORMATS)
+def test_pieces_of_marks_give_the_events_of_the_whole(format: str) -> None:
+    """Each mark of the format, and half of it, at the beginning and behind a call whose section goes on,
+    with white space behind it or not."""
+    row, marks = FORMATS[format], marks_of(FORMATS[format])
+    listed = {*marks.openings, *marks.lost, *marks.strays, *marks.edges[0], *marks.edges[1], *row.thinking}
+    begun = EXAMPLES[format].removesuffix(row.section[1])
+    for mark in sorted({*listed, *row.text, row.preamble, *(one[: len(one) // 2] for one in listed)}):
+        for text in (f"{before}{mark}{after}" for before in ("", begun) for after in ("", "\n\n<", " x")):
+            whole, reader = (CallReader(row, KNOWN, True) for _ in range(2))
+            assert events_of(reader, text) == events_of(whole, [text]), text
             assert repr(reader.reply()) == repr(whole.reply()), text
 
 
