@@ -49,8 +49,7 @@ def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
         found["stop"] = list(body["stop_sequences"])
     choice = body.get("tool_choice")
     if choice is not None:
-        named = {"type": "function", "function": {"name": choice.get("name")}}
-        found["tool_choice"] = _CHOICES.get(choice["type"], named)
+        found["tool_choice"] = _CHOICES.get(choice["type"], {"name": choice.get("name")})
         if (disabled := choice.get("disable_parallel_tool_use")) is not None:
             found["parallel_tool_calls"] = not disabled
     thinking = body.get("thinking") or {}

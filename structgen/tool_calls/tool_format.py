@@ -164,7 +164,8 @@ class ToolFormat(ArgumentStyle):
         """Return the messages of a history, the ids of calls and of their results as the format writes them:
         an id of another form, one that comes again, or none becomes one by the number of the call. A result
         belongs to the last turn that has its id, there to the first call without a result; one without an id
-        to the next call without one. So equal histories, and longer ones, have equal ids.
+        to the next call without one, or to the next call where all have ids. So equal histories, and longer
+        ones, have equal ids.
 
         Raises `OptionError` for a result of no call.
         """
@@ -185,16 +186,18 @@ class ToolFormat(ArgumentStyle):
                     made["tool_calls"].append({**call, "id": new})
             elif message.get("role") in ("tool", self.role):
                 id = str(message.get("tool_call_id") or "")
-                listed = [one for one in calls if id in ("", one[0])]
+                same = [one for one in calls if one[0] == id]
+                turn = max((one[3] for one in same if id), default=0)
+                left = [one for one in calls if one[1] not in answered and one[3] >= turn]
+                listed = [one for one in left if one[0] == id]
+                listed += same[-1:] if id else [*left, *calls[-1:]]
                 if not listed:
                     raise OptionError(
                         f"It is the result of the call {id!r}, which no message before it has.",
                         where=f"{where}/{at}/tool_call_id",
                         cure="Send the assistant's message with its tool_calls before the results.",
                     )
-                turn = max(one[3] for one in listed)
-                left = [one for one in listed if one[1] not in answered and (not id or one[3] == turn)]
-                _, new, name, _ = (left or listed[-1:])[0]
+                _, new, name, _ = listed[0]
                 answered.add(new)
                 made |= {"tool_call_id": new, "name": message.get("name") or name}
             found.append(made)

@@ -259,7 +259,10 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("chat", {"functions": [SAVE["function"]]}, "functions.0.parameters"),
     ("chat", {"functions": [{"name": "a b"}]}, "functions.0.name"),
     ("chat", {"functions": [{"nam": "a"}]}, "functions.0.nam"),
-    ("chat", {"functions": [{"name": "a"}], "function_call": {"name": "b"}}, "function_call"),
+    ("chat", {"functions": [{"name": "a"}], "function_call": {"name": "b"}}, "function_call.name"),
+    ("chat", {"tools": [{"name": "a"}], "tool_choice": {"function": {"name": "b"}}}, "tool_choice.function.name"),  # noqa: E501
+    ("chat", {"tools": [{"name": "a"}], "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"name": "a"}, {"function": {"name": "b"}}]}}}, "tool_choice.allowed_tools.tools.1.function.name"),  # noqa: E501
+    ("responses", {"tools": [{"name": "a"}], "tool_choice": {"type": "function", "name": "b"}}, "tool_choice.name"),  # noqa: E501
     ("chat", {"extra_body": {"tools": [SAVE]}}, "extra_body.tools.0.function.parameters"),
     ("chat", {"extra_body": {"temperature": -1}}, "extra_body.temperature"),
     ("chat", {"extra_body": {"temprature": 1}}, "extra_body.temprature"),
