@@ -74,7 +74,8 @@ def _messages(turn: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
         if block["type"] == "tool_result":
             said = content_text(block.get("content"), f"{place}/content", "/{}")
             said = "\n".join(filter(None, ("Error:", said))) if block.get("is_error") else said
-            yield {"role": "tool", "tool_call_id": block["tool_use_id"], "content": said}
+            result = {"role": "tool", "tool_call_id": block["tool_use_id"], "place": f"{place}/tool_use_id"}
+            yield {**result, "content": said}
         elif block["type"] == "tool_use":
             function = {"name": block["name"], "arguments": block["input"]}
             made.setdefault("tool_calls", []).append({"id": block["id"], "function": function})
@@ -113,7 +114,8 @@ class MessageShape(AnswerShape):
         """The part of the reply that the last block is, while it goes on."""
 
     def read(self) -> AskedTexts:
-        return self.model.read_chat(chat_body(self.body))
+        body = chat_body(self.body)
+        return self.model.read_chat(body, given=body.pop("messages"))
 
     def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
         content = []

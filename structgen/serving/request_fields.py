@@ -139,7 +139,8 @@ def read_messages(given: Any, format: ToolFormat | None, where: str = "messages"
             made |= {"tool_call_id": message.get("tool_call_id") or "", "name": message.get("name") or ""}
             made["role"] = role if format is None else format.role
         found.append(made)
-    return found if format is None else format.renamed(found, where)
+    places = {at: one["place"] for at, one in enumerate(given) if "place" in one}
+    return found if format is None else format.renamed(found, where, places)
 
 
 def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:
@@ -151,9 +152,12 @@ def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:
     arguments = called.get("arguments") or "{}"
     try:
         value = json.loads(arguments) if isinstance(arguments, str) else arguments
+        value = {} if value in (None, []) else value  # as some servers write no arguments
+        if not isinstance(value, dict):
+            raise ValueError
     except (ValueError, RecursionError):
         where = f"{given.get('place') or where + '/function'}/arguments"
-        raise ApiError(f"{where}: The arguments are no JSON.", param=where) from None
+        raise ApiError(f"{where}: The arguments are no JSON object.", param=where) from None
     as_text = format is not None and format.history == "text"
     written = json.dumps(value, ensure_ascii=False) if as_text else value
     function = {"name": called["name"], "arguments": written}

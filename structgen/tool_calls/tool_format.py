@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from structgen.errors import OptionError
@@ -160,12 +161,17 @@ class ToolFormat(ArgumentStyle):
     def _is_own(self, id: str, name: str) -> bool:
         return re.fullmatch(self.ids.replace("$name", re.escape(name)), id) is not None
 
-    def renamed(self, messages: Sequence[Mapping[str, Any]], where: str = "messages") -> list[dict[str, Any]]:
+    def renamed(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        where: str = "messages",
+        places: Mapping[int, str] = MappingProxyType({}),
+    ) -> list[dict[str, Any]]:
         """Return the messages of a history, the ids of calls and of their results as the format writes them:
         an id of another form, one that comes again, or none becomes one by the number of the call. A result
         belongs to the last turn that has its id, there to the first call without a result; one without an id
         to the next call without one, or to the next call where all have ids. So equal histories, and longer
-        ones, have equal ids.
+        ones, have equal ids. `places`: where the ids of some results were sent.
 
         Raises `OptionError` for a result of no call.
         """
@@ -194,7 +200,7 @@ class ToolFormat(ArgumentStyle):
                 if not listed:
                     raise OptionError(
                         f"It is the result of the call {id!r}, which no message before it has.",
-                        where=f"{where}/{at}/tool_call_id",
+                        where=places.get(at) or f"{where}/{at}/tool_call_id",
                         cure="Send the assistant's message with its tool_calls before the results.",
                     )
                 _, new, name, _ = listed[0]
