@@ -544,16 +544,11 @@ class CallReader(Incoming):
         start = yield from self.char(at)
         if start == "{" and is_inner:
             return (yield from self.object(at, draft))
-        if place in ("arguments", "quoted") and start in "{\"'[":
-            return (yield from self.arguments(at, draft, True))
-        begin, is_short = at, self.is_doubtful and not draft.is_call
-        at, value = yield from self.value(at, draft, _LONGEST_NAME if is_short else sys.maxsize)
         if place in ("arguments", "quoted"):
-            if value is not None:
-                raise DifferentError("the arguments")
-            self.empty(draft, begin)
-            draft.notes["Its arguments are null"] = True
-        elif place in ("name", "id", "index"):
+            return (yield from self.arguments(at, draft, True))
+        is_short = self.is_doubtful and not draft.is_call
+        at, value = yield from self.value(at, draft, _LONGEST_NAME if is_short else sys.maxsize)
+        if place in ("name", "id", "index"):
             if not isinstance(value, str | int) or value == "":
                 raise DifferentError(f"the {place}")
             setattr(draft, place, str(value))
@@ -611,7 +606,12 @@ class CallReader(Incoming):
         elif (yield from self.char(place)) in "{[\"'":
             is_begun = True
         else:
-            raise DifferentError("the arguments")
+            at, loose = yield from self.json(place, most=_LONGEST_NAME)
+            if loose.value is not None:
+                raise DifferentError("the arguments")
+            self.empty(draft, place)
+            draft.notes["Its arguments are null"] = True
+            return at
         if is_begun:
             draft.begin = at
             self.begun(draft)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,7 @@ def test_turns_become_messages() -> None:
     assert found["messages"][2]["reasoning_content"] == "Hm."
     assert found["messages"][2]["tool_calls"] == [{"id": "t", "function": {"name": "save", "arguments": ADA}}]
     assert found["messages"][3]["content"] == "Error:\nfull"
+    assert re.fullmatch(r"messages/\d/content/\d/tool_use_id", found["messages"][3].pop("place"))
     assert (found["stop"], found["parallel_tool_calls"]) == (["END"], False)
     assert found["tool_choice"] == {"name": "save"}
     assert (found["thinking"]["type"], found["thinking"]["budget_tokens"]) == ("enabled", 9)
