@@ -63,7 +63,7 @@ class ReadRequest:
                 )
             return self.answer
         calls = partial(grammar_of, self.tools, format=format, **{**self.policies, **options})
-        if self.answer is None or self.choice.mode in ("required", "forced"):
+        if self.answer is None:
             return calls(tool_choice=self.choice)
         if self.choice.mode == "none":
             return self.answer
@@ -114,12 +114,13 @@ def read_request(
     tools = read_tools(request.get("tools") or (), limits=said.get("limits"), left_out=left_out)
     choice = read_choice(tools, tool_choice, parallel)
     form, answer = _answer(request, said)
-    if form not in ("", "response_format", "text") and choice.mode in ("required", "forced"):
+    if form not in ("", "response_format", "text") and choice.must:
         raise OptionError(
             f"It holds the answer to a grammar, and tool_choice={tool_choice!r} demands a call in its place.",
             where=form,
             cure='Leave it out, or write tool_choice="auto".',
         )
+    answer = None if choice.must else answer
     return ReadRequest(tools, tool_choice, choice.most != 1, choice, answer, form, said, left_out)
 
 

@@ -73,8 +73,6 @@ class ReplyParts:
     name: str = ""
     document: str = ""
     """The name of the last call, and its arguments so far."""
-    made: list[tuple[str, str]] = field(default_factory=list, init=False)
-    """The calls that are whole."""
     alike: list[str] = field(default_factory=list, init=False)
     """The arguments of earlier calls that those of the last one may become."""
     input: GrowingString | None = None
@@ -134,7 +132,7 @@ class ReplyParts:
             elif kind == "call":
                 yield from self._outside("", is_whole=True)
                 self.name, self.document = said, ""
-                self.alike = [document for name, document in self.made if name == said]
+                self.alike = [one.document for one in self.reader.calls[:number] if one.name == said]
             elif kind == "arguments":
                 self.alike = [one for one in self.alike if one.startswith(said, len(self.document))]
                 self.document += said
@@ -142,7 +140,6 @@ class ReplyParts:
                     yield from self._called(number, said)
             elif kind == "end":
                 self.is_over = self.is_over or self.document in self.alike
-                self.made.append((self.name, self.document))
                 if not self.is_over:
                     yield from self._called(number, "")
                     part = self.parts[number]

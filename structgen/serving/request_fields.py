@@ -129,7 +129,7 @@ def read_messages(given: Any, format: ToolFormat | None, where: str = "messages"
     found: list[dict[str, Any]] = []
     for at, message in enumerate(checks.read_messages(given, where, "/{}", "/")):
         role, calls = message["role"], message.get("tool_calls")
-        told = (one for one in ("reasoning_content", "prefix") if message.get(one))
+        told = (one for one in ("reasoning_content", "prefix", "place") if message.get(one))
         made = {"role": role, "content": message["content"], **{one: message[one] for one in told}}
         if calls:
             made["tool_calls"] = [
@@ -139,8 +139,7 @@ def read_messages(given: Any, format: ToolFormat | None, where: str = "messages"
             made |= {"tool_call_id": message.get("tool_call_id") or "", "name": message.get("name") or ""}
             made["role"] = role if format is None else format.role
         found.append(made)
-    places = {at: one["place"] for at, one in enumerate(given) if "place" in one}
-    return found if format is None else format.renamed(found, where, places)
+    return found if format is None else format.renamed(found, where)
 
 
 def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:

@@ -156,9 +156,8 @@ class ServedModel:
         repeats = None
         if turn is not None:
             repeats = not (asked or turn.get("prefix")) if body.get("echo") is None else body["echo"]
-        may_answer = read.answer is not None and read.choice.mode not in ("required", "forced")
         begun = "" if repeats else request.begun
-        parts = ReplyParts(format, read.choice.tools, opening, may_answer, begun, stops)
+        parts = ReplyParts(format, read.choice.tools, opening, read.answer is not None, begun, stops)
         parts.earlier = sum(len(one.get("tool_calls", ())) for one in messages)
         return self._asked(body, read, (request,), parts, wanted, repeats)
 
@@ -295,8 +294,7 @@ class ServedModel:
         """Return the prompt of a conversation, made as `sg.run` makes it: the outline of the answer follows
         the last message of a chat, unless the body says otherwise."""
         prompts, answer, choice = self.engine.prompts, read.answer, read.choice
-        may_answer = choice.mode not in ("required", "forced")
-        schema = answer if may_answer and isinstance(answer, JsonSchemaGrammar) else None
+        schema = answer if isinstance(answer, JsonSchemaGrammar) else None
         outlines = None if schema is None else partial(schema_outline, schema)
         template = {**(template_tools(read.tools) if format else {}), **flags}
         marks = str(format or self._format or "")

@@ -501,12 +501,12 @@ class CallReader(Incoming):
         said = self.text[start:end]
         if "{" in said or ("<" in begin and begin in said):
             raise DifferentError("a name")
-        likes = {name: self.row.head.replace("$name", re.escape(name)) for name in self.known or ()}
-        draft.name = max(
-            (one for one, like in likes.items() if re.fullmatch(like, said)), key=len, default=""
-        )
+        names = {name: re.escape(name) for name in self.known or ()}
+        like = self.row.head.replace
+        fits = (one for one, own in names.items() if re.fullmatch(like("$name", own), said))
+        draft.name = max(fits, key=len, default="")
         if not draft.name:
-            several = sum(re.search(rf"\b{re.escape(name)}\b", said) is not None for name in likes) > 1
+            several = sum(re.search(rf"\b{own}\b", said) is not None for own in names.values()) > 1
             raise HeadError(f"its head, {said!r}, names none of the tools", end if several else at + 1)
         draft.notes[f"Its head is {said!r}"] = False
         return end + len(mark)

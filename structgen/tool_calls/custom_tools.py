@@ -28,8 +28,6 @@ _LARK_RULE: Final = re.compile(
     re.MULTILINE,
 )
 """What begins a rule, a terminal or a directive of Lark."""
-_SYNTAXES: Final = {"gbnf": "ebnf"}
-"""Values of `syntax` that mean another one."""
 
 
 def syntax_of(text: str) -> str:
@@ -43,7 +41,7 @@ def grammar_of_text(text: str, limits: Limits | None = None, *, syntax: str = ""
 
     Errors: OptionError for a text without a syntax whose lines begin like neither; those of the grammars.
     """
-    kind = _SYNTAXES.get(syntax, syntax) or syntax_of(text)
+    kind = "ebnf" if syntax == "gbnf" else syntax or syntax_of(text)
     if not kind:
         raise OptionError(
             "No line begins a rule: in EBNF (GBNF, XGrammar's) with `name ::=`, or in Lark with `name:`.",
@@ -83,4 +81,4 @@ def custom_members(given: Mapping[str, Any], place: str, limits: Limits | None) 
         argument["description"] = f"A text of this grammar ({written['syntax']}):\n{written['definition']}"
     schema = {"type": "object", "properties": {INPUT: argument}, "required": [INPUT]}
     named = {name: given.get(name) for name in ("name", "description")}
-    return {**named, "schema": schema, "custom": True, "input": grammar}
+    return {**named, "schema": schema, "input": grammar}

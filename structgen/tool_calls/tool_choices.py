@@ -24,6 +24,11 @@ class ToolChoice:
     most: int | None
     """The most calls; None: any number."""
 
+    @property
+    def must(self) -> bool:
+        """Whether a reply must call."""
+        return self.mode in ("required", "forced")
+
 
 def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolChoice:
     """Return a choice: "auto", "required", "none", the name of a tool, OpenAI's dicts, those of chat

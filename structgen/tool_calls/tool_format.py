@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from structgen.errors import OptionError
@@ -161,25 +160,21 @@ class ToolFormat(ArgumentStyle):
     def _is_own(self, id: str, name: str) -> bool:
         return re.fullmatch(self.ids.replace("$name", re.escape(name)), id) is not None
 
-    def renamed(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        where: str = "messages",
-        places: Mapping[int, str] = MappingProxyType({}),
-    ) -> list[dict[str, Any]]:
+    def renamed(self, messages: Sequence[Mapping[str, Any]], where: str = "messages") -> list[dict[str, Any]]:
         """Return the messages of a history, the ids of calls and of their results as the format writes them:
         an id of another form, one that comes again, or none becomes one by the number of the call. A result
         belongs to the last turn that has its id, there to the first call without a result; one without an id
         to the next call without one, or to the next call where all have ids. So equal histories, and longer
-        ones, have equal ids. `places`: where the ids of some results were sent.
+        ones, have equal ids. The `place` of a result, which is taken out, tells where its id was sent.
 
         Raises `OptionError` for a result of no call.
         """
         found: list[dict[str, Any]] = []
         calls: list[tuple[str, str, str, int]] = []
-        answered, taken = set[str](), set[str]()
+        answered, taken = calls[:], set[str]()
         for at, message in enumerate(messages):
             made = dict(message)
+            place = made.pop("place", f"{where}/{at}/tool_call_id")
             if message.get("tool_calls"):
                 made["tool_calls"] = []
                 for call in message["tool_calls"]:
@@ -194,17 +189,17 @@ class ToolFormat(ArgumentStyle):
                 id = str(message.get("tool_call_id") or "")
                 same = [one for one in calls if one[0] == id]
                 turn = max((one[3] for one in same if id), default=0)
-                left = [one for one in calls if one[1] not in answered and one[3] >= turn]
+                left = [one for one in calls if one not in answered and one[3] >= turn]
                 listed = [one for one in left if one[0] == id]
                 listed += same[-1:] if id else [*left, *calls[-1:]]
                 if not listed:
                     raise OptionError(
                         f"It is the result of the call {id!r}, which no message before it has.",
-                        where=places.get(at) or f"{where}/{at}/tool_call_id",
+                        where=place,
                         cure="Send the assistant's message with its tool_calls before the results.",
                     )
+                answered.append(listed[0])
                 _, new, name, _ = listed[0]
-                answered.add(new)
                 made |= {"tool_call_id": new, "name": message.get("name") or name}
             found.append(made)
         return found
