@@ -197,10 +197,11 @@ class Incoming:
             if kind in ("gap", "line"):
                 at = yield from self.skipped(at)
             elif kind != TEXT:
+                at = yield from self.skipped(at)
                 behind = (*parts, (TEXT, ""))[index + 1][1].lstrip()[:1]
                 ends = stops + ("\"'" if behind == '"' else behind)
                 found[kind] = yield from self.word(at, ends, most, f"${kind}")
-                at += len(found[kind])
+                at = yield from self.skipped(at + len(found[kind]))
             elif not is_loose or index < len(parts) - 1:
                 at = yield from self.matched(at, said, quotes=True)
             else:

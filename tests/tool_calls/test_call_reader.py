@@ -223,6 +223,34 @@ NAMED = [{"name": name, "inputSchema": EXEC} for name in ("exec", "read_file")]
 JSON = '{"cmd": "ls"}'
 
 
+@for_each("blank", [" ", "\n", "\n  "])
+@for_each("format", FORMATS)
+def test_blanks_around_the_name_of_a_tool_are_none_of_it(format: str, blank: str) -> None:
+    row = FORMATS[format]
+    if marks_of(row).object is not None:
+        return  # the name is a string of JSON
+    call = written_calls([sg.Call("exec", {"cmd": "ls"}, "call_0")], row)
+    call = f"x{row.text[1]}{call}" if row.text and not row.blocks else call
+    for name in (f"{blank}exec", f"exec{blank}", f"{blank}exec{blank}"):
+        read = sg.parse_calls(call.replace("exec", name), format, tools=NAMED, thinking=False)
+        assert [(one.name, dict(one.arguments)) for one in read.calls] == [("exec", {"cmd": "ls"})], name
+        assert read.text.strip() in ("", "x") and read.calls[0].error is None
+
+
+@for_each("null", ["null", "None"])
+@for_each("format", [one for one, row in FORMATS.items() if not row.member and "$quoted" not in row.calls[0]])
+def test_arguments_that_are_null_are_none(format: str, null: str) -> None:
+    call = written_calls([sg.Call("read_file", {"cmd": "x"}, "call_0")], format).replace('{"cmd": "x"}', null)
+    for pieces in ([call], call):
+        reader = CallReader(FORMATS[format], read_tools(NAMED), False)
+        events_of(reader, pieces)
+        (found,) = reader.reply().calls
+        assert (found.name, found.document, found.error) == ("read_file", "{}", None)
+        assert reader.reply().text.strip() == "" and "null" in str(reader.reply().problems[0])
+    broken = sg.parse_calls(call.replace(null, "nix"), format, tools=NAMED, thinking=False)
+    assert not [one for one in broken.calls if one.error is None]
+
+
 def kimi(head: str) -> str:
     call = f"<|tool_call_begin|>{head}<|tool_call_argument_begin|>{JSON}<|tool_call_end|>"
     return f"<|tool_calls_section_begin|>{call}<|tool_calls_section_end|>"
