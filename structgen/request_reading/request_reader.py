@@ -23,9 +23,9 @@ SERVED: Final[Mapping[str, Any]] = MappingProxyType({"whitespace": "oneline"})
 """The usual policies of what is served: white space that a weak model cannot pad with."""
 _FORMS: Final = ("response_format", "text", "structured_outputs", *SGLANG)
 """Members of a request that constrain its answer. A request has at most one of them."""
-_REQUEST: Final = (
-    *("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
-    *("model", "messages", "prompt", "input", "instructions"),
+_REQUEST: Final = tuple(
+    "tools tool_choice parallel_tool_calls functions function_call model messages prompt input "
+    "instructions".split()
 )
 """Members by which a request is told from a schema or a form alone."""
 
@@ -40,7 +40,7 @@ class ReadRequest:
     choice: ToolChoice
     """The tools and their choice, read: which may be called, and how often."""
     answer: Grammar | None = None
-    """The grammar of a reply that calls no tool; None: free text."""
+    """The grammar of a reply that calls no tool; None: free text, or a call is required."""
     form: str = ""
     """The member that asks for it; "" where none does."""
     policies: Mapping[str, Any] = field(default_factory=dict)

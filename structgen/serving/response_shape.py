@@ -28,15 +28,8 @@ _INCLUDED: Final = (
 )
 """What an answer may have beside its items. All but the first are of items that there are none of, or that
 say nothing where nothing is stored."""
-_REPEATED: Final = (
-    "instructions",
-    "max_output_tokens",
-    "metadata",
-    "temperature",
-    "text",
-    "tool_choice",
-    "tools",
-    "top_p",
+_REPEATED: Final = tuple(
+    "instructions max_output_tokens metadata temperature text tool_choice tools top_p".split()
 )
 """Members of a body that its answer repeats."""
 

@@ -142,6 +142,8 @@ class CallReader(Incoming):
         """Whether there is text, other than white space."""
         self.reread = 0
         """How many characters were read again behind broken calls, and what was none."""
+        self.open_end = -1
+        """Where the last call ends whose closing mark is missing; more may follow it in its tag."""
         self.far = 0
         """Where the last member of a JSON object ends."""
 
@@ -362,11 +364,14 @@ class CallReader(Incoming):
             return len(self.text) if is_cut else at + len(said)
 
     def untagged(self, at: int) -> Wait[int]:
-        """Read a call whose opening mark is missing: what closes a call must follow it."""
+        """Read a call whose opening mark is missing: what closes a call must follow it, or it must follow a
+        call that nothing closes."""
         draft = CallDraft(self.marks.untagged, is_held=True, notes={"Its opening mark is missing": False})
         end = yield from self.fill(at, draft)
         end = yield from self.skipped(end)
-        if mark := (yield from self.follows(end, self.marks.closing)):
+        mark = yield from self.follows(end, self.marks.closing)
+        if mark or (self.open_end >= 0 and not self.text[self.open_end : at].strip(f"{BLANK},")):
+            self.open_end = end
             return self.add(at, draft, end + len(mark))
         raise DifferentError("the mark that closes a call")
 
@@ -448,6 +453,7 @@ class CallReader(Incoming):
                     "Another text than the format's closes it" if is_mark else "Its closing mark is missing"
                 )
                 draft.notes[what] = False
+                self.open_end = draft.end
                 return self.add(at, draft, start + len(said) if is_mark else draft.end)
             draft.error = f"{reason} does not follow"
         if draft.is_held:

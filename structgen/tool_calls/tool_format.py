@@ -110,13 +110,13 @@ class ToolFormat(ArgumentStyle):
 
     def _check_call(self, template: str) -> None:
         found = [kind for kind, _ in pieces(template)]
-        known = {"name", "id", "index", "arguments", "quoted", "gap", "line"}
+        held = {"name", "id", "index"}
+        known = {*held, "arguments", "quoted", "gap", "line"}
         if "name" not in found or places(template) - known:
             raise self._wrong("calls", f"{template!r} does not say where the name stands.", "Write $name.")
         twice = next((kind for kind in known - {"gap", "line"} if found.count(kind) > 1), None)
         if twice or {"arguments", "quoted"} <= set(found):
             raise self._wrong("calls", f"{template!r} has ${twice or 'quoted'} twice.", "Write it once.")
-        held = {"name", "id", "index"}
         for kind, following in pairwise(found):
             if kind in held and following in held:
                 raise self._wrong(

@@ -237,8 +237,23 @@ def test_blanks_around_the_name_of_a_tool_are_none_of_it(format: str, blank: str
         assert read.text.strip() in ("", "x") and read.calls[0].error is None
 
 
+@for_each("between", ["", "\n", ", "])
+@for_each(
+    "format", [one for one, row in FORMATS.items() if row.siblings and row.triggers == ("<tool_call>",)]
+)
+def test_several_calls_in_one_tag_are_all_read(format: str, between: str) -> None:
+    calls = [f'{{"name": "{name}", "arguments": {JSON}}}' for name in ("exec", "read_file", "exec")]
+    for end in ("</tool_call>", "\n</tool_call>"):
+        read = sg.parse_calls(f"<tool_call>\n{between.join(calls)}{end}", format, tools=NAMED, thinking=False)
+        assert [one.name for one in read.calls] == ["exec", "read_file", "exec"]
+        assert read.text.strip(" ,\n") == "" and all(one.error is None for one in read.calls)
+
+
 @for_each("null", ["null", "None"])
-@for_each("format", [one for one, row in FORMATS.items() if not row.member and "$quoted" not in row.calls[0]])
+@for_each(
+    "format",
+    [one for one, row in FORMATS.items() if not row.member and row.calls[0].partition("$arguments")[2]],
+)
 def test_arguments_that_are_null_are_none(format: str, null: str) -> None:
     call = written_calls([sg.Call("read_file", {"cmd": "x"}, "call_0")], format).replace('{"cmd": "x"}', null)
     for pieces in ([call], call):
