@@ -25,8 +25,6 @@ _OFFERED: Final = frozenset(
     "thinking_token_budget outline choices repetition".split()
 ).union(NUMBERS)
 """Members handed to whoever generates that this server's engine has."""
-_OF_TURNS: Final = ("continue_final_message", "echo")
-"""The same, where there are messages."""
 _NOTHING: Final[tuple[Any, ...]] = (False, [], {})
 """Values by which other members usually ask for nothing."""
 _HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(
@@ -60,7 +58,7 @@ def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
         if name not in known and value is not None and not (name in _INSTEAD and value == {}):
             near = f"Write {_INSTEAD[name]}. " if name in _INSTEAD else nearest(name, known)
             raise unsupported(name, f"{near}It is none of the members of {address}.")
-        has_turns = address != "completions" and name in _OF_TURNS
+        has_turns = address != "completions" and name in ("continue_final_message", "echo")
         is_idle = name in HANDED and name not in _OFFERED and not has_turns
         if value is None or not (is_idle or (address == "responses" and name == "prompt")):
             continue

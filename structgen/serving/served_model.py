@@ -152,12 +152,12 @@ class ServedModel:
             # a model that was trained on no conversations goes on with the next question
             ends=() if grammar is not None or self._has_turns else ("\nUser:",),
         )
-        opening = "" if thinking is None else str(thinking.until).replace("/", "", 1)
         repeats = None
         if turn is not None:
             repeats = not (asked or turn.get("prefix")) if body.get("echo") is None else body["echo"]
-        begun = "" if repeats else request.begun
-        parts = ReplyParts(format, read.choice.tools, opening, read.answer is not None, begun, stops)
+        opening = "" if thinking is None else str(thinking.until).replace("/", "", 1)
+        parts = ReplyParts(format, read.choice.tools, opening, read.answer is not None, stops=stops)
+        parts.begun = "" if repeats else request.begun
         parts.earlier = sum(len(one.get("tool_calls", ())) for one in messages)
         return self._asked(body, read, (request,), parts, wanted, repeats)
 
@@ -223,7 +223,7 @@ class ServedModel:
             max_tokens=_most_tokens(body),
             outline=body.get("outline"),
             choices=body.get("choices") or "whole",
-            stop=() if grammar is not None else fields.stops_of(body) or ends,
+            stop=(fields.stops_of(body) or ends) * (grammar is None),
             n=count,
             timeout=self.seconds,
             logprobs=likeliest or 0,

@@ -364,8 +364,7 @@ class CallReader(Incoming):
             return len(self.text) if is_cut else at + len(said)
 
     def untagged(self, at: int) -> Wait[int]:
-        """Read a call whose opening mark is missing: what closes a call must follow it, or it must follow a
-        call that nothing closes."""
+        """Read a call without an opening mark: what closes one follows it, or an unclosed one precedes it."""
         draft = CallDraft(self.marks.untagged, is_held=True, notes={"Its opening mark is missing": False})
         end = yield from self.fill(at, draft)
         end = yield from self.skipped(end)

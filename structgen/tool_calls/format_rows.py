@@ -253,16 +253,11 @@ ROWS: Final = (
 FORMATS: Final = MappingProxyType({row.name: row for row in ROWS})
 _ALSO: Final = MappingProxyType(
     {
-        "<tool_call>": (
+        "<tool_call>": tuple(
             ToolFormat(
-                "a list in <tool_call>",
-                _OBJECT,
-                section=("<tool_call>\n[", "]\n</tool_call>"),
-                separator=", ",
-            ),
-            ToolFormat(
-                "JSON in <tool_call>", _OBJECT, section=("<tool_call>\n", "\n</tool_call>"), separator=", "
-            ),
+                name, _OBJECT, section=(f"<tool_call>\n{begin}", f"{end}\n</tool_call>"), separator=", "
+            )
+            for name, begin, end in (("a list in <tool_call>", "[", "]"), ("JSON in <tool_call>", "", ""))
         ),
         "[TOOL_CALLS]": (ToolFormat("one object behind [TOOL_CALLS]", f"[TOOL_CALLS] {_OBJECT}"),),
     }

@@ -297,6 +297,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("chat", {"logit_bias": {"-5": 1}}, "logit_bias.-5"),
     ("chat", {"repetition": {"length": 1}}, "repetition.length"),
     ("chat", {"stop": ["a", ""]}, "stop.1"),
+    ("chat", {"stop": ["a"] * 10_000, "response_format": {"type": "json_object"}}, "stop"),
     ("chat", {"max_completion_tokens": 0, "max_tokens": 5}, "max_completion_tokens"),
     ("chat", {"messages": [USER, {"role": "assistant"}]}, "messages.1.content"),
     ("chat", {"tool_choice": "required"}, "tool_choice"),
