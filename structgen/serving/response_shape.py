@@ -74,9 +74,8 @@ def response_messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
             else:
                 found.append({"role": "assistant", "content": None, "tool_calls": [call]})
         elif kind in ("function_call_output", "custom_tool_call_output"):
-            said = content_text(item["output"], f"input/{at}/output", "/{}")
-            result = {"role": "tool", "tool_call_id": item["call_id"], "place": f"input/{at}/call_id"}
-            found.append({**result, "content": said})
+            result = {"content": content_text(item["output"], f"input/{at}/output", "/{}"), "role": "tool"}
+            found.append({**result, "tool_call_id": item["call_id"], "place": f"input/{at}/call_id"})
         elif kind != "reasoning":  # what the model thought before is not read again
             where = f"input/{at}/type"
             raise ApiError(f"{where}: It is {kind!r}, which is not read. Leave it out.", param=where)

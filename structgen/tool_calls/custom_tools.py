@@ -69,9 +69,8 @@ def grammar_of_format(target: Mapping[str, Any], limits: Limits | None, where: s
 
 
 def custom_members(given: Mapping[str, Any], place: str, limits: Limits | None) -> dict[str, Any]:
-    """Return the members of a custom tool, in the shape of chat completions or of responses, which was
-    checked, with the `schema` and the `input` of the `Tool` that it is told as. Errors: those of the
-    grammar, with the place."""
+    """Return the members of a custom tool, whose shape was checked, with the `schema` and the `input` of the
+    `Tool` that it is told as. Errors: those of the grammar, with the place."""
     if given.get("custom") is not None:
         place, given = f"{place}/custom", given["custom"]
     said = given.get("format") or {}

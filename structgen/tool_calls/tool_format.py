@@ -138,8 +138,8 @@ class ToolFormat(ArgumentStyle):
         return tuple(dict.fromkeys(re.split(r"(?<=\S)\s", one, maxsplit=1)[0] for one in begins))
 
     def is_document(self, text: str) -> bool:
-        """Tell what a reply is that has a document or calls: whether the document, by the text before its
-        first call. Where a block of text comes before calls, a document begins with a bracket or a quote."""
+        """Tell whether a reply is a document in the place of calls, by what stands before its first call."""
+        # where a block of text comes before calls, a document begins with a bracket or a quote
         said = text.lstrip()
         return said[:1] in ("{", "[", '"') if self.text and not self.blocks else bool(said)
 
