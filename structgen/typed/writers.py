@@ -71,10 +71,8 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
         check_model(name)
     if is_infilling(model):
         OF_INFILLING.refuse(options, options.sampling)
-        if isinstance(model, Infilling):
-            filler = Infiller(model)
-            return lambda: filler
-        return lambda: infiller_of(name)
+        filler = Infiller(model) if isinstance(model, Infilling) else infiller_of(name)
+        return lambda: filler
     if isinstance(model, str | Path):
         return lambda: local_model(name)
     from structgen.engine import Engine
