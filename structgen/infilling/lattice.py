@@ -213,9 +213,9 @@ class Lattice:
             self._reach(int(at[-1]))
             self._lead(int(at[0]) + 1)
         for row, slot in enumerate(at.tolist()):
-            around = self._reached[slot], self._leads[slot + 1]
+            after = self._leads[slot + 1]
             live = found[row, : a.unmarked], nulls[row : row + 1]
-            find_live(a.transitions, *self._steps(slot)[2:], *around, *live)
+            find_live(a.transitions, *self._steps(slot)[2:], self._reached[slot], after, *live)
         return found, nulls
 
     def token_mask(self, slot: int) -> Bools:
