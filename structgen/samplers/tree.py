@@ -153,9 +153,9 @@ class Node:
 class PrefixTree:
     """The prefix tree of one target: what runs of `sg.sample` have learnt, for later runs.
 
-    It holds at most `most` bytes, but at least the root, unless `most` is below 0; more is not stored. The first run binds it to its
-    model, prompt, grammar, temperature, length and checkers; a run of another target is refused. Only one run
-    at a time may use it. It lives as long as its process.
+    It holds at most `most` bytes, but at least the root, unless `most` is below 0; more is not stored. The
+    first run binds it to its model, prompt, grammar, temperature, length and checkers; a run of another
+    target is refused. Only one run at a time may use it. It lives as long as its process.
     """
 
     def __init__(self, most: int = 1 << 28, kept: int = KEPT) -> None:
