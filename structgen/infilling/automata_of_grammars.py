@@ -182,15 +182,9 @@ def _may_repeat_keys(grammar: JsonSchemaGrammar) -> bool:
     """Return whether a text of a JSON Schema stays valid if only the last of several members with the same
     unnamed key counts. True if every keyword applies to each member alone, or to members by name: dropping a
     member then makes nothing invalid."""
-    pending: list[Any] = [json.loads(grammar.canonical)]
-    keys: set[str] = set()
-    while pending:
-        one = pending.pop()
-        if isinstance(one, dict):
-            keys |= one.keys()
-        if isinstance(one, dict | list):
-            pending += one.values() if isinstance(one, dict) else one
-    return not keys & _NEEDS_MEMBERS
+    keys = set[str]()
+    json.loads(grammar.canonical, object_hook=keys.update)
+    return keys.isdisjoint(_NEEDS_MEMBERS)
 
 
 def _automaton(

@@ -227,11 +227,8 @@ class Lattice:
 
     def allows(self, slot: int, token: int) -> bool:
         """Return whether a slot is masked and holds a token, or NULL, in some valid filling."""
-        if self._column[slot] != OPEN:
-            return False
-        (classes,), (null,) = self.masks([slot])
-        column = int(self.automaton.token_class[token]) if token >= 0 else DEAD
-        return bool(null if token == NULL else column != DEAD and classes[column])
+        is_one = token >= 0 or token == NULL
+        return bool(is_one and self._column[slot] == OPEN and self.token_mask(slot)[max(token, -1)])
 
     def allowed_law(self, slot: int, scale: float = 1.0) -> Floats:
         """Return the probability of each token [V of the tokenizer], and last that of a null, at a masked
