@@ -152,8 +152,7 @@ class BidirectionalLlama:
                 cure="Pass a list of rows, each from 0 to len(ids) - 1.",
             )
         states = self._all_states(canvas)[asked]
-        logits: Floats = _normed(states, self._norm, self._epsilon) @ self._embedding.T
-        return logits
+        return _normed(states, self._norm, self._epsilon) @ self._embedding.T
 
     def _checked(self, ids: npt.ArrayLike) -> Ids:
         """Return the ids as a new array, or raise."""

@@ -136,8 +136,7 @@ class Canvas:
     def rows(self) -> npt.NDArray[np.int64]:
         """Return the rows of the model's logits that predict masked slots, ascending."""
         row_of = self.row_of()
-        wanted: npt.NDArray[np.int64] = np.unique(row_of[self.tokens == OPEN])
-        return wanted
+        return np.unique(row_of[self.tokens == OPEN])
 
     def read(self, logits: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> None:
         """Take the model's logits [len(rows), V] for the rows `rows()`. Raises StructgenError for NaN."""
