@@ -16,7 +16,7 @@ from structgen.errors import LimitError, OptionError, UnsatisfiableSchema
 from structgen.infilling.token_automaton import TokenAutomaton, token_automaton
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.python_types.type_hints import read_type
-from structgen.schema.reading.policies import JSON_DUMPS
+from structgen.schema.reading.policies import READABLE_DUMPS
 from structgen.text_grammars.regular import RegularGrammar, regex
 from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 
@@ -76,7 +76,7 @@ def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Calla
     pattern; or a Python type, whose texts are JSON. Raises OptionError for anything else.
     """
     if isinstance(given, bool | Mapping):
-        given = written_as_dumps(given)
+        given = json_schema(given, **READABLE_DUMPS)  # type: ignore[arg-type] # it copies a mapping
     elif isinstance(given, str | re.Pattern):
         given = regex(given)
     if isinstance(given, Grammar | CompiledGrammar):
@@ -93,12 +93,6 @@ def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Calla
     reader = read_type(given)
     schema = json_schema(reader.schema, **reader.policies)
     return schema, lambda text: reader.read(text.encode())
-
-
-def written_as_dumps(schema: Any) -> JsonSchemaGrammar:
-    """Return a JSON Schema's grammar with the layout of json.dumps(ensure_ascii=False)."""
-    policies: dict[str, Any] = {**JSON_DUMPS, "escapes": "utf8"}
-    return json_schema(schema, **policies)
 
 
 def language_of(
@@ -188,15 +182,9 @@ def _may_repeat_keys(grammar: JsonSchemaGrammar) -> bool:
     """Return whether a text of a JSON Schema stays valid if only the last of several members with the same
     unnamed key counts. True if every keyword applies to each member alone, or to members by name: dropping a
     member then makes nothing invalid."""
-    pending: list[Any] = [json.loads(grammar.canonical)]
-    keys: set[str] = set()
-    while pending:
-        one = pending.pop()
-        if isinstance(one, dict):
-            keys |= one.keys()
-        if isinstance(one, dict | list):
-            pending += one.values() if isinstance(one, dict) else one
-    return not keys & _NEEDS_MEMBERS
+    keys = set[str]()
+    json.loads(grammar.canonical, object_hook=keys.update)
+    return keys.isdisjoint(_NEEDS_MEMBERS)
 
 
 def _automaton(

@@ -163,20 +163,18 @@ class Infiller:
     def _loaded(self) -> tuple[Any, Tokenizer]:
         """The model and its tokenizer, loaded when they are first asked for."""
         from structgen.infilling.infill import model_of
-        from structgen.infilling.presets import load_masked_model
 
         given = self.how
-        if not given.name:
-            return model_of(given.model, given.tokenizer)
         try:
-            model, tokenizer = load_masked_model(given.name)
+            return model_of(given.model, given.tokenizer)
         except OptionError as error:
+            if not given.name:
+                raise
             raise OptionError(
                 error.what,
                 where=error.where,
                 cure=f"{error.cure} What load_masked_model returns goes into sg.Infilling(model, tokenizer).",
             ) from error
-        return model_of(model, tokenizer if given.tokenizer is None else given.tokenizer)
 
 
 def _result(found: Infilled, prompt: int) -> Result:

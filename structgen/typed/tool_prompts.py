@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from structgen.compilation.compiler import compile
@@ -21,7 +20,7 @@ from structgen.engine.requests import Result
 from structgen.errors import OptionError
 from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under, schema_outline
 from structgen.request_reading.request_reader import SERVED, ReadRequest
-from structgen.schema.reading.policies import JSON_DUMPS
+from structgen.schema.reading.policies import READABLE_DUMPS
 from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.tool_calls.call_reader import parse_calls
 from structgen.tool_calls.call_writing import written_calls
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
 EMBEDDED_FORMAT: Final = "hermes"
 """The format of the embedded models, which were trained for none."""
-EMBEDDED_POLICIES: Final = MappingProxyType({**JSON_DUMPS, "escapes": "utf8"})
+EMBEDDED_POLICIES: Final = READABLE_DUMPS
 """How they write documents and arguments: as json.dumps does."""
 
 

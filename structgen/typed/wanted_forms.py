@@ -28,7 +28,7 @@ from structgen.language.ir import Pattern, Words
 from structgen.python_types.pydantic_formats import refuse
 from structgen.python_types.type_hints import TypeReader, read_type, shown
 from structgen.request_reading.targets import read_target
-from structgen.schema.reading.policies import JSON_DUMPS, WIDEST
+from structgen.schema.reading.policies import READABLE_DUMPS, WIDEST
 from structgen.text_grammars.regular import RegularGrammar
 from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 from structgen.tool_calls.tool_replies import Reply
@@ -231,8 +231,8 @@ def form_of(
     form = WantedForm(grammar=grammar, wrap=wrap == "always")
     if wrap == "unlisted" and "pattern" in (form.spoken or {}):
         # a chat model ends a string of JSON, and goes on with a bare text as long as the pattern does
-        how: Mapping[str, Any] = {**JSON_DUMPS, "escapes": "utf8"}
-        return WantedForm(grammar=json_schema(wrapped(form.spoken or {}), **how), is_said=True)
+        held = json_schema(wrapped(form.spoken or {}), **READABLE_DUMPS)
+        return WantedForm(grammar=held, is_said=True)
     return form
 
 
