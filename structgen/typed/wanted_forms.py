@@ -22,8 +22,8 @@ from structgen.errors import (
     OptionError,
     TokenizerError,
 )
-from structgen.json_grammars.prompting import Outlines, schema_outline, shorter_outlines
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema, unwarned_schema
+from structgen.json_grammars.prompting import Outlines, shorter_outlines
+from structgen.json_grammars.schema_grammar import json_schema, unwarned_schema
 from structgen.language.ir import Pattern, Words
 from structgen.python_types.pydantic_formats import refuse
 from structgen.python_types.type_hints import TypeReader, read_type, shown
@@ -72,10 +72,8 @@ class WantedForm:
         """The JSON Schema; None of free text, or of a grammar that has none."""
         if self.reader is not None:
             return self.reader.schema
-        if isinstance(self.grammar, JsonSchemaGrammar):
-            value = self.grammar.schema
-            return value if isinstance(value, dict) else {}
-        return None
+        value = None if self.grammar is None else self.grammar.schema
+        return value if value is None or isinstance(value, dict) else {}
 
     @cached_property
     def parts(self) -> TypeParts | None:
@@ -105,8 +103,8 @@ class WantedForm:
     @cached_property
     def outlines(self) -> Outlines | None:
         """What gives the outlines of the schema, for prompts; None where there is no schema."""
-        schema = self.schema
-        return None if schema is None else cache(partial(schema_outline, schema))
+        outline = None if self.grammar is None else self.grammar.outline
+        return None if outline is None else cache(outline)
 
     @property
     def outline(self) -> str:
@@ -118,7 +116,7 @@ class WantedForm:
     @cached_property
     def spoken(self) -> dict[str, Any] | None:
         """The JSON Schema of the strings that are the texts of a choice or a pattern; None for all else."""
-        match self.grammar:
+        match None if self.grammar is None else self.grammar.bare():
             case RegularGrammar(formula=Words(words)):
                 return {"type": "string", "enum": sorted(words)}
             case RegularGrammar(formula=Pattern(source)):
@@ -129,7 +127,7 @@ class WantedForm:
     def sent(self) -> SentSchema:
         """What a server is asked for. Raises UnsupportedError for a grammar that no schema says."""
         schema = self.schema if self.spoken is None else self.spoken
-        if schema is None:
+        if schema is None or (self.grammar is not None and self.grammar.bare() is not self.grammar.innermost):
             raise refuse(
                 "A grammar that no JSON Schema says cannot be sent.",
                 "grammar",
@@ -148,11 +146,12 @@ class WantedForm:
         tokens write none of the texts without escapes, it has all. Cost: that of compiling, for such an
         object and a vocabulary that lacks bytes."""
         grammar = self.grammar
-        if self.is_said and isinstance(grammar, JsonSchemaGrammar) and tokenizer.missing_bytes:
+        if self.is_said and grammar is not None and tokenizer.missing_bytes:
             try:
                 compile(grammar, tokenizer)
             except (GrammarError, TokenizerError):
-                return grammar.under(replace(grammar.policies, escapes="canonical"))
+                how: Mapping[str, Any] = {**JSON_DUMPS, "escapes": "canonical"}
+                return json_schema(self.schema or {}, **how)
         return grammar
 
     def begun(self, text: str) -> Iterator[tuple[str, str]]:
