@@ -73,28 +73,28 @@ class Grammar(ABC):
     @property
     def schema(self) -> Json | None:
         """The JSON Schema that its texts are documents of; None: it has none."""
-        return None if (inner := self._inner) is None else inner.schema
+        return getattr(self._inner, "schema", None)
 
     @property
     def policies(self) -> Policies | None:
         """How its documents are written; None: its texts need not be JSON."""
-        return None if (inner := self._inner) is None else inner.policies
+        return getattr(self._inner, "policies", None)
 
     @property
     def outline(self) -> Callable[..., str] | None:
         """What writes its outline for prompts, `schema_outline` without the schema; None: prompts tell
         nothing of it."""
-        return None if (inner := self._inner) is None else inner.outline
+        return getattr(self._inner, "outline", None)
 
     @property
     def reader(self) -> Callable[[str], Any] | None:
         """What makes a value of a text; None: its compiled grammar does."""
-        return None if (inner := self._inner) is None else inner.reader
+        return getattr(self._inner, "reader", None)
 
     @property
     def repeats(self) -> Callable[[str], str] | None:
         """What tells, of a text so far, what it says again, "" for nothing; None: nothing tells."""
-        return None if (inner := self._inner) is None else inner.repeats
+        return getattr(self._inner, "repeats", None)
 
     @property
     def is_greedy(self) -> bool:

@@ -8,7 +8,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from functools import cache, cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from structgen.compilation.compiler import compile
@@ -25,6 +25,7 @@ from structgen.errors import (
 from structgen.json_grammars.prompting import Outlines, shorter_outlines
 from structgen.json_grammars.schema_grammar import json_schema, unwarned_schema
 from structgen.language.ir import Pattern, Words
+from structgen.python_types.definitions import Definition
 from structgen.python_types.pydantic_formats import refuse
 from structgen.python_types.type_hints import TypeReader, read_type, shown
 from structgen.request_reading.targets import read_target
@@ -221,10 +222,15 @@ def form_of(
     if any(origin is one for one in (*_SYNC, *_ASYNC)):
         item = (typing.get_args(target) or (Any,))[0]
         target, items, asynchronous = types.GenericAlias(list, item), True, origin in _ASYNC
-    found, reader = read_target(target, policies, usual, where=where, reading=partial(_held, wrap=wrap))
-    grammar = plain_grammar(found)
-    if reader is not None:
-        return WantedForm(target, reader, grammar, items, asynchronous, wrap=wrap == "always")
+    if isinstance(target, type) or typing.get_origin(target) is not None:
+        said = tuple((name, type(value), value) for name, value in (policies or {}).items())
+        try:
+            key = Definition(target), said, wrap, items, asynchronous
+            hash(key)
+        except Exception:  # people's code may run in it: the type is read anew, and tells its own faults
+            return _typed(target, policies, wrap, items, asynchronous)
+        return _kept(*key)
+    grammar = plain_grammar(read_target(target, policies, usual, where=where).grammar)
     if grammar is None:
         return WantedForm(str)
     form = WantedForm(grammar=grammar, wrap=wrap == "always")
@@ -233,6 +239,22 @@ def form_of(
         how: Mapping[str, Any] = {**JSON_DUMPS, "escapes": "utf8"}
         return WantedForm(grammar=json_schema(wrapped(form.spoken or {}), **how), is_said=True)
     return form
+
+
+def _typed(
+    target: Any, policies: Mapping[str, Any] | None, wrap: Wrapping, items: bool, asynchronous: bool
+) -> WantedForm:
+    """Return the form of a type, perhaps free text."""
+    found, reader = read_target(target, policies, reading=partial(_held, wrap=wrap))
+    if reader is None:
+        return WantedForm(str)
+    return WantedForm(target, reader, plain_grammar(found), items, asynchronous, wrap=wrap == "always")
+
+
+@lru_cache(maxsize=64)
+def _kept(definition: Definition, said: tuple[tuple[str, type, Any], ...], *how: Any) -> WantedForm:
+    """Return `_typed` of a type that is as it was, under policies of the same types and values."""
+    return _typed(definition.hint, {name: value for name, _, value in said}, *how)
 
 
 def _held(hint: Any, wrap: Wrapping) -> TypeReader[Any]:
