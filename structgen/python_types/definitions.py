@@ -1,5 +1,5 @@
-"""What the reading of a type depends on: a type that comes again is read once, and one that has changed since,
-under whatever name, is read anew."""
+"""What the reading of a type depends on: a type that comes again is read once, and one that has changed
+since, under whatever name, is read anew."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _BY_TEXT: Final = frozenset(("builtins", "pydantic", "annotated_types", "structg
 
 
 class Definition:
-    """A type, with all that its reading depends on. Equal ones are read alike: they have the same classes (not
-    classes of the same names), with the same attributes, and names in annotations stand for the same."""
+    """A type, with all that its reading depends on. Equal ones are read alike: they have the same classes
+    (not classes of the same names), with the same attributes, and names in annotations stand for the same."""
 
     __slots__ = ("_held", "_marks", "hint")
 
     def __init__(self, hint: Any) -> None:
-        """Raises TypeError for a hint that is to be read each time: one with a name that is looked up where it
-        is read, or with a class or metadata that write schemas of their own. Cost: some 10 us a class."""
+        """Raises TypeError for a hint that is to be read each time: one with a name that is looked up where
+        it is read, or with a class or metadata that write schemas of their own. Cost: some 10 us a class."""
         self.hint = hint
         self._held: list[Any] = []
         """What the marks have by its `id`: who is held, keeps it."""
