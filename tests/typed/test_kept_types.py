@@ -1,5 +1,5 @@
-"""What is kept of a type that was read: a type that comes again is not read again, and one that has changed in
-whatever way is. The oracle is the reading without what was kept."""
+"""What is kept of a type that was read: a type that comes again is not read again, and one that has changed
+in whatever way is. The oracle is the reading without what was kept."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_formats_that_are_changed_in_place_are_read_anew() -> None:
     same_as_anew(code, policies={"custom_formats": formats})
 
 
-# --- definitions that change ------------------------------------------------------------------------------------
+# --- definitions that change
 
 
 def module(text: str, name: str = "kept_types_module") -> Any:
@@ -249,7 +249,8 @@ def _field_of_a_dataclass() -> Iterator[Any]:
 def _schema_of_its_own() -> Iterator[Any]:
     found = module(
         "from pydantic_core import core_schema\nchoices = ['a', 'b']\nclass A:\n    @classmethod\n"
-        "    def __get_pydantic_core_schema__(cls, *asked):\n        return core_schema.literal_schema(choices)\n"
+        "    def __get_pydantic_core_schema__(cls, *asked):\n"
+        "        return core_schema.literal_schema(choices)\n"
         "from dataclasses import dataclass\n@dataclass\nclass C:\n    a: A"
     )
     yield found.C
