@@ -10,11 +10,11 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from structgen.errors import OptionError, UnsupportedError
-from structgen.json_text.exact_json import Json
 from structgen.limits import Limits
 
 if TYPE_CHECKING:
     from structgen.core.compiled import CompiledGrammar
+    from structgen.json_text.exact_json import Json
     from structgen.schema.reading.policies import Policies
     from structgen.store.mask_store import MaskStore
     from structgen.tokens.tokenizer import Tokenizer

@@ -650,7 +650,7 @@ class RequestTokens:
 def _question(request: Request, prompt: Prompt) -> ModelQuestion:
     """Return what a request asks of the model, without an outline."""
     language = request.language
-    is_json = language is not None and language.schema is not None
+    is_json = language is not None and language.policies is not None
     return ModelQuestion(
         prompt,
         is_json,

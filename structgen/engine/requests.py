@@ -69,8 +69,8 @@ def _grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
     from structgen.request_reading.targets import read_target
 
     found, reader = read_target(value, where=name)
-    if reader is not None:
-        cast("Any", found).reader = reader.read
+    if reader is not None and isinstance(found, Grammar) and found.schema is not None:
+        cast("Any", found.innermost).reader = reader.read
     return found
 
 

@@ -19,6 +19,7 @@ import structgen as sg
 from structgen.core.forced_text import with_forced_text
 from structgen.errors import StructgenError
 from structgen.infilling.automata_of_grammars import language_of
+from structgen.samplers.problem import Problem
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "schema"))
 from schema_strategies import schema as random_schema
@@ -427,8 +428,16 @@ class Spoken(sg.Grammar):
         return self.around.compiled(tokenizer, limits, store)
 
 
+def test_draws_of_an_engine_have_the_prompt_that_the_guest_says() -> None:
+    model, guest = engine("structgen/extract"), Spoken(sg.regex("[0-9]"))
+    problem = Problem(model, guest, None, "")
+    assert problem.ids("Three eggs", "prompt", 4) == model.prompt_tokens(sg.Request("Three eggs", guest))
+
+
 def test_a_guest_may_speak_for_itself() -> None:
     request = sg.Request("Three eggs", Spoken(sg.regex("[0-9]")), max_tokens=4)
     (result,) = engine("structgen/extract").generate([request])
     assert request.chosen_by.temperature == 0
+    model = engine("structgen/extract")
+    assert b"a number of eggs" in model.tokenizer.decode(model.prompt_tokens(request))
     assert result.value == int(result.text)
