@@ -29,6 +29,10 @@ def explain(
 def explain(grammar: TextGrammar, *, sentences: int = 0, seed: int = 0) -> GrammarExplanation: ...
 
 
+@overload
+def explain(grammar: Grammar) -> Explanation | GrammarExplanation: ...
+
+
 @options_named(
     "sg.explain(grammar)",
     {"tokenizer": "Read missing_bytes and completion(start) of sg.compile(grammar, tokenizer)"},

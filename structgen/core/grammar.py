@@ -38,7 +38,14 @@ class Grammar(ABC):
 
     @property
     def _inner(self) -> Grammar | None:
-        return getattr(self, "around", None)
+        inner = getattr(self, "around", None)
+        if inner is None or isinstance(inner, Grammar):
+            return inner
+        raise OptionError(
+            f"{type(self).__name__} is around a {type(inner).__name__}, which is no grammar.",
+            where="around",
+            cure="Make one with sg.json_schema(...), sg.lark(...) or sg.regex(...).",
+        )
 
     @property
     def canonical(self) -> str:

@@ -407,6 +407,12 @@ def test_a_grammar_without_a_canonical_form_says_so() -> None:
         hash(Alone())
 
 
+@pytest.mark.parametrize("inside", [{"type": "string"}, "text", int, None.__class__])
+def test_what_is_no_grammar_is_refused_inside_a_guest(inside: Any) -> None:
+    with pytest.raises(sg.errors.OptionError, match=r"is around a \w+, which is no grammar"):
+        sg.run("structgen/extract", "x", Guest(inside))
+
+
 def test_guests_with_other_attributes_are_other_grammars() -> None:
     one, two = (ShortGuest(sg.choice(COLOURS), word) for word in ("a", "b"))
     assert one.canonical != two.canonical
