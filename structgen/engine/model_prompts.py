@@ -27,7 +27,7 @@ from structgen.engine.searches.listed_values import listed
 from structgen.engine.special_texts import special_texts
 from structgen.engine.thinking import text_behind
 from structgen.errors import BudgetError, OptionError
-from structgen.json_grammars.prompting import (
+from structgen.json_grammars.outline_writer import (
     ModelPrompt,
     Outlines,
     extraction_prompt_under,

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Annotated, Any, Final, cast
 
 from structgen.compilation.request_bans import checked_bans
-from structgen.core.compiled import CompiledGrammar, plain_grammar
+from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.engine.contradictions import OF_REQUESTS, OF_SAMPLING
 from structgen.engine.strategies.repetitions import ENDS, Repetitions
@@ -250,8 +250,8 @@ class Request:
     @property
     def language(self) -> Grammar | None:
         """The grammar, also of a compiled one; None for free text."""
-        found: Grammar | None = plain_grammar(self.grammar)
-        return found
+        given: Grammar | CompiledGrammar | None = self.grammar
+        return given.grammar if isinstance(given, CompiledGrammar) else given
 
     @property
     def chosen_by(self) -> Sampling:

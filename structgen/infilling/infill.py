@@ -42,7 +42,7 @@ from structgen.infilling.schedulers import GONE, ConfidentPrefix, Scheduler, nam
 from structgen.infilling.template import TYPES, FixedText, Hole, parts_of
 from structgen.infilling.text_behind import ended, punctuation_behind, without
 from structgen.infilling.token_automaton import TokenAutomaton
-from structgen.json_grammars.prompting import ModelPrompt, shorter_outlines
+from structgen.json_grammars.outline_writer import ModelPrompt, shorter_outlines
 from structgen.language import checks
 from structgen.language.exclusions import Exclusions
 from structgen.system.resources import model_name

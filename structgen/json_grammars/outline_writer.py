@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from itertools import chain
 from types import MappingProxyType
@@ -44,6 +44,45 @@ _Piece: TypeAlias = str | _Part
 _TOLD = ("types", "enum", "verdict", "format", "properties", "pattern_properties", "additional", "items")
 _CHOICES = ("any_of", "one_of", "prefix")
 """With those above: the fields of `Schema` of which an outline tells."""
+
+_LEVELS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        **{depth: f"the first {depth} levels alone" for depth in (6, 4, 3, 2)},
+        1: "the first level alone",
+        0: "the type alone",
+    }
+)
+"""Levels of objects and lists that a shortened outline keeps, tried in this order, and what it then tells."""
+Outlines: TypeAlias = Callable[..., str]
+"""`schema_outline` of one schema, which takes its other arguments."""
+
+
+def shorter_outlines(outline: Outlines, *, descriptions: bool) -> Iterator[tuple[str, str]]:
+    """Yield the outlines of a schema, each with what it tells of the schema: the whole one (""), then the
+    same without descriptions, then shallower ones, at last the type of the whole. Those that are no shorter
+    than the one before, or longer than MOST_OUTLINE, are left out. `descriptions`: whether any has them."""
+    known: str | None = None
+    whole = [(None, True, ""), (None, False, "no descriptions")] if descriptions else [(None, False, "")]
+    forms = [*whole, *((depth, False, told) for depth, told in _LEVELS.items())]
+    for depth, described, told in forms:
+        try:
+            found = outline(depth=depth, descriptions=described)
+        except LimitError:
+            continue  # a shorter form follows
+        if known is None or len(found) < len(known):
+            yield found, told
+            known = found
+
+
+class ModelPrompt(str):
+    """A prompt in the form that its model was trained on. The engine hands it to the model as it is."""
+
+    __slots__ = ()
+
+
+def extraction_prompt_under(outline: str, text: str) -> ModelPrompt:
+    """Return the same for an outline that was written before."""
+    return ModelPrompt(f"{outline}\n{text.strip()}\n")
 
 
 class OutlineWriter:

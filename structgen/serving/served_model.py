@@ -15,7 +15,7 @@ from structgen.engine.requests import Request
 from structgen.engine.searches.listed_values import listed
 from structgen.engine.thinking import TAG_TOKENS, Thinking, most_tokens, text_behind
 from structgen.errors import OptionError, StructgenError
-from structgen.json_grammars.prompting import shorter_outlines
+from structgen.json_grammars.outline_writer import shorter_outlines
 from structgen.limits import Limits
 from structgen.request_reading.request_members import with_tools
 from structgen.request_reading.request_reader import SERVED, ReadRequest, read_request

@@ -207,6 +207,9 @@ class TextGrammar(LanguageGrammar):
 
     __slots__ = ()
 
+    schema = policies = outline = reader = None
+    is_greedy = False
+
     @property
     def has_masks(self) -> bool:
         """Whether its language, compiled for a target, has masks of its own (`masked_language.Masked`)."""

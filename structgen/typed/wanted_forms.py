@@ -22,7 +22,7 @@ from structgen.errors import (
     OptionError,
     TokenizerError,
 )
-from structgen.json_grammars.prompting import Outlines, shorter_outlines
+from structgen.json_grammars.outline_writer import Outlines, shorter_outlines
 from structgen.json_grammars.schema_grammar import json_schema, unwarned_schema
 from structgen.language.ir import Pattern, Words
 from structgen.python_types.definitions import Definition
