@@ -42,8 +42,7 @@ from structgen.infilling.schedulers import GONE, ConfidentPrefix, Scheduler, nam
 from structgen.infilling.template import TYPES, FixedText, Hole, parts_of
 from structgen.infilling.text_behind import ended, punctuation_behind, without
 from structgen.infilling.token_automaton import TokenAutomaton
-from structgen.json_grammars.prompting import ModelPrompt, schema_outline, shorter_outlines
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.json_grammars.outline_writer import ModelPrompt, shorter_outlines
 from structgen.language import checks
 from structgen.language.exclusions import Exclusions
 from structgen.system.resources import model_name
@@ -531,8 +530,8 @@ def _prompt_tokens(
 ) -> Sequence[int]:
     """Return the tokens of a prompt in the form that the model needs."""
     wanted = None if grammar is None else plain_grammar(grammar_of(grammar, "grammar")[0])
-    if isinstance(wanted, JsonSchemaGrammar):
-        outlines = shorter_outlines(partial(schema_outline, wanted), descriptions=not prompts.is_embedded)
+    if wanted is not None and wanted.outline is not None:
+        outlines = shorter_outlines(wanted.outline, descriptions=not prompts.is_embedded)
         told = next(outlines)[0] if prompts.needs_outline(asked) else ""
         asked = replace(asked, is_json=True, outline=told)
     return prompts.tokens(asked, tokenizer)

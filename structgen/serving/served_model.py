@@ -15,8 +15,7 @@ from structgen.engine.requests import Request
 from structgen.engine.searches.listed_values import listed
 from structgen.engine.thinking import TAG_TOKENS, Thinking, most_tokens, text_behind
 from structgen.errors import OptionError, StructgenError
-from structgen.json_grammars.prompting import schema_outline, shorter_outlines
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.json_grammars.outline_writer import shorter_outlines
 from structgen.limits import Limits
 from structgen.request_reading.request_members import with_tools
 from structgen.request_reading.request_reader import SERVED, ReadRequest, read_request
@@ -294,13 +293,12 @@ class ServedModel:
         """Return the prompt of a conversation, made as `sg.run` makes it: the outline of the answer follows
         the last message of a chat, unless the body says otherwise."""
         prompts, answer, choice = self.engine.prompts, read.answer, read.choice
-        schema = answer if isinstance(answer, JsonSchemaGrammar) else None
-        outlines = None if schema is None else partial(schema_outline, schema)
+        outlines = None if answer is None else answer.outline
         template = {**(template_tools(read.tools) if format else {}), **flags}
         marks = str(format or self._format or "")
         question = ModelQuestion(
             messages,
-            schema is not None,
+            outlines is not None,
             with_outline=body.get("outline"),
             is_choice=answer is not None and bool(listed(answer).texts),
             thinks_until="" if thinking is None else text_behind(thinking),
