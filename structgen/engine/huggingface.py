@@ -34,14 +34,14 @@ _MASKED = ("sdpa", "eager")
 
 class HuggingFaceCache:
     """What a model has read of one text: keys and values of each layer, [1, heads, length, head], or a row of
-    the batch that holds them now."""
+    the batch that holds them now. By themselves they end with those of a tree that may still be kept."""
 
     __slots__ = ("_owner", "layers", "length", "parents")
 
     def __init__(self, layers: list[tuple[Tensor, Tensor]], length: int, owner: HuggingFace) -> None:
         self.layers, self.length, self._owner = layers, length, owner
         self.parents: list[int] = []
-        """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
+        """The parents of the nodes of its last tree, unless some were kept or the text was read on since."""
 
     @property
     def nbytes(self) -> int:
@@ -51,7 +51,7 @@ class HuggingFaceCache:
     def copy(self) -> HuggingFaceCache:
         """Return another that goes on from here by itself."""
         self._owner.settle(self)
-        return HuggingFaceCache(list(self.layers), self.length, self._owner)
+        return HuggingFaceCache(_columns(self.layers, slice(self.length)), self.length, self._owner)
 
 
 class HuggingFace:
@@ -250,17 +250,21 @@ class HuggingFace:
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[HuggingFaceCache]) -> None:
         """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`).
 
-        Raises OptionError for what is no path of it, or where `decode` or `decode_tree` was called since;
-        no cache is changed then.
+        Raises OptionError for what is no path of it, or where a cache was read on
+        since; no cache is changed then.
         """
         check_paths(paths, caches)
-        if self._tree_at is None:
-            return
         row_of = {id(cache): row for row, cache in enumerate(self._rows)}
         first, at = self._tree_at, []
         for path, cache in zip(paths, caches, strict=True):
-            at += [(row_of[id(cache)], first + node) for node in path]
+            if id(cache) in row_of and first is not None:
+                at += [(row_of[id(cache)], first + node) for node in path]
+            else:  # other texts were read since
+                columns = [*range(cache.length), *(cache.length + node for node in path)]
+                cache.layers, cache.parents = _columns(cache.layers, columns), []
             cache.length += len(path)
+        if first is None:
+            return
         with torch.inference_mode():
             row, column = torch.tensor(at, dtype=torch.int64, device=self._own.device).view(-1, 2).T
             self._own[row, column] = True
@@ -313,10 +317,10 @@ class HuggingFace:
 
     def _batch_of(self, caches: Sequence[HuggingFaceCache]) -> None:
         """Have the batch be one of these texts, in this order."""
-        if self._tree_at is not None:
-            self._end_tree(self._tree_at)
         if len(caches) != len(self._rows) or any(a is not b for a, b in zip(caches, self._rows, strict=True)):
             self._gather(list(caches))
+        elif self._tree_at is not None:
+            self._end_tree(self._tree_at)
 
     def nbytes_of(self, cache: HuggingFaceCache) -> int:
         """Return the bytes of a text's keys and values, which stay in the batch that holds them; 0 for a text
@@ -329,10 +333,11 @@ class HuggingFace:
         """Have a text's keys and values by themselves, out of the batch that holds them."""
         for row, other in enumerate(self._rows):
             if other is cache:
-                own = self._own[row]
-                cache.layers = [
-                    (k[row : row + 1, :, own], v[row : row + 1, :, own]) for k, v in _layers(self._batch)
-                ]
+                own = self._own[row].clone()
+                if self._tree_at is not None:
+                    own[self._tree_at : self._tree_at + len(cache.parents)] = True
+                layers = [(k[row : row + 1], v[row : row + 1]) for k, v in _layers(self._batch)]
+                cache.layers = _columns(layers, own)
 
     def _gather(self, caches: list[HuggingFaceCache]) -> None:
         """Make a batch of these texts, each padded on the left to the longest."""
@@ -342,22 +347,28 @@ class HuggingFace:
         for cache in {id(cache): cache for cache in [*self._rows, *caches]}.values():
             self.settle(cache)
         longest = max(cache.length for cache in caches)
-        batch = DynamicCache()
-        for layer in range(len(caches[0].layers)):
+        batch, known = DynamicCache(), [_columns(cache.layers, slice(cache.length)) for cache in caches]
+        for layer in range(len(known[0])):
             keys, values = (
                 torch.cat([_padded(part, longest) for part in parts])
-                for parts in zip(*(cache.layers[layer] for cache in caches), strict=True)
+                for parts in zip(*(each[layer] for each in known), strict=True)
             )
             batch.update(keys, values, layer)
         columns = torch.arange(longest, device=self._model.device)
         lengths = torch.tensor([cache.length for cache in caches], device=self._model.device)
         self._rows, self._batch, self._own = caches, batch, columns[None] >= longest - lengths[:, None]
+        self._tree_at = None
         for cache in caches:
-            cache.layers = []
+            cache.layers, cache.parents = [], []
 
 
 def _padded(part: Tensor, longest: int) -> Tensor:
     return torch.nn.functional.pad(part, (0, 0, longest - part.shape[2], 0))
+
+
+def _columns(layers: list[tuple[Tensor, Tensor]], some: Any) -> list[tuple[Tensor, Tensor]]:
+    """Return some columns of keys and values."""
+    return [(keys[:, :, some], values[:, :, some]) for keys, values in layers]
 
 
 def _layers(cache: Any) -> list[tuple[Tensor, Tensor]]:

@@ -91,7 +91,8 @@ class VerifiesDrafts(Protocol):
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[Any]) -> None:
         """Have each cache hold the nodes of a path in its last tree: the first node, one of its children, and
-        so on. Called at most once after each `decode_tree`, for some or all of its caches."""
+        so on. Called at most once after each `decode_tree`, for some or all of its caches; other caches may
+        have been read on since."""
         ...
 
 

@@ -177,6 +177,27 @@ def test_a_model_of_transformers_writes_the_same_tokens(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("keen")
+def test_drafts_of_a_model_of_transformers_hold_while_strategies_read_on(tmp_path: Path) -> None:
+    model, own = load_model(write_llama(tmp_path, inner=100), device="cpu")
+    engine = Engine(model, tokenizer=own, max_rows=3)
+    guided = Sampling(strategy=sg.strategies.Guidance([3, 4], scale=2.0))
+
+    def found(how: Any) -> list[Result]:
+        asked = [
+            *(Request(f"{i}", PERSON, guided, max_tokens=24, speculation=how) for i in range(2)),
+            *(Request(f"{i}", PERSON, max_tokens=24, speculation=how) for i in range(2)),
+            *(
+                Request(f"{i}", sg.choice(["red", "rot"]), speculation=how) for i in range(4)
+            ),  # compared whole
+        ]
+        return engine.generate([asked[i] for i in (0, 2, 4, 5, 1, 6, 3, 7)])
+
+    plain, drafted = found("off"), found(Speculation(nodes=8))
+    assert [(one.tokens, one.error) for one in drafted] == [(one.tokens, None) for one in plain]
+    assert sum(one.usage.drafted for one in drafted) > 20
+
+
+@pytest.mark.usefixtures("keen")
 def test_a_stream_has_the_same_pieces() -> None:
     def heard(requests: list[Request]) -> list[list[str | None]]:
         engine = _engine(max_rows=4)

@@ -113,6 +113,12 @@ def _verify(
             partings.hold(next(rows), plain.logits(text.prompt, text.written + read))
     kept = [(text, tree) for text, tree in zip(texts, trees, strict=True) if draw.random() < 0.8]
     paths = [path_down(parents, draw.randrange(len(parents))) for _, (_, parents) in kept]
+    if draw.random() < 0.3:  # a search reads on with a copy of a text, before the path is known
+        one, token = draw.choice(texts), draw.randrange(WIDTH)
+        beside = one.cache.copy()
+        for written in range(draw.randrange(1, 3)):
+            (row,) = model.decode([token], [beside])
+            partings.hold(row, plain.logits(one.prompt, one.written + [token] * (written + 1)))
     model.keep(paths, [text.cache for text, _ in kept])
     for (text, (tokens, _)), path in zip(kept, paths, strict=True):
         text.written += [tokens[node] for node in path]
