@@ -99,8 +99,8 @@ class Driver:
 
     def watch(self, handles: Sequence[Handle]) -> None:
         """Take steps until these are done. Raises OptionError where they are none of this engine's."""
-        held = {id(handle) for handle in self._loop.held(handles)}
-        if any(id(handle) not in held and not handle.is_done for handle in handles):
+        held = self._loop.held(handles)
+        if any(handle not in held and not handle.is_done for handle in handles):
             raise foreign_handle()
         with self._lock:
             if not self._is_driving:

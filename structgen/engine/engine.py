@@ -225,8 +225,6 @@ class Engine:
         of another tokenizer.
         """
         count = _checked(request).n
-        if self._driver.most is None:
-            return self._submitted(request)
         self._driver.enter(count)
         try:
             return self._submitted(request)

@@ -250,15 +250,14 @@ class HuggingFace:
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[HuggingFaceCache]) -> None:
         """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`).
 
-        Raises OptionError for what is no path of it, or where a cache was read on
-        since; no cache is changed then.
+        Raises OptionError for what is no path of it, or where a cache was read on since; no cache is changed
+        then.
         """
         check_paths(paths, caches)
-        row_of = {id(cache): row for row, cache in enumerate(self._rows)}
         first, at = self._tree_at, []
         for path, cache in zip(paths, caches, strict=True):
-            if id(cache) in row_of and first is not None:
-                at += [(row_of[id(cache)], first + node) for node in path]
+            if first is not None and cache in self._rows:
+                at += [(self._rows.index(cache), first + node) for node in path]
             else:  # other texts were read since
                 columns = [*range(cache.length), *(cache.length + node for node in path)]
                 cache.layers, cache.parents = _columns(cache.layers, columns), []
@@ -317,7 +316,7 @@ class HuggingFace:
 
     def _batch_of(self, caches: Sequence[HuggingFaceCache]) -> None:
         """Have the batch be one of these texts, in this order."""
-        if len(caches) != len(self._rows) or any(a is not b for a, b in zip(caches, self._rows, strict=True)):
+        if list(caches) != self._rows:
             self._gather(list(caches))
         elif self._tree_at is not None:
             self._end_tree(self._tree_at)
@@ -325,26 +324,26 @@ class HuggingFace:
     def nbytes_of(self, cache: HuggingFaceCache) -> int:
         """Return the bytes of a text's keys and values, which stay in the batch that holds them; 0 for a text
         whose pass failed, as it holds none any more."""
-        layers = _layers(self._batch) if any(other is cache for other in self._rows) else cache.layers
+        layers = _layers(self._batch) if cache in self._rows else cache.layers
         of_column: int = sum(side[0, :, 0].nbytes for layer in layers for side in layer)
         return cache.length * of_column
 
     def settle(self, cache: HuggingFaceCache) -> None:
         """Have a text's keys and values by themselves, out of the batch that holds them."""
-        for row, other in enumerate(self._rows):
-            if other is cache:
-                own = self._own[row].clone()
-                if self._tree_at is not None:
-                    own[self._tree_at : self._tree_at + len(cache.parents)] = True
-                layers = [(k[row : row + 1], v[row : row + 1]) for k, v in _layers(self._batch)]
-                cache.layers = _columns(layers, own)
+        if cache in self._rows:
+            row = self._rows.index(cache)
+            own = self._own[row].clone()
+            if self._tree_at is not None:
+                own[self._tree_at : self._tree_at + len(cache.parents)] = True
+            layers = [(k[row : row + 1], v[row : row + 1]) for k, v in _layers(self._batch)]
+            cache.layers = _columns(layers, own)
 
     def _gather(self, caches: list[HuggingFaceCache]) -> None:
         """Make a batch of these texts, each padded on the left to the longest."""
         # optional: transformers
         from transformers import DynamicCache
 
-        for cache in {id(cache): cache for cache in [*self._rows, *caches]}.values():
+        for cache in self._rows:
             self.settle(cache)
         longest = max(cache.length for cache in caches)
         batch, known = DynamicCache(), [_columns(cache.layers, slice(cache.length)) for cache in caches]

@@ -297,9 +297,8 @@ class Loop:
         cache. A text that cannot be read has its error."""
         began = time.perf_counter()
         firsts: dict[int, Text] = {}
-        for text in texts:
-            # a text that is read again after an interrupted step has tokens of its own
-            firsts.setdefault(id(text.decided if text.written else text.start), text)
+        # a text that is read again after an interrupted step has tokens of its own
+        pairs = [(t, firsts.setdefault(id(t.decided if t.written else t.start), t)) for t in texts]
         found: list[tuple[Tensor, Any]] = []
         if len(firsts) > 1 and isinstance(self._model, ReadsMany):
             with suppress(Exception):  # any error of the model: each is read alone, and gets its own
@@ -307,8 +306,7 @@ class Loop:
                     self._model.prefill_many([[*one.start.prompt, *one.written] for one in firsts.values()])
                 )
         found = found if len(found) == len(firsts) else []
-        for text in texts:
-            first = firsts[id(text.decided if text.written else text.start)]
+        for text, first in pairs:
             try:
                 if first is not text and first.decided.error is None:
                     text.logits, text.cache = first.logits, first.cache.copy()
@@ -327,14 +325,12 @@ class Loop:
         """Have the logits stand after the last tokens of texts and after their guesses, text by text. Raises
         errors of the model."""
         if drafts:
-            self._logits = self._checked(self.drafts.read(rows, drafts), len(rows) + sum(map(len, drafts)))
-            for text in rows:
-                text.place = text.line
-            return
-        logits = self._model.decode([text.last for text in rows], [text.cache for text in rows])
-        self._logits = self._checked(logits, len(rows))
-        for place, text in enumerate(rows):
-            text.place = place
+            logits = self.drafts.read(rows, drafts)
+        else:
+            logits = self._model.decode([text.last for text in rows], [text.cache for text in rows])
+        self._logits = self._checked(logits, len(rows) + sum(map(len, drafts)))
+        for text in rows:
+            text.place = text.line
 
     def _checked(self, logits: Tensor, *rows: int) -> Tensor:
         """Return the logits if they have the promised shape: one row, or as many as given. Raises
@@ -382,8 +378,8 @@ class Loop:
 
     def held(self, handles: Sequence[Handle]) -> list[Handle]:
         """Return those of some handles whose texts are not finished."""
-        mine = {id(text.handle) for text in list(self._texts)}
-        return [handle for handle in handles if id(handle) in mine]
+        mine = {text.handle for text in list(self._texts)}
+        return [handle for handle in handles if handle in mine]
 
     def sweep(self) -> None:
         """End the texts that were cancelled or timed out, also those that wait, without a step."""
@@ -413,9 +409,8 @@ class Loop:
         """In a child: let go of the parent's threads, and of the texts of some handles."""
         self._lock, self._driver = threading.Lock(), 0
         self._filler.after_fork()
-        left = {id(handle) for handle in gone}
         for text in self._texts:
-            text.handle.after_fork(is_left=id(text.handle) in left)
+            text.handle.after_fork(is_left=text.handle in gone)
 
     def check_driver(self) -> None:
         """Raise OptionError in a listener: the thread that runs a step cannot wait for its end."""

@@ -138,14 +138,14 @@ class Text:
         """The draft that is being verified."""
         self.run: OpenRun | None = None
         """What repeats itself at the end of the text; None: nothing is closed."""
-        if how.repetition is not None and request.grammar is not None:
-            if start.strategies is None or start.strategies.search is None:
-                repeats = getattr(request.grammar, "repeats", None)
-                language = request.language
-                schema = None if language is None else language.schema
-                self.run = OpenRun(how.repetition, schema, self.most, repeats)
-                if request.begun:
-                    self.run.write(request.begun.encode())
+        searches = start.strategies is not None and start.strategies.search is not None
+        if how.repetition is not None and request.grammar is not None and not searches:
+            repeats = getattr(request.grammar, "repeats", None)
+            language = request.language
+            schema = None if language is None else language.schema
+            self.run = OpenRun(how.repetition, schema, self.most, repeats)
+            if request.begun:
+                self.run.write(request.begun.encode())
         self.phase: ThoughtPhase | None = None
         """The thoughts, until they are closed; they hold the matcher until then."""
         self.thoughts = ""
