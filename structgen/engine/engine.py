@@ -14,6 +14,7 @@ from collections.abc import (
 )
 from contextlib import aclosing
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,6 @@ class Engine:
         if isinstance(model, str | Path) and tokenizer is None and (file := gguf_file(model)) is not None:
             tokenizer = gguf_tokenizer(file)
         self._given_tokenizer = tokenizer
-        self._specials: dict[str, int] | None = None
         self.prompts = ModelPrompts(
             self.name or getattr(model, "asked_as", ""),
             tokenizer,
@@ -118,7 +118,6 @@ class Engine:
         """What was asked for least recently comes first."""
         self._asked = 0
         self._of_grammars = threading.Lock()
-        self._any_text: AnyText | None = None
 
     def __repr__(self) -> str:
         return f"<Engine of {self.name or type(self.model).__name__}, {self.max_rows} rows>"
@@ -235,7 +234,7 @@ class Engine:
         reading, token_by_token = self.reading, ""
         closing, besides = None, 0
         if request.thinking is not None:
-            closing = closing_of(request.thinking, self.tokenizer, self._named_tokens())
+            closing = closing_of(request.thinking, self.tokenizer, self._named_tokens)
             besides = request.thinking.max_tokens + len(closing.tokens)
         read = reading.read(request, besides=besides)
         if read.question.turn is not None:
@@ -295,8 +294,6 @@ class Engine:
             return compiled, prompt, None
         is_free = compiled is None
         if compiled is None:
-            if self._any_text is None:
-                self._any_text = AnyText(self.tokenizer)
             compiled = self._any_text
         kept = len(prompt) - prompt_border(compiled, prompt, begun)
         behind = self.tokenizer.decode(prompt[kept:])
@@ -353,7 +350,7 @@ class Engine:
         is_new = found is None
         if found is None:
             if warns and isinstance(plain := grammar.innermost, TextGrammar):
-                warn_of_special_texts(plain, self._named_tokens())
+                warn_of_special_texts(plain, self._named_tokens)
             found = compile(grammar, tokenizer)
         else:
             found = found.fresh()
@@ -397,12 +394,15 @@ class Engine:
     def specials(self) -> dict[str, int]:
         """The ids of the special tokens without bytes, by their texts."""
         tokens = self.tokenizer.token_bytes
-        return {text: token for text, token in self._named_tokens().items() if tokens[token] is None}
+        return {text: token for text, token in self._named_tokens.items() if tokens[token] is None}
 
+    @cached_property
     def _named_tokens(self) -> dict[str, int]:
-        if self._specials is None:
-            self._specials = special_texts(self.name, self._given_tokenizer)
-        return self._specials
+        return special_texts(self.name, self._given_tokenizer)
+
+    @cached_property
+    def _any_text(self) -> AnyText:
+        return AnyText(self.tokenizer)
 
     @property
     def count(self) -> int:

@@ -12,6 +12,7 @@ they are, masked out, until they are many; then the batch is put together anew.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,7 +76,6 @@ class HuggingFace:
         """bool [rows, columns]: the columns of the batch that belong to each row."""
         self._tree_at: int | None = None
         """The first of the batch's last columns that hold nodes of which it is not known who is kept."""
-        self._support: DraftSupport | None = None
 
     @classmethod
     def read(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> HuggingFace:
@@ -170,22 +170,20 @@ class HuggingFace:
             ).logits
         return logits
 
-    @property
+    @cached_property
     def draft_support(self) -> DraftSupport:
         """Which drafts the model verifies: what its configuration allows, and a trial confirms.
 
         Cost: the first time some ten passes over a few tokens.
         """
-        if self._support is None:
-            shape, reason = _allowed(self._model)
-            while shape != "none":
-                fault = self._fault(shape)
-                if not fault:
-                    break
-                reason = f"{reason} In the trial of a {shape}, {fault}.".strip()
-                shape = "chain" if shape == "tree" else "none"
-            self._support = DraftSupport(shape, reason)
-        return self._support
+        shape, reason = _allowed(self._model)
+        while shape != "none":
+            fault = self._fault(shape)
+            if not fault:
+                break
+            reason = f"{reason} In the trial of a {shape}, {fault}.".strip()
+            shape = "chain" if shape == "tree" else "none"
+        return DraftSupport(shape, reason)
 
     def decode_tree(
         self,

@@ -43,6 +43,8 @@ from structgen.tokens.tokenizer import Tokenizer
 Message: TypeAlias = Mapping[str, Any]
 """A chat message: `role` and `content`."""
 Prompt: TypeAlias = Union[str, Sequence[Message]]
+ANY: Final[Sequence[Message]] = [{"role": "user", "content": "?"}]
+"""A question that is rendered to find what a chat template writes around any."""
 _SYSTEM: Final = "The words of the system."
 """A system message that is rendered to find where a chat template writes the system's text."""
 _ANSWER: Final = "The words of the answer."
@@ -322,17 +324,14 @@ class ModelPrompts:
     def _system_text(self, template: Mapping[str, Any]) -> str | None:
         """Return the text that the chat template writes as the system's where no message says one; None for
         a template that has no place for it. Cost: two short prompts."""
-        asked: list[Message] = [{"role": "user", "content": "?"}]
+        system = ModelQuestion([{"role": "system", "content": _SYSTEM}, *ANY], template=template)
         try:
-            system = {"role": "system", "content": _SYSTEM}
-            before, found, after = self.text(ModelQuestion([system, *asked], template=template)).partition(
-                _SYSTEM
-            )
+            before, found, after = self.text(system).partition(_SYSTEM)
         except OptionError:  # the template refuses such a message
             return None
         if not found:
             return None
-        bare = self.text(ModelQuestion(asked, template=template))
+        bare = self.text(ModelQuestion(ANY, template=template))
         is_own = bare.startswith(before) and bare.endswith(after) and len(bare) >= len(before) + len(after)
         return bare[len(before) : len(bare) - len(after)] if is_own else ""
 
@@ -356,9 +355,8 @@ class ModelPrompts:
         """Tell whether the chat template writes the `tools` that it reads, such as these. Cost: two short
         prompts, once for a template."""
         if self._tells_tools is None:
-            asked = [{"role": "user", "content": "?"}]
             both = (template, {**template, "tools": None})
-            told, bare = (self.text(ModelQuestion(asked, template=one)) for one in both)
+            told, bare = (self.text(ModelQuestion(ANY, template=one)) for one in both)
             self._tells_tools = told != bare
         return self._tells_tools
 
@@ -380,7 +378,7 @@ class ModelPrompts:
         self.template_holder().chat_template = template
         self._tells_tools = None
         self._controls.clear()
-        self.text(ModelQuestion([{"role": "user", "content": "?"}]))
+        self.text(ModelQuestion(ANY))
 
     def template_holder(self) -> Any:
         """Return the tokenizer of transformers that has the chat template, loaded once. Errors:

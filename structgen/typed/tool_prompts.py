@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from structgen.compilation.compiler import compile
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
-from structgen.engine.model_prompts import ModelPrompts, ModelQuestion, last_question
+from structgen.engine.model_prompts import ANY, ModelPrompts, ModelQuestion, last_question
 from structgen.engine.requests import Result
 from structgen.errors import OptionError
 from structgen.json_grammars.outline_writer import ModelPrompt, extraction_prompt_under
@@ -67,7 +67,7 @@ class ToolPrompts:
         """Return a format, which opens thoughts in its prompts if this model's chat template does."""
         if not (self.has_template and format.thinking and self.use.thinking):
             return format
-        asked = ModelQuestion([{"role": "user", "content": "?"}], template=self._template)
+        asked = ModelQuestion(ANY, template=self._template)
         tail = self._prompts.text(asked).rstrip()
         return replace(format, opened=tail.endswith(format.thinking[0].rstrip()))
 

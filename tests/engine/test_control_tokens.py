@@ -293,7 +293,7 @@ def test_no_door_lets_a_text_write_control_tokens(
 ) -> None:
     if not engine.prompts.has_template() and door not in WITHOUT_TEMPLATE:
         return  # a raw prompt
-    ids = {**engine.specials, **{text: id for text, id in engine._named_tokens().items() if "call" in text}}
+    ids = {**engine.specials, **{text: id for text, id in engine._named_tokens.items() if "call" in text}}
     assert len(ids) == 6
 
     def controls_of(said: str) -> Counter[int]:

@@ -230,7 +230,7 @@ def test_a_model_that_fails_the_trial_verifies_none() -> None:
     )
     assert model.draft_support.shape == "chain"
     assert "trial of a tree, the model failed (ValueError: two axes)" in model.draft_support.reason
-    model._support = None
+    del model.draft_support
     model._model.forward = lambda *given, position_ids=None, **rest: inner(*given, **rest)
     assert model.draft_support.shape == "none"
     assert "trial of a chain, logits differed by" in model.draft_support.reason
