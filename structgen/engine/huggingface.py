@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from structgen.engine.forward_pass.draft_trees import check_paths, depths_of
 from structgen.engine.forward_pass.quiet_loading import pretrained, reading
@@ -235,7 +236,10 @@ class HuggingFace:
             done += count
         if shape == "tree":
             shown = self._own[:, None].expand(-1, most, -1)
-            mask = _additive(torch.cat((shown, sees.to(device)), 2), self._model.dtype)[:, None]
+            # it is added to attention scores
+            nothing = torch.zeros((), dtype=self._model.dtype, device=device)
+            least = torch.finfo(nothing.dtype).min
+            mask = nothing.where(torch.cat((shown, sees.to(device)), 2), least)[:, None]
         else:
             filled = torch.arange(most)[None] < torch.tensor(counts)[:, None]
             mask = torch.cat((self._own, filled.to(device)), 1).long()
@@ -347,7 +351,7 @@ class HuggingFace:
         batch, known = DynamicCache(), [_columns(cache.layers, slice(cache.length)) for cache in caches]
         for layer in range(len(known[0])):
             keys, values = (
-                torch.cat([_padded(part, longest) for part in parts])
+                torch.cat([pad(part, (0, 0, longest - part.shape[2], 0)) for part in parts])
                 for parts in zip(*(each[layer] for each in known), strict=True)
             )
             batch.update(keys, values, layer)
@@ -357,10 +361,6 @@ class HuggingFace:
         self._tree_at = None
         for cache in caches:
             cache.layers, cache.parents = [], []
-
-
-def _padded(part: Tensor, longest: int) -> Tensor:
-    return torch.nn.functional.pad(part, (0, 0, longest - part.shape[2], 0))
 
 
 def _columns(layers: list[tuple[Tensor, Tensor]], some: Any) -> list[tuple[Tensor, Tensor]]:
@@ -410,9 +410,3 @@ def _allowed(model: Any) -> tuple[_Shape, str]:
 def _backend(model: Any) -> str:
     """Return the name of a model's attention back end."""
     return getattr(model.config.get_text_config(), "_attn_implementation", None) or "eager"
-
-
-def _additive(shown: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return a mask to add to attention scores: 0 where a column is shown, the least number elsewhere."""
-    nothing = torch.zeros((), dtype=dtype, device=shown.device)
-    return nothing.where(shown, torch.finfo(dtype).min)

@@ -582,16 +582,16 @@ class RequestTokens:
         text = min(DEFAULT_MAX_TOKENS, self.context // 4)
         if max_tokens is not None and max_tokens < self.context:
             text = max_tokens
-        found, said = ReadPrompt(question, []), ""
+        found = ReadPrompt(question, [])
         for one, told in self._shorter(question, outlines):
             tokens = self.prompts.tokens(one, self.tokenizer) if read is None else read(one)
-            found, said = ReadPrompt(one, list(tokens)), told
+            found = ReadPrompt(one, list(tokens), told)
             if len(found.tokens) + text + besides <= self.context:
                 break
-        if not said:
+        if not found.shortened:
             return found
-        what = f"The prompt tells {said} of the schema: the whole outline and {text:,} tokens of text do not"
-        return replace(found, shortened=f"{what} fit the model's context of {self.context:,}.")
+        what = f"The prompt tells {found.shortened} of the schema: the whole outline and {text:,} tokens of"
+        return replace(found, shortened=f"{what} text do not fit the model's context of {self.context:,}.")
 
     def _shorter(
         self, question: ModelQuestion, outlines: Outlines | None

@@ -33,7 +33,31 @@ def load_model(
     where torch or transformers is not installed; `TokenizerError`.
     """
     with told(f"loading the model {name}"):
-        return _loaded(name, device, dtype, tokenizer)
+        try:
+            # optional: torch
+            import torch
+        except ImportError as error:
+            raise lacking(name) from error
+        where, kind = device_of(device, dtype, StructgenError)
+        check_causal(name)
+        folder = model_path(model_name(name))
+        if (file := gguf_file(name)) is not None:
+            own = tokenizer or tokenizer_of(gguf_tokenizer(file))
+            return gguf_model(file, where, kind), own
+        if is_embedded(model_name(name)) and where.type == "cpu" and kind == torch.float32:
+            # start-up: compiled code of one kind of model
+            from structgen.engine.forward_pass.llama import Llama
+            from structgen.engine.forward_pass.weights import Weights
+
+            weights = Weights.read(folder)
+            if Llama.serves(weights):
+                # a pass takes 0.1 ms, less than to ask drafters; by transformers it takes 3 ms
+                return Llama(weights, drafts_pay=False), tokenizer or Tokenizer.from_huggingface(str(folder))
+        # optional: transformers and torch
+        from structgen.engine.huggingface import HuggingFace
+
+        own = tokenizer or _folder_tokenizer(folder)
+        return HuggingFace.read(folder, where, kind), own
 
 
 def device_of(device: str | None, dtype: str | None, refusal: type[StructgenError]) -> tuple[Any, Any]:
@@ -56,37 +80,6 @@ def device_of(device: str | None, dtype: str | None, refusal: type[StructgenErro
     if wanted not in ("float32", "bfloat16"):
         raise refusal(f"dtype={wanted!r}.", where="dtype", cure="Use float32 or bfloat16.")
     return where, getattr(torch, wanted)
-
-
-def _loaded(
-    name: str | Path, device: str | None, dtype: str | None, tokenizer: Tokenizer | None
-) -> tuple[Model, Tokenizer]:
-    """Return a model and its tokenizer, as `load_model` describes."""
-    try:
-        # optional: torch
-        import torch
-    except ImportError as error:
-        raise lacking(name) from error
-    where, kind = device_of(device, dtype, StructgenError)
-    check_causal(name)
-    folder = model_path(model_name(name))
-    if (file := gguf_file(name)) is not None:
-        own = tokenizer or tokenizer_of(gguf_tokenizer(file))
-        return gguf_model(file, where, kind), own
-    if is_embedded(model_name(name)) and where.type == "cpu" and kind == torch.float32:
-        # start-up: compiled code of one kind of model
-        from structgen.engine.forward_pass.llama import Llama
-        from structgen.engine.forward_pass.weights import Weights
-
-        weights = Weights.read(folder)
-        if Llama.serves(weights):
-            # a pass takes a tenth of a millisecond, less than to ask drafters; by transformers it takes 3 ms
-            return Llama(weights, drafts_pay=False), tokenizer or Tokenizer.from_huggingface(str(folder))
-    # optional: transformers and torch
-    from structgen.engine.huggingface import HuggingFace
-
-    own = tokenizer or _folder_tokenizer(folder)
-    return HuggingFace.read(folder, where, kind), own
 
 
 def lacking(name: str | Path) -> StructgenError:

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from structgen.errors import OptionError
+from structgen.errors import OptionError, within
 from structgen.language.shapes import JsonShapes
 from structgen.system.result_files import Answers, as_done, results_of
 
@@ -56,20 +56,18 @@ def read_batch(
         for number, line in enumerate(iter(partial(file.readline, most + 1), b""), 1):
             if not line.strip():
                 continue
-            try:
+            with within(f"{name}:{number}", ", "):
                 if len(line) > most:
                     raise OptionError(f"The line has more than {most:,} bytes.", cure="Shorten the request.")
-                found = json.loads(line)
+                try:
+                    found = json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    cure = "Write a request, a JSON object, on each line."
+                    raise OptionError(f"No JSON: {error}.", cure=cure) from None
                 shapes.check(found, protocol, "")
                 if lines.setdefault(found["custom_id"], line) is not line:
                     what = f"A line before it has {found['custom_id'][:80]!r} too."
                     raise OptionError(what, where="custom_id", cure="Give each request another one.")
-            except (ValueError, RecursionError, OptionError) as error:
-                if not isinstance(error, OptionError):
-                    cure = "Write a request, a JSON object, on each line."
-                    error = OptionError(f"No JSON: {error}.", cure=cure)
-                error.name_owner(f"{name}:{number}", ", ")
-                raise error from None
     if not lines:
         raise OptionError("The file has no request.", where=name, cure="Write one on each line.")
     return lines

@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from structgen.core.compiled import CompiledGrammar
@@ -49,9 +49,12 @@ class Local:
         """Return a prompt as the model reads it, shortened where it leaves no room."""
         options, calling, form = wanted.options, self._calling(wanted), wanted.form
         is_free = calling is None and form.grammar is None
-        compiled = None if is_free else partial(self._compiled, wanted)
+
+        def compiled() -> CompiledGrammar:
+            return self.engine.compiled(self._grammar(wanted), warns=form.tools is None)
+
         given, asked = source.in_texts().prompt, options.continue_final_message
-        prompt, turn = continued(given, asked, compiled, form.begun)
+        prompt, turn = continued(given, asked, None if is_free else compiled, form.begun)
         source = replace(source, prompt=prompt)
         if calling is None:
             question = source.question(wanted, "", knows_choices=not self.engine.prompts.is_embedded)
@@ -65,9 +68,6 @@ class Local:
         """Return the grammar of what is written; None of free text."""
         calling = self._calling(wanted)
         return wanted.form.written_by(self.engine.tokenizer) if calling is None else calling.grammar
-
-    def _compiled(self, wanted: WantedText) -> CompiledGrammar:
-        return self.engine.compiled(self._grammar(wanted), warns=wanted.form.tools is None)
 
     def _calling(self, wanted: WantedText) -> ToolPrompts | None:
         """Return how this model is asked for calls, kept as long as its form is; None where there are

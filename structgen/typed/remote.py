@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
-from functools import cached_property
+from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
@@ -93,15 +93,8 @@ class Remote:
         # the others: a reply that is not JSON, and one of another shape than the protocol's
         self._faults = (failed, ValueError, TypeError, AttributeError)
         self._add = anthropic_messages.add if self._is_anthropic else _add_completion
+        self._client = cache(self._made)
         self._habits = KNOWN.setdefault(server, ServerHabits(server))
-
-    @cached_property
-    def _client(self) -> Any:
-        return self._made(self._library.Client)
-
-    @cached_property
-    def _aclient(self) -> Any:
-        return self._made(self._library.AsyncClient)
 
     def _made(self, make: Callable[..., Any]) -> Any:
         """Return a client with the key of the environment. Errors: the client's, where a key is needed and is
@@ -160,7 +153,7 @@ class Remote:
     async def _sent(self, wanted: WantedText, *asked: Any, **more: bool) -> Any:
         """Send a request (`_body`, and `more` of its fields), and send it again, made anew, while a refusal
         names a field that can be mended: at most twice for each. Errors: those of the client."""
-        client = self._aclient if wanted.waits else self._client
+        client = self._client(self._library.AsyncClient if wanted.waits else self._library.Client)
         while True:
             made = {**self._body(wanted, *asked), **more}
             try:
