@@ -11,8 +11,8 @@ the page. Nothing but the package registry is reached: clients have a proxy that
 
 It prints a line for each feature and model, and a table of clients. `--write` puts the rows of these clients
 into the table of docs/serving.md, after a run with both models. Exit status 1 where a feature failed that is
-not marked as another's fault, where one is marked that no longer fails on any model, or where a program prints
-something else.
+not marked as another's fault, where one is marked that no longer fails on any model, or where a program
+prints something else.
 """
 
 from __future__ import annotations
