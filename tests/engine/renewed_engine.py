@@ -26,4 +26,5 @@ def renew(engine: sg.Engine) -> None:
             cache_bytes=engine.cache_bytes,
             allow_specials=engine.prompts.allow_specials,
         )
+    vars(engine).clear()
     vars(engine).update(vars(new))
