@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
@@ -90,7 +90,7 @@ class TextLanguage(Language):
         return self._of.start(), self._most, False
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        at, left, _ = cast(Place, config)
+        at, left, _ = config
         if left == 0 and symbol < 256:
             # a character that is begun is completed; then the end alone may come, if it is part of the text
             rest = self._of.shortest(at)
@@ -105,21 +105,21 @@ class TextLanguage(Language):
         return after, left, left > 0
 
     def accepts(self, config: Config) -> bool:
-        return self._of.accepts(cast(Place, config)[0])
+        return self._of.accepts(config[0])
 
     def shortest(self, config: Config) -> Sequence[int]:
-        return self._of.shortest(cast(Place, config)[0])
+        return self._of.shortest(config[0])
 
     def expected(self, config: Config) -> list[Expected]:
         first = self.first_bytes(config)
         if not first:
             return []
-        left = cast(Place, config)[1]
+        left = config[1]
         what = "the rest of " + self._shown if left == 0 and self._included else "any text"
         if left != 0 and self._has_end:
             what += f" up to {self._shown}" if self._included else f" without {self._shown}"
         return [Expected(what, (), first)]
 
     def boundary(self, config: Config) -> Config | None:
-        at, left, read = cast(Place, config)
+        at, left, read = config
         return (at, left - 1, False) if read else config

@@ -90,7 +90,7 @@ class TextPart(Masked):
         return tuple(map(code_of, known))
 
     def standing(self, config: Config) -> int:
-        return self.text.standing(cast(int, config))
+        return self.text.standing(config)
 
     def goes_on(self, config: Config) -> bool:
         return self.standing(config) <= stepping.WORD
@@ -100,14 +100,14 @@ class TextPart(Masked):
 
     def shortest(self, config: Config) -> Sequence[int]:
         with self.text.lock:
-            return self.text.shortest_rest(cast(int, config))
+            return self.text.shortest_rest(config)
 
     def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
         return self.text.ends_below(state, wanted, self._end)
 
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         every = (self, *self.views)
-        return tuple(InsidePart(one, cast(int, config), None, one is self) for one in every), None
+        return tuple(InsidePart(one, config, None, one is self) for one in every), None
 
 
 class InterruptedText(Parts):

@@ -7,7 +7,7 @@ lexeme is: its configurations are states of the lexer. Its own masks serve insid
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -115,12 +115,11 @@ class BoundLanguage(LarkLanguage):
 
     def step(self, config: Config, symbol: int) -> Config | None:
         """Return the configuration after a symbol; None exactly if no text continues so."""
-        state = cast(int, config)
         if symbol < TOKEN:
-            return self._settle(self.compiled.bytes_index(state, bytes((symbol,))))
+            return self._settle(self.compiled.bytes_index(config, bytes((symbol,))))
         if symbol - TOKEN not in self.specials:
             return None
-        return self._settle(self._answers.call_keeping(after_special, state, self._lexer.kind_of(symbol)))
+        return self._settle(self._answers.call_keeping(after_special, config, self._lexer.kind_of(symbol)))
 
     def boundary(self, config: Config) -> Config | None:
         """Return the configuration after the end of a token."""
@@ -135,7 +134,7 @@ class BoundLanguage(LarkLanguage):
         return self._state(found)
 
     def _readings(self, config: Config) -> list[Reading]:
-        return self.compiled.readings(cast(int, config))
+        return self.compiled.readings(config)
 
     def _in(self, reading: Reading) -> tuple[Language, Config] | None:
         """Return the language of the bound text that a reading is in, and its configuration."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
-from typing import cast
 
 from structgen.core.compiled import State
 from structgen.language.expectation import Expected
@@ -48,25 +47,25 @@ class LarkLanguage(Language):
 
     def step(self, config: Config, symbol: int) -> Config | None:
         """Return the configuration after a byte; None exactly if no accepted text continues so."""
-        after = -1 if symbol >= TOKEN else self.compiled.bytes_index(cast(int, config), bytes((symbol,)))
+        after = -1 if symbol >= TOKEN else self.compiled.bytes_index(config, bytes((symbol,)))
         return None if after < 0 else after
 
     def accepts(self, config: Config) -> bool:
         """Return whether lark accepts the text so far."""
-        return self.compiled.may_end(cast(int, config))
+        return self.compiled.may_end(config)
 
     def shortest(self, config: Config) -> Sequence[int]:
         """Return a shortest completion."""
-        return self.compiled.shortest_rest(cast(int, config))
+        return self.compiled.shortest_rest(config)
 
     def expected(self, config: Config) -> list[Expected]:
         """Return the terminals that may come, as `CompiledGrammar.expected`."""
-        found = self.compiled.expected(State(self.compiled, cast(int, config)))
+        found = self.compiled.expected(State(self.compiled, config))
         return [one for one in found if one.first]
 
     def height(self, config: Config) -> int:
         """Return the height of the parser's stack: the largest over all readings of the text."""
-        return self.compiled.depth_of(cast(int, config))
+        return self.compiled.depth_of(config)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -136,7 +136,7 @@ class EscapedLanguage(Language):
         return self.of.start(), b""
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        at, read = cast(Place, config)
+        at, read = config
         if symbol > 255:
             return None
         if not read and symbol != 0x5C:
@@ -183,14 +183,14 @@ class EscapedLanguage(Language):
                 yield from self._through(after, below, read + bytes((byte,)), seen)
 
     def height(self, config: Config) -> int:
-        return self.of.height(cast(Place, config)[0])
+        return self.of.height(config[0])
 
     def accepts(self, config: Config) -> bool:
-        at, read = cast(Place, config)
+        at, read = config
         return not read and self.of.accepts(at)
 
     def shortest(self, config: Config) -> Sequence[int]:
-        at, read = place = cast(Place, config)
+        at, read = place = config
         if not read:
             return self._rest(at)
         known = self._rests.get(place)
@@ -212,7 +212,7 @@ class EscapedLanguage(Language):
         return tuple(one for byte in self.of.shortest(at) for one in written(byte))
 
     def expected(self, config: Config) -> list[Expected]:
-        at, read = cast(Place, config)
+        at, read = config
         first = self.first_bytes(config)
         if read:
             return [Expected("the rest of an escape", (), first)]
@@ -226,7 +226,7 @@ class EscapedLanguage(Language):
         return found
 
     def boundary(self, config: Config) -> Config | None:
-        at, read = cast(Place, config)
+        at, read = config
         after = self.of.boundary(at)
         if after is None or (read and not self._goes_on(after, read)):
             return None
@@ -258,8 +258,8 @@ class _EscapedMasks(EscapedLanguage, MaskedPart):
         self._nodes = Vocabulary.of(tokenizer).nodes
 
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
-        at, read = cast(Place, config)
-        return ((), config) if read else ((InsidePart(self, cast(int, at), None, True),), None)
+        at, read = config
+        return ((), config) if read else ((InsidePart(self, at, None, True),), None)
 
     def after_inside(self, config: Config, state: int) -> Config:
         return state, b""
@@ -273,7 +273,7 @@ class _EscapedMasks(EscapedLanguage, MaskedPart):
         return found
 
     def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
-        return ends_read(self._nodes, wanted.flags, cast(Config, (state, b"")), self.step, self.accepts)
+        return ends_read(self._nodes, wanted.flags, (state, b""), self.step, self.accepts)
 
 
 class Unescaped:

@@ -97,7 +97,7 @@ class ContextFree(Language):
         reading: dict[int, int] = {}
         shifted: list[int] = []
         scanner = self.scanner
-        for node, bundle in cast(Tops, config)[1]:
+        for node, bundle in config[1]:
             going, ended = scanner.after(bundle, symbol)
             if going != scanner.nothing:
                 reading[node] = scanner.union(reading[node], going) if node in reading else going
@@ -125,24 +125,24 @@ class ContextFree(Language):
         return complete, tuple(sorted((node, bundle) for (_, bundle), node in same.items()))
 
     def height(self, config: Config) -> int:
-        return max((self.stacks.height(node) for node, _ in cast(Tops, config)[1]), default=0)
+        return max((self.stacks.height(node) for node, _ in config[1]), default=0)
 
     def accepts(self, config: Config) -> bool:
-        return cast(Tops, config)[0]
+        return bool(config[0])
 
     def shortest(self, config: Config) -> Sequence[int]:
-        rest = self.rests.shortest(cast(Tops, config))
+        rest = self.rests.shortest(config)
         assert rest is not None, "a configuration that no text completes"
         return rest
 
     def expected(self, config: Config) -> list[Expected]:
-        bundles = (bundle for _, bundle in cast(Tops, config)[1])
+        bundles = (bundle for _, bundle in config[1])
         return list(dict.fromkeys(one for bundle in bundles for one in self.scanner.expected(bundle)))
 
     def boundary(self, config: Config) -> Config | None:
         if not self.counts_tokens:
             return config
-        complete, tops = cast(Tops, config)
+        complete, tops = config
         left: dict[int, int] = {}
         for node, bundle in tops:
             after = self.scanner.bounded(bundle)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import cast
 
 from structgen.text_grammars.context_free.parser_stacks import Items, Stacks
 from structgen.text_grammars.context_free.rules import reached
-from structgen.text_grammars.context_free.shortest_rests import Tops
 from structgen.text_grammars.machine.language import Config, Lexemes
 from structgen.text_grammars.machine.scanning import Numbered, Scanner
 
@@ -39,7 +37,7 @@ class ParsedLexemes(Lexemes):
         return self._places.of(tuple(sorted(set(nodes))))
 
     def readings(self, config: Config) -> list[tuple[int, int]]:
-        tops = cast(Tops, config)[1]
+        tops = config[1]
         return [(self._place([node]), self._state(bundle)) for node, bundle in tops]
 
     def row(self, state: int) -> list[int]:

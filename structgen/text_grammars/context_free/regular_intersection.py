@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.context_free.context_free_language import ContextFree
-from structgen.text_grammars.context_free.shortest_rests import GOES_ON, Rests, Tops, undecided
+from structgen.text_grammars.context_free.shortest_rests import GOES_ON, Rests, undecided
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.scanning import common_classes
 
@@ -63,9 +63,8 @@ class Meet(Language):
         return self.of.start(), self.filter.start()
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        pair = cast(Pair, config)
-        after = self._after(pair, symbol)
-        rest = self._rests.get(pair) if self._haste > 1 else None
+        after = self._after(config, symbol)
+        rest = self._rests.get(config) if self._haste > 1 else None
         if after is not None and rest and rest[0] == symbol and after not in self._rests:
             # nothing is searched along a rest that is known
             self._rests[after] = () if self.accepts(after) else rest[1:]
@@ -82,28 +81,28 @@ class Meet(Language):
         return None if left is None else (left, right)
 
     def height(self, config: Config) -> int:
-        return self.of.height(cast(Pair, config)[0])
+        return self.of.height(config[0])
 
     def accepts(self, config: Config) -> bool:
-        left, right = cast(Pair, config)
+        left, right = config
         return self.of.accepts(left) and self.filter.accepts(right)
 
     def shortest(self, config: Config) -> Sequence[int]:
-        rest = self._rest(cast(Pair, config))
+        rest = self._rest(config)
         assert rest is not None
         return rest
 
     def expected(self, config: Config) -> list[Expected]:
         allowed = self.first_bytes(config)
         found = []
-        for one in self.of.expected(cast(Pair, config)[0]):
+        for one in self.of.expected(config[0]):
             left = bytes(byte for byte in one.first if byte in allowed)
             if left:
                 found.append(Expected(one.what, one.sources, left))
         return found
 
     def boundary(self, config: Config) -> Config | None:
-        left, right = cast(Pair, config)
+        left, right = config
         after, begun = self.of.boundary(left), self.filter.boundary(right)
         if after is None or begun is None or self._rest((after, begun)) is None:
             return None
@@ -121,7 +120,7 @@ class Meet(Language):
         if pair in self._rests:
             return self._rests[pair]
         if self._by_rules is not None:
-            self._rests[pair] = self._by_rules.shortest(cast(Tops, pair[0]), pair[1])
+            self._rests[pair] = self._by_rules.shortest(pair[0], pair[1])
         elif not self._goes_as_shortest(pair):
             self._search(pair)
         return self._rests[pair]

@@ -9,8 +9,8 @@ language continues (there are no dead ends), so that masks are exact.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from structgen.core.grammar import Grammar
 from structgen.language.expectation import Expected
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from structgen.text_grammars.machine.masked_part import MaskedPart
     from structgen.tokens.tokenizer import Tokenizer
 
-Config: TypeAlias = Hashable
-"""The state of a reader of a language."""
+Config: TypeAlias = Any
+"""The state of a reader of a language, hashable; of which type it is, its language alone knows."""
 TOKEN: Final = 256
 """The symbol of the special token t is TOKEN + t."""
 ALL_BYTES: Final = bytes(range(256))
