@@ -17,7 +17,7 @@ from structgen.core.compiled import CompiledGrammar
 from structgen.language.expectation import Expected
 from structgen.system.public_calls import NUMBERS, THIS_CALL
 from structgen.text_grammars.machine.language import Config, InsidePart, Language
-from structgen.text_grammars.machine.scanning import common_classes
+from structgen.text_grammars.machine.scanning import common_classes, remembered
 from structgen.text_grammars.regular_language import WordsLanguage
 
 Place: TypeAlias = "tuple[int, Config]"
@@ -42,7 +42,6 @@ class Parts(Language):
             self.has_stack |= part.has_stack
             self.locks = max(self.locks, part.locks)
         self._over: dict[tuple[Language, Config], bool] = {}
-        self._least_words: dict[Language, tuple[int, ...]] = {}
 
     def part(self, number: int) -> Language:
         """Return the part of the places with a number."""
@@ -173,12 +172,10 @@ class Parts(Language):
             THIS_CALL.work(steps * NUMBERS)
         return [*rest, *chain.from_iterable(word * count for word, count in words)]
 
+    @remembered
     def _least_word(self, part: Language) -> tuple[int, ...]:
         """Return the shortest word of a part."""
-        known = self._least_words.get(part)
-        if known is None:
-            known = self._least_words[part] = tuple(part.shortest(part.start()))
-        return known
+        return tuple(part.shortest(part.start()))
 
     def boundary(self, config: Config) -> Config | None:
         every = ((number, self.part(number).boundary(at)) for number, at in config)

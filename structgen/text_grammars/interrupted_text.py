@@ -29,6 +29,7 @@ from structgen.text_grammars.machine.language import (
 )
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.masked_part import MaskedPart
+from structgen.text_grammars.machine.scanning import remembered
 from structgen.text_grammars.regular_language import RegularLanguage
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -121,7 +122,6 @@ class InterruptedText(Parts):
         """`text`: up to one of some words (`TextBeforeLanguage`, `TextPart`); `bodies`: what follows each."""
         super().__init__((text, *bodies.values()))
         self._text, self._most = text, most
-        self._bodies: dict[int, frozenset[Place]] = {}
         self._words: dict[MaskedPart, int] = {}
         """The views of the text, each with the number of its word."""
         if isinstance(text, TextPart):
@@ -141,15 +141,12 @@ class InterruptedText(Parts):
         word = self._text.standing(after) - stepping.WORD
         return frozenset({(number, after)}) if word < 1 else self._body(number + word)
 
+    @remembered
     def _body(self, number: int) -> frozenset[Place]:
         """Return the places before a body, by its number, and behind it where it may be empty."""
-        found = self._bodies.get(number)
-        if found is None:
-            body = self._part(number)
-            start = body.start()
-            after = self._behind(number)[0] if body.accepts(start) else ()
-            found = self._bodies[number] = frozenset({(number, start), *after})
-        return found
+        body = self._part(number)
+        start = body.start()
+        return frozenset({(number, start), *(self._behind(number)[0] if body.accepts(start) else ())})
 
     def _behind(self, number: int) -> Behind:
         width = len(self.parts)

@@ -30,6 +30,7 @@ from structgen.lark_grammars.reading.loader_remarks import remarks_of
 from structgen.lark_grammars.reading.written_out import check_rules, check_shortest, check_terminals
 from structgen.limits import Limits
 from structgen.text_grammars.context_free.productive_symbols import productive
+from structgen.text_grammars.machine.scanning import remembered
 
 Importer: TypeAlias = str | Path | Callable[[Any, str], tuple[Any, str]]
 """A folder in which `%import` looks, or a loader in lark's format."""
@@ -429,7 +430,6 @@ class _Tables:
                 name for name in self.names if name in lexer.conf.ignore and self._is_string(name)
             )
         }
-        self._embedded: dict[tuple[str, str], bool] = {}
         self._order: dict[str, tuple[Any, ...]] = {}
         """For each terminal read so far: the key by which lark orders it."""
         self._rules: dict[Any, int] = {}
@@ -596,14 +596,10 @@ class _Tables:
             )
         return -terminal.priority, -pattern.max_width, -len(pattern.value), terminal.name
 
+    @remembered
     def _embeds(self, one: Any, string: Any) -> bool:
-        key = (one.name, string.name)
-        known = self._embedded.get(key)
-        if known is None:
-            match = re.match(one.pattern.to_regexp(), string.pattern.value, self._flags)
-            known = match is not None and match.group(0) == string.pattern.value
-            self._embedded[key] = known
-        return known
+        match = re.match(one.pattern.to_regexp(), string.pattern.value, self._flags)
+        return match is not None and match.group(0) == string.pattern.value
 
     def indentation(self) -> Indentation | None:
         """Return the indenter's attributes. Raises GrammarError if one of its terminals is missing."""

@@ -33,7 +33,7 @@ from structgen.text_grammars.composition.json_escapes import (
 from structgen.text_grammars.machine.language import CompileTarget, Config, InsidePart, Language
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.masked_part import MaskedPart
-from structgen.text_grammars.machine.scanning import common_classes
+from structgen.text_grammars.machine.scanning import common_classes, remembered
 from structgen.text_grammars.regular_language import RegularLanguage
 from structgen.text_grammars.text_grammar import (
     MOST_LETTERS,
@@ -129,7 +129,6 @@ class EscapedLanguage(Language):
         self.counts_tokens, self.has_stack = of.counts_tokens, of.has_stack
         marks = bytes(byte if byte in _TOLD else 255 if byte >= 0x20 else 254 for byte in range(256))
         self.classes = common_classes((of.classes, marks))
-        self._live: dict[Place, bool] = {}
         self._rests: dict[Place, tuple[int, ...]] = {}
 
     def start(self) -> Config:
@@ -149,13 +148,11 @@ class EscapedLanguage(Language):
         after = self.of.through(at, chr(may_be[0][0]).encode())
         return None if after is None else (after, b"")
 
+    @remembered
     def _goes_on(self, at: Config, read: bytes) -> bool:
         """Return whether the beginning of an escape can become the escape of a character that may follow."""
-        known = self._live.get((at, read))
-        if known is None:
-            ways = (way for one in points(self._escapes, read) for way in self._behind(at, *one))
-            known = self._live[at, read] = next(ways, None) is not None
-        return known
+        ways = (way for one in points(self._escapes, read) for way in self._behind(at, *one))
+        return next(ways, None) is not None
 
     def _behind(self, at: Config, low: int, high: int) -> Iterator[tuple[Config, int]]:
         """Yield the configurations behind the characters of a range, each with one such character; some

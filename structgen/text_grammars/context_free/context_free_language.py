@@ -24,7 +24,7 @@ from structgen.text_grammars.context_free.parser_stacks import ROOT, Items, Stac
 from structgen.text_grammars.context_free.rules import Rule, prepare
 from structgen.text_grammars.context_free.shortest_rests import Rests, Tops
 from structgen.text_grammars.machine.language import Config, Language
-from structgen.text_grammars.machine.scanning import Scanner
+from structgen.text_grammars.machine.scanning import Scanner, remembered
 from structgen.text_grammars.regular_language import RegularLanguage
 
 PatternLanguage: TypeAlias = Callable[[Formula, str, Limits], Language]
@@ -79,19 +79,16 @@ class ContextFree(Language):
         self.rests = Rests(self.rules, self.scanner, self.stacks, limits)
         if not self.specials and not self.counts_tokens:
             self.lexemes = ParsedLexemes(self.items, self.stacks, self.scanner)
-        self._fresh: dict[int, int] = {}
 
     def start(self) -> Config:
         if self.rules.start < 0:
             return True, ()
         return self.rules.empty, ((ROOT, self.fresh(0)),)
 
+    @remembered
     def fresh(self, state: int) -> int:
         """Return the bundle before the first symbol of the terminals that may follow in a state."""
-        known = self._fresh.get(state)
-        if known is None:
-            known = self._fresh[state] = self.scanner.fresh(self.items.terminals(state))
-        return known
+        return self.scanner.fresh(self.items.terminals(state))
 
     def step(self, config: Config, symbol: int) -> Config | None:
         reading: dict[int, int] = {}

@@ -35,6 +35,7 @@ from structgen.text_grammars.machine.language import (
 from structgen.text_grammars.machine.lexeme_rows import LexemeRows
 from structgen.text_grammars.machine.part_ends import EndsMap, ends_map, joined
 from structgen.text_grammars.machine.rest_completions import RestMachine
+from structgen.text_grammars.machine.scanning import remembered
 from structgen.text_grammars.machine.step_table import StepTable
 from structgen.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState, Visit
 from structgen.tokens.tokenizer import Tokenizer
@@ -99,8 +100,6 @@ class NumberedText(RestMachine):
         else:
             self._lexeme_rows = LexemeRows(self._language, self._tables, self._records)
         self._finished = -1
-        self._following: dict[Config, bytes] = {}
-        """Configuration behind a part -> the bytes that may come next."""
         self._runs: list[tuple[int, Config, bytes]] = []
         """Runs of bytes whose configurations nobody has asked for: the first state, its configuration, the
         bytes."""
@@ -302,14 +301,11 @@ class NumberedText(RestMachine):
             self._steps.put_row(number, told, after)
         return told is not None
 
+    @remembered
     def _first_bytes(self, config: Config) -> bytes:
         """Return the bytes that may come next in a configuration behind a part."""
-        known = self._following.get(config)
-        if known is None:
-            known = self._language.told(config)
-            known = self._next_bytes(self._number(config)) if known is None else known
-            self._following[config] = known
-        return known
+        told = self._language.told(config)
+        return self._next_bytes(self._number(config)) if told is None else told
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
