@@ -269,7 +269,6 @@ class CompiledText(NumberedText):
 
     @cached_property
     def completions(self) -> RestCompletions:
-        """The shortest completions of its states; made when they are first asked for."""
         return _PartCompletions(self)
 
     def shortest_rest(self, index: int) -> Sequence[int]:
