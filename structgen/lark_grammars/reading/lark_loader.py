@@ -30,7 +30,8 @@ from structgen.lark_grammars.reading.loader_remarks import remarks_of
 from structgen.lark_grammars.reading.written_out import check_rules, check_shortest, check_terminals
 from structgen.limits import Limits
 from structgen.text_grammars.context_free.productive_symbols import productive
-from structgen.text_grammars.machine.scanning import remembered
+from structgen.text_grammars.context_free.rules import grouped
+from structgen.text_grammars.machine.scanning import Numbered, remembered
 
 Importer: TypeAlias = str | Path | Callable[[Any, str], tuple[Any, str]]
 """A folder in which `%import` looks, or a loader in lark's format."""
@@ -296,13 +297,9 @@ def _bounded_parser(limits: Limits) -> type:
         def compute_includes_lookback(self) -> None:
             """As lark's, which walks all items of a state for each of its rules."""
             every, self.nonterminal_transitions = self.nonterminal_transitions, []
-            of_state: dict[Any, list[Any]] = {}
-            for state, origin in every:
-                of_state.setdefault(state, []).append(origin)
-            for state, origins in of_state.items():
-                whole, parts = state.closure, dict[Any, list[Any]]()
-                for item in whole:
-                    parts.setdefault(item.rule.origin, []).append(item)
+            for state, origins in grouped(every).items():
+                whole = state.closure
+                parts: dict[Any, Any] = grouped((item.rule.origin, item) for item in whole)
                 for origin in origins:
                     state.closure = parts.get(origin, [])
                     self.nonterminal_transitions = [(state, origin)]
@@ -547,18 +544,13 @@ class _Tables:
         return Terminal(str(name), pattern, self._is_string(name), shown)
 
     def _contexts(self, order: list[int]) -> tuple[tuple[Context, ...], Any]:
-        numbers: dict[frozenset[str], int] = {}
-        found: list[Context] = []
+        found = Numbered[frozenset[str]]()
         context_of = np.zeros(len(order), np.int32)
         always = frozenset(self.lexer.conf.ignore) | self.lexer.always
         for state, old in enumerate(order):
             names = frozenset(name for name in always.union(self.lexer.states[old]) if name in self.terminals)
-            number = numbers.get(names)
-            if number is None:
-                number = numbers[names] = len(found)
-                found.append(self._context(names))
-            context_of[state] = number
-        return tuple(found), context_of
+            context_of[state] = found.of(names)
+        return tuple(map(self._context, found.values)), context_of
 
     def _context(self, names: frozenset[str]) -> Context:
         """As BasicLexer orders terminals, and `_create_unless` takes strings out of the scan."""

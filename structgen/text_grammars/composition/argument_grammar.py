@@ -39,6 +39,7 @@ from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.bans import without
 from structgen.text_grammars.composition.quoted_values import quoted_values, writes_as_json
 from structgen.text_grammars.composition.templates import TEXT, filled, pieces
+from structgen.text_grammars.context_free.rules import grouped
 from structgen.text_grammars.regular import RegularGrammar, literal, regex
 from structgen.text_grammars.regular_formulas import holding, shown
 from structgen.text_grammars.text_grammar import (
@@ -435,10 +436,9 @@ class _Writer:
         `key` where it is an argument of the tool itself."""
         head, _, tail = template.partition("$value")
         values = {"key": member.key}
-        words: dict[str, list[TextGrammar]] = {}
         end = filled(tail, values)
-        for kind, grammar in self.values(member, where, key, self.stops(end)):
-            words.setdefault(self.style.types.get(kind, ""), []).append(grammar)
+        found = self.values(member, where, key, self.stops(end))
+        words = grouped((self.style.types.get(kind, ""), grammar) for kind, grammar in found)
         if not words:
             return None
         return either(
@@ -535,11 +535,11 @@ class _Writer:
         """Yield the values of an argument that are no strings, as JSON; those of each word apart."""
         schema = self.plan.subschema(place, where)
         stops = (*self.style.stops, *self.excludes)
-        groups: dict[str, list[str]] = {}
-        for kind in kinds_of(menu, with_strings=False):
-            # where objects are usually not JSON, the word for JSON is that of numbers
-            word = "number" if self.style.nested else kind
-            groups.setdefault(self.style.types.get(word, ""), []).append(kind)
+        types, nested = self.style.types, self.style.nested
+        # where objects are usually not JSON, the word for JSON is that of numbers
+        groups = grouped(
+            (types.get("number" if nested else kind, ""), kind) for kind in kinds_of(menu, with_strings=False)
+        )
         for of in groups.values():
             is_all = len(groups) == 1 and menu.string is None
             one = schema if is_all else {**_own(schema), "allOf": [schema], "type": of}
@@ -547,7 +547,7 @@ class _Writer:
             if stops and not has_documents(cast(JsonSchemaGrammar, grammar)):
                 continue
             said = as_text(grammar)
-            kind = "number" if self.style.nested else of[0]
+            kind = "number" if nested else of[0]
             yield kind, self.padded(said) if self.blank is None else said  # else JSON has it in itself
 
     def array(self, residue: int, where: str) -> TextGrammar:

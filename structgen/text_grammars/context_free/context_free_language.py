@@ -18,7 +18,7 @@ from structgen.automata.regex.syntax_tree import CharacterClass, Concatenation, 
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.language.ir import Formula, Pattern
-from structgen.limits import Limits
+from structgen.limits import DEFAULT, Limits
 from structgen.text_grammars.context_free.parsed_lexemes import ParsedLexemes
 from structgen.text_grammars.context_free.parser_stacks import ROOT, Items, Stacks
 from structgen.text_grammars.context_free.rules import Rule, prepare
@@ -48,10 +48,9 @@ class ContextFree(Language):
         start: str,
         *,
         ignored: Sequence[str] = (),
-        limits: Limits | None = None,
+        limits: Limits = DEFAULT,
         make: PatternLanguage = RegularLanguage,
     ) -> None:
-        limits = Limits() if limits is None else limits
         languages: dict[str, Language | None] = {}
         have: dict[str, tuple[bool, bool]] = {}
         for name, terminal in terminals.items():

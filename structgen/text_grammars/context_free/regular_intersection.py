@@ -71,14 +71,16 @@ class Meet(Language):
         return after if after is not None and self._rest(after) is not None else None
 
     def _after(self, pair: Pair, symbol: int) -> Pair | None:
-        if symbol >= TOKEN and self._restarts:
-            right = self.filter.start() if self.filter.accepts(pair[1]) else None
-        else:
-            right = self.filter.step(pair[1], symbol)
+        right = self._filtered(pair[1], symbol)
         if right is None:
             return None
         left = self.of.step(pair[0], symbol)
         return None if left is None else (left, right)
+
+    def _filtered(self, right: Config, symbol: int) -> Config | None:
+        if symbol >= TOKEN and self._restarts:
+            return self.filter.start() if self.filter.accepts(right) else None
+        return self.filter.step(right, symbol)
 
     def height(self, config: Config) -> int:
         return self.of.height(config[0])
@@ -127,22 +129,14 @@ class Meet(Language):
 
     def _goes_as_shortest(self, pair: Pair) -> bool:
         """Return whether the filter takes the shortest rest that the language has, and note it if so."""
-        rest = tuple(self.of.shortest(pair[0]))
-        if not self._takes(pair[1], rest):
-            return False
-        self._rests[pair] = rest
-        return True
-
-    def _takes(self, right: Config | None, rest: Sequence[int]) -> bool:
-        """Return whether the filter takes a rest from one of its configurations on."""
+        rest, right = tuple(self.of.shortest(pair[0])), pair[1]
         for symbol in rest:
-            if symbol < TOKEN:
-                right = self.filter.step(right, symbol)
-            else:
-                right = self.filter.start() if self._restarts and self.filter.accepts(right) else None
+            right = self._filtered(right, symbol)
             if right is None:
                 return False
-        return right is not None and self.filter.accepts(right)
+        if is_taken := self.filter.accepts(right):
+            self._rests[pair] = rest
+        return is_taken
 
     def _search(self, start: Pair) -> None:
         """Find the shortest common word from a pair by A*; the longer of the two shortest rests is the lower

@@ -24,9 +24,9 @@ from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.context_free.parser_stacks import Stacks
-from structgen.text_grammars.context_free.rules import Rules
-from structgen.text_grammars.machine.language import Config, Language
-from structgen.text_grammars.machine.scanning import Scanner, remembered
+from structgen.text_grammars.context_free.rules import Rules, grouped
+from structgen.text_grammars.machine.language import Config, Language, representatives
+from structgen.text_grammars.machine.scanning import Scanner, common_classes, remembered
 
 GOES_ON: Final = "Whether a text goes on"
 Tops: TypeAlias = "tuple[bool, tuple[tuple[int, int], ...]]"
@@ -131,9 +131,7 @@ class RestSearch(ABC):
     def __init__(self, rules: Sequence[tuple[int, Sequence[int]]], terminals: int, empty: Word) -> None:
         """`rules`: the left sides with the right ones; `terminals`: smaller symbols are terminals."""
         self._rules, self._terminals, self._empty = rules, terminals, empty
-        self._of: dict[int, list[int]] = {}
-        for index, (left, _) in enumerate(rules):
-            self._of.setdefault(left, []).append(index)
+        self._of = grouped((left, index) for index, (left, _) in enumerate(rules))
         self._numbers = count()
         self._known: dict[_Place, Word | None] = {}
         self._begin()
@@ -307,10 +305,7 @@ class Rests(RestSearch):
         self._limits, self._steps = limits, 0
         self._longer = int(taken is not None)
         other = bytes(256) if taken is None else taken.classes
-        pairs: dict[tuple[int, int], int] = {}
-        for byte in range(256):
-            pairs.setdefault((scanner.classes[byte], other[byte]), byte)
-        self._bytes = list(pairs.values())
+        self._bytes = sorted(representatives(common_classes((scanner.classes, other))))
         """The first byte of each pair of classes."""
 
     def shortest(self, config: Tops, state: Config = None) -> tuple[int, ...] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from structgen.core.grammar import Grammar
@@ -27,6 +28,12 @@ Config: TypeAlias = Any
 TOKEN: Final = 256
 """The symbol of the special token t is TOKEN + t."""
 ALL_BYTES: Final = bytes(range(256))
+
+
+@lru_cache(16)
+def representatives(classes: bytes) -> list[int]:
+    """Return the first byte of each class, in the order of the classes."""
+    return [classes.index(kind) for kind in sorted(set(classes))]
 
 
 class CompileTarget(NamedTuple):
@@ -195,8 +202,7 @@ class Language(ABC):
 
     def symbols(self) -> list[int]:
         """Return the first byte of each class, and the special tokens."""
-        first = {kind: byte for byte, kind in reversed(list(enumerate(self.classes)))}
-        return [*(first[kind] for kind in sorted(first)), *(TOKEN + token for token in sorted(self.specials))]
+        return [*representatives(self.classes), *(TOKEN + token for token in sorted(self.specials))]
 
     def after_inside(self, config: Config, state: int) -> Config:
         """Return the configuration after some text inside the one part in which all places of a configuration

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 from structgen.language.expectation import Expected
 from structgen.system.public_calls import THIS_CALL
-from structgen.text_grammars.machine.language import ALL_BYTES, TOKEN, Config, Language
+from structgen.text_grammars.machine.language import ALL_BYTES, TOKEN, Config, Language, representatives
 
 Reading: TypeAlias = "tuple[int, Config]"
 """A terminal, and the configuration of its language."""
@@ -71,7 +71,7 @@ class Scanner:
         self._bundles = Numbered[frozenset[Reading]]()
         self.bundles = self._bundles.values
         self._after: dict[tuple[int, int], tuple[int, tuple[int, ...]]] = {}
-        self.representatives = [self.classes.index(one) for one in sorted(set(self.classes))]
+        self.representatives = representatives(self.classes)
         self.nothing = self.bundle(())
 
     def bundle(self, readings: Iterable[Reading]) -> int:

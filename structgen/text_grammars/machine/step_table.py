@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from structgen.machine_core.layout import REFUSED
 from structgen.machine_core.lexeme_tables import GrownArray
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
-from structgen.text_grammars.machine.language import Language
+from structgen.text_grammars.machine.language import Language, representatives
 from structgen.text_grammars.machine.stepping import (
     BOUNDARY,
     OUTSIDE,
@@ -25,22 +24,14 @@ def _word(name: str) -> int:
     return word_of(TextContext, name)
 
 
-@lru_cache(16)
-def _representatives(classes: bytes) -> list[int]:
-    """Return a byte of each class, in the order of the classes."""
-    width = len(set(classes))
-    if set(classes) != set(range(width)):
-        raise AssertionError("classes of bytes are numbered from 0 on")
-    return [classes.index(column) for column in range(width)]
-
-
 class StepTable:
     """The rows of configurations that `stepping` reads."""
 
     def __init__(self, context: npt.NDArray[np.int64], language: Language) -> None:
-        self.representative = _representatives(language.classes)
+        self.representative = representatives(language.classes)
         """A byte of each class."""
         width = len(self.representative)
+        assert max(language.classes) < width, "classes of bytes are numbered from 0 on"
         self._classes = classes = np.frombuffer(language.classes, np.uint8)
         self._language = language
         self._outer_classes: npt.NDArray[np.uint8] | None = None
