@@ -158,7 +158,8 @@ def load(
     """Return the tables of a grammar, and its imports. Cost: lark's own loading (5 ms for JSON, 50 to 100 ms
     for Python) and a few milliseconds.
 
-    `bound`: declared terminals that another grammar reads; each gets its stand-in as a pattern.
+    `postlex`: an indenter (`indenter_of`), or None. `bound`: declared terminals that another grammar reads;
+    each gets its stand-in as a pattern.
     `text_only`: only lark's own library is imported. Raises GrammarError with lark's message, RegexError
     (by terminal) for patterns without an automaton, LimitError
     for more rules than `limits.grammar_rules` and for texts of more terminals than `limits.oracle_steps`,
@@ -166,7 +167,6 @@ def load(
     """
     import lark
 
-    indenter = None if postlex is None else indenter_of(postlex)
     try:
         grammar, imports = read_by_lark(text, source, import_paths, limits, bound, text_only)
         _put_stand_ins(grammar, bound)
@@ -176,18 +176,18 @@ def load(
             lexer="contextual",
             start=start,
             source_path=source,
-            postlex=indenter,
+            postlex=postlex,
             _plugins={"ContextualLexer": _Recorder, "LALR_Parser": _bounded_parser(limits)},
         )
     except (lark.exceptions.LarkError, OSError, RecursionError, AssertionError) as error:
         raise refusal(error, text, source, start) from error
     lexer = built.parser.lexer
-    if indenter is not None:
+    if postlex is not None:
         lexer = lexer.lexer
     parser = built.parser.parser
-    tables = _Tables(lexer, parser, start, indenter, _declared(grammar))
+    tables = _Tables(lexer, parser, start, postlex, _declared(grammar))
     tables.indentation()  # names a missing terminal of the indenter before `never_made` does
-    made = () if indenter is None else (indenter.INDENT_type, indenter.DEDENT_type)
+    made = () if postlex is None else (postlex.INDENT_type, postlex.DEDENT_type)
     have = {*(one.name for one in built.terminals), *made}
     never = never_made(built.rules, start, built.ignore_tokens, have, source or "grammar")
     remarks = remarks_of(grammar, built, parser.analysis, start, never)

@@ -20,6 +20,7 @@ from structgen.limits import Limits
 if TYPE_CHECKING:
     from structgen.core.compiled import CompiledGrammar
     from structgen.store.mask_store import MaskStore
+    from structgen.text_grammars.context_free.parsed_lexemes import ParsedLexemes
     from structgen.text_grammars.machine.masked_part import MaskedPart
     from structgen.tokens.tokenizer import Tokenizer
 
@@ -60,39 +61,6 @@ class InsidePart(NamedTuple):
     """Whether the whole text is a word where the part's text is."""
 
 
-class Lexemes(ABC):
-    """What a language says of its texts where a parser reads lexemes: masks are then made of what tokens do
-    inside a lexeme, which is found once for all places of the parser. Places and states of the lexer are
-    numbers; after each of them some word goes on."""
-
-    terminals: int
-    """How many there are."""
-
-    @abstractmethod
-    def readings(self, config: Config) -> list[tuple[int, int]]:
-        """Return the places and the states of the lexer of a configuration, which together say all."""
-
-    @abstractmethod
-    def row(self, state: int) -> list[int]:
-        """Return the states after a byte of each class, -1 where there is none."""
-
-    @abstractmethod
-    def ends(self, state: int) -> Sequence[int]:
-        """Return the terminals as which the lexeme may end in a state."""
-
-    @abstractmethod
-    def after(self, place: int, terminal: int) -> int:
-        """Return the place behind a terminal, -1 where it may not come."""
-
-    @abstractmethod
-    def begun(self, place: int) -> int:
-        """Return the state of the lexer at a place; -1: no lexeme follows."""
-
-    @abstractmethod
-    def following(self, terminal: int) -> Iterable[int]:
-        """Return the states, some more perhaps, in which the lexer begins behind a terminal."""
-
-
 class Language(ABC):
     """A set of words, expanded as texts reach it. Not thread-safe: the lock of its compiled grammar is
     held."""
@@ -110,7 +78,7 @@ class Language(ABC):
     """Whether `height` counts anything."""
     locks: int = 0
     """How many locks of compiled grammars are taken, at most, one inside the other, by who asks it."""
-    lexemes: Lexemes | None = None
+    lexemes: ParsedLexemes | None = None
     """Its texts as lexemes, for masks; None: a configuration is read as a whole."""
     what: str = "a text"
     """What may come next in any configuration, in words; `expected` may tell it better."""

@@ -15,7 +15,7 @@ from structgen.machine_core.token_steps import put_edge
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 from structgen.text_grammars.machine import stepping, text_masks
-from structgen.text_grammars.machine.language import Config, Language, Lexemes
+from structgen.text_grammars.machine.language import Config, Language
 from structgen.text_grammars.machine.stepping import TextContext
 
 
@@ -24,7 +24,7 @@ class LexemeRows:
 
     def __init__(self, language: Language, tables: GrowingTables, records: RecordTables) -> None:
         assert language.lexemes is not None
-        self._lexemes: Lexemes = language.lexemes
+        self._lexemes = language.lexemes
         self._tables = tables
         width, terminals = len(set(language.classes)), self._lexemes.terminals
 
