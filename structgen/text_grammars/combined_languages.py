@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from structgen.core.compiled import CompiledGrammar
 from structgen.language.expectation import Expected
 from structgen.system.public_calls import NUMBERS, THIS_CALL
-from structgen.text_grammars.machine.language import Config, InsidePart, Language
+from structgen.text_grammars.machine.language import Config, InsidePart, Language, all_sizes
 from structgen.text_grammars.machine.scanning import common_classes, remembered
 from structgen.text_grammars.regular_language import WordsLanguage
 
@@ -183,11 +183,7 @@ class Parts(Language):
 
     @property
     def sizes(self) -> dict[str, int]:
-        total: dict[str, int] = {}
-        for part in dict.fromkeys(self.parts):
-            for name, count in part.sizes.items():
-                total[name] = total.get(name, 0) + count
-        return total
+        return all_sizes(dict.fromkeys(self.parts))
 
     @property
     def compiled_parts(self) -> frozenset[CompiledGrammar]:

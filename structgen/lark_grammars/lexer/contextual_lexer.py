@@ -94,10 +94,10 @@ class Lexer:
         self._alike_of: dict[int, int] = {}
         self._signs: dict[object, object] = {}
         self._sign_of: dict[object, int] = {}
-        self._anywhere = self.items.behind_anywhere()
+        self._anywhere = self.items.behind((), False)
         self.nothing = self._carry(FREE, self._anywhere)
         """The carry that owes nothing: number 0."""
-        self.first = self.nothing if is_local else self._carry(FREE, self.items.behind_start())
+        self.first = self.nothing if is_local else self._carry(FREE, self.items.behind((), True))
         """The carry before the text."""
         if kept is not None:
             _instructions, numbered, carries, states, *alike = kept

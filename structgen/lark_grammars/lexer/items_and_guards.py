@@ -307,16 +307,10 @@ class LexerItems:
     # --- look-behinds: one set of threads for all of them, begun anew at each character
     # -----------------------
 
-    def behind_start(self) -> Behind | None:
-        """Return what look-behinds know before a text."""
-        return self._behind((), True)
-
-    def behind_anywhere(self) -> Behind | None:
-        """Return what they know where nothing is known of the text before."""
-        return self._behind((), False)
-
     @remembered
-    def _behind(self, threads: Collection[int], start: bool) -> Behind | None:
+    def behind(self, threads: Collection[int], start: bool) -> Behind | None:
+        """Return what look-behinds know before a character; without threads, before a text (`start`), or
+        where nothing is known of the text before."""
         looks = self.instructions.looks
         if not looks and not start:
             return None
@@ -354,7 +348,7 @@ class LexerItems:
         threads = frozenset(found)
         if left:
             return Behind(False, threads, frozenset(), left)
-        return self._behind(threads, False)
+        return self.behind(threads, False)
 
     @remembered
     def behinds(self, behind: Behind | None) -> ClassRow:

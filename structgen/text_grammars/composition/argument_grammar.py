@@ -245,7 +245,7 @@ class ArgumentPlan:
 
     def subschema(self, place: int, where: str) -> dict[str, Any] | bool:
         """Return the schema of the values of a place, with the definitions that it may refer to."""
-        is_local = all(map(_is_definition, _references(self.schema)))
+        is_local = _is_local(self.schema)
         around, base = _own(self.schema), ""
         if not is_local:  # references begin at the root of the whole schema, which an identifier says
             base = next((self.schema[key] for key in ("$id", "id") if key in self.schema), "arguments:")
@@ -697,14 +697,10 @@ def _mappings(schema: object) -> Iterator[Schema]:
             rest += one
 
 
-def _references(schema: object) -> Iterator[str]:
-    """Yield the references in a schema."""
-    for one in _mappings(schema):
-        yield from (one[key] for key in ("$ref", "$dynamicRef") if isinstance(one.get(key), str))
-
-
-def _is_definition(reference: str) -> bool:
-    return reference.startswith(("#/$defs/", "#/definitions/"))
+def _is_local(schema: object) -> bool:
+    """Return whether all references in a schema lead to its definitions."""
+    asked = (one.get(key) for one in _mappings(schema) for key in ("$ref", "$dynamicRef"))
+    return all(one.startswith(("#/$defs/", "#/definitions/")) for one in asked if isinstance(one, str))
 
 
 def all_of(schema: Schema) -> str:

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
-from structgen.core.compiled import Bits, CompiledGrammar, WantedNodes, ends_read
+from structgen.core.compiled import Bits, WantedNodes, ends_read
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
 from structgen.language.expectation import Expected
@@ -30,7 +30,7 @@ from structgen.text_grammars.composition.json_escapes import (
     unescaped,
     written,
 )
-from structgen.text_grammars.machine.language import CompileTarget, Config, InsidePart, Language
+from structgen.text_grammars.machine.language import CompileTarget, Config, InsidePart, Language, LanguageOf
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.masked_part import MaskedPart
 from structgen.text_grammars.machine.scanning import common_classes, remembered
@@ -117,7 +117,7 @@ class Escaped(Derived):
         return EscapedLanguage(RegularLanguage(formula, what, limits, json=True), self.escapes)
 
 
-class EscapedLanguage(Language):
+class EscapedLanguage(LanguageOf):
     """The words of a language with JSON's escapes.
 
     The shortest rest escapes the rest that the language returns: exact for regular languages, which choose
@@ -228,14 +228,6 @@ class EscapedLanguage(Language):
         if after is None or (read and not self._goes_on(after, read)):
             return None
         return after, read
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        return self.of.sizes
-
-    @property
-    def compiled_parts(self) -> frozenset[CompiledGrammar]:
-        return self.of.compiled_parts
 
 
 class _EscapedMasks(EscapedLanguage, MaskedPart):

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from structgen.core.compiled import CompiledGrammar
 from structgen.errors import UnsatisfiableSchema, UnsupportedError
 from structgen.json_grammars.plain_network import network_of
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
@@ -21,7 +20,7 @@ from structgen.limits import Limits
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.bans import without
 from structgen.text_grammars.composition.json_escapes import unescaped, written
-from structgen.text_grammars.machine.language import CompileTarget, Config, Language
+from structgen.text_grammars.machine.language import CompileTarget, Config, Language, LanguageOf
 from structgen.text_grammars.text_grammar import Derived, TextGrammar, as_text
 
 _Place: TypeAlias = "tuple[Config, str, bytes, bytes]"
@@ -131,7 +130,7 @@ class QuotedValues(Derived):
         return _QuotedLanguage(as_text(self.of).language(limits), self.quote.encode())
 
 
-class _QuotedLanguage(Language):
+class _QuotedLanguage(LanguageOf):
     """The words of a language of JSON texts, written so. A language of single bytes: masks are made of
     them."""
 
@@ -222,11 +221,3 @@ class _QuotedLanguage(Language):
 
     def height(self, config: Config) -> int:
         return len(config[2])
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        return self.of.sizes
-
-    @property
-    def compiled_parts(self) -> frozenset[CompiledGrammar]:
-        return self.of.compiled_parts

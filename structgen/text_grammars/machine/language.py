@@ -9,6 +9,7 @@ language continues (there are no dead ends), so that masks are exact.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -186,6 +187,28 @@ class Language(ABC):
     def compiled_parts(self) -> frozenset[CompiledGrammar]:
         """The compiled grammars of its parts that have masks of their own."""
         return frozenset()
+
+
+class LanguageOf(Language):
+    """The words of another language, written in another way."""
+
+    of: Language
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return self.of.sizes
+
+    @property
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        return self.of.compiled_parts
+
+
+def all_sizes(languages: Iterable[Language]) -> dict[str, int]:
+    """Return the sizes of languages, added by name."""
+    total = Counter[str]()
+    for one in languages:
+        total.update(one.sizes)
+    return dict(total)
 
 
 class LanguageGrammar(Grammar):
