@@ -29,8 +29,6 @@ _LARK_RULE: Final = re.compile(
     re.MULTILINE,
 )
 """What begins a rule, a terminal or a directive of Lark."""
-_SYNTAXES: Final = {"gbnf": "ebnf"}
-"""Values of `syntax` that mean another one."""
 
 
 def syntax_of(text: str) -> str:
@@ -46,7 +44,7 @@ def grammar_of_text(text: str, limits: Limits | None = None, *, syntax: str = ""
     """
     if syntax in ("", "lark") and is_llguidance(text):
         return llguidance(text, limits)
-    kind = _SYNTAXES.get(syntax, syntax) or syntax_of(text)
+    kind = "ebnf" if syntax == "gbnf" else syntax or syntax_of(text)
     if not kind:
         raise OptionError(
             "No line begins a rule: in EBNF (GBNF, XGrammar's) with `name ::=`, or in Lark with `name:`.",

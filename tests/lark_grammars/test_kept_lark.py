@@ -192,7 +192,7 @@ def test_what_is_made_again_has_the_numbers_of_the_file(
 
 def alike_anew(grammar: CompiledLark) -> dict[int, int]:
     """Return which carries are alike, compared anew and in another order."""
-    lexer = grammar.lexer
+    lexer = grammar.answers.lexer
     known = dict(lexer._alike_of)
     lexer._alike_of.clear()
     lexer._signs.clear()

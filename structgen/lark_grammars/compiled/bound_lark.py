@@ -86,7 +86,7 @@ class BoundLanguage(LarkLanguage):
     def __init__(self, grammar: LarkGrammar, bound: Mapping[int, Language | None], limits: Limits) -> None:
         """`bound`: the languages of the bound terminals, by number (None: without a text)."""
         super().__init__(grammar, limits, bound)
-        self._answers, self._lexer = self.compiled.answers, self.compiled.lexer
+        self._answers, self._lexer = self.compiled.answers, self.compiled.answers.lexer
         self._parts = [of for of in bound.values() if of is not None]
         self.specials = frozenset(self._lexer.instructions.specials)
         self.counts_tokens = any(language.counts_tokens for language in self._parts)

@@ -20,7 +20,6 @@ from structgen.lark_grammars.compiled.kept_lark import KeptParts, identity_of, k
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.compiled.lark_completions import ShortestRests, reading_lives
 from structgen.lark_grammars.compiled.lark_expected import Expectations
-from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.liveness.cells import usable_rules
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine import lark_masks as masks
@@ -78,7 +77,10 @@ class CompiledLark(RestMachine):
             self._rests = ShortestRests(self.answers, self._tables, lines)
             self.answers.search = WeakMethod(self._rests.goes_on)  # the rests hold the answers
             self._attached()
-            self._start = self._first_state(None if kept is None else kept.lexeme)
+            lexeme = self.answers.start_lexeme() if kept is None else kept.lexeme
+            if lexeme < 0:
+                raise self._without_text()
+            self._start = self.answers.call(steps.first_state, self.grammar.tables.start, lexeme)
             if needs_text and kept is None:
                 self.check_text()
             if files and kept is None:
@@ -95,12 +97,6 @@ class CompiledLark(RestMachine):
 
     def _kept_parts(self) -> KeptParts:
         return kept_parts(*self.answers.kept_arrays(), self._tables, self._start)
-
-    def _first_state(self, known: int | None) -> int:
-        lexeme = self.answers.start_lexeme() if known is None else known
-        if lexeme < 0:
-            raise self._without_text()
-        return self.answers.call(steps.first_state, self.grammar.tables.start, lexeme)
 
     def check_text(self) -> None:
         """Raise GrammarError where the grammar has no text."""
@@ -182,11 +178,6 @@ class CompiledLark(RestMachine):
         with self.lock:
             self._attached()
             return self._rests.of(self.readings(index))
-
-    @property
-    def lexer(self) -> Lexer:
-        """The lexer of its terminals."""
-        return self.answers.lexer
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """As in CompiledGrammar: make the records of lexer states, those nearest to the beginnings of lexemes

@@ -37,7 +37,7 @@ class LarkLanguage(StateLanguage):
     ) -> None:
         """`bound`: as of `Lexer`. Cost: as `CompiledLark`. Raises LimitError."""
         self.compiled = CompiledLark(grammar, bytes_alone(), limits, False, needs_text=False, bound=bound)
-        self.locks, lexer = 1 + self.compiled.height, self.compiled.lexer
+        self.locks, lexer = 1 + self.compiled.height, self.compiled.answers.lexer
         self.classes = classes_of_bytes(bytes(lexer.classes), lexer.tables)
 
     def start(self) -> Config:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from structgen.text_grammars.context_free.parser_stacks import Items, Stacks
-from structgen.text_grammars.context_free.rules import reached
+from structgen.text_grammars.context_free.rules import grouped, reached
 from structgen.text_grammars.machine.language import Config
-from structgen.text_grammars.machine.scanning import Numbered, Scanner
+from structgen.text_grammars.machine.scanning import Numbered, Scanner, remembered
 
 
 class ParsedLexemes:
@@ -23,16 +23,11 @@ class ParsedLexemes:
         self._items, self._stacks, self._scanner = items, stacks, scanner
         self.terminals = items.rules.terminals
         """How many there are."""
-        self._next: dict[int, set[int]] = {}
+        rules = items.rules.rules
+        self._next = grouped({pair for _, right in rules for pair in pairwise(right)})
         """Symbol -> the symbols that stand behind it in some rule."""
-        self._outer: dict[int, set[int]] = {}
+        self._outer = grouped({(right[-1], left) for left, right in rules})
         """Symbol -> the symbols of which some rule ends with it."""
-        self._following: dict[frozenset[int], tuple[int, ...]] = {}
-        """Symbols behind a terminal -> the states of the lexer before the first byte of each of them."""
-        for left, right in items.rules.rules:
-            self._outer.setdefault(right[-1], set()).add(left)
-            for one, after in pairwise(right):
-                self._next.setdefault(one, set()).add(after)
         self._states, self._places = Numbered[tuple[int, tuple[int, ...]]](), Numbered[tuple[int, ...]]()
 
     def _state(self, bundle: int, ended: Sequence[int] = ()) -> int:
@@ -74,17 +69,17 @@ class ParsedLexemes:
 
     def following(self, terminal: int) -> Iterable[int]:
         """Return the states, some more perhaps, in which the lexer begins behind a terminal."""
-        rules = self._items.rules
         # a symbol follows another one in a rule, or where a rule ends with that
         found, pending, seen = set[int](), [terminal], {terminal}
         for symbol in pending:  # the list grows meanwhile
-            found |= self._next.get(symbol, set())
-            fresh = self._outer.get(symbol, set()) - seen
+            found.update(self._next.get(symbol, ()))
+            fresh = set(self._outer.get(symbol, ())) - seen
             seen |= fresh
             pending += fresh
-        known = self._following.get(key := frozenset(found))
-        if known is None:
-            begun = reached(((left, right[:1]) for left, right in rules.rules), found)
-            states = (self._state(self._scanner.fresh((one,))) for one in begun if one < rules.terminals)
-            known = self._following[key] = tuple(states)
-        return known
+        return self._first(frozenset(found))
+
+    @remembered
+    def _first(self, symbols: frozenset[int]) -> tuple[int, ...]:
+        """Return the states of the lexer before the first byte of each of some symbols."""
+        begun = reached(((left, right[:1]) for left, right in self._items.rules.rules), symbols)
+        return tuple(self._state(self._scanner.fresh((one,))) for one in begun if one < self.terminals)

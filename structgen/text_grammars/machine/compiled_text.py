@@ -107,7 +107,7 @@ class CompiledText(NumberedText):
 
     def _put_finished(self) -> int:
         number = self._add_node(None, stepping.NEVER, stepping.OUTSIDE, FINISHED)
-        self._steps.refuse(number)
+        self._steps.put_row(number, b"", [])
         return number
 
     def compute(self, index: int, target: int = 0) -> bool:

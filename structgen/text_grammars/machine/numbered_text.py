@@ -196,7 +196,7 @@ class NumberedText(RestMachine):
         """Write what compiled code knows of a visit."""
         part = places[0].part
         if visit == len(self._visit_rows):
-            self._steps.keep(self._visit_rows)
+            self._steps.kept.append(self._visit_rows)
             rows = np.concatenate([self._visit_rows, np.zeros_like(self._visit_rows)])
             self._visit_rows, self._tables.context[_VISITS] = rows, address_of(rows)
         self._visit_rows[visit] = (
@@ -316,13 +316,10 @@ class NumberedText(RestMachine):
         return self._steps.standing(index)
 
     def _next_bytes(self, index: int) -> bytes:
-        return bytes(np.flatnonzero(self._after_bytes(index) >= 0).tolist())
-
-    def _after_bytes(self, index: int) -> npt.NDArray[np.int32]:
-        """Return the states after each byte ([256]), below 0 where it is refused."""
         unknown = np.flatnonzero(self._steps.row(index) <= stepping.UNKNOWN)
         self._answer_each((index, column) for column in unknown.tolist())
-        return self._steps.row(index)[np.frombuffer(self._language.classes, np.uint8)]
+        after = self._steps.row(index)[np.frombuffer(self._language.classes, np.uint8)]
+        return bytes(np.flatnonzero(after >= 0).tolist())
 
 
 def _is_one_place(insides: Sequence[InsidePart]) -> bool:

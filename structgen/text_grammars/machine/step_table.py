@@ -38,7 +38,8 @@ class StepTable:
         """Classes with the same number here have the same effect outside parts."""
         self._context = context
         self._specials = np.zeros(len(language.specials), np.int32)
-        self._kept: list[npt.NDArray[Any]] = [classes]
+        self.kept: list[npt.NDArray[Any]] = [classes]
+        """Arrays of which a reader may still hold the address."""
         counted = [_word("token_ends")] if language.counts_tokens else []
         self._table = GrownArray(context, [_word("cells")], width, np.int32, None)
         self._final = GrownArray(context, [_word("may_end")], 1, np.uint8, None)
@@ -75,14 +76,6 @@ class StepTable:
     def stand(self, number: int, standing: int) -> None:
         """Set how the text stands in a configuration."""
         self._final.rows[number] = standing
-
-    def refuse(self, number: int) -> None:
-        """Refuse every byte in a configuration."""
-        self._table.rows[number] = REFUSED
-
-    def keep(self, array: npt.NDArray[Any]) -> None:
-        """Keep an array of which a reader may still hold the address."""
-        self._kept.append(array)
 
     def answer(self, number: int, column: int, after: int) -> None:
         """Fill the cell of a class of bytes, and of the classes that have the same effect there."""
@@ -129,4 +122,4 @@ class StepTable:
     def nbytes(self) -> int:
         """Bytes of all tables, the outgrown ones included."""
         arrays = [array for one in self._arrays[:3] for array in (one.rows, *one.outgrown)]
-        return sum(int(array.nbytes) for array in (*arrays, *self._kept))
+        return sum(int(array.nbytes) for array in (*arrays, *self.kept))
