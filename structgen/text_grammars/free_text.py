@@ -64,25 +64,26 @@ class FreeText(TextGrammar):
         return f"text {self.until!r} {self.included} {self.max_tokens}"
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        return TextLanguage(self.until, self.included, self.max_tokens, limits)
+        return TextLanguage(self, limits)
 
 
 class TextLanguage(Language):
     """Any text up to a text, counting tokens."""
 
-    def __init__(self, until: str | None, included: bool, max_tokens: int | None, limits: Limits) -> None:
+    def __init__(self, of: FreeText, limits: Limits) -> None:
         # start-up time
         from structgen.text_grammars.regular_language import RegularLanguage
 
-        self._has_end, self._included = until is not None, included and until is not None
-        self._most = -1 if max_tokens is None else max_tokens
-        self.counts_tokens = max_tokens is not None
+        until = of.until
+        self._has_end, self._included = until is not None, of.included and until is not None
+        self._most = -1 if of.max_tokens is None else of.max_tokens
+        self.counts_tokens = self._most >= 0
         self._shown = repr(until)
         formula: Formula = TRUE
         if until is not None:
             end = any_of((until,))
             first = Pattern(f"^{ANY}(?:{end})$"), Not(Pattern(rf"^{ANY}(?:{end})[\s\S]+$"))
-            formula = All(first) if included else Not(holding((until,)))
+            formula = All(first) if of.included else Not(holding((until,)))
         self._of = RegularLanguage(formula, "any text", limits)
         self.classes = self._of.classes
 

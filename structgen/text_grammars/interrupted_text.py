@@ -77,11 +77,12 @@ class TextPart(Masked):
     """The compiled text as a part of which one end counts."""
 
     counts = False
+    compiled: CompiledText
 
     def __init__(self, compiled: CompiledText, end: int = stepping.WORD, last: bytes = ALL_BYTES) -> None:
         """`end`: how the text stands there (`TextBeforeLanguage.standing`); `last`: its last byte."""
         super().__init__(compiled, last)
-        self.text, self._end = compiled, end
+        self._end = end
         self.views: list[TextPart] = []
         """Of the part that ends where the whole text may: the same text for each word that ends it."""
 
@@ -91,7 +92,7 @@ class TextPart(Masked):
         return tuple(map(code_of, known))
 
     def standing(self, config: Config) -> int:
-        return self.text.standing(config)
+        return self.compiled.standing(config)
 
     def goes_on(self, config: Config) -> bool:
         return self.standing(config) <= stepping.WORD
@@ -100,11 +101,11 @@ class TextPart(Masked):
         return self.standing(state) == self._end
 
     def shortest(self, config: Config) -> Sequence[int]:
-        with self.text.lock:
-            return self.text.shortest_rest(config)
+        with self.compiled.lock:
+            return self.compiled.shortest_rest(config)
 
     def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
-        return self.text.ends_below(state, wanted, self._end)
+        return self.compiled.ends_below(state, wanted, self._end)
 
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         every = (self, *self.views)
@@ -126,7 +127,7 @@ class InterruptedText(Parts):
         """The views of the text, each with the number of its word."""
         if isinstance(text, TextPart):
             for end, word in enumerate(bodies, 1):
-                text.views.append(TextPart(text.text, stepping.WORD + end, word.encode()[-1:]))
+                text.views.append(TextPart(text.compiled, stepping.WORD + end, word.encode()[-1:]))
                 self._words[text.views[-1]] = end
 
     def _part(self, number: int) -> Language:

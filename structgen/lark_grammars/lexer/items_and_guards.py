@@ -149,6 +149,7 @@ class LexerItems:
         self.partitions = Partitions(self.width)
         self._rows: dict[tuple[int, Behind | None], ClassRow] = {}
         self._guard_rows: dict[tuple[Guards, Behind | None], ClassRow] = {}
+        self._closures: dict[tuple[int, Guards, Behind | None], tuple[int, ...]] = {}
         self._guards_made: dict[tuple[tuple[bool, frozenset[int]], ...], int] = {}
         whole = self.partitions.whole
         self._free_row, self._no_row = (
@@ -274,9 +275,12 @@ class LexerItems:
 
     # --- items without reading ------------------------------------------------------------------------------
 
-    @remembered
     def closure(self, at: int, guards: Guards, behind: Behind | None) -> tuple[int, ...]:
         """Return the items that an instruction leads to without reading, best first."""
+        key = at, guards, behind
+        known = self._closures.get(key)
+        if known is not None:
+            return known
         found: dict[int, None] = {}
         seen, pending = set[tuple[int, Guards]](), [(at, guards)]
         while pending:
@@ -302,7 +306,8 @@ class LexerItems:
             else:
                 found[self.item(here[0], held)] = None
         spend(self.limits, len(seen))
-        return tuple(found)
+        self._closures[key] = made = tuple(found)
+        return made
 
     # --- look-behinds: one set of threads for all of them, begun anew at each character
     # -----------------------

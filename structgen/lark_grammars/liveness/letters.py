@@ -32,7 +32,6 @@ from structgen.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.lark_grammars.lexer.newline_widths import Widths, widths_of
 from structgen.lark_grammars.liveness.cells import blocks_are_even
 from structgen.lark_grammars.reading.loaded_grammar import END
-from structgen.text_grammars.context_free.rules import grouped
 from structgen.text_grammars.machine.scanning import remembered
 
 _SEPARATORS: Final = b"\n \t"
@@ -326,8 +325,10 @@ class Letters:
     def following(self, state: int) -> dict[int, tuple[int, ...]]:
         """Return the states after one more byte, by the terminals that they may become."""
         self.rows.put_row(state)
-        moved = [to for to in dict.fromkeys(self.rows.moves[state].tolist()) if to >= 0]
-        some = grouped((terminal, to) for to in moved for terminal in self.terminals_of(to))
+        some: dict[int, list[int]] = {}
+        for after in dict.fromkeys(self.rows.moves[state].tolist()):
+            for terminal in self.terminals_of(after) if after >= 0 else ():
+                some.setdefault(terminal, []).append(after)
         return {terminal: tuple(after) for terminal, after in some.items()}
 
     def _left_of(self, state: int) -> dict[int, frozenset[int]]:

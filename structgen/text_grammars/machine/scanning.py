@@ -51,7 +51,7 @@ def remembered(answer: Callable[Concatenate[S, P], A]) -> Callable[Concatenate[S
 
     @wraps(answer)
     def known(self: S, /, *asked: P.args, **named: P.kwargs) -> A:
-        answers: dict[object, A] = vars(self).setdefault(name, {})
+        answers: dict[object, A] = self.__dict__.get(name) or self.__dict__.setdefault(name, {})
         if asked not in answers:
             answers[asked] = answer(self, *asked, **named)
         return answers[asked]
