@@ -58,8 +58,7 @@ class Inspection:
     def registers(self, index: int) -> Registers:
         """Return the registers of a state (a view: they never change)."""
         assert index >= 0, "a state that was refused has no registers"
-        view: Registers = self._tables.rows(L.T_NODE)[index, :REGISTERS]
-        return view
+        return self._tables.rows(L.T_NODE)[index, :REGISTERS]
 
     def may_end(self, index: int) -> bool:
         """Return whether the document may end here."""

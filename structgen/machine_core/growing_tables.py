@@ -261,13 +261,7 @@ class GrowingTables:
 
     def append(self, table: int, row: Any) -> int:
         """Append one row to a table that does not intern; returns its index."""
-        used: list[int] = self.context[table + COUNT : table + STRIDE].tolist()
-        at, capacity = used
-        if at == capacity:
-            self.room(table, 1)
-        self.rows(table)[at] = row
-        self.context[table + COUNT] = at + 1
-        return at
+        return self.extend(table, row, 1)
 
     def extend(self, table: int, items: Any, size: int) -> int:
         """Append many items; returns the index of the first."""

@@ -13,10 +13,9 @@ from functools import cached_property
 from itertools import chain
 from typing import Final, TypeAlias
 
-from structgen.core.compiled import CompiledGrammar
 from structgen.language.expectation import Expected
 from structgen.system.public_calls import NUMBERS, THIS_CALL
-from structgen.text_grammars.machine.language import Config, InsidePart, Language, all_sizes
+from structgen.text_grammars.machine.language import Config, InsidePart, Language
 from structgen.text_grammars.machine.scanning import common_classes, remembered
 from structgen.text_grammars.regular_language import WordsLanguage
 
@@ -180,14 +179,6 @@ class Parts(Language):
     def boundary(self, config: Config) -> Config | None:
         every = ((number, self.part(number).boundary(at)) for number, at in config)
         return frozenset(place for place in every if place[1] is not None) or None
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        return all_sizes(dict.fromkeys(self.parts))
-
-    @property
-    def compiled_parts(self) -> frozenset[CompiledGrammar]:
-        return frozenset(one for part in self.parts for one in part.compiled_parts)
 
 
 class Chain(Parts):

@@ -188,7 +188,7 @@ class Shortest:
         if mode == L.M_LITERAL:
             which, at = int(regs[JsonState.lexeme]) >> 4, int(regs[JsonState.lexeme]) & 15
             rest = (b"true", b"false", b"null")[which][at:]
-            return dict.fromkeys(machine.network.outcomes.sets[int(regs[JsonState.residue])], rest)
+            return dict.fromkeys(machine.network.outcomes.values[int(regs[JsonState.residue])], rest)
         if mode == L.M_DOC:
             return self._value(machine.network.root, index)
         if mode == L.M_KEY:

@@ -405,7 +405,7 @@ class Expander:
         if key == -1:
             return None
         if key < 0:
-            return self.outcomes.sets[-2 - key]
+            return self.outcomes.values[-2 - key]
         return self.network.keys(self.network_residue(residue))[key]
 
     def _answer_after(self, row: int, key: int, outcome: int) -> None:
@@ -443,6 +443,6 @@ class Expander:
 
     def _answer_extra(self, row: int, group: int) -> None:
         menu = self.network.menu(self.network_residue(row))
-        place = menu.extra_places.get(self.outcomes.sets[group])
+        place = menu.extra_places.get(self.outcomes.values[group])
         self._tables.room(L.T_EDGE, 1)
         put_edge(self._tables.address, row, L.EXTRA_TAG, group, -1 if place is None else self.place(place))

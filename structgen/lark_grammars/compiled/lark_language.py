@@ -3,6 +3,7 @@ masks."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
@@ -11,7 +12,7 @@ from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.lark_grammars.liveness.cells import classes_of_bytes
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import Config, Language
-from structgen.text_grammars.machine.masked_language import StateLanguage
+from structgen.text_grammars.machine.masked_language import CompiledLanguage
 from structgen.tokens.tokenizer import Tokenizer
 
 _BYTES = 256
@@ -23,8 +24,8 @@ def bytes_alone() -> Tokenizer:
     return Tokenizer.from_bytes([*(bytes((one,)) for one in range(_BYTES)), None], eos_token_id=_BYTES)
 
 
-class LarkLanguage(StateLanguage):
-    """The texts that lark takes."""
+class LarkLanguage(CompiledLanguage):
+    """The texts that lark takes; a configuration is the number of a state of the machine."""
 
     compiled: CompiledLark
     has_stack = True
@@ -51,6 +52,8 @@ class LarkLanguage(StateLanguage):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The numbers of lexer states and parser stacks."""
-        sizes = self.compiled.sizes
-        return {name: sizes[name] for name in ("lexer_states", "stacks")}
+        """The numbers of lexer states, of parser stacks, and of the languages that are bound."""
+        own = self.compiled.sizes
+        found = Counter({name: own[name] for name in ("lexer_states", "stacks")})
+        found.update(super().sizes)
+        return dict(found)

@@ -16,6 +16,7 @@ import numpy as np
 from structgen.automata.regex.python_syntax import parse_python
 from structgen.automata.regex.syntax_tree import Node
 from structgen.errors import GrammarError, LimitError, OptionError, RegexError
+from structgen.language.numbered import Numbered
 from structgen.language.remarks import Remarks
 from structgen.lark_grammars.reading.lark_cures import cure_for, place_of
 from structgen.lark_grammars.reading.loaded_grammar import (
@@ -31,7 +32,7 @@ from structgen.lark_grammars.reading.written_out import check_rules, check_short
 from structgen.limits import Limits
 from structgen.text_grammars.context_free.productive_symbols import productive
 from structgen.text_grammars.context_free.rules import grouped
-from structgen.text_grammars.machine.scanning import Numbered, remembered
+from structgen.text_grammars.machine.scanning import remembered
 
 Importer: TypeAlias = str | Path | Callable[[Any, str], tuple[Any, str]]
 """A folder in which `%import` looks, or a loader in lark's format."""

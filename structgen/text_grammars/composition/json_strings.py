@@ -30,7 +30,7 @@ from structgen.text_grammars.composition.json_escapes import (
     unescaped,
     written,
 )
-from structgen.text_grammars.machine.language import CompileTarget, Config, InsidePart, Language, LanguageOf
+from structgen.text_grammars.machine.language import CompileTarget, Config, InsidePart, Language
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.masked_part import MaskedPart
 from structgen.text_grammars.machine.scanning import common_classes, remembered
@@ -117,7 +117,7 @@ class Escaped(Derived):
         return EscapedLanguage(RegularLanguage(formula, what, limits, json=True), self.escapes)
 
 
-class EscapedLanguage(LanguageOf):
+class EscapedLanguage(Language):
     """The words of a language with JSON's escapes.
 
     The shortest rest escapes the rest that the language returns: exact for regular languages, which choose
@@ -126,7 +126,7 @@ class EscapedLanguage(LanguageOf):
 
     def __init__(self, of: Language, escapes: Escapes) -> None:
         self.of, self._escapes, self.locks = of, escapes, of.locks
-        self.counts_tokens, self.has_stack = of.counts_tokens, of.has_stack
+        self.counts_tokens, self.has_stack, self.parts = of.counts_tokens, of.has_stack, (of,)
         marks = bytes(byte if byte in _TOLD else 255 if byte >= 0x20 else 254 for byte in range(256))
         self.classes = common_classes((of.classes, marks))
         self._rests: dict[Place, tuple[int, ...]] = {}

@@ -20,7 +20,7 @@ from structgen.limits import Limits
 from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.bans import without
 from structgen.text_grammars.composition.json_escapes import unescaped, written
-from structgen.text_grammars.machine.language import CompileTarget, Config, Language, LanguageOf
+from structgen.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.text_grammars.text_grammar import Derived, TextGrammar, as_text
 
 _Place: TypeAlias = "tuple[Config, str, bytes, bytes]"
@@ -130,14 +130,14 @@ class QuotedValues(Derived):
         return _QuotedLanguage(as_text(self.of).language(limits), self.quote.encode())
 
 
-class _QuotedLanguage(LanguageOf):
+class _QuotedLanguage(Language):
     """The words of a language of JSON texts, written so. A language of single bytes: masks are made of
     them."""
 
     has_stack = True
 
     def __init__(self, of: Language, quote: bytes) -> None:
-        self.of, self.quote, self.locks = of, quote, of.locks
+        self.of, self.quote, self.locks, self.parts = of, quote, of.locks, (of,)
 
     def start(self) -> Config:
         return self.of.start(), _VALUE, b"", b""

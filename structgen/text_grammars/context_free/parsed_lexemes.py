@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from structgen.language.numbered import Numbered
 from structgen.text_grammars.context_free.parser_stacks import Items, Stacks
 from structgen.text_grammars.context_free.rules import grouped, reached
 from structgen.text_grammars.machine.language import Config
-from structgen.text_grammars.machine.scanning import Numbered, Scanner, remembered
+from structgen.text_grammars.machine.scanning import Scanner, remembered
 
 
 class ParsedLexemes:

@@ -16,7 +16,7 @@ from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.context_free.context_free_language import ContextFree
 from structgen.text_grammars.context_free.shortest_rests import GOES_ON, Rests, undecided
-from structgen.text_grammars.machine.language import TOKEN, Config, Language, all_sizes
+from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.scanning import common_classes
 
 Pair: TypeAlias = "tuple[Config, Config]"
@@ -112,7 +112,10 @@ class Meet(Language):
 
     @property
     def sizes(self) -> dict[str, int]:
-        return all_sizes((self.of, self.filter))
+        sizes = dict(self.of.sizes)
+        for name, size in self.filter.sizes.items():
+            sizes[name] = sizes.get(name, 0) + size
+        return sizes
 
     def _rest(self, pair: Pair) -> tuple[int, ...] | None:
         """Return the shortest rest of a pair, or None where it has none."""

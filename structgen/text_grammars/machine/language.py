@@ -21,7 +21,6 @@ from structgen.limits import Limits
 if TYPE_CHECKING:
     from structgen.core.compiled import CompiledGrammar
     from structgen.store.mask_store import MaskStore
-    from structgen.text_grammars.context_free.parsed_lexemes import ParsedLexemes
     from structgen.text_grammars.machine.masked_part import MaskedPart
     from structgen.tokens.tokenizer import Tokenizer
 
@@ -79,8 +78,10 @@ class Language(ABC):
     """Whether `height` counts anything."""
     locks: int = 0
     """How many locks of compiled grammars are taken, at most, one inside the other, by who asks it."""
-    lexemes: ParsedLexemes | None = None
-    """Its texts as lexemes, for masks; None: a configuration is read as a whole."""
+    lexemes: Any = None
+    """Its texts as lexemes (`ParsedLexemes`), for masks; None: a configuration is read as a whole."""
+    parts: Sequence[Language] = ()
+    """The languages that it is made of."""
     what: str = "a text"
     """What may come next in any configuration, in words; `expected` may tell it better."""
 
@@ -180,35 +181,16 @@ class Language(ABC):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How far the language is expanded: numbers by name."""
-        return {}
+        """How far the language is expanded: numbers by name; by default those of its parts, added up."""
+        found = Counter[str]()
+        for part in dict.fromkeys(self.parts):
+            found.update(part.sizes)
+        return dict(found)
 
     @property
     def compiled_parts(self) -> frozenset[CompiledGrammar]:
         """The compiled grammars of its parts that have masks of their own."""
-        return frozenset()
-
-
-class LanguageOf(Language):
-    """The words of another language, written in another way."""
-
-    of: Language
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        return self.of.sizes
-
-    @property
-    def compiled_parts(self) -> frozenset[CompiledGrammar]:
-        return self.of.compiled_parts
-
-
-def all_sizes(languages: Iterable[Language]) -> dict[str, int]:
-    """Return the sizes of languages, added by name."""
-    total = Counter[str]()
-    for one in languages:
-        total.update(one.sizes)
-    return dict(total)
+        return frozenset(one for part in self.parts for one in part.compiled_parts)
 
 
 class LanguageGrammar(Grammar):

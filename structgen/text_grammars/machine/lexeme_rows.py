@@ -81,7 +81,7 @@ class LexemeRows:
         self._put(first, second, third, found)
 
     def _begun(self, place: int) -> int:
-        found = self._lexemes.begun(place)
+        found: int = self._lexemes.begun(place)
         self._note(found)
         return found
 

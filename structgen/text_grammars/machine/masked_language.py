@@ -21,8 +21,9 @@ _FEW: Final = 16
 _BYTE: Final = tuple(bytes((byte,)) for byte in range(_BYTES))
 
 
-class StateLanguage(Language):
-    """The texts of a compiled grammar, byte by byte; a configuration is the number of one of its states."""
+class CompiledLanguage(Language):
+    """The texts of a compiled grammar, read byte by byte; a configuration is the number of one of its
+    states."""
 
     compiled: CompiledGrammar
 
@@ -46,8 +47,8 @@ class StateLanguage(Language):
         return [one for one in found if one.first]
 
 
-class Masked(StateLanguage, MaskedPart):
-    """The texts of a compiled grammar with its masks."""
+class Masked(CompiledLanguage, MaskedPart):
+    """Those of a compiled grammar that is a part of a composed one."""
 
     outer_classes = bytes(_BYTES)
 

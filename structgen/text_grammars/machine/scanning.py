@@ -1,17 +1,17 @@
-"""`Scanner`: the terminals of a grammar, read side by side. `Numbered`, `remembered`: values by numbers, and
-answers by what was asked."""
+"""`Scanner`: the terminals of a grammar, read side by side. `remembered`: answers by what was asked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import Concatenate, Generic, ParamSpec, TypeAlias, TypeVar
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 from structgen.language.expectation import Expected
+from structgen.language.numbered import Numbered
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine.language import ALL_BYTES, TOKEN, Config, Language, representatives
 
@@ -19,29 +19,9 @@ Reading: TypeAlias = "tuple[int, Config]"
 """A terminal, and the configuration of its language."""
 
 
-K = TypeVar("K", bound=Hashable)
 S = TypeVar("S")
 A = TypeVar("A")
 P = ParamSpec("P")
-
-
-class Numbered(Generic[K]):
-    """Values as numbers, in the order in which they come."""
-
-    __slots__ = ("_numbers", "values")
-
-    def __init__(self) -> None:
-        self.values: list[K] = []
-        self._numbers: dict[K, int] = {}
-
-    def of(self, value: K) -> int:
-        """Return the number of a value."""
-        number = self._numbers.get(value)
-        if number is None:
-            number = len(self._numbers)
-            # one statement: no exception finds a value without its number
-            self.values[number:], self._numbers[value] = (value,), number
-        return number
 
 
 def remembered(answer: Callable[Concatenate[S, P], A]) -> Callable[Concatenate[S, P], A]:
