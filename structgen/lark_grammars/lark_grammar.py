@@ -131,12 +131,13 @@ def lark(
     bound = _bound(bind)
     text, source = _text_alone(grammar, import_paths) if text_only else _read(grammar)
     THIS_CALL.work(_NUMBERS_TO_READ * len(text))
+    names, asked = tuple(bound), (text, start, source, import_paths)
     given: dict[str, Any] = {
         "start": start,
         "source": source,
         "import_paths": import_paths,
         "limits": bounds,
-        "bound": tuple(bound),
+        "bound": names,
         "text_only": text_only,
     }
     if lexer == "characters":
@@ -144,7 +145,7 @@ def lark(
             raise OptionError(
                 "Without a lexer there is no post-lexer.", where="postlex", cure='Choose lexer="contextual".'
             )
-        kept_rules = KeptRules(text, start, source, import_paths, None, tuple(bound))
+        kept_rules = KeptRules(*asked, None, names)
         plain = kept_rules.read(bounds)
         if plain is None:
             with told(_READING), patterns_placed(text, source, import_paths):
@@ -154,11 +155,11 @@ def lark(
         return RulesGrammar(plain.rules, terminals, start, plain.ignored, bounds, bound, plain.remarks)
     indenter = None if postlex is None else indenter_of(postlex)
 
-    kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound))
+    kept = KeptTables(*asked, indenter, names)
     found = kept.read(bounds)
     if found is None:
         with told(_READING), patterns_placed(text, source, import_paths):
-            loaded = load(text, postlex=postlex, **given)
+            loaded = load(text, postlex=indenter, **given)
         found = kept.write(loaded)
     arguments = {
         "grammar": Path(source) if source is not None else text,

@@ -86,6 +86,11 @@ def put_trie(grown: GrowingTables, first: int, last: int, depth: int) -> int:
     return grown.append(TRIES, (-1, last - first, 0, 0, ranges, int(last > first)))
 
 
+def byte_sets(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Return rows of flags of bytes ([n, 256]) as rows of bits ([n, 4])."""
+    return np.packbits(np.ascontiguousarray(rows), axis=1, bitorder="little").view(np.int64)
+
+
 class RecordTables:
     """The records of one compiled grammar. Under its lock."""
 

@@ -108,7 +108,8 @@ def _form(target: dict[str, Any], depth: int) -> _Form:
         return _unwrapped(target, wrapper, depth)
     before = "structured_outputs/"
     if any(key in target for key in GUIDED):
-        target, before = _renamed(target), "guided_"
+        REQUESTS.check_members(target, dict.fromkeys(GUIDED, "any"), "target")
+        target, before = {GUIDED[key]: value for key, value in target.items()}, "guided_"
     if kind is None and "$schema" not in target:
         if any(target.get(key) is not None for key in ("json_schema", "ebnf")):
             return _sglang(target)
@@ -316,12 +317,6 @@ def _whitespace(target: Mapping[str, Any], limits: Limits | None) -> str:
             cure="Give a pattern that also matches nothing, such as [ ]?.",
         )
     return "oneline" if one is not None and blanks.accepts(one) else "compact"
-
-
-def _renamed(target: dict[str, Any]) -> dict[str, Any]:
-    """Return vLLM's parameters of before under their names of today."""
-    REQUESTS.check_members(target, dict.fromkeys(GUIDED, "any"), "target")
-    return {GUIDED[key]: value for key, value in target.items()}
 
 
 # --- SGLang -------------------------------------------------------------------------------------------------

@@ -82,9 +82,9 @@ class AnswerShape(ABC):
     def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
         """Return the body of an answer."""
 
-    @abstractmethod
     def began(self, count: int) -> Iterator[Event]:
         """Yield the events that begin a stream of `count` texts."""
+        yield from ()
 
     @abstractmethod
     def piece(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:

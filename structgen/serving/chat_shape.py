@@ -65,9 +65,6 @@ class CompletionShape(AnswerShape):
             **{name: said for name, said in told.items() if said},
         }
 
-    def began(self, count: int) -> Iterator[Event]:
-        yield from ()
-
     def piece(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
         for part, text in deltas:
             if part.kind == "text" and text:

@@ -11,12 +11,12 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import chain
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 from structgen.language.expectation import Expected
 from structgen.system.public_calls import NUMBERS, THIS_CALL
 from structgen.text_grammars.machine.language import Config, InsidePart, Language
-from structgen.text_grammars.machine.scanning import common_classes
+from structgen.text_grammars.machine.scanning import common_classes, remembered
 from structgen.text_grammars.regular_language import WordsLanguage
 
 Place: TypeAlias = "tuple[int, Config]"
@@ -41,7 +41,6 @@ class Parts(Language):
             self.has_stack |= part.has_stack
             self.locks = max(self.locks, part.locks)
         self._over: dict[tuple[Language, Config], bool] = {}
-        self._least_words: dict[Language, tuple[int, ...]] = {}
 
     def part(self, number: int) -> Language:
         """Return the part of the places with a number."""
@@ -66,9 +65,8 @@ class Parts(Language):
         return places | {_END} if ends and not self.accepts(places) else places
 
     def accepts(self, config: Config) -> bool:
-        places = cast("frozenset[Place]", config)
         return any(
-            number < 0 or (self.part(number).accepts(at) and self._behind(number)[1]) for number, at in places
+            number < 0 or (self.part(number).accepts(at) and self._behind(number)[1]) for number, at in config
         )
 
     @cached_property
@@ -80,19 +78,17 @@ class Parts(Language):
         return common_classes(part.outer_classes or part.classes for part in self.parts)
 
     def height(self, config: Config) -> int:
-        places = cast("frozenset[Place]", config)
-        return max(self.part(number).height(at) for number, at in places)
+        return max(self.part(number).height(at) for number, at in config)
 
     def expected(self, config: Config) -> list[Expected]:
-        places = sorted(cast("frozenset[Place]", config), key=lambda place: place[0])
+        places = sorted(config, key=lambda place: place[0])
         return list(dict.fromkeys(told for number, at in places for told in self.part(number).expected(at)))
 
     def step(self, config: Config, symbol: int) -> Config | None:
         found: set[Place] = set()
-        places = cast("frozenset[Place]", config)
-        if steps := len(places) // 8:  # a place takes some 2 us
+        if steps := len(config) // 8:  # a place takes some 2 us
             THIS_CALL.work(steps * NUMBERS)
-        for number, at in places:
+        for number, at in config:
             part = self.part(number)
             after = part.step(at, symbol)
             if after is not None:
@@ -102,9 +98,8 @@ class Parts(Language):
     def places(self, config: Config) -> Iterable[Config]:
         if self.accepts(config):
             return (config,)
-        places = cast("frozenset[Place]", config)
         # where a part may end and the whole may not, the place behind the part is there too
-        begun = ((number, at) for number, at in places if not self.part(number).accepts(at))
+        begun = ((number, at) for number, at in config if not self.part(number).accepts(at))
         return (frozenset({(number, one)}) for number, at in begun for one in self.part(number).places(at))
 
     def _after(self, number: int, part: Language, after: Config) -> frozenset[Place]:
@@ -123,15 +118,13 @@ class Parts(Language):
         return behind if is_over else here | behind
 
     def told(self, config: Config) -> bytes | None:
-        places = cast("frozenset[Place]", config)
-        found = [told for number, at in places if (told := self.part(number).told(at)) is not None]
-        return bytes(sorted(set(b"".join(found)))) if len(found) == len(places) else None
+        found = [told for number, at in config if (told := self.part(number).told(at)) is not None]
+        return bytes(sorted(set(b"".join(found)))) if len(found) == len(config) else None
 
     def run(self, config: Config) -> tuple[bytes, Config] | None:
-        places = cast("frozenset[Place]", config)
-        if len(places) != 1:
+        if len(config) != 1:
             return None
-        ((number, at),) = places
+        ((number, at),) = config
         part = self.part(number)
         run = part.run(at)
         return None if run is None else (run[0], self._after(number, part, run[1]))
@@ -139,7 +132,7 @@ class Parts(Language):
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         found: list[InsidePart] = []
         others: set[Place] = set()
-        for number, at in cast("frozenset[Place]", config):
+        for number, at in config:
             insides, left = self.part(number).inside(at)
             found += [self._lifted(number, one) for one in insides]
             if left is not None or not insides:
@@ -158,7 +151,7 @@ class Parts(Language):
 
     def after_inside(self, config: Config, state: int) -> Config:
         found: set[Place] = set()
-        for number, at in cast("frozenset[Place]", config):
+        for number, at in config:
             part = self.part(number)
             found |= self._after(number, part, part.after_inside(at, state))
         return frozenset(found)
@@ -169,7 +162,7 @@ class Parts(Language):
 
     def shortest(self, config: Config) -> Sequence[int]:
         ways: list[tuple[int, tuple[int, ...], list[tuple[tuple[int, ...], int]]]] = []
-        for number, at in cast("frozenset[Place]", config):
+        for number, at in config:
             rest = tuple(self.part(number).shortest(at))
             words = [(self._least_word(part), count) for part, count in self._needed(number) if number >= 0]
             ways.append((len(rest) + sum(len(word) * count for word, count in words), rest, words))
@@ -178,16 +171,13 @@ class Parts(Language):
             THIS_CALL.work(steps * NUMBERS)
         return [*rest, *chain.from_iterable(word * count for word, count in words)]
 
+    @remembered
     def _least_word(self, part: Language) -> tuple[int, ...]:
         """Return the shortest word of a part."""
-        known = self._least_words.get(part)
-        if known is None:
-            known = self._least_words[part] = tuple(part.shortest(part.start()))
-        return known
+        return tuple(part.shortest(part.start()))
 
     def boundary(self, config: Config) -> Config | None:
-        places = cast("frozenset[Place]", config)
-        every = ((number, self.part(number).boundary(at)) for number, at in places)
+        every = ((number, self.part(number).boundary(at)) for number, at in config)
         return frozenset(place for place in every if place[1] is not None) or None
 
 
@@ -248,7 +238,7 @@ class RepeatedLanguage(Parts):
         return frozenset(() if read == self.most else (place,)), read >= self.least
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        places = cast("frozenset[Place]", super().step(config, symbol) or frozenset())
+        places = super().step(config, symbol) or ()
         # once enough copies were read, fewer leave more to come: only the fewest count
         fewest: dict[Config, int] = {}
         for number, at in places:

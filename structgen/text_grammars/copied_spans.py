@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -194,7 +194,7 @@ class SpanFreeLanguage(Language):
         return "", b""
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        matched, read = cast(Place, config)
+        matched, read = config
         if symbol > 255:
             return None
         read += bytes((symbol,))
@@ -230,10 +230,10 @@ class SpanFreeLanguage(Language):
         return next(others, None)
 
     def accepts(self, config: Config) -> bool:
-        return not cast(Place, config)[1]
+        return not config[1]
 
     def shortest(self, config: Config) -> Sequence[int]:
-        matched, read = cast(Place, config)
+        matched, read = config
         rest = self._end(matched, read) if read else b""
         assert rest is not None
         return rest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
@@ -64,25 +64,26 @@ class FreeText(TextGrammar):
         return f"text {self.until!r} {self.included} {self.max_tokens}"
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        return TextLanguage(self.until, self.included, self.max_tokens, limits)
+        return TextLanguage(self, limits)
 
 
 class TextLanguage(Language):
     """Any text up to a text, counting tokens."""
 
-    def __init__(self, until: str | None, included: bool, max_tokens: int | None, limits: Limits) -> None:
+    def __init__(self, of: FreeText, limits: Limits) -> None:
         # start-up time
         from structgen.text_grammars.regular_language import RegularLanguage
 
-        self._has_end, self._included = until is not None, included and until is not None
-        self._most = -1 if max_tokens is None else max_tokens
-        self.counts_tokens = max_tokens is not None
+        until = of.until
+        self._has_end, self._included = until is not None, of.included and until is not None
+        self._most = -1 if of.max_tokens is None else of.max_tokens
+        self.counts_tokens = self._most >= 0
         self._shown = repr(until)
         formula: Formula = TRUE
         if until is not None:
             end = any_of((until,))
             first = Pattern(f"^{ANY}(?:{end})$"), Not(Pattern(rf"^{ANY}(?:{end})[\s\S]+$"))
-            formula = All(first) if included else Not(holding((until,)))
+            formula = All(first) if of.included else Not(holding((until,)))
         self._of = RegularLanguage(formula, "any text", limits)
         self.classes = self._of.classes
 
@@ -90,7 +91,7 @@ class TextLanguage(Language):
         return self._of.start(), self._most, False
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        at, left, _ = cast(Place, config)
+        at, left, _ = config
         if left == 0 and symbol < 256:
             # a character that is begun is completed; then the end alone may come, if it is part of the text
             rest = self._of.shortest(at)
@@ -105,21 +106,21 @@ class TextLanguage(Language):
         return after, left, left > 0
 
     def accepts(self, config: Config) -> bool:
-        return self._of.accepts(cast(Place, config)[0])
+        return self._of.accepts(config[0])
 
     def shortest(self, config: Config) -> Sequence[int]:
-        return self._of.shortest(cast(Place, config)[0])
+        return self._of.shortest(config[0])
 
     def expected(self, config: Config) -> list[Expected]:
         first = self.first_bytes(config)
         if not first:
             return []
-        left = cast(Place, config)[1]
+        left = config[1]
         what = "the rest of " + self._shown if left == 0 and self._included else "any text"
         if left != 0 and self._has_end:
             what += f" up to {self._shown}" if self._included else f" without {self._shown}"
         return [Expected(what, (), first)]
 
     def boundary(self, config: Config) -> Config | None:
-        at, left, read = cast(Place, config)
+        at, left, read = config
         return (at, left - 1, False) if read else config

@@ -29,6 +29,7 @@ from structgen.text_grammars.machine.language import (
 )
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.masked_part import MaskedPart
+from structgen.text_grammars.machine.scanning import remembered
 from structgen.text_grammars.regular_language import RegularLanguage
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -76,11 +77,12 @@ class TextPart(Masked):
     """The compiled text as a part of which one end counts."""
 
     counts = False
+    compiled: CompiledText
 
     def __init__(self, compiled: CompiledText, end: int = stepping.WORD, last: bytes = ALL_BYTES) -> None:
         """`end`: how the text stands there (`TextBeforeLanguage.standing`); `last`: its last byte."""
         super().__init__(compiled, last)
-        self.text, self._end = compiled, end
+        self._end = end
         self.views: list[TextPart] = []
         """Of the part that ends where the whole text may: the same text for each word that ends it."""
 
@@ -90,7 +92,7 @@ class TextPart(Masked):
         return tuple(map(code_of, known))
 
     def standing(self, config: Config) -> int:
-        return self.text.standing(cast(int, config))
+        return self.compiled.standing(config)
 
     def goes_on(self, config: Config) -> bool:
         return self.standing(config) <= stepping.WORD
@@ -99,15 +101,15 @@ class TextPart(Masked):
         return self.standing(state) == self._end
 
     def shortest(self, config: Config) -> Sequence[int]:
-        with self.text.lock:
-            return self.text.shortest_rest(cast(int, config))
+        with self.compiled.lock:
+            return self.compiled.shortest_rest(config)
 
     def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
-        return self.text.ends_below(state, wanted, self._end)
+        return self.compiled.ends_below(state, wanted, self._end)
 
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         every = (self, *self.views)
-        return tuple(InsidePart(one, cast(int, config), None, one is self) for one in every), None
+        return tuple(InsidePart(one, config, None, one is self) for one in every), None
 
 
 class InterruptedText(Parts):
@@ -121,12 +123,11 @@ class InterruptedText(Parts):
         """`text`: up to one of some words (`TextBeforeLanguage`, `TextPart`); `bodies`: what follows each."""
         super().__init__((text, *bodies.values()))
         self._text, self._most = text, most
-        self._bodies: dict[int, frozenset[Place]] = {}
         self._words: dict[MaskedPart, int] = {}
         """The views of the text, each with the number of its word."""
         if isinstance(text, TextPart):
             for end, word in enumerate(bodies, 1):
-                text.views.append(TextPart(text.text, stepping.WORD + end, word.encode()[-1:]))
+                text.views.append(TextPart(text.compiled, stepping.WORD + end, word.encode()[-1:]))
                 self._words[text.views[-1]] = end
 
     def _part(self, number: int) -> Language:
@@ -141,15 +142,12 @@ class InterruptedText(Parts):
         word = self._text.standing(after) - stepping.WORD
         return frozenset({(number, after)}) if word < 1 else self._body(number + word)
 
+    @remembered
     def _body(self, number: int) -> frozenset[Place]:
         """Return the places before a body, by its number, and behind it where it may be empty."""
-        found = self._bodies.get(number)
-        if found is None:
-            body = self._part(number)
-            start = body.start()
-            after = self._behind(number)[0] if body.accepts(start) else ()
-            found = self._bodies[number] = frozenset({(number, start), *after})
-        return found
+        body = self._part(number)
+        start = body.start()
+        return frozenset({(number, start), *(self._behind(number)[0] if body.accepts(start) else ())})
 
     def _behind(self, number: int) -> Behind:
         width = len(self.parts)

@@ -6,7 +6,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from operator import itemgetter
-from typing import cast
 
 import numpy as np
 
@@ -55,7 +54,7 @@ class RegularLanguage(Language):
     def step(self, config: Config, symbol: int) -> Config | None:
         if symbol > 255:
             return None
-        after = int(self._pool.trans[cast(int, config), symbol])
+        after = int(self._pool.trans[config, symbol])
         return None if after < 0 else after
 
     def accepts(self, config: Config) -> bool:
@@ -63,10 +62,10 @@ class RegularLanguage(Language):
 
     def outcome(self, config: Config) -> int:
         """Return the number of the first formula of which the symbols read so far are a text, or -1."""
-        return int(self._pool.outcome[cast(int, config)])
+        return int(self._pool.outcome[config])
 
     def shortest(self, config: Config) -> Sequence[int]:
-        return self._pool.finish(cast(int, config))[0]
+        return self._pool.finish(config)[0]
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -96,7 +95,7 @@ class WordsLanguage(Language):
 
     def _going_on(self, config: Config) -> tuple[int, int, int]:
         """Return a configuration without the text that ends there, which is the first."""
-        low, high, at = cast("tuple[int, int, int]", config)
+        low, high, at = config
         return low + (len(self._texts[low]) == at), high, at
 
     def step(self, config: Config, symbol: int) -> Config | None:
@@ -119,9 +118,10 @@ class WordsLanguage(Language):
         return (rest, (0, 1, len(self._texts[0]))) if rest else None
 
     def accepts(self, config: Config) -> bool:
-        low, _, at = cast("tuple[int, int, int]", config)
-        return len(self._texts[low]) == at
+        low, _, at = config
+        return len(self._texts[low]) == int(at)
 
     def shortest(self, config: Config) -> bytes:
-        low, high, at = cast("tuple[int, int, int]", config)
-        return self._texts[low + int(self._sizes[low:high].argmin())][at:]
+        low, high, at = config
+        text: bytes = self._texts[low + int(self._sizes[low:high].argmin())]
+        return text[at:]

@@ -53,19 +53,13 @@ def _has_documents(of: JsonSchemaGrammar, limits: Limits) -> bool:
     return True
 
 
-@cache
-def _last_bytes(types: frozenset[str] | None) -> bytes:
-    """Return the bytes that the last byte of a value of some types is one of; None: of any type."""
-    return bytes(sorted({one for kind in (types or _LAST) for one in _LAST[kind]}))
-
-
 class JsonText(Masked):
     """The texts of a schema, none of them empty; compiled when a text first comes near it: of many tools few
     are called."""
 
     def __init__(self, of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> None:
         self._of, self._limits, self._target = of, limits, target
-        self.last = _last_bytes(of.root_types)
+        self.last = bytes(sorted({one for kind in (of.root_types or _LAST) for one in _LAST[kind]}))
         self.space = b"" if of.policies.whitespace in ("compact", "any:0") else _SPACE
         self.has_stack, self.locks = True, 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final, cast
+from typing import Final
 
 from structgen.errors import GrammarError, OptionError, options_named
 from structgen.language import checks
@@ -71,16 +71,16 @@ class SpanLanguage(Language):
         return 0
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        return None if config == 0 and symbol in _INNER else self._moves[cast(int, config)].get(symbol)
+        return None if config == 0 and symbol in _INNER else self._moves[config].get(symbol)
 
     def accepts(self, config: Config) -> bool:
-        return config != 0 and _INNER.isdisjoint(self._moves[cast(int, config)])
+        return config != 0 and _INNER.isdisjoint(self._moves[config])
 
     def shortest(self, config: Config) -> Sequence[int]:
         rest: list[int] = []
         at: Config | None = config
         while at is not None and not self.accepts(at):
-            rest.append(min(byte for byte in self._moves[cast(int, at)] if at != 0 or byte not in _INNER))
+            rest.append(min(byte for byte in self._moves[at] if at != 0 or byte not in _INNER))
             at = self.step(at, rest[-1])
         return bytes(rest)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from heapq import nsmallest
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.regex.ecma_text import ecma_text
@@ -209,11 +209,8 @@ class TextGrammar(LanguageGrammar):
 
     schema = policies = outline = reader = None
     is_greedy = False
-
-    @property
-    def has_masks(self) -> bool:
-        """Whether its language, compiled for a target, has masks of its own (`masked_language.Masked`)."""
-        return False
+    has_masks: ClassVar[bool] = False
+    """Whether its language, compiled for a target, has masks of its own (`masked_language.Masked`)."""
 
     def compiled(
         self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
@@ -438,6 +435,7 @@ class JsonTexts(Derived):
     place: str = ""
     """Whose schema it is, for errors."""
     source = "a JSON Schema"
+    has_masks = True
 
     @property
     def canonical(self) -> str:
@@ -446,10 +444,6 @@ class JsonTexts(Derived):
     @property
     def spelling(self) -> str:
         return f"json {self.of.spelling}"
-
-    @property
-    def has_masks(self) -> bool:
-        return True
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         return JsonTexts(self.of.without_bytes(missing), self.whole or self.of, self.place)

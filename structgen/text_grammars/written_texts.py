@@ -257,10 +257,10 @@ class WrittenMeet(Meet):
 
     def state(self, config: Config) -> int:
         """Return the state of the machine between two tokens; -1 inside one."""
-        left, right = cast(Pair, config)
+        left, right = config
         if not self.filter.accepts(right):
             return -1
-        return self.inner._number(left) if isinstance(self.inner, CompiledText) else cast(int, left)
+        return self.inner._number(left) if isinstance(self.inner, CompiledText) else left
 
     def between(self, state: int) -> Pair:
         """Return the configuration between two tokens in a state of the machine."""
@@ -285,10 +285,10 @@ class WrittenMeet(Meet):
                 del self._tried[next(iter(self._tried))]
         return rest is not None
 
-    def _goes(self, left: Config | None, rest: Sequence[int]) -> bool:
+    def _goes(self, left: Config, rest: Sequence[int]) -> bool:
         """Return whether the grammar takes a rest."""
         if isinstance(self.of, Masked):
-            state = self.of.compiled.bytes_index(cast(int, left), bytes(rest))
+            state = self.of.compiled.bytes_index(left, bytes(rest))
             return state >= 0 and self.of.compiled.may_end(state)
         after = self.of.through(left, rest)
         return after is not None and self.of.accepts(after)
@@ -312,10 +312,9 @@ class _Loose(Masked):
         self._rows: dict[int, list[int]] = {}
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        state = cast(int, config)
-        row = self._rows.get(state)
+        row = self._rows.get(config)
         if row is None:
-            row = self._rows[state] = self.compiled._machine.after_all(state, repeated_keys=True).tolist()
+            row = self._rows[config] = self.compiled._machine.after_all(config, repeated_keys=True).tolist()
         after = row[symbol] if symbol < len(row) else -1
         return None if after < 0 else after
 
@@ -365,7 +364,7 @@ class TokenTexts(Language):
 
     def step(self, config: Config, symbol: int) -> Config | None:
         found: set[int] = set()
-        for node in cast(_Nodes, config):
+        for node in config:
             after = self._below[node].get(symbol)
             if after is None:
                 continue
@@ -376,12 +375,12 @@ class TokenTexts(Language):
         return frozenset(found) or None
 
     def accepts(self, config: Config) -> bool:
-        return _ROOT in cast(_Nodes, config)
+        return _ROOT in config
 
     def shortest(self, config: Config) -> Sequence[int]:
         if self.accepts(config):
             return b""
-        rests = [self._rests[node] for node in cast(_Nodes, config)]
+        rests = [self._rests[node] for node in config]
         return min((rest for rest in rests if rest is not None), key=lambda rest: (len(rest), rest))
 
     def boundary(self, config: Config) -> Config | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final
@@ -18,6 +19,31 @@ _QWEN: Final = "<tool_call>\n<function=$name>\n"
 _M3: Final = "]<]minimax[>["
 _GLM: Final = ("<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>")
 _FUNCTIONS: Final = "functions.$name"
+_MISTRAL: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "thinking": ("[THINK]", "[/THINK]"),
+        "opened": False,
+        "ids": "[A-Za-z0-9]{9}",
+        "id": "call0000$index",
+    }
+)
+_GEMMA: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "member": "$key:$value",
+        "item": "$value",
+        "brackets": ("{", "}", "[", "]"),
+        "between": ",",
+        "blanks": False,
+    }
+)
+_DEEPSEEK: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "section": ("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"),
+        "thinking": _THINK,
+        "history": "text",
+    }
+)
+"""What rows of one family have in common."""
 
 ROWS: Final = (
     ToolFormat("hermes", _HERMES, siblings=("qwen_3_coder",), signs=("<tool_call>", '"arguments": ')),
@@ -59,10 +85,7 @@ ROWS: Final = (
         "mistral",
         "[TOOL_CALLS]$name[ARGS]$arguments",
         siblings=("mistral_list",),
-        thinking=("[THINK]", "[/THINK]"),
-        opened=False,
-        ids="[A-Za-z0-9]{9}",
-        id="call0000$index",
+        **_MISTRAL,
         signs=("[TOOL_CALLS]", "[ARGS]"),
     ),
     ToolFormat(
@@ -74,10 +97,7 @@ ROWS: Final = (
         section=("[TOOL_CALLS] [", "]"),
         separator=", ",
         siblings=("mistral",),
-        thinking=("[THINK]", "[/THINK]"),
-        opened=False,
-        ids="[A-Za-z0-9]{9}",
-        id="call0000$index",
+        **_MISTRAL,
         signs=("[TOOL_CALLS]",),
     ),
     ToolFormat(
@@ -86,24 +106,16 @@ ROWS: Final = (
         trigger="<|tool_call>",
         thinking=("<|channel>thought\n", "<channel|>"),
         opened=False,
-        member="$key:$value",
-        item="$value",
-        brackets=("{", "}", "[", "]"),
-        between=",",
         quote='<|"|>',
-        blanks=False,
+        **_GEMMA,
         signs=("<|tool_call>call:",),
     ),
     ToolFormat(
         "function_gemma",
         "<start_function_call>call:$name$arguments<end_function_call>",
         trigger="<start_function_call>",
-        member="$key:$value",
-        item="$value",
-        brackets=("{", "}", "[", "]"),
-        between=",",
         quote="<escape>",
-        blanks=False,
+        **_GEMMA,
         signs=("<start_function_call>",),
     ),
     ToolFormat(
@@ -133,18 +145,14 @@ ROWS: Final = (
     ToolFormat(
         "deepseek_r1",
         "<｜tool▁call▁begin｜>function<｜tool▁sep｜>$name\n```json\n$arguments\n```<｜tool▁call▁end｜>",
-        section=("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"),
         separator="\n",
-        thinking=_THINK,
-        history="text",
+        **_DEEPSEEK,
         signs=("<｜tool▁calls▁begin｜>", "```json"),
     ),
     ToolFormat(
         "deepseek_v3_1",
         "<｜tool▁call▁begin｜>$name<｜tool▁sep｜>$arguments<｜tool▁call▁end｜>",
-        section=("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"),
-        thinking=_THINK,
-        history="text",
+        **_DEEPSEEK,
         signs=("<｜tool▁calls▁begin｜>",),
     ),
     *(

@@ -129,7 +129,7 @@ class _Builder:
         self.written: dict[str, TextGrammar] = {}
         """The arguments of the tools that may be called."""
         by_length = sorted(filter(None, specials), key=len, reverse=True)
-        self._special = re.compile("|".join(map(re.escape, by_length))) if by_length else None
+        self._special = re.compile("(" + "|".join(map(re.escape, by_length)) + ")") if by_length else None
 
     # --- texts ----------------------------------------------------------------------------------------------
 
@@ -137,13 +137,9 @@ class _Builder:
         """Return the grammar of a text of the format; special tokens in it stand for themselves."""
         if self._special is None:
             return literal(text)
-        parts: list[TextGrammar] = []
-        at = 0
-        for found in self._special.finditer(text):
-            token = self.specials[found[0]]
-            parts += [literal(text[at : found.start()]), literal("") if token is None else special(token)]
-            at = found.end()
-        return sequence(*parts, literal(text[at:]))
+        tokens = {one: self.specials[one] for one in self._special.findall(text)}
+        meant = {one: "" if token is None else special(token) for one, token in tokens.items()}
+        return sequence(*(meant.get(one, one) for one in self._special.split(text)))
 
     def is_special(self, text: str) -> bool:
         """Tell whether a text begins with a special token, which no free text can be mistaken for."""

@@ -158,4 +158,4 @@ def test_many_keywords_beside_broad_terminals_have_few_kinds_and_one_fixpoint(
     for end in range(0, len(text) + 1, 3):
         assert said(compiled, text[:end]) is not None
     assert len(solved) == 1
-    assert len(compiled._answers.letters.kinds) <= 12
+    assert len(compiled.answers.letters.kinds) <= 12

@@ -180,8 +180,8 @@ def test_what_is_made_again_has_the_numbers_of_the_file(
         return
     _found, first = again(grammar, folder, 1)
     _found, second = again(grammar, folder, 1)
-    assert second._answers._kept is not None
-    lexer, rows, _letters = second._answers.parts
+    assert second.answers._kept is not None
+    lexer, rows, _letters = second.answers.parts
     moves, starts = rows.arrays["moves"].copy(), rows.arrays["starts"].copy()
     made = np.array([lexer.moves(state) for state in range(len(moves))])
     assert np.array_equal(made[moves != UNKNOWN], moves[moves != UNKNOWN])
@@ -192,7 +192,7 @@ def test_what_is_made_again_has_the_numbers_of_the_file(
 
 def alike_anew(grammar: CompiledLark) -> dict[int, int]:
     """Return which carries are alike, compared anew and in another order."""
-    lexer = grammar.lexer
+    lexer = grammar.answers.lexer
     known = dict(lexer._alike_of)
     lexer._alike_of.clear()
     lexer._signs.clear()
@@ -295,7 +295,7 @@ def test_a_kill_in_the_midst_of_writing_leaves_no_half_file(tmp_path: Path, toke
     assert not list(tmp_path.rglob("*.lexer"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert compiled(sg.lark(CALLS), MaskStore(tmp_path), tokenizer)._answers._kept is None
+        assert compiled(sg.lark(CALLS), MaskStore(tmp_path), tokenizer).answers._kept is None
 
 
 def test_compiling_what_was_kept_opens_one_file_of_the_store(tmp_path: Path, tokenizer: sg.Tokenizer) -> None:

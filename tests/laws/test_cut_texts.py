@@ -143,7 +143,7 @@ def _with_few_crossings(compiled: sg.CompiledGrammar) -> sg.CompiledGrammar:
 
 def _with_few_places(compiled: sg.CompiledGrammar) -> sg.CompiledGrammar:
     """Return a grammar of Lark that soon forgets its places."""
-    compiled._answers._most_places = 12  # type: ignore[attr-defined]
+    compiled.answers._most_places = 12  # type: ignore[attr-defined]
     return compiled
 
 

@@ -12,6 +12,7 @@ from structgen.lark_grammars.liveness.letters import Letters
 from structgen.lark_grammars.reading.loaded_grammar import Context, ParserTables
 from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
+from structgen.text_grammars.context_free.rules import grouped
 
 _SAMPLES: Final = 8
 """Texts of a terminal of which it is told what they become."""
@@ -37,10 +38,8 @@ def beaten(tables: ParserTables, is_local: bool, limits: Limits) -> list[BeatenT
 
 def beaten_in(letters: Letters) -> list[BeatenTerminal]:
     """As `beaten`, of a lexer that is there."""
-    made, contexts = {terminal for terminal, _kind in letters.letters}, dict[int, list[int]]()
-    for number, context in enumerate(letters.tables.contexts):
-        for terminal in context.every_terminal - made:
-            contexts.setdefault(terminal, []).append(number)
+    made, every = {terminal for terminal, _kind in letters.letters}, enumerate(letters.tables.contexts)
+    contexts = grouped((one, number) for number, of in every for one in of.every_terminal - made)
     found = []
     for terminal, numbers in sorted(contexts.items()):
         texts = list(_texts(letters.lexer, terminal))

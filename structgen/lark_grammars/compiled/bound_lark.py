@@ -7,7 +7,8 @@ lexeme is: its configurations are states of the lexer. Its own masks serve insid
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias, cast
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -22,46 +23,36 @@ from structgen.lark_grammars.reading.loaded_grammar import END
 from structgen.limits import Limits
 from structgen.native.raw_memory import address_of
 from structgen.text_grammars.machine.language import TOKEN, CompileTarget, Config, InsidePart, Language
-from structgen.text_grammars.text_grammar import TextGrammar, language_if_any
+from structgen.text_grammars.text_grammar import Derived, TextGrammar, language_if_any
 
 Reading: TypeAlias = "tuple[int, int, int]"
 """A place, a state of the lexer, a column."""
 
 
-class BoundLark(TextGrammar):
+@dataclass(eq=False, repr=False, slots=True)
+class BoundLark(Derived):
     """A Lark grammar with bound terminals. Made by `lark`."""
 
-    __slots__ = ("_bound", "of")
-
-    def __init__(self, of: LarkGrammar, bound: Mapping[str, TextGrammar]) -> None:
-        """`of`: the grammar with stand-ins for the bound terminals."""
-        self.of, self._bound = of, dict(bound)
+    of: LarkGrammar
+    """The grammar with stand-ins for the bound terminals."""
+    bound: Mapping[str, TextGrammar]
+    source = "a Lark grammar with bound terminals"
 
     @property
     def canonical(self) -> str:
         """What lark made of the grammar, and the grammars that are bound."""
-        parts = ", ".join(f"{name}={self._bound[name].canonical}" for name in sorted(self._bound))
+        parts = ", ".join(f"{name}={self.bound[name].canonical}" for name in sorted(self.bound))
         return f"lark {self.of.canonical} where {parts}"
 
     @property
     def spelling(self) -> str:
         """A name that distinguishes it from other grammars of this process."""
-        parts = ", ".join(f"{name}={self._bound[name].spelling}" for name in sorted(self._bound))
+        parts = ", ".join(f"{name}={self.bound[name].spelling}" for name in sorted(self.bound))
         return f"{self.of.spelling} where {parts}"
-
-    @property
-    def limits(self) -> Limits:
-        """The bounds on work and memory."""
-        return self.of.limits
-
-    @property
-    def source(self) -> str:
-        """What it was made from."""
-        return "a Lark grammar with bound terminals"
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         """Return the grammar of the texts that have none of some bytes."""
-        bound = {name: of.without_bytes(missing) for name, of in self._bound.items()}
+        bound = {name: of.without_bytes(missing) for name, of in self.bound.items()}
         return BoundLark(self.of.without_bytes(missing), bound)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
@@ -70,7 +61,7 @@ class BoundLark(TextGrammar):
         numbers = {one.name: number for number, one in enumerate(self.of.tables.terminals)}
         languages: dict[int, Language | None] = {}
         is_whole = self.of.tables.available is None
-        for name, of in self._bound.items():
+        for name, of in self.bound.items():
             language = of.language(limits, target) if is_whole else language_if_any(of, limits, {}, target)
             if language is not None and language.accepts(language.start()):
                 raise GrammarError(
@@ -94,7 +85,7 @@ class BoundLanguage(LarkLanguage):
     def __init__(self, grammar: LarkGrammar, bound: Mapping[int, Language | None], limits: Limits) -> None:
         """`bound`: the languages of the bound terminals, by number (None: without a text)."""
         super().__init__(grammar, limits, bound)
-        self._answers, self._lexer = self.compiled.answers, self.compiled.lexer
+        self._answers, self._lexer = self.compiled.answers, self.compiled.answers.lexer
         self.parts = [of for of in bound.values() if of is not None]
         self.specials = frozenset(self._lexer.instructions.specials)
         self.counts_tokens = any(language.counts_tokens for language in self.parts)
@@ -114,12 +105,11 @@ class BoundLanguage(LarkLanguage):
 
     def step(self, config: Config, symbol: int) -> Config | None:
         """Return the configuration after a symbol; None exactly if no text continues so."""
-        state = cast(int, config)
         if symbol < TOKEN:
-            return self._settle(self.compiled.bytes_index(state, bytes((symbol,))))
+            return self._settle(self.compiled.bytes_index(config, bytes((symbol,))))
         if symbol - TOKEN not in self.specials:
             return None
-        return self._settle(self._answers.call_keeping(after_special, state, self._lexer.kind_of(symbol)))
+        return self._settle(self._answers.call_keeping(after_special, config, self._lexer.kind_of(symbol)))
 
     def boundary(self, config: Config) -> Config | None:
         """Return the configuration after the end of a token."""
@@ -134,7 +124,7 @@ class BoundLanguage(LarkLanguage):
         return self._state(found)
 
     def _readings(self, config: Config) -> list[Reading]:
-        return self.compiled.readings(cast(int, config))
+        return self.compiled.readings(config)
 
     def _in(self, reading: Reading) -> tuple[Language, Config] | None:
         """Return the language of the bound text that a reading is in, and its configuration."""

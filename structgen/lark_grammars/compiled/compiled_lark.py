@@ -20,7 +20,6 @@ from structgen.lark_grammars.compiled.kept_lark import KeptParts, identity_of, k
 from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.compiled.lark_completions import ShortestRests, reading_lives
 from structgen.lark_grammars.compiled.lark_expected import Expectations
-from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.lark_grammars.liveness.cells import usable_rules
 from structgen.lark_grammars.machine import lark_layout as L
 from structgen.lark_grammars.machine import lark_masks as masks
@@ -31,7 +30,7 @@ from structgen.native.typed_blocks import word_of
 from structgen.store.mask_store import MaskStore
 from structgen.system.fork_locks import GRAMMARS, new_lock
 from structgen.text_grammars.machine.language import Language
-from structgen.text_grammars.machine.rest_completions import RestCompletions, RestMachine
+from structgen.text_grammars.machine.rest_completions import RestMachine
 from structgen.tokens.tokenizer import Tokenizer
 
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
@@ -72,35 +71,32 @@ class CompiledLark(RestMachine):
         kept = before or (read(files, key) if files else None)
         with self.lock, self._begin_call():
             known = self._tables, self.vocabulary, self._masks, self.lock, self.limits, kept, bound
-            self._answers = LarkAnswers(grammar.tables, grammar.is_local, *known)
+            self.answers = LarkAnswers(grammar.tables, grammar.is_local, *known)
+            """The answers to compiled code."""
             lines = grammar.tables.indentation
-            self._rests = ShortestRests(self._answers, self._tables, lines)
-            self._answers.search = WeakMethod(self._rests.goes_on)  # the rests hold the answers
+            self._rests = ShortestRests(self.answers, self._tables, lines)
+            self.answers.search = WeakMethod(self._rests.goes_on)  # the rests hold the answers
             self._attached()
-            self._start = self._first_state(None if kept is None else kept.lexeme)
+            lexeme = self.answers.start_lexeme() if kept is None else kept.lexeme
+            if lexeme < 0:
+                raise self._without_text()
+            self._start = self.answers.call(steps.first_state, self.grammar.tables.start, lexeme)
             if needs_text and kept is None:
                 self.check_text()
             if files and kept is None:
                 write(files, key, self._kept_parts())
-        self._completions = RestCompletions(self)
 
     def anew(self) -> CompiledLark:
         """Return a replacement without the states and records; with the lexer, if that is not what takes the
         most."""
-        if self._answers.lexer_share > _SMALL_LEXER:
+        if self.answers.lexer_share > _SMALL_LEXER:
             return super().anew()
         with self.lock:
             before = self._kept_parts()
         return CompiledLark(self.grammar, self.tokenizer, self.limits, self.store, before=before)
 
     def _kept_parts(self) -> KeptParts:
-        return kept_parts(*self._answers.kept_arrays(), self._tables, self._start)
-
-    def _first_state(self, known: int | None) -> int:
-        lexeme = self._answers.start_lexeme() if known is None else known
-        if lexeme < 0:
-            raise self._without_text()
-        return self._answers.call(steps.first_state, self.grammar.tables.start, lexeme)
+        return kept_parts(*self.answers.kept_arrays(), self._tables, self._start)
 
     def check_text(self) -> None:
         """Raise GrammarError where the grammar has no text."""
@@ -109,7 +105,7 @@ class CompiledLark(RestMachine):
                 raise self._without_text()
 
     def _without_text(self) -> GrammarError:
-        tables, letters = self.grammar.tables, self._answers.letters
+        tables, letters = self.grammar.tables, self.answers.letters
         made = {terminal for terminal, _kind in letters.letters}
         for one in beaten_in(letters):  # others take its texts
             made |= {one.terminal} if one.has_text else set()
@@ -143,15 +139,15 @@ class CompiledLark(RestMachine):
     def _retry(self, call: Any, *arguments: int) -> int:
         with self.lock:
             self._attached()
-            return self._answers.call(call, *arguments)
+            return self.answers.call(call, *arguments)
 
     # --- masks ----------------------------------------------------------------------------------------------
 
     def _compute(self, index: int, target: int) -> int:
-        return self._answers.call(masks.compute, index, target)
+        return self.answers.call(masks.compute, index, target)
 
     def _large_row(self) -> npt.NDArray[np.int32]:
-        return self._answers.records.mask
+        return self.answers.records.mask
 
     # --- what may come next, and completions ----------------------------------------------------------------
 
@@ -171,19 +167,9 @@ class CompiledLark(RestMachine):
         return [*shown, Expected("the end of the text")] if self.may_end(index) else shown
 
     @property
-    def completions(self) -> RestCompletions:
-        """The shortest completions of its states."""
-        return self._completions
-
-    @property
     def expectations(self) -> Expectations:
         """What may come next, in words."""
-        return Expectations(self._answers)
-
-    @property
-    def answers(self) -> LarkAnswers:
-        """The answers to compiled code."""
-        return self._answers
+        return Expectations(self.answers)
 
     def shortest_rest(self, index: int) -> Sequence[int]:
         """Return the symbols of a shortest rest (`RestMachine`). Raises LimitError (oracle_steps)."""
@@ -193,23 +179,18 @@ class CompiledLark(RestMachine):
             self._attached()
             return self._rests.of(self.readings(index))
 
-    @property
-    def lexer(self) -> Lexer:
-        """The lexer of its terminals."""
-        return self._answers.lexer
-
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """As in CompiledGrammar: make the records of lexer states, those nearest to the beginnings of lexemes
         first."""
         with self.lock:
             self._attached()
-            return self._answers.prepare(self.nbytes + room, progress)
+            return self.answers.prepare(self.nbytes + room, progress)
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
         """Return the explicit automaton of all states over classes of tokens (structgen.core.dfa.Dfa).
         `depth`: texts whose parser stack ever has more entries are left out. Raises LimitError, which names
         max_states."""
-        return explicit_of_parser(self, bytes(self._answers.lexer.classes), max_states, depth, minimal)
+        return explicit_of_parser(self, bytes(self.answers.lexer.classes), max_states, depth, minimal)
 
     @property
     def has_depth(self) -> bool:
@@ -219,7 +200,7 @@ class CompiledLark(RestMachine):
     def depth_of(self, index: int) -> int:
         """Return the height of a state's stack: the largest of all its readings."""
         return max(
-            (self._answers.height(place) for place, _lexeme, _column in self.readings(index)), default=0
+            (self.answers.height(place) for place, _lexeme, _column in self.readings(index)), default=0
         )
 
     # --- size -----------------------------------------------------------------------------------------------
@@ -231,17 +212,17 @@ class CompiledLark(RestMachine):
         return max(
             self.nbytes / limits.grammar_memory,
             2 * self._tables.most_interned / limits.parser_states,
-            self._answers.share,
+            self.answers.share,
         )
 
     @property
     def nbytes(self) -> int:
         """About how many bytes the grammar's own tables take."""
-        return self._tables.nbytes() + self._answers.nbytes
+        return self._tables.nbytes() + self.answers.nbytes
 
     @property
     def sizes(self) -> dict[str, int]:
         """The sizes of its tables: states, stacks, and bytes."""
         count = self._tables.count
         found = {"machine_states": count(NODES), "stacks": count(_CELLS), "places": count(_PLACES)}
-        return {**found, **self._answers.sizes, "table_bytes": self.nbytes}
+        return {**found, **self.answers.sizes, "table_bytes": self.nbytes}

@@ -43,11 +43,6 @@ class KeptParts(NamedTuple):
     """The state of the lexer before the first byte of a text."""
 
     @property
-    def states(self) -> int:
-        """How many states the lexer had."""
-        return len(self.arrays["end_class"])
-
-    @property
     def classes(self) -> int:
         """How many classes of endings there were."""
         return len(self.arrays["class_at"])

@@ -44,7 +44,7 @@ from structgen.machine_core.lexeme_layout import (
     Trie,
 )
 from structgen.machine_core.lexeme_records import ask_row
-from structgen.machine_core.lexeme_tables import RECORDS, TRIES, RecordTables
+from structgen.machine_core.lexeme_tables import RECORDS, TRIES, RecordTables, byte_sets
 from structgen.machine_core.questions import call_answered
 from structgen.native.lazy_memory import room
 from structgen.native.raw_memory import address_of
@@ -221,9 +221,7 @@ class LarkAnswers:
             )
             for terminal in range(1, len(tables.terminals)):
                 begins[terminal] = first[tables.contexts_after(terminal)].any(axis=0)
-        of_bytes = np.ascontiguousarray(begins[:, rows.classes])
-        bits = np.packbits(of_bytes, axis=1, bitorder="little").view(np.int64)
-        self._put({"begins": begins, "begin_bytes": bits})
+        self._put({"begins": begins, "begin_bytes": byte_sets(begins[:, rows.classes])})
 
     def _put_letters(self) -> None:
         """Write the classes of endings, and the liveness of the letters that there are."""
@@ -478,7 +476,7 @@ class LarkAnswers:
         if self._parts is not None:
             states, carries = len(self.lexer.states), len(self.lexer.carries)
         elif self._kept is not None:
-            states, carries = self._kept.states, len(self._kept.arrays["starts"])
+            states, carries = len(self._kept.arrays["end_class"]), len(self._kept.arrays["starts"])
         return {
             "lexer_states": states,
             "carries": carries,

@@ -32,6 +32,7 @@ from structgen.native.jit import entry
 from structgen.native.typed_blocks import word_of
 from structgen.text_grammars.context_free.shortest_rests import Word
 from structgen.text_grammars.machine.language import TOKEN
+from structgen.text_grammars.machine.scanning import remembered
 
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
 _OF_PROOF: Final = 4
@@ -138,7 +139,6 @@ class ShortestRests:
         self._answers, self._grown, self._limits = answers, tables, answers.limits
         self._newline = -1 if indentation is None else indentation.newline
         self._tab = 0 if indentation is None else indentation.tab_size
-        self._endings: dict[int, Endings] = {}
         self._distances: Distances | None = None
         self._forgotten = 0
 
@@ -213,7 +213,10 @@ class ShortestRests:
                 if lives is False:
                     continue
                 is_first = reading in lexing
-                endings = self._as_terminals(state, wanted) if wanted and is_first else self._of_state(state)
+                if wanted and is_first:
+                    endings = self._as_terminals(state, wanted)
+                else:
+                    endings = self._ends(self._endings(state))
                 if not (is_first and self._newline not in (wanted or ())) and self._takes_lines(place):
                     for byte, broken in self._broken(state):  # a newline goes on byte by byte
                         further = Word(text, (byte,))
@@ -250,11 +253,9 @@ class ShortestRests:
         over = column - max(self._answers.widths(place)[0] + 1, known.first)
         return column - over + over % known.every if is_proof and over >= known.every else column
 
-    def _of_state(self, state: int) -> Iterator[Ending]:
-        known = self._endings.get(state)
-        if known is None:
-            known = self._endings[state] = Endings(self._answers.rows, state, self._newline)
-        return self._ends(known)
+    @remembered
+    def _endings(self, state: int) -> Endings:
+        return Endings(self._answers.rows, state, self._newline)
 
     def _as_terminals(self, state: int, wanted: set[int]) -> Iterator[Ending]:
         """Yield the ends from a state of the lexer that are of some terminals."""

@@ -10,6 +10,7 @@ from structgen.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.lark_grammars.liveness.cells import classes_of_bytes, column_after
 from structgen.lark_grammars.machine.lark_masks import place_behind
 from structgen.lark_grammars.reading.loaded_grammar import rule_as_written
+from structgen.text_grammars.context_free.rules import grouped
 
 
 class Expectations:
@@ -34,16 +35,15 @@ class Expectations:
             for terminal, carry in lexer.states[state].ends:
                 after = call(place_behind, place, terminal, column)
                 lexing |= dict.fromkeys(answers.begun(after, carry) if after >= 0 else ())
-        members: dict[int, set[int]] = {}
-        for byte, kind in enumerate(classes_of_bytes(bytes(lexer.classes), self._tables)):
-            members.setdefault(kind, set()).add(byte)
+        classes = enumerate(classes_of_bytes(bytes(lexer.classes), self._tables))
+        members = grouped((kind, byte) for byte, kind in classes)
         lines = self._tables.indentation
         for place, state, column in lexing:
             rows.put_row(state)
             before = "" if lexer.states[state].has_begun else self.last_read(place)
             live = set[int]()
             for some in members.values():
-                byte = min(some)
+                byte = some[0]
                 to = int(rows.moves[state, lexer.classes[byte]])
                 at = -1 if lines is None else column_after(column, byte, lines.tab_size)
                 for letter in answers.letters.classes[answers.letters.class_of(to)] if to >= 0 else ():
@@ -51,7 +51,7 @@ class Expectations:
                     if key not in alive:
                         alive[key] = answers.proves(place, (letter,), to, at)
                     if alive[key] and lexer.states[state].bound is not None:
-                        live |= some
+                        live.update(some)
                     elif alive[key]:
                         terminal = answers.letters.letters[letter][0]
                         first, rules, read = found.setdefault(terminal, (set(), set(), set()))

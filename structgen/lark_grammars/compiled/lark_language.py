@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
-from typing import cast
 
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.lark_grammars.liveness.cells import classes_of_bytes
@@ -39,7 +38,7 @@ class LarkLanguage(CompiledLanguage):
     ) -> None:
         """`bound`: as of `Lexer`. Cost: as `CompiledLark`. Raises LimitError."""
         self.compiled = CompiledLark(grammar, bytes_alone(), limits, False, needs_text=False, bound=bound)
-        self.locks, lexer = 1 + self.compiled.height, self.compiled.lexer
+        self.locks, lexer = 1 + self.compiled.height, self.compiled.answers.lexer
         self.classes = classes_of_bytes(bytes(lexer.classes), lexer.tables)
 
     def start(self) -> Config:
@@ -49,7 +48,7 @@ class LarkLanguage(CompiledLanguage):
 
     def shortest(self, config: Config) -> Sequence[int]:
         """Return a shortest completion."""
-        return self.compiled.shortest_rest(cast(int, config))
+        return self.compiled.shortest_rest(config)
 
     @property
     def sizes(self) -> dict[str, int]:

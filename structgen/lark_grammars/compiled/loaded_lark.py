@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from structgen.lark_grammars.kept.kept_grammars import FoundGrammar
-from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.system.waits import told
@@ -23,7 +22,10 @@ if TYPE_CHECKING:
 class LarkGrammar(TextGrammar):
     """A Lark grammar. Made by `lark`."""
 
-    __slots__ = ("_found", "_limits", "_made", "_missing", "_tables")
+    __slots__ = ("_found", "_made", "_missing", "limits", "tables")
+    limits: Limits
+    source = "a Lark grammar"
+    has_masks = True
 
     def __init__(
         self,
@@ -34,18 +36,14 @@ class LarkGrammar(TextGrammar):
     ) -> None:
         """`found`: its tables; here texts have none of the bytes `missing`. `made`: what makes it again, and
         the arguments, for pickling."""
-        self._found, self._made, self._limits, self._missing = found, made, limits, missing
-        self._tables = found.tables.without_bytes(missing)
-
-    @property
-    def tables(self) -> ParserTables:
+        self._found, self._made, self.limits, self._missing = found, made, limits, missing
+        self.tables = found.tables.without_bytes(missing)
         """The parser and the terminals, as lark built them."""
-        return self._tables
 
     @property
     def canonical(self) -> str:
         """The patterns of its terminals, and the digest of what lark made of it, as JSON."""
-        terminals = [(one.name, one.pattern) for one in self._tables.terminals]
+        terminals = [(one.name, one.pattern) for one in self.tables.terminals]
         return json.dumps([self.digest, *terminals], ensure_ascii=False)
 
     @property
@@ -63,21 +61,6 @@ class LarkGrammar(TextGrammar):
         """A name that no other grammar has."""
         return f"lark {self.digest}"
 
-    @property
-    def has_masks(self) -> bool:
-        """True: its language for a target is compiled."""
-        return True
-
-    @property
-    def limits(self) -> Limits:
-        """The bounds on work and memory."""
-        return self._limits
-
-    @property
-    def source(self) -> str:
-        """What it was made from."""
-        return "a Lark grammar"
-
     def compiled(
         self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
     ) -> CompiledGrammar:
@@ -85,13 +68,13 @@ class LarkGrammar(TextGrammar):
         # start-up: a grammar that is only loaded needs no machine
         from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 
-        bounds = self._limits if limits is None else limits
+        bounds = self.limits if limits is None else limits
         with told("compiling a Lark grammar"), THIS_CALL.begin(bounds):
             return CompiledLark(self, tokenizer, limits, store)
 
     def without_bytes(self, missing: frozenset[int]) -> LarkGrammar:
         """Return the grammar of the texts that have none of some bytes."""
-        return LarkGrammar(self._found, self._made, self._limits, self._missing | missing)
+        return LarkGrammar(self._found, self._made, self.limits, self._missing | missing)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return the language of lark: byte by byte, or with masks for a target."""

@@ -26,6 +26,7 @@ from structgen.lark_grammars.lexer.items_and_guards import FREE, Behind, Guards,
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
+from structgen.text_grammars.machine.scanning import remembered
 
 DEAD: Final = -1
 """In place of a state: no lexeme goes on so."""
@@ -88,17 +89,16 @@ class Lexer:
         self.classes, self.width = self.instructions.classes, self.items.width
         self._states, self._carries = Numbered[LexerState](), Numbered[Carry]()
         self.states, self.carries = self._states.values, self._carries.values
-        self._starts: dict[tuple[int, int], int] = {}
         self._moved: dict[tuple[Any, ...], int] = {}
         """States by what goes on, what is owed, and what look-behinds know: contexts share most of them."""
         self._alike: dict[object, int] = {}
         self._alike_of: dict[int, int] = {}
         self._signs: dict[object, object] = {}
         self._sign_of: dict[object, int] = {}
-        self._anywhere = self.items.behind_anywhere()
+        self._anywhere = self.items.behind((), False)
         self.nothing = self._carry(FREE, self._anywhere)
         """The carry that owes nothing: number 0."""
-        self.first = self.nothing if is_local else self._carry(FREE, self.items.behind_start())
+        self.first = self.nothing if is_local else self._carry(FREE, self.items.behind((), True))
         """The carry before the text."""
         if kept is not None:
             _instructions, numbered, carries, states, *alike = kept
@@ -129,27 +129,25 @@ class Lexer:
     def start(self, context: int, carry: int) -> int:
         """Return the state before a lexeme in a context of the parser, behind a carry; DEAD where there is
         none. Contexts past those of the parser: before a text of the first bound terminal, of the next..."""
-        carry = self.alike(carry)
-        key = context, carry
-        known = self._starts.get(key)
-        if known is None:
-            guards, behind = self.carries[carry]
-            way, context = divmod(context, len(self.tables.contexts))
-            closure, one = self.items.closure, self.tables.contexts[context]
-            if way:
-                terminal, found_in = [*self.bound][way - 1], DEAD
-                if terminal in one.terminals:
-                    found_in = self._bound_state(terminal, self.bound[terminal].start(), carry, False)
-                self._starts[key] = found_in
-                return found_in
-            first, word = self.instructions.first, self.instructions.word
-            strings = sorted({string for _terminal, of in one.unless for string in of})
-            terminals = [terminal for terminal in one.terminals if terminal in first]
-            found = [item for terminal in terminals for item in closure(first[terminal], FREE, behind)]
-            words = [item for string in strings for item in closure(word[string], FREE, behind)]
-            is_first = carry == self.first  # the text may be empty
-            known = self._starts[key] = self._state(found, words, one.unless, guards, behind, False, is_first)
-        return known
+        return self._started(context, self.alike(carry))
+
+    @remembered
+    def _started(self, context: int, carry: int) -> int:
+        guards, behind = self.carries[carry]
+        way, context = divmod(context, len(self.tables.contexts))
+        closure, one = self.items.closure, self.tables.contexts[context]
+        if way:
+            terminal = [*self.bound][way - 1]
+            if terminal not in one.terminals:
+                return DEAD
+            return self._bound_state(terminal, self.bound[terminal].start(), carry, False)
+        first, word = self.instructions.first, self.instructions.word
+        strings = sorted({string for _terminal, of in one.unless for string in of})
+        terminals = [terminal for terminal in one.terminals if terminal in first]
+        found = [item for terminal in terminals for item in closure(first[terminal], FREE, behind)]
+        words = [item for string in strings for item in closure(word[string], FREE, behind)]
+        is_first = carry == self.first  # the text may be empty
+        return self._state(found, words, one.unless, guards, behind, False, is_first)
 
     def moves(self, number: int) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, or DEAD."""

@@ -12,7 +12,7 @@ follows an item is a *row*: for each class of bytes the number of the list of it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from itertools import starmap
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -33,6 +33,7 @@ from structgen.lark_grammars.lexer.instructions import (
     Instructions,
 )
 from structgen.limits import Limits
+from structgen.text_grammars.machine.scanning import remembered
 
 Guards: TypeAlias = frozenset[int]
 FREE: Final[Guards] = frozenset()
@@ -148,26 +149,20 @@ class LexerItems:
         self._guard_sets.of(FREE)
         self.partitions = Partitions(self.width)
         self._rows: dict[tuple[int, Behind | None], ClassRow] = {}
-        self._node_rows: dict[int, ClassRow] = {}
         self._guard_rows: dict[tuple[Guards, Behind | None], ClassRow] = {}
-        self._guards_made: dict[tuple[tuple[bool, frozenset[int]], ...], int] = {}
         self._closures: dict[tuple[int, Guards, Behind | None], tuple[int, ...]] = {}
+        self._guards_made: dict[tuple[tuple[bool, frozenset[int]], ...], int] = {}
         whole = self.partitions.whole
         self._free_row, self._no_row = (
             ClassRow(whole, [FREE_SET] * self.width),
             ClassRow(whole, [0] * self.width),
         )
-        self._anywhere: dict[frozenset[int], Behind | None] = {}
         self._behinds = Numbered[Behind | None]()
         self.behind_of = self._behinds.values
-        self._behind_rows: dict[Behind | None, ClassRow] = {}
-        self._at_end: dict[tuple[int, Behind | None], bool] = {}
         self._ended: set[int] = set()
         """The items that have surely ended..."""
         self._ended_when: dict[int, Guards] = {}
         """... and those that have ended when guards are met."""
-        self._looking: dict[int, bool] = {}
-        self._looking_guards: dict[int, bool] = {}
 
     @property
     def kept(self) -> tuple[Any, ...]:
@@ -195,24 +190,19 @@ class LexerItems:
             self.items[number:], self._item_of[at, guards] = (Item(at, guards),), number
         return number
 
+    @remembered
     def looks_behind(self, item: int) -> bool:
         """Return whether an item, or a guard of it, may look at the text before."""
-        known = self._looking.get(item)
-        if known is None:
-            at, guards = self.items[item]
-            known = self.instructions.looks_behind[at] or self.guards_look_behind(guards)
-            self._looking[item] = known
-        return known
+        at, guards = self.items[item]
+        return self.instructions.looks_behind[at] or self.guards_look_behind(guards)
 
     def guards_look_behind(self, guards: Guards) -> bool:
         """Return whether guards may look at the text before."""
         return any(map(self._guard_looks_behind, guards))
 
+    @remembered
     def _guard_looks_behind(self, guard: int) -> bool:
-        known = self._looking_guards.get(guard)
-        if known is None:
-            known = self._looking_guards[guard] = any(map(self.looks_behind, self.guards[guard].items))
-        return known
+        return any(map(self.looks_behind, self.guards[guard].items))
 
     # --- guards ---------------------------------------------------------------------------------------------
 
@@ -323,15 +313,10 @@ class LexerItems:
     # --- look-behinds: one set of threads for all of them, begun anew at each character
     # -----------------------
 
-    def behind_start(self) -> Behind | None:
-        """Return what look-behinds know before a text."""
-        return self._behind((), True)
-
-    def behind_anywhere(self) -> Behind | None:
-        """Return what they know where nothing is known of the text before."""
-        return self._behind((), False)
-
-    def _behind(self, threads: Iterable[int], start: bool) -> Behind | None:
+    @remembered
+    def behind(self, threads: Collection[int], start: bool) -> Behind | None:
+        """Return what look-behinds know before a character; without threads, before a text (`start`), or
+        where nothing is known of the text before."""
         looks = self.instructions.looks
         if not looks and not start:
             return None
@@ -369,17 +354,13 @@ class LexerItems:
         threads = frozenset(found)
         if left:
             return Behind(False, threads, frozenset(), left)
-        if threads not in self._anywhere:
-            self._anywhere[threads] = self._behind(threads, False)
-        return self._anywhere[threads]
+        return self.behind(threads, False)
 
+    @remembered
     def behinds(self, behind: Behind | None) -> ClassRow:
         """Return what look-behinds know after each class of bytes, as numbers (`behind_of`)."""
-        known = self._behind_rows.get(behind)
-        if known is None:
-            row = [self._behinds.of(self._behind_step(behind, kind)) for kind in range(self.width)]
-            known = self._behind_rows[behind] = ClassRow(self.partitions.number(row), row)
-        return known
+        row = [self._behinds.of(self._behind_step(behind, kind)) for kind in range(self.width)]
+        return ClassRow(self.partitions.number(row), row)
 
     # --- rows -----------------------------------------------------------------------------------------------
 
@@ -417,12 +398,10 @@ class LexerItems:
         spend(self.limits, len(made))
         return of.row(partition, made)
 
+    @remembered
     def _node_row(self, node: int) -> ClassRow:
-        known = self._node_rows.get(node)
-        if known is None:
-            numbers = self.instructions.rows[node]
-            known = self._node_rows[node] = ClassRow(self.partitions.number(numbers), numbers)
-        return known
+        numbers = self.instructions.rows[node]
+        return ClassRow(self.partitions.number(numbers), numbers)
 
     def guard_row(self, guards: Guards, behind: Behind | None) -> ClassRow:
         """Return for each class of bytes the number of the guards behind it (`guard_sets`)."""
@@ -472,13 +451,10 @@ class LexerItems:
         """Return whether guards are met where the text ends."""
         return all(self._holds_at_end(one, behind) for one in guards)
 
+    @remembered
     def _holds_at_end(self, guard: int, behind: Behind | None) -> bool:
-        known = self._at_end.get((guard, behind))
-        if known is None:
-            one = self.guards[guard]
-            known = any(True for _end in self.ends_at_end(one.items, behind)) == one.holds
-            self._at_end[guard, behind] = known
-        return known
+        one = self.guards[guard]
+        return any(True for _end in self.ends_at_end(one.items, behind)) == one.holds
 
     def ends_at_end(self, items: Iterable[int], behind: Behind | None) -> Iterator[int]:
         """Yield the instructions (MATCH, FOUND) that items reach where the text ends, best first."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from structgen.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.machine_core.lexeme_layout import UNASKED, UNKNOWN, LexemeContext
-from structgen.machine_core.lexeme_tables import GrownArray
+from structgen.machine_core.lexeme_tables import GrownArray, byte_sets
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import Int32s, word_of, words_of
 from structgen.text_grammars.machine.language import Config
@@ -140,12 +140,9 @@ class LexerTables:
         if self._carry_moves.rows[carry, 0] != UNASKED:
             return
         row = np.array(self.lexer.carry_moves(carry), np.uint8)
-        bits = np.zeros((2, 256), np.uint8)
         of_bytes = row[self.classes]
-        bits[0], bits[1] = of_bytes == 1, of_bytes == 2
-        self._carry_bytes.rows[carry] = (
-            np.packbits(bits, axis=1, bitorder="little").view(np.int64).reshape(-1)
-        )
+        bits = np.array((of_bytes == 1, of_bytes == 2), np.uint8)
+        self._carry_bytes.rows[carry] = byte_sets(bits).reshape(-1)
         self._carry_moves.rows[carry] = row  # last: it says that the carry is known
 
     def put_lasts(self, state: int) -> None:

@@ -69,7 +69,7 @@ def cells_of(tables: ParserTables, rules: Sequence[Rule]) -> Cells:
         return Cells(1, steps, True)
     terminals = dict.fromkeys(indentation.opening, 1) | dict.fromkeys(indentation.closing, -1)
     balances = balances_of(rules, terminals)
-    if balances is None or lowest(rules, terminals | balances) < 0:
+    if balances is None:
         return Cells(1, steps, not terminals)
     every = terminals | balances
     most = 1 + max((max(_prefixes(rule, every)) for rule in rules), default=0)
@@ -89,7 +89,7 @@ def blocks_are_even(tables: ParserTables, made: Collection[int]) -> bool:
     rules = usable_rules(tables, {END, lines.indent, lines.dedent, *made})
     terminals = {lines.indent: 1, lines.dedent: -1}
     balances = balances_of(rules, terminals)
-    if balances is None or lowest(rules, terminals | balances) < 0:
+    if balances is None:
         return False
     return not any(
         balances[-1 - one.origin] for one in rules if tables.nonterminals[one.origin].startswith("$root_")
@@ -98,7 +98,7 @@ def blocks_are_even(tables: ParserTables, made: Collection[int]) -> bool:
 
 def balances_of(rules: Sequence[Rule], terminals: dict[int, int]) -> dict[int, int] | None:
     """Return for each nonterminal (-1 - its number) how many more brackets each of its texts opens than it
-    closes, for those that derive a text; None if that differs."""
+    closes, for those that derive a text; None if that differs, or one closes what it has not opened."""
     found: dict[int, int] = {}
     left, before = list(rules), -1
     while len(left) != before:
@@ -111,7 +111,7 @@ def balances_of(rules: Sequence[Rule], terminals: dict[int, int]) -> dict[int, i
             if found.setdefault(-1 - rule.origin, total) != total:
                 return None
         left = unknown
-    return found
+    return None if lowest(rules, terminals | found) < 0 else found
 
 
 def lowest(rules: Sequence[Rule], balances: dict[int, int]) -> int:

@@ -32,6 +32,7 @@ from structgen.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.lark_grammars.lexer.newline_widths import Widths, widths_of
 from structgen.lark_grammars.liveness.cells import blocks_are_even
 from structgen.lark_grammars.reading.loaded_grammar import END
+from structgen.text_grammars.machine.scanning import remembered
 
 _SEPARATORS: Final = b"\n \t"
 NOWHERE: Final = -1
@@ -48,7 +49,8 @@ _MOST_STARTS: Final = 4096
 
 
 _MADE_AGAIN: Final = (
-    "rows", "lexer", "tables", "_ignored", "_insides", "_behind_of", "_taken", "_terminals", "_after",
+    "rows", "lexer", "tables", "_ignored", "_insides", "_behind_of", "_taken", "remembered terminals_of",
+    "remembered following",
     "_found_by", "_ends",
 )  # fmt: skip
 """What is not kept: the grammar's tables say it, or the lexer."""
@@ -73,8 +75,6 @@ class Letters:
         contexts = range(rows.contexts)
         self._taken = [[self._taken_in(one, ignored) for one in contexts] for ignored in self._ignored]
         """The terminals that are taken in each context, without and with an open bracket."""
-        self._terminals: dict[int, frozenset[int]] = {}
-        self._after: dict[int, dict[int, tuple[int, ...]]] = {}
         self._found_by: dict[tuple[object, ...], frozenset[int]] = {}
         self._ends: dict[int, dict[int, frozenset[int]]] = {}
         if kept is not None:
@@ -312,28 +312,24 @@ class Letters:
                 self._where.setdefault(kind, set()).update(self._behind_of[terminal])
         self.noted |= letters
 
+    @remembered
     def terminals_of(self, state: int) -> frozenset[int]:
         """Return the terminals whose ends its items can reach, if no guard is broken."""
-        found = self._terminals.get(state)
-        if found is None:
-            one, items = self.lexer.states[state], self.lexer.items.items
-            ends_as = self.lexer.instructions.ends_as
-            every = {ends_as[items[item].at] for item in (*one.items, *one.words)} - {NO_TERMINAL}
-            every |= set() if one.bound is None else {one.bound[0]}
-            found = self._terminals[state] = frozenset(every.union(end[0] for end in one.ends))
-        return found
+        one, items = self.lexer.states[state], self.lexer.items.items
+        ends_as = self.lexer.instructions.ends_as
+        every = {ends_as[items[item].at] for item in (*one.items, *one.words)} - {NO_TERMINAL}
+        every |= set() if one.bound is None else {one.bound[0]}
+        return frozenset(every.union(end[0] for end in one.ends))
 
+    @remembered
     def following(self, state: int) -> dict[int, tuple[int, ...]]:
         """Return the states after one more byte, by the terminals that they may become."""
-        found = self._after.get(state)
-        if found is None:
-            self.rows.put_row(state)
-            some: dict[int, list[int]] = {}
-            for after in dict.fromkeys(self.rows.moves[state].tolist()):
-                for terminal in self.terminals_of(after) if after >= 0 else ():
-                    some.setdefault(terminal, []).append(after)
-            found = self._after[state] = {terminal: tuple(after) for terminal, after in some.items()}
-        return found
+        self.rows.put_row(state)
+        some: dict[int, list[int]] = {}
+        for after in dict.fromkeys(self.rows.moves[state].tolist()):
+            for terminal in self.terminals_of(after) if after >= 0 else ():
+                some.setdefault(terminal, []).append(after)
+        return {terminal: tuple(after) for terminal, after in some.items()}
 
     def _left_of(self, state: int) -> dict[int, frozenset[int]]:
         """Return what it may leave, by terminals: nothing where a separator frees it."""

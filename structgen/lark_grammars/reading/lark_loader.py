@@ -16,6 +16,7 @@ import numpy as np
 from structgen.automata.regex.python_syntax import parse_python
 from structgen.automata.regex.syntax_tree import Node
 from structgen.errors import GrammarError, LimitError, OptionError, RegexError
+from structgen.language.numbered import Numbered
 from structgen.language.remarks import Remarks
 from structgen.lark_grammars.reading.lark_cures import cure_for, place_of
 from structgen.lark_grammars.reading.loaded_grammar import (
@@ -30,6 +31,8 @@ from structgen.lark_grammars.reading.loader_remarks import remarks_of
 from structgen.lark_grammars.reading.written_out import check_rules, check_shortest, check_terminals
 from structgen.limits import Limits
 from structgen.text_grammars.context_free.productive_symbols import productive
+from structgen.text_grammars.context_free.rules import grouped
+from structgen.text_grammars.machine.scanning import remembered
 
 Importer: TypeAlias = str | Path | Callable[[Any, str], tuple[Any, str]]
 """A folder in which `%import` looks, or a loader in lark's format."""
@@ -156,7 +159,8 @@ def load(
     """Return the tables of a grammar, and its imports. Cost: lark's own loading (5 ms for JSON, 50 to 100 ms
     for Python) and a few milliseconds.
 
-    `bound`: declared terminals that another grammar reads; each gets its stand-in as a pattern.
+    `postlex`: an indenter (`indenter_of`), or None. `bound`: declared terminals that another grammar reads;
+    each gets its stand-in as a pattern.
     `text_only`: only lark's own library is imported. Raises GrammarError with lark's message, RegexError
     (by terminal) for patterns without an automaton, LimitError
     for more rules than `limits.grammar_rules` and for texts of more terminals than `limits.oracle_steps`,
@@ -164,7 +168,6 @@ def load(
     """
     import lark
 
-    indenter = None if postlex is None else indenter_of(postlex)
     try:
         grammar, imports = read_by_lark(text, source, import_paths, limits, bound, text_only)
         _put_stand_ins(grammar, bound)
@@ -174,18 +177,18 @@ def load(
             lexer="contextual",
             start=start,
             source_path=source,
-            postlex=indenter,
+            postlex=postlex,
             _plugins={"ContextualLexer": _Recorder, "LALR_Parser": _bounded_parser(limits)},
         )
     except (lark.exceptions.LarkError, OSError, RecursionError, AssertionError) as error:
         raise refusal(error, text, source, start) from error
     lexer = built.parser.lexer
-    if indenter is not None:
+    if postlex is not None:
         lexer = lexer.lexer
     parser = built.parser.parser
-    tables = _Tables(lexer, parser, start, indenter, _declared(grammar))
+    tables = _Tables(lexer, parser, start, postlex, _declared(grammar))
     tables.indentation()  # names a missing terminal of the indenter before `never_made` does
-    made = () if indenter is None else (indenter.INDENT_type, indenter.DEDENT_type)
+    made = () if postlex is None else (postlex.INDENT_type, postlex.DEDENT_type)
     have = {*(one.name for one in built.terminals), *made}
     never = never_made(built.rules, start, built.ignore_tokens, have, source or "grammar")
     remarks = remarks_of(grammar, built, parser.analysis, start, never)
@@ -295,13 +298,9 @@ def _bounded_parser(limits: Limits) -> type:
         def compute_includes_lookback(self) -> None:
             """As lark's, which walks all items of a state for each of its rules."""
             every, self.nonterminal_transitions = self.nonterminal_transitions, []
-            of_state: dict[Any, list[Any]] = {}
-            for state, origin in every:
-                of_state.setdefault(state, []).append(origin)
-            for state, origins in of_state.items():
-                whole, parts = state.closure, dict[Any, list[Any]]()
-                for item in whole:
-                    parts.setdefault(item.rule.origin, []).append(item)
+            for state, origins in grouped(every).items():
+                whole = state.closure
+                parts: dict[Any, Any] = grouped((item.rule.origin, item) for item in whole)
                 for origin in origins:
                     state.closure = parts.get(origin, [])
                     self.nonterminal_transitions = [(state, origin)]
@@ -429,7 +428,6 @@ class _Tables:
                 name for name in self.names if name in lexer.conf.ignore and self._is_string(name)
             )
         }
-        self._embedded: dict[tuple[str, str], bool] = {}
         self._order: dict[str, tuple[Any, ...]] = {}
         """For each terminal read so far: the key by which lark orders it."""
         self._rules: dict[Any, int] = {}
@@ -547,18 +545,13 @@ class _Tables:
         return Terminal(str(name), pattern, self._is_string(name), shown)
 
     def _contexts(self, order: list[int]) -> tuple[tuple[Context, ...], Any]:
-        numbers: dict[frozenset[str], int] = {}
-        found: list[Context] = []
+        found = Numbered[frozenset[str]]()
         context_of = np.zeros(len(order), np.int32)
         always = frozenset(self.lexer.conf.ignore) | self.lexer.always
         for state, old in enumerate(order):
             names = frozenset(name for name in always.union(self.lexer.states[old]) if name in self.terminals)
-            number = numbers.get(names)
-            if number is None:
-                number = numbers[names] = len(found)
-                found.append(self._context(names))
-            context_of[state] = number
-        return tuple(found), context_of
+            context_of[state] = found.of(names)
+        return tuple(map(self._context, found.values)), context_of
 
     def _context(self, names: frozenset[str]) -> Context:
         """As BasicLexer orders terminals, and `_create_unless` takes strings out of the scan."""
@@ -596,14 +589,10 @@ class _Tables:
             )
         return -terminal.priority, -pattern.max_width, -len(pattern.value), terminal.name
 
+    @remembered
     def _embeds(self, one: Any, string: Any) -> bool:
-        key = (one.name, string.name)
-        known = self._embedded.get(key)
-        if known is None:
-            match = re.match(one.pattern.to_regexp(), string.pattern.value, self._flags)
-            known = match is not None and match.group(0) == string.pattern.value
-            self._embedded[key] = known
-        return known
+        match = re.match(one.pattern.to_regexp(), string.pattern.value, self._flags)
+        return match is not None and match.group(0) == string.pattern.value
 
     def indentation(self) -> Indentation | None:
         """Return the indenter's attributes. Raises GrammarError if one of its terminals is missing."""

@@ -39,6 +39,7 @@ from structgen.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.text_grammars.composition.bans import without
 from structgen.text_grammars.composition.quoted_values import quoted_values, writes_as_json
 from structgen.text_grammars.composition.templates import TEXT, filled, pieces
+from structgen.text_grammars.context_free.rules import grouped
 from structgen.text_grammars.regular import RegularGrammar, literal, regex
 from structgen.text_grammars.regular_formulas import holding, shown
 from structgen.text_grammars.text_grammar import (
@@ -244,7 +245,7 @@ class ArgumentPlan:
 
     def subschema(self, place: int, where: str) -> dict[str, Any] | bool:
         """Return the schema of the values of a place, with the definitions that it may refer to."""
-        is_local = all(map(_is_definition, _references(self.schema)))
+        is_local = _is_local(self.schema)
         around, base = _own(self.schema), ""
         if not is_local:  # references begin at the root of the whole schema, which an identifier says
             base = next((self.schema[key] for key in ("$id", "id") if key in self.schema), "arguments:")
@@ -435,10 +436,9 @@ class _Writer:
         `key` where it is an argument of the tool itself."""
         head, _, tail = template.partition("$value")
         values = {"key": member.key}
-        words: dict[str, list[TextGrammar]] = {}
         end = filled(tail, values)
-        for kind, grammar in self.values(member, where, key, self.stops(end)):
-            words.setdefault(self.style.types.get(kind, ""), []).append(grammar)
+        found = self.values(member, where, key, self.stops(end))
+        words = grouped((self.style.types.get(kind, ""), grammar) for kind, grammar in found)
         if not words:
             return None
         return either(
@@ -535,11 +535,11 @@ class _Writer:
         """Yield the values of an argument that are no strings, as JSON; those of each word apart."""
         schema = self.plan.subschema(place, where)
         stops = (*self.style.stops, *self.excludes)
-        groups: dict[str, list[str]] = {}
-        for kind in kinds_of(menu, with_strings=False):
-            # where objects are usually not JSON, the word for JSON is that of numbers
-            word = "number" if self.style.nested else kind
-            groups.setdefault(self.style.types.get(word, ""), []).append(kind)
+        types, nested = self.style.types, self.style.nested
+        # where objects are usually not JSON, the word for JSON is that of numbers
+        groups = grouped(
+            (types.get("number" if nested else kind, ""), kind) for kind in kinds_of(menu, with_strings=False)
+        )
         for of in groups.values():
             is_all = len(groups) == 1 and menu.string is None
             one = schema if is_all else {**_own(schema), "allOf": [schema], "type": of}
@@ -547,7 +547,7 @@ class _Writer:
             if stops and not has_documents(cast(JsonSchemaGrammar, grammar)):
                 continue
             said = as_text(grammar)
-            kind = "number" if self.style.nested else of[0]
+            kind = "number" if nested else of[0]
             yield kind, self.padded(said) if self.blank is None else said  # else JSON has it in itself
 
     def array(self, residue: int, where: str) -> TextGrammar:
@@ -697,14 +697,10 @@ def _mappings(schema: object) -> Iterator[Schema]:
             rest += one
 
 
-def _references(schema: object) -> Iterator[str]:
-    """Yield the references in a schema."""
-    for one in _mappings(schema):
-        yield from (one[key] for key in ("$ref", "$dynamicRef") if isinstance(one.get(key), str))
-
-
-def _is_definition(reference: str) -> bool:
-    return reference.startswith(("#/$defs/", "#/definitions/"))
+def _is_local(schema: object) -> bool:
+    """Return whether all references in a schema lead to its definitions."""
+    asked = (one.get(key) for one in _mappings(schema) for key in ("$ref", "$dynamicRef"))
+    return all(one.startswith(("#/$defs/", "#/definitions/")) for one in asked if isinstance(one, str))
 
 
 def all_of(schema: Schema) -> str:

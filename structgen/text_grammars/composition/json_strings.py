@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from structgen.text_grammars.composition.json_escapes import (
 from structgen.text_grammars.machine.language import CompileTarget, Config, InsidePart, Language
 from structgen.text_grammars.machine.masked_language import Masked
 from structgen.text_grammars.machine.masked_part import MaskedPart
-from structgen.text_grammars.machine.scanning import common_classes
+from structgen.text_grammars.machine.scanning import common_classes, remembered
 from structgen.text_grammars.regular_language import RegularLanguage
 from structgen.text_grammars.text_grammar import (
     MOST_LETTERS,
@@ -129,14 +129,13 @@ class EscapedLanguage(Language):
         self.counts_tokens, self.has_stack, self.parts = of.counts_tokens, of.has_stack, (of,)
         marks = bytes(byte if byte in _TOLD else 255 if byte >= 0x20 else 254 for byte in range(256))
         self.classes = common_classes((of.classes, marks))
-        self._live: dict[Place, bool] = {}
         self._rests: dict[Place, tuple[int, ...]] = {}
 
     def start(self) -> Config:
         return self.of.start(), b""
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        at, read = cast(Place, config)
+        at, read = config
         if symbol > 255:
             return None
         if not read and symbol != 0x5C:
@@ -149,13 +148,11 @@ class EscapedLanguage(Language):
         after = self.of.through(at, chr(may_be[0][0]).encode())
         return None if after is None else (after, b"")
 
+    @remembered
     def _goes_on(self, at: Config, read: bytes) -> bool:
         """Return whether the beginning of an escape can become the escape of a character that may follow."""
-        known = self._live.get((at, read))
-        if known is None:
-            ways = (way for one in points(self._escapes, read) for way in self._behind(at, *one))
-            known = self._live[at, read] = next(ways, None) is not None
-        return known
+        ways = (way for one in points(self._escapes, read) for way in self._behind(at, *one))
+        return next(ways, None) is not None
 
     def _behind(self, at: Config, low: int, high: int) -> Iterator[tuple[Config, int]]:
         """Yield the configurations behind the characters of a range, each with one such character; some
@@ -183,14 +180,14 @@ class EscapedLanguage(Language):
                 yield from self._through(after, below, read + bytes((byte,)), seen)
 
     def height(self, config: Config) -> int:
-        return self.of.height(cast(Place, config)[0])
+        return self.of.height(config[0])
 
     def accepts(self, config: Config) -> bool:
-        at, read = cast(Place, config)
+        at, read = config
         return not read and self.of.accepts(at)
 
     def shortest(self, config: Config) -> Sequence[int]:
-        at, read = place = cast(Place, config)
+        at, read = place = config
         if not read:
             return self._rest(at)
         known = self._rests.get(place)
@@ -212,7 +209,7 @@ class EscapedLanguage(Language):
         return tuple(one for byte in self.of.shortest(at) for one in written(byte))
 
     def expected(self, config: Config) -> list[Expected]:
-        at, read = cast(Place, config)
+        at, read = config
         first = self.first_bytes(config)
         if read:
             return [Expected("the rest of an escape", (), first)]
@@ -226,7 +223,7 @@ class EscapedLanguage(Language):
         return found
 
     def boundary(self, config: Config) -> Config | None:
-        at, read = cast(Place, config)
+        at, read = config
         after = self.of.boundary(at)
         if after is None or (read and not self._goes_on(after, read)):
             return None
@@ -250,8 +247,8 @@ class _EscapedMasks(EscapedLanguage, MaskedPart):
         self._nodes = Vocabulary.of(tokenizer).nodes
 
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
-        at, read = cast(Place, config)
-        return ((), config) if read else ((InsidePart(self, cast(int, at), None, True),), None)
+        at, read = config
+        return ((), config) if read else ((InsidePart(self, at, None, True),), None)
 
     def after_inside(self, config: Config, state: int) -> Config:
         return state, b""
@@ -265,7 +262,7 @@ class _EscapedMasks(EscapedLanguage, MaskedPart):
         return found
 
     def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
-        return ends_read(self._nodes, wanted.flags, cast(Config, (state, b"")), self.step, self.accepts)
+        return ends_read(self._nodes, wanted.flags, (state, b""), self.step, self.accepts)
 
 
 class Unescaped:

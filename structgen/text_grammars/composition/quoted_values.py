@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 from structgen.errors import UnsatisfiableSchema, UnsupportedError
 from structgen.json_grammars.plain_network import network_of
@@ -143,7 +143,7 @@ class _QuotedLanguage(Language):
         return self.of.start(), _VALUE, b"", b""
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        at, mode, open_, read = cast(_Place, config)
+        at, mode, open_, read = config
         if symbol > 255:
             return None
         if mode == _STRING:
@@ -194,11 +194,11 @@ class _QuotedLanguage(Language):
         return self.of.through(at, b"".join(map(written, data)))
 
     def accepts(self, config: Config) -> bool:
-        at, mode, open_, _ = cast(_Place, config)
+        at, mode, open_, _ = config
         return mode == _OTHER and not open_ and self.of.accepts(at)
 
     def shortest(self, config: Config) -> Sequence[int]:
-        at, mode, _, read = cast(_Place, config)
+        at, mode, _, read = config
         quoted = self.of.step(at, _QUOTE) if read else None
         if quoted is not None:
             rest = b'"' + bytes(self.of.shortest(quoted))
@@ -220,4 +220,4 @@ class _QuotedLanguage(Language):
         return [Expected(f"the rest of a value with {self.quote.decode()} around strings", (), first)]
 
     def height(self, config: Config) -> int:
-        return len(cast(_Place, config)[2])
+        return len(config[2])

@@ -21,16 +21,8 @@ def pieces(template: str) -> tuple[Piece, ...]:
     """Return the texts and places of a template, in order. `$gap` is white space that is usually not written,
     `$line` white space that is usually a line break; `$quoted` is the text of the arguments as a JSON string.
     """
-    found: list[Piece] = []
-    at = 0
-    for place in _PLACE.finditer(template):
-        if place.start() > at:
-            found.append((TEXT, template[at : place.start()]))
-        found.append((place[1], ""))
-        at = place.end()
-    if at < len(template):
-        found.append((TEXT, template[at:]))
-    return tuple(found)
+    split = enumerate(_PLACE.split(template))  # texts, and between them places
+    return tuple((said, "") if at % 2 else (TEXT, said) for at, said in split if said)
 
 
 def places(template: str) -> set[str]:

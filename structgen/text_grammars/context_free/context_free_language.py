@@ -18,13 +18,13 @@ from structgen.automata.regex.syntax_tree import CharacterClass, Concatenation, 
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.language.ir import Formula, Pattern
-from structgen.limits import Limits
+from structgen.limits import DEFAULT, Limits
 from structgen.text_grammars.context_free.parsed_lexemes import ParsedLexemes
 from structgen.text_grammars.context_free.parser_stacks import ROOT, Items, Stacks
 from structgen.text_grammars.context_free.rules import Rule, prepare
 from structgen.text_grammars.context_free.shortest_rests import Rests, Tops
 from structgen.text_grammars.machine.language import Config, Language
-from structgen.text_grammars.machine.scanning import Scanner
+from structgen.text_grammars.machine.scanning import Scanner, remembered
 from structgen.text_grammars.regular_language import RegularLanguage
 
 PatternLanguage: TypeAlias = Callable[[Formula, str, Limits], Language]
@@ -48,10 +48,9 @@ class ContextFree(Language):
         start: str,
         *,
         ignored: Sequence[str] = (),
-        limits: Limits | None = None,
+        limits: Limits = DEFAULT,
         make: PatternLanguage = RegularLanguage,
     ) -> None:
-        limits = Limits() if limits is None else limits
         languages: dict[str, Language | None] = {}
         have: dict[str, tuple[bool, bool]] = {}
         for name, terminal in terminals.items():
@@ -79,25 +78,22 @@ class ContextFree(Language):
         self.rests = Rests(self.rules, self.scanner, self.stacks, limits)
         if not self.specials and not self.counts_tokens:
             self.lexemes = ParsedLexemes(self.items, self.stacks, self.scanner)
-        self._fresh: dict[int, int] = {}
 
     def start(self) -> Config:
         if self.rules.start < 0:
             return True, ()
         return self.rules.empty, ((ROOT, self.fresh(0)),)
 
+    @remembered
     def fresh(self, state: int) -> int:
         """Return the bundle before the first symbol of the terminals that may follow in a state."""
-        known = self._fresh.get(state)
-        if known is None:
-            known = self._fresh[state] = self.scanner.fresh(self.items.terminals(state))
-        return known
+        return self.scanner.fresh(self.items.terminals(state))
 
     def step(self, config: Config, symbol: int) -> Config | None:
         reading: dict[int, int] = {}
         shifted: list[int] = []
         scanner = self.scanner
-        for node, bundle in cast(Tops, config)[1]:
+        for node, bundle in config[1]:
             going, ended = scanner.after(bundle, symbol)
             if going != scanner.nothing:
                 reading[node] = scanner.union(reading[node], going) if node in reading else going
@@ -125,24 +121,24 @@ class ContextFree(Language):
         return complete, tuple(sorted((node, bundle) for (_, bundle), node in same.items()))
 
     def height(self, config: Config) -> int:
-        return max((self.stacks.height(node) for node, _ in cast(Tops, config)[1]), default=0)
+        return max((self.stacks.height(node) for node, _ in config[1]), default=0)
 
     def accepts(self, config: Config) -> bool:
-        return cast(Tops, config)[0]
+        return bool(config[0])
 
     def shortest(self, config: Config) -> Sequence[int]:
-        rest = self.rests.shortest(cast(Tops, config))
+        rest = self.rests.shortest(config)
         assert rest is not None, "a configuration that no text completes"
         return rest
 
     def expected(self, config: Config) -> list[Expected]:
-        bundles = (bundle for _, bundle in cast(Tops, config)[1])
+        bundles = (bundle for _, bundle in config[1])
         return list(dict.fromkeys(one for bundle in bundles for one in self.scanner.expected(bundle)))
 
     def boundary(self, config: Config) -> Config | None:
         if not self.counts_tokens:
             return config
-        complete, tops = cast(Tops, config)
+        complete, tops = config
         left: dict[int, int] = {}
         for node, bundle in tops:
             after = self.scanner.bounded(bundle)

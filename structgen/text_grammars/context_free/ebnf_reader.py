@@ -57,6 +57,10 @@ _FOREIGN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 )
 """The beginnings of constructs of other notations: their names, and what to write instead."""
 _HEAD: Final = re.compile(r"(?<![\w-])([A-Za-z0-9_-]+)\s*::=")
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]*")
+_SPACE: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*+)*+")
+_RULE: Final = re.compile(rf"[A-Za-z0-9_-]++{_SPACE.pattern}::=")
+"""What begins a rule."""
 DEPTH: Final = 200
 """Parentheses within parentheses."""
 
@@ -108,14 +112,14 @@ class _Reader(CountedRules):
             self.fail(f"not supported: {found[0]}.", found[1])
 
     def read(self) -> Ebnf:
-        self.space()
+        self.taken(_SPACE)
         while self.at < len(self.text):
             at = self.at
-            name = self.name()
+            name = self.taken(_NAME)
             if not name:
                 self.foreign()
                 self.fail("Here a rule should begin.", "Write a name and ::=.")
-            self.space()
+            self.taken(_SPACE)
             if not self.text.startswith("::=", self.at):
                 self.no_rule(name)
             if name in self.lines:
@@ -123,7 +127,7 @@ class _Reader(CountedRules):
             self.starts[name] = len(self.rules)
             self.lines[name] = self.text.count("\n", 0, at) + 1
             self.at += 3
-            self.space()
+            self.taken(_SPACE)
             self.alternatives(name)
         if not self.lines:
             self.fail("There is no rule.", 'Write at least root ::= "...".')
@@ -161,22 +165,12 @@ class _Reader(CountedRules):
             self.heads = frozenset(_HEAD.findall(self.text))
         return name not in self.heads
 
-    def space(self) -> None:
-        text = self.text
-        while self.at < len(text):
-            if text[self.at] == "#":
-                end = text.find("\n", self.at)
-                self.at = len(text) if end < 0 else end
-            elif text[self.at] in " \t\r\n":
-                self.at += 1
-            else:
-                break
-
-    def name(self) -> str:
-        text, start = self.text, self.at
-        while self.at < len(text) and _names(text[self.at]):
-            self.at += 1
-        return text[start : self.at]
+    def taken(self, what: re.Pattern[str]) -> str:
+        """Read what a pattern matches here; "" where there is nothing."""
+        found = what.match(self.text, self.at)
+        said = found[0] if found else ""
+        self.at += len(said)
+        return said
 
     def alternatives(self, name: str) -> None:
         """Read alternatives, behind `::=` or a parenthesis, as rules of `name`."""
@@ -186,22 +180,13 @@ class _Reader(CountedRules):
             if self.here != "|":
                 return
             self.at += 1
-            self.space()
+            self.taken(_SPACE)
 
     def bound(self) -> None:
         if len(self.rules) > self.most:
             raise LimitError(
                 f"The grammar comes to more than {self.most:,} rules.", limit="grammar_rules", where="grammar"
             )
-
-    def begins_rule(self) -> bool:
-        """Return whether a name and ::= stand here; nothing is read."""
-        at = self.at
-        found = bool(self.name())
-        self.space()
-        found = found and self.text.startswith("::=", self.at)
-        self.at = at
-        return found
 
     def sequence(self) -> Iterator[str]:
         while self.at < len(self.text):
@@ -210,7 +195,7 @@ class _Reader(CountedRules):
                 if char == ")" and not self.depth:
                     self.fail("There is no parenthesis to close.", "Take it out.")
                 return
-            if self.begins_rule():
+            if _RULE.match(self.text, self.at):
                 return
             yield self.counted(self.item())
 
@@ -242,7 +227,7 @@ class _Reader(CountedRules):
             if self.depth > DEPTH:
                 self.fail(f"Parentheses are nested deeper than {DEPTH}.", "Give the inner ones a rule.")
             self.at += 1
-            self.space()
+            self.taken(_SPACE)
             name = self.new()
             self.alternatives(name)
             if self.here != ")":
@@ -250,7 +235,7 @@ class _Reader(CountedRules):
             self.at += 1
             self.depth -= 1
             return name
-        name = self.name()
+        name = self.taken(_NAME)
         if not name:
             if char in _COUNTS:
                 self.fail(f"There is nothing before {char} to repeat.", "Write an item before it.")
@@ -326,7 +311,7 @@ class _Reader(CountedRules):
     def counted(self, item: str | Node) -> str:
         """Return the symbol of an item with its quantifiers."""
         while True:
-            self.space()  # llama.cpp has blanks before a quantifier
+            self.taken(_SPACE)  # llama.cpp has blanks before a quantifier
             char = self.here
             if char in _COUNTS:
                 (least, most), self.at = _COUNTS[char], self.at + 1
@@ -360,7 +345,3 @@ class _Reader(CountedRules):
                 f"At least {least} and at most {most} are never both.", "Write the smaller one first.", start
             )
         return least, most
-
-
-def _names(char: str) -> bool:
-    return char.isascii() and (char.isalnum() or char in "_-")

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.system.public_calls import NUMBERS, THIS_CALL
-from structgen.text_grammars.context_free.rules import Rules
+from structgen.text_grammars.context_free.rules import Rules, grouped
 
 Item: TypeAlias = "tuple[int, int]"
 """An LR(0) item: a rule, and the position of its dot. The rule -1 is that of the whole text."""
@@ -27,9 +27,7 @@ class Items:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self._of: dict[int, list[int]] = {}
-        for index, (left, _) in enumerate(rules.rules):
-            self._of.setdefault(left, []).append(index)
+        self._of = grouped((left, index) for index, (left, _) in enumerate(rules.rules))
         self.kernels: list[Kernel] = [()]
         self._numbers: dict[Kernel, int] = {}
         self._moves: list[dict[int, Kernel] | None] = [None]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.context_free.context_free_language import ContextFree
-from structgen.text_grammars.context_free.shortest_rests import GOES_ON, Rests, Tops, undecided
+from structgen.text_grammars.context_free.shortest_rests import GOES_ON, Rests, undecided
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.text_grammars.machine.scanning import common_classes
 
@@ -63,47 +63,48 @@ class Meet(Language):
         return self.of.start(), self.filter.start()
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        pair = cast(Pair, config)
-        after = self._after(pair, symbol)
-        rest = self._rests.get(pair) if self._haste > 1 else None
+        after = self._after(config, symbol)
+        rest = self._rests.get(config) if self._haste > 1 else None
         if after is not None and rest and rest[0] == symbol and after not in self._rests:
             # nothing is searched along a rest that is known
             self._rests[after] = () if self.accepts(after) else rest[1:]
         return after if after is not None and self._rest(after) is not None else None
 
     def _after(self, pair: Pair, symbol: int) -> Pair | None:
-        if symbol >= TOKEN and self._restarts:
-            right = self.filter.start() if self.filter.accepts(pair[1]) else None
-        else:
-            right = self.filter.step(pair[1], symbol)
+        right = self._filtered(pair[1], symbol)
         if right is None:
             return None
         left = self.of.step(pair[0], symbol)
         return None if left is None else (left, right)
 
+    def _filtered(self, right: Config, symbol: int) -> Config | None:
+        if symbol >= TOKEN and self._restarts:
+            return self.filter.start() if self.filter.accepts(right) else None
+        return self.filter.step(right, symbol)
+
     def height(self, config: Config) -> int:
-        return self.of.height(cast(Pair, config)[0])
+        return self.of.height(config[0])
 
     def accepts(self, config: Config) -> bool:
-        left, right = cast(Pair, config)
+        left, right = config
         return self.of.accepts(left) and self.filter.accepts(right)
 
     def shortest(self, config: Config) -> Sequence[int]:
-        rest = self._rest(cast(Pair, config))
+        rest = self._rest(config)
         assert rest is not None
         return rest
 
     def expected(self, config: Config) -> list[Expected]:
         allowed = self.first_bytes(config)
         found = []
-        for one in self.of.expected(cast(Pair, config)[0]):
+        for one in self.of.expected(config[0]):
             left = bytes(byte for byte in one.first if byte in allowed)
             if left:
                 found.append(Expected(one.what, one.sources, left))
         return found
 
     def boundary(self, config: Config) -> Config | None:
-        left, right = cast(Pair, config)
+        left, right = config
         after, begun = self.of.boundary(left), self.filter.boundary(right)
         if after is None or begun is None or self._rest((after, begun)) is None:
             return None
@@ -121,29 +122,21 @@ class Meet(Language):
         if pair in self._rests:
             return self._rests[pair]
         if self._by_rules is not None:
-            self._rests[pair] = self._by_rules.shortest(cast(Tops, pair[0]), pair[1])
+            self._rests[pair] = self._by_rules.shortest(pair[0], pair[1])
         elif not self._goes_as_shortest(pair):
             self._search(pair)
         return self._rests[pair]
 
     def _goes_as_shortest(self, pair: Pair) -> bool:
         """Return whether the filter takes the shortest rest that the language has, and note it if so."""
-        rest = tuple(self.of.shortest(pair[0]))
-        if not self._takes(pair[1], rest):
-            return False
-        self._rests[pair] = rest
-        return True
-
-    def _takes(self, right: Config | None, rest: Sequence[int]) -> bool:
-        """Return whether the filter takes a rest from one of its configurations on."""
+        rest, right = tuple(self.of.shortest(pair[0])), pair[1]
         for symbol in rest:
-            if symbol < TOKEN:
-                right = self.filter.step(right, symbol)
-            else:
-                right = self.filter.start() if self._restarts and self.filter.accepts(right) else None
+            right = self._filtered(right, symbol)
             if right is None:
                 return False
-        return right is not None and self.filter.accepts(right)
+        if is_taken := self.filter.accepts(right):
+            self._rests[pair] = rest
+        return is_taken
 
     def _search(self, start: Pair) -> None:
         """Find the shortest common word from a pair by A*; the longer of the two shortest rests is the lower

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from structgen.errors import GrammarError
 from structgen.language.graphs import components
 from structgen.text_grammars.context_free.productive_symbols import S, productive
 
+R = TypeVar("R")
 Rule: TypeAlias = "tuple[str, tuple[str, ...]]"
 """A rule: the name of the left side, and the names of the right side."""
 
@@ -64,7 +65,7 @@ def prepare(
 
 def reached(rules: Iterable[tuple[S, tuple[S, ...]]], starts: Iterable[S]) -> set[S]:
     """Return the symbols that are reachable from some, these included."""
-    of, todo = by_left(rules), [*starts]
+    of, todo = grouped(rules), [*starts]
     found = set(todo)
     while todo:
         for right in of.get(todo.pop(), ()):
@@ -75,10 +76,10 @@ def reached(rules: Iterable[tuple[S, tuple[S, ...]]], starts: Iterable[S]) -> se
     return found
 
 
-def by_left(rules: Iterable[tuple[S, tuple[S, ...]]]) -> dict[S, list[tuple[S, ...]]]:
-    """Return the right sides of each symbol that has rules."""
-    found: dict[S, list[tuple[S, ...]]] = {}
-    for left, right in rules:
+def grouped(pairs: Iterable[tuple[S, R]]) -> dict[S, list[R]]:
+    """Return the second members of pairs by the first, as the right sides of each symbol that has rules."""
+    found: dict[S, list[R]] = {}
+    for left, right in pairs:
         found.setdefault(left, []).append(right)
     return found
 
@@ -200,10 +201,8 @@ class _Preparation:
 
     def without_cycles(self) -> None:
         """Merge the symbols of each unit cycle: they have the same words."""
-        units: dict[int, list[int]] = {}
-        for left, right in self.rules:
-            if len(right) == 1 and right[0] >= self.count:
-                units.setdefault(left, []).append(right[0])
+        alone = ((left, right[0]) for left, right in self.rules if len(right) == 1)
+        units = grouped((left, right) for left, right in alone if right >= self.count)
         stands = {symbol: group[0] for group in components(units) for symbol in group}
         rules: dict[NumberedRule, None] = {}
         for left, right in self.rules:
@@ -221,7 +220,7 @@ class _Preparation:
         around it can take the `d` instead. `b` is such an `e`.
         """
         rules: list[NumberedRule] = []
-        for left, rights in by_left(self.rules).items():
+        for left, rights in grouped(self.rules).items():
             first = any(right[0] == left for right in rights)
             if not (first and any(right[-1] == left for right in rights)):
                 rules += [(left, right) for right in rights]
@@ -242,7 +241,7 @@ class _Preparation:
         symbol has the beginnings `a b ...` of such paths, by rules with recursion in the first place:
         `[s, q] -> a | [s, p] b`, and `s -> c | [s, z] c`. A group that would grow too large stays as it is.
         """
-        rules = by_left(self.rules)
+        rules = grouped(self.rules)
         lasts = {
             left: [right[-1] for right in rights if right[-1] in rules] for left, rights in rules.items()
         }

@@ -24,9 +24,9 @@ from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.context_free.parser_stacks import Stacks
-from structgen.text_grammars.context_free.rules import Rules
-from structgen.text_grammars.machine.language import Config, Language
-from structgen.text_grammars.machine.scanning import Scanner
+from structgen.text_grammars.context_free.rules import Rules, grouped
+from structgen.text_grammars.machine.language import Config, Language, representatives
+from structgen.text_grammars.machine.scanning import Scanner, common_classes, remembered
 
 GOES_ON: Final = "Whether a text goes on"
 Tops: TypeAlias = "tuple[bool, tuple[tuple[int, int], ...]]"
@@ -131,10 +131,7 @@ class RestSearch(ABC):
     def __init__(self, rules: Sequence[tuple[int, Sequence[int]]], terminals: int, empty: Word) -> None:
         """`rules`: the left sides with the right ones; `terminals`: smaller symbols are terminals."""
         self._rules, self._terminals, self._empty = rules, terminals, empty
-        self._of: dict[int, list[int]] = {}
-        for index, (left, _) in enumerate(rules):
-            self._of.setdefault(left, []).append(index)
-        self._tails: dict[tuple[int, int, Config], Reach] = {}
+        self._of = grouped((left, index) for index, (left, _) in enumerate(rules))
         self._numbers = count()
         self._known: dict[_Place, Word | None] = {}
         self._begin()
@@ -211,21 +208,18 @@ class RestSearch(ABC):
             last = before
         return known[start]
 
+    @remembered
     def _tail(self, rule: int, dot: int, state: Config) -> Reach:
         """Return the reach of what stands behind the dot of a rule."""
-        key = rule, dot, state
-        found = self._tails.get(key)
-        if found is None:
-            found = {state: self._empty}
-            for symbol in self._rules[rule][1][dot:]:
-                further: Reach = {}
-                for at, word in found.items():
-                    for after, more in self._reach_of(symbol, at).items():
-                        longer = word.after(more)
-                        if after not in further or longer < further[after]:
-                            further[after] = longer
-                found = further
-            self._tails[key] = found
+        found = {state: self._empty}
+        for symbol in self._rules[rule][1][dot:]:
+            further: Reach = {}
+            for at, word in found.items():
+                for after, more in self._reach_of(symbol, at).items():
+                    longer = word.after(more)
+                    if after not in further or longer < further[after]:
+                        further[after] = longer
+            found = further
         return found
 
     def _reach_of(self, symbol: int, state: Config) -> Reach:
@@ -311,12 +305,8 @@ class Rests(RestSearch):
         self._limits, self._steps = limits, 0
         self._longer = int(taken is not None)
         other = bytes(256) if taken is None else taken.classes
-        pairs: dict[tuple[int, int], int] = {}
-        for byte in range(256):
-            pairs.setdefault((scanner.classes[byte], other[byte]), byte)
-        self._bytes = list(pairs.values())
+        self._bytes = sorted(representatives(common_classes((scanner.classes, other))))
         """The first byte of each pair of classes."""
-        self._read: dict[tuple[int, Config, Config], Reach] = {}
 
     def shortest(self, config: Tops, state: Config = None) -> tuple[int, ...] | None:
         """Return the shortest rest that the grammar and the automaton both accept, of several the smallest;
@@ -368,24 +358,19 @@ class Rests(RestSearch):
     def _is_end(self, stack: int, state: Config) -> bool:
         return self._stacks.items.accepts(self._stacks.states[stack]) and self._accepts(state)
 
+    @remembered
     def _terminal(self, terminal: int, at: Config, state: Config) -> Reach:
         """Return the states to which the non-empty rests of a terminal lead; of a word that goes on, without
         an automaton, none: its end has a stack of its own."""
-        key = (terminal, at, state)
-        known = self._read.get(key)
-        if known is None:
-            language = self._scanner.languages[terminal]
-            if self._taken is None:
-                rest = tuple(language.shortest(at))
-                if not rest and at == language.start():
-                    steps = [(one, language.step(at, one)) for one in language.symbols()]
-                    rests = [(one, *language.shortest(to)) for one, to in steps if to is not None]
-                    rest = min(rests, key=lambda rest: (len(rest), rest))
-                known = {state: self._made(rest)} if rest else {}
-            else:
-                known = self._search(language, self._taken, (at, state))
-            self._read[key] = known
-        return known
+        language = self._scanner.languages[terminal]
+        if self._taken is not None:
+            return self._search(language, self._taken, (at, state))
+        rest = tuple(language.shortest(at))
+        if not rest and at == language.start():
+            steps = [(one, language.step(at, one)) for one in language.symbols()]
+            rests = [(one, *language.shortest(to)) for one, to in steps if to is not None]
+            rest = min(rests, key=lambda rest: (len(rest), rest))
+        return {state: self._made(rest)} if rest else {}
 
     def _search(self, language: Language, taken: Language, start: tuple[Config, Config]) -> Reach:
         """Return the states to which non-empty rests of a terminal's configuration lead, by all pairs."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from weakref import proxy
 
 import numpy as np
 import numpy.typing as npt
@@ -108,7 +107,7 @@ class CompiledText(NumberedText):
 
     def _put_finished(self) -> int:
         number = self._add_node(None, stepping.NEVER, stepping.OUTSIDE, FINISHED)
-        self._steps.refuse(number)
+        self._steps.put_row(number, b"", [])
         return number
 
     def compute(self, index: int, target: int = 0) -> bool:
@@ -269,7 +268,6 @@ class CompiledText(NumberedText):
 
     @cached_property
     def completions(self) -> RestCompletions:
-        """The shortest completions of its states; made when they are first asked for."""
         return _PartCompletions(self)
 
     def shortest_rest(self, index: int) -> Sequence[int]:
@@ -315,12 +313,10 @@ class _PartCompletions(RestCompletions):
     A place inside a part costs what the part's own completions say, and the cost of the state behind it.
     """
 
-    def __init__(self, text: CompiledText) -> None:
-        super().__init__(text)
-        self._text: CompiledText = proxy(text)
+    _machine: CompiledText
 
     def ways(self, state: int) -> list[tuple[int, int]]:
-        text, config = self._text, self._text._config(state)
+        text, config = self._machine, self._machine._config(state)
         places = list(text._language.places(config))
         if places != [config]:
             return [(0, text._number(place)) for place in places]
@@ -329,7 +325,7 @@ class _PartCompletions(RestCompletions):
         return super().ways(state) if own is None else [(own, self._behind(insides[0]))]
 
     def count(self, index: int) -> int:
-        text = self._text
+        text = self._machine
         if not self._counts and not text._language.compiled_parts:
             # all of the rest must be read: what takes too many steps is refused before the states are made
             THIS_CALL.spend(steps := 2 * self.length(index), text.limits, COMPLETED)
@@ -338,10 +334,10 @@ class _PartCompletions(RestCompletions):
 
     def _behind(self, one: InsidePart) -> int:
         """Return the state behind a part, or -1 where the text may end there."""
-        return -1 if one.ends or one.after_end is None else self._text._number(one.after_end)
+        return -1 if one.ends or one.after_end is None else self._machine._number(one.after_end)
 
     def too_long(self, index: int, tokens: Tokens, left: int) -> Tokens:
-        text = self._text
+        text = self._machine
         insides, others = text._insides(index)
         if not insides:
             return super().too_long(index, tokens, left)

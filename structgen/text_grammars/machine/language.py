@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from structgen.core.grammar import Grammar
 from structgen.language.expectation import Expected
@@ -23,11 +24,17 @@ if TYPE_CHECKING:
     from structgen.text_grammars.machine.masked_part import MaskedPart
     from structgen.tokens.tokenizer import Tokenizer
 
-Config: TypeAlias = Hashable
-"""The state of a reader of a language."""
+Config: TypeAlias = Any
+"""The state of a reader of a language, hashable; of which type it is, its language alone knows."""
 TOKEN: Final = 256
 """The symbol of the special token t is TOKEN + t."""
 ALL_BYTES: Final = bytes(range(256))
+
+
+@lru_cache(16)
+def representatives(classes: bytes) -> list[int]:
+    """Return the first byte of each class, in the order of the classes."""
+    return [classes.index(kind) for kind in sorted(set(classes))]
 
 
 class CompileTarget(NamedTuple):
@@ -54,39 +61,6 @@ class InsidePart(NamedTuple):
     """Whether the whole text is a word where the part's text is."""
 
 
-class Lexemes(ABC):
-    """What a language says of its texts where a parser reads lexemes: masks are then made of what tokens do
-    inside a lexeme, which is found once for all places of the parser. Places and states of the lexer are
-    numbers; after each of them some word goes on."""
-
-    terminals: int
-    """How many there are."""
-
-    @abstractmethod
-    def readings(self, config: Config) -> list[tuple[int, int]]:
-        """Return the places and the states of the lexer of a configuration, which together say all."""
-
-    @abstractmethod
-    def row(self, state: int) -> list[int]:
-        """Return the states after a byte of each class, -1 where there is none."""
-
-    @abstractmethod
-    def ends(self, state: int) -> Sequence[int]:
-        """Return the terminals as which the lexeme may end in a state."""
-
-    @abstractmethod
-    def after(self, place: int, terminal: int) -> int:
-        """Return the place behind a terminal, -1 where it may not come."""
-
-    @abstractmethod
-    def begun(self, place: int) -> int:
-        """Return the state of the lexer at a place; -1: no lexeme follows."""
-
-    @abstractmethod
-    def following(self, terminal: int) -> Iterable[int]:
-        """Return the states, some more perhaps, in which the lexer begins behind a terminal."""
-
-
 class Language(ABC):
     """A set of words, expanded as texts reach it. Not thread-safe: the lock of its compiled grammar is
     held."""
@@ -104,8 +78,8 @@ class Language(ABC):
     """Whether `height` counts anything."""
     locks: int = 0
     """How many locks of compiled grammars are taken, at most, one inside the other, by who asks it."""
-    lexemes: Lexemes | None = None
-    """Its texts as lexemes, for masks; None: a configuration is read as a whole."""
+    lexemes: Any = None
+    """Its texts as lexemes (`ParsedLexemes`), for masks; None: a configuration is read as a whole."""
     parts: Sequence[Language] = ()
     """The languages that it is made of."""
     what: str = "a text"
@@ -198,8 +172,7 @@ class Language(ABC):
 
     def symbols(self) -> list[int]:
         """Return the first byte of each class, and the special tokens."""
-        first = {kind: byte for byte, kind in reversed(list(enumerate(self.classes)))}
-        return [*(first[kind] for kind in sorted(first)), *(TOKEN + token for token in sorted(self.specials))]
+        return [*representatives(self.classes), *(TOKEN + token for token in sorted(self.specials))]
 
     def after_inside(self, config: Config, state: int) -> Config:
         """Return the configuration after some text inside the one part in which all places of a configuration

@@ -10,12 +10,12 @@ import numpy as np
 from structgen.machine_core.growing_tables import EDGES, GrowingTables
 from structgen.machine_core.lexeme_layout import ASK_ROW, UNKNOWN
 from structgen.machine_core.lexeme_records import ask_row
-from structgen.machine_core.lexeme_tables import GrownArray, RecordTables
+from structgen.machine_core.lexeme_tables import GrownArray, RecordTables, byte_sets
 from structgen.machine_core.token_steps import put_edge
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 from structgen.text_grammars.machine import stepping, text_masks
-from structgen.text_grammars.machine.language import Config, Language, Lexemes
+from structgen.text_grammars.machine.language import Config, Language
 from structgen.text_grammars.machine.stepping import TextContext
 
 
@@ -24,7 +24,7 @@ class LexemeRows:
 
     def __init__(self, language: Language, tables: GrowingTables, records: RecordTables) -> None:
         assert language.lexemes is not None
-        self._lexemes: Lexemes = language.lexemes
+        self._lexemes = language.lexemes
         self._tables = tables
         width, terminals = len(set(language.classes)), self._lexemes.terminals
 
@@ -45,8 +45,7 @@ class LexemeRows:
                 rows = [self._lexemes.row(state) for state in states]
                 known[states] = (np.array(rows or [[-1] * width]) >= 0).any(axis=0)
             begins[terminal] = known[states]
-        of_bytes = np.ascontiguousarray(begins[:, np.frombuffer(language.classes, np.uint8)])
-        bits = np.packbits(of_bytes, axis=1, bitorder="little").view(np.int64)
+        bits = byte_sets(begins[:, np.frombuffer(language.classes, np.uint8)])
         every = np.repeat(np.array([-1, 0]), 4)
         self._held: dict[str, Any] = {
             "carry_moves": np.ones(width, np.uint8),
@@ -82,7 +81,7 @@ class LexemeRows:
         self._put(first, second, third, found)
 
     def _begun(self, place: int) -> int:
-        found = self._lexemes.begun(place)
+        found: int = self._lexemes.begun(place)
         self._note(found)
         return found
 

@@ -8,7 +8,7 @@ tokens that enter that text and those that leave it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final
 
 from structgen.core.compiled import CompiledGrammar, State
 from structgen.language.expectation import Expected
@@ -33,17 +33,17 @@ class CompiledLanguage(Language):
     def step(self, config: Config, symbol: int) -> Config | None:
         if symbol >= _BYTES:
             return None
-        after = self.compiled.bytes_index(cast(int, config), _BYTE[symbol])
+        after = self.compiled.bytes_index(config, _BYTE[symbol])
         return None if after < 0 else after
 
     def height(self, config: Config) -> int:
-        return self.compiled.depth_of(cast(int, config))
+        return self.compiled.depth_of(config)
 
     def accepts(self, config: Config) -> bool:
-        return self.compiled.may_end(cast(int, config))
+        return self.compiled.may_end(config)
 
     def expected(self, config: Config) -> list[Expected]:
-        found = self.compiled.expected(State(self.compiled, cast(int, config)))
+        found = self.compiled.expected(State(self.compiled, config))
         return [one for one in found if one.first]
 
 
@@ -58,21 +58,20 @@ class Masked(CompiledLanguage, MaskedPart):
         self.has_stack, self.locks = compiled.has_depth, 1 + compiled.height
 
     def told(self, config: Config) -> bytes | None:
-        first = self.compiled.next_bytes(State(self.compiled, cast(int, config)))
+        first = self.compiled.next_bytes(State(self.compiled, config))
         return first if len(first) <= _FEW else None
 
     def goes_on(self, config: Config) -> bool:
-        return bool(self.compiled.next_bytes(State(self.compiled, cast(int, config))))
+        return bool(self.compiled.next_bytes(State(self.compiled, config)))
 
     def shortest(self, config: Config) -> Sequence[int]:
-        state = cast(int, config)
-        return b"" if self.accepts(state) else self.compiled.completion(State(self.compiled, state))
+        return b"" if self.accepts(config) else self.compiled.completion(State(self.compiled, config))
 
     def alike(self, config: Config) -> Config:
-        return self.compiled.completions.alike(cast(int, config))
+        return self.compiled.completions.alike(config)
 
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
-        return (InsidePart(self, cast(int, config), None, True),), None
+        return (InsidePart(self, config, None, True),), None
 
     def after_inside(self, config: Config, state: int) -> Config:
         return state

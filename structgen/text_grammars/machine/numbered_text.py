@@ -35,6 +35,7 @@ from structgen.text_grammars.machine.language import (
 from structgen.text_grammars.machine.lexeme_rows import LexemeRows
 from structgen.text_grammars.machine.part_ends import EndsMap, ends_map, joined
 from structgen.text_grammars.machine.rest_completions import RestMachine
+from structgen.text_grammars.machine.scanning import remembered
 from structgen.text_grammars.machine.step_table import StepTable
 from structgen.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState, Visit
 from structgen.tokens.tokenizer import Tokenizer
@@ -99,8 +100,6 @@ class NumberedText(RestMachine):
         else:
             self._lexeme_rows = LexemeRows(self._language, self._tables, self._records)
         self._finished = -1
-        self._following: dict[Config, bytes] = {}
-        """Configuration behind a part -> the bytes that may come next."""
         self._runs: list[tuple[int, Config, bytes]] = []
         """Runs of bytes whose configurations nobody has asked for: the first state, its configuration, the
         bytes."""
@@ -197,7 +196,7 @@ class NumberedText(RestMachine):
         """Write what compiled code knows of a visit."""
         part = places[0].part
         if visit == len(self._visit_rows):
-            self._steps.keep(self._visit_rows)
+            self._steps.kept.append(self._visit_rows)
             rows = np.concatenate([self._visit_rows, np.zeros_like(self._visit_rows)])
             self._visit_rows, self._tables.context[_VISITS] = rows, address_of(rows)
         self._visit_rows[visit] = (
@@ -302,14 +301,11 @@ class NumberedText(RestMachine):
             self._steps.put_row(number, told, after)
         return told is not None
 
+    @remembered
     def _first_bytes(self, config: Config) -> bytes:
         """Return the bytes that may come next in a configuration behind a part."""
-        known = self._following.get(config)
-        if known is None:
-            known = self._language.told(config)
-            known = self._next_bytes(self._number(config)) if known is None else known
-            self._following[config] = known
-        return known
+        told = self._language.told(config)
+        return self._next_bytes(self._number(config)) if told is None else told
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
@@ -320,13 +316,10 @@ class NumberedText(RestMachine):
         return self._steps.standing(index)
 
     def _next_bytes(self, index: int) -> bytes:
-        return bytes(np.flatnonzero(self._after_bytes(index) >= 0).tolist())
-
-    def _after_bytes(self, index: int) -> npt.NDArray[np.int32]:
-        """Return the states after each byte ([256]), below 0 where it is refused."""
         unknown = np.flatnonzero(self._steps.row(index) <= stepping.UNKNOWN)
         self._answer_each((index, column) for column in unknown.tolist())
-        return self._steps.row(index)[np.frombuffer(self._language.classes, np.uint8)]
+        after = self._steps.row(index)[np.frombuffer(self._language.classes, np.uint8)]
+        return bytes(np.flatnonzero(after >= 0).tolist())
 
 
 def _is_one_place(insides: Sequence[InsidePart]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from heapq import heappop, heappush
 from typing import Final, NamedTuple
 from weakref import proxy
@@ -40,6 +41,11 @@ class _Rest(NamedTuple):
 
 class RestMachine(CompiledGrammar):
     """A compiled grammar that knows a shortest rest for each state."""
+
+    @cached_property
+    def completions(self) -> RestCompletions:
+        """The shortest completions of its states; made when they are first asked for."""
+        return RestCompletions(self)
 
     @abstractmethod
     def shortest_rest(self, index: int) -> Sequence[int]:

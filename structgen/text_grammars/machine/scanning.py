@@ -1,9 +1,10 @@
-"""`Scanner`: the terminals of a grammar, read side by side."""
+"""`Scanner`: the terminals of a grammar, read side by side. `remembered`: answers by what was asked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,30 @@ from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 from structgen.language.expectation import Expected
 from structgen.language.numbered import Numbered
 from structgen.system.public_calls import THIS_CALL
-from structgen.text_grammars.machine.language import ALL_BYTES, TOKEN, Config, Language
+from structgen.text_grammars.machine.language import ALL_BYTES, TOKEN, Config, Language, representatives
 
 Reading: TypeAlias = "tuple[int, Config]"
 """A terminal, and the configuration of its language."""
+
+
+S = TypeVar("S")
+A = TypeVar("A")
+P = ParamSpec("P")
+
+
+def remembered(answer: Callable[Concatenate[S, P], A]) -> Callable[Concatenate[S, P], A]:
+    """Return a method whose answers its object remembers, by the arguments; an error is none. Cost: 0.2 us
+    where the answer is known."""
+    name = f"remembered {answer.__name__}"
+
+    @wraps(answer)
+    def known(self: S, /, *asked: P.args, **named: P.kwargs) -> A:
+        answers: dict[object, A] = self.__dict__.get(name) or self.__dict__.setdefault(name, {})
+        if asked not in answers:
+            answers[asked] = answer(self, *asked, **named)
+        return answers[asked]
+
+    return known
 
 
 class Scanner:
@@ -30,22 +51,16 @@ class Scanner:
         self._bundles = Numbered[frozenset[Reading]]()
         self.bundles = self._bundles.values
         self._after: dict[tuple[int, int], tuple[int, tuple[int, ...]]] = {}
-        self._bounded: dict[int, int] = {}
-        self._fresh: dict[tuple[int, ...], int] = {}
-        self._going: dict[Reading, bool] = {}
-        self.representatives = [self.classes.index(one) for one in sorted(set(self.classes))]
+        self.representatives = representatives(self.classes)
         self.nothing = self.bundle(())
 
     def bundle(self, readings: Iterable[Reading]) -> int:
         return self._bundles.of(frozenset(readings))
 
+    @remembered
     def fresh(self, terminals: tuple[int, ...]) -> int:
         """Return the bundle before the first symbol of some terminals."""
-        number = self._fresh.get(terminals)
-        if number is None:
-            number = self.bundle((one, self.languages[one].start()) for one in terminals)
-            self._fresh[terminals] = number
-        return number
+        return self.bundle((one, self.languages[one].start()) for one in terminals)
 
     def union(self, one: int, other: int) -> int:
         return self.bundle(self.bundles[one] | self.bundles[other])
@@ -74,28 +89,24 @@ class Scanner:
             known = self._after[key] = (self.bundle(going), tuple(sorted(ended)))
         return known
 
+    @remembered
     def goes_on(self, reading: Reading) -> bool:
         """Return whether some symbol may follow within the terminal."""
-        known = self._going.get(reading)
-        if known is None:
-            known = self._going[reading] = self.languages[reading[0]].goes_on(reading[1])
-        return known
+        return self.languages[reading[0]].goes_on(reading[1])
 
+    @remembered
     def bounded(self, bundle: int) -> int:
         """Return the bundle after the end of a token."""
-        known = self._bounded.get(bundle)
-        if known is None:
-            left: list[Reading] = []
-            for terminal, config in self.bundles[bundle]:
-                language = self.languages[terminal]
-                if not language.counts_tokens:
-                    left.append((terminal, config))
-                    continue
-                after = language.boundary(config)
-                if after is not None and (not language.accepts(after) or self.goes_on((terminal, after))):
-                    left.append((terminal, after))
-            known = self._bounded[bundle] = self.bundle(left)
-        return known
+        left: list[Reading] = []
+        for terminal, config in self.bundles[bundle]:
+            language = self.languages[terminal]
+            if not language.counts_tokens:
+                left.append((terminal, config))
+                continue
+            after = language.boundary(config)
+            if after is not None and (not language.accepts(after) or self.goes_on((terminal, after))):
+                left.append((terminal, after))
+        return self.bundle(left)
 
     def expected(self, bundle: int) -> list[Expected]:
         readings = sorted(self.bundles[bundle], key=lambda reading: reading[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from structgen.machine_core.layout import REFUSED
 from structgen.machine_core.lexeme_tables import GrownArray
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
-from structgen.text_grammars.machine.language import Language
+from structgen.text_grammars.machine.language import Language, representatives
 from structgen.text_grammars.machine.stepping import (
     BOUNDARY,
     OUTSIDE,
@@ -25,29 +24,22 @@ def _word(name: str) -> int:
     return word_of(TextContext, name)
 
 
-@lru_cache(16)
-def _representatives(classes: bytes) -> list[int]:
-    """Return a byte of each class, in the order of the classes."""
-    width = len(set(classes))
-    if set(classes) != set(range(width)):
-        raise AssertionError("classes of bytes are numbered from 0 on")
-    return [classes.index(column) for column in range(width)]
-
-
 class StepTable:
     """The rows of configurations that `stepping` reads."""
 
     def __init__(self, context: npt.NDArray[np.int64], language: Language) -> None:
-        self.representative = _representatives(language.classes)
+        self.representative = representatives(language.classes)
         """A byte of each class."""
         width = len(self.representative)
+        assert max(language.classes) < width, "classes of bytes are numbered from 0 on"
         self._classes = classes = np.frombuffer(language.classes, np.uint8)
         self._language = language
         self._outer_classes: npt.NDArray[np.uint8] | None = None
         """Classes with the same number here have the same effect outside parts."""
         self._context = context
         self._specials = np.zeros(len(language.specials), np.int32)
-        self._kept: list[npt.NDArray[Any]] = [classes]
+        self.kept: list[npt.NDArray[Any]] = [classes]
+        """Arrays of which a reader may still hold the address."""
         counted = [_word("token_ends")] if language.counts_tokens else []
         self._table = GrownArray(context, [_word("cells")], width, np.int32, None)
         self._final = GrownArray(context, [_word("may_end")], 1, np.uint8, None)
@@ -84,14 +76,6 @@ class StepTable:
     def stand(self, number: int, standing: int) -> None:
         """Set how the text stands in a configuration."""
         self._final.rows[number] = standing
-
-    def refuse(self, number: int) -> None:
-        """Refuse every byte in a configuration."""
-        self._table.rows[number] = REFUSED
-
-    def keep(self, array: npt.NDArray[Any]) -> None:
-        """Keep an array of which a reader may still hold the address."""
-        self._kept.append(array)
 
     def answer(self, number: int, column: int, after: int) -> None:
         """Fill the cell of a class of bytes, and of the classes that have the same effect there."""
@@ -138,4 +122,4 @@ class StepTable:
     def nbytes(self) -> int:
         """Bytes of all tables, the outgrown ones included."""
         arrays = [array for one in self._arrays[:3] for array in (one.rows, *one.outgrown)]
-        return sum(int(array.nbytes) for array in (*arrays, *self._kept))
+        return sum(int(array.nbytes) for array in (*arrays, *self.kept))
