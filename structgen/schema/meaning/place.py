@@ -357,9 +357,7 @@ class PlaceTables:
             schema, negated = schema.refused, not negated
 
     def negate(self, literal: int) -> int:
-        """Return the negation of a literal."""
-        if literal < 0:
-            return NEVER if literal == ALWAYS else ALWAYS
+        """Return the negation of a literal: the last bit tells, also `ALWAYS` and `NEVER` apart."""
         return literal ^ 1
 
     def twin(self, literal: int) -> int:
@@ -520,8 +518,8 @@ class PlaceTables:
         return EVERY & ~schema.kinds | schema.spoken  # a keyword fails only for values of its own type
 
     def hopeless(self, demand: int) -> bool:
-        """Return whether a demand is empty for a cheap reason (`clash`)."""
-        return self.clash(self.demands[demand])
+        """Return whether a demand is empty for a cheap reason (`clash`), as `NEVER` is."""
+        return demand == NEVER or self.clash(self.demands[demand])
 
     def clash(self, literals: Iterable[int]) -> bool:
         """Return whether a conjunction is empty for a cheap reason: excluding types, or finite sets.
