@@ -384,13 +384,7 @@ class PlaceTables:
         """Return the demand that consists of one schema, NEVER if it is false."""
         demand = self._demand_of.get(schema.id)
         if demand is None:
-            resolved = self.resolved(schema)
-            if resolved.decided is None and not resolved.combined:
-                # One plain schema, met here for the first time: nothing to normalise.
-                demand = self._numbered((resolved.id * 2,))
-            else:
-                demand = self.demand((self.literal(schema),))
-            self._demand_of[schema.id] = demand
+            demand = self._demand_of[schema.id] = self.demand((self.literal(schema),))
         return demand
 
     def demand(self, literals: Iterable[int]) -> int:

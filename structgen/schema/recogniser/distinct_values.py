@@ -12,9 +12,9 @@ from weakref import WeakValueDictionary
 
 from structgen.errors import LimitError, SchemaError
 from structgen.json_text.exact_json import Json, nearest_double, read
-from structgen.language.ir import FALSE, TRUE, Formula, Length, Multiple, Not, Words, conjuncts
-from structgen.language.number_ranges import Ranges, interval, points
-from structgen.schema.meaning.formulas import EXACT_EXPONENT
+from structgen.language.ir import FALSE, TRUE, Formula, Length, Not, PlainInteger, Words, conjuncts
+from structgen.language.number_ranges import Ranges, points
+from structgen.schema.meaning.formulas import EXACT_EXPONENT, steps_and_ranges
 from structgen.schema.meaning.place import (
     ARRAY,
     NUMBER,
@@ -53,7 +53,7 @@ class Distinct:
         self.tables = tables
         self.scalars = scalars
         self.shapes = shapes
-        self.text: Callable[[int], JsonPieces | None] = lambda demand: None
+        self.text: Callable[[int], JsonPieces | None]
         """Set by the network: the shortest text of a demand."""
         self.of_point: Callable[[str], Json] = nearest_double
         """Set by the network: the value of a numeral with a point or an exponent."""
@@ -136,13 +136,11 @@ class Distinct:
             return need
         if self.scalars.quoting.numerals_lack:
             return 0
-        parts = conjuncts(formula)
-        steps = [part.of for part in parts if isinstance(part, Multiple)]
-        of_numbers = [part for part in parts if isinstance(part, Ranges)]
-        if len(steps) > 1 or len(steps) + len(of_numbers) < len(parts):
+        steps, ranges, is_known = steps_and_ranges(formula)
+        if len(steps) > 1 or not is_known or PlainInteger() in conjuncts(formula):
             return 0
         found = 0
-        for low, high in (of_numbers[0] if of_numbers else interval(None, None)).ends():
+        for low, high in ranges.ends():
             if low is None or high is None:
                 return need
             ends = Decimal(low[0]), Decimal(high[0])

@@ -72,9 +72,9 @@ class Objects:
         self.limits = limits
         self.residues = residues
         self.wide_unions = WideUnions(self.frames)
-        self.alive: Callable[[int], bool] = lambda demand: True
+        self.alive: Callable[[int], bool]
         """Set by the network: whether some value meets a demand."""
-        self.known: Ask = lambda demand: EMPTY
+        self.known: Ask
         """Set by the network: the same as an answer."""
         self._states: dict[tuple[object, ...], ObjectState] = {}
         self._live: dict[tuple[object, ...], bool] = {}

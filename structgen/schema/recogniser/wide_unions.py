@@ -36,7 +36,7 @@ class WideUnions:
 
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
-        self.alive: Callable[[int], bool] = lambda demand: True
+        self.alive: Callable[[int], bool]
         """Set by the network: whether some value meets a demand."""
         self._defaults: dict[int, KeyDefaults | None] = {}
 
