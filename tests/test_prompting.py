@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structgen as sg
+from structgen.json_grammars.outline_writer import MOST_OUTLINE, shorter_outlines
 from structgen.json_grammars.prompting import (
-    MOST_OUTLINE,
     extraction_prompt,
     schema_outline,
-    shorter_outlines,
 )
 from structgen.json_text.exact_json import write
 

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.infilling.lattice import NULL, Lattice
+from structgen.infilling.lattice import NULL, OPEN, Lattice
 from structgen.infilling.token_automaton import DEAD, TokenAutomaton
 
 Floats = npt.NDArray[np.float64]
@@ -130,6 +130,18 @@ class Weights(NamedTuple):
     """[rows + 1, nodes + 1]: of all ways from a node to the end; minus infinity in the last column."""
 
 
+def jumps_of(lattice: Lattice) -> list[Ints]:
+    """Return the node before the next masked slot: of each node at the start, and of each node that a masked
+    slot's token leads to. No path is at the node -1, the last element."""
+    found: list[Ints] = [np.append(np.arange(2 * lattice.automaton.states), DEAD)]
+    for slot in range(len(lattice)):
+        if lattice.tokens[slot] == OPEN:
+            found.append(lattice.behind(slot))
+        else:
+            found[-1] = np.where(found[-1] < 0, DEAD, lattice.after(slot, found[-1]))
+    return found
+
+
 class LatticeSums:
     """The sums of a lattice as it is now, its logits times `scale` (1 / temperature)."""
 
@@ -138,8 +150,8 @@ class LatticeSums:
         self.edges = edges_of(automaton)
         self.slots = lattice.open_slots
         self._scale, self._lattice = scale, lattice
-        self._jumps = [lattice.jumps[slot + 1] for slot in self.slots.tolist()]
-        self._start = int(lattice.jumps[0][automaton.start])
+        first, *self._jumps = jumps_of(lattice)
+        self._start = int(first[automaton.start])
         self._logits = [lattice.logits[slot].astype(np.float64) * scale for slot in self.slots.tolist()]
         self._nulls = lattice.null_logits[self.slots] * scale
         self._sources = groups(self.edges.source)

@@ -17,7 +17,8 @@ import structgen as sg
 from methods.byte_rules import Rules
 from methods.written_rules import automaton
 from structgen.errors import GrammarError, LimitError
-from structgen.infilling.automata_of_grammars import MAX_STATES, written_as_dumps
+from structgen.infilling.automata_of_grammars import MAX_STATES
+from structgen.schema.reading.policies import READABLE_DUMPS
 from structgen.tokens.tokenizer import byte_tokenizer
 
 _MARK = "\ue000"
@@ -87,7 +88,9 @@ def _target(schema: dict[str, Any], pointer: str) -> Any:
 def _of_value(found: dict[str, Any], name: str, schema: Any) -> None:
     """Write the values of a schema; constants stand for references."""
     try:
-        dfa = sg.compile(written_as_dumps(schema), byte_tokenizer()).to_dfa(MAX_STATES, minimal=True)
+        dfa = sg.compile(sg.json_schema(schema, **READABLE_DUMPS), byte_tokenizer()).to_dfa(
+            MAX_STATES, minimal=True
+        )
     except LimitError as error:
         raise GrammarError(
             f"Its values have no automaton: {error.what}",

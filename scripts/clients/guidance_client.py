@@ -9,8 +9,6 @@ from features import ASK, CHATS, KEY, MODEL, TEXT, V1, Person, feature, is_ada, 
 from guidance import assistant, gen, select, user
 from guidance.models.experimental import VLLMModel
 
-OURS = "ours: llguidance's dialect of Lark (`%llguidance {}`) is not read"
-
 
 def asked(text: str, part: Any) -> Any:
     """Return the model's state behind a question and an answer."""
@@ -22,12 +20,12 @@ def asked(text: str, part: Any) -> Any:
     return state
 
 
-@feature("VLLMModel: gen", CHATS, fault=OURS)
+@feature("VLLMModel: gen", CHATS)
 def _() -> None:
     assert asked(ASK, gen("said", max_tokens=20))["said"]
 
 
-@feature("VLLMModel: gen with a regex", fault=OURS)
+@feature("VLLMModel: gen with a regex")
 def _() -> None:
     assert asked(TEXT, gen("age", regex="[0-9]{2}"))["age"].isdigit()
 
@@ -38,17 +36,17 @@ def _() -> None:
     assert "." not in asked(ASK, gen("said", stop=".", max_tokens=40))["said"]
 
 
-@feature("VLLMModel: select", fault=OURS)
+@feature("VLLMModel: select")
 def _() -> None:
     assert asked(TEXT, select(["yes", "no"], name="said"))["said"] in ("yes", "no")
 
 
-@feature("VLLMModel: json", fault=OURS)
+@feature("VLLMModel: json")
 def _() -> None:
     is_ada(asked(TEXT, guidance.json("person", schema=Person))["person"])
 
 
-@feature("VLLMModel: text and parts", fault=OURS)
+@feature("VLLMModel: text and parts")
 def _() -> None:
     state = asked(TEXT, "The age is " + gen("age", regex="[0-9]{2}") + " years.")
     assert state["age"].isdigit()

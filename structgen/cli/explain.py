@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
@@ -38,7 +38,6 @@ def explain(given: Given) -> None:
     """
     import structgen
     from structgen.compilation.explanation_text import SHOWN_LINES
-    from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
     from structgen.language import checks
     from structgen.schema.explaining.outline import MOST_LINES
 
@@ -49,7 +48,7 @@ def explain(given: Given) -> None:
         wanted.check()
         shown = checks.whole("lines", given.get("lines", SHOWN_LINES), 1)
         found = wanted.grammar
-        of_outline = isinstance(found, JsonSchemaGrammar) or "lines" not in given
+        of_outline = "lines" not in given or (found is not None and found.schema is not None)
         explained: Any = structgen.explain  # which options go with which grammar it says itself
         explanation = explained(
             found,
@@ -59,8 +58,8 @@ def explain(given: Given) -> None:
     except UnsatisfiableSchema as error:
         refuse(error, "json" in given, 1)
     except UnsupportedError:
-        if isinstance(found, JsonSchemaGrammar) and "json" not in given:
-            for one in found.report.refused:
+        if found is not None and found.schema is not None and "json" not in given:
+            for one in cast("Any", found.innermost).report.refused:
                 echo(f"refused: {one.pointer}: {one.why or one.keyword}", err=True)
         raise
     if "json" in given:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -44,13 +45,9 @@ class TextStop:
     @cached_property
     def lead(self) -> int:
         """The offset of the first byte of the character that the place is in, or before."""
-        for back, byte in enumerate(self.before[:-4:-1], 1):
-            if byte < 0x80:
-                break
-            if byte >= 0xC0:
-                whole = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-                return self.byte - back if back < whole else self.byte
-        return self.byte
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        decoder.decode(self.before)
+        return self.byte - len(decoder.getstate()[0])
 
     @property
     def column(self) -> int:

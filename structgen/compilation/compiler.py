@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Final, Literal, Protocol, TypeVar, cast
+from collections.abc import Callable
+from functools import partial
+from operator import methodcaller
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
@@ -69,29 +72,29 @@ def compile(
         limits = checks.limits(limits)
     if not tokenizer.missing_bytes:
         return grammar.compiled(tokenizer, limits, store_of(store))
-    written = _written(given, tokenizer)
+    written: Any = given.inside(partial(_written, tokenizer=tokenizer))
     try:
         compiled: C = written.compiled(tokenizer, limits, store_of(store))
     except GrammarError as error:
         if written is grammar:
             raise
-        raise _refusal(given, tokenizer, error) from error
+        raise _refusal(given.innermost, tokenizer, error) from error
     return compiled
 
 
-def _written(grammar: Grammar, tokenizer: Tokenizer) -> Compilable[Any]:
+def _written(grammar: Grammar, tokenizer: Tokenizer) -> Grammar:
     """Return the grammar of those texts that the tokenizer's tokens write."""
-    # start-up: a grammar may need neither room, and few vocabularies lack bytes
-    from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
-    from structgen.text_grammars.text_grammar import TextGrammar, as_text
+    # start-up: a grammar may need no texts, and few vocabularies lack bytes
+    from structgen.text_grammars.text_grammar import as_text
     from structgen.text_grammars.written_texts import WrittenTexts
 
-    used = _JSON if isinstance(grammar, JsonSchemaGrammar) else _TEXT
-    missing = used.intersection(tokenizer.missing_bytes)
-    if not missing or not isinstance(grammar, JsonSchemaGrammar | TextGrammar):  # which compiles others
-        return cast("Compilable[Any]", grammar)
-    if isinstance(grammar, JsonSchemaGrammar) and missing.issubset(tokenizer.absent_bytes):
-        return grammar.without_bytes(missing)
+    is_json = grammar.policies is not None
+    missing = (_JSON if is_json else _TEXT).intersection(tokenizer.missing_bytes)
+    if not missing or isinstance(grammar, WrittenTexts):  # of one around it, which compiles it here
+        return grammar
+    if is_json and missing.issubset(tokenizer.absent_bytes):
+        without: Callable[[Any], Grammar] = methodcaller("without_bytes", missing)
+        return without(grammar)
     # masks of machines are exact where each byte can be written by itself
     return WrittenTexts(as_text(grammar))
 

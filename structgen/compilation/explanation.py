@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import overload
+from typing import Any, overload
 
 from structgen.compilation.compiler import compile
 from structgen.compilation.grammar_explanation import GrammarExplanation, explain_grammar
@@ -29,6 +29,10 @@ def explain(
 def explain(grammar: TextGrammar, *, sentences: int = 0, seed: int = 0) -> GrammarExplanation: ...
 
 
+@overload
+def explain(grammar: Grammar) -> Explanation | GrammarExplanation: ...
+
+
 @options_named(
     "sg.explain(grammar)",
     {"tokenizer": "Read missing_bytes and completion(start) of sg.compile(grammar, tokenizer)"},
@@ -52,15 +56,16 @@ def explain(
     oracle about each keyword: some milliseconds, seconds where it is hard. Errors: those of
     `sg.compile`; `OptionError` for a grammar of another kind, or what says nothing of this one.
     """
-    if isinstance(grammar, TextGrammar):
+    of: Any = grammar.innermost if isinstance(grammar, Grammar) else None
+    if isinstance(of, TextGrammar):
         if lines != MOST_LINES or openai or prove:
             raise OptionError(
                 "A grammar of texts has no outline and no keywords.",
                 where="lines",
                 cure="Leave lines, openai, prove out.",
             )
-        return explain_grammar(grammar, sentences, seed)
-    if not isinstance(grammar, JsonSchemaGrammar):
+        return explain_grammar(of, sentences, seed)
+    if of is None or of.schema is None:
         raise OptionError(
             f"A {type(grammar).__name__} is not explained.",
             where="grammar",
@@ -68,7 +73,7 @@ def explain(
         )
     if sentences or seed:
         raise OptionError("Random texts are of grammars of texts.", where="sentences", cure="Leave it out.")
-    compiled = compile(grammar, byte_tokenizer(), store=False)
+    compiled = compile(of, byte_tokenizer(), store=False)
     network = compiled.network
     assert isinstance(network, SchemaNetwork)
     with compiled.lock:
@@ -76,7 +81,7 @@ def explain(
         table_bytes = compiled.sizes["table_bytes"]
         tree = outline(network, lines)
         never, whole = impossible(network, tree.demands)
-    report = proved(grammar, grammar.report) if prove else grammar.report
+    report = proved(of, of.report) if prove else of.report
     return Explanation(
         report,
         tree,
@@ -84,5 +89,5 @@ def explain(
         whole and not tree.cut,
         smallest,
         Costs(len({one.pointer for one in report.findings}), table_bytes),
-        tuple(refusals(grammar.schema)) if openai else (),
+        tuple(refusals(of.schema)) if openai else (),
     )

@@ -43,8 +43,7 @@ def explicit_of_parser(
 
     def followers(index: int) -> npt.NDArray[np.int64]:
         found = [compiled.bytes_index(index, bytes((byte,))) for byte in first.tolist()]
-        states: npt.NDArray[np.int64] = np.array(found, np.int64)[inverse.reshape(-1)]
-        return states
+        return np.array(found, np.int64)[inverse.reshape(-1)]
 
     with compiled.lock:
         return explicit(compiled, followers, max_states, depth, minimal)

@@ -40,7 +40,6 @@ from structgen.engine.thinking import closing_of
 from structgen.engine.trace import Trace, text_page
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
-from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar
 from structgen.limits import CACHE_BYTES
 from structgen.speculation.drafts.drafter import RequestFacts
 from structgen.speculation.planning.drafting import Drafting
@@ -355,8 +354,8 @@ class Engine:
             found = self._compiled.pop(key, None)
         is_new = found is None
         if found is None:
-            if warns and isinstance(grammar, (TextGrammar, LarkGrammar)):
-                warn_of_special_texts(grammar, self._named_tokens())
+            if warns and isinstance(plain := grammar.innermost, TextGrammar):
+                warn_of_special_texts(plain, self._named_tokens())
             found = compile(grammar, tokenizer)
         else:
             found = found.fresh()

@@ -27,11 +27,10 @@ from structgen.engine.searches.listed_values import listed
 from structgen.engine.special_texts import special_texts
 from structgen.engine.thinking import text_behind
 from structgen.errors import BudgetError, OptionError
-from structgen.json_grammars.prompting import (
+from structgen.json_grammars.outline_writer import (
     ModelPrompt,
     Outlines,
     extraction_prompt_under,
-    schema_outline,
     shorter_outlines,
 )
 from structgen.language import checks
@@ -543,8 +542,7 @@ class RequestTokens:
             before, turn = continued(asked if is_text else "", request.continue_final_message, grammar)
             asked = before if is_text else asked
         if is_text:
-            schema = request.schema
-            outlines = None if schema is None else partial(schema_outline, schema)
+            outlines = None if request.language is None else request.language.outline
             question = replace(_question(request, asked), turn=turn)
             found = self.fitted(question, outlines, request.max_tokens, besides)
         else:
@@ -651,13 +649,15 @@ class RequestTokens:
 
 def _question(request: Request, prompt: Prompt) -> ModelQuestion:
     """Return what a request asks of the model, without an outline."""
+    language = request.language
+    is_json = language is not None and language.policies is not None
     return ModelQuestion(
         prompt,
-        request.schema is not None,
+        is_json,
         with_outline=request.outline,
         chat=request.chat,
         refused=request.refused,
-        is_choice=bool(listed(request.schema).texts),
+        is_choice=is_json and bool(listed(language).texts),
         thinks_until=text_behind(request.thinking),
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from structgen.compilation.request_bans import checked_bans
 from structgen.core.compiled import CompiledGrammar
@@ -18,7 +18,6 @@ from structgen.engine.strategies.repetitions import ENDS, Repetitions
 from structgen.engine.strategies.strategy import Strategy, checked_strategies
 from structgen.engine.thinking import Thinking
 from structgen.errors import OF_MONITORS, StructgenError, fields_named
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.language import checks
 from structgen.language.checks import By, Instance, Number, OneOf, Whole, check_fields
 from structgen.printable import short_repr
@@ -69,8 +68,8 @@ def _grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
     from structgen.request_reading.targets import read_target
 
     found, reader = read_target(value, where=name)
-    if reader is not None and isinstance(found, JsonSchemaGrammar):
-        found.reader = reader.read
+    if reader is not None and isinstance(found, Grammar) and found.schema is not None:
+        cast("Any", found.innermost).reader = reader.read
     return found
 
 
@@ -248,15 +247,16 @@ class Request:
         return DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens
 
     @property
-    def schema(self) -> JsonSchemaGrammar | None:
-        """The grammar, if it is a JSON Schema; else None."""
-        found = self.grammar.grammar if isinstance(self.grammar, CompiledGrammar) else self.grammar
-        return found if isinstance(found, JsonSchemaGrammar) else None
+    def language(self) -> Grammar | None:
+        """The grammar, also of a compiled one; None for free text."""
+        given: Grammar | CompiledGrammar | None = self.grammar
+        return given.grammar if isinstance(given, CompiledGrammar) else given
 
     @property
     def chosen_by(self) -> Sampling:
         """The sampling, with defaults."""
-        temperature = 0.0 if self.schema is not None and self.n == 1 else 1.0
+        language = self.language
+        temperature = 0.0 if language is not None and language.is_greedy and self.n == 1 else 1.0
         return with_strategy(self.sampling, self.strategy, temperature)
 
     @property

@@ -7,7 +7,6 @@ import re
 import warnings
 from typing import Any
 
-from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar
 from structgen.system.resources import model_path
 from structgen.text_grammars.text_grammar import TextGrammar
 
@@ -32,7 +31,7 @@ def special_texts(name: str, tokenizer: Any = None) -> dict[str, int]:
     return {one["content"]: one["id"] for one in added if isinstance(one.get("content"), str)}
 
 
-def warn_of_special_texts(grammar: TextGrammar | LarkGrammar, specials: dict[str, int]) -> None:
+def warn_of_special_texts(grammar: TextGrammar, specials: dict[str, int]) -> None:
     """Warn if a grammar spells the text of a special token. The model writes that token; to the model, the
     same text in ordinary tokens means something else."""
     written = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), grammar.canonical).replace("\\", "")

@@ -141,7 +141,9 @@ class Text:
         if how.repetition is not None and request.grammar is not None:
             if start.strategies is None or start.strategies.search is None:
                 repeats = getattr(request.grammar, "repeats", None)
-                self.run = OpenRun(how.repetition, request.schema, self.most, repeats)
+                language = request.language
+                schema = None if language is None else language.schema
+                self.run = OpenRun(how.repetition, schema, self.most, repeats)
                 if request.begun:
                     self.run.write(request.begun.encode())
         self.phase: ThoughtPhase | None = None

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from operator import methodcaller
 from typing import Any, Final
 
 from structgen.compilation.compiler import compile
@@ -14,9 +15,9 @@ from structgen.core.compiled import CompiledGrammar, plain_grammar
 from structgen.core.grammar import Grammar
 from structgen.errors import LimitError, OptionError, UnsatisfiableSchema
 from structgen.infilling.token_automaton import TokenAutomaton, token_automaton
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
+from structgen.json_grammars.schema_grammar import json_schema
 from structgen.python_types.type_hints import read_type
-from structgen.schema.reading.policies import JSON_DUMPS
+from structgen.schema.reading.policies import READABLE_DUMPS
 from structgen.text_grammars.regular import RegularGrammar, regex
 from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 
@@ -76,11 +77,11 @@ def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Calla
     pattern; or a Python type, whose texts are JSON. Raises OptionError for anything else.
     """
     if isinstance(given, bool | Mapping):
-        given = written_as_dumps(given)
+        given = json_schema(given, **READABLE_DUMPS)  # type: ignore[arg-type] # it copies a mapping
     elif isinstance(given, str | re.Pattern):
         given = regex(given)
     if isinstance(given, Grammar | CompiledGrammar):
-        if not isinstance(plain_grammar(given), JsonSchemaGrammar):
+        if plain_grammar(given).policies is None:
             return given, None
         return given, lambda text: _over_bytes(given).value(text.encode("utf-8", "surrogatepass"))
     if given is None or isinstance(given, bytes | int | float | list | tuple | set):
@@ -93,12 +94,6 @@ def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Calla
     reader = read_type(given)
     schema = json_schema(reader.schema, **reader.policies)
     return schema, lambda text: reader.read(text.encode())
-
-
-def written_as_dumps(schema: Any) -> JsonSchemaGrammar:
-    """Return a JSON Schema's grammar with the layout of json.dumps(ensure_ascii=False)."""
-    policies: dict[str, Any] = {**JSON_DUMPS, "escapes": "utf8"}
-    return json_schema(schema, **policies)
 
 
 def language_of(
@@ -128,7 +123,9 @@ def language_of(
         )
     plain = plain_grammar(grammar)
     if max_states is None:
-        is_cheap = depth is not None or isinstance(plain, JsonSchemaGrammar | RegularGrammar)
+        is_cheap = (
+            depth is not None or plain.policies is not None or isinstance(plain.innermost, RegularGrammar)
+        )
         max_states = MAX_STATES if is_cheap else MAX_PARSER_STATES
     automaton, exactness = _automaton(plain, tokenizer, depth, max_states, where)
     return HoleLanguage(automaton, exactness, read)
@@ -139,15 +136,19 @@ def _kept(
     grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int
 ) -> tuple[TokenAutomaton, str]:
     """Return the automaton, and the exactness of its texts (`HoleLanguage.exactness`)."""
-    narrow = grammar
-    if isinstance(grammar, JsonSchemaGrammar) and depth is None and grammar.policies.any_value is None:
+    narrow, policies = grammar, grammar.policies
+    if policies is not None and depth is None and policies.any_value is None:
         # values that nest at will have no automaton
-        narrow = grammar.under(replace(grammar.policies, any_value=0))
+        under: Callable[[Any], Grammar] = methodcaller("under", replace(policies, any_value=0))
+        narrow = grammar.inside(under)
+    is_scalar = narrow is not grammar
     compiled: Any = compile(narrow, tokenizer)
+    grammar = compiled.grammar  # of the machine: one around a schema may have another
+    is_schema = grammar.policies is not None
     refused = None
     for tried, (cut, named, repeated) in enumerate(_ways(grammar, depth)):
         # fewer states in the end: else the refusal of a schema would take half a minute
-        is_late = tried > 1 and isinstance(grammar, JsonSchemaGrammar)
+        is_late = tried > 1 and is_schema
         most = max_states // 4 + 1 if is_late else max_states
         keys = {"named_keys": named, "repeated_keys": repeated} if named or repeated else {}
         try:
@@ -158,7 +159,7 @@ def _kept(
             refused = refused or error
             continue
         notes = [f"depth<={cut}"] * (cut is not None)
-        notes += [SCALARS] * (narrow is not grammar and compiled.network.tables.has_bounded_values)
+        notes += [SCALARS] * (is_scalar and is_schema and compiled.network.tables.has_bounded_values)
         notes += [NAMED_KEYS] * named + [REPEATED_KEYS] * repeated
         return token_automaton(dfa), ", ".join(notes) or "exact-fsa"
     assert refused is not None
@@ -169,7 +170,7 @@ def _ways(grammar: Grammar, depth: int | None) -> Iterator[tuple[int | None, boo
     """Yield what to try in turn, until there is an automaton: the depth, whether objects of which the schema
     names keys have no others, and whether other keys may repeat."""
     yield depth, False, False
-    if not isinstance(grammar, JsonSchemaGrammar):
+    if grammar.policies is None:
         yield from ((cut, False, False) for cut in STACKS if depth is None)
         return
     repeats = _may_repeat_keys(grammar)
@@ -184,19 +185,13 @@ def _ways(grammar: Grammar, depth: int | None) -> Iterator[tuple[int | None, boo
     yield from ((cut, False, True) for cut in (None, *DEPTHS) if repeats)
 
 
-def _may_repeat_keys(grammar: JsonSchemaGrammar) -> bool:
+def _may_repeat_keys(grammar: Grammar) -> bool:
     """Return whether a text of a JSON Schema stays valid if only the last of several members with the same
     unnamed key counts. True if every keyword applies to each member alone, or to members by name: dropping a
     member then makes nothing invalid."""
-    pending: list[Any] = [json.loads(grammar.canonical)]
-    keys: set[str] = set()
-    while pending:
-        one = pending.pop()
-        if isinstance(one, dict):
-            keys |= one.keys()
-        if isinstance(one, dict | list):
-            pending += one.values() if isinstance(one, dict) else one
-    return not keys & _NEEDS_MEMBERS
+    keys = set[str]()
+    json.loads(grammar.canonical, object_hook=keys.update)
+    return keys.isdisjoint(_NEEDS_MEMBERS)
 
 
 def _automaton(
@@ -209,7 +204,7 @@ def _automaton(
             raise
         depths = "Give depth=, which cuts recursion" if depth is None else "Lower depth="
         cure = f"{depths}, raise max_states=, or bound its repetitions."
-        if isinstance(grammar, JsonSchemaGrammar):
+        if grammar.policies is not None:
             left_out = "" if depth is None else "lower depth= or leave it out, "
             cure = (
                 f"Bound strings and arrays, {left_out}raise max_states=, or say additionalProperties: false "

@@ -138,7 +138,7 @@ class BidirectionalLlama:
         With `shift`, row i predicts position i + 1. Raises OptionError for another shape or length, and
         TokenError for an id outside the vocabulary.
         """
-        return self._logits(self._all_states(self._checked(ids)))
+        return self.forward_rows(ids, np.arange(len(np.atleast_1d(ids))))
 
     def forward_rows(self, ids: npt.ArrayLike, rows: npt.ArrayLike) -> Floats:
         """Return the logits [len(rows), V] of some rows of a canvas: those of `forward(ids)[rows]` up to
@@ -151,7 +151,8 @@ class BidirectionalLlama:
                 where="rows",
                 cure="Pass a list of rows, each from 0 to len(ids) - 1.",
             )
-        return self._logits(self._all_states(canvas)[asked])
+        states = self._all_states(canvas)[asked]
+        return _normed(states, self._norm, self._epsilon) @ self._embedding.T
 
     def _checked(self, ids: npt.ArrayLike) -> Ids:
         """Return the ids as a new array, or raise."""
@@ -228,11 +229,6 @@ class BidirectionalLlama:
                 share: Floats = np.reciprocal(np.float32(1.0) + np.exp(-gate))
             x = x + (gate * share * up) @ layer.down
         return x, tuple(keys), tuple(values)
-
-    def _logits(self, states: Floats) -> Floats:
-        """Return the logits [rows, V] of hidden states."""
-        logits: Floats = _normed(states, self._norm, self._epsilon) @ self._embedding.T
-        return logits
 
     def _split(self, qkv: Floats) -> tuple[Floats, Floats, Floats]:
         """Return queries, keys and values [heads, rows, head] of the rows of the joint product."""

@@ -136,8 +136,7 @@ class Canvas:
     def rows(self) -> npt.NDArray[np.int64]:
         """Return the rows of the model's logits that predict masked slots, ascending."""
         row_of = self.row_of()
-        wanted: npt.NDArray[np.int64] = np.unique(row_of[self.tokens == OPEN])
-        return wanted
+        return np.unique(row_of[self.tokens == OPEN])
 
     def read(self, logits: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> None:
         """Take the model's logits [len(rows), V] for the rows `rows()`. Raises StructgenError for NaN."""
@@ -198,28 +197,20 @@ def whole_part(
     pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks = NO_MARKS, **options: Any
 ) -> LatticePart:
     """Return one lattice over all parts. The slot of a mark has the position -1."""
-    tokens: list[int] = []
-    columns: list[int] = []
-    at: list[int] = []
-    nullable: list[bool] = []
-    closes: list[bool] = []
-
-    def put(piece: Piece, token: int, number: int, column: int = -1) -> None:
-        tokens.append(token)
-        columns.append(column)
-        at.append(start + number if column < 0 else -1)
-        nullable.append(bool(piece.name) and column < 0 and number >= piece.least)
-        closes.append(nullable[-1] and number == piece.slots - 1)
-
+    rows = list[tuple[int, int, int, bool, bool]]()
+    """Of each slot its token, its column, its position, whether it may stay empty, and closes its hole."""
     start = 0
     for piece in pieces:
-        is_marked = piece.name in marks.before
-        if is_marked:
-            put(piece, NULL, 0, marks.before[piece.name])
+        mark = marks.before.get(piece.name)
+        if mark is not None:
+            rows.append((NULL, mark, -1, False, False))
         for number, token in enumerate(piece.tokens or (OPEN,) * piece.slots):
-            put(piece, token, number)
-        if is_marked:
-            put(piece, NULL, 0, marks.behind)
+            may_stay_empty = bool(piece.name) and number >= piece.least
+            is_last = may_stay_empty and number == piece.slots - 1
+            rows.append((token, -1, start + number, may_stay_empty, is_last))
+        if mark is not None:
+            rows.append((NULL, marks.behind, -1, False, False))
         start += len(piece)
+    tokens, columns, at, nullable, closes = zip(*rows, strict=True)
     lattice = Lattice(automaton, tokens, nullable=nullable, closes=closes, columns=columns, **options)
     return LatticePart(lattice, np.array(at, np.int64).reshape(1, -1))

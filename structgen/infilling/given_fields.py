@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from itertools import groupby
-from typing import Any, Final
+from typing import Any
 
 from structgen.errors import NoFillingError, OptionError
 from structgen.infilling.template import FixedText, Hole
-from structgen.json_text.exact_json import unescape
+from structgen.json_text.exact_json import kind_name, read, unescape
+from structgen.schema.reading.model import TYPES
 
 Parts = list[FixedText | Hole]
 
@@ -95,19 +97,25 @@ def _object(
             _object(resolved, root, value, (*path, name), found)
         else:
             text = _written(value, (*path, name))
-            _check_type(value, text, resolved, f"{where}[{name!r}]")
+            _check_type(text, resolved, f"{where}[{name!r}]")
             found.append(text)
     found.append("{}" if separator == "{" else "}")
 
 
-def _check_type(value: Any, text: str, shape: Any, where: str) -> None:
-    """Raise NoFillingError for a value of another type than its schema's `type`."""
+def _check_type(text: str, shape: Any, where: str) -> None:
+    """Raise NoFillingError for a value of another type than its schema's `type`: 2.0 is an integer too, and
+    each integer a number."""
     wanted = shape.get("type") if isinstance(shape, Mapping) else None
     names: list[Any] = wanted if isinstance(wanted, list) else [wanted]
-    if not names or any(not isinstance(one, str) or one not in _KINDS or _is_of(value, one) for one in names):
+    if not names or not all(isinstance(one, str) and one in TYPES for one in names):
         return  # an unknown type is the schema's own fault
+    value = read(text)
+    own = kind_name(value)
+    is_whole = isinstance(value, Decimal) and value == value.to_integral_value()
+    others = {"integer": "number", "number": "integer" if is_whole else ""}
+    if own in names or others.get(own) in names:
+        return
     kinds = " or ".join(names)
-    own = next((one for one in _KINDS if _is_of(value, one)), type(value).__name__)
     shown = text if len(text) <= 40 else f"{text[:37]}..."
     raise NoFillingError(
         f"{shown} is of the type {own}, and the schema wants {kinds}.",
@@ -115,26 +123,6 @@ def _check_type(value: Any, text: str, shape: Any, where: str) -> None:
         where=where,
         cure=f"Give a value of the type {kinds}, or leave the field out.",
     )
-
-
-_KINDS: Final[dict[str, tuple[type, ...]]] = {
-    "string": (str,),
-    "boolean": (bool,),
-    "integer": (int,),
-    "number": (int, float),
-    "null": (type(None),),
-    "object": (Mapping,),
-    "array": (list, tuple),
-}
-"""The types of Python that JSON writes as a type of JSON Schema."""
-
-
-def _is_of(value: Any, kind: str) -> bool:
-    """Return whether a value has a type of JSON Schema. 2.0 is an integer, and True is no number."""
-    if isinstance(value, bool):
-        return kind == "boolean"
-    is_whole = kind == "integer" and isinstance(value, float) and value.is_integer()
-    return is_whole or isinstance(value, _KINDS[kind])
 
 
 def _written(value: Any, path: Sequence[str]) -> str:

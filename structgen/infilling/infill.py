@@ -42,8 +42,7 @@ from structgen.infilling.schedulers import GONE, ConfidentPrefix, Scheduler, nam
 from structgen.infilling.template import TYPES, FixedText, Hole, parts_of
 from structgen.infilling.text_behind import ended, punctuation_behind, without
 from structgen.infilling.token_automaton import TokenAutomaton
-from structgen.json_grammars.prompting import ModelPrompt, schema_outline, shorter_outlines
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.json_grammars.outline_writer import ModelPrompt, shorter_outlines
 from structgen.language import checks
 from structgen.language.exclusions import Exclusions
 from structgen.system.resources import model_name
@@ -301,10 +300,13 @@ class _Asked:
 
     def problem(self, parts: list[FixedText | Hole], prompt: tuple[int, ...]) -> _Problem:
         """Return the problem of a template. Raises OptionError; NoFillingError if there is no filling."""
-        names = [one.name for one in parts if isinstance(one, Hole)]
-        self._check_names(names)
+        named: dict[str, list[Hole]] = {}
+        for one in parts:
+            if isinstance(one, Hole):
+                named.setdefault(one.name, []).append(one)
+        self._check_names(named)
         _check_text(parts)
-        types = self._types(parts)
+        types = {name: given for name, same in named.items() for given in self._types_of(name, same)}
         wanted = {f"hole {name!r}": given for name, given in types.items()}
         if self.grammar is not None:
             wanted["grammar"] = self.grammar
@@ -317,7 +319,8 @@ class _Asked:
             behind = {name: text for name, (text, _) in ended.items()}
             holes |= {name: replace(one, read=holes[name].read) for name, (_, one) in ended.items()}
             parts = without(parts, behind)
-        pieces = self._pieces(parts, len(prompt), behind)
+        slots = {name: self._told_slots(name, same) for name, same in named.items()}
+        pieces = self._pieces(parts, slots, len(prompt), behind)
         ends = self.tokenizer.eos_token_ids
         pad = getattr(self.model, "null_id", None)
         conventions = Conventions(
@@ -340,7 +343,7 @@ class _Asked:
             both, marks = intersection(whole.automaton, outline, automata, most)
             whole = replace(whole, automaton=both)
         found = _Problem(prompt, pieces, conventions, whole, holes, marks, self.tokenizer)
-        if self.model.shift and not prompt and names and isinstance(parts[0], Hole):
+        if self.model.shift and not prompt and isinstance(parts[0], Hole):
             raise OptionError(
                 "The model's logits are shifted by one: nothing predicts the first token.",
                 where="prompt",
@@ -382,81 +385,71 @@ class _Asked:
             raise refused[0]
         return found
 
-    def _check_names(self, names: list[str]) -> None:
+    def _check_names(self, named: Mapping[str, list[Hole]]) -> None:
         for option, known in (("holes", self.holes), ("slots", self.slots)):
             for name in known if isinstance(known, Mapping) else ():
-                if name not in names:
+                if name not in named:
                     raise OptionError(
                         f"The template has no hole {name!r}.",
                         where=option,
-                        cure=f"Its holes are {', '.join(map(repr, dict.fromkeys(names))) or 'none'}.",
+                        cure=f"Its holes are {', '.join(map(repr, named)) or 'none'}.",
                     )
 
-    def _types(self, parts: list[FixedText | Hole]) -> dict[str, Any]:
-        """Return the type of each hole by its name, in order. Under a grammar of the whole text a type is
+    def _types_of(self, name: str, same: list[Hole]) -> list[Any]:
+        """Return the type of the holes with one name, in a list. Under a grammar of the whole text a type is
         optional, and names must be unique."""
-        types: dict[str, Any] = {}
-        for name in dict.fromkeys(one.name for one in parts if isinstance(one, Hole)):
-            same = [one for one in parts if isinstance(one, Hole) and one.name == name]
-            if self.grammar is not None and len(same) > 1:
-                raise OptionError(
-                    f"The hole {name!r} stands twice, and the automaton of a grammar of the whole remembers "
-                    "no value from one place to another.",
-                    where="template",
-                    cure="Give the holes different names, or types of their own in place of grammar=.",
-                )
-            is_typed = name in self.holes or any(one.type or one.pattern for one in same)
-            if self.grammar is None or is_typed:
-                types[name] = self._type_of(same)
-        return types
-
-    def _type_of(self, same: list[Hole]) -> Any:
-        """Return the type of the holes with one name."""
-        name = same[0].name
-        told = {(one.type, one.pattern) for one in same if one.type or one.pattern}
-        if not told and name not in self.holes:
+        if self.grammar is not None and len(same) > 1:
+            raise OptionError(
+                f"The hole {name!r} stands twice, and the automaton of a grammar of the whole remembers "
+                "no value from one place to another.",
+                where="template",
+                cure="Give the holes different names, or types of their own in place of grammar=.",
+            )
+        told = {(one.type, one.pattern) for one in same} - {("", "")}
+        found = [
+            *(pattern or TYPES[kind] for kind, pattern in told),
+            *([self.holes[name]] if name in self.holes else ()),
+        ]
+        if not found and self.grammar is None:
             raise OptionError(
                 f"The hole {name!r} has no type.",
                 where="template",
                 cure=f"Write {{{name}: str}} or the like, say holes={{{name!r}: ...}}, or give grammar= for "
                 f"the whole text; in the shell -o holes={name}=FILE, or --schema or --grammar.",
             )
-        if len(told) + (name in self.holes) > 1:
+        if len(found) > 1:
             raise OptionError(
                 f"The hole {name!r} has more than one type.", where="template", cure="Say it once."
             )
-        if name in self.holes:
-            return self.holes[name]
-        kind, pattern = told.pop()
-        return pattern if pattern else TYPES[kind]
+        return found
 
     def _pieces(
-        self, parts: list[FixedText | Hole], prompt: int, behind: dict[str, str]
+        self, parts: list[FixedText | Hole], slots: Mapping[str, int], prompt: int, behind: dict[str, str]
     ) -> tuple[Piece, ...]:
-        """Return the template's parts with tokens and numbers of slots. `prompt`: its length in tokens;
-        `behind`: the texts that holes took over, for whose tokens they have more slots."""
+        """Return the template's parts with tokens and numbers of slots. `slots`: the numbers that are said, 0
+        for others; `prompt`: its length in tokens; `behind`: the texts that holes took over, for whose tokens
+        they have more slots."""
+        more = {name: len(self._tokens(text)) for name, text in behind.items()}
         found = [
             Piece(self._tokens(one.text), one.text)
             if isinstance(one, FixedText)
-            else Piece(name=one.name, slots=self._told_slots(one.name, parts) or 0)
+            else Piece((), "", one.name, slots[one.name], 0, behind.get(one.name, ""), more.get(one.name, 0))
             for one in parts
         ]
         # One token ends the canvas.
-        more = {name: len(self._tokens(text)) for name, text in behind.items()}
-        left = self.model.context - prompt - 1 - sum(len(one) + more.get(one.name, 0) for one in found)
+        left = self.model.context - prompt - 1 - sum(len(one) + one.more for one in found)
         untold = sum(bool(one.name) and not one.slots for one in found)
         usual = max(1, min(SLOTS, left // max(untold, 1)))
-        found = [replace(one, slots=one.slots or usual) if one.name else one for one in found]
         for at, one in enumerate(found):
-            if one.name in behind:
-                extra = more[one.name]
-                found[at] = replace(one, behind=behind[one.name], slots=one.slots + extra, more=extra)
-        return tuple(replace(one, least=one.slots) if self.length == "exact" else one for one in found)
+            if one.name:
+                room = (one.slots or usual) + one.more
+                found[at] = replace(one, slots=room, least=room * (self.length == "exact"))
+        return tuple(found)
 
-    def _told_slots(self, name: str, parts: list[FixedText | Hole]) -> int | None:
-        """Return the number of slots that the caller or the template gives a hole; None if neither does."""
-        said = [one.slots for one in parts if isinstance(one, Hole) and one.name == name]
-        told = {count for count in said if count is not None}
+    def _told_slots(self, name: str, same: list[Hole]) -> int:
+        """Return the number of slots that the caller or the template gives the holes with one name; 0 if
+        neither does."""
+        told: set[Any] = {one.slots for one in same} - {None}
         if isinstance(self.slots, Mapping) and name in self.slots:
             told = {self.slots[name]}
         elif not told and isinstance(self.slots, int):
@@ -467,15 +460,14 @@ class _Asked:
                 where="template",
                 cure="A name that stands twice means the same value: say how many slots once.",
             )
-        for count in told:
-            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-                raise OptionError(
-                    f"The hole {name!r} has the length {count!r}: nothing could stand there.",
-                    where="slots",
-                    cure="Give it a slot at least.",
-                )
-            return count
-        return None
+        count: Any = next(iter(told), 0)
+        if told and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            raise OptionError(
+                f"The hole {name!r} has the length {count!r}: nothing could stand there.",
+                where="slots",
+                cure="Give it a slot at least.",
+            )
+        return int(count)
 
     def _tokens(self, text: str) -> tuple[int, ...]:
         """Return the tokens of fixed text."""
@@ -538,8 +530,8 @@ def _prompt_tokens(
 ) -> Sequence[int]:
     """Return the tokens of a prompt in the form that the model needs."""
     wanted = None if grammar is None else plain_grammar(grammar_of(grammar, "grammar")[0])
-    if isinstance(wanted, JsonSchemaGrammar):
-        outlines = shorter_outlines(partial(schema_outline, wanted), descriptions=not prompts.is_embedded)
+    if wanted is not None and wanted.outline is not None:
+        outlines = shorter_outlines(wanted.outline, descriptions=not prompts.is_embedded)
         told = next(outlines)[0] if prompts.needs_outline(asked) else ""
         asked = replace(asked, is_json=True, outline=told)
     return prompts.tokens(asked, tokenizer)

@@ -4,11 +4,10 @@ What comes in: an automaton over token classes, slots that are fixed or masked, 
 ones. What goes out: the tokens that each slot may hold (`token_mask`), and the probabilities of these by the
 slot's own logits (`allowed_law`).
 
-There is a layer before each masked slot and one after the last; a node is a layer, a state and a flag
-(`token_automaton`). Between masked slots a path has no choice: fixed and empty slots, and the resets of flags
-at the ends of holes, are joined to one *jump* from nodes to nodes. A step takes sets of nodes over a masked
-slot: from right to left those that have a way to the end, and from left to right those that are reached. Both
-give the masks. Sets are taken over a slot by compiled loops (`lattice_loops`).
+There is a layer before each slot and one after the last; a node is a layer, a state and a flag
+(`token_automaton`). A step takes sets of nodes over a slot: from right to left those that have a way to the
+end, and from left to right those that are reached. Both give the masks. Sets are taken over a masked slot by
+compiled loops (`lattice_loops`); over any other a path has no choice (`Lattice.after`).
 """
 
 from __future__ import annotations
@@ -76,8 +75,8 @@ class Lattice:
         self._closes = np.zeros(count, np.bool_) if closes is None else np.array(closes, np.bool_)
         if count and self._nullable[-1] and not self._closes[-1]:
             raise OptionError("The last slot may be empty and closes no hole.", where="closes")
-        # Two sets of nodes; classes, and the jump behind the slot.
-        room = count * (automaton.states * (4 + 16) + automaton.classes)
+        # Two sets of nodes, and classes.
+        room = count * (4 * automaton.states + automaton.classes)
         if room > _MOST_BYTES:
             raise OptionError(
                 f"{count:,} slots times {automaton.states:,} states and {automaton.classes:,} token classes "
@@ -90,15 +89,12 @@ class Lattice:
         nodes = np.arange(2 * automaton.states)
         self._same = np.append(nodes, DEAD)
         self._reset = np.append(nodes % automaton.states, DEAD)
-        self.jumps = [self._same, *(self._reset if one else self._same for one in self._closes)]
-        """The node before the next masked slot: of each node at the start, and after each masked slot. No
-        path is at the node -1, the last element. Equal arrays are shared."""
-        for slot in np.flatnonzero(self._column != OPEN).tolist():
-            self._join(slot)
-        # [slots + 1, nodes + 1]: which nodes of a masked slot's layer (or of the end's) are reached from the
-        # start, known up to a slot; and which have a way to the end, known from a slot on.
+        # [slots + 1, nodes + 1]: which nodes of a slot's layer (or of the end's) are reached from the start,
+        # known up to a slot; and which have a way to the end, known from a slot on. No path is at the node
+        # -1, the last element.
         self._reached = np.zeros((count + 1, len(nodes) + 1), np.bool_)
-        self._reached_to = -1
+        self._reached[0, automaton.start] = True
+        self._reached_to = 0
         self._leads = np.zeros((count + 1, len(nodes) + 1), np.bool_)
         self._leads[-1, : automaton.states] = automaton.accepting
         self._leads_from = count
@@ -128,8 +124,7 @@ class Lattice:
             raise OptionError(f"Token {token} stands in no text of the grammar.", where="token")
         self._column[slot], self._tokens[slot] = column, token
         self.open_slots = self.open_slots[self.open_slots != slot]
-        self._join(slot)
-        self._reached_to = min(self._reached_to, slot - 1)
+        self._reached_to = min(self._reached_to, slot)
         self._leads_from = max(self._leads_from, slot + 1)
 
     def set_logits(self, slot: int, row: npt.NDArray[np.float32]) -> None:
@@ -150,81 +145,64 @@ class Lattice:
         if self._nullable[slot]:
             self.null_logits[slot] = (row[self._end], row[self._pad]) if self._end >= 0 else -math.inf
 
-    def _moved(self, slot: int) -> Numbers:
-        """Return the node after a slot that is not masked, of each node before it, flags not reset."""
-        moved, column, states = np.full_like(self._same, DEAD), int(self._column[slot]), self.automaton.states
-        if column == NULL:
-            moved[:-1] = self._reset[:-1] + states
-        elif column >= 0:
-            moved[:states] = self.automaton.transitions[:, column]
-        return moved
+    def behind(self, slot: int) -> Numbers:
+        """Return the node behind a slot of each node that its token, or null, leads to: the flag is reset
+        where the slot closes a hole."""
+        return self._reset if self._closes[slot] else self._same
 
-    def _join(self, slot: int) -> None:
-        """Put a slot that is not masked into the jump before it."""
-        at = int(np.searchsorted(self.open_slots, slot))
-        before = int(self.open_slots[at - 1]) + 1 if at else 0
-        self.jumps[before] = self.jumps[slot + 1][self._moved(slot)[self.jumps[before]]]
+    def after(self, slot: int, nodes: Numbers) -> Numbers:
+        """Return the node behind a slot that is not masked, of each of some nodes before it; -1 for none."""
+        moved, column, states = np.full_like(nodes, DEAD), int(self._column[slot]), self.automaton.states
+        if column == NULL:
+            moved = states + nodes % states
+        elif column >= 0:
+            plain = nodes < states
+            moved[plain] = self.automaton.transitions[nodes[plain], column]
+        return self.behind(slot)[moved]
 
     # --- which tokens fit -----------------------------------------------------------------------------------
 
     def _steps(self, slot: int) -> tuple[Numbers, Numbers, Numbers, bool]:
-        """Return what compiled loops ask of a masked slot: `Successors`, the jump behind the slot, and
+        """Return what compiled loops ask of a masked slot: `Successors`, the nodes behind the slot, and
         whether it may stay empty."""
-        return *self.automaton.successors, self.jumps[slot + 1], bool(self._nullable[slot])
+        return *self.automaton.successors, self.behind(slot), bool(self._nullable[slot])
 
     def _lead(self, slot: int) -> None:
-        """Find out which nodes have a way to the end, from a masked slot on (`_leads`)."""
-        first, end = np.searchsorted(self.open_slots, (slot, self._leads_from))
-        after = self._layer(int(end))
-        for one in self.open_slots[first:end][::-1].tolist():
-            find_leads(*self._steps(one), self._leads[after], self._leads[one])
-            after = one
+        """Find out which nodes have a way to the end, from a slot on (`_leads`)."""
+        for at in range(self._leads_from - 1, slot - 1, -1):
+            found, after = self._leads[at : at + 2]
+            if self._column[at] == OPEN:
+                find_leads(*self._steps(at), after, found)
+            else:
+                found[:-1] = after[self.after(at, self._same[:-1])]
         self._leads_from = min(self._leads_from, slot)
 
     def _reach(self, slot: int) -> None:
-        """Find out which nodes are reached from the start, up to a masked slot (`_reached`)."""
-        first, end = np.searchsorted(self.open_slots, (self._reached_to, slot), side="right")
-        for at in range(first, end):
-            here = self._reached[self.open_slots[at]]
-            here[:] = False
-            if at:
-                before = int(self.open_slots[at - 1])
-                find_reached(*self._steps(before), self._reached[before], here)
+        """Find out which nodes are reached from the start, up to a slot (`_reached`)."""
+        for at in range(self._reached_to, slot):
+            here, there = self._reached[at : at + 2]
+            there[:] = False
+            if self._column[at] == OPEN:
+                find_reached(*self._steps(at), here, there)
             else:
-                here[self.jumps[0][self.automaton.start]] = True
-                here[-1] = False
+                there[self.after(at, np.flatnonzero(here))] = True
+                there[-1] = False
         self._reached_to = max(self._reached_to, slot)
-
-    def _layer(self, row: int) -> int:
-        """Return the slot of a masked slot's layer, by its number; after the last, that of the end."""
-        return int(self.open_slots[row]) if row < len(self.open_slots) else len(self)
 
     @property
     def is_feasible(self) -> bool:
         """Whether some filling of the masked slots is valid."""
         self._lead(0)
-        return bool(self._leads[self._layer(0), self.jumps[0][self.automaton.start]])
+        return bool(self._leads[0, self.automaton.start])
 
     def first_obstacle(self) -> int | None:
         """Return the first slot after which no path from the start continues; `len(self)` if paths reach the
         end but none accepts; None if the canvas is feasible."""
         if self.is_feasible:
             return None
-        unknown = np.flatnonzero(self._column == _NOWHERE)
-        if len(unknown):
-            return int(unknown[0])
-        a = self.automaton
-        here = np.array([a.start])
-        for slot in range(len(self)):
-            if self._column[slot] == OPEN:
-                empty = a.states + here % a.states if self._nullable[slot] else here[:0]
-                to = np.append(a.transitions[here[here < a.states], : a.unmarked], empty)
-            else:
-                to = self._moved(slot)[here]
-            here = np.setdiff1d((self._reset if self._closes[slot] else self._same)[to], [DEAD])
-            if not len(here):
-                return slot
-        return len(self)
+        self._reach(len(self))
+        unknown, dead = self._column == _NOWHERE, ~self._reached[1:].any(axis=1)
+        return int(np.append(unknown if unknown.any() else dead, True).argmax())
 
     def masks(self, slots: Sequence[int] | Numbers) -> tuple[Bools, Bools]:
         """Return which token classes masked slots, ascending, hold in some valid filling: [slots, classes];
@@ -235,10 +213,9 @@ class Lattice:
             self._reach(int(at[-1]))
             self._lead(int(at[0]) + 1)
         for row, slot in enumerate(at.tolist()):
-            after = self._leads[self._layer(int(np.searchsorted(self.open_slots, slot)) + 1)]
-            *_, jump, is_nullable = self._steps(slot)
+            after = self._leads[slot + 1]
             live = found[row, : a.unmarked], nulls[row : row + 1]
-            find_live(a.transitions, jump, is_nullable, self._reached[slot], after, *live)
+            find_live(a.transitions, *self._steps(slot)[2:], self._reached[slot], after, *live)
         return found, nulls
 
     def token_mask(self, slot: int) -> Bools:
@@ -250,11 +227,8 @@ class Lattice:
 
     def allows(self, slot: int, token: int) -> bool:
         """Return whether a slot is masked and holds a token, or NULL, in some valid filling."""
-        if self._column[slot] != OPEN:
-            return False
-        (classes,), (null,) = self.masks([slot])
-        column = int(self.automaton.token_class[token]) if token >= 0 else DEAD
-        return bool(null if token == NULL else column != DEAD and classes[column])
+        is_one = token >= 0 or token == NULL
+        return bool(is_one and self._column[slot] == OPEN and self.token_mask(slot)[max(token, -1)])
 
     def allowed_law(self, slot: int, scale: float = 1.0) -> Floats:
         """Return the probability of each token [V of the tokenizer], and last that of a null, at a masked

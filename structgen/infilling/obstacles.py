@@ -10,6 +10,7 @@ from structgen.errors import NoFillingError
 from structgen.infilling.canvas import Piece, whole_part
 from structgen.infilling.intersection import NO_MARKS, Marks
 from structgen.infilling.token_automaton import TokenAutomaton
+from structgen.printable import short_repr
 
 _SHOWN = 40
 _MORE = 256
@@ -57,14 +58,14 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
     else:
         fixed = next((one.text for one in reversed(pieces) if one.text), "")
         return NoFillingError(
-            f"No text of the grammar ends with {_shown(fixed[-_SHOWN:])}.",
+            f"No text of the grammar ends with {fixed[-_SHOWN:]!r}.",
             fixed=fixed,
             where="template",
             cure="Add what is missing behind it, or put a hole there.",
         )
     if piece.name:
         before = _before(pieces, piece)
-        behind = f"Behind {_shown(before[-_SHOWN:])} the" if before else "The"
+        behind = f"Behind {before[-_SHOWN:]!r} the" if before else "The"
         return NoFillingError(
             f"{behind} grammar has no text that fills the hole {piece.name!r}"
             + (" and is of the hole's type." if is_typed else "."),
@@ -75,8 +76,8 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
             else "Change the text before the hole.",
         )
     return NoFillingError(
-        f"The fixed text {_shown(piece.text)} prevents every filling: no text of the grammar has it there"
-        + (f" behind {_shown(_before(pieces, piece)[-_SHOWN:])}." if start else "."),
+        f"The fixed text {short_repr(piece.text, _SHOWN)} prevents every filling: no text of the grammar "
+        "there" + (f" behind {_before(pieces, piece)[-_SHOWN:]!r}." if start else "."),
         fixed=piece.text,
         where="template",
         cure="Change it, or put a hole in its place; tokens do not cross the edges of holes.",
@@ -87,10 +88,6 @@ def _before(pieces: Sequence[Piece], piece: Piece) -> str:
     """Return the text before a part, with holes by their names."""
     at = next(number for number, one in enumerate(pieces) if one is piece)
     return "".join(f"{{{one.name}}}" if one.name else one.text for one in pieces[:at])
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
 
 
 def _too_short(piece: Piece, least: int | None) -> NoFillingError:

@@ -223,8 +223,7 @@ def blocks_seen(length: int, block_length: int) -> npt.NDArray[np.bool_]:
     """Return which positions [L, L] each position attends to in a model of blocks: its own and earlier
     blocks."""
     block = np.arange(length) // block_length
-    seen: npt.NDArray[np.bool_] = block[:, None] >= block[None]
-    return seen
+    return block[:, None] >= block[None]
 
 
 def _first(*values: int | None) -> Any:

@@ -53,15 +53,16 @@ class Infilled:
             pieces.append(ShownToken(shown, kind="fixed"))
         drawn = {round(at * (len(steps) - 1) / _ROWS) for at in range(_ROWS + 1)}
         for step in steps:
-            new = dict[int, ShownToken]()
-            for one in step.committed:
-                hint = f"step {step.number}, probability {one.probability:.3f}"
-                new[one.position] = ShownToken(
-                    pieces[one.position].text,
-                    0.1 + 0.4 * one.probability,
-                    hint if step.number else "sure before the first pass",
-                    "new",
+            new = {
+                one.position: pieces[one.position]._replace(
+                    red=0.1 + 0.4 * one.probability,
+                    hint=f"step {step.number}, probability {one.probability:.3f}"
+                    if step.number
+                    else "sure before the first pass",
+                    kind="new",
                 )
+                for one in step.committed
+            }
             if step.number in drawn:
                 canvas = [
                     ShownToken("", kind="open")
@@ -69,10 +70,15 @@ class Infilled:
                     else new.get(at, pieces[at]._replace(hint=""))
                     for at, token in enumerate(step.canvas)
                 ]
-                row = {"step": f"{step.number or 'before'}", "slots": f"{len(new):,}", "canvas": canvas}
-                row["model ms"] = f"{1e3 * step.model_seconds:.2f}"
-                row["lattice ms"] = f"{1e3 * step.lattice_seconds:.3f}"
-                rows.append(row)
+                rows.append(
+                    {
+                        "step": f"{step.number or 'before'}",
+                        "slots": f"{len(new):,}",
+                        "canvas": canvas,
+                        "model ms": f"{1e3 * step.model_seconds:.2f}",
+                        "lattice ms": f"{1e3 * step.lattice_seconds:.3f}",
+                    }
+                )
             for at, piece in new.items():
                 kind = "fixed" if step.canvas[at] == NULL else ""
                 pieces[at] = piece._replace(red=0.7 * step.number / max(len(steps) - 1, 1), kind=kind)

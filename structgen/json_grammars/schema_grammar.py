@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
@@ -167,6 +167,8 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
     def without_bytes(self, missing: frozenset[int]) -> JsonSchemaGrammar:
         """Return the grammar of those texts of this one that have none of some bytes. That there are none is
         said when it is compiled. It takes over what was read of the schema."""
+        if missing <= self._missing:
+            return self
         missing |= self._missing
         document = self._spare.pop() if self._spare else None
         if document is not None:
@@ -185,6 +187,20 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
     def policies(self) -> Policies:
         """The written policies: which texts of a value are in the language."""
         return self._policies
+
+    @property
+    def outline(self) -> Callable[..., str]:
+        """What writes the outline for prompts: `schema_outline` without the schema."""
+        return self._outline
+
+    def _outline(self, *, depth: int | None = None, descriptions: bool = False) -> str:
+        # start-up: not every schema is in a prompt
+        from structgen.json_grammars.outline_writer import OutlineWriter
+
+        # a format that the caller defined himself is read as a pattern, and the outline says its name
+        held = self._policies
+        policies = replace(held, custom_formats=()) if held.custom_formats else held
+        return OutlineWriter(depth, descriptions).written((self.document(policies=policies).written,))
 
     @property
     def quoting(self) -> Quoting:

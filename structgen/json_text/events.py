@@ -474,5 +474,4 @@ def _stuck(part: str, terminal: TerminalKind | None) -> str:
 def decoded(written: bytes | bytearray) -> str:
     """Return the string that its bytes between the quotes write, lone surrogates included."""
     text = written.decode("utf-8", "surrogatepass")
-    found: str = json.loads(f'"{text}"') if "\\" in text else text
-    return found
+    return json.loads(f'"{text}"') if "\\" in text else text

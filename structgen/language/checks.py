@@ -78,13 +78,13 @@ def Instance(kind: type | UnionType, cure: str) -> Check:
     return check
 
 
-def OneOf(values: Sequence[str], more: str = "") -> Check:
-    """Return the check of texts that are one of a few. `more`: what the cure says behind them."""
+def OneOf(values: Sequence[str]) -> Check:
+    """Return the check of texts that are one of a few."""
 
     def check(name: str, value: Any) -> str:
         if isinstance(value, str) and value in values:
             return value
-        raise OptionError(f"{name}={value!r}.", where=name, cure=f"Choose from {', '.join(values)}{more}.")
+        raise OptionError(f"{name}={value!r}.", where=name, cure=f"Choose from {', '.join(values)}.")
 
     return check
 

@@ -27,6 +27,7 @@ from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, Union
 
 from structgen.language.number_ranges import Ranges
+from structgen.language.numbered import Numbered
 
 DEAD = -1
 """In a transition table: no document follows."""
@@ -253,25 +254,15 @@ Key: TypeAlias = Union[str, frozenset[int], None]
 or None in an array."""
 
 
-class Outcomes:
+class Outcomes(Numbered[frozenset[int]]):
     """Sets of indices by number, as they come: which demands of a place a value meets, or which formulas of a
-    spec are true of a string. {0} is 0."""
+    spec are true of a string. None is empty; {0} is 0."""
 
-    __slots__ = ("_numbers", "sets")
+    __slots__ = ()
+    __call__ = Numbered.of
 
     def __init__(self) -> None:
-        self.sets: list[frozenset[int]] = [frozenset((0,))]
-        """Number -> set."""
-        self._numbers = {self.sets[0]: 0}
-
-    def __call__(self, met: frozenset[int]) -> int:
-        """Return the number of a set that is not empty."""
-        number = self._numbers.get(met)
-        if number is None:
-            number = len(self.sets)
-            self.sets.append(met)
-            self._numbers[met] = number
-        return number
+        super().__init__((frozenset((0,)),))
 
 
 class Network(Protocol):

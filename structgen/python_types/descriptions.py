@@ -27,7 +27,7 @@ MOST_SOURCE = 1_000_000
 _MARKS = (typing.Required, typing.NotRequired, typing.ClassVar, typing.Final)
 _STANDS_FOR = ("__supertype__", "__value__", "__bound__", "__constraints__", "__default__")
 """The attributes of names and type variables that say which types they stand for."""
-_NOT_READ = frozenset(("builtins", "typing", "typing_extensions", "enum", "pydantic", "attr", "structgen"))
+NOT_READ = frozenset(("builtins", "typing", "typing_extensions", "enum", "pydantic", "attr", "structgen"))
 """Packages whose classes a type is made of, and that say nothing of its fields."""
 
 
@@ -126,7 +126,7 @@ def _is_ours(said: Any) -> bool:
     # the constants that are public are mappings
     public = vars(sys.modules["structgen"]).values() if kind is types.MappingProxyType else ()
     return any(said is one for one in public) or any(
-        _module(one) == "structgen" for one in getattr(kind, "__mro__", (kind,))
+        package_of(one) == "structgen" for one in getattr(kind, "__mro__", (kind,))
     )
 
 
@@ -135,9 +135,9 @@ def texts_behind(cls: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     for base in (*getattr(cls, "__orig_bases__", ()), *reversed(cls.__mro__[1:])):
         base = typing.get_origin(base) or base
-        if isinstance(base, type) and base is not cls and _module(base) not in _NOT_READ:
+        if isinstance(base, type) and base is not cls and package_of(base) not in NOT_READ:
             found |= texts_behind(base)
-    return found if _module(cls) in _NOT_READ else found | _written(cls)
+    return found if package_of(cls) in NOT_READ else found | _written(cls)
 
 
 def class_text(cls: Any) -> str:
@@ -153,7 +153,8 @@ def member_texts(cls: type[Enum]) -> dict[str, str]:
     return {name: text for name, text in (texts_behind(cls) | said).items() if name in own}
 
 
-def _module(cls: Any) -> str:
+def package_of(cls: Any) -> str:
+    """Return the package that a class or a function comes from."""
     return str(getattr(cls, "__module__", cls.__name__)).partition(".")[0]
 
 

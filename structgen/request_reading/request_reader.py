@@ -23,9 +23,9 @@ SERVED: Final[Mapping[str, Any]] = MappingProxyType({"whitespace": "oneline"})
 """The usual policies of what is served: white space that a weak model cannot pad with."""
 _FORMS: Final = ("response_format", "text", "structured_outputs", *SGLANG)
 """Members of a request that constrain its answer. A request has at most one of them."""
-_REQUEST: Final = (
-    *("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
-    *("model", "messages", "prompt", "input", "instructions"),
+_REQUEST: Final = tuple(
+    "tools tool_choice parallel_tool_calls functions function_call model messages prompt input "
+    "instructions".split()
 )
 """Members by which a request is told from a schema or a form alone."""
 
@@ -40,7 +40,7 @@ class ReadRequest:
     choice: ToolChoice
     """The tools and their choice, read: which may be called, and how often."""
     answer: Grammar | None = None
-    """The grammar of a reply that calls no tool; None: free text."""
+    """The grammar of a reply that calls no tool; None: free text, or a call is required."""
     form: str = ""
     """The member that asks for it; "" where none does."""
     policies: Mapping[str, Any] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class ReadRequest:
                 )
             return self.answer
         calls = partial(grammar_of, self.tools, format=format, **{**self.policies, **options})
-        if self.answer is None or self.choice.mode in ("required", "forced"):
+        if self.answer is None:
             return calls(tool_choice=self.choice)
         if self.choice.mode == "none":
             return self.answer
@@ -114,12 +114,13 @@ def read_request(
     tools = read_tools(request.get("tools") or (), limits=said.get("limits"), left_out=left_out)
     choice = read_choice(tools, tool_choice, parallel)
     form, answer = _answer(request, said)
-    if form not in ("", "response_format", "text") and choice.mode in ("required", "forced"):
+    if form not in ("", "response_format", "text") and choice.must:
         raise OptionError(
             f"It holds the answer to a grammar, and tool_choice={tool_choice!r} demands a call in its place.",
             where=form,
             cure='Leave it out, or write tool_choice="auto".',
         )
+    answer = None if choice.must else answer
     return ReadRequest(tools, tool_choice, choice.most != 1, choice, answer, form, said, left_out)
 
 

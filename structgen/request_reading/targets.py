@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from structgen.core.compiled import CompiledGrammar
 from structgen.core.grammar import Grammar
 from structgen.errors import OptionError, StructgenError
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
+from structgen.json_grammars.schema_grammar import json_schema
 from structgen.language.checks import shown
 from structgen.python_types.type_hints import TypeReader, read_type
 from structgen.request_reading.grammar_forms import requested
@@ -41,9 +41,7 @@ class ReadTarget(NamedTuple):
 
 TextTarget: TypeAlias = TextGrammar | re.Pattern[str]
 """A target whose value is the text, for type checkers."""
-AnyTarget: TypeAlias = (
-    JsonSchemaGrammar | CompiledGrammar | Mapping[str, Any] | bool | ReadRequest | ReadTarget
-)
+AnyTarget: TypeAlias = Grammar | CompiledGrammar | Mapping[str, Any] | bool | ReadRequest | ReadTarget
 """A target that does not say of which type its value is: what `json.loads` makes of the text, or the text."""
 
 

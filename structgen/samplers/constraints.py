@@ -200,8 +200,7 @@ class _Asked:
                 f"behind {shown(written.text)}",
                 f"Return a bool array with a value for each of the {size:,} tokens, or None.",
             )
-        allowed: npt.NDArray[np.bool_] = mask[:size]
-        return allowed
+        return mask[:size]
 
     def weight(self, state: Any, method: str, written: GeneratedText) -> float:
         """Return a log-weight. Raises StructgenError for what is none."""

@@ -73,10 +73,7 @@ class Expert:
         return self
 
     def _law(self, tokens: Tokens) -> tuple[float, float]:
-        end = len(tokens)
-        while end and tokens[:end] not in self._laws:
-            end -= 1
-        for at in range(end, len(tokens) + 1):
+        for at in range(len(tokens) + 1):
             prefix = tokens[:at]
             if prefix in self._laws:
                 continue

@@ -50,14 +50,14 @@ P = TypeVar("P", bound=Particle)
 
 
 class Frontier:
-    """The particles' way through a tree; without a tree each particle has nodes of its own."""
+    """The particles' way through a tree."""
 
-    def __init__(self, target: Target, tree: PrefixTree | None) -> None:
+    def __init__(self, target: Target, tree: PrefixTree) -> None:
         self.target, self.tree = target, tree
 
     def start(self, kind: type[P]) -> P:
         """Return a particle at the empty prefix."""
-        root = None if self.tree is None else self.tree.root
+        root = self.tree.root
         return kind(self.target.start(), root, is_kept=root is not None)
 
     def rows(self, particles: Sequence[Particle], afford: Callable[[int], bool]) -> list[TargetStep] | None:
@@ -71,9 +71,6 @@ class Frontier:
     def arrive(self, one: Particle, step: TargetStep, kept: int = 0) -> None:
         """Give a particle its node: one that the tree has got meanwhile, or a new one of at least `kept`
         tokens, which the tree stores if it has room. The bounds above stay."""
-        if self.tree is None:
-            one.node = Node(step, len(step.tokens))
-            return
         parent = one.parent
         one.node = self.tree.root if parent is None else parent.known.children.get(one.edge)
         one.is_kept = one.node is not None
@@ -103,7 +100,7 @@ class Frontier:
         Nothing is stored below a node that is not in the tree: the next walk finds that node new, with the
         bound 1.
         """
-        while at is not None and self.tree is not None:
+        while at is not None:
             node = at.known
             if edge == END:
                 node.end_upper, node.end_lower = min(node.end_upper, upper), max(node.end_lower, lower)

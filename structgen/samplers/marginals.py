@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -108,16 +107,11 @@ def is_first(samples: Draws[Any]) -> npt.NDArray[np.bool_]:
     return np.array([first[tokens] == at for at, tokens in enumerate(samples.token_ids)], np.bool_)
 
 
-class PathStep(Enum):
-    """A step of a path that is not a key."""
-
-    ITEM = "[]"
-    """Any item of a list."""
-    LENGTH = "length"
-    """The number of items of a list."""
-
-
-Path: TypeAlias = "tuple[str | PathStep, ...]"
+_ITEM: Final = "[]"
+"""A step of a path to any item of a list."""
+_LENGTH: Final = "length"
+"""A step to the number of items of a list."""
+Path: TypeAlias = "tuple[str, ...]"
 """A path into a JSON value: keys, and steps into lists; () is the whole value."""
 
 
@@ -125,8 +119,7 @@ def shown(path: Path) -> str:
     """Return a path as text, the format of `Samples.marginals`."""
     text = ""
     for step in path:
-        name = step.value if isinstance(step, PathStep) else step
-        text += name if step is PathStep.ITEM or not text else f".{name}"
+        text += step if step == _ITEM or not text else f".{step}"
     return text
 
 
@@ -144,9 +137,9 @@ def _paths(value: Any, path: Path) -> Iterator[Path]:
         for key, inner in value.items():
             yield from _paths(inner, (*path, key))
     elif isinstance(value, list):
-        yield (*path, PathStep.LENGTH)
+        yield (*path, _LENGTH)
         for inner in value:
-            yield from _paths(inner, (*path, PathStep.ITEM))
+            yield from _paths(inner, (*path, _ITEM))
     else:
         yield path
 
@@ -156,29 +149,17 @@ def values_at(value: Any, path: Path) -> dict[Any, Any]:
     found = [value]
     for step in path:
         found = [inner for one in found for inner in _inner(one, step)]
-    return _named(found if PathStep.ITEM in path else found[:1] or [ABSENT])
+    return _named(found if _ITEM in path else found[:1] or [ABSENT])
 
 
 def _parsed(text: str) -> Path:
     """Return the path that a text names."""
-    path: list[str | PathStep] = []
-    for name in text.split(".") if text else []:
-        bare = name
-        while bare.endswith("[]"):
-            bare = bare[:-2]
-        path += [bare] if bare else []
-        path += [PathStep.ITEM] * ((len(name) - len(bare)) // 2)
-    return tuple(path)
+    return tuple(filter(None, text.replace(_ITEM, f".{_ITEM}").split(".")))
 
 
-def _inner(value: Any, step: str | PathStep) -> list[Any]:
-    is_list = isinstance(value, list | tuple | set | frozenset) and not hasattr(value, "_fields")
-    if step is PathStep.ITEM:
-        return list(value) if is_list else []
-    if is_list and step in (PathStep.LENGTH, "length"):
-        return [len(value)]
-    if isinstance(step, PathStep):
-        return []
+def _inner(value: Any, step: str) -> list[Any]:
+    if isinstance(value, list | tuple | set | frozenset) and not hasattr(value, "_fields"):
+        return list(value) if step == _ITEM else [len(value)] if step == _LENGTH else []
     if isinstance(value, Mapping):
         return [value[step]] if step in value else []
     return [getattr(value, step)] if hasattr(value, step) else []

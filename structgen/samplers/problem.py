@@ -88,7 +88,7 @@ class Problem:
         self._engine = engine
         self.name, self.tokenizer = name or engine.name, engine.tokenizer
         self.width, self.together = WALKS, engine.max_rows
-        self.compiled = engine.compiled(wanted)
+        self.compiled, self._wanted = engine.compiled(wanted), wanted
         self._vocab_size, self._context = engine.model.vocab_size, engine.model.context
 
     width: int
@@ -109,7 +109,7 @@ class Problem:
             if self._engine is None or not prompt:
                 ids = self.tokenizer.encode(prompt.encode())
             else:
-                wanted = Request(prompt, self.compiled, outline=self._outline, chat=self._chat)
+                wanted = Request(prompt, self._wanted, outline=self._outline, chat=self._chat)
                 ids = self._engine.prompt_tokens(wanted)
         else:
             listed = prompt.tolist() if hasattr(prompt, "tolist") else prompt

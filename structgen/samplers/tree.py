@@ -153,9 +153,9 @@ class Node:
 class PrefixTree:
     """The prefix tree of one target: what runs of `sg.sample` have learnt, for later runs.
 
-    It holds at most `most` bytes, but at least the root; more is not stored. The first run binds it to its
-    model, prompt, grammar, temperature, length and checkers; a run of another target is refused. Only one run
-    at a time may use it. It lives as long as its process.
+    It holds at most `most` bytes, but at least the root, unless `most` is below 0; more is not stored. The
+    first run binds it to its model, prompt, grammar, temperature, length and checkers; a run of another
+    target is refused. Only one run at a time may use it. It lives as long as its process.
     """
 
     def __init__(self, most: int = 1 << 28, kept: int = KEPT) -> None:
@@ -217,11 +217,11 @@ class PrefixTree:
     def attach(self, parent: Node | None, slot: int, node: Node) -> bool:
         """Attach a node after a slot of a parent in the tree, or as the root; return whether there was room.
         Does not update the bounds above it."""
+        if self.most < 0 or (parent is not None and not self.has_room(node.nbytes + CHILD)):
+            return False
         if parent is None:
             self.root, self.nbytes = node, node.nbytes
-            return True
-        if not self.has_room(node.nbytes + CHILD):
-            return False
-        parent.children[slot] = node
-        self.nbytes += node.nbytes + CHILD
+        else:
+            parent.children[slot] = node
+            self.nbytes += node.nbytes + CHILD
         return True

@@ -74,8 +74,10 @@ class Walker:
     """Writes texts by walks."""
 
     def __init__(self, target: Target, finish: Finish, tree: PrefixTree | None, *, seed: int) -> None:
-        self._target, self._finish, self._tree = target, finish, tree
-        self._frontier = Frontier(target, tree)
+        """Without a tree each walk has nodes of its own, which keep all tokens."""
+        self._target, self._finish = target, finish
+        self._tree = PrefixTree(most=-1, kept=1 << 62) if tree is None else tree
+        self._frontier = Frontier(target, self._tree)
         self._seed, self._number = seed & ((1 << 64) - 1), 0
         self.tree_rows = 0
         """Nodes that walks found in the tree: each saved a model row."""
@@ -86,7 +88,7 @@ class Walker:
         `afford(rows)` is asked before each pass. If it returns False, all unfinished walks of this call are
         dropped: dropping long walks only would bias the others.
         """
-        bound, frontier = self._upper(), self._frontier
+        bound, frontier = self._tree.bracket[1], self._frontier
         walks = [_Walk(frontier.start(Particle), self._draws(), bound, bound) for _ in range(width)]
         self.tree_rows += sum(walk.at.node is not None for walk in walks)
         active = walks
@@ -114,11 +116,7 @@ class Walker:
     @property
     def is_spent(self) -> bool:
         """Whether the tree proves that there is nothing left to draw."""
-        return self._upper() <= 0.0
-
-    def _upper(self) -> float:
-        """Return the bound on Z with which walks begin."""
-        return 1.0 if self._tree is None else self._tree.bracket[1]
+        return self._tree.bracket[1] <= 0.0
 
     def _draws(self) -> np.random.Generator:
         """Return the random numbers of the next walk. They depend on the seed and the walk's number only."""
@@ -147,16 +145,16 @@ class Walker:
 
     def _unfold(self, walk: _Walk, step: TargetStep) -> None:
         """Take an edge to a token that the node did not keep when the edge was drawn."""
-        at, tree = walk.at, self._tree
-        is_full = tree is not None and at.is_kept and not tree.has_room(Node.UNFOLDED)
+        at = walk.at
+        is_full = at.is_kept and not self._tree.has_room(Node.UNFOLDED)
         # The tree learns nothing below a copy, as below a node that it had no room for.
         node = at.known.copy() if is_full else at.known
         before = node.nbytes
         slot = node.unfold(step, walk.draws.random(), walk.kept)
         if node.nbytes > before and is_full:
             at.node, at.is_kept = node, False
-        elif tree is not None and at.is_kept:
-            tree.nbytes += node.nbytes - before
+        elif at.is_kept:
+            self._tree.nbytes += node.nbytes - before
         self._take(walk, slot, believed=1.0)
 
     def _take(self, walk: _Walk, edge: int, believed: float) -> None:

@@ -13,9 +13,8 @@ from structgen.serving.api_errors import ApiError
 from structgen.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.serving.served_model import AskedTexts, ServedModel
 
-_SAME: Final = (
-    *("model", "stream", "max_tokens", "temperature", "top_k", "top_p"),
-    *("tools", "outline", "choices", "repetition"),
+_SAME: Final = tuple(
+    "model stream max_tokens temperature top_k top_p tools outline choices repetition".split()
 )
 """Members that mean the same in chat completions, whose tools may be Anthropic's."""
 _THREAD: Final = "thread_unsupported_request"
@@ -49,8 +48,7 @@ def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
         found["stop"] = list(body["stop_sequences"])
     choice = body.get("tool_choice")
     if choice is not None:
-        named = {"type": "function", "function": {"name": choice.get("name")}}
-        found["tool_choice"] = _CHOICES.get(choice["type"], named)
+        found["tool_choice"] = _CHOICES.get(choice["type"], {"name": choice.get("name")})
         if (disabled := choice.get("disable_parallel_tool_use")) is not None:
             found["parallel_tool_calls"] = not disabled
     thinking = body.get("thinking") or {}
@@ -75,7 +73,8 @@ def _messages(turn: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
         if block["type"] == "tool_result":
             said = content_text(block.get("content"), f"{place}/content", "/{}")
             said = "\n".join(filter(None, ("Error:", said))) if block.get("is_error") else said
-            yield {"role": "tool", "tool_call_id": block["tool_use_id"], "content": said}
+            result = {"role": "tool", "tool_call_id": block["tool_use_id"], "place": f"{place}/tool_use_id"}
+            yield {**result, "content": said}
         elif block["type"] == "tool_use":
             function = {"name": block["name"], "arguments": block["input"]}
             made.setdefault("tool_calls", []).append({"id": block["id"], "function": function})
@@ -114,7 +113,8 @@ class MessageShape(AnswerShape):
         """The part of the reply that the last block is, while it goes on."""
 
     def read(self) -> AskedTexts:
-        return self.model.read_chat(chat_body(self.body))
+        body = chat_body(self.body)
+        return self.model.read_chat(body, given=body.pop("messages"))
 
     def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
         content = []

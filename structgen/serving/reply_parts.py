@@ -49,6 +49,8 @@ class ReplyParts:
     tools: tuple[Tool, ...] = ()
     opening: str = ""
     """What a model may write itself before its thoughts."""
+    answers: bool = False
+    """Whether the reply may be a document in the place of calls, whose strings may hold their marks."""
     begun: str = ""
     """The beginning of the text, which is left out. Calls are whole."""
     stops: tuple[str, ...] = ()
@@ -71,8 +73,6 @@ class ReplyParts:
     name: str = ""
     document: str = ""
     """The name of the last call, and its arguments so far."""
-    made: list[tuple[str, str]] = field(default_factory=list, init=False)
-    """The calls that are whole."""
     alike: list[str] = field(default_factory=list, init=False)
     """The arguments of earlier calls that those of the last one may become."""
     input: GrowingString | None = None
@@ -121,6 +121,10 @@ class ReplyParts:
         for kind, said, number in self.reader.feed(piece, ended=ended):
             if self.is_over:
                 return
+            if kind == "text" and self.answers and self.reader.format.is_document(said):
+                self.reader = None
+                yield from self._text(written.lstrip())
+                return
             if kind == "text":
                 yield from self._outside(said)
             elif kind == "thoughts":
@@ -128,7 +132,7 @@ class ReplyParts:
             elif kind == "call":
                 yield from self._outside("", is_whole=True)
                 self.name, self.document = said, ""
-                self.alike = [document for name, document in self.made if name == said]
+                self.alike = [one.document for one in self.reader.calls[:number] if one.name == said]
             elif kind == "arguments":
                 self.alike = [one for one in self.alike if one.startswith(said, len(self.document))]
                 self.document += said
@@ -136,7 +140,6 @@ class ReplyParts:
                     yield from self._called(number, said)
             elif kind == "end":
                 self.is_over = self.is_over or self.document in self.alike
-                self.made.append((self.name, self.document))
                 if not self.is_over:
                     yield from self._called(number, "")
                     part = self.parts[number]

@@ -25,8 +25,6 @@ _OFFERED: Final = frozenset(
     "thinking_token_budget outline choices repetition".split()
 ).union(NUMBERS)
 """Members handed to whoever generates that this server's engine has."""
-_OF_TURNS: Final = ("continue_final_message", "echo")
-"""The same, where there are messages."""
 _NOTHING: Final[tuple[Any, ...]] = (False, [], {})
 """Values by which other members usually ask for nothing."""
 _HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(
@@ -60,7 +58,7 @@ def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
         if name not in known and value is not None and not (name in _INSTEAD and value == {}):
             near = f"Write {_INSTEAD[name]}. " if name in _INSTEAD else nearest(name, known)
             raise unsupported(name, f"{near}It is none of the members of {address}.")
-        has_turns = address != "completions" and name in _OF_TURNS
+        has_turns = address != "completions" and name in ("continue_final_message", "echo")
         is_idle = name in HANDED and name not in _OFFERED and not has_turns
         if value is None or not (is_idle or (address == "responses" and name == "prompt")):
             continue
@@ -129,7 +127,7 @@ def read_messages(given: Any, format: ToolFormat | None, where: str = "messages"
     found: list[dict[str, Any]] = []
     for at, message in enumerate(checks.read_messages(given, where, "/{}", "/")):
         role, calls = message["role"], message.get("tool_calls")
-        told = (one for one in ("reasoning_content", "prefix") if message.get(one))
+        told = (one for one in ("reasoning_content", "prefix", "place") if message.get(one))
         made = {"role": role, "content": message["content"], **{one: message[one] for one in told}}
         if calls:
             made["tool_calls"] = [
@@ -151,9 +149,12 @@ def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:
     arguments = called.get("arguments") or "{}"
     try:
         value = json.loads(arguments) if isinstance(arguments, str) else arguments
+        value = {} if value in (None, []) else value  # as some servers write no arguments
+        if not isinstance(value, dict):
+            raise ValueError
     except (ValueError, RecursionError):
         where = f"{given.get('place') or where + '/function'}/arguments"
-        raise ApiError(f"{where}: The arguments are no JSON.", param=where) from None
+        raise ApiError(f"{where}: The arguments are no JSON object.", param=where) from None
     as_text = format is not None and format.history == "text"
     written = json.dumps(value, ensure_ascii=False) if as_text else value
     function = {"name": called["name"], "arguments": written}

@@ -17,26 +17,14 @@ from structgen.serving.token_logprobs import chat_logprobs
 
 _LOGPROBS: Final = "message.output_text.logprobs"
 _INCLUDED: Final = (
-    _LOGPROBS,
-    "reasoning.encrypted_content",
-    "file_search_call.results",
-    "web_search_call.results",
-    "web_search_call.action.sources",
-    "message.input_image.image_url",
-    "computer_call_output.output.image_url",
-    "code_interpreter_call.outputs",
-)
+    f"{_LOGPROBS} reasoning.encrypted_content file_search_call.results web_search_call.results "
+    "web_search_call.action.sources message.input_image.image_url computer_call_output.output.image_url "
+    "code_interpreter_call.outputs"
+).split()
 """What an answer may have beside its items. All but the first are of items that there are none of, or that
 say nothing where nothing is stored."""
-_REPEATED: Final = (
-    "instructions",
-    "max_output_tokens",
-    "metadata",
-    "temperature",
-    "text",
-    "tool_choice",
-    "tools",
-    "top_p",
+_REPEATED: Final = tuple(
+    "instructions max_output_tokens metadata temperature text tool_choice tools top_p".split()
 )
 """Members of a body that its answer repeats."""
 
@@ -86,8 +74,8 @@ def response_messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
             else:
                 found.append({"role": "assistant", "content": None, "tool_calls": [call]})
         elif kind in ("function_call_output", "custom_tool_call_output"):
-            said = content_text(item["output"], f"input/{at}/output", "/{}")
-            found.append({"role": "tool", "tool_call_id": item["call_id"], "content": said})
+            result = {"content": content_text(item["output"], f"input/{at}/output", "/{}"), "role": "tool"}
+            found.append({**result, "tool_call_id": item["call_id"], "place": f"input/{at}/call_id"})
         elif kind != "reasoning":  # what the model thought before is not read again
             where = f"input/{at}/type"
             raise ApiError(f"{where}: It is {kind!r}, which is not read. Leave it out.", param=where)

@@ -15,8 +15,7 @@ from structgen.engine.requests import Request
 from structgen.engine.searches.listed_values import listed
 from structgen.engine.thinking import TAG_TOKENS, Thinking, most_tokens, text_behind
 from structgen.errors import OptionError, StructgenError
-from structgen.json_grammars.prompting import schema_outline, shorter_outlines
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.json_grammars.outline_writer import shorter_outlines
 from structgen.limits import Limits
 from structgen.request_reading.request_members import with_tools
 from structgen.request_reading.request_reader import SERVED, ReadRequest, read_request
@@ -152,11 +151,12 @@ class ServedModel:
             # a model that was trained on no conversations goes on with the next question
             ends=() if grammar is not None or self._has_turns else ("\nUser:",),
         )
-        opening = "" if thinking is None else str(thinking.until).replace("/", "", 1)
         repeats = None
         if turn is not None:
             repeats = not (asked or turn.get("prefix")) if body.get("echo") is None else body["echo"]
-        parts = ReplyParts(format, read.choice.tools, opening, "" if repeats else request.begun, stops)
+        opening = "" if thinking is None else str(thinking.until).replace("/", "", 1)
+        parts = ReplyParts(format, read.choice.tools, opening, read.answer is not None, stops=stops)
+        parts.begun = "" if repeats else request.begun
         parts.earlier = sum(len(one.get("tool_calls", ())) for one in messages)
         return self._asked(body, read, (request,), parts, wanted, repeats)
 
@@ -222,7 +222,7 @@ class ServedModel:
             max_tokens=_most_tokens(body),
             outline=body.get("outline"),
             choices=body.get("choices") or "whole",
-            stop=() if grammar is not None else fields.stops_of(body) or ends,
+            stop=(fields.stops_of(body) or ends) * (grammar is None),
             n=count,
             timeout=self.seconds,
             logprobs=likeliest or 0,
@@ -293,14 +293,12 @@ class ServedModel:
         """Return the prompt of a conversation, made as `sg.run` makes it: the outline of the answer follows
         the last message of a chat, unless the body says otherwise."""
         prompts, answer, choice = self.engine.prompts, read.answer, read.choice
-        may_answer = choice.mode not in ("required", "forced")
-        schema = answer if may_answer and isinstance(answer, JsonSchemaGrammar) else None
-        outlines = None if schema is None else partial(schema_outline, schema)
+        outlines = None if answer is None else answer.outline
         template = {**(template_tools(read.tools) if format else {}), **flags}
         marks = str(format or self._format or "")
         question = ModelQuestion(
             messages,
-            schema is not None,
+            outlines is not None,
             with_outline=body.get("outline"),
             is_choice=answer is not None and bool(listed(answer).texts),
             thinks_until="" if thinking is None else text_behind(thinking),

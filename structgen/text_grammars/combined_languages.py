@@ -13,7 +13,6 @@ from functools import cached_property
 from itertools import chain
 from typing import Final, TypeAlias, cast
 
-from structgen.core.compiled import CompiledGrammar
 from structgen.language.expectation import Expected
 from structgen.system.public_calls import NUMBERS, THIS_CALL
 from structgen.text_grammars.machine.language import Config, InsidePart, Language
@@ -190,18 +189,6 @@ class Parts(Language):
         places = cast("frozenset[Place]", config)
         every = ((number, self.part(number).boundary(at)) for number, at in places)
         return frozenset(place for place in every if place[1] is not None) or None
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        total: dict[str, int] = {}
-        for part in dict.fromkeys(self.parts):
-            for name, count in part.sizes.items():
-                total[name] = total.get(name, 0) + count
-        return total
-
-    @property
-    def compiled_parts(self) -> frozenset[CompiledGrammar]:
-        return frozenset(one for part in self.parts for one in part.compiled_parts)
 
 
 class Chain(Parts):

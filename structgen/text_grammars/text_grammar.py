@@ -75,8 +75,11 @@ def as_text(operand: Operand) -> TextGrammar:
         # start-up time: grammars without JSON parts load no JSON machine
         from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 
-        if isinstance(operand, JsonSchemaGrammar):
-            return JsonTexts(operand)
+        part = operand.bare()
+        if isinstance(part, JsonSchemaGrammar):
+            return JsonTexts(part)
+        if isinstance(part, TextGrammar):
+            return part
     raise OptionError(
         f"A {type(operand).__name__} is no part of a grammar.",
         where="grammar",
@@ -203,6 +206,9 @@ class TextGrammar(LanguageGrammar):
     """A grammar of texts that need not be JSON."""
 
     __slots__ = ()
+
+    schema = policies = outline = reader = None
+    is_greedy = False
 
     @property
     def has_masks(self) -> bool:

@@ -201,8 +201,7 @@ class WrittenText(CompiledText):
         """Return a number for each of some tokens, the same for those that lead to like states."""
         inner = self._language.inner
         if not isinstance(inner, CompiledSchema):
-            found: Tokens = inner.after_tokens(state, tokens)
-            return found
+            return inner.after_tokens(state, tokens)
         machine, alike = inner._machine, np.zeros(len(tokens), np.int64)
         regs = machine.registers(state)
         mode, at = regs.mode, regs.position

@@ -50,8 +50,7 @@ def _huggingface(tokens: Sequence[bytes | None], text: str) -> _Encode:
     made = Tokenizer.from_str(text)
 
     def encode(text: str) -> list[int]:
-        ids: list[int] = made.encode(text, add_special_tokens=False).ids
-        return ids
+        return made.encode(text, add_special_tokens=False).ids
 
     return encode
 

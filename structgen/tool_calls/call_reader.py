@@ -142,6 +142,8 @@ class CallReader(Incoming):
         """Whether there is text, other than white space."""
         self.reread = 0
         """How many characters were read again behind broken calls, and what was none."""
+        self.open_end = -1
+        """Where the last call ends whose closing mark is missing; more may follow it in its tag."""
         self.far = 0
         """Where the last member of a JSON object ends."""
 
@@ -355,15 +357,20 @@ class CallReader(Incoming):
             if not said or not has_calls:
                 what = f"A section of calls {'is not closed' if has_calls else 'holds none'}."
                 self.problem(start, what, LooseCallError)
-            is_cut = not said and begun(self.text, self.marks.edges[1], at) == at
+            others = self.marks.edges[1]
+            is_cut = (
+                not (said or (yield from self.follows(at, others))) and begun(self.text, others, at) == at
+            )
             return len(self.text) if is_cut else at + len(said)
 
     def untagged(self, at: int) -> Wait[int]:
-        """Read a call whose opening mark is missing: what closes a call must follow it."""
+        """Read a call without an opening mark: what closes one follows it, or an unclosed one precedes it."""
         draft = CallDraft(self.marks.untagged, is_held=True, notes={"Its opening mark is missing": False})
         end = yield from self.fill(at, draft)
         end = yield from self.skipped(end)
-        if mark := (yield from self.follows(end, self.marks.closing)):
+        mark = yield from self.follows(end, self.marks.closing)
+        if mark or (self.open_end >= 0 and not self.text[self.open_end : at].strip(f"{BLANK},")):
+            self.open_end = end
             return self.add(at, draft, end + len(mark))
         raise DifferentError("the mark that closes a call")
 
@@ -445,6 +452,7 @@ class CallReader(Incoming):
                     "Another text than the format's closes it" if is_mark else "Its closing mark is missing"
                 )
                 draft.notes[what] = False
+                self.open_end = draft.end
                 return self.add(at, draft, start + len(said) if is_mark else draft.end)
             draft.error = f"{reason} does not follow"
         if draft.is_held:
@@ -498,12 +506,12 @@ class CallReader(Incoming):
         said = self.text[start:end]
         if "{" in said or ("<" in begin and begin in said):
             raise DifferentError("a name")
-        likes = {name: self.row.head.replace("$name", re.escape(name)) for name in self.known or ()}
-        draft.name = max(
-            (one for one, like in likes.items() if re.fullmatch(like, said)), key=len, default=""
-        )
+        names = {name: re.escape(name) for name in self.known or ()}
+        like = self.row.head.replace
+        fits = (one for one, own in names.items() if re.fullmatch(like("$name", own), said))
+        draft.name = max(fits, key=len, default="")
         if not draft.name:
-            several = sum(re.search(rf"\b{re.escape(name)}\b", said) is not None for name in likes) > 1
+            several = sum(re.search(rf"\b{own}\b", said) is not None for own in names.values()) > 1
             raise HeadError(f"its head, {said!r}, names none of the tools", end if several else at + 1)
         draft.notes[f"Its head is {said!r}"] = False
         return end + len(mark)
@@ -541,16 +549,11 @@ class CallReader(Incoming):
         start = yield from self.char(at)
         if start == "{" and is_inner:
             return (yield from self.object(at, draft))
-        if place in ("arguments", "quoted") and start in "{\"'[":
-            return (yield from self.arguments(at, draft, True))
-        begin, is_short = at, self.is_doubtful and not draft.is_call
-        at, value = yield from self.value(at, draft, _LONGEST_NAME if is_short else sys.maxsize)
         if place in ("arguments", "quoted"):
-            if value is not None:
-                raise DifferentError("the arguments")
-            self.empty(draft, begin)
-            draft.notes["Its arguments are null"] = True
-        elif place in ("name", "id", "index"):
+            return (yield from self.arguments(at, draft, True))
+        is_short = self.is_doubtful and not draft.is_call
+        at, value = yield from self.value(at, draft, _LONGEST_NAME if is_short else sys.maxsize)
+        if place in ("name", "id", "index"):
             if not isinstance(value, str | int) or value == "":
                 raise DifferentError(f"the {place}")
             setattr(draft, place, str(value))
@@ -608,7 +611,12 @@ class CallReader(Incoming):
         elif (yield from self.char(place)) in "{[\"'":
             is_begun = True
         else:
-            raise DifferentError("the arguments")
+            at, loose = yield from self.json(place, most=_LONGEST_NAME)
+            if loose.value is not None:
+                raise DifferentError("the arguments")
+            self.empty(draft, place)
+            draft.notes["Its arguments are null"] = True
+            return at
         if is_begun:
             draft.begin = at
             self.begun(draft)

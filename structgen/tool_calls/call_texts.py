@@ -197,10 +197,11 @@ class Incoming:
             if kind in ("gap", "line"):
                 at = yield from self.skipped(at)
             elif kind != TEXT:
+                at = yield from self.skipped(at)
                 behind = (*parts, (TEXT, ""))[index + 1][1].lstrip()[:1]
                 ends = stops + ("\"'" if behind == '"' else behind)
                 found[kind] = yield from self.word(at, ends, most, f"${kind}")
-                at += len(found[kind])
+                at = yield from self.skipped(at + len(found[kind]))
             elif not is_loose or index < len(parts) - 1:
                 at = yield from self.matched(at, said, quotes=True)
             else:
@@ -272,7 +273,8 @@ def _beginnings(said: tuple[str, ...], exact: bool) -> tuple[re.Pattern[str], in
     how long they may be."""
     found = []
     for one in said:
-        parts = _parts(one, exact)[:-1]
+        parts = _parts(one, exact)
+        del parts[len(parts) - (exact or not one[-1:].isspace()) :]  # more white space belongs to a text
         found.append("(?:".join(parts) + ")?" * max(0, len(parts) - 1))
     longest = max((len(one) + 64 * len(one.split()) for one in said), default=0)
     return re.compile(rf"(?:{'|'.join(filter(None, found))})\Z|\Z" if any(found) else r"\Z"), longest

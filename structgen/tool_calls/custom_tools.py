@@ -29,8 +29,6 @@ _LARK_RULE: Final = re.compile(
     re.MULTILINE,
 )
 """What begins a rule, a terminal or a directive of Lark."""
-_SYNTAXES: Final = {"gbnf": "ebnf"}
-"""Values of `syntax` that mean another one."""
 
 
 def syntax_of(text: str) -> str:
@@ -46,7 +44,7 @@ def grammar_of_text(text: str, limits: Limits | None = None, *, syntax: str = ""
     """
     if syntax in ("", "lark") and is_llguidance(text):
         return llguidance(text, limits)
-    kind = _SYNTAXES.get(syntax, syntax) or syntax_of(text)
+    kind = "ebnf" if syntax == "gbnf" else syntax or syntax_of(text)
     if not kind:
         raise OptionError(
             "No line begins a rule: in EBNF (GBNF, XGrammar's) with `name ::=`, or in Lark with `name:`.",
@@ -74,8 +72,8 @@ def grammar_of_format(target: Mapping[str, Any], limits: Limits | None, where: s
 
 
 def custom_members(given: Mapping[str, Any], place: str, limits: Limits | None) -> dict[str, Any]:
-    """Return the fields of the `Tool` that a custom tool is told as, in the shape of chat completions or
-    of responses, which was checked. Errors: those of the grammar, with the place."""
+    """Return the members of a custom tool, whose shape was checked, with the `schema` and the `input` of the
+    `Tool` that it is told as. Errors: those of the grammar, with the place."""
     if given.get("custom") is not None:
         place, given = f"{place}/custom", given["custom"]
     said = given.get("format") or {}
@@ -85,5 +83,4 @@ def custom_members(given: Mapping[str, Any], place: str, limits: Limits | None) 
         written = said.get("grammar") or said
         argument["description"] = f"A text of this grammar ({written['syntax']}):\n{written['definition']}"
     schema = {"type": "object", "properties": {INPUT: argument}, "required": [INPUT]}
-    named = {name: given.get(name) for name in ("name", "description")}
-    return {**named, "schema": schema, "custom": True, "input": grammar}
+    return {**given, "schema": schema, "input": grammar}

@@ -253,10 +253,13 @@ ROWS: Final = (
 FORMATS: Final = MappingProxyType({row.name: row for row in ROWS})
 _ALSO: Final = MappingProxyType(
     {
-        "<tool_call>": ToolFormat(
-            "a list in <tool_call>", _OBJECT, section=("<tool_call>\n[", "]\n</tool_call>"), separator=", "
+        "<tool_call>": tuple(
+            ToolFormat(
+                name, _OBJECT, section=(f"<tool_call>\n{begin}", f"{end}\n</tool_call>"), separator=", "
+            )
+            for name, begin, end in (("a list in <tool_call>", "[", "]"), ("JSON in <tool_call>", "", ""))
         ),
-        "[TOOL_CALLS]": ToolFormat("one object behind [TOOL_CALLS]", f"[TOOL_CALLS] {_OBJECT}"),
+        "[TOOL_CALLS]": (ToolFormat("one object behind [TOOL_CALLS]", f"[TOOL_CALLS] {_OBJECT}"),),
     }
 )
 """What formats of the family with such a mark also take."""
@@ -264,8 +267,7 @@ _ALSO: Final = MappingProxyType(
 
 def siblings_of(row: ToolFormat) -> tuple[ToolFormat, ...]:
     """Return the formats of the same family, whose calls a reader takes too. Errors: those of `format_of`."""
-    also = _ALSO.get(row.triggers[0]) if row.siblings else None
-    return (*map(format_of, row.siblings), *([] if also is None else [also]))
+    return (*_ALSO.get(row.triggers[0], ()), *map(format_of, row.siblings)) if row.siblings else ()
 
 
 def format_of(format: Any, where: str = "format") -> ToolFormat:

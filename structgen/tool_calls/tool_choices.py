@@ -24,6 +24,11 @@ class ToolChoice:
     most: int | None
     """The most calls; None: any number."""
 
+    @property
+    def must(self) -> bool:
+        """Whether a reply must call."""
+        return self.mode in ("required", "forced")
+
 
 def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolChoice:
     """Return a choice: "auto", "required", "none", the name of a tool, OpenAI's dicts, those of chat
@@ -75,23 +80,23 @@ def _of_mode(tools: tuple[Tool, ...], mode: Any, most: int | None, where: str) -
 def _of_dict(taken: Mapping[str, Tool], choice: Mapping[str, Any], most: int | None) -> ToolChoice:
     TOOL_SHAPES.check(choice, "tool_choice", _WHERE)
     if choice.get("type") != "allowed_tools":
-        return ToolChoice((_named(taken, _name_in(choice), _WHERE),), "forced", 1)
+        return ToolChoice((_named(taken, choice, _WHERE),), "forced", 1)
     said, where = choice, _WHERE
     if (inner := choice.get("allowed_tools")) is not None:  # chat completions have it one dict deeper
         said, where = inner, f"{_WHERE}/allowed_tools"
-    named = ((f"{where}/tools/{at}", _name_in(one)) for at, one in enumerate(said.get("tools") or ()))
-    chosen = {name: _named(taken, name, place) for place, name in named}
+    listed = enumerate(said.get("tools") or ())
+    chosen = dict.fromkeys(_named(taken, one, f"{where}/tools/{at}").name for at, one in listed)
     if not chosen:
         raise OptionError("It lists no tool.", where=f"{where}/tools", cure="Name one at least.")
-    return _of_mode(tuple(chosen.values()), said.get("mode"), most, f"{where}/mode")
-
-
-def _name_in(said: Mapping[str, Any]) -> Any:
-    """Return the name in `{"type": "function", "name": ...}`, or one dict deeper."""
-    return (said.get(said.get("type") or "function") or said).get("name")
+    return _of_mode(tuple(taken[name] for name in chosen), said.get("mode"), most, f"{where}/mode")
 
 
 def _named(taken: Mapping[str, Tool], name: Any, where: str) -> Tool:
+    """Return the tool of a name, or of the one in `{"type": "function", "name": ...}`, or one dict deeper."""
+    while isinstance(name, Mapping):
+        inner = name.get("type") or "function"
+        member = inner if name.get(inner) is not None else "name"
+        name, where = name.get(member), f"{where}/{member}"
     if not isinstance(name, str) or name not in taken:
         raise OptionError(
             f"No tool is called {name!r}.",

@@ -110,13 +110,13 @@ class ToolFormat(ArgumentStyle):
 
     def _check_call(self, template: str) -> None:
         found = [kind for kind, _ in pieces(template)]
-        known = {"name", "id", "index", "arguments", "quoted", "gap", "line"}
+        held = {"name", "id", "index"}
+        known = {*held, "arguments", "quoted", "gap", "line"}
         if "name" not in found or places(template) - known:
             raise self._wrong("calls", f"{template!r} does not say where the name stands.", "Write $name.")
         twice = next((kind for kind in known - {"gap", "line"} if found.count(kind) > 1), None)
         if twice or {"arguments", "quoted"} <= set(found):
             raise self._wrong("calls", f"{template!r} has ${twice or 'quoted'} twice.", "Write it once.")
-        held = {"name", "id", "index"}
         for kind, following in pairwise(found):
             if kind in held and following in held:
                 raise self._wrong(
@@ -136,6 +136,12 @@ class ToolFormat(ArgumentStyle):
             return (self.trigger,)
         begins = [self.section[0]] if self.section[0] else [first_text(one) for one in self.calls]
         return tuple(dict.fromkeys(re.split(r"(?<=\S)\s", one, maxsplit=1)[0] for one in begins))
+
+    def is_document(self, text: str) -> bool:
+        """Tell whether a reply is a document in the place of calls, by what stands before its first call."""
+        # where a block of text comes before calls, a document begins with a bracket or a quote
+        said = text.lstrip()
+        return said[:1] in ("{", "[", '"') if self.text and not self.blocks else bool(said)
 
     # --- ids of calls --------------------------------------------------------------------------------------
 
@@ -158,15 +164,17 @@ class ToolFormat(ArgumentStyle):
         """Return the messages of a history, the ids of calls and of their results as the format writes them:
         an id of another form, one that comes again, or none becomes one by the number of the call. A result
         belongs to the last turn that has its id, there to the first call without a result; one without an id
-        to the next call without one. So equal histories, and longer ones, have equal ids.
+        to the next call without one, or to the next call where all have ids. So equal histories, and longer
+        ones, have equal ids. The `place` of a result, which is taken out, tells where its id was sent.
 
         Raises `OptionError` for a result of no call.
         """
         found: list[dict[str, Any]] = []
         calls: list[tuple[str, str, str, int]] = []
-        answered, taken = set[str](), set[str]()
+        answered, taken = calls[:], set[str]()
         for at, message in enumerate(messages):
             made = dict(message)
+            place = made.pop("place", f"{where}/{at}/tool_call_id")
             if message.get("tool_calls"):
                 made["tool_calls"] = []
                 for call in message["tool_calls"]:
@@ -179,17 +187,19 @@ class ToolFormat(ArgumentStyle):
                     made["tool_calls"].append({**call, "id": new})
             elif message.get("role") in ("tool", self.role):
                 id = str(message.get("tool_call_id") or "")
-                listed = [one for one in calls if id in ("", one[0])]
+                same = [one for one in calls if one[0] == id]
+                turn = max((one[3] for one in same if id), default=0)
+                left = [one for one in calls if one not in answered and one[3] >= turn]
+                listed = [one for one in left if one[0] == id]
+                listed += same[-1:] if id else [*left, *calls[-1:]]
                 if not listed:
                     raise OptionError(
                         f"It is the result of the call {id!r}, which no message before it has.",
-                        where=f"{where}/{at}/tool_call_id",
+                        where=place,
                         cure="Send the assistant's message with its tool_calls before the results.",
                     )
-                turn = max(one[3] for one in listed)
-                left = [one for one in listed if one[1] not in answered and (not id or one[3] == turn)]
-                _, new, name, _ = (left or listed[-1:])[0]
-                answered.add(new)
+                answered.append(listed[0])
+                _, new, name, _ = listed[0]
                 made |= {"tool_call_id": new, "name": message.get("name") or name}
             found.append(made)
         return found

@@ -99,13 +99,15 @@ def tools(
     if choice.most != 1 and isinstance(found, Composed):
         # without functions and types, which do not pickle everywhere
         read = tuple(replace(tool, callable=None, reader=None) for tool in choice.tools)
-        found.repeats = partial(_repeated, row=row, tools=read, thinking=thinking)
+        found.repeats = partial(_repeated, row=row, tools=read, thinking=thinking, must=choice.must)
     return found
 
 
-def _repeated(text: str, *, row: ToolFormat, tools: Sequence[Tool], thinking: Any) -> str:
-    """Return in words which call of a text so far equals an earlier one; "" where none does."""
-    return without_repeats(parse_calls(text, row, tools=tools, thinking=thinking, ended=False)).repeats
+def _repeated(text: str, *, row: ToolFormat, tools: Sequence[Tool], thinking: Any, must: bool) -> str:
+    """Return in words which call of a text so far equals an earlier one; "" where none does. `must`: a text
+    that is no call is the document that may stand in its place."""
+    reply = parse_calls(text, row, tools=tools, thinking=thinking, ended=False)
+    return "" if must and row.is_document(reply.texts[0]) else without_repeats(reply).repeats
 
 
 def specials_of(tokenizer: Any) -> Mapping[str, int | None]:
@@ -207,8 +209,8 @@ class _Builder:
         has_section = bool(self.row.section[0])
         if choice.mode == "auto":
             most = 1 if choice.most and has_section else choice.most
-            return self.in_text({one: self.section(choice, choice.most, one) for one in trigger}, most)
-        found = self.section(choice, choice.most)
+            return self.in_text({one: self.section(choice, one) for one in trigger}, most)
+        found = self.section(choice)
         if not has_section:
             more = _between_calls() + found
             found = found + more.repeat(0, None if choice.most is None else choice.most - 1)
@@ -234,7 +236,7 @@ class _Builder:
         begin, *ends = self.row.text
         parts = [self.block("" if opened else begin, ends)]
         if choice.mode != "none":
-            of = self.section(choice, choice.most)
+            of = self.section(choice)
             parts.append(of.optional() if choice.mode == "auto" else of)
         return sequence(*parts, self.spelled(self.row.end))
 
@@ -242,39 +244,28 @@ class _Builder:
         """Return replies of blocks in any order. A reply ends with the last call that it may have."""
         between = self.spelled(self.row.blocks)
         others = [self.thoughts(opened=False)] if thinking else []
-        if choice.mode in ("auto", "none"):
+        if not choice.must:
             begin, *ends = self.row.text
             others.append(self.block(begin, ends))
             if self.row.preamble and choice.mode == "auto":
                 others.append(self.block(self.row.preamble, ends[:1]))
         other = either(*others) if others else None
         ahead = (other + between).repeat() if other is not None else literal("")
-        if choice.mode == "none":
-            assert other is not None
-            return self.blocks(other, None, between, None).optional()
-        call = self.calls(choice)
-        if choice.mode == "auto":
-            return self.blocks(call, other, between, choice.most).optional()
-        more = between + ahead + call
-        return ahead + call + more.repeat(0, None if choice.most is None else choice.most - 1)
-
-    def blocks(
-        self, call: TextGrammar, other: TextGrammar | None, between: TextGrammar, most: int | None
-    ) -> TextGrammar:
-        """Return one block or more, with calls among them, `most` at most."""
-        one = call if other is None else other | call
-        if most is None:
-            return one + (between + one).repeat()
-        ahead = (other + between).repeat() if other is not None else literal("")
+        if other is None or choice.must:
+            call = self.calls(choice)
+            more = between + ahead + call
+            return ahead + call + more.repeat(0, None if choice.most is None else choice.most - 1)
+        one = other if choice.mode == "none" else other | self.calls(choice)
+        if not choice.most:
+            return (one + (between + one).repeat()).optional()
         found = ahead + one
-        for _ in range(most - 1):
-            after = call + (between + found).optional()
-            found = ahead + (after if other is None else other | after)
-        return found
+        for _ in range(choice.most - 1):
+            found = ahead + (other | self.calls(choice) + (between + found).optional())
+        return found.optional()
 
     # --- calls ----------------------------------------------------------------------------------------------
 
-    def section(self, choice: ToolChoice, most: int | None, behind: str = "") -> TextGrammar:
+    def section(self, choice: ToolChoice, behind: str = "") -> TextGrammar:
         """Return the grammar of a section: its beginning, calls, its end. `behind`: the part of its beginning
         that is read already, or that of a call without it."""
         begin, end = self.row.section
@@ -283,7 +274,7 @@ class _Builder:
         is_begun = begin.startswith(behind)
         call = self.calls(choice, "" if is_begun else behind)
         more = self.spelled(self.row.separator) + self.calls(choice)
-        call = call + more.repeat(0, None if most is None else most - 1)
+        call = call + more.repeat(0, None if choice.most is None else choice.most - 1)
         return sequence(self.spelled(begin.removeprefix(behind) if is_begun else ""), call, self.spelled(end))
 
     def calls(self, choice: ToolChoice, behind: str = "") -> TextGrammar:

@@ -194,7 +194,7 @@ def judged(form: WantedForm, tried: Result, attempts: int, best: GenerationError
     except ValidatorError as refusal:
         error = failed(refusal.what, tried.text, attempts, refusal.where)
         error.__cause__ = refusal
-        known = best.__cause__ if best is not None else None
+        known = getattr(best, "__cause__", None)
         if best is not None and isinstance(known, ValidatorError) and known.count <= refusal.count:
             error = failed(best.what, best.text, attempts, best.where)
             error.__cause__ = known
@@ -222,7 +222,7 @@ async def obtained(
         usages.append(tried.usage)
         outcome = judged(form, tried, attempt + 1, best)
         best = outcome.error
-        refusal = best.__cause__ if best is not None else None
+        refusal = getattr(best, "__cause__", None)
         if not isinstance(refusal, ValidatorError):
             break
         if attempt + 1 < options.attempts:

@@ -27,7 +27,9 @@ def outcome_of(  # type: ignore[overload-overlap]
 @overload
 def outcome_of(text: Iterable[str], target: TypeForm[T], *, cut: bool = False) -> Iterator[Partial[T]]: ...
 @overload
-def outcome_of(text: str, target: TextTarget, *, cut: bool = False) -> Outcome[str]: ...
+def outcome_of(  # type: ignore[overload-overlap]
+    text: str, target: TextTarget, *, cut: bool = False
+) -> Outcome[str]: ...
 @overload
 def outcome_of(  # type: ignore[overload-overlap]
     text: str, target: AnyTarget, *, cut: bool = False

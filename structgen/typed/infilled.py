@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -76,7 +76,6 @@ class Infiller:
     def __init__(self, how: Infilling) -> None:
         self.how = how
         self._prompts = ModelPrompts(how.name)
-        self._loaded: tuple[Any, Tokenizer] | None = None
         self._lock = threading.Lock()
 
     def prompt(self, wanted: WantedText, source: PromptSource) -> str:
@@ -121,7 +120,8 @@ class Infiller:
                 "Annotate a type that has a schema; sg.infill fills templates of text.",
                 "return",
             )
-        model, tokenizer = self._model()
+        with self._lock:
+            model, tokenizer = self._loaded
         prompt = self._prompts.tokens(self._question(wanted, source), tokenizer)
         room = model.context - len(prompt) - 1  # the end token stands behind the canvas
         if room < 1:
@@ -159,29 +159,22 @@ class Infiller:
             ) from error
         return _result(found, len(prompt))
 
-    def _model(self) -> tuple[Any, Tokenizer]:
-        """Return the model and its tokenizer, loaded when they are first asked for."""
-        with self._lock:
-            if self._loaded is None:
-                self._loaded = self._load()
-            return self._loaded
-
-    def _load(self) -> tuple[Any, Tokenizer]:
+    @cached_property
+    def _loaded(self) -> tuple[Any, Tokenizer]:
+        """The model and its tokenizer, loaded when they are first asked for."""
         from structgen.infilling.infill import model_of
-        from structgen.infilling.presets import load_masked_model
 
         given = self.how
-        if not given.name:
-            return model_of(given.model, given.tokenizer)
         try:
-            model, tokenizer = load_masked_model(given.name)
+            return model_of(given.model, given.tokenizer)
         except OptionError as error:
+            if not given.name:
+                raise
             raise OptionError(
                 error.what,
                 where=error.where,
                 cure=f"{error.cure} What load_masked_model returns goes into sg.Infilling(model, tokenizer).",
             ) from error
-        return model_of(model, tokenizer if given.tokenizer is None else given.tokenizer)
 
 
 def _result(found: Infilled, prompt: int) -> Result:

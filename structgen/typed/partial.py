@@ -51,7 +51,7 @@ class Partial(Generic[T_co]):
         Cost: linear in it."""
         if self._outcome is not None and self._outcome.error is None:
             return self._outcome.value
-        return self._progress.value(self._count, self._pieces)
+        return self._progress.value(self._pieces)
 
     @property
     def closed(self) -> frozenset[str]:
@@ -72,7 +72,7 @@ class Partial(Generic[T_co]):
 
     def __getitem__(self, key: str | int) -> Any:
         """Return a member or an item of what there is so far. Raises KeyError or IndexError."""
-        found = self._progress.value(self._count, self._pieces)
+        found = self._progress.value(self._pieces)
         if not isinstance(found, dict | list):
             raise KeyError(key)
         held: Any = found
@@ -90,7 +90,7 @@ class Partial(Generic[T_co]):
             )
 
     def __contains__(self, key: object) -> bool:
-        found = self._progress.value(self._count, self._pieces)
+        found = self._progress.value(self._pieces)
         return isinstance(found, dict) and key in found
 
     def get(self, key: str | int, default: Any = None) -> Any:
@@ -173,7 +173,7 @@ class Progress:
         """Return the pointers of the first so many parts that closed."""
         return frozenset(pointer_of(parts) for parts, _ in islice(self._closed.values(), count))
 
-    def value(self, _: int, pieces: int) -> Any:
+    def value(self, pieces: int) -> Any:
         """Return what there was after so many pieces. Cost: of a document the containers that are open, or,
         where others have come since, linear in what came before; of another text, linear in it."""
         if self._read is not None or not self._is_json:

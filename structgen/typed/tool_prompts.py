@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from structgen.compilation.compiler import compile
@@ -19,9 +18,10 @@ from structgen.core.grammar import Grammar
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion, last_question
 from structgen.engine.requests import Result
 from structgen.errors import OptionError
-from structgen.json_grammars.prompting import ModelPrompt, extraction_prompt_under, schema_outline
+from structgen.json_grammars.outline_writer import ModelPrompt, extraction_prompt_under
+from structgen.json_grammars.schema_grammar import unwarned_schema
 from structgen.request_reading.request_reader import SERVED, ReadRequest
-from structgen.schema.reading.policies import JSON_DUMPS
+from structgen.schema.reading.policies import READABLE_DUMPS
 from structgen.tokens.tokenizer import byte_tokenizer
 from structgen.tool_calls.call_reader import parse_calls
 from structgen.tool_calls.call_writing import written_calls
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 EMBEDDED_FORMAT: Final = "hermes"
 """The format of the embedded models, which were trained for none."""
-EMBEDDED_POLICIES: Final = MappingProxyType({**JSON_DUMPS, "escapes": "utf8"})
+EMBEDDED_POLICIES: Final = READABLE_DUMPS
 """How they write documents and arguments: as json.dumps does."""
 
 
@@ -228,11 +228,11 @@ def _said(message: Mapping[str, Any], format: ToolFormat, guard: Guard) -> str:
 def _call_outline(tool: Tool) -> str:
     """Return the outline of a tool's arguments. Where some may be left out, it is that of the whole call:
     else a model that knows nothing of calls writes none of them."""
-    outline = schema_outline(tool.closed_schema)
+    outline = unwarned_schema(tool.closed_schema).outline()
     return f"{{name: string, arguments: {outline}}}" if "?: " in outline else outline
 
 
 def _described(tool: Tool) -> list[str]:
     """Return the outline of a tool with its description, and the descriptions of its arguments below."""
-    outline, *lines = schema_outline(tool.closed_schema, descriptions=True).split("\n")
+    outline, *lines = unwarned_schema(tool.closed_schema).outline(descriptions=True).split("\n")
     return [f"{tool.name}: {outline} {tool.description}".strip(), *(f"  {line}" for line in lines)]

@@ -102,7 +102,7 @@ class ToolUse:
         """Return what is wrong with a reply that no mask has seen; None: nothing but what `value` finds."""
         if (problem := _problem(reply)) is not None:
             return problem
-        count, most, must = len(reply.calls), self.choice.most, self.choice.mode in ("required", "forced")
+        count, most, must = len(reply.calls), self.choice.most, self.choice.must
         is_open = reply.partial is not None or not (reply.complete or reply.problems)
         faults = {
             "The reply breaks off inside of a call.": is_open,
@@ -148,7 +148,7 @@ def tool_use(given: TypedOptions, hint: Any, where: str) -> ToolUse:
     if parallel is None and taken.calls != "reply":
         parallel = taken.calls == "list"
     read = read_choice(tools, choice, parallel)
-    if not free and read.mode in ("auto", "none"):
+    if not (free or read.must):
         raise OptionError(
             f"A reply may be a text, and {shown(hint)} has no place for one.",
             where="tool_choice",
@@ -160,7 +160,7 @@ def tool_use(given: TypedOptions, hint: Any, where: str) -> ToolUse:
             where="parallel",
             cure="Leave parallel out, or annotate list[Call].",
         )
-    if read.mode in ("required", "forced"):
+    if read.must:
         taken = taken._replace(answer=None)
     format = None if given.tool_format is None else format_of(given.tool_format, where="tool_format")
     return ToolUse(tools, read, format, given.thoughts, dict(given.policies or {}), taken)

@@ -8,7 +8,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from functools import cache, cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from structgen.compilation.compiler import compile
@@ -22,13 +22,14 @@ from structgen.errors import (
     OptionError,
     TokenizerError,
 )
-from structgen.json_grammars.prompting import Outlines, schema_outline, shorter_outlines
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema, unwarned_schema
+from structgen.json_grammars.outline_writer import Outlines, shorter_outlines
+from structgen.json_grammars.schema_grammar import json_schema, unwarned_schema
 from structgen.language.ir import Pattern, Words
+from structgen.python_types.definitions import Definition
 from structgen.python_types.pydantic_formats import refuse
 from structgen.python_types.type_hints import TypeReader, read_type, shown
 from structgen.request_reading.targets import read_target
-from structgen.schema.reading.policies import JSON_DUMPS, WIDEST
+from structgen.schema.reading.policies import JSON_DUMPS, READABLE_DUMPS, WIDEST
 from structgen.text_grammars.regular import RegularGrammar
 from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 from structgen.tool_calls.tool_replies import Reply
@@ -72,10 +73,8 @@ class WantedForm:
         """The JSON Schema; None of free text, or of a grammar that has none."""
         if self.reader is not None:
             return self.reader.schema
-        if isinstance(self.grammar, JsonSchemaGrammar):
-            value = self.grammar.schema
-            return value if isinstance(value, dict) else {}
-        return None
+        value = None if self.grammar is None else self.grammar.schema
+        return value if value is None or isinstance(value, dict) else {}
 
     @cached_property
     def parts(self) -> TypeParts | None:
@@ -105,8 +104,8 @@ class WantedForm:
     @cached_property
     def outlines(self) -> Outlines | None:
         """What gives the outlines of the schema, for prompts; None where there is no schema."""
-        schema = self.schema
-        return None if schema is None else cache(partial(schema_outline, schema))
+        outline = None if self.grammar is None else self.grammar.outline
+        return None if outline is None else cache(outline)
 
     @property
     def outline(self) -> str:
@@ -118,7 +117,7 @@ class WantedForm:
     @cached_property
     def spoken(self) -> dict[str, Any] | None:
         """The JSON Schema of the strings that are the texts of a choice or a pattern; None for all else."""
-        match self.grammar:
+        match None if self.grammar is None else self.grammar.bare():
             case RegularGrammar(formula=Words(words)):
                 return {"type": "string", "enum": sorted(words)}
             case RegularGrammar(formula=Pattern(source)):
@@ -129,7 +128,7 @@ class WantedForm:
     def sent(self) -> SentSchema:
         """What a server is asked for. Raises UnsupportedError for a grammar that no schema says."""
         schema = self.schema if self.spoken is None else self.spoken
-        if schema is None:
+        if schema is None or (self.grammar is not None and self.grammar.bare() is not self.grammar.innermost):
             raise refuse(
                 "A grammar that no JSON Schema says cannot be sent.",
                 "grammar",
@@ -148,11 +147,12 @@ class WantedForm:
         tokens write none of the texts without escapes, it has all. Cost: that of compiling, for such an
         object and a vocabulary that lacks bytes."""
         grammar = self.grammar
-        if self.is_said and isinstance(grammar, JsonSchemaGrammar) and tokenizer.missing_bytes:
+        if self.is_said and grammar is not None and tokenizer.missing_bytes:
             try:
                 compile(grammar, tokenizer)
             except (GrammarError, TokenizerError):
-                return grammar.under(replace(grammar.policies, escapes="canonical"))
+                how: Mapping[str, Any] = {**JSON_DUMPS, "escapes": "canonical"}
+                return json_schema(self.schema or {}, **how)
         return grammar
 
     def begun(self, text: str) -> Iterator[tuple[str, str]]:
@@ -222,18 +222,39 @@ def form_of(
     if any(origin is one for one in (*_SYNC, *_ASYNC)):
         item = (typing.get_args(target) or (Any,))[0]
         target, items, asynchronous = types.GenericAlias(list, item), True, origin in _ASYNC
-    found, reader = read_target(target, policies, usual, where=where, reading=partial(_held, wrap=wrap))
-    grammar = plain_grammar(found)
-    if reader is not None:
-        return WantedForm(target, reader, grammar, items, asynchronous, wrap=wrap == "always")
+    if isinstance(target, type) or typing.get_origin(target) is not None:
+        said = tuple((name, type(value), value) for name, value in (policies or {}).items())
+        try:
+            key = Definition(target), said, wrap, items, asynchronous
+            hash(key)
+        except Exception:  # people's code may run in it: the type is read anew, and tells its own faults
+            return _typed(target, policies, wrap, items, asynchronous)
+        return _kept(*key)
+    grammar = plain_grammar(read_target(target, policies, usual, where=where).grammar)
     if grammar is None:
         return WantedForm(str)
     form = WantedForm(grammar=grammar, wrap=wrap == "always")
     if wrap == "unlisted" and "pattern" in (form.spoken or {}):
         # a chat model ends a string of JSON, and goes on with a bare text as long as the pattern does
-        how: Mapping[str, Any] = {**JSON_DUMPS, "escapes": "utf8"}
-        return WantedForm(grammar=json_schema(wrapped(form.spoken or {}), **how), is_said=True)
+        held = json_schema(wrapped(form.spoken or {}), **READABLE_DUMPS)
+        return WantedForm(grammar=held, is_said=True)
     return form
+
+
+def _typed(
+    target: Any, policies: Mapping[str, Any] | None, wrap: Wrapping, items: bool, asynchronous: bool
+) -> WantedForm:
+    """Return the form of a type, perhaps free text."""
+    found, reader = read_target(target, policies, reading=partial(_held, wrap=wrap))
+    if reader is None:
+        return WantedForm(str)
+    return WantedForm(target, reader, plain_grammar(found), items, asynchronous, wrap=wrap == "always")
+
+
+@lru_cache(maxsize=64)
+def _kept(definition: Definition, said: tuple[tuple[str, type, Any], ...], *how: Any) -> WantedForm:
+    """Return `_typed` of a type that is as it was, under policies of the same types and values."""
+    return _typed(definition.hint, {name: value for name, _, value in said}, *how)
 
 
 def _held(hint: Any, wrap: Wrapping) -> TypeReader[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
@@ -54,11 +55,10 @@ def wrapper_of(text: str) -> str:
 def unwrapped(text: str) -> str:
     """Return the document inside a text of `wrapped(schema)`; the text itself, if it is no such object."""
     found = _HELD.fullmatch(text)
-    try:
-        is_held = found is not None and json.loads(found[1]) == WRAPPER  # the policies may allow escapes
-    except ValueError:
-        is_held = False
-    return found[2].strip() if found is not None and is_held else text
+    with suppress(ValueError):
+        if found is not None and json.loads(found[1]) == WRAPPER:  # the policies may allow escapes
+            return found[2].strip()
+    return text
 
 
 class Unwrapping:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from structgen.engine.model_prompts import ModelPrompts
 from structgen.engine.models import check_model
 from structgen.errors import OptionError
-from structgen.schema.reading.policies import JSON_DUMPS
+from structgen.schema.reading.policies import READABLE_DUMPS
 from structgen.system.resources import ON_A_SERVER, is_embedded, model_name
 from structgen.typed.infilled import Infiller, Infilling, infiller_of, is_infilling, no_calls
 from structgen.typed.local import Local, local_model
@@ -71,10 +71,8 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
         check_model(name)
     if is_infilling(model):
         OF_INFILLING.refuse(options, options.sampling)
-        if isinstance(model, Infilling):
-            filler = Infiller(model)
-            return lambda: filler
-        return lambda: infiller_of(name)
+        filler = Infiller(model) if isinstance(model, Infilling) else infiller_of(name)
+        return lambda: filler
     if isinstance(model, str | Path):
         return lambda: local_model(name)
     from structgen.engine import Engine
@@ -110,7 +108,7 @@ class Preparation:
             raise no_calls()
         # what the embedded models were trained to write, and what sg.infill fills
         as_dumps = is_embedded(_named(model)) or is_infilling(model)
-        self._usual = {**JSON_DUMPS, "escapes": "utf8"} if as_dumps else None
+        self._usual = READABLE_DUMPS if as_dumps else None
         self._wrapping = wrapping_of(model, self.options.wrap)
 
     def form(self, target: Any, where: str = "target") -> WantedForm:

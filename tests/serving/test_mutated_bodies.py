@@ -254,12 +254,24 @@ def test_a_bad_value_of_each_member_of_each_type_gives_its_path(app: Any) -> Non
 NO_TEXT = {"type": "integer", "minimum": 3, "maximum": 2}
 BAD = {"type": "object", "properties": {"a": {"type": "strnig"}}}
 SAVE: dict[str, Any] = {"type": "function", "function": {"name": "save", "parameters": BAD}}
+CALL_ITEM = {"type": "function_call", "call_id": "c", "name": "a", "arguments": "{}"}
+RESULT = {"role": "tool", "tool_call_id": "c", "content": "x"}
+
+
+def called(arguments: str) -> dict[str, Any]:
+    call = {"id": "c", "type": "function", "function": {"name": "a", "arguments": arguments}}
+    return {"role": "assistant", "tool_calls": [call]}
+
+
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("chat", {"tools": [{"type": "web_search"}, SAVE]}, "tools.1.function.parameters"),
     ("chat", {"functions": [SAVE["function"]]}, "functions.0.parameters"),
     ("chat", {"functions": [{"name": "a b"}]}, "functions.0.name"),
     ("chat", {"functions": [{"nam": "a"}]}, "functions.0.nam"),
-    ("chat", {"functions": [{"name": "a"}], "function_call": {"name": "b"}}, "function_call"),
+    ("chat", {"functions": [{"name": "a"}], "function_call": {"name": "b"}}, "function_call.name"),
+    ("chat", {"tools": [{"name": "a"}], "tool_choice": {"function": {"name": "b"}}}, "tool_choice.function.name"),  # noqa: E501
+    ("chat", {"tools": [{"name": "a"}], "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"name": "a"}, {"function": {"name": "b"}}]}}}, "tool_choice.allowed_tools.tools.1.function.name"),  # noqa: E501
+    ("responses", {"tools": [{"name": "a"}], "tool_choice": {"type": "function", "name": "b"}}, "tool_choice.name"),  # noqa: E501
     ("chat", {"extra_body": {"tools": [SAVE]}}, "extra_body.tools.0.function.parameters"),
     ("chat", {"extra_body": {"temperature": -1}}, "extra_body.temperature"),
     ("chat", {"extra_body": {"temprature": 1}}, "extra_body.temprature"),
@@ -285,6 +297,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("chat", {"logit_bias": {"-5": 1}}, "logit_bias.-5"),
     ("chat", {"repetition": {"length": 1}}, "repetition.length"),
     ("chat", {"stop": ["a", ""]}, "stop.1"),
+    ("chat", {"stop": ["a"] * 10_000, "response_format": {"type": "json_object"}}, "stop"),
     ("chat", {"max_completion_tokens": 0, "max_tokens": 5}, "max_completion_tokens"),
     ("chat", {"messages": [USER, {"role": "assistant"}]}, "messages.1.content"),
     ("chat", {"tool_choice": "required"}, "tool_choice"),
@@ -298,6 +311,9 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("completions", {"prompt": [10**9]}, "prompt.0"),
     ("responses", {"input": [{"role": "user", "content": "x"}, {"type": "item_reference", "id": "x"}]}, "input.1.type"),  # noqa: E501
     ("responses", {"input": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{"}]}, "input.0.arguments"),  # noqa: E501
+    *(("chat", {"messages": [called(one), RESULT]}, "messages.0.tool_calls.0.function.arguments") for one in ("[1]", "5", '"x"', "NaN")),  # noqa: E501
+    ("chat", {"messages": [called("{}"), {**RESULT, "tool_call_id": "d"}], "tools": [{"name": "a"}]}, "messages.1.tool_call_id"),  # noqa: E501
+    ("responses", {"instructions": "x", "input": [CALL_ITEM, CALL_ITEM, {"type": "function_call_output", "call_id": "d", "output": "x"}], "tools": [{"name": "a"}]}, "input.2.call_id"),  # noqa: E501
     ("responses", {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, "input.0.content.0"),  # noqa: E501
 ]  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,9 @@ def test_turns_become_messages() -> None:
     assert found["messages"][2]["reasoning_content"] == "Hm."
     assert found["messages"][2]["tool_calls"] == [{"id": "t", "function": {"name": "save", "arguments": ADA}}]
     assert found["messages"][3]["content"] == "Error:\nfull"
+    assert re.fullmatch(r"messages/\d/content/\d/tool_use_id", found["messages"][3].pop("place"))
     assert (found["stop"], found["parallel_tool_calls"]) == (["END"], False)
-    assert found["tool_choice"] == {"type": "function", "function": {"name": "save"}}
+    assert found["tool_choice"] == {"name": "save"}
     assert (found["thinking"]["type"], found["thinking"]["budget_tokens"]) == ("enabled", 9)
     (tool,) = sg.read_request(found).tools
     assert (tool.name, tool.schema, tool.custom) == (TOOL["name"], TOOL["input_schema"], False)
@@ -156,7 +158,18 @@ def test_turns_become_messages() -> None:
         ({"tools": [{"name": "f", "input_shema": {}}]}, "tools/0/input_shema"),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools/0/type"),
         ({"tool_choice": {"type": "required"}}, "tool_choice/type"),
-        ({"tool_choice": {"type": "tool", "name": "f"}, "tools": [TOOL]}, "tool_choice"),
+        ({"tool_choice": {"type": "tool", "name": "f"}, "tools": [TOOL]}, "tool_choice/name"),
+        (
+            {
+                "system": "x",
+                "messages": [
+                    {"role": "user", "content": "x"},
+                    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t"}]},
+                ],
+                "tools": [TOOL],
+            },
+            "messages/1/content/0/tool_use_id",
+        ),
         ({"thinking": {"type": "enabled"}}, "thinking/budget_tokens"),
         ({"system": 5}, "system"),
         ({"stop_sequences": "x"}, "stop_sequences"),

@@ -142,6 +142,30 @@ def test_ids_that_come_twice_belong_to_the_last_turn_that_has_them() -> None:
         check(format, [turn("", "y"), result("y", 1), result("", 0)])
 
 
+@for_each("format", FORMATS)
+def test_calls_with_and_without_ids_stand_in_one_turn(format: str) -> None:
+    """Results with an id go to their call in any order, those without one to the calls without, in theirs."""
+    source = random.Random(f"mixed {format}")
+    for _ in range(30):
+        given, count = list[dict[str, Any]](), 0
+        for _ in range(source.randrange(1, 4)):
+            ids = source.sample(["", "", "call_0", "toolu_1", "functions.exec:0", "abcdefghi"], 3)
+            calls = [
+                {"id": id, "function": {"name": source.choice(NAMES), "arguments": {"n": count + at}}}
+                for at, id in enumerate(ids)
+            ]
+            count += 3
+            given.append({"role": "assistant", "content": "", "tool_calls": calls})
+            named = [at for at in range(3) if ids[at]]
+            order = source.sample(named, len(named))
+            for at in [at for at in range(3) if not ids[at]]:
+                order.insert(source.randrange(len(order) + 1) if at == ids.index("") else len(order), at)
+            for at in order:
+                said = str(calls[at]["function"]["arguments"]["n"])
+                given.append({"role": "tool", "tool_call_id": ids[at], "content": said})
+        check(format, given)
+
+
 @pytest.mark.parametrize("id", ["call_9", ""])
 def test_a_result_of_no_call_is_refused_by_its_place(id: str) -> None:
     given = [{"role": "user", "content": "x"}, {"role": "tool", "tool_call_id": id, "content": "5"}]

@@ -20,6 +20,7 @@ from structgen.tool_calls import call_texts
 from structgen.tool_calls.call_reader import CallReader
 from structgen.tool_calls.call_texts import LooseJson
 from structgen.tool_calls.call_writing import written_calls
+from structgen.tool_calls.format_marks import marks_of
 from structgen.tool_calls.format_rows import FORMATS
 from structgen.tool_calls.tool_definitions import read_tools
 
@@ -66,6 +67,20 @@ def test_pieces_of_any_size_give_the_events_of_the_whole(format: str, count: int
         for pieces in (text, [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]):
             reader = CallReader(FORMATS[format], tools, thinking)
             assert events_of(reader, pieces) == events, text
+            assert repr(reader.reply()) == repr(whole.reply()), text
+
+
+@for_each("format", FORMATS)
+def test_pieces_of_marks_give_the_events_of_the_whole(format: str) -> None:
+    """Each mark of the format, and half of it, at the beginning and behind a call whose section goes on,
+    with white space behind it or not."""
+    row, marks = FORMATS[format], marks_of(FORMATS[format])
+    listed = {*marks.openings, *marks.lost, *marks.strays, *marks.edges[0], *marks.edges[1], *row.thinking}
+    begun = EXAMPLES[format].removesuffix(row.section[1])
+    for mark in sorted({*listed, *row.text, row.preamble, *(one[: len(one) // 2] for one in listed)}):
+        for text in (f"{before}{mark}{after}" for before in ("", begun) for after in ("", "\n\n<", " x")):
+            whole, reader = (CallReader(row, KNOWN, True) for _ in range(2))
+            assert events_of(reader, text) == events_of(whole, [text]), text
             assert repr(reader.reply()) == repr(whole.reply()), text
 
 
@@ -206,6 +221,49 @@ def test_marks_that_a_text_quotes_are_text(format: str) -> None:
 EXEC = {"type": "object", "properties": {"cmd": {"type": "string"}}, "required": ["cmd"]}
 NAMED = [{"name": name, "inputSchema": EXEC} for name in ("exec", "read_file")]
 JSON = '{"cmd": "ls"}'
+
+
+@for_each("blank", [" ", "\n", "\n  "])
+@for_each("format", FORMATS)
+def test_blanks_around_the_name_of_a_tool_are_none_of_it(format: str, blank: str) -> None:
+    row = FORMATS[format]
+    if marks_of(row).object is not None:
+        return  # the name is a string of JSON
+    call = written_calls([sg.Call("exec", {"cmd": "ls"}, "call_0")], row)
+    call = f"x{row.text[1]}{call}" if row.text and not row.blocks else call
+    for name in (f"{blank}exec", f"exec{blank}", f"{blank}exec{blank}"):
+        read = sg.parse_calls(call.replace("exec", name), format, tools=NAMED, thinking=False)
+        assert [(one.name, dict(one.arguments)) for one in read.calls] == [("exec", {"cmd": "ls"})], name
+        assert read.text.strip() in ("", "x") and read.calls[0].error is None
+
+
+@for_each("between", ["", "\n", ", "])
+@for_each(
+    "format", [one for one, row in FORMATS.items() if row.siblings and row.triggers == ("<tool_call>",)]
+)
+def test_several_calls_in_one_tag_are_all_read(format: str, between: str) -> None:
+    calls = [f'{{"name": "{name}", "arguments": {JSON}}}' for name in ("exec", "read_file", "exec")]
+    for end in ("</tool_call>", "\n</tool_call>"):
+        read = sg.parse_calls(f"<tool_call>\n{between.join(calls)}{end}", format, tools=NAMED, thinking=False)
+        assert [one.name for one in read.calls] == ["exec", "read_file", "exec"]
+        assert read.text.strip(" ,\n") == "" and all(one.error is None for one in read.calls)
+
+
+@for_each("null", ["null", "None"])
+@for_each(
+    "format",
+    [one for one, row in FORMATS.items() if not row.member and row.calls[0].partition("$arguments")[2]],
+)
+def test_arguments_that_are_null_are_none(format: str, null: str) -> None:
+    call = written_calls([sg.Call("read_file", {"cmd": "x"}, "call_0")], format).replace('{"cmd": "x"}', null)
+    for pieces in ([call], call):
+        reader = CallReader(FORMATS[format], read_tools(NAMED), False)
+        events_of(reader, pieces)
+        (found,) = reader.reply().calls
+        assert (found.name, found.document, found.error) == ("read_file", "{}", None)
+        assert reader.reply().text.strip() == "" and "null" in str(reader.reply().problems[0])
+    broken = sg.parse_calls(call.replace(null, "nix"), format, tools=NAMED, thinking=False)
+    assert not [one for one in broken.calls if one.error is None]
 
 
 def kimi(head: str) -> str:

@@ -20,7 +20,8 @@ from small_models import CHAT_TEMPLATE, write_chat_llama, write_llama
 import structgen as sg
 from structgen.engine.model_prompts import ModelPrompts, ModelQuestion
 from structgen.engine.requests import Request
-from structgen.json_grammars.prompting import MOST_DESCRIPTION, schema_outline
+from structgen.json_grammars.outline_writer import MOST_DESCRIPTION
+from structgen.json_grammars.prompting import schema_outline
 from structgen.serving.served_model import ServedModel
 from structgen.tool_calls.format_rows import FORMATS
 from structgen.tool_calls.tool_definitions import read_tools

@@ -63,9 +63,7 @@ from structgen.limits import Limits
 
 _FEW_DIVISORS = 2
 """So many divisors have few remainders together: their automata are made by themselves, and found again."""
-_READER, _OF_PYTHON = (
-    FormulaReader(most=MOST_STATES, numbers=partial(of_atom, printed=printed)) for printed in (False, True)
-)
+_READER, _OF_PYTHON = (FormulaReader(numbers=partial(of_atom, printed=printed)) for printed in (False, True))
 
 
 class _Numerals:

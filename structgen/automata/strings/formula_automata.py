@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,24 +74,19 @@ class SpecAutomaton:
 class FormulaReader:
     """Makes the automata of formulas.
 
-    `formats`: patterns of formats by name, in place of those that are known. `most`: states of an automaton.
+    `most`: states of an automaton.
     `numbers` makes the automata of numerals; without it, atoms of numbers are refused.
     """
 
     def __init__(
-        self,
-        formats: Mapping[str, str] | None = None,
-        most: int = MOST_STATES,
-        numbers: Callable[[NumberAtom], Automaton] | None = None,
+        self, most: int = MOST_STATES, numbers: Callable[[NumberAtom], Automaton] | None = None
     ) -> None:
-        self._formats = dict(formats or {})
-        self._named = tuple(sorted(self._formats.items()))
         self._most, self._numbers = most, numbers
 
     def automaton(self, formula: Formula, alone: bool = True) -> Automaton:
         """Return the automaton of a formula, one outcome. `alone`: nothing but lengths and excluded words is
         asked beside it. Raises `RegexError`, `UnsupportedError` or `LimitError`."""
-        key = formula, alone, self._named, self._most, self._numbers
+        key = formula, alone, self._most, self._numbers
         return HELD.get(key, lambda: self._automaton(formula, alone))
 
     def _automaton(self, formula: Formula, alone: bool) -> Automaton:
@@ -179,12 +174,9 @@ class FormulaReader:
         )
 
     def _format(self, formula: Format, denied: bool, alone: bool) -> Automaton:
-        extra = self._formats.get(formula.name)
-        if extra is not None:
-            return self._atom(Pattern(extra))
         meaning = meaning_of(formula.name, denied=denied, alone=alone)
         key = "meaning", meaning, self._most
-        return HELD.get(key, lambda: FormulaReader(most=self._most)._automaton(meaning, False))
+        return HELD.get(key, lambda: self._automaton(meaning, False))
 
     # Specs.
 

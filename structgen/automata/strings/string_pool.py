@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -75,6 +74,10 @@ def _free_string() -> tuple[_Part, Table]:
     return _Part(local, places, rows), rows.rows[local]
 
 
+def _meaning_alone(one: Format) -> Formula:
+    return meaning_of(one.name, denied=False, alone=True)
+
+
 class StringPool(AutomatonPool[_Part]):
     """All string automata of one compiled grammar. Not thread-safe.
 
@@ -88,7 +91,6 @@ class StringPool(AutomatonPool[_Part]):
     def __init__(
         self,
         limits: Limits,
-        extra_formats: Mapping[str, str] | None = None,
         *,
         spelling: int = JSON,
         lone: bool = False,
@@ -100,8 +102,7 @@ class StringPool(AutomatonPool[_Part]):
         super().__init__(limits, WIDTH)
         self._spelling, self.lone, self._missing = spelling, lone, missing
         self._most = min(limits.automaton_states, MOST_STATES)
-        self._reader = FormulaReader(extra_formats, self._most)
-        self._formats = tuple(sorted((extra_formats or {}).items()))
+        self._reader = FormulaReader(self._most)
         free, rows = _free_string()
         ends = np.where(np.arange(_PLACES) == self.FREE, 0, -1).astype(np.int32)
         self._add(free, rows, np.append(free.places, np.int32(DEAD)), ends)
@@ -124,7 +125,8 @@ class StringPool(AutomatonPool[_Part]):
         return self._counted[key]
 
     def _count_beside(self, spec: Spec, outcome: Outcome) -> CountedStart | None:
-        found = None if spec.groups is not None else counted(spec.formulas, self._alone)
+        # a format may hold a length itself
+        found = None if spec.groups is not None else counted(spec.formulas, _meaning_alone)
         if found is None:
             return None
         start = self.start(Spec(found.formulas), outcome)
@@ -134,12 +136,6 @@ class StringPool(AutomatonPool[_Part]):
         if int(part.rows.rests[0]) > found.most:
             return None
         return CountedStart(start, found.most, part.places, part.rows.rests)
-
-    def _alone(self, one: Format) -> Formula:
-        """Return what a format means beside lengths: those of this package may hold one themselves."""
-        if any(one.name == name for name, _ in self._formats):
-            return one
-        return meaning_of(one.name, denied=False, alone=True)
 
     def _started(self, spec: Spec, outcome: Outcome) -> int:
         rows = self._rows_of(spec)
@@ -171,11 +167,11 @@ class StringPool(AutomatonPool[_Part]):
                 found = grouped(self._divided(spec.formulas), spec.groups)
             return byte_rows(found.automaton, found.outcomes, self.lone, _ROWS_A_STATE * self._most)
 
-        return HELD.get((spec, self._formats, self.lone, self._most), make)
+        return HELD.get((spec, self.lone, self._most), make)
 
     def _divided(self, formulas: tuple[Formula, ...]) -> SpecAutomaton:
         """Return the automaton that tells which of some formulas are true of a text."""
-        key = formulas, self._formats, self.lone, self._most
+        key = formulas, self.lone, self._most
         return _DIVIDED.get(key, lambda: self._reader.spec(Spec(formulas), lone=self.lone))
 
     def classes(self, formulas: tuple[Formula, ...]) -> dict[frozenset[int], bool]:

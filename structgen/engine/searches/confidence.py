@@ -17,7 +17,6 @@ from structgen.core.compiled import CompiledGrammar, plain_grammar
 from structgen.core.grammar import Grammar
 from structgen.engine.requests import COMPLETE, Result, Step
 from structgen.engine.searches.listed_values import listed
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.json_text.events import Event, EventKind, EventLog
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -58,7 +57,8 @@ def confidences_of(
     steps = [step for step in result.steps if step.token not in ends]
     written = [tokenizer.token_bytes[step.token] or b"" for step in steps]
     text = (result.reply or result.text).encode()
-    is_document = isinstance(plain_grammar(grammar), JsonSchemaGrammar) and result.finish_reason in COMPLETE
+    language: Grammar | None = plain_grammar(grammar)
+    is_document = language is not None and language.policies is not None and result.finish_reason in COMPLETE
     if not is_document or b"".join(written) != text:  # as where the prompt's last tokens are written again
         return {}
     stops = list(accumulate(map(len, written)))

@@ -8,8 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from structgen.core.grammar import Grammar
-from structgen.json_grammars.prompting import literal
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.json_grammars.outline_writer import literal
 from structgen.language.ir import Words
 from structgen.text_grammars.regular import RegularGrammar
 
@@ -65,15 +64,18 @@ class Listed:
 def listed(grammar: Grammar | None) -> Listed:
     """Return the values that are the texts of a grammar: the words of a choice, the listed values of a
     schema, and those of a member that is all of an object."""
-    match grammar:
+    if grammar is None:
+        return Listed()
+    policies, schema = grammar.policies, grammar.schema
+    if policies is not None and isinstance(schema, dict):
+        if values := listed_values(schema):
+            return Listed(tuple(values), is_json=True)
+        blank = "" if policies.whitespace in ("compact", "any:0") else " "
+        key, values = _of_only_member(schema)
+        return Listed(tuple(values), f"{{{_written(key)}:{blank}", "}", is_json=True)
+    match grammar.innermost:
         case RegularGrammar(formula=Words(of=words)):
             return Listed(tuple(sorted(words)))
-        case JsonSchemaGrammar(schema=dict() as schema):
-            if values := listed_values(schema):
-                return Listed(tuple(values), is_json=True)
-            blank = "" if grammar.policies.whitespace in ("compact", "any:0") else " "
-            key, values = _of_only_member(schema)
-            return Listed(tuple(values), f"{{{_written(key)}:{blank}", "}", is_json=True)
     return Listed()
 
 

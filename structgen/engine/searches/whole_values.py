@@ -18,7 +18,6 @@ from typing import ClassVar, Final, TypeAlias
 
 import numpy as np
 
-from structgen.core.compiled import plain_grammar
 from structgen.engine.model_prompts import ModelPrompts
 from structgen.engine.model_protocol import Model
 from structgen.engine.requests import Request, Sampling
@@ -151,7 +150,7 @@ def comparing(request: Request, prompts: ModelPrompts, neutral: Sequence[int] = 
     plain = replace(how, seed=0, top_p=1.0, top_k=0, min_p=0.0, repetition=ENDS)
     if not is_wanted or prompts.is_embedded or plain != Sampling(temperature=0.0):
         return request, ""
-    found = listed(plain_grammar(request.grammar))
+    found = listed(request.language)
     if found.are_many:
         what = f"{len(found.values):,} listed values are chosen token by token"
         return request, f"{what}: at most {MOST_VALUES} are compared as a whole."

@@ -30,8 +30,8 @@ from typing import Annotated, Any, Final
 
 from structgen.core.matcher import Matcher
 from structgen.errors import fields_named
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.json_text.events import EventLog, JsonError
+from structgen.json_text.exact_json import Json
 from structgen.language.checks import Number, Whole, check_fields
 
 _NEEDLE: Final = 32
@@ -170,8 +170,8 @@ class OpenRun:
     """What one text has of a run or a number at its end. It takes the bytes of the text as they come."""
 
     how: Repetitions
-    schema: JsonSchemaGrammar | None
-    """The grammar where the text is a document of JSON."""
+    schema: Json | None
+    """Its schema where the text is a document of JSON."""
     most_tokens: InitVar[int] = 0
     """The most tokens of the text; 0 if they do not count."""
     repeats: Callable[[str], str] | None = None
@@ -342,7 +342,7 @@ class OpenRun:
 
     def _most_digits(self) -> int:
         if self._asked is None:
-            asked = () if self.schema is None else digits_named(self.schema.schema)
+            asked = () if self.schema is None else digits_named(self.schema)
             self._asked = max((self.how.digits, *asked))
         return self._asked
 

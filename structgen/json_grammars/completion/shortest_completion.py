@@ -176,7 +176,7 @@ class Shortest:
         if mode == L.M_LITERAL:
             which, at = regs.lexeme >> 4, regs.lexeme & 15
             rest = (b"true", b"false", b"null")[which][at:]
-            return dict.fromkeys(machine.network.outcomes.sets[regs.residue], rest)
+            return dict.fromkeys(machine.network.outcomes.values[regs.residue], rest)
         if mode == L.M_DOC:
             return self._value(machine.network.root, index)
         if mode == L.M_KEY:

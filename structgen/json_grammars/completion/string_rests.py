@@ -209,7 +209,7 @@ class Quoted:
             outcome = machine.word_outcome(outcomes + at)
             # a character that was begun is not written by an escape
             if outcome >= 0 and self._quoting.missing.isdisjoint(text):
-                best = least(best, dict.fromkeys(machine.network.outcomes.sets[outcome], text))
+                best = least(best, dict.fromkeys(machine.network.outcomes.values[outcome], text))
         return best
 
     def key(self, index: int) -> Demands:
@@ -277,7 +277,7 @@ class Quoted:
             return None
         machine = self._machine
         key = machine.registers(after).lexeme
-        return None if key >= 0 else machine.network.outcomes.sets[-2 - key]
+        return None if key >= 0 else machine.network.outcomes.values[-2 - key]
 
     def _unused(self, index: int, wanted: set[int], is_new: bool) -> Collection[bytes]:
         """Return, by class of extra keys, the shortest rest of a key that the object does not hold or list.

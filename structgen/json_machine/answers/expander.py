@@ -376,7 +376,7 @@ class Expander:
         if key == -1:
             return None
         if key < 0:
-            return self.outcomes.sets[-2 - key]
+            return self.outcomes.values[-2 - key]
         return self.network.keys(self.network_residue(residue))[key]
 
     def _answer_after(self, row: int, key: int, outcome: int) -> None:
@@ -415,5 +415,5 @@ class Expander:
 
     def _answer_extra(self, row: int, group: int) -> None:
         menu = self.network.menu(self.network_residue(row))
-        place = menu.extra_places.get(self.outcomes.sets[group])
+        place = menu.extra_places.get(self.outcomes.values[group])
         self._put_edge(row, L.EXTRA_TAG, group, -1 if place is None else self.place(place))

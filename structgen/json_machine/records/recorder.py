@@ -151,7 +151,7 @@ class Recorder:
         if not records.has_room():
             self._own = self._own or TerminalRecords(self._vocabulary, self._masks)
             records = self._own
-        return records.put(key, self._vocabulary, is_quoted, found, row, self._expander.outcomes.sets)
+        return records.put(key, self._vocabulary, is_quoted, found, row, self._expander.outcomes.values)
 
     def _scan(self, trie: int, state: int, other: int, kept: int, is_text: bool) -> int:
         """Scan a trie until nothing is left to ask; return how many tokens stay inside, or FULL."""

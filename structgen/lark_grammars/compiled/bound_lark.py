@@ -11,7 +11,6 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from structgen.core.compiled import CompiledGrammar
 from structgen.errors import GrammarError
 from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled.lark_completions import text_ends
@@ -96,9 +95,9 @@ class BoundLanguage(LarkLanguage):
         """`bound`: the languages of the bound terminals, by number (None: without a text)."""
         super().__init__(grammar, limits, bound)
         self._answers, self._lexer = self.compiled.answers, self.compiled.lexer
-        self._parts = [of for of in bound.values() if of is not None]
+        self.parts = [of for of in bound.values() if of is not None]
         self.specials = frozenset(self._lexer.instructions.specials)
-        self.counts_tokens = any(language.counts_tokens for language in self._parts)
+        self.counts_tokens = any(language.counts_tokens for language in self.parts)
         self._settled: dict[int, int] = {}
 
     def start(self) -> Config:
@@ -234,17 +233,3 @@ class BoundLanguage(LarkLanguage):
         the `expected` of its own grammar."""
         with self._answers.begin():
             return self.compiled.expectations.of(self._readings(config))
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """The numbers of lexer states, of parser stacks, and of the parts of the bound languages."""
-        found = super().sizes
-        for language in self._parts:
-            for name, number in language.sizes.items():
-                found[name] = found.get(name, 0) + number
-        return found
-
-    @property
-    def compiled_parts(self) -> frozenset[CompiledGrammar]:
-        """The compiled grammars of the bound terminals that have masks of their own."""
-        return frozenset(one for language in self._parts for one in language.compiled_parts)

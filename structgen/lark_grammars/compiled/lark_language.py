@@ -3,17 +3,17 @@ masks."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import cast
 
-from structgen.core.compiled import State
-from structgen.language.expectation import Expected
 from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.lark_grammars.liveness.cells import classes_of_bytes
 from structgen.limits import Limits
-from structgen.text_grammars.machine.language import TOKEN, Config, Language
+from structgen.text_grammars.machine.language import Config, Language
+from structgen.text_grammars.machine.masked_language import CompiledLanguage
 from structgen.tokens.tokenizer import Tokenizer
 
 _BYTES = 256
@@ -25,9 +25,10 @@ def bytes_alone() -> Tokenizer:
     return Tokenizer.from_bytes([*(bytes((one,)) for one in range(_BYTES)), None], eos_token_id=_BYTES)
 
 
-class LarkLanguage(Language):
+class LarkLanguage(CompiledLanguage):
     """The texts that lark takes; a configuration is the number of a state of the machine."""
 
+    compiled: CompiledLark
     has_stack = True
 
     def __init__(
@@ -44,32 +45,16 @@ class LarkLanguage(Language):
     def start(self) -> Config:
         """Return the configuration before the first byte. Raises GrammarError where lark takes no text."""
         self.compiled.check_text()
-        return self.compiled.start.index
-
-    def step(self, config: Config, symbol: int) -> Config | None:
-        """Return the configuration after a byte; None exactly if no accepted text continues so."""
-        after = -1 if symbol >= TOKEN else self.compiled.bytes_index(cast(int, config), bytes((symbol,)))
-        return None if after < 0 else after
-
-    def accepts(self, config: Config) -> bool:
-        """Return whether lark accepts the text so far."""
-        return self.compiled.may_end(cast(int, config))
+        return super().start()
 
     def shortest(self, config: Config) -> Sequence[int]:
         """Return a shortest completion."""
         return self.compiled.shortest_rest(cast(int, config))
 
-    def expected(self, config: Config) -> list[Expected]:
-        """Return the terminals that may come, as `CompiledGrammar.expected`."""
-        found = self.compiled.expected(State(self.compiled, cast(int, config)))
-        return [one for one in found if one.first]
-
-    def height(self, config: Config) -> int:
-        """Return the height of the parser's stack: the largest over all readings of the text."""
-        return self.compiled.depth_of(cast(int, config))
-
     @property
     def sizes(self) -> dict[str, int]:
-        """The numbers of lexer states and parser stacks."""
-        sizes = self.compiled.sizes
-        return {name: sizes[name] for name in ("lexer_states", "stacks")}
+        """The numbers of lexer states, of parser stacks, and of the languages that are bound."""
+        own = self.compiled.sizes
+        found = Counter({name: own[name] for name in ("lexer_states", "stacks")})
+        found.update(super().sizes)
+        return dict(found)

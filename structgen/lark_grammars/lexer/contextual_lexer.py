@@ -19,13 +19,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from structgen.language.numbered import Numbered
 from structgen.lark_grammars.lexer.effort import check_states, spend
 from structgen.lark_grammars.lexer.instructions import CHAR, MATCH, Instructions
 from structgen.lark_grammars.lexer.items_and_guards import FREE, Behind, Guards, LexerItems
 from structgen.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.limits import Limits
 from structgen.text_grammars.machine.language import TOKEN, Config, Language
-from structgen.text_grammars.machine.scanning import Numbered
 
 DEAD: Final = -1
 """In place of a state: no lexeme goes on so."""

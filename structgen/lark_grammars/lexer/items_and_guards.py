@@ -17,6 +17,7 @@ from itertools import starmap
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from structgen.language.numbered import Numbered
 from structgen.lark_grammars.lexer.effort import spend
 from structgen.lark_grammars.lexer.instructions import (
     AHEAD,
@@ -32,7 +33,6 @@ from structgen.lark_grammars.lexer.instructions import (
     Instructions,
 )
 from structgen.limits import Limits
-from structgen.text_grammars.machine.scanning import Numbered
 
 Guards: TypeAlias = frozenset[int]
 FREE: Final[Guards] = frozenset()

@@ -92,8 +92,7 @@ class LexerTables:
     @property
     def end_class(self) -> npt.NDArray[np.int32]:
         """[states]: the class of endings (`letters`)."""
-        found: npt.NDArray[np.int32] = self._end_class.rows[:, 0]
-        return found
+        return self._end_class.rows[:, 0]
 
     def may_break(self, state: int) -> bool:
         """Return whether a state's lexeme may be the indenter's newline."""

@@ -17,6 +17,7 @@ from weakref import proxy
 
 from structgen.errors import LimitError
 from structgen.json_text.exact_json import Json
+from structgen.language.numbered import Numbered
 from structgen.limits import Limits
 from structgen.schema.meaning import simple_patterns
 from structgen.schema.reading.json_values import Digests, canonical
@@ -162,10 +163,10 @@ class PlaceTables:
         self._judging: dict[int, Schema] = {}
         self.schemas: dict[int, Schema] = {}
         """The schemas that were resolved, by the id; for one that is a reference alone, where it leads."""
-        self.demands: list[tuple[int, ...]] = [()]
-        self.places: list[tuple[int, ...]] = []
-        self._demand_ids: dict[tuple[int, ...], int] = {(): ANYTHING}
-        self._place_ids: dict[tuple[int, ...], int] = {}
+        self._demands, self._places = Numbered[tuple[int, ...]](((),)), Numbered[tuple[int, ...]]()
+        self.demands, self.places = self._demands.values, self._places.values
+        self.place = self._places.of
+        """Returns the place of an ordered tuple of distinct demands."""
         self.digests: Digests = {}
         """Of the arrays and objects in `enum` and `const`."""
         self._constants: dict[Hashable, Schema] = {}
@@ -413,29 +414,11 @@ class PlaceTables:
             and not all(one == self.free or self._excludes(one) for one in kept)
         ):
             del kept[self.free]  # something is asked of the value now
-        return self._numbered(tuple(kept))
-
-    def _numbered(self, literals: tuple[int, ...]) -> int:
-        """Return the demand of literals in their simplest form."""
-        demand = self._demand_ids.get(literals)
-        if demand is None:
-            demand = len(self.demands)
-            self.demands.append(literals)
-            self._demand_ids[literals] = demand
-        return demand
+        return self._demands.of(tuple(kept))
 
     def both(self, demand: int, literals: Iterable[int]) -> int:
         """Return the demand that adds literals to a demand."""
         return self.demand((*self.demands[demand], *literals))
-
-    def place(self, demands: tuple[int, ...]) -> int:
-        """Return the place of an ordered tuple of distinct demands."""
-        place = self._place_ids.get(demands)
-        if place is None:
-            place = len(self.places)
-            self.places.append(demands)
-            self._place_ids[demands] = place
-        return place
 
     def spend(self, steps: int, limits: Limits, what: str, demands: Iterable[int]) -> None:
         """Count steps of the present call (`THIS_CALL.spend`), which looks for something at some demands."""

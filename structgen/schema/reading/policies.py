@@ -78,6 +78,8 @@ JSON_DUMPS: Mapping[str, str] = MappingProxyType(
 )
 """Keyword arguments of `sg.json_schema` for what `json.dumps(value)` writes; with `escapes="utf8"` for what
 `json.dumps(value, ensure_ascii=False)` does, and with `whitespace=n` for `indent=n`."""
+READABLE_DUMPS: Mapping[str, Any] = MappingProxyType({**JSON_DUMPS, "escapes": "utf8"})
+"""Those for `json.dumps(value, ensure_ascii=False)`."""
 
 
 def _whitespace(value: object) -> str:

@@ -64,8 +64,7 @@ class Remotes:
             # http for https and the reverse, as `$schema` has it.
             draft = draft_of(uri)
             contents = None if draft is None else REGISTRY.get(URI_OF_DRAFT[draft])
-        found: Json | None = None if contents is None else contents.contents
-        return found
+        return None if contents is None else contents.contents
 
 
 def check_resources(given: object) -> None:

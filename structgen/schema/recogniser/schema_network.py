@@ -181,7 +181,9 @@ class SchemaNetwork:
         state = self._array(residue)
         moves = self.arrays.moves(state)
         assert moves is not None, "an item that the menu does not offer"
-        found = None if state.unread else self.arrays.after_unread(state, moves, self.outcomes.sets[outcome])
+        found = (
+            None if state.unread else self.arrays.after_unread(state, moves, self.outcomes.values[outcome])
+        )
         return None if found is None else found.id
 
     def may_differ(self, residue: int) -> bool:
@@ -197,7 +199,7 @@ class SchemaNetwork:
     def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
         """Return the residue after a value under `key` has closed with `outcome`; it is live.
         `text`: the item, where the menu says that its value matters."""
-        return self._after(self._residues[residue], key, self.outcomes.sets[outcome], text).id
+        return self._after(self._residues[residue], key, self.outcomes.values[outcome], text).id
 
     def simple(self, residue: int) -> SimpleObject | None:
         """Return the residue of a plain object in a form in which the engine can go on by itself, else None.

@@ -166,7 +166,7 @@ class ArgumentPlan:
         """Return the formula of the strings or numbers that have one of some outcomes."""
         if outcomes is None:
             return Any_(of.formulas)
-        sets = [self.network.outcomes.sets[outcome] for outcome in sorted(outcomes)]
+        sets = [self.network.outcomes.values[outcome] for outcome in sorted(outcomes)]
         return Any_(
             tuple(
                 All(tuple(one if index in met else Not(one) for index, one in enumerate(of.formulas)))

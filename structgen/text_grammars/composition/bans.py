@@ -31,6 +31,9 @@ def without(grammar: Operand, texts: Iterable[str], *, decoded: bool = True) -> 
     """
     if not isinstance(decoded, bool):
         raise OptionError(f"decoded={decoded!r} is no flag.", where="decoded", cure="Give True or False.")
+    if isinstance(grammar, Grammar) and grammar.innermost is not grammar:
+        held = [*texts]
+        return grammar.inside(lambda inner: without(inner, held, decoded=decoded))
     of = grammar if isinstance(grammar, JsonSchemaGrammar) else as_text(grammar)
     given = _checked(texts)
     if not given:

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias, cast
 import numpy as np
 
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
-from structgen.core.compiled import Bits, CompiledGrammar, WantedNodes, ends_read
+from structgen.core.compiled import Bits, WantedNodes, ends_read
 from structgen.errors import OptionError, options_named
 from structgen.language import checks
 from structgen.language.expectation import Expected
@@ -126,7 +126,7 @@ class EscapedLanguage(Language):
 
     def __init__(self, of: Language, escapes: Escapes) -> None:
         self.of, self._escapes, self.locks = of, escapes, of.locks
-        self.counts_tokens, self.has_stack = of.counts_tokens, of.has_stack
+        self.counts_tokens, self.has_stack, self.parts = of.counts_tokens, of.has_stack, (of,)
         marks = bytes(byte if byte in _TOLD else 255 if byte >= 0x20 else 254 for byte in range(256))
         self.classes = common_classes((of.classes, marks))
         self._live: dict[Place, bool] = {}
@@ -231,14 +231,6 @@ class EscapedLanguage(Language):
         if after is None or (read and not self._goes_on(after, read)):
             return None
         return after, read
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        return self.of.sizes
-
-    @property
-    def compiled_parts(self) -> frozenset[CompiledGrammar]:
-        return self.of.compiled_parts
 
 
 class _EscapedMasks(EscapedLanguage, MaskedPart):

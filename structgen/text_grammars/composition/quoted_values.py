@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
-from structgen.core.compiled import CompiledGrammar
 from structgen.errors import UnsatisfiableSchema, UnsupportedError
 from structgen.json_grammars.plain_network import network_of
 from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
@@ -138,7 +137,7 @@ class _QuotedLanguage(Language):
     has_stack = True
 
     def __init__(self, of: Language, quote: bytes) -> None:
-        self.of, self.quote, self.locks = of, quote, of.locks
+        self.of, self.quote, self.locks, self.parts = of, quote, of.locks, (of,)
 
     def start(self) -> Config:
         return self.of.start(), _VALUE, b"", b""
@@ -222,11 +221,3 @@ class _QuotedLanguage(Language):
 
     def height(self, config: Config) -> int:
         return len(cast(_Place, config)[2])
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        return self.of.sizes
-
-    @property
-    def compiled_parts(self) -> frozenset[CompiledGrammar]:
-        return self.of.compiled_parts

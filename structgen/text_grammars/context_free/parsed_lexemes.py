@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import cast
 
+from structgen.language.numbered import Numbered
 from structgen.text_grammars.context_free.parser_stacks import Items, Stacks
 from structgen.text_grammars.context_free.rules import reached
 from structgen.text_grammars.context_free.shortest_rests import Tops
 from structgen.text_grammars.machine.language import Config, Lexemes
-from structgen.text_grammars.machine.scanning import Numbered, Scanner
+from structgen.text_grammars.machine.scanning import Scanner
 
 
 class ParsedLexemes(Lexemes):

@@ -9,6 +9,7 @@ language continues (there are no dead ends), so that masks are exact.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -105,6 +106,8 @@ class Language(ABC):
     """How many locks of compiled grammars are taken, at most, one inside the other, by who asks it."""
     lexemes: Lexemes | None = None
     """Its texts as lexemes, for masks; None: a configuration is read as a whole."""
+    parts: Sequence[Language] = ()
+    """The languages that it is made of."""
     what: str = "a text"
     """What may come next in any configuration, in words; `expected` may tell it better."""
 
@@ -205,13 +208,16 @@ class Language(ABC):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How far the language is expanded: numbers by name."""
-        return {}
+        """How far the language is expanded: numbers by name; by default those of its parts, added up."""
+        found = Counter[str]()
+        for part in dict.fromkeys(self.parts):
+            found.update(part.sizes)
+        return dict(found)
 
     @property
     def compiled_parts(self) -> frozenset[CompiledGrammar]:
         """The compiled grammars of its parts that have masks of their own."""
-        return frozenset()
+        return frozenset(one for part in self.parts for one in part.compiled_parts)
 
 
 class LanguageGrammar(Grammar):

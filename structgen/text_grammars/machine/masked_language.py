@@ -21,15 +21,11 @@ _FEW: Final = 16
 _BYTE: Final = tuple(bytes((byte,)) for byte in range(_BYTES))
 
 
-class Masked(Language, MaskedPart):
-    """The texts of a compiled grammar; a configuration is the number of one of its states."""
+class CompiledLanguage(Language):
+    """The texts of a compiled grammar, read byte by byte; a configuration is the number of one of its
+    states."""
 
-    outer_classes = bytes(_BYTES)
-
-    def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES, space: bytes = b"") -> None:
-        """`last`, `space`: as of `MaskedPart`."""
-        self.compiled, self.last, self.space = compiled, last, space
-        self.has_stack, self.locks = compiled.has_depth, 1 + compiled.height
+    compiled: CompiledGrammar
 
     def start(self) -> Config:
         return self.compiled.start.index
@@ -40,6 +36,27 @@ class Masked(Language, MaskedPart):
         after = self.compiled.bytes_index(cast(int, config), _BYTE[symbol])
         return None if after < 0 else after
 
+    def height(self, config: Config) -> int:
+        return self.compiled.depth_of(cast(int, config))
+
+    def accepts(self, config: Config) -> bool:
+        return self.compiled.may_end(cast(int, config))
+
+    def expected(self, config: Config) -> list[Expected]:
+        found = self.compiled.expected(State(self.compiled, cast(int, config)))
+        return [one for one in found if one.first]
+
+
+class Masked(CompiledLanguage, MaskedPart):
+    """Those of a compiled grammar that is a part of a composed one."""
+
+    outer_classes = bytes(_BYTES)
+
+    def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES, space: bytes = b"") -> None:
+        """`last`, `space`: as of `MaskedPart`."""
+        self.compiled, self.last, self.space = compiled, last, space
+        self.has_stack, self.locks = compiled.has_depth, 1 + compiled.height
+
     def told(self, config: Config) -> bytes | None:
         first = self.compiled.next_bytes(State(self.compiled, cast(int, config)))
         return first if len(first) <= _FEW else None
@@ -47,22 +64,12 @@ class Masked(Language, MaskedPart):
     def goes_on(self, config: Config) -> bool:
         return bool(self.compiled.next_bytes(State(self.compiled, cast(int, config))))
 
-    def height(self, config: Config) -> int:
-        return self.compiled.depth_of(cast(int, config))
-
-    def accepts(self, config: Config) -> bool:
-        return self.compiled.may_end(cast(int, config))
-
     def shortest(self, config: Config) -> Sequence[int]:
         state = cast(int, config)
         return b"" if self.accepts(state) else self.compiled.completion(State(self.compiled, state))
 
     def alike(self, config: Config) -> Config:
         return self.compiled.completions.alike(cast(int, config))
-
-    def expected(self, config: Config) -> list[Expected]:
-        found = self.compiled.expected(State(self.compiled, cast(int, config)))
-        return [one for one in found if one.first]
 
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         return (InsidePart(self, cast(int, config), None, True),), None

@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
-from typing import Generic, TypeAlias, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 from structgen.language.expectation import Expected
+from structgen.language.numbered import Numbered
 from structgen.system.public_calls import THIS_CALL
 from structgen.text_grammars.machine.language import ALL_BYTES, TOKEN, Config, Language
 
 Reading: TypeAlias = "tuple[int, Config]"
 """A terminal, and the configuration of its language."""
-
-
-K = TypeVar("K", bound=Hashable)
-
-
-class Numbered(Generic[K]):
-    """Values as numbers, in the order in which they come."""
-
-    __slots__ = ("_numbers", "values")
-
-    def __init__(self) -> None:
-        self.values: list[K] = []
-        self._numbers: dict[K, int] = {}
-
-    def of(self, value: K) -> int:
-        """Return the number of a value."""
-        number = self._numbers.get(value)
-        if number is None:
-            number = len(self._numbers)
-            # one statement: no exception finds a value without its number
-            self.values[number:], self._numbers[value] = (value,), number
-        return number
 
 
 class Scanner:
