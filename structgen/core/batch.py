@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from enum import IntEnum
 from functools import lru_cache, partial
@@ -71,12 +71,8 @@ def fill_masks(
     """
     chosen = range(len(matchers)) if rows is None else rows
     check_rows(mask, len(matchers), chosen, "matchers")
-    if budgets is not None and len(budgets) != len(matchers):
-        raise OptionError(
-            f"{len(budgets)} budgets for {len(matchers)} matchers.",
-            where="budgets",
-            cure="Give one each, or None.",
-        )
+    if budgets is not None:
+        check_count("budgets", budgets, len(matchers), "matchers", "Give one each, or None.")
     status = np.zeros(len(matchers), np.int8)
     left = []
     for i, matcher in enumerate(matchers):
@@ -142,11 +138,16 @@ def allow_all(mask: TokenMask, row: int) -> None:
         mask.array[row, whole] = (1 << rest) - 1
 
 
+def check_count(name: str, given: Sized, count: int, what: str, cure: str) -> None:
+    """Raise OptionError where there are not as many of something as things that have one each."""
+    if len(given) != count:
+        raise OptionError(f"{len(given)} {name} for {count} {what}.", where=name, cure=cure)
+
+
 def check_rows(mask: TokenMask, count: int, rows: Sequence[int], what: str) -> None:
     """Raise OptionError or MaskError where there are not as many rows of a mask, each once, as things to
     write."""
-    if len(rows) != count:
-        raise OptionError(f"{len(rows)} rows for {count} {what}.", where="rows", cure="Give one row each.")
+    check_count("rows", rows, count, what, "Give one row each.")
     for row in rows:
         mask.row(row)
     if len(set(rows)) != count:
@@ -155,10 +156,7 @@ def check_rows(mask: TokenMask, count: int, rows: Sequence[int], what: str) -> N
 
 def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> npt.NDArray[np.int8]:
     """Return a `RowStatus` for each matcher, after it took its token; one that refuses it is unchanged."""
-    if len(matchers) != len(tokens):
-        raise OptionError(
-            f"{len(tokens)} tokens for {len(matchers)} matchers.", where="tokens", cure="Give one token each."
-        )
+    check_count("tokens", tokens, len(matchers), "matchers", "Give one token each.")
     status = np.zeros(len(matchers), np.int8)
     for i, matcher in enumerate(matchers):
         if matcher is None:

@@ -19,6 +19,7 @@ from structgen.errors import (
     OptionError,
     TokenError,
 )
+from structgen.language import checks
 from structgen.language.expectation import Expected
 from structgen.language.ir import DEAD
 from structgen.limits import Limits
@@ -178,8 +179,6 @@ class Generation(Generic[C]):
     It holds no reference to the grammar itself.
     """
 
-    __slots__ = ("_base", "_begun", "_successor")
-
     def __init__(self) -> None:
         self._begun = 0
         self._base = 0.0
@@ -198,7 +197,7 @@ class Generation(Generic[C]):
         elif self._begun % _CHECKED_EVERY == 0:
             used = compiled.used
             if used > 1 and used > 2 * self._base:
-                return self._renew(compiled)
+                return self.replace(compiled)
         return compiled
 
     @property
@@ -208,10 +207,9 @@ class Generation(Generic[C]):
 
     def after(self, compiled: C) -> C:
         """Return the grammar in which a document continues that met a limit here."""
-        if self._successor is not None:
-            return self.begin(compiled)
-        newest = self._renew(compiled)
-        return newest.generation.begin(newest)
+        if self._successor is None:
+            self.replace(compiled)
+        return self.begin(compiled)
 
     def newest(self, compiled: C) -> C:
         """Return the newest grammar after this one, or this one; no document begins."""
@@ -222,9 +220,6 @@ class Generation(Generic[C]):
     def replace(self, compiled: C) -> C:
         """Return a grammar compiled anew, in which all later documents begin, after work in this one was
         interrupted. Cost: that of compiling."""
-        return self._renew(compiled)
-
-    def _renew(self, compiled: C) -> C:
         with compiled.lock:
             if self._successor is None:
                 self._successor = compiled.anew()
@@ -609,7 +604,7 @@ class CompiledGrammar(ABC):
 
     def is_finished(self, state: State) -> bool:
         """Return whether an end token was taken."""
-        return int(self._tables.rows(NODES)[self.index_of(state), Registers.mode]) == FINISHED
+        return self._is_finished(self.index_of(state))
 
     def check_mask(self, mask: TokenMask) -> None:
         """Raise MaskError where a mask is too narrow for the vocabulary."""
@@ -687,15 +682,17 @@ class CompiledGrammar(ABC):
                 return self.completions.tokens(index, enough)
 
     def _open(self, index: int) -> None:
-        if int(self._tables.rows(NODES)[index, Registers.mode]) == FINISHED:
+        if self._is_finished(index):
             raise _finished()
+
+    def _is_finished(self, index: int) -> bool:
+        return int(self._tables.rows(NODES)[index, Registers.mode]) == FINISHED
 
     def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
         """Write the mask of the tokens after which the document can still be completed within the budget."""
         self.check_mask(mask)
         mask.row(row)
-        if isinstance(budget, bool) or not isinstance(budget, int):
-            raise OptionError(f"budget={budget!r} is not a number of tokens.", where="budget")
+        budget = checks.whole("budget", budget)
         known = self.sufficient_budgets.get(index)
         if known is None:
             known = self._compute_bounded(index)

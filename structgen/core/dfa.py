@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.strings.automata import renumbered, representatives
-from structgen.automata.strings.kernels import FAR, equivalent, nearest
+from structgen.automata.strings.automata import renumbered, representatives, steps_to
+from structgen.automata.strings.kernels import FAR, equivalent
 from structgen.core.compiled import CompiledGrammar, Dfa, State
-from structgen.errors import LimitError, OptionError, UnsatisfiableSchema
+from structgen.errors import LimitError, UnsatisfiableSchema
+from structgen.language import checks
 from structgen.language.ir import DEAD
 
 if TYPE_CHECKING:
@@ -68,14 +69,13 @@ def explicit(
     Raises LimitError past `max_states`, counted before the states are dropped from which every document needs
     more than `depth` brackets; UnsatisfiableSchema where every document does, or is left out.
     """
-    for name, value, least in (("max_states", max_states, 1), ("depth", depth, 0)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise OptionError(f"{name}={value!r} is not a number from {least} on.", where=name)
+    checks.whole("max_states", max_states, 1)
+    if depth is not None:
+        checks.whole("depth", depth, 0)
     numbers, table = _by_bytes(compiled, followers, max_states, depth)
     accepting = np.fromiter(map(compiled.may_end, numbers), np.bool_, len(numbers))
     if depth is not None or leaves_out:
-        ends, steps = accepting.astype(np.int32), np.ones(table.shape[1], np.int64)
-        kept = nearest(table, steps, accepting.astype(np.uint8)) < FAR
+        kept = steps_to(table, accepting) < FAR
         if not kept[0] and depth is None:
             raise UnsatisfiableSchema(
                 "Every document has a key that the schema does not name in an object of which it names keys.",
@@ -89,7 +89,7 @@ def explicit(
                 cure="Raise depth.",
             )
         # a kept state is reached through kept states only: every predecessor of a live state is live
-        table, ends = renumbered(table, ends, np.flatnonzero(kept).astype(np.int32))
+        table, ends = renumbered(table, accepting.astype(np.int32), np.flatnonzero(kept).astype(np.int32))
         accepting = ends > 0
         numbers = [number for number, live in zip(numbers, kept.tolist(), strict=True) if live]
     if minimal:

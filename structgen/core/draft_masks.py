@@ -45,22 +45,6 @@ class DraftMasks:
     do one thing cost ten times as much as what they do.
     """
 
-    __slots__ = (
-        "_counts",
-        "_left",
-        "_mask",
-        "_matchers",
-        "_nodes",
-        "_parents",
-        "_places",
-        "_rows",
-        "_states",
-        "_statuses",
-        "_tokens",
-        "_words",
-        "faults",
-    )
-
     def __init__(
         self,
         matchers: Sequence[Matcher | None],

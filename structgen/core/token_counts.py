@@ -19,8 +19,6 @@ class TokenCounts(Completions):
     """What budgets ask, over what a kind of grammar brings: the length of a state's completion, its count,
     and the states behind tokens. The grammar's lock is held by the caller."""
 
-    __slots__ = ("_ceilings", "_costs", "_counts")
-
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._costs = TextCosts(vocabulary)
         self._counts: dict[int, int] = {}

@@ -15,7 +15,7 @@ from itertools import islice
 from structgen.automata.unicode.decoded_text import decode
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.tables import json_blocks as L
-from structgen.json_machine.tables.json_blocks import JsonState, StringRow
+from structgen.json_machine.tables.json_blocks import StringRow
 from structgen.language.expectation import Expected
 from structgen.printable import byte_runs
 from structgen.schema.meaning import wording
@@ -39,7 +39,7 @@ def expected(machine: Inspection, index: int) -> list[Expected]:
     The grammar's lock is held by the caller. For messages, not for speed: a fraction of a millisecond, more
     where an object has thousands of keys.
     """
-    if int(machine.registers(index)[JsonState.mode]) == L.M_FINISHED:
+    if machine.registers(index).mode == L.M_FINISHED:
         return []
     reading = _Reading(machine, index)
     reading.collect()
@@ -59,9 +59,8 @@ class _Reading:
 
     def __init__(self, machine: Inspection, index: int) -> None:
         self.machine, self.index = machine, index
-        wanted = JsonState.mode, JsonState.residue, JsonState.lexeme, JsonState.position, JsonState.frame
-        self.mode, self.row, self.lex, self.at, self.frame = machine.registers(index)[[*wanted]].tolist()
-        self._escape: int = (self.lex >> L.ESCAPE_SHIFT) & 15
+        self.mode, self.row, _, _, self.lex, self.at, _, self.frame = machine.registers(index)
+        self._escape = (self.lex >> L.ESCAPE_SHIFT) & 15
         self.place = machine.place_in(self.frame)
         """The place of the innermost value begun: a terminal, or a container between its tokens."""
         self.sources = machine.sources(self.place)
@@ -121,8 +120,8 @@ class _Reading:
                 self.add('":"', (), b":", _MARK)
             elif byte not in told:
                 registers = machine.registers(state)
-                mode = int(registers[JsonState.mode])
-                literal = int(registers[JsonState.lexeme]) >> 4 if mode == L.M_LITERAL else 0
+                mode = registers.mode
+                literal = registers.lexeme >> 4 if mode == L.M_LITERAL else 0
                 begun.setdefault((mode, literal), []).append(byte)
         for (mode, literal), first in begun.items():
             if mode == L.M_KEY:
@@ -133,7 +132,7 @@ class _Reading:
     def _value(self, mode: int, literal: str, first: list[int]) -> None:
         """Add the values that begin with some bytes."""
         machine, state = self.machine, self.after[first[0]]
-        place = machine.place_in(int(machine.registers(state)[JsonState.frame]))
+        place = machine.place_in(machine.registers(state).frame)
         entry = machine.network.entry(place)
         match mode:
             case L.M_NUMBER:
@@ -153,8 +152,8 @@ class _Reading:
         """Add the comma inside a container, and what makes it necessary."""
         machine = self.machine
         registers = machine.registers(state)
-        keys = int(registers[JsonState.mode]) == L.M_KEYS
-        missing, more = machine.network.owed(machine.residue(int(registers[JsonState.residue])))
+        keys = registers.mode == L.M_KEYS
+        missing, more = machine.network.owed(machine.residue(registers.residue))
         what, rank = '","', _MARK
         if missing:
             several = "keys" if len(missing) > 1 else "key"
@@ -201,7 +200,7 @@ class _Reading:
         residue = machine.residue(self.row)
         named = machine.network.menu(residue).named
         for byte in closing:
-            key = int(machine.registers(self.after[byte])[JsonState.lexeme])
+            key = machine.registers(self.after[byte]).lexeme
             sources = machine.sources(machine.child_place(self.row, key))
             self.add("the closing quote", sources or self.sources, closing)
         for _at, word in machine.listed(machine.key_list(self.row), self.at) if self.at >= 0 else ():
@@ -210,9 +209,7 @@ class _Reading:
                 sources, rank = self._asking(residue, name)
                 said = f"the rest of the key {wording.quoted(name)}"
                 self.add(said, sources, self._next(word).intersection(rest), rank)
-        states = {
-            byte: int(machine.registers(self.after[byte])[JsonState.lexeme]) & L.STATE_BITS for byte in rest
-        }
+        states = {byte: machine.registers(self.after[byte]).lexeme & L.STATE_BITS for byte in rest}
         extra = [byte for byte, state in states.items() if state != L.NO_STATE]
         if extra:
             kinds = list(self._unlisted(residue))
@@ -281,8 +278,8 @@ def _listed(words: Iterable[bytes]) -> list[str]:
 def _words(machine: Inspection, index: int) -> Iterator[bytes]:
     """Yield the listed strings that agree with what is written in a state, as bytes (`decoded_text`)."""
     registers = machine.registers(index)
-    words = machine.string_row(int(registers[JsonState.residue]))[StringRow.start]
-    return (word for _at, word in machine.listed(words, int(registers[JsonState.position])))
+    words = machine.string_row(registers.residue)[StringRow.start]
+    return (word for _at, word in machine.listed(words, registers.position))
 
 
 def _spellings(rest: str) -> list[bytes]:

@@ -4,7 +4,7 @@ events and explanations ask of a compiled grammar."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,20 @@ from structgen.machine_core.token_steps import may_end, take_token
 from structgen.native.raw_memory import address_of
 from structgen.native.typed_blocks import word_of
 
-Registers: TypeAlias = npt.NDArray[np.int64]
-"""The eight words of a state (structgen.json_machine.tables.json_blocks)."""
+
+class StateRegisters(NamedTuple):
+    """The words of a state, in the order of `JsonState`."""
+
+    mode: int
+    residue: int
+    extras: int
+    seen: int
+    lexeme: int
+    position: int
+    text: int
+    frame: int
+
+
 Place: TypeAlias = tuple[int, ...]
 """What a walk lists (`JsonContext.listed`): mode, residue, frame."""
 
@@ -32,17 +44,6 @@ Place: TypeAlias = tuple[int, ...]
 class Inspection:
     """Reads registers, frames and tables in the terms of the network; `expander`, `strings` and `numbers`
     know the machine's own numbers. The grammar's lock is held by the caller."""
-
-    __slots__ = (
-        "_listed",
-        "_retry",
-        "_tables",
-        "expander",
-        "network",
-        "numbers",
-        "space",
-        "strings",
-    )
 
     def __init__(
         self, expander: Expander, tables: GrowingTables, space: tuple[int, bytes], retry: Callable[..., int]
@@ -55,10 +56,10 @@ class Inspection:
         self._listed = np.empty((L.MOST_LISTED, L.LISTED), np.int64)
         tables.context[word_of(L.JsonContext, "listed")] = address_of(self._listed)
 
-    def registers(self, index: int) -> Registers:
-        """Return the registers of a state (a view: they never change)."""
+    def registers(self, index: int) -> StateRegisters:
+        """Return the registers of a state."""
         assert index >= 0, "a state that was refused has no registers"
-        return self._tables.rows(L.T_NODE)[index, :REGISTERS]
+        return StateRegisters._make(self._tables.rows(L.T_NODE)[index, :REGISTERS].tolist())
 
     def may_end(self, index: int) -> bool:
         """Return whether the document may end here."""
@@ -70,18 +71,18 @@ class Inspection:
         row: list[int] = self._tables.rows(L.T_FRAME)[frame].tolist()
         return row[L.FrameRow.residue], row[L.FrameRow.extras], row[L.FrameRow.key], row[L.FrameRow.parent]
 
-    def log(self, regs: Registers) -> int:
+    def log(self, regs: StateRegisters) -> int:
         """Return the log of the items that are written and whose values matter, 0 where there is none."""
-        text = int(regs[JsonState.text])
+        text = regs.text
         return text & L.LOG if text & L.CAPTURE else 0
 
     def watches(self, row: int) -> bool:
         """Return whether the value of an item matters in an array with this residue (the engine's)."""
         return int(self._tables.rows(L.T_RES)[row, L.ResidueRow.values]) != 0
 
-    def brackets(self, regs: Registers) -> int:
+    def brackets(self, regs: StateRegisters) -> int:
         """Return how many brackets are open."""
-        mode, frame = int(regs[JsonState.mode]), int(regs[JsonState.frame])
+        mode, frame = regs.mode, regs.frame
         if mode in (L.M_DOC, L.M_END, L.M_FINISHED):
             return 0
         below = 0 if frame < 0 else int(self._tables.rows(L.T_FRAME)[frame, L.FrameRow.depth])
@@ -113,7 +114,7 @@ class Inspection:
 
     def takes_only_integers(self, index: int) -> bool:
         """Return whether the numeral that has begun in a state must be an integer."""
-        spec = self.network.entry(self.place_in(int(self.registers(index)[JsonState.frame]))).number
+        spec = self.network.entry(self.place_in(self.registers(index).frame)).number
         return spec is not None and all(map(only_integers, spec.formulas))
 
     def key_list(self, row: int) -> int:
@@ -141,13 +142,8 @@ class Inspection:
         """Return the state of the automaton of the string or key that is being written, DEAD where only
         listed words go on."""
         regs = self.registers(index)
-        state = int(regs[JsonState.lexeme]) & L.STATE_BITS
-        return DEAD if int(regs[JsonState.mode]) == L.M_WORDS or state == L.NO_STATE else state
-
-    def string_targets(self, state: int, low: int, high: int) -> dict[int, int]:
-        """Return the states of a string automaton after a character of low..high, each with the smallest
-        such character (`StringPool.targets`)."""
-        return {} if state == DEAD else self.strings.targets(state, low, high)
+        state = regs.lexeme & L.STATE_BITS
+        return DEAD if regs.mode == L.M_WORDS or state == L.NO_STATE else state
 
     def after_character(self, state: int, point: int) -> int:
         """Return the state of a string automaton after a character, or a surrogate that stands alone."""
@@ -159,9 +155,7 @@ class Inspection:
         """Yield how listed words, and keys that the object holds, go on in a state between two characters of
         a string or key (or inside an escape)."""
         regs = self.registers(index)
-        mode, row, seen, at = (
-            int(regs[one]) for one in (JsonState.mode, JsonState.residue, JsonState.seen, JsonState.position)
-        )
+        mode, row, seen, at = regs.mode, regs.residue, regs.seen, regs.position
         place = at
         if mode == L.M_WORDS:
             words = self.string_row(row)[StringRow.start]

@@ -68,7 +68,6 @@ class TablePlan:
         """`tables` by the names of the context's fields; `words`: what other words of it are at first."""
         fields = fields_of(context)
         self.sizes = {fields[name].word: sizes for name, sizes in tables.items()}
-        self.slots = {table: sizes.slots for table, sizes in self.sizes.items()}
         self.words = {fields[name].word: _row_words(fields[name].type) for name in tables}
         """Words (int64) of each table's rows; 0: it is a list of int32; -1: of bytes."""
         self.starts: dict[int, int] = {}
@@ -143,19 +142,6 @@ BYTE_AT: Final = tuple(address_of(_BYTES) + byte for byte in range(256))
 class GrowingTables:
     """The context block and its tables. Not thread-safe: whoever appends holds the grammar's lock."""
 
-    __slots__ = (
-        "_block",
-        "_hashes",
-        "_kept",
-        "_limits",
-        "_plan",
-        "_shared",
-        "_views",
-        "address",
-        "context",
-        "needs",
-    )
-
     def __init__(self, limits: Limits, plan: TablePlan, is_shared: bool = False) -> None:
         """`is_shared`: other threads read all tables while one of them grows."""
         self._limits, self._plan = limits, plan
@@ -213,9 +199,10 @@ class GrowingTables:
 
     def room(self, table: int, extra: int) -> None:
         """Make room for `extra` more rows. Raises LimitError past limits.parser_states."""
-        slots, base = self._plan.slots[table], table
-        count, capacity = int(self.context[base + COUNT]), int(self.context[base + CAPACITY])
-        full = slots and 2 * (count + extra) > int(self.context[base + MASK])
+        sizes = self._plan.sizes[table]
+        slots = sizes.slots
+        count, capacity = self.count(table), int(self.context[table + CAPACITY])
+        full = slots and 2 * (count + extra) > int(self.context[table + MASK])
         if count + extra <= capacity and not full:
             return
         if slots and count + extra > self._limits.parser_states:
@@ -234,30 +221,25 @@ class GrowingTables:
         rows = self._view(raw, words, capacity)
         old = self.rows(table)
         rows[:count] = old[:count]
-        if table in self._shared:
-            self._kept.append(old)
-        places, values = [base + ADDRESS, base + CAPACITY], [address_of(raw), capacity]
-        if not slots:
-            # one statement here and below: an exception must find Python and compiled code at the same rows
-            self._views[table], self.context[places] = rows, values
-            if table not in self._shared:
-                retire(old)
-            return
-        size = 1
-        while size < 4 * capacity:
-            size *= 2
-        hashes = np.full(size, -1, np.int32)
-        places += [base + HASH, base + MASK]
-        values += [address_of(hashes), size - 1]
-        ahead = self.context.copy()
-        ahead[places] = values
-        sizes = self._plan.sizes[table]
-        rehash(address_of(ahead) + 8 * table, sizes.key, int(sizes.nothing))
-        left = self.slots(table)
-        self._views[table], self._hashes[table], self.context[places] = rows, hashes, values
-        if table not in self._shared:
-            retire(old)
-        retire(left)
+        left: list[npt.NDArray[Any]] = []
+        (self._kept if table in self._shared else left).append(old)
+        places, values = [table + ADDRESS, table + CAPACITY], [address_of(raw), capacity]
+        known = self._hashes
+        if slots:
+            size = 1
+            while size < 4 * capacity:
+                size *= 2
+            hashes = np.full(size, -1, np.int32)
+            places += [table + HASH, table + MASK]
+            values += [address_of(hashes), size - 1]
+            ahead = self.context.copy()
+            ahead[places] = values
+            rehash(address_of(ahead) + 8 * table, sizes.key, int(sizes.nothing))
+            left.append(self.slots(table))
+            known = known | {table: hashes}
+        # one statement: an exception must find Python and compiled code at the same rows
+        self._views[table], self._hashes, self.context[places] = rows, known, values
+        retire(*left)
 
     def append(self, table: int, row: Any) -> int:
         """Append one row to a table that does not intern; returns its index."""

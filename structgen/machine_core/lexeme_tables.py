@@ -40,8 +40,6 @@ _HOOKS: Final = word_of(LexemeContext, "hooks")
 class GrownArray:
     """Rows of numbers with room for more; words of compiled code's context hold where they lie."""
 
-    __slots__ = ("_context", "_filled", "_words", "outgrown", "rows")
-
     def __init__(
         self,
         context: npt.NDArray[np.int64],

@@ -93,8 +93,6 @@ def settle_costs(
 class TextCosts:
     """States by number, each with byte steps to others and the fewest tokens to number 0, the end."""
 
-    __slots__ = ("_begin", "_chains", "_costs", "_end", "_labels", "_slots", "_targets", "_vocabulary")
-
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self.clear()

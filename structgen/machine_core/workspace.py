@@ -35,8 +35,6 @@ _CROSSINGS_PER_NODE: Final = 4
 class Workspace:
     """Scratch arrays; they take memory as they are used."""
 
-    __slots__ = ("alike", "arrays", "buffer", "dense", "mask", "pointers", "tokens", "where")
-
     def __init__(self, vocabulary: Vocabulary) -> None:
         size, words = 2 * vocabulary.vocab_size + 64, vocabulary.words
         crossings = _CROSSINGS_PER_NODE * len(vocabulary.nodes) + DEEPEST

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError, OutOfMemoryError, fields_named
+from structgen.language import checks
 from structgen.native.addresses import address_of
 from structgen.native.bit_rows import add_tokens
 from structgen.native.cache_entries import CacheEntries
@@ -125,11 +126,8 @@ class MaskStore:
         memory: int = 256 * 1024 * 1024,
         disk: int = 1024 * 1024 * 1024,
     ) -> None:
-        for name, value in (("memory", memory), ("disk", disk)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise OptionError(f"{name}={value!r} is not a number of bytes.", where=name)
         self.path = None if path is None else Path(path)
-        self.memory = memory
+        self.memory, disk = checks.whole("memory", memory, 0), checks.whole("disk", disk, 0)
         """A change holds for vocabularies whose part of the store is not made yet."""
         self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
         self._lock = new_lock(STORES)

@@ -25,7 +25,7 @@ from structgen.errors import GrammarError, TokenizerError
 from structgen.json_grammars.compiled_schema import CompiledSchema
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.tables import json_blocks as L
-from structgen.json_machine.tables.json_blocks import JsonState, StringRow
+from structgen.json_machine.tables.json_blocks import StringRow
 from structgen.limits import Limits
 from structgen.machine_core.layout import LARGE
 from structgen.machine_core.masks import fill
@@ -204,11 +204,11 @@ class WrittenText(CompiledText):
             return inner.after_tokens(state, tokens)
         machine, alike = inner._machine, np.zeros(len(tokens), np.int64)
         regs = machine.registers(state)
-        mode, at = int(regs[JsonState.mode]), int(regs[JsonState.position])
-        is_free = int(regs[JsonState.lexeme]) == StringPool.FREE and int(regs[JsonState.seen]) <= 0
+        mode, at = regs.mode, regs.position
+        is_free = regs.lexeme == StringPool.FREE and regs.seen <= 0
         if mode == L.M_STRING:
             # where characters are counted, what tokens need depends on how many they have
-            spec = machine.string_row(int(regs[JsonState.residue]))
+            spec = machine.string_row(regs.residue)
             is_free &= spec[StringRow.most] < 0 and at >= spec[StringRow.least]
         else:
             is_free &= mode == L.M_KEY and at < 0

@@ -61,26 +61,24 @@ class TrieArrays(NamedTuple):
     """[s]: bytes of the string."""
 
 
-def build_trie(
-    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.int32]
-) -> TrieArrays:
-    """The trie of the strings data[offsets[i]:offsets[i + 1]], each with the id ids[i].
+def build_trie(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> TrieArrays:
+    """The trie of the strings data[offsets[i]:offsets[i + 1]], each with the id i.
 
-    Equal strings share a slot; empty strings have no node and are left out; a pair (string, id) is expected
-    once. Cost: 20 to 100 ns a byte, as the strings fit the processor's cache or not; the first call of a
-    process loads the compiled code, the first after installation compiles it (seconds). Raises TokenizerError
-    where a string, the strings or the nodes pass the limits of the layout.
+    Equal strings share a slot; empty strings have no node and are left out. Cost: 20 to 100 ns a byte, as the
+    strings fit the processor's cache or not; the first call of a process loads the compiled code, the first
+    after installation compiles it (seconds). Raises TokenizerError where a string, the strings or the nodes
+    pass the limits of the layout.
     """
-    if len(ids):
-        lengths = np.diff(offsets)
+    lengths = np.diff(offsets)
+    if len(lengths):
         longest = int(lengths.argmax())
         if lengths[longest] > MAX_STRING:
             raise TokenizerError(
                 f"{lengths[longest]:,} bytes are more than the {MAX_STRING:,} that a byte trie takes.",
-                where=f"token {ids[longest]}",
+                where=f"token {longest}",
                 cure="Pass None for it: it is then a special token, never allowed as text.",
             )
-    status, arrays = trie_kernel(data, offsets, ids)
+    status, arrays = trie_kernel(data, offsets)
     if status:
         what, limit = ("nodes", MAX_NODES) if status == _TOO_MANY_NODES else ("distinct tokens", MAX_SLOTS)
         raise TokenizerError(
@@ -134,34 +132,17 @@ def _is_space(data: Any, at: int, size: int) -> Any:
     return 0x2000 <= point <= 0x200A
 
 
-@jit
-def _shell_sort(values: Any, start: int, end: int) -> None:
-    # Slots are short and mostly in order already; numba's own sort adds a second to the compilation.
-    gap = 1
-    while gap < (end - start) // 3:
-        gap = 3 * gap + 1
-    while gap > 0:
-        for i in range(start + gap, end):
-            value = values[i]
-            j = i
-            while j >= start + gap and values[j - gap] > value:
-                values[j] = values[j - gap]
-                j -= gap
-            values[j] = value
-        gap //= 3
-
-
 @entry(
     "Tuple((int64, Tuple((uint64[::1], uint64[:, ::1], int32[::1], int32[::1], int32[::1], int32[::1]))))"
-    "(uint8[::1], int64[::1], int32[::1])"
+    "(uint8[::1], int64[::1])"
 )
-def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
+def trie_kernel(data: Any, offsets: Any) -> Any:
     """(status, the arrays of TrieArrays in order); compiled, may be called from compiled code.
 
-    uint8[::1], int64[::1], int32[::1] as for `build_trie`, strings of at most MAX_STRING bytes. Status 0, or
+    uint8[::1], int64[::1] as for `build_trie`, strings of at most MAX_STRING bytes. Status 0, or
     1 and 2 where there are too many nodes or slots (the arrays are then empty).
     """
-    count = len(ids)
+    count = len(offsets) - 1
     total = offsets[count] - offsets[0]
     longest = 0
     for i in range(count):
@@ -268,14 +249,10 @@ def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
             if head[node] >= 0:
                 string = head[node]
                 slot_len[slot] = depth
-                ascending = True
                 while string >= 0:
-                    slot_ids[filled] = ids[string]
-                    ascending &= filled == slot_start[slot] or slot_ids[filled - 1] <= slot_ids[filled]
+                    slot_ids[filled] = string
                     filled += 1
                     string = again[string]
-                if not ascending:
-                    _shell_sort(slot_ids, slot_start[slot], filled)
                 slot += 1
                 slot_start[slot] = filled
                 word |= np.uint64(slot) << np.uint64(SLOT_SHIFT)

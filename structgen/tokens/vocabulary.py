@@ -77,16 +77,6 @@ class Vocabulary:
         """32-bit words of a mask row: ceil(V / 32)."""
         return -(-self.vocab_size // 32)
 
-    @property
-    def slots(self) -> int:
-        """Distinct byte strings among the tokens."""
-        return len(self.slot_len)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays."""
-        return sum(array.nbytes for array in self._arrays().values())
-
     @cached_property
     def pointers(self) -> npt.NDArray[np.int64]:
         """The addresses and sizes of the arrays for compiled code, in the order of
@@ -146,7 +136,7 @@ class Vocabulary:
         offsets = np.zeros(len(tokens) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
         data = np.frombuffer(bytearray(b"".join(tokens)), np.uint8)
-        trie: TrieArrays = build_trie(data, offsets, np.arange(len(tokens), dtype=np.int32))
+        trie: TrieArrays = build_trie(data, offsets)
         token_slot = np.full(len(tokens), -1, np.int32)
         token_slot[trie.slot_ids] = np.repeat(
             np.arange(len(trie.slot_len), dtype=np.int32), np.diff(trie.slot_start)

@@ -9,6 +9,7 @@ import idna
 import pytest
 from reading import Walker
 
+from structgen.automata.formats import idna as international
 from structgen.language.ir import Format, Not
 
 _LETTERS = (
@@ -124,3 +125,42 @@ def test_no_name_is_accepted_that_is_too_long(host: Walker) -> None:
 def test_the_rules_of_names_hold_behind_the_last_at_alone(text: str, valid: bool) -> None:
     assert Walker(Format("idn-email")).accepts(text) == valid
     assert not (valid and Walker(Not(Format("idn-email"))).accepts(text))
+
+
+def least_deltas() -> list[int]:
+    """For 1, 2, ... digits, the least delta that Punycode writes with so many digits under any bias."""
+    least = [1 << 60] * 8
+    for bias in range(400):
+        below, weight = 0, 1
+        for digits in range(8):
+            least[digits] = min(least[digits], below)
+            threshold = min(max(36 * (digits + 1) - bias, 1), 26)
+            below += threshold * weight
+            weight *= 36 - threshold
+    return least
+
+
+def fits(others: int, plain: int, end: int) -> bool:
+    """Whether every label of so many characters beyond ASCII and of ASCII, all below `end`, has 63 octets.
+
+    Punycode's deltas (RFC 3492, section 6.3) sum to at most one step for each code point and place. They have
+    the most digits if the sum is spread evenly.
+    """
+    least = least_deltas()
+    left = (end - 0x7F) * (others + plain)
+    digits = others
+    for more in range(1, len(least)):
+        step = least[more] - least[more - 1]
+        taken = min(others, left // step)
+        digits += taken
+        left -= taken * step
+        if taken < others:
+            break
+    return 4 + plain + (plain > 0) + digits <= 63
+
+
+@pytest.mark.parametrize(("end", "most"), international._TIERS)
+def test_labels_are_as_long_as_punycode_surely_allows(end: int, most: int) -> None:
+    for size in range(1, most + 1):
+        assert all(fits(others, size - others, end) for others in range(1, size + 1))
+    assert not all(fits(others, most + 1 - others, end) for others in range(1, most + 2))

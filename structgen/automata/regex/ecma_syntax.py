@@ -73,8 +73,6 @@ def only_legacy(source: str) -> str:
 class _Frame:
     """One open group: its finished alternatives, the parts of the present one, and the flags that hold."""
 
-    __slots__ = ("branches", "flags", "kind", "opened", "parts")
-
     def __init__(self, kind: str, opened: int, flags: str = "") -> None:
         self.kind, self.opened, self.flags = kind, opened, flags
         self.branches: list[Node] = []
@@ -134,6 +132,11 @@ class _Parser:
         """The flags that hold here, of i, m and s."""
         self._groups: tuple[int, bool] | None = None
         self._names: set[str] = set()
+
+    @property
+    def next(self) -> str:
+        """The next character; empty at the end."""
+        return self.text[self.at : self.at + 1]
 
     def legacy(self, what: str, at: int) -> None:
         """Accept syntax that only Annex B's grammar has; with `strict`, raise `RegexError`."""
@@ -235,7 +238,7 @@ class _Parser:
         if assertion:
             raise self.fail("Nothing to repeat")
         self.at += 1
-        greedy = self.text[self.at : self.at + 1] != "?"
+        greedy = self.next != "?"
         if not greedy:
             self.at += 1
         if least == most == 1:
@@ -268,7 +271,7 @@ class _Parser:
         Modifiers change `flags`."""
         text = self.text
         self.at += 1
-        if text[self.at : self.at + 1] != "?":
+        if self.next != "?":
             return ""
         opened = text[self.at + 1 : self.at + 3]
         if opened[:1] == ":":
@@ -428,19 +431,19 @@ class _Parser:
         """Read a character class."""
         text, start = self.text, self.at
         self.at += 1
-        negated = text[self.at : self.at + 1] == "^"
+        negated = self.next == "^"
         if negated:
             self.at += 1
         found: list[tuple[int, int]] = []
         while True:
-            char = text[self.at : self.at + 1]
+            char = self.next
             if not char:
                 raise self.fail("Unclosed class opened", start)
             if char == "]":
                 self.at += 1
                 break
             first = self.class_atom()
-            if text[self.at : self.at + 1] == "-" and text[self.at + 1 : self.at + 2] not in ("]", ""):
+            if self.next == "-" and text[self.at + 1 : self.at + 2] not in ("]", ""):
                 self.at += 1
                 last = self.class_atom()
                 if len(first) == len(last) == 1 and first[0][0] == first[0][1] and last[0][0] == last[0][1]:

@@ -11,6 +11,7 @@ the schema's `pattern`. Sources: the regex crate's documentation (Syntax), Pytho
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from structgen.errors import UnsupportedError
 
@@ -46,6 +47,11 @@ class _Reader:
         """Of each open group: is it a negative look-around?"""
         self.wide = False
         """Inside an odd number of negations, where the result must match more than the original."""
+
+    @property
+    def next(self) -> str:
+        """The next character; empty at the end."""
+        return self.text[self.at : self.at + 1]
 
     def read(self) -> str:
         while self.at < len(self.text):
@@ -87,7 +93,7 @@ class _Reader:
         )
 
     def lazy(self) -> None:
-        following = self.text[self.at : self.at + 1]
+        following = self.next
         if following == "?":
             self.out.append("?")
             self.at += 1
@@ -126,7 +132,7 @@ class _Reader:
 
     def escape(self) -> str:
         """Return what an escape outside a class stands for; the backslash is read."""
-        char = self.text[self.at : self.at + 1]
+        char = self.next
         self.at += 1
         if char in ("d", "w", "s", "D", "W", "S"):
             if not self.wide:
@@ -173,14 +179,14 @@ class _Reader:
 
     def char_class(self) -> str:
         """Return a class; its bracket is read."""
-        negated = self.text[self.at : self.at + 1] == "^"
+        negated = self.next == "^"
         self.at += negated
         outer = self.wide
         self.wide = self.wide != negated
         items: list[str] = []
         first = True
         while True:
-            char = self.text[self.at : self.at + 1]
+            char = self.next
             if not char or (char == "]" and not first):
                 self.at += 1
                 break
@@ -210,7 +216,7 @@ class _Reader:
         self.at += 1
         if char != "\\":
             return _Member("\\" + char if char in r"\]^-[" else char, True)
-        char = self.text[self.at : self.at + 1]
+        char = self.next
         self.at += 1
         if char in ("d", "w", "s", "D", "W", "S"):
             return _Member(self.shorthand(char), False)
@@ -222,8 +228,6 @@ class _Reader:
         return _Member(text, not text.startswith((r"\p", r"\P")))
 
 
-class _Member:
-    __slots__ = ("single", "text")
-
-    def __init__(self, text: str, single: bool) -> None:
-        self.text, self.single = text, single
+class _Member(NamedTuple):
+    text: str
+    single: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ import numpy.typing as npt
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.unicode.charsets import LAST, Ranges
 from structgen.errors import LimitError
+
+if TYPE_CHECKING:
+    from structgen.automata.strings.kernels import Flags, Longs, Row, Table
 
 NUMBERS_OF_A_CHARACTER: Final = 100
 """To read a character, or a range of them, takes some 2 us: compiled code reads as many numbers."""
@@ -26,24 +29,24 @@ MOST_MEMBERS: Final = 1 << 25
 class Alphabet:
     """A partition of the code points, surrogates included, into classes that are numbered as they come."""
 
-    starts: npt.NDArray[np.int64]
+    starts: Longs
     """The first code point of each range; the first is 0."""
-    kinds: npt.NDArray[np.int32]
+    kinds: Row
     """The class of each range."""
     width: int
     """How many classes there are."""
 
-    def at(self, points: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    def at(self, points: Longs) -> Row:
         """Return the classes of some code points."""
         return self.kinds[np.searchsorted(self.starts, points, "right") - 1]
 
-    def firsts(self) -> npt.NDArray[np.int64]:
+    def firsts(self) -> Longs:
         """Return the first code point of each class."""
         found = np.empty(self.width, np.int64)
         found[self.kinds[::-1]] = self.starts[::-1]
         return found
 
-    def merged(self, kinds: npt.NDArray[np.int32]) -> Alphabet:
+    def merged(self, kinds: Row) -> Alphabet:
         """Return a coarser alphabet; `kinds`: of each class the number of the coarser one."""
         now = kinds[self.kinds]
         kept = np.flatnonzero(np.diff(now, prepend=-1))
@@ -62,7 +65,7 @@ class Divided(NamedTuple):
     """The coarsest alphabet in which each of some sets is a union of classes."""
 
     alphabet: Alphabet
-    member: npt.NDArray[np.uint8]
+    member: Flags
     """[set, class]: is the class in the set?"""
 
     @property
@@ -134,7 +137,7 @@ def of_letters(letters: Iterable[str]) -> tuple[Alphabet, dict[str, int]]:
     return alphabet, {chr(name): kind for name, kind in numbers.items() if name >= 0}
 
 
-def pattern_of_characters(edges: npt.NDArray[np.int64]) -> str:
+def pattern_of_characters(edges: Longs) -> str:
     """Return a pattern that matches a text where all of its characters lie in some ranges. `edges` ascend:
     of each range its first code point, and the one after its last."""
     ranges = [rf"\u{{{low:x}}}-\u{{{end - 1:x}}}" for low, end in edges.reshape(-1, 2).tolist()]
@@ -159,7 +162,7 @@ _DIGITS: Final = re.compile(r"[0-9a-f]+(?=\})")
 _CHARACTERS: Final = re.compile(r"\^\[(?:\\u\{[0-9a-f]+\}-\\u\{[0-9a-f]+\})+\]\*\$")
 
 
-def common(alphabets: Sequence[Alphabet]) -> tuple[Alphabet, npt.NDArray[np.int32]]:
+def common(alphabets: Sequence[Alphabet]) -> tuple[Alphabet, Table]:
     """Return the coarsest alphabet that is finer than each of some, and [alphabet, class]: the class of it
     that holds the finer class."""
     starts = np.sort(np.concatenate([one.starts for one in alphabets]))
@@ -170,7 +173,7 @@ def common(alphabets: Sequence[Alphabet]) -> tuple[Alphabet, npt.NDArray[np.int3
     return alphabet, np.ascontiguousarray(columns[:, first])
 
 
-def by_name(starts: npt.NDArray[np.int64], names: npt.NDArray[Any]) -> tuple[Alphabet, npt.NDArray[np.int64]]:
+def by_name(starts: Longs, names: npt.NDArray[Any]) -> tuple[Alphabet, Longs]:
     """Return the alphabet in which ranges of one name are a class, and the first range of each class."""
     _, first, which = np.unique(names, return_index=True, return_inverse=True)
     order = np.argsort(first)  # classes are numbered as they come

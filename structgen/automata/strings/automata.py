@@ -27,6 +27,7 @@ from structgen.automata.strings.kernels import (
     TOO_MANY_STATES,
     TOO_MUCH_WORK,
     Flags,
+    Longs,
     Row,
     Table,
     equivalent,
@@ -106,11 +107,16 @@ def bounded(
     return (count, trans, more) if count >= 0 else refuse(count, most)
 
 
+def steps_to(trans: Table, ends: npt.NDArray[np.bool_]) -> Longs:
+    """Return how many characters each state needs to the nearest end, `FAR` where none is reached."""
+    return nearest(trans, np.ones(trans.shape[1], np.int64), ends.astype(np.uint8))
+
+
 def trimmed(trans: Table, accept: Row) -> tuple[Table, Row]:
     """Return a table without the states that lead to no outcome, and those that nothing leads to; state 0
     stays."""
     THIS_CALL.work(_READ_TO_MINIMISE * trans.size)
-    live = nearest(trans, np.ones(trans.shape[1], np.int64), (accept > 0).astype(np.uint8)) < FAR
+    live = steps_to(trans, accept > 0) < FAR
     if not live.all():
         # a state that does not live has the number -1; so has the start, unless it is all that is left
         trans = np.where((trans >= 0) & live[trans], trans, -1).astype(np.int32)
@@ -138,7 +144,7 @@ def minimal_table(trans: Table, accept: Row) -> tuple[Table, Row]:
     return trans, accept
 
 
-def representatives(blocks: Row) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def representatives(blocks: Row) -> tuple[Longs, Longs]:
     """Return the first state of each class, ascending, and the classes renumbered in that order. `blocks`:
     the class of each state, as `equivalent` numbers them."""
     first = np.empty(int(blocks.max()) + 1, np.int64)
@@ -189,7 +195,7 @@ def of_other_texts(trans: Table, accept: Row) -> tuple[Table, Row]:
 def closed(trans: Table, among: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return which of some states no character leads out of, nor out of those that follow."""
     leave = ~among | (trans < 0).any(axis=1)
-    return np.asarray(nearest(trans, np.ones(trans.shape[1], np.int64), leave.astype(np.uint8)) == FAR)
+    return np.asarray(steps_to(trans, leave) == FAR)
 
 
 def complement(of: Automaton) -> Automaton:
@@ -201,9 +207,7 @@ def complement(of: Automaton) -> Automaton:
     return Automaton(*_with_few_classes(of.alphabet, trans), accept)
 
 
-def side_by_side(
-    parts: Sequence[Automaton], all_live: bool, most: int
-) -> tuple[Alphabet, Table, npt.NDArray[np.int32]]:
+def side_by_side(parts: Sequence[Automaton], all_live: bool, most: int) -> tuple[Alphabet, Table, Table]:
     """Return the product of automata: its alphabet, its table, and the outcome of each part in each state.
 
     `all_live`: a text goes on while it goes on in each part, else while it does in one. Raises `LimitError`

@@ -8,6 +8,8 @@ character.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import repeat
 from typing import Final
 
 import numpy as np
@@ -106,9 +108,14 @@ class StringCompletions:
         return far
 
     def _shortest(self, state: int, demand: int) -> str:
-        far, points = self._distances(demand), []
+        return self._read(state, repeat(self._distances(demand)))
+
+    def _read(self, state: int, layers: Iterator[Longs]) -> str:
+        """Return a completion. `layers`: what each state's completion costs, before each character."""
+        far, points = next(layers), []
         while far[state]:
-            state, kind = self._step(state, int(far[state]), far)
+            cost, far = int(far[state]), next(layers)
+            state, kind = self._step(state, cost, far)
             points.append(self._points[kind])
         return "".join(map(chr, points))
 
@@ -134,12 +141,4 @@ class StringCompletions:
             before = np.append(layers[-1], FAR)
             ways = [before[self._trans[:, kind]] + self._costs[kind] for kind in usable]
             layers.append(np.minimum.reduce([layers[-1], *ways]))
-        left = most
-        if layers[left][state] >= FAR:
-            return None
-        points = []
-        while layers[left][state]:
-            state, kind = self._step(state, int(layers[left][state]), layers[left - 1])
-            points.append(self._points[kind])
-            left -= 1
-        return "".join(map(chr, points))
+        return None if layers[most][state] >= FAR else self._read(state, reversed(layers))

@@ -12,11 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-import numpy as np
-
 from structgen.automata.regex.counted_class import without_count
-from structgen.automata.strings.automata import MOST_STATES, NONE, Automaton, both, of_lengths
-from structgen.automata.strings.kernels import Longs, longest, nearest
+from structgen.automata.strings.automata import MOST_STATES, NONE, Automaton, both, of_lengths, steps_to
+from structgen.automata.strings.kernels import longest
 from structgen.language.ir import TRUE, All, Format, Formula, Length, Not, Pattern
 
 
@@ -29,16 +27,6 @@ class Counted(NamedTuple):
     """The most characters of a text."""
 
 
-def least_rests(of: Automaton) -> Longs:
-    """Return how many characters each state needs to the nearest end."""
-    return nearest(of.trans, np.ones(of.alphabet.width, np.int64), (of.accept > 0).astype(np.uint8))
-
-
-def longest_rests(of: Automaton) -> Longs:
-    """Return how many characters may follow each state, `kernels.FAR` where there is no bound."""
-    return longest(of.trans)
-
-
 def within(of: Automaton, least: int, most: int | None, most_states: int = MOST_STATES) -> Automaton:
     """Return the automaton of the texts of `of` that have `least` to `most` characters. `of` has one outcome.
 
@@ -47,9 +35,9 @@ def within(of: Automaton, least: int, most: int | None, most_states: int = MOST_
     """
     if of.is_empty or (most is not None and least > most):
         return NONE
-    if least and int(least_rests(of)[0]) >= least:
+    if least and int(steps_to(of.trans, of.accept > 0)[0]) >= least:
         least = 0
-    if most is not None and int(longest_rests(of)[0]) <= most:
+    if most is not None and int(longest(of.trans)[0]) <= most:
         most = None
     if least == 0 and most is None:
         return of

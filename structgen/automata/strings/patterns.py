@@ -38,7 +38,7 @@ from structgen.automata.strings.automata import (
     of_other_texts,
     refuse,
 )
-from structgen.automata.strings.kernels import TOO_MUCH_WORK, Longs, Row, Table, subsets
+from structgen.automata.strings.kernels import TOO_MUCH_WORK, Flags, Longs, Row, Table, subsets
 from structgen.automata.strings.threads import (
     END,
     LOOK,
@@ -85,6 +85,8 @@ class _Ahead(NamedTuple):
 
 
 _FREE: Final[Duties] = frozenset()
+_MATCHED: Final = Thread(0, _FREE, (), False)
+"""The thread of a text that was found."""
 
 
 class _Surroundings:
@@ -174,7 +176,7 @@ class Search:
         for thread in self._todo:  # it grows meanwhile
             edges.append(self._edges(thread))
         width = self._around.alphabet.width
-        final = -1 if self._to_end else self._numbers.get(Thread(0, _FREE, (), False), -1)
+        final = -1 if self._to_end else self._numbers.get(_MATCHED, -1)
         ends = [self._accepts(thread) for thread in self._todo]
         moves = np.array([edge for several in edges for edge in several], np.int32).reshape(-1, 2)
         _, trans, accept = bounded(
@@ -234,7 +236,7 @@ class Search:
             found.append((self._set(chosen), self._settled([Thread(after, duties, behind, False)])))
         return found
 
-    def _set(self, classes: npt.NDArray[np.uint8]) -> int:
+    def _set(self, classes: Flags) -> int:
         return self._sets.setdefault(classes.tobytes(), len(self._sets))
 
     def _done(self, duties: Duties, kind: int) -> Duties | None:
@@ -259,7 +261,7 @@ class Search:
                 duties = frozenset(duty for duty in duties if not self._aheads[duty[0]].total[duty[1]])
                 settled = thread._replace(duties=duties)
             if self._code[thread.pc].op == MATCH and not duties and not self._to_end:
-                settled = Thread(0, _FREE, (), False)
+                settled = _MATCHED
             number = self._numbers.get(settled)
             if number is None:
                 number = self._numbers[settled] = len(self._todo)

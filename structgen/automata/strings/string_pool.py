@@ -16,7 +16,7 @@ from structgen.automata.strings.completions import StringCompletions
 from structgen.automata.strings.formula_automata import FormulaReader, SpecAutomaton, grouped
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.strings.kernels import FAR, Longs, Row, Table, longest
-from structgen.automata.strings.lengths import counted, longest_rests
+from structgen.automata.strings.lengths import counted
 from structgen.automata.strings.utf8_rows import ByteRows, byte_rows
 from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN, WIDTH, encode, escaped
 from structgen.automata.unicode.partition import ASCII, JSON, PLAIN
@@ -234,7 +234,7 @@ class StringPool(AutomatonPool[_Part]):
     def is_infinite(self, state: int) -> bool:
         """Return whether infinitely many completions go on from a state between two characters."""
         part, local = self._place(state)
-        return int(longest_rests(part.rows.automaton)[local]) >= FAR
+        return int(longest(part.rows.automaton.trans)[local]) >= FAR
 
     def is_finite(self, state: int, most: int) -> list[bytes] | None:
         """Return all completions from a state between two characters, sorted, if there are at most `most`;

@@ -14,12 +14,10 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_RANGE, Alphabet
-from structgen.automata.strings.automata import MOST_STATES, Automaton, closed, refuse
-from structgen.automata.strings.kernels import FAR, TOO_MANY_STATES, Longs, Table
-from structgen.automata.strings.lengths import least_rests
+from structgen.automata.strings.automata import MOST_STATES, Automaton, closed, refuse, steps_to
+from structgen.automata.strings.kernels import FAR, TOO_MANY_STATES, Flags, Longs, Row, Table
 from structgen.automata.unicode.charsets import LAST, SPACE
 from structgen.automata.unicode.decoded_text import (
     LONE_COLUMN,
@@ -97,7 +95,7 @@ class _Places:
             found = self._uniforms[left, kind] = self._number(left, np.full(_TAILS, inner))
         return found
 
-    def _number(self, left: int, row: npt.NDArray[np.int64]) -> int:
+    def _number(self, left: int, row: Longs) -> int:
         rows = self.rows[left - 1]
         return rows.setdefault(row.astype(np.int32).tobytes(), len(rows))
 
@@ -144,7 +142,7 @@ class ByteRows:
     """Outcome `n` of a state of the automaton is `outcomes[n - 1]`."""
     rows: Table
     """[states, WIDTH]: the state after a byte, or DEAD; and more columns (`decoded_text`)."""
-    open_bytes: npt.NDArray[np.uint8]
+    open_bytes: Flags
     """[states]: how many bytes the character still takes that a text has begun."""
     rests: Longs
     """[states]: how many characters a text still needs; one that was begun is not counted."""
@@ -189,7 +187,7 @@ def byte_rows(
     rows = np.full((count, WIDTH), DEAD, np.int32)
     rows[:, :0x80] = trans[:, alphabet.at(np.arange(0x80))]
     _put_whole(of, rows)
-    far = least_rests(of)
+    far = steps_to(of.trans, of.accept > 0)
     made, open_bytes, rests = [rows], [np.zeros(count, np.uint8)], [far]
     above = np.unique(alphabet.kinds[int(np.searchsorted(alphabet.starts, 0x80, "right")) - 1 :])
     if (trans[:, above] >= 0).any():
@@ -229,7 +227,7 @@ def _put_whole(of: Automaton, rows: Table) -> None:
 
 
 def _inside_rows(
-    of: Automaton, rows: Table, far: Longs, above: npt.NDArray[np.int32], lone: bool, most: int
+    of: Automaton, rows: Table, far: Longs, above: Row, lone: bool, most: int
 ) -> Iterator[tuple[Table, int, Longs]]:
     """Yield the rows of the states inside characters, those one, two and three bytes before the end of one:
     (their rows, how many bytes, how many characters each still needs). The first bytes of characters are
@@ -262,7 +260,7 @@ def _inside_rows(
         rows[:, column] = ids[left - 1][alike, place]
 
 
-def _unique_rows(rows: Table) -> tuple[Table, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _unique_rows(rows: Table) -> tuple[Table, Longs, Longs]:
     """Return the different rows, where each is first, and which of them each row is."""
     if len(rows) < 2 or not rows.size:
         first = np.zeros(min(len(rows), 1), np.int64)

@@ -12,9 +12,12 @@ from structgen.automata.unicode.charsets import Ranges
 from structgen.automata.unicode.range_tables import read_ranges, read_table
 from structgen.errors import RegexError
 
-_CATEGORY = ("General_Category", "gc")
-_SCRIPT = ("Script", "sc")
-_EXTENSIONS = ("Script_Extensions", "scx")
+_KINDS = {
+    **dict.fromkeys(("General_Category", "gc"), ("gc",)),
+    **dict.fromkeys(("Script", "sc"), ("sc",)),
+    **dict.fromkeys(("Script_Extensions", "scx"), ("scx", "sc")),
+}
+"""The kinds of names in the table among which the value of a property is looked for."""
 
 
 @functools.lru_cache(maxsize=1)
@@ -36,19 +39,10 @@ def unicode_property(expression: str) -> Ranges:
     lists. Raises `RegexError` for any other.
     """
     name, equals, value = expression.partition("=")
-    table = _table()
-    keys: list[tuple[str, str]] = []
-    if not equals:
-        keys = [("gc", name), ("b", name)]
-    elif name in _CATEGORY:
-        keys = [("gc", value)]
-    elif name in _SCRIPT:
-        keys = [("sc", value)]
-    elif name in _EXTENSIONS:
-        keys = [("scx", value), ("sc", value)]
-    for key in keys:
-        if key in table:
-            return read_ranges(table[key])
+    kinds, value = (_KINDS.get(name, ()), value) if equals else (("gc", "b"), name)
+    for kind in kinds:
+        if (kind, value) in _table():
+            return read_ranges(_table()[kind, value])
     raise RegexError(
         rf"The Unicode property \p{{{expression}}} is not known here.",
         cure="Use one of ECMA-262's, such as \\p{L} or \\p{Script=Greek}, or write the ranges out.",

@@ -26,8 +26,6 @@ _UNDONE: Final = re.compile(rb"(?:\\u[dD][89abAB]..)?(?:\\(?:u[0-9a-fA-F]{0,3})?
 class BegunValues:
     """Asks this of the states of one compiled grammar; its lock is held by the caller."""
 
-    __slots__ = ("_apart", "_machine", "_values")
-
     def __init__(self, machine: Inspection) -> None:
         self._machine = machine
         self.clear()

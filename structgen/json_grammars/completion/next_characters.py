@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.charsets import LAST
-from structgen.json_machine.inspection import Inspection, Registers
+from structgen.json_machine.inspection import Inspection, StateRegisters
 from structgen.json_machine.tables import json_blocks as L
-from structgen.json_machine.tables.json_blocks import JsonState
+from structgen.language.ir import DEAD
 
 _SHORT = b'"\\/bfnrt'
 """What follows a backslash in escapes of two characters."""
@@ -29,12 +29,12 @@ QUOTED = (L.M_STRING, L.M_KEY, L.M_WORDS)
 """The modes inside quotation marks."""
 
 
-def escape_of(regs: Registers) -> int:
+def escape_of(regs: StateRegisters) -> int:
     """Return the state of the escape that is being written: 0 for none, otherwise how many of its bytes are
     there (structgen.json_machine.steps.string_step)."""
-    if int(regs[JsonState.mode]) not in QUOTED:
+    if regs.mode not in QUOTED:
         return 0
-    return (int(regs[JsonState.lexeme]) >> L.ESCAPE_SHIFT) & 15
+    return (regs.lexeme >> L.ESCAPE_SHIFT) & 15
 
 
 def characters(machine: Inspection, index: int, low: int = 0, high: int = LAST) -> list[int]:
@@ -61,7 +61,8 @@ def _unlike(
     found: dict[int, int] = {}
     while (low := _spelled_from(low, missing)) <= high:
         again = high + 1
-        for target, point in machine.string_targets(state, low, high).items():
+        targets = {} if state == DEAD else machine.strings.targets(state, low, high)
+        for target, point in targets.items():
             if target in found:
                 continue
             if point in listed or _spelled_from(point, missing) > point:
@@ -90,7 +91,7 @@ def escape_rests(machine: Inspection, index: int, missing: frozenset[int]) -> It
     are alike, with digits in upper case; of those whose digits are not missing in both cases. Some may be
     refused. A high surrogate may be left open; one that stands alone may take a byte or an escape behind
     it."""
-    lex = int(machine.registers(index)[JsonState.lexeme])
+    lex = machine.registers(index).lexeme
     escape, value, begun = (lex >> L.ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
     left = 4 * (4 - max(escape % 6 - 2, 0))
     low, high = value << left, ((value + 1) << left) - 1

@@ -9,7 +9,6 @@ from typing import Final
 from structgen.json_grammars.completion.next_characters import QUOTED
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.tables import json_blocks as L
-from structgen.json_machine.tables.json_blocks import JsonState
 
 _PARTS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[][{},:]|[^][{},:"]+', re.DOTALL)
 _IN_QUOTES: Final = re.compile(rb'(?:[^"\\]|\\.)*"?', re.DOTALL)
@@ -52,7 +51,7 @@ def ready(machine: Inspection, index: int) -> int:
     """Return the state once the white space is written that the policy makes obligatory (and was begun,
     where the next token decides about it)."""
     regs = machine.registers(index)
-    mode, written = int(regs[JsonState.mode]), int(regs[JsonState.position])
+    mode, written = regs.mode, regs.position
     before = _BEFORE.get(mode)
     if machine.space[0] not in _OBLIGING or before is None or not (written or before in (b":", b",")):
         return index
@@ -66,12 +65,12 @@ def spaced(machine: Inspection, text: bytes, index: int) -> bytes:
     if machine.space[0] not in _OBLIGING:
         return text
     regs = machine.registers(index)
-    mode, begun, before, written = int(regs[JsonState.mode]), b"", b"", 0
+    mode, begun, before, written = regs.mode, b"", b"", 0
     if mode in QUOTED:
         found = _IN_QUOTES.match(text)
         begun = b"" if found is None else found[0]
     elif mode in _BEFORE:
-        before, written = _BEFORE[mode], int(regs[JsonState.position])
+        before, written = _BEFORE[mode], regs.position
     rest = text[len(begun) :]
     return begun + _with_space(rest, _indent(machine), before, machine.brackets(regs), written)
 

@@ -17,25 +17,12 @@ from structgen.json_grammars.completion.shortest_texts import behind, least, ord
 from structgen.json_grammars.completion.string_rests import Names, Quoted
 from structgen.json_machine.inspection import Inspection
 from structgen.json_machine.tables import json_blocks as L
-from structgen.json_machine.tables.json_blocks import JsonState
 from structgen.language.ir import Demands
 from structgen.schema.reading.missing_bytes import Quoting
 
 
 class Shortest:
     """Completions of the states of one compiled grammar, remembered; its lock is held by the caller."""
-
-    __slots__ = (
-        "_alike",
-        "_asked",
-        "_begun",
-        "_machine",
-        "_names",
-        "_names_told",
-        "_quoted",
-        "_quoting",
-        "_texts",
-    )
 
     def __init__(self, machine: Inspection, quoting: Quoting) -> None:
         """`quoting`: how strings are written."""
@@ -112,8 +99,9 @@ class Shortest:
         if self._names_told != self.names_asked:
             self._alike.clear()
             self._names_told = self.names_asked
-        *key, text, frame = self._machine.registers(index).tolist()
-        named = key[JsonState.mode] == L.M_KEY and self._names.begun(text)
+        regs = self._machine.registers(index)
+        *key, text, frame = regs
+        named = regs.mode == L.M_KEY and self._names.begun(text)
         if not text or named or self.near_rests(text, frame) is not None:
             return index
         return self._alike.setdefault((*key, text & L.CAPTURE, frame), index)
@@ -146,7 +134,7 @@ class Shortest:
         if escape_of(regs) != 0:
             return self._escaped(index)
         demands = self._innermost(ready(machine, index))
-        return spaced(machine, self._outer(int(regs[JsonState.frame]), demands, machine.log(regs)), index)
+        return spaced(machine, self._outer(regs.frame, demands, machine.log(regs)), index)
 
     def _outer(self, frame: int, demands: Demands, log: int) -> bytes:
         """Return the shortest rest of the document, given those of the innermost value or container.
@@ -178,29 +166,27 @@ class Shortest:
         """Return the shortest rest of the innermost value or container, for each of its demands."""
         machine = self._machine
         regs = machine.registers(index)
-        mode = int(regs[JsonState.mode])
+        mode = regs.mode
         if mode == L.M_STRING:
             return self._quoted.string(index)
         if mode == L.M_WORDS:
             return self._quoted.word(regs)
         if mode == L.M_NUMBER:
-            return machine.numbers.finish(int(regs[JsonState.lexeme]))
+            return machine.numbers.finish(regs.lexeme)
         if mode == L.M_LITERAL:
-            which, at = int(regs[JsonState.lexeme]) >> 4, int(regs[JsonState.lexeme]) & 15
+            which, at = regs.lexeme >> 4, regs.lexeme & 15
             rest = (b"true", b"false", b"null")[which][at:]
-            return dict.fromkeys(machine.network.outcomes.values[int(regs[JsonState.residue])], rest)
+            return dict.fromkeys(machine.network.outcomes.values[regs.residue], rest)
         if mode == L.M_DOC:
             return self._value(machine.network.root, index)
         if mode == L.M_KEY:
             return self._quoted.key(index)
-        row, written = regs[[JsonState.residue, JsonState.lexeme]].tolist()
+        row, written = regs.residue, regs.lexeme
         residue = machine.residue(row)
         if mode in (L.M_COLON, L.M_VALUE):
             key, place = machine.expander.key(row, written), machine.child_place(row, written)
             value = self._value(place, index if mode == L.M_VALUE else None)
-            rests = machine.network.finish_with(
-                residue, key, value, self._names.held(int(regs[JsonState.extras]))
-            )
+            rests = machine.network.finish_with(residue, key, value, self._names.held(regs.extras))
             return behind(b":", rests) if mode == L.M_COLON else rests
         return self._container(index, mode, residue)
 
@@ -208,10 +194,10 @@ class Shortest:
         """Return the rest of an object or array, from between its tokens."""
         machine = self._machine
         regs = machine.registers(index)
-        taken = self._names.held(int(regs[JsonState.extras]))
+        taken = self._names.held(regs.extras)
         whole = machine.network.finish(residue, taken)
         if mode in (L.M_OBJECT, L.M_MEMBER, L.M_ARRAY, L.M_ITEM):
-            if int(regs[JsonState.position]) == 0:
+            if regs.position == 0:
                 return whole
             # white space was written, after which not every token may stand
             possible = machine.next_bytes(index)
@@ -250,7 +236,7 @@ class Shortest:
         where white space may rule out some of them."""
         machine = self._machine
         shortest = machine.network.finish_place(place)
-        if index is None or int(machine.registers(index)[JsonState.position]) == 0:
+        if index is None or machine.registers(index).position == 0:
             return shortest
         possible = machine.next_bytes(index)
         if all(text[0] in possible for text in shortest.values()):

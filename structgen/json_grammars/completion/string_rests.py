@@ -9,9 +9,9 @@ from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.decoded_text import decode, encode
 from structgen.json_grammars.completion.next_characters import characters
 from structgen.json_grammars.completion.shortest_texts import behind, least, order
-from structgen.json_machine.inspection import Inspection, Registers
+from structgen.json_machine.inspection import Inspection, StateRegisters
 from structgen.json_machine.tables import json_blocks as L
-from structgen.json_machine.tables.json_blocks import JsonState, StringRow
+from structgen.json_machine.tables.json_blocks import StringRow
 from structgen.language.ir import Demands
 from structgen.schema.reading.missing_bytes import Quoting
 
@@ -27,8 +27,6 @@ _ANY = ((0, LAST),)
 
 class _Taken(Collection[str]):
     """The extra keys that an object holds; those that are looked for are noted."""
-
-    __slots__ = ("_names", "_root")
 
     def __init__(self, names: Names, root: int) -> None:
         self._names, self._root = names, root
@@ -49,8 +47,6 @@ class _Taken(Collection[str]):
 class Names:
     """The names of extra keys that completions looked for among those that objects hold. States that agree in
     which of them they hold, and may still come to hold, are completed alike."""
-
-    __slots__ = ("_asked", "_begun", "_machine")
 
     def __init__(self, machine: Inspection) -> None:
         self._machine = machine
@@ -115,8 +111,6 @@ class Names:
 class Quoted:
     """Rests of what stands in quotation marks, for the states of one compiled grammar."""
 
-    __slots__ = ("_escaped", "_keys", "_literal", "_machine", "_names", "_quoting")
-
     def __init__(self, machine: Inspection, names: Names, quoting: Quoting) -> None:
         """`quoting`: how strings are written."""
         self._machine, self._names, self._quoting = machine, names, quoting
@@ -132,10 +126,10 @@ class Quoted:
         """Return the rest of a string; where it agrees with a list beside its automaton, of that too."""
         machine = self._machine
         regs = machine.registers(index)
-        place = int(regs[JsonState.seen])
+        place = regs.seen
         if place <= 0:
             return self._unlisted(regs)
-        row = machine.string_row(int(regs[JsonState.residue]))
+        row = machine.string_row(regs.residue)
         other: bytes | None = None
         for text, _decoded, node, agrees in self._ways(index):
             then = machine.registers(node)
@@ -144,7 +138,7 @@ class Quoted:
             elif other is not None and len(other) <= len(text):
                 break
             else:
-                here = int(then[JsonState.seen])
+                here = then.seen
                 words = machine.listed(row[StringRow.words], here)
                 ends = any(len(word) == here & L.POSITION_BITS for _, word in words)
                 rests = [] if ends or machine.after(node, b'"') < 0 else [text]
@@ -164,12 +158,12 @@ class Quoted:
             met: set[tuple[int, int]] = set()
             for more, written, after in self._steps(node):
                 regs, longer = self._machine.registers(after), text + written
-                is_key = int(regs[JsonState.mode]) == L.M_KEY
-                lex, position = int(regs[JsonState.lexeme]) & L.STATE_BITS, int(regs[JsonState.position])
+                is_key = regs.mode == L.M_KEY
+                lex, position = regs.lexeme & L.STATE_BITS, regs.position
                 kind = lex, 0 if is_key else position
                 if lex == L.NO_STATE or kind in met:
                     continue  # what is in no list goes on as well
-                if int(regs[JsonState.seen]) > 0 or (is_key and position >= 0):
+                if regs.seen > 0 or (is_key and position >= 0):
                     heappush(heap, (len(longer), longer, decoded + more, after))
                 else:
                     met.add(kind)
@@ -194,18 +188,18 @@ class Quoted:
                     steps.append((decoded, written, after))
         return sorted(steps, key=lambda step: order(step[1]))
 
-    def _unlisted(self, regs: Registers) -> Demands:
+    def _unlisted(self, regs: StateRegisters) -> Demands:
         machine = self._machine
-        row, count = machine.string_row(int(regs[JsonState.residue])), int(regs[JsonState.position])
+        row, count = machine.string_row(regs.residue), regs.position
         missing = self._quoting.blank * max(0, row[StringRow.least] - count)
         left = max(0, row[StringRow.most] - count) if row[StringRow.most] >= 0 else -1
-        rests = machine.strings.finish(int(regs[JsonState.lexeme]) & L.STATE_BITS, left)
+        rests = machine.strings.finish(regs.lexeme & L.STATE_BITS, left)
         return {j: self.written(text) + missing + b'"' for j, text in rests.items()}
 
-    def word(self, regs: Registers) -> Demands:
+    def word(self, regs: StateRegisters) -> Demands:
         """Return the rest of a string that is in a list."""
-        row = self._machine.string_row(int(regs[JsonState.residue]))
-        return self._listed(row[StringRow.start], int(regs[JsonState.position]), row[StringRow.outcomes])
+        row = self._machine.string_row(regs.residue)
+        return self._listed(row[StringRow.start], regs.position, row[StringRow.outcomes])
 
     def _listed(self, words: int, place: int, outcomes: int) -> Demands:
         machine = self._machine
@@ -229,8 +223,8 @@ class Quoted:
         machine = self._machine
         network = machine.network
         regs = machine.registers(index)
-        row = int(regs[JsonState.residue])
-        residue, place = machine.residue(row), int(regs[JsonState.position])
+        row = regs.residue
+        residue, place = machine.residue(row), regs.position
         best: Demands = {}
         if place >= 0:
             named = network.menu(residue).named
@@ -240,12 +234,12 @@ class Quoted:
                 head = self.written(word[place & L.POSITION_BITS :]) + b'":'
                 if key in named and self._quoting.missing.isdisjoint(head):
                     heads[key] = head
-            taken = self._names.held(int(regs[JsonState.extras]))
+            taken = self._names.held(regs.extras)
             for key in network.first_of_alike(residue, heads):
                 value = network.finish_place(named[key])
                 rests = network.finish_with(residue, key, value, taken)
                 best = least(best, behind(heads[key], rests))
-        if int(regs[JsonState.lexeme]) & L.STATE_BITS != L.NO_STATE:
+        if regs.lexeme & L.STATE_BITS != L.NO_STATE:
             best = least(best, self._extra(index, residue))
         return best
 
@@ -255,8 +249,8 @@ class Quoted:
         menu = machine.network.menu(residue)
         regs = machine.registers(index)
         best: Demands = {}
-        heads = machine.strings.finish(int(regs[JsonState.lexeme]) & L.STATE_BITS)
-        if is_new := machine.begins_key(int(regs[JsonState.text])):
+        heads = machine.strings.finish(regs.lexeme & L.STATE_BITS)
+        if is_new := machine.begins_key(regs.text):
             self._names.look_for(heads.values())
         found = {head for head in heads.values() if self._class_at(self._closed(index, head)) is not None}
         missing = {j for j, head in heads.items() if head not in found}
@@ -267,7 +261,7 @@ class Quoted:
             formulas = self._class_at(after)
             if formulas is None:
                 continue
-            taken = self._names.held(int(machine.registers(after)[JsonState.extras]))
+            taken = self._names.held(machine.registers(after).extras)
             value = machine.network.finish_place(menu.extra_places[formulas])
             rest = machine.network.finish_with(residue, formulas, value, taken)
             best = least(best, behind(self.written(head) + b'":', rest))
@@ -282,7 +276,7 @@ class Quoted:
         if after < 0:
             return None
         machine = self._machine
-        key = int(machine.registers(after)[JsonState.lexeme])
+        key = machine.registers(after).lexeme
         return None if key >= 0 else machine.network.outcomes.values[-2 - key]
 
     def _unused(self, index: int, wanted: set[int], is_new: bool) -> Collection[bytes]:
@@ -290,7 +284,7 @@ class Quoted:
         `is_new`: nothing of the key is written; then those that are tried are names that were looked for.
         """
         machine = self._machine
-        root = int(machine.registers(index)[JsonState.extras]) & (L.BLUR - 1)
+        root = machine.registers(index).extras & (L.BLUR - 1)
         best: dict[int, bytes] = {}
 
         def offer(j: int, head: bytes) -> None:
@@ -299,7 +293,7 @@ class Quoted:
 
         for text, head, node, agrees in self._ways(index):
             if not agrees:
-                lex = int(machine.registers(node)[JsonState.lexeme]) & L.STATE_BITS
+                lex = machine.registers(node).lexeme & L.STATE_BITS
                 for j, rest in machine.strings.finish(lex).items():
                     offer(j, head + rest)
                 continue

@@ -20,7 +20,7 @@ from structgen.errors import LimitError
 from structgen.json_grammars.completion.obligatory_space import one_line
 from structgen.json_machine.inspection import Inspection, Place
 from structgen.json_machine.tables import json_blocks as L
-from structgen.json_machine.tables.json_blocks import JsonState, StringRow
+from structgen.json_machine.tables.json_blocks import StringRow
 from structgen.language.ir import Key, SimpleObject
 from structgen.machine_core.text_costs import IMPOSSIBLE, TextCosts
 from structgen.schema.reading.missing_bytes import Quoting
@@ -56,8 +56,6 @@ class MaskWalker(Protocol):
 class TokenBounds:
     """Bounds for the states of one compiled grammar. Its lock is held by the caller."""
 
-    __slots__ = ("_costs", "_escape", "_keys", "_literal", "_machine", "_objects", "_quoting")
-
     def __init__(self, machine: Inspection, costs: TextCosts, quoting: Quoting) -> None:
         """`costs`: counts tokens, unless it is full. What is found out is written into the rows of the
         machine, where walks find it."""
@@ -76,7 +74,7 @@ class TokenBounds:
         """
         places, most = self._machine.listed_places()
         # between a blank before the document and a place that is listed, one more token
-        first = 2 if self._machine.registers(index)[JsonState.mode] == L.M_DOC else 1
+        first = 2 if self._machine.registers(index).mode == L.M_DOC else 1
         for place in () if places is None else places:
             most = max(most, first + self._at(place))
         return most if places is not None and most < L.UNBOUNDED else None

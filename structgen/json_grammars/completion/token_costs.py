@@ -18,9 +18,8 @@ from structgen.core.token_counts import TokenCounts
 from structgen.json_grammars.completion.next_characters import QUOTED, escape_of
 from structgen.json_grammars.completion.shortest_completion import Shortest
 from structgen.json_grammars.completion.token_bounds import MaskWalker, TokenBounds
-from structgen.json_machine.inspection import Inspection, Registers
+from structgen.json_machine.inspection import Inspection, StateRegisters
 from structgen.json_machine.tables import json_blocks as L
-from structgen.json_machine.tables.json_blocks import JsonState
 from structgen.machine_core.text_costs import IMPOSSIBLE
 from structgen.schema.reading.missing_bytes import Quoting
 from structgen.tokens.vocabulary import Vocabulary
@@ -65,8 +64,6 @@ class Completer(TokenCounts):
     further on has more of them to choose from, so the first token of a cheapest text leads to a state that
     costs at least one less.
     """
-
-    __slots__ = ("_bounds", "_machine", "_numbers", "_shortest", "_vocabulary", "_walker")
 
     def __init__(
         self, machine: Inspection, vocabulary: Vocabulary, walker: MaskWalker, quoting: Quoting
@@ -134,8 +131,8 @@ class Completer(TokenCounts):
         """Return states after some allowed tokens, and for each token which of them has its own's completion:
         what it writes of a key or an item counts only where that may become one that was looked for."""
         machine = self._machine
-        regs = machine.registers(index).copy()
-        mode, text = int(regs[JsonState.mode]), int(regs[JsonState.text])
+        regs = machine.registers(index)
+        mode, text = regs.mode, regs.text
         kinds = self._kinds()[tokens]
         after = np.full(len(tokens), -1, np.int64)
         single = self._told_apart(regs, tokens, kinds)
@@ -147,12 +144,8 @@ class Completer(TokenCounts):
         else:
             after[single] = [machine.after_token(index, token) for token in tokens[single].tolist()]
         rest, group = np.flatnonzero(~single), np.arange(len(tokens))
-        alone = mode == L.M_KEY and int(regs[JsonState.position]) < 0
-        if (
-            int(regs[JsonState.lexeme]) == StringPool.FREE
-            and int(regs[JsonState.seen]) <= 0
-            and (mode == L.M_STRING or alone)
-        ):
+        alone = mode == L.M_KEY and regs.position < 0
+        if regs.lexeme == StringPool.FREE and regs.seen <= 0 and (mode == L.M_STRING or alone):
             # of the tokens that only count characters, one of each kind stands for all
             counting, of_kind = rest[kinds[rest] >= 0], np.full(int(kinds.max(initial=0)) + 1, -1)
             of_kind[kinds[counting]] = counting
@@ -182,13 +175,10 @@ class Completer(TokenCounts):
             after.append(read(read(index, head) if own else stand_in(read(base, head)), tail))
         return after
 
-    def _told_apart(self, regs: Registers, tokens: Tokens, kinds: Tokens) -> npt.NDArray[np.bool_]:
+    def _told_apart(self, regs: StateRegisters, tokens: Tokens, kinds: Tokens) -> npt.NDArray[np.bool_]:
         """Return which tokens may write a part of a name or a value that was looked for; in a key or an item,
         which of those that do not close it."""
-        shortest, (mode, text, frame) = (
-            self._shortest,
-            regs[[JsonState.mode, JsonState.text, JsonState.frame]].tolist(),
-        )
+        shortest, mode, text, frame = self._shortest, regs.mode, regs.text, regs.frame
         rests = shortest.names_begun(text) if mode == L.M_KEY else frozenset()
         near = shortest.near_rests(text, frame)
         if near is not None and (mode not in QUOTED or shortest.wants_again(frame)):
@@ -274,8 +264,8 @@ class Completer(TokenCounts):
         if not machine.network.rests_shorten:  # else the next state is asked for its own
             shortest.remember(step[1], text, start + 1)
         regs = machine.registers(state)
-        wanted = _CHOICES.get(int(regs[JsonState.mode]))
-        if wanted is None or int(regs[JsonState.text]) & L.CAPTURE:
+        wanted = _CHOICES.get(regs.mode)
+        if wanted is None or regs.text & L.CAPTURE:
             return [step]  # where items are compared, nobody looked for what another text writes
         found: dict[int, list[int]] = {}
         for byte, after in machine.after_each(state, wanted):

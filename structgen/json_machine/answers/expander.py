@@ -19,7 +19,7 @@ from structgen.errors import LimitError, StructgenError
 from structgen.json_machine.answers.item_text import closed, text_of
 from structgen.json_machine.answers.spec_shapes import bounds, excepted, listed
 from structgen.json_machine.tables import json_blocks as L
-from structgen.language.ir import FREE, Formula, Key, Network, SimpleObject, Spec
+from structgen.language.ir import DEAD, FREE, Formula, Key, Network, SimpleObject, Spec
 from structgen.limits import Limits
 from structgen.machine_core.growing_tables import GrowingTables
 from structgen.machine_core.token_steps import put_edge
@@ -38,27 +38,6 @@ of JSONSchemaBench (the median has nine)."""
 class Expander:
     """The meaning of one grammar, expanded on demand into its tables.
     The grammar's lock is held by the caller."""
-
-    __slots__ = (
-        "_automata",
-        "_block_of",
-        "_blocks",
-        "_limits",
-        "_list_of_keys",
-        "_places",
-        "_residues",
-        "_rows",
-        "_tables",
-        "arrays",
-        "network",
-        "numbers",
-        "outcomes",
-        "place_of",
-        "residue_of",
-        "string_specs",
-        "strings",
-        "unread",
-    )
 
     def __init__(
         self,
@@ -168,9 +147,7 @@ class Expander:
                     base,
                     tables.extend(L.T_CHILD, arrays, len(arrays)),
                     -1 if extra < 0 else self.place(extra),
-                    -1 if extra < 0 else self.strings.FREE,
                     plain.close,
-                    0,
                 ),
             )
             self._block_of[base] = number
@@ -207,29 +184,23 @@ class Expander:
         words = listed(spec)
         length = bounds(spec)
         if words is not None:
-            if not words:
-                self._rows[spec] = -1
-                return -1
-            kind = 1
-            start = self.words(tuple(words))
+            kind, start = 1, self.words(tuple(words)) if words else DEAD
             known = {met: self.outcomes(met) for met in set(words.values())}
             numbers = [known[met] for met in words.values()]
             outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
         elif length is not None:
             least, top = length
             most = -1 if top is None else top
-            if most >= 0 and least > most:
-                self._rows[spec] = -1
-                return -1
+            start = DEAD if 0 <= most < least else start
         elif (counted := self._counted(spec)) is not None:
             start, most, farthest = counted
         else:
             start = self.strings.start(spec, self.outcomes)
             self.refresh()
-            if start < 0:
-                self._rows[spec] = -1
-                return -1
-            farthest = self.strings.farthest(start)
+            farthest = 0 if start == DEAD else self.strings.farthest(start)
+        if start == DEAD:
+            self._rows[spec] = DEAD
+            return DEAD
         values = (kind, start, least, most, outcomes, farthest, -1)
         return self._string_row(spec, values)
 
@@ -409,24 +380,25 @@ class Expander:
         return self.network.keys(self.network_residue(residue))[key]
 
     def _answer_after(self, row: int, key: int, outcome: int) -> None:
-        self._tables.room(L.T_EDGE, 1)
         after = self.network.after(self.network_residue(row), self.key(row, key), outcome)
-        put_edge(self._tables.address, row, key, outcome, self.residue(after, key == -1))
+        self._put_edge(row, key, outcome, self.residue(after, key == -1))
+
+    def _put_edge(self, row: int, key: int, outcome: int, target: int) -> None:
+        self._tables.room(L.T_EDGE, 1)
+        put_edge(self._tables.address, row, key, outcome, target)
 
     def _answer_item(self, row: int, outcome: int, which: int) -> None:
-        self._tables.room(L.T_EDGE, 1)
         text = self.written(which >> 32, which & L.LOG)
         after = self.network.after(self.network_residue(row), None, outcome, closed(text))
-        put_edge(self._tables.address, row, L.ITEM_TAG - outcome, which, self.residue(after, True))
+        self._put_edge(row, L.ITEM_TAG - outcome, which, self.residue(after, True))
 
     def _answer_unread(self, row: int, outcome: int) -> None:
-        self._tables.room(L.T_EDGE, 1)
         after = self.network.after_unread(self.network_residue(row), outcome)
         found = -1
         if after is not None:
             found = self.residue(after, True)
             self.unread.add(found)
-        put_edge(self._tables.address, row, L.UNREAD_TAG, outcome, found)
+        self._put_edge(row, L.UNREAD_TAG, outcome, found)
 
     def written(self, log: int, begin: int) -> bytes:
         """Return what is written of an item, as JSON text without white space between tokens: its log,
@@ -444,5 +416,4 @@ class Expander:
     def _answer_extra(self, row: int, group: int) -> None:
         menu = self.network.menu(self.network_residue(row))
         place = menu.extra_places.get(self.outcomes.values[group])
-        self._tables.room(L.T_EDGE, 1)
-        put_edge(self._tables.address, row, L.EXTRA_TAG, group, -1 if place is None else self.place(place))
+        self._put_edge(row, L.EXTRA_TAG, group, -1 if place is None else self.place(place))

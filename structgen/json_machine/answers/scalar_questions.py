@@ -14,8 +14,6 @@ from structgen.schema.reading.json_values import json_string
 class Strings:
     """The string oracle over a pool."""
 
-    __slots__ = ("_literal", "_pool", "outcomes")
-
     def __init__(self, pool: StringPool, literal: Callable[[str], bytes] = json_string) -> None:
         """`literal`: how strings are written."""
         self._pool, self._literal = pool, literal
@@ -66,8 +64,6 @@ class Strings:
 
 class Numbers:
     """The number oracle over a pool."""
-
-    __slots__ = ("_outcomes", "_pool")
 
     def __init__(self, pool: NumberPool, outcomes: Outcomes) -> None:
         self._pool, self._outcomes = pool, outcomes

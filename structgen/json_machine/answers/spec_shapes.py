@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from structgen.automata.strings import lengths
 from structgen.automata.unicode.decoded_text import in_order
-from structgen.language.ir import FALSE, All, Any_, Formula, Length, Not, Spec, Words
+from structgen.language.ir import FALSE, All, Any_, Formula, Length, Not, Spec, Words, conjuncts
 
 
 def excepted(spec: Spec) -> tuple[Formula, dict[str, frozenset[int]]] | None:
     """Return the first formula of a spec without the words that were written before and that it excludes, and
     which of the other formulas each of those meets; None where a spec is otherwise."""
     first, *others = spec.formulas
-    parts = first.of if isinstance(first, All) else (first,)
+    parts = conjuncts(first)
     rest: list[Formula] = []
     gone: set[str] = set()
     for part in parts:
@@ -55,5 +55,5 @@ def bounds(spec: Spec) -> tuple[int, int | None] | None:
     if len(spec.formulas) != 1:
         return None
     formula = spec.formulas[0]
-    parts = formula.of if isinstance(formula, All) else (formula,)
+    parts = conjuncts(formula)
     return lengths.bounds(parts) if all(isinstance(part, Length) for part in parts) else None

@@ -8,7 +8,7 @@ caller answers the questions that were noted, and calls again.
 from __future__ import annotations
 
 from structgen.json_machine.masks.bound_noting import note
-from structgen.json_machine.masks.terminal_lexer import blank_terminal, is_space
+from structgen.json_machine.masks.terminal_lexer import put_terminal
 from structgen.json_machine.masks.trie_walk import (
     LISTED,
     PLAIN,
@@ -52,7 +52,7 @@ from structgen.json_machine.tables.json_blocks import (
     JsonContext,
     JsonState,
 )
-from structgen.json_machine.tables.lookups import extra_place, settle, value_place
+from structgen.json_machine.tables.lookups import extra_place, is_space, settle, value_place
 from structgen.machine_core.interning import ask, intern
 from structgen.machine_core.layout import ASK, ASKED, ENDED, LARGE, NO, VAGUE, YES
 from structgen.machine_core.lexeme_layout import LexemeContext
@@ -79,24 +79,22 @@ def find_terminal(c: JsonContext, d: JsonState, quoted: bool) -> int:
     """Return the terminal of a state in a string, a key or a numeral: the automaton state, and what its
     length bounds still ask of one token. `quoted`: with the quote that opened it just now. -1 when it must be
     asked."""
-    key = blank_terminal(c).key
-    key.mode, key.lexeme, key.least, key.policy, key.quoted = d.mode, d.lexeme, 0, 0, 1 if quoted else 0
+    least, most = 0, -1
     if d.mode == M_STRING and not quoted:
         spec = c.string_specs[d.residue]
         longest = c.vocabulary.longest
-        key.least = min(max(spec.least - d.position, 0), longest + 1)
+        least = min(max(spec.least - d.position, 0), longest + 1)
         if spec.most >= 0 and spec.most - d.position < longest + spec.farthest:
-            key.most = spec.most - d.position
+            most = spec.most - d.position
     if d.mode != M_NUMBER:
         c.quoted = d.residue
+    put_terminal(c, d.mode, d.lexeme, least, most, 0, 1 if quoted else 0)
     return known_terminal(c)
 
 
 @jit
 def find_space(c: JsonContext, d: JsonState) -> int:
     """Return the terminal of the white space at a structural state, -1 when something must be asked first."""
-    key = blank_terminal(c).key
-    key.mode = M_SPACE
     level, most, left, written = 1, 1, -1, 0
     if (c.space == SPACE_ANY or c.space == SPACE_BOUNDED) and c.most_space >= 0:
         left = min(c.most_space - (d.position >> COUNT_SHIFT), c.vocabulary.longest)
@@ -110,8 +108,7 @@ def find_space(c: JsonContext, d: JsonState) -> int:
             most -= level - fold
             written = (max((written >> 6) - 8 * (level - fold), 0) << 6) | (written & 63)
             level = fold
-    key.lexeme, key.least, key.policy, key.quoted = level, most, c.space, 0
-    key.most = written | (left << COUNT_SHIFT)
+    put_terminal(c, M_SPACE, level, most, written | (left << COUNT_SHIFT), c.space, 0)
     return known_terminal(c)
 
 
@@ -339,6 +336,13 @@ def try_deferred(c: JsonContext, index: int) -> bool:
 
 
 @jit
+def walk_plainly(c: JsonContext, d: JsonState) -> int:
+    """Put the tokens of a state's mask into the buffer, each read by itself: -1, or ASKED."""
+    copy_block(d, c.scratch[0])
+    return ASKED if walk_all(c, PLAIN) else -1
+
+
+@jit
 def gather(c: JsonContext, index: int) -> int:
     """Put the tokens of a state's mask into the buffer, end tokens apart. Returns a dense row to start from
     (-1: none), or -3 with questions noted."""
@@ -348,14 +352,12 @@ def gather(c: JsonContext, index: int) -> int:
     row = collect(c, d)
     if c.blurred == WHOLE_WALK:
         forget(c)
-        copy_block(d, c.scratch[0])
-        row = ASKED if walk_all(c, PLAIN) else -1
+        row = walk_plainly(c, d)
     if c.blurred != 0:
         # a token that writes two extra keys of one object: only the walk that follows their text can tell
         c.precise = 1
         c.buffer_count = 0
-        copy_block(d, c.scratch[0])
-        row = ASKED if walk_all(c, PLAIN) else -1
+        row = walk_plainly(c, d)
     elif c.deferred_count != 0 and try_deferred(c, index):
         row = ASKED
     c.precise = 1

@@ -31,7 +31,7 @@ from structgen.json_machine.tables.json_blocks import (
     TerminalKey,
 )
 from structgen.json_machine.tables.json_tables import CELLS
-from structgen.json_machine.tables.lookups import FREE, settle, string_step
+from structgen.json_machine.tables.lookups import FREE, is_space, settle, string_step
 from structgen.machine_core.interning import ask_room, intern
 from structgen.machine_core.layout import ASK, ASKED, OUT, REFUSED, YES
 from structgen.machine_core.lexeme_layout import CLOSES, TOTAL, UNKNOWN, SafeRow
@@ -48,21 +48,29 @@ _MOST_MISSING_CLASSES = 4
 
 
 @jit
-def blank_terminal(c: JsonContext) -> JsonTerminal:
-    """Return the row of a terminal that is about to be looked up, each word of it -1."""
-    words = Int64s(address_of_block(c.work.terminal))
+def put_terminal(
+    c: JsonContext, mode: int, lexeme: int, least: int, most: int, policy: int, quoted: int
+) -> JsonTerminal:
+    """Return the row of a terminal that is about to be looked up: its key, and -1 in each other word."""
+    t = c.work.terminal
+    words, key = Int64s(address_of_block(t)), t.key
     for i in range(_TERMINAL_WORDS):
         words[i] = -1
-    return c.work.terminal
+    key.mode, key.lexeme, key.least, key.most, key.policy, key.quoted = (
+        mode,
+        lexeme,
+        least,
+        most,
+        policy,
+        quoted,
+    )
+    return t
 
 
 @jit
 def put_state(c: JsonContext, mode: int, lexeme: int, least: int, most: int, policy: int) -> int:
     """Return the number of a state, with room for its cells; UNKNOWN where room must be made."""
-    t = blank_terminal(c)
-    key = t.key
-    key.mode, key.lexeme, key.least, key.most, key.policy, key.quoted = mode, lexeme, least, most, policy, 0
-    found = intern(c, c.terminals, 6, t)
+    found = intern(c, c.terminals, 6, put_terminal(c, mode, lexeme, least, most, policy, 0))
     wanted, cells = CELLS * c.terminals.count, c.cells
     if found >= 0 and wanted > cells.capacity:
         ask_room(c, cells, wanted - cells.count)
@@ -120,12 +128,6 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
             if row[other] == row[byte] and other != 34 and other != 92:
                 cells[other] = found
     return found
-
-
-@jit
-def is_space(byte: int) -> bool:
-    """Return whether a byte is white space."""
-    return byte == 32 or byte == 9 or byte == 10 or byte == 13
 
 
 @jit

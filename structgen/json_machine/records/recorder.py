@@ -41,7 +41,7 @@ _MOVES, _SAFE, _ENDS = (
 def content_key(identity: list[int], automaton: bytes, context: npt.NDArray[np.int64]) -> Hashable:
     """Return what a terminal is (the leading words of its row, its automaton's state), without the grammar it
     was met in."""
-    mode, lexeme = identity[L.TerminalKey.mode], identity[L.TerminalKey.lexeme]
+    mode, lexeme = identity[: L.TerminalKey.least]
     if mode == L.M_NUMBER:
         return mode, automaton
     escapes = int(context[L.JsonContext.escapes if mode == L.M_STRING else L.JsonContext.key_escapes])
@@ -50,8 +50,6 @@ def content_key(identity: list[int], automaton: bytes, context: npt.NDArray[np.i
 
 class Recorder:
     """The records of one grammar's terminals. The grammar's lock is held by the caller."""
-
-    __slots__ = ("_expander", "_masks", "_own", "_shared", "_tables", "_vocabulary")
 
     def __init__(
         self,
@@ -106,7 +104,7 @@ class Recorder:
 
     def _key(self, identity: list[int]) -> Hashable:
         """Return a terminal's key among all records."""
-        mode, lexeme = identity[L.TerminalKey.mode], identity[L.TerminalKey.lexeme]
+        mode, lexeme = identity[: L.TerminalKey.least]
         if mode == L.M_SPACE:
             return tuple(identity)
         state, expander = lexeme & L.STATE_BITS, self._expander
@@ -164,7 +162,7 @@ class Recorder:
     def _like(self, identity: list[int], state: int) -> tuple[KnownTerminal | None, int, int]:
         """Return the record that has nearly all tokens of a string's or key's; the state with which this one
         is compared for them (-1: none); and what a scan leaves to it."""
-        mode, lexeme = identity[L.TerminalKey.mode], identity[L.TerminalKey.lexeme]
+        mode, lexeme = identity[: L.TerminalKey.least]
         begin = self._begins(mode) if identity[L.TerminalKey.least : L.TerminalKey.policy] == [0, -1] else -1
         is_banned = begin > StringPool.FREE and lexeme & L.STATE_BITS not in (StringPool.FREE, L.NO_STATE)
         if is_banned and self._expander.strings.bans(begin):

@@ -12,7 +12,6 @@ from __future__ import annotations
 from structgen.automata.unicode.decoded_text import LONE_BYTE
 from structgen.json_machine.steps.keys_and_items import (
     all_names,
-    begin_item,
     close_item,
     follow_item,
     item_values,
@@ -34,7 +33,6 @@ from structgen.json_machine.tables.json_blocks import (
     CAPTURE,
     COUNT_SHIFT,
     ESCAPE_SHIFT,
-    ESCAPES_ANY,
     ESCAPES_ASCII,
     LOG,
     M_ARRAY,
@@ -63,6 +61,7 @@ from structgen.json_machine.tables.json_blocks import (
     SPACE_COMPACT,
     SPACE_ONELINE,
     STATE_BITS,
+    UNREAD,
     JsonContext,
     JsonState,
 )
@@ -71,6 +70,7 @@ from structgen.json_machine.tables.lookups import (
     ended,
     extra_place,
     holds_brackets,
+    is_space,
     known_residue,
     pack,
     set_insert,
@@ -341,7 +341,7 @@ def begin_value(c: JsonContext, d: JsonState, byte: int) -> int:
         return ASK
     values = item_values(c, d)
     if values != 0:
-        begin_item(c, d, values)
+        d.text = d.text | CAPTURE | (UNREAD if values == 2 else 0)  # the log of an item; its frame is pushed
     if byte == 123:
         settle(d, M_OBJECT, what, 0, frame)
         return known_residue(c, what)
@@ -460,8 +460,6 @@ def text_step(c: JsonContext, d: JsonState, byte: int) -> int:
             lex = d.lexeme
             with_escape(d, 7, 0, (lex >> 48) & 0x3FF)
             return escape_alive(c, d)
-        if escapes_of(c, d) != ESCAPES_ANY:
-            return NO
         code = settle_lone(c, d)
         if code != YES:
             return code
@@ -497,7 +495,7 @@ def close_container(c: JsonContext, d: JsonState) -> int:
 def structure_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte between the tokens of JSON."""
     mode = d.mode
-    if byte == 32 or byte == 10 or byte == 9 or byte == 13:
+    if is_space(byte):
         return NO if mode == M_FINISHED else space_step(c, d, byte)
     if mode == M_VALUE or mode == M_DOC or mode == M_NEXT:
         return begin_value(c, d, byte)

@@ -55,6 +55,7 @@ from structgen.json_machine.tables.lookups import (
     MIDDLES,
     edge,
     ended,
+    is_space,
     known_residue,
     narrow,
     pack,
@@ -219,17 +220,9 @@ def item_values(c: JsonContext, d: JsonState) -> int:
 
 
 @jit
-def begin_item(c: JsonContext, d: JsonState, values: int) -> None:
-    """Begin the log of an item; its frame has been pushed."""
-    text = d.text | CAPTURE
-    if values == 2:
-        text |= UNREAD
-    d.text = text
-
-
-@jit
 def append(c: JsonContext, d: JsonState, label: int) -> int:
-    """Add a label to the log: YES, or ASK when room must be made."""
+    """Add a label to the log, or a byte to the extra key written so far: YES, or ASK when room must be made.
+    Walks that fill masks leave it out (see BLUR)."""
     text = d.text
     if c.precise == 0:
         d.text = text & (CAPTURE | UNREAD)
@@ -304,7 +297,7 @@ def follow_item(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
     mode, before = d.mode, s.mode
     if mode == M_KEY and before == M_KEY:
         return YES
-    if mode != M_STRING and mode != M_WORDS and (byte == 32 or byte == 10 or byte == 9 or byte == 13):
+    if mode != M_STRING and mode != M_WORDS and is_space(byte):
         return YES
     if d.text & UNREAD != 0:
         if mode == M_STRING and many_strings(c, d):

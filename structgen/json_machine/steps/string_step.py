@@ -24,7 +24,6 @@ from structgen.json_machine.tables.json_blocks import (
     JsonState,
 )
 from structgen.json_machine.tables.lookups import FREE, MIDDLES, narrow, offered, set_step, string_step
-from structgen.machine_core.interning import intern
 from structgen.machine_core.layout import ASK, NO, YES
 from structgen.native.jit import jit
 from structgen.native.typed_blocks import copy_block
@@ -55,24 +54,6 @@ def alive(c: JsonContext, d: JsonState) -> int:
 
 
 @jit
-def follow_text(c: JsonContext, d: JsonState, byte: int) -> int:
-    """Add a byte to the extra key written so far; walks that fill masks leave it out (see BLUR)."""
-    if d.text & CAPTURE != 0:
-        return append(c, d, byte)
-    if c.precise == 0:
-        d.text = 0
-        return YES
-    t = c.work.text
-    t.parent = d.text
-    t.byte = byte
-    text = intern(c, c.texts, 2, t)
-    if text < 0:
-        return ASK
-    d.text = text
-    return YES
-
-
-@jit
 def near_enough(c: JsonContext, d: JsonState, state: int) -> bool:
     """Return whether a string of bounded length can still end in time, from a state of its automaton."""
     if state < MIDDLES:
@@ -87,9 +68,7 @@ def feed_automaton(c: JsonContext, d: JsonState, column: int) -> int:
     """Take a byte, by its column, in the automaton of a string: YES or NO."""
     lex = d.lexeme
     target = string_step(c, lex & STATE_BITS, column)
-    if target < 0:
-        return NO
-    if not near_enough(c, d, target):
+    if target < 0 or not near_enough(c, d, target):
         return NO
     d.lexeme = (lex & ~STATE_BITS) | target
     return YES
@@ -133,7 +112,7 @@ def feed(c: JsonContext, d: JsonState, column: int) -> int:
         return code
     if d.lexeme & STATE_BITS == NO_STATE:
         return no_extra(c, d, byte)
-    return follow_text(c, d, byte)
+    return append(c, d, byte)
 
 
 @jit
@@ -229,16 +208,6 @@ def range_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
             answer = ASK
         point = last + 1
     return answer
-
-
-@jit
-def lone_alive(c: JsonContext, d: JsonState, point: int) -> int:
-    """Return YES, NO or ASK: may this lone surrogate come next? The registers after it stay
-    in the second spare block."""
-    t = c.work.spare[2]
-    copy_block(d, t)
-    with_escape(t, 0, 0, 0)
-    return feed_point(c, t, point, 0)
 
 
 @jit
@@ -349,12 +318,12 @@ def escape_alive(c: JsonContext, d: JsonState) -> int:
             return YES
         asked = code == ASK
     if policy == ESCAPES_ANY:
-        code = lone_alive(c, d, 0xD800 + high)
+        code = block_alive(c, d, 0xD800 + high, 0)
         if code == YES:
             if escape == 6:
                 return YES
             spare = c.work.spare[3]
-            copy_block(c.work.spare[2], spare)
+            copy_block(c.work.spare[1], spare)  # the registers after the surrogate
             code = character(c, spare)
             if code == YES:
                 # a low surrogate would make it half of a pair
@@ -404,27 +373,33 @@ def merged_digits(c: JsonContext, d: JsonState, escape: int, value: int) -> int:
 
 @jit
 def settle_lone(c: JsonContext, d: JsonState) -> int:
-    """Decide that the high surrogate before stood alone."""
+    """Decide that the high surrogate before stood alone, where it may: YES, NO or ASK."""
+    if escapes_of(c, d) != ESCAPES_ANY:
+        return NO
     high = (d.lexeme >> 48) & 0x3FF
     with_escape(d, 0, 0, 0)
     return feed_point(c, d, 0xD800 + high, 0)
 
 
 @jit
+def behind_lone(c: JsonContext, d: JsonState) -> int:
+    """Begin a character behind a high surrogate that stands alone: YES, NO or ASK."""
+    code = settle_lone(c, d)
+    return character(c, d) if code == YES else code
+
+
+@jit
 def unit(c: JsonContext, d: JsonState, value: int) -> int:
     """Take a finished four-digit escape."""
     with_escape(d, 0, 0, 0)
-    policy = escapes_of(c, d)
     if value >= 0xD800 and value < 0xDC00:
         high = value - 0xD800
         if d.mode == M_STRING and d.lexeme & STATE_BITS == FREE and d.seen <= 0:
             high = 0
         with_escape(d, 6, 0, high)
         return escape_alive(c, d)
-    if value >= 0xDC00 and value < 0xE000:
-        if policy != ESCAPES_ANY:
-            return NO
-        return feed_point(c, d, value, 0)
+    if value >= 0xDC00 and value < 0xE000 and escapes_of(c, d) != ESCAPES_ANY:
+        return NO
     return feed_point(c, d, value, 0)
 
 
@@ -453,14 +428,8 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
         if byte == 117:
             with_escape(d, 8, 0, high)
             return escape_alive(c, d)
-        if policy != ESCAPES_ANY:
-            return NO
-        code = settle_lone(c, d)
-        if code == YES:
-            code = character(c, d)
-        if code != YES:
-            return code
-        return escape_begun(c, d, byte)
+        code = behind_lone(c, d)
+        return escape_begun(c, d, byte) if code == YES else code
     digit = hexadecimal(byte, dumped(policy))
     if digit < 0:
         return NO
@@ -478,14 +447,8 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
     if value >= 0xDC00 and value < 0xE000:
         with_escape(d, 0, 0, 0)
         return feed_point(c, d, 0x10000 + (high << 10) + (value - 0xDC00), 0)
-    if policy != ESCAPES_ANY:
-        return NO
-    code = settle_lone(c, d)
-    if code == YES:
-        code = character(c, d)
-    if code != YES:
-        return code
-    return unit(c, d, value)
+    code = behind_lone(c, d)
+    return unit(c, d, value) if code == YES else code
 
 
 @jit
@@ -519,7 +482,7 @@ def can_finish(c: JsonContext, d: JsonState) -> int:
         if last.mode == 33 and escape == 0 and not is_inside(c, s, t):
             return YES
         if last.mode == 33 and escape == 6 and escapes_of(c, s) == ESCAPES_ANY:
-            code = lone_alive(c, s, 0xD800 + ((s.lexeme >> 48) & 0x3FF))
+            code = block_alive(c, s, 0xD800 + ((s.lexeme >> 48) & 0x3FF), 0)
             if code == YES:
                 return YES
             asked = asked or code == ASK

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from structgen.machine_core.layout import (
-    Edge,
     NodeRow,
     Registers,
 )
@@ -198,9 +197,7 @@ class PlainObjectRow(Block):
     base: int
     arrays: int
     extra_place: int
-    extra: int
     close: int
-    any_order: int
 
 
 class TerminalKey(Block):
@@ -233,7 +230,6 @@ class JsonWork(WorkRow):
     """Rows that are about to be interned, and spare registers."""
 
     frame: Annotated[FrameRow, 8]
-    edge: Annotated[Edge, 8]
     text: Annotated[TextRow, 8]
     entry: Annotated[SetEntry, 8]
     terminal: Annotated[JsonTerminal, 24]

@@ -27,10 +27,16 @@ from structgen.json_machine.tables.json_blocks import (
     JsonState,
     ResidueRow,
 )
-from structgen.machine_core.interning import ask, ask_room, find, intern
+from structgen.machine_core.interning import ask, ask_room, edge_key, find, intern
 from structgen.machine_core.layout import ASK, YES
 from structgen.native.jit import jit
 from structgen.native.typed_blocks import Int64s, skip
+
+
+@jit
+def is_space(byte: int) -> bool:
+    """Return whether a byte is white space."""
+    return byte == 32 or byte == 9 or byte == 10 or byte == 13
 
 
 @jit
@@ -48,7 +54,7 @@ def settle(d: JsonState, mode: int, residue: int, extras: int, frame: int) -> No
 
 
 @jit
-def fill_plain(c: JsonContext, residue: int, row: ResidueRow) -> bool:
+def fill_plain(c: JsonContext, row: ResidueRow) -> bool:
     """Fill the row of a plain object in declared order: the optional members up to the next required one are
     on offer."""
     shape = c.plain_objects[row.plain]
@@ -74,8 +80,8 @@ def fill_plain(c: JsonContext, residue: int, row: ResidueRow) -> bool:
     row.named = named
     row.item = -1
     row.close = shape.close if required == count else -1
-    row.extra = shape.extra if required == count else -1
     row.extra_place = shape.extra_place if required == count else -1
+    row.extra = FREE if row.extra_place >= 0 else -1
     row.status = 1
     return True
 
@@ -86,7 +92,7 @@ def known_residue(c: JsonContext, residue: int) -> int:
     row = c.residues[residue]
     if row.status == 0:
         if row.plain >= 0:
-            return YES if fill_plain(c, residue, row) else ASK
+            return YES if fill_plain(c, row) else ASK
         ask(c, Q_RESIDUE, residue, 0, 0)
         return ASK
     return YES
@@ -107,11 +113,7 @@ def holds_brackets(c: JsonContext, place: int) -> int:
 @jit
 def edge(c: JsonContext, first: int, second: int, third: int) -> int:
     """Return what is known of (residue, key, outcome), or -2."""
-    t = c.work.edge
-    t.first = first
-    t.second = second
-    t.third = third
-    found = find(c.edges, 3, t)
+    found = find(c.edges, 3, edge_key(c, first, second, third))
     if found < 0:
         return -2
     return c.edges[found].target
@@ -152,14 +154,11 @@ def after(c: JsonContext, residue: int, key: int, outcome: int) -> int:
     plain = row.plain
     if plain >= 0 and outcome == 0:
         shape = c.plain_objects[plain]
-        if shape.any_order == 0:
-            base = shape.base
-            if key < 0:
-                return base + shape.count
-            places = skip(c.children.numbers, shape.arrays)
-            return base + places[2 * key] + 1
+        base = shape.base
         if key < 0:
-            return residue
+            return base + shape.count
+        places = skip(c.children.numbers, shape.arrays)
+        return base + places[2 * key] + 1
     known = edge(c, residue, key, outcome)
     if known < 0:
         ask(c, Q_AFTER, residue, key, outcome)

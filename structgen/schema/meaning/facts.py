@@ -214,8 +214,6 @@ class Obligations:
 class Known:
     """The truth of alternatives under the present facts of a conjunction."""
 
-    __slots__ = ("_facets", "_facts", "_obligations", "_said")
-
     def __init__(self, obligations: Obligations, facts: FactConjunction) -> None:
         self._obligations, self._facts = obligations, facts
         self._facets = [schema for _, schema in facts.facets]

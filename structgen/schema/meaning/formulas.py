@@ -375,19 +375,26 @@ def is_of_values(formula: Formula) -> bool:
     return not any(isinstance(atom, PlainInteger) for atom in atoms(formula))
 
 
+def steps_and_ranges(formula: Formula) -> tuple[list[Decimal], Ranges, bool]:
+    """Return the steps of a formula's `Multiple`s, the numbers its `Ranges` hold, and whether it has no other
+    parts but `PlainInteger`."""
+    parts = conjuncts(formula)
+    steps = [part.of for part in parts if isinstance(part, Multiple)]
+    ranges = next((part for part in parts if isinstance(part, Ranges)), interval(None, None))
+    return steps, ranges, all(isinstance(part, (Multiple, Ranges, PlainInteger)) for part in parts)
+
+
 def quick_number(formula: Formula) -> bool | None:
     """Return whether a number meets the formula; None where plain arithmetic does not decide it."""
     if isinstance(formula, Any_):
         return True if any(map(quick_number, formula.of)) else None
-    parts = conjuncts(formula)
-    steps = [part.of for part in parts if isinstance(part, Multiple)]
+    steps, ranges, is_known = steps_and_ranges(formula)
     step = steps[0] if steps else None
-    plain = PlainInteger() in parts  # an integer of few digits is written as digits alone by every policy
-    of_numbers = [part for part in parts if isinstance(part, Ranges)]
-    if len(steps) > 1 or (plain and not steps) or len(of_numbers) + len(steps) + plain < len(parts):
+    plain = PlainInteger() in conjuncts(formula)  # few digits of an integer stand alone under every policy
+    if len(steps) > 1 or (plain and not steps) or not is_known:
         return True if _is_near_an_end(formula) else None
     found: bool | None = False
-    for low, high in (of_numbers[0] if of_numbers else interval(None, None)).ends():
+    for low, high in ranges.ends():
         if not has_few_digits([Decimal(end[0]) for end in (low, high) if end], step):
             found = None
         elif low is None or high is None or step is None or _multiples_between(low, high, step):

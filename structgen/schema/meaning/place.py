@@ -358,9 +358,7 @@ class PlaceTables:
             schema, negated = schema.refused, not negated
 
     def negate(self, literal: int) -> int:
-        """Return the negation of a literal."""
-        if literal < 0:
-            return NEVER if literal == ALWAYS else ALWAYS
+        """Return the negation of a literal: the last bit tells, also `ALWAYS` and `NEVER` apart."""
         return literal ^ 1
 
     def twin(self, literal: int) -> int:
@@ -387,13 +385,7 @@ class PlaceTables:
         """Return the demand that consists of one schema, NEVER if it is false."""
         demand = self._demand_of.get(schema.id)
         if demand is None:
-            resolved = self.resolved(schema)
-            if resolved.decided is None and not resolved.combined:
-                # One plain schema, met here for the first time: nothing to normalise.
-                demand = self._demands.of((resolved.id * 2,))
-            else:
-                demand = self.demand((self.literal(schema),))
-            self._demand_of[schema.id] = demand
+            demand = self._demand_of[schema.id] = self.demand((self.literal(schema),))
         return demand
 
     def demand(self, literals: Iterable[int]) -> int:
@@ -503,8 +495,8 @@ class PlaceTables:
         return EVERY & ~schema.kinds | schema.spoken  # a keyword fails only for values of its own type
 
     def hopeless(self, demand: int) -> bool:
-        """Return whether a demand is empty for a cheap reason (`clash`)."""
-        return self.clash(self.demands[demand])
+        """Return whether a demand is empty for a cheap reason (`clash`), as `NEVER` is."""
+        return demand == NEVER or self.clash(self.demands[demand])
 
     def clash(self, literals: Iterable[int]) -> bool:
         """Return whether a conjunction is empty for a cheap reason: excluding types, or finite sets.

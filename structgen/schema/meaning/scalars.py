@@ -308,7 +308,7 @@ class Scalars:
         if schema.min_length or schema.max_length is not None:
             parts.append(Length(schema.min_length, schema.max_length))
         if schema.enum is None:
-            return parts[0] if len(parts) == 1 and not isinstance(parts[0], Length) else conjunction(parts)
+            return conjunction(parts)
         words = frozenset(value for value in schema.enum if isinstance(value, str))
         words = words.difference([word for word in words if not self._is_text(word)])
         if not words:

@@ -174,28 +174,30 @@ def decimal(value: Decimal) -> str:
     written = f"{value:f}" if -20 < value.adjusted() < 20 else str(value)
     if "." in written and "E" not in written:
         written = written.rstrip("0").rstrip(".")
-    return written if len(written) <= _MOST_CHARACTERS else written[:_MOST_CHARACTERS] + "…"
+    return _cut(written)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "…"
 
 
 def count(least: int, most: int | None, unit: str) -> str:
     """Return a number of things in words; empty where it is not bounded."""
-    if most is None:
-        return f"at least {least} {unit}{'' if least == 1 else 's'}" if least else ""
-    if least == most:
-        return f"exactly {most} {unit}{'' if most == 1 else 's'}"
-    return f"{f'{least} to {most}' if least else f'at most {most}'} {unit}{'' if most == 1 else 's'}"
+    if most is None and not least:
+        return ""
+    last = least if most is None else most
+    size = f"at least {least}" if most is None else f"{least} to {most}" if least else f"at most {most}"
+    return f"{f'exactly {most}' if least == most else size} {unit}{'' if last == 1 else 's'}"
 
 
 def quoted(text: str) -> str:
     """Return a text between quotes, cut short."""
-    cut = text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "…"
-    return json_string(cut).decode()
+    return json_string(_cut(text)).decode()
 
 
 def value(one: Json) -> str:
     """Return a value as JSON, cut short."""
-    text = write(one)
-    return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "…"
+    return _cut(write(one))
 
 
 def listing(words: Iterable[str], joint: str = "") -> str:

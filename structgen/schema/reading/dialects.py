@@ -51,7 +51,7 @@ _TABLE: Final = (
     _Row("minimum maximum", keywords.read_bound),
     _Row("exclusiveMinimum exclusiveMaximum", keywords.read_exclusive_flag, until="4"),
     _Row("exclusiveMinimum exclusiveMaximum", keywords.read_bound, "6"),
-    _Row("divisibleBy", draft3.read_divisible_by, until="3"),
+    _Row("divisibleBy", keywords.read_multiple_of, until="3"),
     _Row("multipleOf", keywords.read_multiple_of, "4"),
     _Row("minLength maxLength", keywords.read_count),
     _Row("pattern", keywords.read_pattern),

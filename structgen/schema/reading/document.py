@@ -251,9 +251,8 @@ class Document(Reading):
                     parse(source)
                 except RegexError as error:
                     keyword = "pattern" if schema.pattern == source else f"patternProperties/{escape(source)}"
-                    raise RegexError(
-                        error.what, where=f"{schema.pointer}/{keyword}", cure=error.cure
-                    ) from error
+                    error.name_owner(f"{schema.pointer}/{keyword}")
+                    raise
 
     def _check_formats(self) -> None:
         if self.formats:
@@ -264,12 +263,8 @@ class Document(Reading):
                 try:
                     require_known(name)
                 except UnsupportedError as error:
-                    raise UnsupportedError(
-                        error.what,
-                        keyword="format",
-                        where=f"{schema.pointer}/format",
-                        cure=error.cure or 'Leave it out, or pass formats="annotate".',
-                    ) from error
+                    error.name_owner(f"{schema.pointer}/format")
+                    raise
 
     def _check_declaration(self) -> None:
         """Refuse a `$schema` that is no text, and note one that names no draft."""

@@ -81,13 +81,6 @@ def read_extends(document: Reading, place: Schema, keyword: str, value: Any) -> 
     place.applicators += ("allOf",)
 
 
-def read_divisible_by(document: Reading, place: Schema, keyword: str, value: Any) -> None:
-    divisor = keywords.number(value)
-    if divisor is None or not divisor:
-        raise document.wrong(place, "divisibleBy", "takes a number other than 0")
-    place.multiple_of = abs(divisor)
-
-
 def read_properties(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     """Read `properties`, and the `required` of each property: it speaks of the object, not of the value."""
     keywords.read_properties(document, place, keyword, value)

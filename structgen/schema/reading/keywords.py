@@ -173,10 +173,12 @@ def read_exclusive_flag(document: Reading, place: Schema, keyword: str, value: A
 
 
 def read_multiple_of(document: Reading, place: Schema, keyword: str, value: Any) -> None:
-    divisor = number(value)
-    if divisor is None or divisor <= 0:
-        raise document.wrong(place, "multipleOf", "takes a number greater than 0")
-    place.multiple_of = divisor
+    """Read `multipleOf`, and draft 3's `divisibleBy`."""
+    divisor, positive = number(value), keyword == "multipleOf"
+    if not divisor or (positive and divisor < 0):
+        takes = "takes a number " + ("greater than 0" if positive else "other than 0")
+        raise document.wrong(place, keyword, takes)
+    place.multiple_of = abs(divisor)
 
 
 # --- Counts, strings ----------------------------------------------------------------------------------------

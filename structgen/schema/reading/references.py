@@ -51,8 +51,6 @@ class References:
     Only a reference that is no plain JSON pointer needs the index of a whole document.
     """
 
-    __slots__ = ("_anchors", "_dialects", "_dynamic", "_remotes", "_resources", "_scopes", "root")
-
     def __init__(self, value: Any, draft: str | None, remotes: Remotes) -> None:
         """`draft` None: the one that `$schema` names, also by way of a meta-schema among the resources."""
         self._remotes = remotes
@@ -105,21 +103,25 @@ class References:
         start, node = scope.prefix, scope.root
         tokens = (unquote(pointer) if "%" in pointer else pointer).split("/")
         for at in range(1, len(tokens)):
-            token = unescape(tokens[at])
+            token, what = unescape(tokens[at]), ""
             if node.__class__ is dict:
                 if scope.dialect.id_key in node:
                     scope = self.enter(scope, node, (start, *map(unescape, tokens[1:at])))
-                if token not in node:
-                    raise NowhereError(f"{start + '/'.join(tokens[:at])} has no member {token!r}")
-                node = node[token]
+                if token in node:
+                    node = node[token]
+                else:
+                    what = f"has no member {token!r}"
             elif node.__class__ is list:
                 # RFC 6901, section 4: digits without leading zeros.
                 digits = token.isascii() and token.isdigit() and len(token) < 10
-                if not digits or str(int(token)) != token or int(token) >= len(node):
-                    raise NowhereError(f"{start + '/'.join(tokens[:at])} has {len(node)} items, no {token!r}")
-                node = node[int(token)]
+                if digits and str(int(token)) == token and int(token) < len(node):
+                    node = node[int(token)]
+                else:
+                    what = f"has {len(node)} items, no {token!r}"
             else:
-                raise NowhereError(f"{start + '/'.join(tokens[:at])} is neither an object nor an array")
+                what = "is neither an object nor an array"
+            if what:
+                raise NowhereError(f"{start + '/'.join(tokens[:at])} {what}")
         return ReferenceTarget(node, start + "/".join(tokens), scope)
 
     def _resource(self, uri: str) -> Scope:

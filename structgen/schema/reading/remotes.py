@@ -16,8 +16,6 @@ from structgen.schema.reading.draft_names import URI_OF_DRAFT, draft_of
 class Remotes:
     """The resources of one grammar. Copied one by one, when a reference leads there."""
 
-    __slots__ = ("_given", "used")
-
     def __init__(self, given: Mapping[str, Any] | None = None) -> None:
         """`given` maps URIs to schemas (dict, bool, JSON text) or to the resources of package referencing, as
         a `referencing.Registry` does; it must not change before the grammar that reads it has been made."""

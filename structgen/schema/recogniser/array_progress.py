@@ -97,7 +97,7 @@ class ArrayProgress:
         here = self.tables.constants.among(seen) if seen else NEVER
         if seen and shape.unique:
             base = self.tables.both(base, (self.tables.negate(here),))
-            if base == NEVER or self.tables.hopeless(base):
+            if self.tables.hopeless(base):
                 return
         others, held = parted(progress[0])
         for demand, (left, counted) in self._ways(shape, base, (others, progress[1]), index, here):
@@ -121,7 +121,7 @@ class ArrayProgress:
             for at, count in reversed([*enumerate(counts)]):
                 counter = shape.counters[at]
                 demand = self.tables.both(base, (counter.literal,)) if count < counter.least else NEVER
-                if demand != NEVER and not self.tables.hopeless(demand):
+                if not self.tables.hopeless(demand):
                     yield demand, ((), (*counts[:at], count + 1, *counts[at + 1 :]))
             yield base, progress
             return

@@ -192,8 +192,7 @@ class ArrayWitness:
         for kind, times in zip(self.shape.counters, missing, strict=True):
             if times:
                 demand = NEVER if base == NEVER else tables.both(base, (kind.literal,))
-                alive = demand != NEVER and not tables.hopeless(demand)
-                groups.append((self.ask(demand) if alive else None, times))
+                groups.append((None if tables.hopeless(demand) else self.ask(demand), times))
         known = [(text, times) for text, times in groups if text is not None]
         if len(known) < len(groups):
             return
@@ -279,7 +278,7 @@ class ArrayWitness:
             for other, _ in self.effects.options(self.shape, progress, later):
                 self._spend(1)
                 both = tables.both(demand, tables.demands[other])
-                if both != NEVER and not tables.clash(tables.demands[both]):
+                if not tables.hopeless(both):
                     found[both] = None
         return list(found)
 

@@ -82,9 +82,9 @@ class Arrays:
         self.residues = residues
         self.progress = ArrayProgress(tables, shapes, limits)
         self.distinct = Distinct(tables, scalars, shapes, self.progress.item, member)
-        self.alive: Callable[[int], bool] = lambda demand: True
+        self.alive: Callable[[int], bool]
         """Set by the network: whether some value meets a demand."""
-        self.known: Ask = lambda demand: EMPTY
+        self.known: Ask
         """Set by the network: the same as an answer."""
         self._states: dict[tuple[object, ...], ArrayState] = {}
         self._live: Live = {}

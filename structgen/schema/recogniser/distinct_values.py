@@ -12,12 +12,11 @@ from weakref import WeakValueDictionary
 
 from structgen.errors import LimitError, SchemaError
 from structgen.json_text.exact_json import Json, nearest_double, read
-from structgen.language.ir import FALSE, TRUE, All, Formula, Length, Multiple, Not, Words
-from structgen.language.number_ranges import Ranges, interval, points
-from structgen.schema.meaning.formulas import EXACT_EXPONENT
+from structgen.language.ir import FALSE, TRUE, Formula, Length, Not, PlainInteger, Words, conjuncts
+from structgen.language.number_ranges import Ranges, points
+from structgen.schema.meaning.formulas import EXACT_EXPONENT, steps_and_ranges
 from structgen.schema.meaning.place import (
     ARRAY,
-    NEVER,
     NUMBER,
     OBJECT,
     STRING,
@@ -54,7 +53,7 @@ class Distinct:
         self.tables = tables
         self.scalars = scalars
         self.shapes = shapes
-        self.text: Callable[[int], JsonPieces | None] = lambda demand: None
+        self.text: Callable[[int], JsonPieces | None]
         """Set by the network: the shortest text of a demand."""
         self.of_point: Callable[[str], Json] = nearest_double
         """Set by the network: the value of a numeral with a point or an exponent."""
@@ -93,7 +92,7 @@ class Distinct:
         whether a cheap proof shows that it has; False: unknown."""
         if need <= 0:
             return True
-        if demand == NEVER or ask(demand) is None:
+        if ask(demand) is None:
             return False
         if need <= self._enough.get(demand, 1):
             return True
@@ -137,13 +136,11 @@ class Distinct:
             return need
         if self.scalars.quoting.numerals_lack:
             return 0
-        parts = formula.of if isinstance(formula, All) else (formula,)
-        steps = [part.of for part in parts if isinstance(part, Multiple)]
-        of_numbers = [part for part in parts if isinstance(part, Ranges)]
-        if len(steps) > 1 or len(steps) + len(of_numbers) < len(parts):
+        steps, ranges, is_known = steps_and_ranges(formula)
+        if len(steps) > 1 or not is_known or PlainInteger() in conjuncts(formula):
             return 0
         found = 0
-        for low, high in (of_numbers[0] if of_numbers else interval(None, None)).ends():
+        for low, high in ranges.ends():
             if low is None or high is None:
                 return need
             ends = Decimal(low[0]), Decimal(high[0])
@@ -161,7 +158,7 @@ class Distinct:
         """Return how many strings a formula has, up to `need`."""
         if isinstance(formula, Words):
             return len(formula.of)
-        parts = formula.of if isinstance(formula, All) else (formula,)
+        parts = conjuncts(formula)
         if all(
             (isinstance(part, Not) and isinstance(part.of, Words))
             or (isinstance(part, Length) and part.most is None)
@@ -182,7 +179,7 @@ class Distinct:
             return False
         least = max(shape.lo, 1)
         demands = [self.item(shape, index) for index in range(least)]
-        if any(demand == NEVER or ask(demand) is None for demand in demands):
+        if None in map(ask, demands):
             return False
         if self.is_endless(shape, 0, ask):
             return True
@@ -195,17 +192,15 @@ class Distinct:
         if shape.counters or shape.unique or shape.hi is not None:
             return False
         demands = {self.item(shape, at) for at in range(index, max(index, shape.settled) + 1)}
-        return all(demand != NEVER and ask(demand) is not None for demand in demands)
+        return None not in map(ask, demands)
 
     def _many_objects(self, shape: ObjectShape, need: int, ask: Ask, depth: int) -> bool:
         if not shape.loose:
             return False
         # It loses one value at most for each that it must differ from.
         need += sum(len(one.rests) for (one,) in shape.obligations if isinstance(one, Differs))
-        for key in shape.required:
-            demand = self.member(shape, key)
-            if demand == NEVER or ask(demand) is None:
-                return False
+        if any(ask(self.member(shape, key)) is None for key in shape.required):
+            return False
         if all(facet.additional is None for facet in shape.facets) and not shape.key_literals:
             plain = [facet for facet in shape.facets if facet.pattern_properties]
             if not plain:
@@ -214,7 +209,7 @@ class Distinct:
         return any(self._fast(self.member(shape, key), need, ask, depth) for key in keys)
 
     def _fast(self, demand: int, need: int, ask: Ask, depth: int) -> bool:
-        if demand == NEVER or ask(demand) is None:
+        if ask(demand) is None:
             return False
         return need <= 1 or self._many(demand, need, ask, depth - 1)
 
@@ -243,7 +238,7 @@ class Distinct:
                 # A set, not the order of finding: equal sets are one literal.
                 now = self.tables.both(demand, (self.tables.constants.none_of(frozenset(known)),))
             with self._opened(demand):
-                text = None if now == NEVER or self.tables.clash(self.tables.demands[now]) else ask(now)
+                text = None if self.tables.hopeless(now) else ask(now)
             if text is None:
                 return
             if len(known) >= _COUNTED:

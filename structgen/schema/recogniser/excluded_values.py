@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from structgen.schema.meaning.place import NEVER, PlaceTables
+from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.shape import Alternative, Differs, Obligation, ValueRest
 
 Way = tuple[int, tuple[Obligation, ...]]
@@ -59,7 +59,7 @@ def _split(tables: PlaceTables, ways: list[Way], after: dict[int, list[ValueRest
     for demand, left in ways:
         for literal in (other, *sorted(after)):
             both = tables.both_judging(demand, (literal,))
-            if both != NEVER and not tables.clash(tables.demands[both]):
+            if not tables.hopeless(both):
                 rests = after.get(literal)
                 still: tuple[Obligation, ...] = () if rests is None else ((Differs(frozenset(rests)),),)
                 found.append((both, left + still))

@@ -41,8 +41,6 @@ class Written(NamedTuple):
 class FrameStanding:
     """The demands of a shape on the keys of a frame, by their indices."""
 
-    __slots__ = ("always", "follows", "free_required", "last", "required")
-
     def __init__(self, shape: ObjectShape, frame: Frame) -> None:
         ordered: list[int] = []
         self.free_required = 0

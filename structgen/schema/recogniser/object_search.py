@@ -386,9 +386,9 @@ class Witness:
         demand = self.effects.base(self.frame, self.shape, where)
         if demand != NEVER and literals:
             demand = self.tables.both_judging(demand, sorted(literals))
-            if demand != NEVER and self.tables.clash(self.tables.demands[demand]):
+            if self.tables.hopeless(demand):
                 return None
-        text = None if demand == NEVER else self.ask(demand)
+        text = self.ask(demand)
         return None if text is None else Member(where, literals, demand, text)
 
     def _in_stock(self, key_class: KeyClass, wanted: int) -> int:

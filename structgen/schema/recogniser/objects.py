@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, TypeAlias, TypeGuard
 
 from structgen.limits import Limits
-from structgen.schema.meaning.place import NEVER, PlaceTables
+from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Without
 from structgen.schema.meaning.shape_disjunctions import Shapes
@@ -72,9 +72,9 @@ class Objects:
         self.limits = limits
         self.residues = residues
         self.wide_unions = WideUnions(self.frames)
-        self.alive: Callable[[int], bool] = lambda demand: True
+        self.alive: Callable[[int], bool]
         """Set by the network: whether some value meets a demand."""
-        self.known: Ask = lambda demand: EMPTY
+        self.known: Ask
         """Set by the network: the same as an answer."""
         self._states: dict[tuple[object, ...], ObjectState] = {}
         self._live: dict[tuple[object, ...], bool] = {}
@@ -112,10 +112,8 @@ class Objects:
     def _begins(self, demands: tuple[int, ...], shape: ObjectShape, ask: Ask | None = None) -> bool:
         """Return whether some object has the shape. `ask`: where answers are still being worked out."""
         asked = ask or self.known
-        for key in shape.required:
-            demand = self.frames.value(shape, key)
-            if demand == NEVER or asked(demand) is None:
-                return False
+        if any(asked(self.frames.value(shape, key)) is None for key in shape.required):
+            return False
         if shape.simple:
             return True
         return self._goes_on(self.frames.frame(demands), shape, shape.obligations, _NOTHING, ask)
@@ -218,7 +216,7 @@ class Objects:
                 continue
             if shape.plain:
                 demand = self.members.base(frame, shape, where)
-                if demand == NEVER or not self.alive(demand):
+                if not self.alive(demand):
                     continue
                 if not self._goes_on(frame, shape, unmet, after):
                     continue

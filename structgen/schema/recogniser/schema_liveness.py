@@ -32,8 +32,6 @@ from structgen.schema.recogniser.arrays import Arrays
 from structgen.schema.recogniser.object_search import Ask
 from structgen.schema.recogniser.objects import Objects
 
-_NULL, _TRUE, _FALSE = JsonPieces((b"null",)), JsonPieces((b"true",)), JsonPieces((b"false",))
-
 
 class Oracle:
     """Answers for the demands of one network; every answer is remembered."""

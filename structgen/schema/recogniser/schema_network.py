@@ -297,7 +297,7 @@ class SchemaNetwork:
             state = of.start(demands) if types & kind else None
             if state is not None:
                 _better(best, bracket, self._rests(state, ()))
-        return {j: text.flat() for j, text in best.items()}
+        return _flat(best)
 
     def finish(self, residue: int, taken: Collection[str] = ()) -> Demands:
         """Return the shortest rest of the object or array, from just after an item (or the opening bracket),
@@ -306,7 +306,7 @@ class SchemaNetwork:
         `taken`: the keys that the object holds and `keys` does not list; they matter only to an object that
         still needs such keys (minProperties, or an obligation on them).
         """
-        return {j: text.flat() for j, text in self._rests(self._residues[residue], taken).items()}
+        return _flat(self._rests(self._residues[residue], taken))
 
     def finish_with(
         self, residue: int, key: Key, value: Demands, taken: Collection[str] = (), written: bytes = b""
@@ -326,7 +326,7 @@ class SchemaNetwork:
                 after = self._after(state, key, frozenset((index,)), written + value[index])
                 rests = self._rests(after, taken)
             _better(best, value[index], rests)
-        return {j: text.flat() for j, text in best.items()}
+        return _flat(best)
 
     def first_of_alike(self, residue: int, heads: Mapping[str, bytes]) -> Iterable[str]:
         """Return the named keys of an object that a shortest rest may begin with. `heads`: the keys that may
@@ -545,6 +545,10 @@ class SchemaNetwork:
         except UnsatisfiableSchema:
             return False
         return True
+
+
+def _flat(texts: Mapping[int, JsonPieces]) -> Demands:
+    return {j: text.flat() for j, text in texts.items()}
 
 
 def _better(best: dict[int, JsonPieces], head: bytes, rests: Mapping[int, JsonPieces]) -> None:

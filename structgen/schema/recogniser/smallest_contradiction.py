@@ -14,7 +14,6 @@ from typing import NamedTuple, TypeAlias
 
 from structgen.errors import StructgenError
 from structgen.json_text.exact_json import write
-from structgen.schema.meaning.place import NEVER
 from structgen.schema.meaning.wording import joined
 from structgen.schema.reading.keywords import keywords_of
 from structgen.schema.reading.model import Schema, parts_of, with_others
@@ -186,7 +185,7 @@ class _Search:
         try:
             excluded = (tables.literal(one, True) for one in denied)
             demand = tables.demand((*map(tables.literal, asked), *excluded, *self.given))
-            return demand == NEVER or not self.oracle.alive(tables.of_value(demand))
+            return not self.oracle.alive(tables.of_value(demand))
         except StructgenError:
             return False
 

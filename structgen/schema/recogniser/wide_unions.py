@@ -36,7 +36,7 @@ class WideUnions:
 
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
-        self.alive: Callable[[int], bool] = lambda demand: True
+        self.alive: Callable[[int], bool]
         """Set by the network: whether some value meets a demand."""
         self._defaults: dict[int, KeyDefaults | None] = {}
 
@@ -66,7 +66,7 @@ class WideUnions:
             assert said is not None, "threads that were not looked at"
             for name in said.mentioned:
                 mentions.setdefault(name, []).append(at)
-            if said.default != NEVER and self.alive(said.default):
+            if self.alive(said.default):
                 groups.setdefault(said.default, deque()).append(at)
         for name in names:
             reach = min(frame.index[name], frame.ordered)
@@ -74,7 +74,7 @@ class WideUnions:
             mentioning = dict.fromkeys(mentions.get(name, ()))
             for at in mentioning:
                 demand = self._frames.value(threads[at][1], name) if ends[at] >= reach else NEVER
-                if demand != NEVER and self.alive(demand):
+                if self.alive(demand):
                     first.setdefault(demand, at)
             for default, members in groups.items():
                 while members and ends[members[0]] < reach:
