@@ -88,7 +88,7 @@ demo: $(VENV)/.installed-engine ## install, then the main job on inputs of this 
 	@BIN=$(BIN) bash scripts/demo.sh
 
 # First the inner loops, where all tests are to run: the workers would compile the same ones at the same time.
-COMPILE = $(if $(TESTS),,$(BIN)/python -c "from structgen.cli.inner_loops import compile_all; compile_all()")
+COMPILE = $(if $(TESTS),,$(BIN)/python -c "from structgen.doors.cli.inner_loops import compile_all; compile_all()")
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS=tests/test_jit.py: those alone)
@@ -96,7 +96,7 @@ test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS
 	$(PYTEST) $(TESTS)
 
 test-serving: $(VENV)/.installed-serving ## what starts servers, engines or Ray: minutes (vLLM and SGLang: 4 GB, installed once)
-	$(BIN)/python -m pytest -q -n 0 -m serving $(or $(TESTS),tests/serving)
+	$(BIN)/python -m pytest -q -n 0 -m serving $(or $(TESTS),tests/doors/serving)
 	$(if $(TESTS),,for check in engines thoughts faults; do \
 		$(BIN)/python scripts/serving_checks.py $$check --schemas $(or $(MASKBENCH),$(SCHEMAS)) || exit 1; done)
 
@@ -109,7 +109,7 @@ test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real
 	$(PYTEST) -m "" --hypothesis-profile=deep $(TESTS)
 
 # The plugin for random orders is installed into a folder of its own, so that `make test` never has it.
-test-chance: $(VENV)/.installed-dev ## is a test red by chance? random orders, one worker and two, without optional packages, beside a busy job (TESTS=tests/engine, TIMES=20, SEED=1, SETTINGS="one busy")
+test-chance: $(VENV)/.installed-dev ## is a test red by chance? random orders, one worker and two, without optional packages, beside a busy job (TESTS=tests/decoding/engine, TIMES=20, SEED=1, SETTINGS="one busy")
 	$(COMPILE)
 	$(BIN)/python scripts/chance.py --randomly $(VENV)/randomly $(if $(TIMES),--times $(TIMES)) $(if $(SEED),--seed $(SEED)) $(if $(SETTINGS),--settings $(SETTINGS) --) $(TESTS)
 
@@ -131,7 +131,7 @@ golden: $(VENV)/.installed-dev ## compare what is answered with committed digest
 	$(GOLDEN) $(if $(BLESS),--bless) $(foreach one,$(ONLY),'$(one)')
 
 # Machine code with checks is kept beside the other. Tests of what structgen weighs or how it starts are left out.
-CHECKED = tests/laws tests/core tests/store tests/json_machine tests/schema tests/lark_grammars tests/text_grammars \
+CHECKED = tests/laws tests/machines/core tests/machines/store tests/machines/json_machine tests/schema tests/grammars/lark_grammars tests/grammars/text_grammars \
   tests/test_fork.py tests/test_completion.py tests/test_draft_masks.py tests/test_generations.py tests/test_sufficient_budgets.py
 checked: $(VENV)/.installed-dev ## golden, laws, interrupts, threads, forks and hostile schemas with every load and store of compiled code checked; an hour (TESTS=tests/laws)
 	STRUCTGEN_CHECKED=1 $(if $(TESTS),true,$(GOLDEN))
@@ -161,9 +161,9 @@ speculation-mutants: $(VENV)/.installed-engine $(VENV)/.installed-dev ## seed fa
 
 # Files whose tests are fast and together meet most of the package.
 QUICK = $(addprefix tests/,test_golden.py test_import.py test_compile.py test_expected.py \
-  schema/test_grammar.py schema/test_references.py lark_grammars/test_small_grammars.py text_grammars/test_composition.py \
-  text_grammars/test_structural_tags.py text_grammars/test_regular.py engine/test_choice.py engine/test_loop.py \
-  typed/test_run.py cli/test_check.py)
+  schema/test_grammar.py schema/test_references.py grammars/lark_grammars/test_small_grammars.py grammars/text_grammars/test_composition.py \
+  grammars/text_grammars/test_structural_tags.py grammars/text_grammars/test_regular.py decoding/engine/test_choice.py decoding/engine/test_loop.py \
+  doors/typed/test_run.py doors/cli/test_check.py)
 
 TEST_FILES = $(wildcard tests/test_*.py tests/*/test_*.py)
 # A folder of tests: how many of its files are not among QUICK, and how many it has.

@@ -68,8 +68,8 @@ from records import arguments
 from told import tell
 
 import structgen as sg
-from structgen.engine.forward_pass.gguf_models import gguf_file
-from structgen.json_grammars.prompting import schema_outline
+from structgen.decoding.engine.forward_pass.gguf_models import gguf_file
+from structgen.grammars.json_grammars.prompting import schema_outline
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 

@@ -39,7 +39,7 @@ FIRST = """
 import resource, sys, time
 begun = time.time() - time.process_time()
 if sys.argv[1] == "one process":
-    from structgen.native import first_use
+    from structgen.base.native import first_use
     first_use.processors = lambda: 1
 import json
 import structgen as sg
@@ -80,7 +80,7 @@ def main() -> None:
     taken: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as temporary:
         code = Path(temporary, "code")
-        begin = [sys.executable, "-c", "from structgen.cli import main; main()"]
+        begin = [sys.executable, "-c", "from structgen.doors.cli import main; main()"]
         subprocess.run([*begin, "warmup", "--target", "generic", "--output", str(code)], check=True)
         for number in range(options.runs):
             for title, schema in SCHEMAS.items():

@@ -36,10 +36,10 @@ from peers import glrmask, llguidance
 from records import arguments, load, show, versions, write
 
 import structgen as sg
-from structgen.maskbench.engines import EngineRefusal, Session
-from structgen.maskbench.ours import session_of
-from structgen.system import resources
-from structgen.system.worker_process import EndedError, LateError, WorkerProcess
+from structgen.base.system import resources
+from structgen.base.system.worker_process import EndedError, LateError, WorkerProcess
+from structgen.doors.maskbench.engines import EngineRefusal, Session
+from structgen.doors.maskbench.ours import session_of
 
 COLUMNS = ("grammar", "engine", "texts", "masks", "load_ms", "compile_ms", "first_mask_us", "mask_avg_us")
 COLUMNS += ("mask_p50_us", "mask_p99_us", "mask_p999_us", "commit_avg_us", "refused_texts", "note")

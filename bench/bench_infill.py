@@ -35,9 +35,9 @@ from records import arguments
 from told import tell
 
 import structgen as sg
-from structgen.infilling.lattice import OPEN
-from structgen.infilling.presets import load_masked_model
-from structgen.json_grammars.prompting import extraction_prompt
+from structgen.decoding.infilling.lattice import OPEN
+from structgen.decoding.infilling.presets import load_masked_model
+from structgen.grammars.json_grammars.prompting import extraction_prompt
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from evaluate import SENTENCES, closed, hand_written, right_fields

@@ -3,7 +3,7 @@
     python bench/bench_intervals.py                      200 random laws, every method, n = 20, 64, 100, 300
     python bench/bench_intervals.py --laws 50 --methods smc auto --n 20 --first 5000
 
-A law (tests/samplers/random_laws.py) has 5 to 4,000 texts and, in half of the cases, a checker; its figures
+A law (tests/decoding/samplers/random_laws.py) has 5 to 4,000 texts and, in half of the cases, a checker; its figures
 are known by enumeration. A run of `sg.sample` gives log Z with its interval of 95 %, and the means of four
 functions of the text with their errors: whether it has a letter, its length, a field, whether it is the
 likeliest text. A mean is covered if it is within 1.96 errors. The shares by `marginals` are the fifth.
@@ -33,9 +33,9 @@ from records import arguments
 from told import tell
 
 import structgen as sg
-from structgen.samplers.methods import METHODS
+from structgen.decoding.samplers.methods import METHODS
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "samplers"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "decoding" / "samplers"))
 
 from random_laws import Law, laws
 

@@ -46,9 +46,9 @@ from judging import Outcome, Question, run
 from violators import parts, violators
 
 import structgen as sg
-from structgen.compilation.implied_constraints import SchemaDifference, proved, without_keyword
-from structgen.json_text.exact_json import read, write
-from structgen.maskbench.readers import Case, select
+from structgen.base.json_text.exact_json import read, write
+from structgen.doors.maskbench.readers import Case, select
+from structgen.grammars.compilation.implied_constraints import SchemaDifference, proved, without_keyword
 from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))

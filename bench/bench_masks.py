@@ -29,13 +29,13 @@ from typing import Any
 from records import arguments, load, versions, write
 
 import structgen as sg
-from structgen.maskbench.engines import EngineConfig, EngineRefusal, MaskEngine
-from structgen.maskbench.measurements import CaseResult
-from structgen.maskbench.ours import structgen
-from structgen.maskbench.readers import select
-from structgen.maskbench.replay import replay
-from structgen.maskbench.run_report import COUNTS, report_of, times
-from structgen.maskbench.runner import BenchRun
+from structgen.doors.maskbench.engines import EngineConfig, EngineRefusal, MaskEngine
+from structgen.doors.maskbench.measurements import CaseResult
+from structgen.doors.maskbench.ours import structgen
+from structgen.doors.maskbench.readers import select
+from structgen.doors.maskbench.replay import replay
+from structgen.doors.maskbench.run_report import COUNTS, report_of, times
+from structgen.doors.maskbench.runner import BenchRun
 
 PEERS = ("llguidance", "xgrammar", "glrmask")
 COLUMNS = ("engine", "split", "scope", "measure", "figure", "value")
@@ -65,7 +65,7 @@ def configs(options: Any, path: Path) -> Iterator[EngineConfig]:
         if name == "structgen:same-process":
             yield EngineConfig(name, "bench_masks:same_process", tokenizer, drawn)
         elif name.startswith("structgen"):
-            yield EngineConfig(name, "structgen.maskbench.ours:structgen", tokenizer, policies)
+            yield EngineConfig(name, "structgen.doors.maskbench.ours:structgen", tokenizer, policies)
         else:
             yield EngineConfig(name, f"peers:{name}", tokenizer)
 

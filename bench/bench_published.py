@@ -139,7 +139,7 @@ class Remembered:
     """The model behind a prompt, as a function of tokens; every row is computed once."""
 
     def __init__(self, own: sg.Engine, prompt: list[int]) -> None:
-        from structgen.speculation.drafts.model_rows import ModelRows
+        from structgen.decoding.speculation.drafts.model_rows import ModelRows
 
         self._rows, self._length = ModelRows(own.model, prompt, "published"), len(prompt)
         self._known: dict[tuple[int, ...], np.ndarray] = {}

@@ -35,7 +35,7 @@ from records import arguments
 from told import tell
 
 import structgen as sg
-from structgen.samplers.methods import METHODS
+from structgen.decoding.samplers.methods import METHODS
 
 OURS: Final = frozenset(("auto", "beams"))
 """What has not been published by others: all else counts as published."""

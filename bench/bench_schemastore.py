@@ -38,8 +38,8 @@ from judging import LATE, Outcome, Question, run
 from vocabularies import load
 
 import structgen as sg
-from structgen.json_grammars.schema_grammar import unwarned_schema
-from structgen.maskbench.ours import reason_of
+from structgen.doors.maskbench.ours import reason_of
+from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 
 OVER, WRONG, LIMIT, REFUSED, DISPUTED, RIGHT = OUTCOMES = (
     *("over", "wrong", "limit", "refused", "disputed", "right"),

@@ -125,7 +125,7 @@ def written_model() -> str:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        from structgen.engine.forward_pass.gguf_models import gguf_file
+        from structgen.decoding.engine.forward_pass.gguf_models import gguf_file
 
         file = gguf_file("smollm2")
         assert file is not None

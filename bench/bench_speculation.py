@@ -39,11 +39,11 @@ from speculation_answers import Answer
 from told import tell
 
 import structgen as sg
-from structgen.speculation.drafters.answer_history import AnswerHistory
-from structgen.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
-from structgen.speculation.drafters.ngrams import KnownTexts, callers_text
-from structgen.speculation.drafts.draft import NO_DRAFT, Draft
-from structgen.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts
+from structgen.decoding.speculation.drafters.answer_history import AnswerHistory
+from structgen.decoding.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
+from structgen.decoding.speculation.drafters.ngrams import KnownTexts, callers_text
+from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft
+from structgen.decoding.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts
 
 SAME, CHANGED = "answers", "two fields changed"
 LOOKUP: Final = "prompt lookup, 10 tokens"

@@ -49,7 +49,7 @@ from records import arguments
 from told import tell
 
 import structgen as sg
-from structgen.engine import Engine, Request, Result, Sampling
+from structgen.decoding.engine import Engine, Request, Result, Sampling
 
 DATA = Path(__file__).parent.parent / "tests" / "data" / "extract"
 SETS = {"hand-written": "hand_written.jsonl", "everyday": "everyday.jsonl"}

@@ -27,9 +27,9 @@ from typing import Any, TypeAlias
 from judging import LATE, Outcome, Question, run
 
 import structgen as sg
-from structgen.json_grammars.schema_grammar import unwarned_schema
-from structgen.json_text.raw_json import read, write
-from structgen.maskbench.ours import reason_of
+from structgen.base.json_text.raw_json import read, write
+from structgen.doors.maskbench.ours import reason_of
+from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 
 DRAFTS = ("draft3", "draft4", "draft6", "draft7", "draft2019-09", "draft2020-12", "v1")
 RIGHT, REFUSED, ACCEPTED, REJECTED, CRASHED, TIMED_OUT = VERDICTS = (

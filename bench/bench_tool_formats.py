@@ -28,9 +28,9 @@ from judging import Named, Outcome, Question, run
 from records import versions
 
 import structgen as sg
-from structgen.text_grammars.composition.templates import TEXT, pieces
-from structgen.tool_calls.format_rows import FORMATS
-from structgen.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.format_rows import FORMATS
+from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.grammars.text_grammars.composition.templates import TEXT, pieces
 
 NAMELESS, UNREAD = "without a name", "not read back"
 

@@ -38,9 +38,9 @@ import vocabularies
 from records import arguments, load, show, versions, write
 
 import structgen as sg
-from structgen.maskbench.engines import EngineRefusal, Session
-from structgen.maskbench.ours import session_of
-from structgen.system.worker_process import WorkerProcess
+from structgen.base.system.worker_process import WorkerProcess
+from structgen.doors.maskbench.engines import EngineRefusal, Session
+from structgen.doors.maskbench.ours import session_of
 
 BEFORE, AFTER = "Let me look that up in the files that I have. ", " That is all."
 ENGINES = "structgen:cold", "structgen:same-process", "llguidance"

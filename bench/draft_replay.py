@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from structgen.core.matcher import Matcher
-from structgen.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts
-from structgen.speculation.planning.drafting import Drafting
-from structgen.speculation.planning.speculator import plan
+from structgen.decoding.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts
+from structgen.decoding.speculation.planning.drafting import Drafting
+from structgen.decoding.speculation.planning.speculator import plan
+from structgen.machines.core.matcher import Matcher
 
 
 @dataclass(frozen=True, slots=True)

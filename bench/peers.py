@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from structgen.doors.maskbench.engines import EngineRefusal, MaskEngine, Session, Start
 from structgen.errors import LimitError
-from structgen.maskbench.engines import EngineRefusal, MaskEngine, Session, Start
 from structgen.tokens.tokenizer import Tokenizer
 
 Read: TypeAlias = Callable[[Any, Any], Any]

@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import structgen as sg
-from structgen.maskbench.readers import Case, select
+from structgen.doors.maskbench.readers import Case, select
 
 FROZEN: Final = Path(__file__).with_name("speculation_answers.json")
 SEED: Final = 25

@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import structgen as sg
-from structgen.json_grammars.prompting import extraction_prompt
-from structgen.speculation.drafts.draft import NO_DRAFT
-from structgen.speculation.planning.speculator import Speculator
+from structgen.decoding.speculation.drafts.draft import NO_DRAFT
+from structgen.decoding.speculation.planning.speculator import Speculator
+from structgen.grammars.json_grammars.prompting import extraction_prompt
 
 SEED: Final = 2025
 COUNT: Final = 12

@@ -34,8 +34,8 @@ from records import arguments, load, revision, show, write
 from vocabularies import load as load_tokenizer
 
 import structgen as sg
-from structgen.serving.app import make_app
-from structgen.serving.served_model import ServedModel
+from structgen.doors.serving.app import make_app
+from structgen.doors.serving.served_model import ServedModel
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = "structgen/extract"

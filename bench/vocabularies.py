@@ -11,9 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from structgen.base.system.cache import cache_folder, write_atomically
+from structgen.doors.maskbench import vocabularies
 from structgen.errors import TokenizerError
-from structgen.maskbench import vocabularies
-from structgen.system.cache import cache_folder, write_atomically
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.tokenizer_sources import holds_ranks
 

@@ -18,8 +18,8 @@ from bench_suite import options_of, resources, suite_files
 from judging import Outcome
 
 import structgen as sg
-from structgen.json_text.raw_json import write
-from structgen.maskbench.readers import Case, sources_of
+from structgen.base.json_text.raw_json import write
+from structgen.doors.maskbench.readers import Case, sources_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
 

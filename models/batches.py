@@ -15,7 +15,7 @@ from data.sentences import TRAINING, Example, Examples, written
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from structgen.json_grammars.prompting import extraction_prompt
+from structgen.grammars.json_grammars.prompting import extraction_prompt
 
 TOKENIZER = Path(__file__).parent / "tokenizer" / "tokenizer.json"
 LONGEST = 320

@@ -44,8 +44,8 @@ from model import Network, load
 from train import TYPE
 
 import structgen as sg
-from structgen.infilling.presets import load_masked_model
-from structgen.python_types.pydantic_formats import FORMATS
+from structgen.asking.python_types.pydantic_formats import FORMATS
+from structgen.decoding.infilling.presets import load_masked_model
 
 FOLDER = Path(__file__).parent
 BUILD = FOLDER.parent / "build" / "models"

@@ -19,7 +19,7 @@ from data.sentences import Examples, written
 from data.words import KNOWN
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from structgen.json_grammars.prompting import extraction_prompt
+from structgen.grammars.json_grammars.prompting import extraction_prompt
 
 FOLDER = Path(__file__).parent / "tokenizer"
 SEED = 20261120

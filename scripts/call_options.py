@@ -17,9 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OF_SAMPLE_ALONE = ("tokenizer", "name", "outline", "chat")
 MADE = (
-    ("typed/options.py", "TypedOptions", {"CallOptions": ()}, ("tools", "thoughts")),
+    ("doors/typed/options.py", "TypedOptions", {"CallOptions": ()}, ("tools", "thoughts")),
     (
-        "samplers/sample.py",
+        "decoding/samplers/sample.py",
         "SampleSettings",
         {"SampleOptions": OF_SAMPLE_ALONE, "TypedSampleOptions": ()},
         ("n",),

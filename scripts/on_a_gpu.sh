@@ -88,7 +88,7 @@ END
 
 [[ -z $WHEELS ]] || part install 50 0 bash -c install_wheels
 say "$(versions)"
-part compile 50 0 "$PYTHON" -c "from structgen.cli.inner_loops import compile_all; compile_all(jobs=$(nproc))"
+part compile 50 0 "$PYTHON" -c "from structgen.doors.cli.inner_loops import compile_all; compile_all(jobs=$(nproc))"
 if [[ $DEVICE == cpu ]]; then
   which=(-m "not gpu and not slow")
   rows=(--smoke --dtypes bfloat16)
@@ -98,7 +98,7 @@ else
   rows=(--rows 1 32 256 --quick)
   # the batches that say most come first: what was measured stays where the time is over
   engine=(--model extract --batches 32,1,8 --tokens 40 --repeats 4 --without-hard)
-  "$PYTHON" -c 'from structgen.system.resources import smollm2; smollm2()' 2>/dev/null && engine[1]=smollm2
+  "$PYTHON" -c 'from structgen.base.system.resources import smollm2; smollm2()' 2>/dev/null && engine[1]=smollm2
 fi
 quiet=(-q -p no:cacheprovider)
 part tests 75 1 "$PYTHON" -m pytest "${quiet[@]}" "${which[@]}" tests/gpu

@@ -48,7 +48,7 @@ NOT_RUN = {
     r"(OUT=\S+ )?bash scripts/on_a_gpu\.sh": "it needs a GPU, or a folder of wheels",
     r"vllm serve |python -m sglang": "it starts an engine's server; scripts/serving_checks.py runs it",
     r"structgen warmup( +#| -)": "it compiles for minutes; test_app.py and test_shipped_code.py run it",
-    r"structgen .*--ray": "Ray is started; tests/serving does it",
+    r"structgen .*--ray": "Ray is started; tests/doors/serving does it",
     r"structgen serve (?!smollm2)|curl ": "scripts/clients starts a server and asks it",
     r"STRUCTGEN_CACHE=/srv|chmod .*/srv": "it writes a folder of the system",
 }
@@ -80,7 +80,7 @@ _OUTPUT = re.compile(r"\n```\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _ELLIPSIS = re.compile(r"^\.\.\.\n", re.MULTILINE)
 _TIME = re.compile(r"\b\d[\d,]*(\.\d+)? (us|ms|s|KiB)\b")
 _WAIT = re.compile(r"^structgen: .* \.\.\.\n", re.MULTILINE)
-"""What a command says of a wait of more than two seconds (structgen/system/waits.py), if it had one."""
+"""What a command says of a wait of more than two seconds (structgen/base/system/waits.py), if it had one."""
 _TIMED_ROWS = ("measure", "first mask", "mask", "take token", "mask + token")
 
 
@@ -209,7 +209,7 @@ class Reader:
         if words[0] == "structgen" and not goes_on:
             from typer.testing import CliRunner
 
-            from structgen.cli import app
+            from structgen.doors.cli import app
 
             done = CliRunner().invoke(app(), words[1:], prog_name="structgen")
             if done.exception is not None and not isinstance(done.exception, SystemExit):

@@ -101,7 +101,7 @@ def _answers(address: str) -> bool:
 def serving(*options: str, model: str = "extract", **settings: str) -> Server:
     """Start `structgen serve` for a model; as `started`."""
     paths = os.pathsep.join([str(ROOT), str(ROOT / "kernels"), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-c", "from structgen.cli import main; main()", "serve", model, *options]
+    command = [sys.executable, "-c", "from structgen.doors.cli import main; main()", "serve", model, *options]
     return started(command, PYTHONPATH=paths, **settings)
 
 
@@ -275,7 +275,7 @@ class Asking:
 
 def schemas_of(path: Path, count: int) -> list[tuple[str, Any]]:
     """Return `count` schemas under a path, drawn by a fixed seed, each with its name."""
-    from structgen.maskbench.readers import select
+    from structgen.doors.maskbench.readers import select
 
     cases = (read() for _, read in select([path], sample=count, seed=1))
     return [(case.name, json.loads(case.schema)) for case in cases if case.schema]
@@ -332,7 +332,7 @@ INSTALLS = (
     "uninstall -y torchvision torchaudio torchcodec",
     # SGLang pins other versions of what vLLM brings; on a CPU it runs with these
     "install --no-deps sglang==0.5.23",
-    # Ray for tests/serving/test_on_real_ray.py
+    # Ray for tests/doors/serving/test_on_real_ray.py
     "install orjson IPython traitlets gguf accelerate soundfile ray>=2.60 -e .",
 )
 REFUSED: tuple[tuple[str, Any, int, str], ...] = (
@@ -618,7 +618,7 @@ FOLDER = os.environ["STRUCTGEN_TEXTS"]
 def count():
     while True:
         time.sleep(0.1)
-        module = sys.modules.get("structgen.integrations.engine_grammars")
+        module = sys.modules.get("structgen.doors.integrations.engine_grammars")
         if module is None or not os.path.exists(os.path.join(FOLDER, "asked")):
             continue
         found = sum(type(one) is module.EngineText for one in gc.get_objects())

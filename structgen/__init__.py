@@ -42,7 +42,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from structgen.system.lazy_names import lazy_names
+from structgen.base.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from structgen import core as core
@@ -51,71 +51,71 @@ if TYPE_CHECKING:
     from structgen import samplers as samplers
     from structgen import speculation as speculation
     from structgen import strategies as strategies
-    from structgen.compilation.compiler import compile as compile
-    from structgen.compilation.explanation import explain as explain
-    from structgen.compilation.grammar_explanation import GrammarExplanation as GrammarExplanation
-    from structgen.compilation.preloading import preload as preload
-    from structgen.compilation.schema_explanation import Explanation as Explanation
-    from structgen.core.compiled import CompiledGrammar as CompiledGrammar
-    from structgen.core.grammar import Grammar as Grammar
-    from structgen.core.matcher import Matcher as Matcher
-    from structgen.engine.engine import Engine as Engine
-    from structgen.engine.requests import FinishReason as FinishReason
-    from structgen.engine.requests import Request as Request
-    from structgen.engine.requests import Result as Result
-    from structgen.engine.requests import Sampling as Sampling
-    from structgen.engine.thinking import Thinking as Thinking
-    from structgen.errors import StructgenError as StructgenError
-    from structgen.infilling.infill import infill as infill
-    from structgen.infilling.results import Infilled as Infilled
-    from structgen.json_grammars.schema_grammar import json_schema as json_schema
-    from structgen.lark_grammars.compiled.loaded_lark import LarkGrammar as LarkGrammar
-    from structgen.lark_grammars.lark_grammar import lark as lark
-    from structgen.limits import Limits as Limits
-    from structgen.python_types.regex_annotation import Regex as Regex
-    from structgen.request_reading.request_reader import read_request as read_request
-    from structgen.samplers.cite import cite as cite
-    from structgen.samplers.most_probable import most_probable as most_probable
-    from structgen.samplers.sample import sample as sample
-    from structgen.samplers.samples import Samples as Samples
-    from structgen.samplers.score import score as score
+    from structgen.asking.python_types.regex_annotation import Regex as Regex
+    from structgen.asking.request_reading.request_reader import read_request as read_request
+    from structgen.asking.tool_calls.call_reader import parse_calls as parse_calls
+    from structgen.asking.tool_calls.tool_definitions import Tool as Tool
+    from structgen.asking.tool_calls.tool_format import ToolFormat as ToolFormat
+    from structgen.asking.tool_calls.tool_grammar import tools as tools
+    from structgen.asking.tool_calls.tool_replies import Call as Call
+    from structgen.asking.tool_calls.tool_replies import Reply as Reply
+    from structgen.base.errors import StructgenError as StructgenError
+    from structgen.base.limits import Limits as Limits
+    from structgen.decoding.engine.engine import Engine as Engine
+    from structgen.decoding.engine.requests import FinishReason as FinishReason
+    from structgen.decoding.engine.requests import Request as Request
+    from structgen.decoding.engine.requests import Result as Result
+    from structgen.decoding.engine.requests import Sampling as Sampling
+    from structgen.decoding.engine.thinking import Thinking as Thinking
+    from structgen.decoding.infilling.infill import infill as infill
+    from structgen.decoding.infilling.results import Infilled as Infilled
+    from structgen.decoding.samplers.cite import cite as cite
+    from structgen.decoding.samplers.most_probable import most_probable as most_probable
+    from structgen.decoding.samplers.sample import sample as sample
+    from structgen.decoding.samplers.samples import Samples as Samples
+    from structgen.decoding.samplers.score import score as score
+    from structgen.decoding.speculation.speculation_options import Speculation as Speculation
+    from structgen.doors.typed.decorator import filled as filled
+    from structgen.doors.typed.decorator import generate as generate
+    from structgen.doors.typed.given_texts import outcome_of as outcome_of
+    from structgen.doors.typed.infilled import Infilling as Infilling
+    from structgen.doors.typed.outcomes import Outcome as Outcome
+    from structgen.doors.typed.partial import Partial as Partial
+    from structgen.doors.typed.run import arun as arun
+    from structgen.doors.typed.run import run as run
+    from structgen.doors.typed.servers import Server as Server
+    from structgen.grammars.compilation.compiler import compile as compile
+    from structgen.grammars.compilation.explanation import explain as explain
+    from structgen.grammars.compilation.grammar_explanation import GrammarExplanation as GrammarExplanation
+    from structgen.grammars.compilation.preloading import preload as preload
+    from structgen.grammars.compilation.schema_explanation import Explanation as Explanation
+    from structgen.grammars.json_grammars.schema_grammar import json_schema as json_schema
+    from structgen.grammars.lark_grammars.compiled.loaded_lark import LarkGrammar as LarkGrammar
+    from structgen.grammars.lark_grammars.lark_grammar import lark as lark
+    from structgen.grammars.text_grammars.composition.bans import without as without
+    from structgen.grammars.text_grammars.composition.json_strings import in_json_string as in_json_string
+    from structgen.grammars.text_grammars.composition.structural_tags import structural_tag as structural_tag
+    from structgen.grammars.text_grammars.copied_spans import CopiedSpan as CopiedSpan
+    from structgen.grammars.text_grammars.copied_spans import without_spans_of as without_spans_of
+    from structgen.grammars.text_grammars.ebnf_grammar import ebnf as ebnf
+    from structgen.grammars.text_grammars.free_text import text as text
+    from structgen.grammars.text_grammars.regular import choice as choice
+    from structgen.grammars.text_grammars.regular import literal as literal
+    from structgen.grammars.text_grammars.regular import regex as regex
+    from structgen.grammars.text_grammars.special_tokens import special as special
+    from structgen.grammars.text_grammars.substrings import substring_of as substring_of
+    from structgen.grammars.text_grammars.text_grammar import either as either
+    from structgen.grammars.text_grammars.text_grammar import sequence as sequence
+    from structgen.machines.core.compiled import CompiledGrammar as CompiledGrammar
+    from structgen.machines.core.grammar import Grammar as Grammar
+    from structgen.machines.core.matcher import Matcher as Matcher
+    from structgen.machines.store.mask_store import MaskStore as MaskStore
     from structgen.schema.reading.openai import OPENAI_STRICT as OPENAI_STRICT
     from structgen.schema.reading.policies import JSON_DUMPS as JSON_DUMPS
     from structgen.schema.reading.policies import OPENAPI_FORMATS as OPENAPI_FORMATS
     from structgen.schema.reading.policies import WIDEST as WIDEST
-    from structgen.speculation.speculation_options import Speculation as Speculation
-    from structgen.store.mask_store import MaskStore as MaskStore
-    from structgen.text_grammars.composition.bans import without as without
-    from structgen.text_grammars.composition.json_strings import in_json_string as in_json_string
-    from structgen.text_grammars.composition.structural_tags import structural_tag as structural_tag
-    from structgen.text_grammars.copied_spans import CopiedSpan as CopiedSpan
-    from structgen.text_grammars.copied_spans import without_spans_of as without_spans_of
-    from structgen.text_grammars.ebnf_grammar import ebnf as ebnf
-    from structgen.text_grammars.free_text import text as text
-    from structgen.text_grammars.regular import choice as choice
-    from structgen.text_grammars.regular import literal as literal
-    from structgen.text_grammars.regular import regex as regex
-    from structgen.text_grammars.special_tokens import special as special
-    from structgen.text_grammars.substrings import substring_of as substring_of
-    from structgen.text_grammars.text_grammar import either as either
-    from structgen.text_grammars.text_grammar import sequence as sequence
     from structgen.tokens.token_mask import allocate_mask as allocate_mask
     from structgen.tokens.tokenizer import Tokenizer as Tokenizer
-    from structgen.tool_calls.call_reader import parse_calls as parse_calls
-    from structgen.tool_calls.tool_definitions import Tool as Tool
-    from structgen.tool_calls.tool_format import ToolFormat as ToolFormat
-    from structgen.tool_calls.tool_grammar import tools as tools
-    from structgen.tool_calls.tool_replies import Call as Call
-    from structgen.tool_calls.tool_replies import Reply as Reply
-    from structgen.typed.decorator import filled as filled
-    from structgen.typed.decorator import generate as generate
-    from structgen.typed.given_texts import outcome_of as outcome_of
-    from structgen.typed.infilled import Infilling as Infilling
-    from structgen.typed.outcomes import Outcome as Outcome
-    from structgen.typed.partial import Partial as Partial
-    from structgen.typed.run import arun as arun
-    from structgen.typed.run import run as run
-    from structgen.typed.servers import Server as Server
 
 __version__ = "0.1.0.dev0"
 """Also the version of the distribution: the build reads it here (pyproject.toml)."""
@@ -123,59 +123,59 @@ __version__ = "0.1.0.dev0"
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "structgen.compilation.compiler": "compile",
-        "structgen.compilation.explanation": "explain",
-        "structgen.compilation.grammar_explanation": "GrammarExplanation",
-        "structgen.compilation.preloading": "preload",
-        "structgen.compilation.schema_explanation": "Explanation",
-        "structgen.core.compiled": "CompiledGrammar",
-        "structgen.core.grammar": "Grammar",
-        "structgen.core.matcher": "Matcher",
-        "structgen.engine": "Engine",
-        "structgen.engine.requests": "FinishReason Request Result Sampling",
-        "structgen.engine.thinking": "Thinking",
-        "structgen.errors": "StructgenError",
-        "structgen.infilling.infill": "infill",
-        "structgen.infilling.results": "Infilled",
-        "structgen.json_grammars.schema_grammar": "json_schema",
-        "structgen.lark_grammars.compiled.loaded_lark": "LarkGrammar",
-        "structgen.lark_grammars.lark_grammar": "lark",
-        "structgen.limits": "Limits",
-        "structgen.python_types.regex_annotation": "Regex",
-        "structgen.request_reading.request_reader": "read_request",
-        "structgen.samplers.cite": "cite",
-        "structgen.samplers.most_probable": "most_probable",
-        "structgen.samplers.sample": "sample",
-        "structgen.samplers.samples": "Samples",
-        "structgen.samplers.score": "score",
+        "structgen.grammars.compilation.compiler": "compile",
+        "structgen.grammars.compilation.explanation": "explain",
+        "structgen.grammars.compilation.grammar_explanation": "GrammarExplanation",
+        "structgen.grammars.compilation.preloading": "preload",
+        "structgen.grammars.compilation.schema_explanation": "Explanation",
+        "structgen.machines.core.compiled": "CompiledGrammar",
+        "structgen.machines.core.grammar": "Grammar",
+        "structgen.machines.core.matcher": "Matcher",
+        "structgen.decoding.engine": "Engine",
+        "structgen.decoding.engine.requests": "FinishReason Request Result Sampling",
+        "structgen.decoding.engine.thinking": "Thinking",
+        "structgen.base.errors": "StructgenError",
+        "structgen.decoding.infilling.infill": "infill",
+        "structgen.decoding.infilling.results": "Infilled",
+        "structgen.grammars.json_grammars.schema_grammar": "json_schema",
+        "structgen.grammars.lark_grammars.compiled.loaded_lark": "LarkGrammar",
+        "structgen.grammars.lark_grammars.lark_grammar": "lark",
+        "structgen.base.limits": "Limits",
+        "structgen.asking.python_types.regex_annotation": "Regex",
+        "structgen.asking.request_reading.request_reader": "read_request",
+        "structgen.decoding.samplers.cite": "cite",
+        "structgen.decoding.samplers.most_probable": "most_probable",
+        "structgen.decoding.samplers.sample": "sample",
+        "structgen.decoding.samplers.samples": "Samples",
+        "structgen.decoding.samplers.score": "score",
         "structgen.schema.reading.openai": "OPENAI_STRICT",
         "structgen.schema.reading.policies": "JSON_DUMPS OPENAPI_FORMATS WIDEST",
-        "structgen.speculation.speculation_options": "Speculation",
-        "structgen.store.mask_store": "MaskStore",
-        "structgen.text_grammars.composition.bans": "without",
-        "structgen.text_grammars.composition.json_strings": "in_json_string",
-        "structgen.text_grammars.composition.structural_tags": "structural_tag",
-        "structgen.text_grammars.copied_spans": "CopiedSpan without_spans_of",
-        "structgen.text_grammars.ebnf_grammar": "ebnf",
-        "structgen.text_grammars.free_text": "text",
-        "structgen.text_grammars.regular": "choice literal regex",
-        "structgen.text_grammars.special_tokens": "special",
-        "structgen.text_grammars.substrings": "substring_of",
-        "structgen.text_grammars.text_grammar": "either sequence",
+        "structgen.decoding.speculation.speculation_options": "Speculation",
+        "structgen.machines.store.mask_store": "MaskStore",
+        "structgen.grammars.text_grammars.composition.bans": "without",
+        "structgen.grammars.text_grammars.composition.json_strings": "in_json_string",
+        "structgen.grammars.text_grammars.composition.structural_tags": "structural_tag",
+        "structgen.grammars.text_grammars.copied_spans": "CopiedSpan without_spans_of",
+        "structgen.grammars.text_grammars.ebnf_grammar": "ebnf",
+        "structgen.grammars.text_grammars.free_text": "text",
+        "structgen.grammars.text_grammars.regular": "choice literal regex",
+        "structgen.grammars.text_grammars.special_tokens": "special",
+        "structgen.grammars.text_grammars.substrings": "substring_of",
+        "structgen.grammars.text_grammars.text_grammar": "either sequence",
         "structgen.tokens.token_mask": "allocate_mask",
         "structgen.tokens.tokenizer": "Tokenizer",
-        "structgen.tool_calls.call_reader": "parse_calls",
-        "structgen.tool_calls.tool_definitions": "Tool",
-        "structgen.tool_calls.tool_format": "ToolFormat",
-        "structgen.tool_calls.tool_grammar": "tools",
-        "structgen.tool_calls.tool_replies": "Call Reply",
-        "structgen.typed.decorator": "filled generate",
-        "structgen.typed.given_texts": "outcome_of",
-        "structgen.typed.infilled": "Infilling",
-        "structgen.typed.outcomes": "Outcome",
-        "structgen.typed.partial": "Partial",
-        "structgen.typed.run": "arun run",
-        "structgen.typed.servers": "Server",
+        "structgen.asking.tool_calls.call_reader": "parse_calls",
+        "structgen.asking.tool_calls.tool_definitions": "Tool",
+        "structgen.asking.tool_calls.tool_format": "ToolFormat",
+        "structgen.asking.tool_calls.tool_grammar": "tools",
+        "structgen.asking.tool_calls.tool_replies": "Call Reply",
+        "structgen.doors.typed.decorator": "filled generate",
+        "structgen.doors.typed.given_texts": "outcome_of",
+        "structgen.doors.typed.infilled": "Infilling",
+        "structgen.doors.typed.outcomes": "Outcome",
+        "structgen.doors.typed.partial": "Partial",
+        "structgen.doors.typed.run": "arun run",
+        "structgen.doors.typed.servers": "Server",
     },
     modules="core errors integrations samplers speculation strategies",
 )

@@ -1,6 +1,6 @@
 """`python -m structgen` is the command `structgen`."""
 
-from structgen.cli import main
+from structgen.doors.cli import main
 
 if __name__ == "__main__":
     main()

@@ -14,33 +14,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from structgen.system.lazy_names import lazy_names
+from structgen.base.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from structgen.engine.searches.branches import Branch as Branch
-    from structgen.engine.searches.branches import TextPlace as TextPlace
-    from structgen.engine.searches.plan import PlanningSearch as PlanningSearch
-    from structgen.engine.searches.rewards import Rewards as Rewards
-    from structgen.engine.strategies.guidance import Guidance as Guidance
-    from structgen.engine.strategies.mirostat import Mirostat as Mirostat
-    from structgen.engine.strategies.repetitions import Repetitions as Repetitions
-    from structgen.engine.strategies.strategy import Decision as Decision
-    from structgen.engine.strategies.strategy import Mixture as Mixture
-    from structgen.engine.strategies.strategy import Narrowing as Narrowing
-    from structgen.engine.strategies.strategy import NarrowingState as NarrowingState
-    from structgen.engine.strategies.strategy import SearchStrategy as SearchStrategy
-    from structgen.speculation.drafts.model_rows import ModelRows as ModelRows
+    from structgen.decoding.engine.searches.branches import Branch as Branch
+    from structgen.decoding.engine.searches.branches import TextPlace as TextPlace
+    from structgen.decoding.engine.searches.plan import PlanningSearch as PlanningSearch
+    from structgen.decoding.engine.searches.rewards import Rewards as Rewards
+    from structgen.decoding.engine.strategies.guidance import Guidance as Guidance
+    from structgen.decoding.engine.strategies.mirostat import Mirostat as Mirostat
+    from structgen.decoding.engine.strategies.repetitions import Repetitions as Repetitions
+    from structgen.decoding.engine.strategies.strategy import Decision as Decision
+    from structgen.decoding.engine.strategies.strategy import Mixture as Mixture
+    from structgen.decoding.engine.strategies.strategy import Narrowing as Narrowing
+    from structgen.decoding.engine.strategies.strategy import NarrowingState as NarrowingState
+    from structgen.decoding.engine.strategies.strategy import SearchStrategy as SearchStrategy
+    from structgen.decoding.speculation.drafts.model_rows import ModelRows as ModelRows
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "structgen.engine.searches.branches": "Branch TextPlace",
-        "structgen.engine.searches.plan": "PlanningSearch",
-        "structgen.speculation.drafts.model_rows": "ModelRows",
-        "structgen.engine.searches.rewards": "Rewards",
-        "structgen.engine.strategies.guidance": "Guidance",
-        "structgen.engine.strategies.mirostat": "Mirostat",
-        "structgen.engine.strategies.repetitions": "Repetitions",
-        "structgen.engine.strategies.strategy": "Decision Mixture Narrowing NarrowingState SearchStrategy",
+        "structgen.decoding.engine.searches.branches": "Branch TextPlace",
+        "structgen.decoding.engine.searches.plan": "PlanningSearch",
+        "structgen.decoding.speculation.drafts.model_rows": "ModelRows",
+        "structgen.decoding.engine.searches.rewards": "Rewards",
+        "structgen.decoding.engine.strategies.guidance": "Guidance",
+        "structgen.decoding.engine.strategies.mirostat": "Mirostat",
+        "structgen.decoding.engine.strategies.repetitions": "Repetitions",
+        "structgen.decoding.engine.strategies.strategy": "Decision Mixture Narrowing NarrowingState SearchStrategy",
     },
 )

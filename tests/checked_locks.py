@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 import pytest
 
 import structgen as sg
-from structgen.core.draft_masks import fill_draft
-from structgen.system import fork_locks
+from structgen.base.system import fork_locks
+from structgen.machines.core.draft_masks import fill_draft
 
 
 def ask_all(compiled: sg.CompiledGrammar, chance: random.Random, steps: int = 12) -> None:

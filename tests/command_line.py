@@ -9,7 +9,7 @@ from typer import testing
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
-from structgen.cli import app
+from structgen.doors.cli import app
 
 testing._get_command = made = cache(get_command)  # type: ignore[attr-defined]
 APP = app()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 
-from structgen.language.ir import (
+from structgen.base.language.ir import (
     All,
     Any_,
     Formula,
@@ -15,7 +15,7 @@ from structgen.language.ir import (
     Not,
     Words,
 )
-from structgen.language.number_ranges import Ranges
+from structgen.base.language.number_ranges import Ranges
 
 
 def holds(formula: Formula, value: str | Decimal | Fraction, atom: Callable[[Formula], bool]) -> bool:

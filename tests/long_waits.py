@@ -6,5 +6,5 @@ import re
 
 
 def without_waits(stderr: str) -> str:
-    """Return what was written to stderr, without the lines of `structgen.system.waits` on long waits."""
+    """Return what was written to stderr, without the lines of `structgen.base.system.waits` on long waits."""
     return re.sub(r"^structgen: .* \.\.\.\n", "", stderr, flags=re.MULTILINE)

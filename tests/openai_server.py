@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from structgen.typed import servers
+from structgen.doors.typed import servers
 
 
 class Server:

@@ -18,7 +18,7 @@ pytest.importorskip("pydantic")
 from compiled_texts import takes
 
 import structgen as sg
-from structgen.python_types.type_hints import read_type
+from structgen.asking.python_types.type_hints import read_type
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from structgen.compilation.implied_constraints import SchemaDifference
+from structgen.grammars.compilation.implied_constraints import SchemaDifference
 from structgen.schema.explaining import keyword_report
 from structgen.schema.reading import dialects
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.samplers.methods import METHODS
+from structgen.decoding.samplers.methods import METHODS
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))

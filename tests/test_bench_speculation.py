@@ -13,7 +13,7 @@ import pytest
 import structgen as sg
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests" / "engine")]
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests" / "decoding" / "engine")]
 pytest.importorskip("torch")
 
 import bench_speculation as counts  # noqa: E402
@@ -21,8 +21,8 @@ import speculation_answers as answers  # noqa: E402
 import speculation_texts as texts  # noqa: E402
 from small_models import TreeFunction  # noqa: E402
 
-from structgen.speculation.drafts.drafter import RequestFacts  # noqa: E402
-from structgen.speculation.speculation_options import Speculation  # noqa: E402
+from structgen.decoding.speculation.drafts.drafter import RequestFacts  # noqa: E402
+from structgen.decoding.speculation.speculation_options import Speculation  # noqa: E402
 
 SCHEMA = {
     "type": "object",

@@ -16,7 +16,7 @@ import bench_suite as bench
 import judging
 from bench_suite import ACCEPTED, DRAFTS, VERDICTS, texts
 
-from structgen.json_text.raw_json import read
+from structgen.base.json_text.raw_json import read
 
 
 class Here(bench.Suite):

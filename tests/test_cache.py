@@ -11,9 +11,9 @@ from pathlib import Path
 import platformdirs
 import pytest
 
+from structgen.base.system import cache
+from structgen.base.system.cache import cache_folder, write_atomically
 from structgen.errors import StoreWarning
-from structgen.system import cache
-from structgen.system.cache import cache_folder, write_atomically
 
 
 @pytest.mark.parametrize("value", ["/here/and/there", "~/somewhere", "", None])

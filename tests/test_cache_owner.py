@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from structgen.base.system import cache
+from structgen.base.system.cache import ForeignFile, TrustedFile, open_trusted, remove_own, write_atomically
 from structgen.errors import StoreWarning
-from structgen.system import cache
-from structgen.system.cache import ForeignFile, TrustedFile, open_trusted, remove_own, write_atomically
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners here")
 

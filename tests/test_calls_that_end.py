@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.system.public_calls import THIS_CALL
-from structgen.system.resources import small_tokenizer
+from structgen.base.system.public_calls import THIS_CALL
+from structgen.base.system.resources import small_tokenizer
 from structgen.tokens.tokenizer import byte_tokenizer
 
 BYTES = byte_tokenizer()

@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from structgen.native.addresses import CHECKED
+from structgen.base.native.addresses import CHECKED
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux" or sys.maxsize < 1 << 32, reason="a shadow of Linux")
 
 _FAULTS = """
 import array, numpy as np
-from structgen.limits import DEFAULT
-from structgen.machine_core.growing_tables import GrowingTables, TablePlan, TableSizes
-from structgen.machine_core.layout import Core, Edge
-from structgen.native.addresses import address_of, address_of_items
-from structgen.native.checked import DeadMemoryError
-from structgen.native.jit import code_of, entry, jit
-from structgen.native.raw_memory import call2
-from structgen.native.typed_blocks import At, Block, BlockRows, Bytes, Int32s, Int32Table, Table, copy_block
-from structgen.native.typed_blocks import word_of
+from structgen.base.limits import DEFAULT
+from structgen.machines.machine_core.growing_tables import GrowingTables, TablePlan, TableSizes
+from structgen.machines.machine_core.layout import Core, Edge
+from structgen.base.native.addresses import address_of, address_of_items
+from structgen.base.native.checked import DeadMemoryError
+from structgen.base.native.jit import code_of, entry, jit
+from structgen.base.native.raw_memory import call2
+from structgen.base.native.typed_blocks import At, Block, BlockRows, Bytes, Int32s, Int32Table, Table, copy_block
+from structgen.base.native.typed_blocks import word_of
 
 class Faulty(Core):
     mine: Table[Edge]
@@ -142,8 +142,8 @@ def test_each_kind_of_wrong_access_is_seen(tmp_path: Path) -> None:
 def test_the_checks_are_off_and_no_code() -> None:
     """The machine code that is kept for the switch off has no load of a shadow byte."""
     code = (
-        "from structgen.native.typed_blocks import Block, Int32s\n"
-        "from structgen.native.addresses import SHADOW\n"
+        "from structgen.base.native.typed_blocks import Block, Int32s\n"
+        "from structgen.base.native.addresses import SHADOW\n"
         "import numba\n"
         "f = numba.njit('int64(int64)')(lambda at: Int32s(at)[3])\n"
         "print(str(SHADOW) in ''.join(f.inspect_llvm().values()))\n"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import structgen as sg
-from structgen.core.dfa import Dfa
+from structgen.machines.core.dfa import Dfa
 
 BPE = Path(__file__).parent / "data" / "bpe" / "tokenizer.json"
 PLAIN = {"whitespace": "compact", "numbers": "plain", "property_order": "declared", "escapes": "canonical"}

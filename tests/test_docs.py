@@ -15,8 +15,8 @@ from for_each import for_each
 from jsonschema import Draft202012Validator
 
 import structgen as sg
+from structgen.doors.typed.options import TypedOptions
 from structgen.tokens.tokenizer import byte_tokenizer
-from structgen.typed.options import TypedOptions
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS = (ROOT / "docs/json-schema.md").read_text(encoding="utf-8")

@@ -16,15 +16,15 @@ import numpy.typing as npt
 import pytest
 
 import structgen as sg
-from structgen.core.compiled import CompiledGrammar
-from structgen.core.draft_masks import DraftMasks
-from structgen.json_grammars.compiled_schema import CompiledSchema
-from structgen.json_machine.tables import json_blocks as layout
-from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
-from structgen.machine_core import draft_nodes
-from structgen.native.typed_blocks import word_of
-from structgen.text_grammars.machine import compiled_text
-from structgen.text_grammars.machine.compiled_text import CompiledText
+from structgen.base.native.typed_blocks import word_of
+from structgen.grammars.json_grammars.compiled_schema import CompiledSchema
+from structgen.grammars.lark_grammars.compiled.compiled_lark import CompiledLark
+from structgen.grammars.text_grammars.machine import compiled_text
+from structgen.grammars.text_grammars.machine.compiled_text import CompiledText
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.core.draft_masks import DraftMasks
+from structgen.machines.json_machine.tables import json_blocks as layout
+from structgen.machines.machine_core import draft_nodes
 
 PIECES = [b'{"', b'": ', b'", "', b"ab", b"true", b"<t>{", b"}<", b"/t>", b"x)", b"if", b"\n    "]
 END, SPECIAL = 256 + len(PIECES), 257 + len(PIECES)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.json_text.events import Event, EventKind, Place, TerminalKind
+from structgen.base.json_text.events import Event, EventKind, Place, TerminalKind
 
 DATA = Path(__file__).parent / "data" / "bpe" / "tokenizer.json"
 

@@ -13,8 +13,8 @@ from compiled_texts import reached
 from for_each import for_each
 
 import structgen as sg
-from structgen.json_machine.expected import MOST
-from structgen.language.expectation import Expected
+from structgen.base.language.expectation import Expected
+from structgen.machines.json_machine.expected import MOST
 from structgen.tokens.tokenizer import byte_tokenizer
 
 ORDER = {

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 import structgen as sg
-from structgen.cli import app
-from structgen.system.resources import grammar
+from structgen.base.system.resources import grammar
+from structgen.doors.cli import app
 
 BEATEN = {
     "longer pattern first": ('start: X | Y\nX: /[ab]+/\nY: /a/\n', {"Y /a/": ("X /[ab]+/",)}),

@@ -16,10 +16,10 @@ import forked
 import pytest
 from small_package import small_package
 
-from structgen.native import first_use
+from structgen.base.native import first_use
 
 LOOP = """
-from structgen.native.jit import entry
+from structgen.base.native.jit import entry
 
 @entry("int64(int64)")
 def loop(x):
@@ -27,7 +27,7 @@ def loop(x):
 """
 GROUP = """
 import os
-from structgen.native import first_use
+from structgen.base.native import first_use
 names = ("one", "two", "three")
 first_use.GROUPS = {{"some masks": {{f"structgen.machine.{{name}}": {seconds} for name in names}}}}
 first_use.processors = lambda: {cores}
@@ -38,7 +38,7 @@ def counted(self, *arguments, **options):
     start(self, *arguments, **options)
 first_use.subprocess.Popen.__init__ = counted
 from structgen.machine.one import loop
-import structgen.native.jit as jit
+import structgen.base.native.jit as jit
 {body}
 """
 
@@ -186,7 +186,7 @@ QUIET = "import logging; logging.getLogger('structgen').setLevel('ERROR')\n"
 def said_on_a_terminal(package: Path, seconds: float, before: str = "") -> str:
     """Return what a new process writes on a terminal while it loads the compiled functions."""
     ours, theirs = pty.openpty()
-    body = f"from structgen.system import waits\n{before}loop(1); import sys; sys.stderr.write('.')"
+    body = f"from structgen.base.system import waits\n{before}loop(1); import sys; sys.stderr.write('.')"
     try:
         done = process(package, body, seconds=seconds, cores=1, stderr=theirs)
         assert done.returncode == 0
@@ -249,7 +249,7 @@ def test_where_no_file_can_be_written_a_warning_says_so_once(package: Path, told
 
 
 def test_each_module_with_entry_points_is_in_one_group_so_that_each_wait_is_told() -> None:
-    from structgen.cli.inner_loops import modules_with_entries
+    from structgen.doors.cli.inner_loops import modules_with_entries
 
     named = [name for group in first_use.GROUPS.values() for name in group]
     assert len(named) == len(set(named))

@@ -15,10 +15,10 @@ import pytest
 from compiled_texts import masks_along
 
 import structgen as sg
-from structgen.core import batch
-from structgen.native import jit
-from structgen.system import fork_locks
-from structgen.system.resources import small_tokenizer
+from structgen.base.native import jit
+from structgen.base.system import fork_locks
+from structgen.base.system.resources import small_tokenizer
+from structgen.machines.core import batch
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 

@@ -9,7 +9,7 @@ import pytest
 from for_each import for_each
 
 import structgen as sg
-from structgen.system.garbage import uncollected
+from structgen.base.system.garbage import uncollected
 from structgen.tokens.tokenizer import byte_tokenizer
 
 

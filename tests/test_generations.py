@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.core.compiled import Generation
-from structgen.json_machine.tables import json_blocks
-from structgen.system.resources import small_tokenizer
+from structgen.base.system.resources import small_tokenizer
+from structgen.machines.core.compiled import Generation
+from structgen.machines.json_machine.tables import json_blocks
 
 FREE: dict[str, Any] = {"type": "object"}
 UNIQUE = {"type": "array", "uniqueItems": True, "items": {"type": "integer"}}

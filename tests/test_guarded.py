@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from structgen.system import guarded
-from structgen.system.guarded import Guarded
+from structgen.base.system import guarded
+from structgen.base.system.guarded import Guarded
 
 
 def outcomes(script: list[str], monkeypatch: pytest.MonkeyPatch, seconds: float = 1.0) -> list[Any]:

@@ -45,7 +45,7 @@ def test_help_loads_no_heavy_package() -> None:
     heavy = {"numpy", "numba", "torch", "transformers", "jsonschema", "pydantic", "lark"}
     code = (
         "import sys\n"
-        "from structgen.cli import main\n"
+        "from structgen.doors.cli import main\n"
         "sys.argv[1:] = ['--help']\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "print(*sorted(sys.modules))"
@@ -60,7 +60,7 @@ def test_import_takes_at_most_a_tenth_of_a_second() -> None:
 
 @pytest.mark.slow
 def test_help_takes_at_most_three_tenths_of_a_second() -> None:
-    assert best_seconds(sys.executable, "-c", "from structgen.cli import main; main()", "--help") <= 0.3
+    assert best_seconds(sys.executable, "-c", "from structgen.doors.cli import main; main()", "--help") <= 0.3
 
 
 PAGES = [

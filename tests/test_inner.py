@@ -14,12 +14,12 @@ import pytest
 from numba.core.codegen import CPUCodeLibrary
 from small_package import small_package
 
-from structgen.native import jit as decorators
-from structgen.native.inner_functions import TRIED, Inner
-from structgen.native.jit import entry, jit
+from structgen.base.native import jit as decorators
+from structgen.base.native.inner_functions import TRIED, Inner
+from structgen.base.native.jit import entry, jit
 
 CHAIN = """
-from structgen.native.jit import jit
+from structgen.base.native.jit import jit
 
 @jit
 def last(x, y):
@@ -32,7 +32,7 @@ def middle(x):
 
 ENTRIES = """
 from structgen.chain import last, middle
-from structgen.native.jit import entry
+from structgen.base.native.jit import entry
 
 @entry("int64(int64)")
 def {name}(x):
@@ -118,7 +118,7 @@ def test_entry_points_of_a_module_are_made_together_when_one_is_called(tmp_path:
 
 READY = """
 import sys
-import structgen.native.inner_functions, structgen.one
+import structgen.base.native.inner_functions, structgen.one
 {before}
 print(structgen.one.one(10), "numba.np.npyimpl" in sys.modules)
 """
@@ -126,14 +126,14 @@ print(structgen.one.one(10), "numba.np.npyimpl" in sys.modules)
 
 def test_the_compiler_is_made_ready_only_for_what_is_compiled_or_calls_what_it_brings(tmp_path: Path) -> None:
     (package(tmp_path) / "one.py").write_text(ENTRIES.format(name="one", constant=1))
-    unknown = "structgen.native.inner_functions.llvm.address_of_symbol = lambda name: None"
+    unknown = "structgen.base.native.inner_functions.llvm.address_of_symbol = lambda name: None"
     codes = [READY.format(before=before) for before in ("", "", unknown)]
     found = [said_by(tmp_path, code, ahead=forked.NUMBA) for code in codes]
     assert found == ["71 True\n", "71 False\n", "71 True\n"]
 
 
 RAISING = """
-from structgen.native.jit import entry
+from structgen.base.native.jit import entry
 
 @entry("int64(int64[::1], int64)")
 def taken(numbers, at):

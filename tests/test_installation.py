@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.system import installation
-from structgen.system.installation import EXTRAS, install_command, not_installed
-from structgen.system.resources import small_tokenizer
-from structgen.typed import local
+from structgen.base.system import installation
+from structgen.base.system.installation import EXTRAS, install_command, not_installed
+from structgen.base.system.resources import small_tokenizer
+from structgen.doors.typed import local
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -168,7 +168,7 @@ def test_the_command_works_in_an_environment_that_has_the_wheel(tmp_path: Path) 
     own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--no-index", "--no-deps"]
     subprocess.run([*pip, "-q", str(wheel)], env=own, cwd=tmp_path, check=True)
-    said = "from structgen.system.installation import install_command as c; print(c('serve'))"
+    said = "from structgen.base.system.installation import install_command as c; print(c('serve'))"
     done = subprocess.run(
         [python, "-c", said], env=own, cwd=tmp_path, capture_output=True, text=True, check=True
     )
@@ -211,7 +211,7 @@ def _encoder(number: int) -> None:
 def _command(*arguments: str) -> None:
     from typer.testing import CliRunner
 
-    from structgen.cli import app
+    from structgen.doors.cli import app
 
     done = CliRunner().invoke(app(), arguments)
     assert done.exit_code == 2
@@ -225,13 +225,13 @@ def _bulk(folder: Path) -> None:
 
 
 def _ray(folder: Path) -> None:
-    from structgen.system.ray_workers import ray_answers
+    from structgen.base.system.ray_workers import ray_answers
 
     next(ray_answers(lambda: len, [], 1))
 
 
 def _template(folder: Path) -> None:
-    from structgen.engine.model_prompts import ModelPrompts
+    from structgen.decoding.engine.model_prompts import ModelPrompts
 
     ModelPrompts(str(folder)).template_holder()
 
@@ -265,7 +265,7 @@ DOORS: dict[str, Door] = {
         ("transformers",), "transformers", lambda it: sg.Engine(_folder(it), device="cpu"),
     ),
     "integrations.transformers": (
-        ("transformers",), "transformers", _module("structgen.integrations.transformers"),
+        ("transformers",), "transformers", _module("structgen.doors.integrations.transformers"),
     ),
     "a chat template": (("transformers",), "transformers", _template),
     "a GGUF file": (("gguf",), "gguf", lambda it: sg.Engine(_gguf(it), device="cpu")),
@@ -276,7 +276,7 @@ DOORS: dict[str, Door] = {
     "byte-pair ranks": (("tokenizers",), "tiktoken", lambda _: _encoder(1)),
     "a SentencePiece model": (("tokenizers",), "sentencepiece", lambda _: _encoder(2)),
     "integrations.llama_cpp": (
-        ("llama-cpp-python",), "llama-cpp-python", _module("structgen.integrations.llama_cpp"),
+        ("llama-cpp-python",), "llama-cpp-python", _module("structgen.doors.integrations.llama_cpp"),
     ),
 }  # fmt: skip
 
@@ -306,7 +306,7 @@ def test_a_door_names_all_that_is_missing_and_what_installs_it(
     if door.startswith("structgen "):  # the command line itself has it
         hidden = [one for one in hidden if one != "pydantic"]
     installed(monkeypatch, {"url": tmp_path.as_uri(), **EDITABLE})
-    for name in ("structgen.integrations.transformers", "structgen.integrations.llama_cpp"):
+    for name in ("structgen.doors.integrations.transformers", "structgen.doors.integrations.llama_cpp"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     local._loaded.cache_clear()  # a model that another test of this process loaded needs nothing
     hide(monkeypatch, *hidden)

@@ -12,13 +12,13 @@ import pytest
 from small_package import small_package
 
 import structgen
-from structgen.cli.inner_loops import modules_with_entries
-from structgen.system.source_digests import digest_of, imported
+from structgen.base.system.source_digests import digest_of, imported
+from structgen.doors.cli.inner_loops import modules_with_entries
 
 PACKAGE = Path(structgen.__file__).parent
 
 USER = """
-from structgen.native.jit import entry
+from structgen.base.native.jit import entry
 from structgen.machine.other import CONSTANT, helper
 
 @entry("int64(int64)")
@@ -27,7 +27,7 @@ def answer(x):
 """
 
 OTHER = """
-from structgen.native.jit import jit
+from structgen.base.native.jit import jit
 
 CONSTANT = {constant}
 
@@ -38,7 +38,7 @@ def helper(x):
 
 
 ONE_SIGNATURE = """
-from structgen.native.jit import entry
+from structgen.base.native.jit import entry
 from structgen.machine.other import helper
 
 @entry("{type}({type})")
@@ -47,7 +47,7 @@ def answer(x):
 """
 
 BOTH_SIGNATURES = """
-from structgen.native.jit import entry
+from structgen.base.native.jit import entry
 from structgen.machine.other import helper
 
 @entry("float64(int64)")
@@ -153,7 +153,7 @@ def test_a_source_of_the_package_is_read_once_in_a_process() -> None:
     code = (
         "import collections, io, sys\n"
         "from pathlib import Path\n"
-        "import structgen.system.source_digests as s\n"
+        "import structgen.base.system.source_digests as s\n"
         "read = collections.Counter()\n"
         "sys.addaudithook(lambda event, said: event == 'open' and read.update([str(said[0])]))\n"
         "files = s.imported(Path(s.__file__).parents[1] / 'json_machine' / 'masks' / 'state_walk.py')\n"
@@ -165,7 +165,9 @@ def test_a_source_of_the_package_is_read_once_in_a_process() -> None:
 
 
 def test_the_walk_stands_on_the_step_and_the_layout() -> None:
-    names = {path.name for path in imported(PACKAGE / "json_machine" / "masks" / "state_walk.py")}
+    names = {
+        path.name for path in imported(PACKAGE / "machines" / "json_machine" / "masks" / "state_walk.py")
+    }
     assert {
         "state_walk.py",
         "byte_step.py",
@@ -180,7 +182,7 @@ def test_the_decorators_stand_on_no_module_with_compiled_code() -> None:
     compiled = {
         PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".py") for name in modules_with_entries()
     }
-    assert not compiled & set(imported(PACKAGE / "native" / "jit.py"))
+    assert not compiled & set(imported(PACKAGE / "base" / "native" / "jit.py"))
 
 
 LATE = """
@@ -190,7 +192,7 @@ from structgen.machine.user import answer
 print(answer(100), len(answer.overloads))
 """
 USER_ABOVE = """
-from structgen.native.jit import entry, jit
+from structgen.base.native.jit import entry, jit
 
 @entry("int64(int64)")
 def answer(x):
@@ -212,8 +214,8 @@ MASK = """
 import numba
 numba.version_info = numba.version_info._replace(short=(0, 999))
 import structgen as sg
-from structgen.native.inner_functions import Entry
-from structgen.text_grammars.machine.text_masks import compute
+from structgen.base.native.inner_functions import Entry
+from structgen.grammars.text_grammars.machine.text_masks import compute
 assert not isinstance(compute, Entry)
 tokenizer = sg.Tokenizer.from_bytes([b"a", b"b", b"ab", b"c", None], eos_token_id=4)
 compiled = sg.compile(sg.regex("a+b"), tokenizer, store=False)

@@ -115,8 +115,8 @@ def test_each_method_of_the_bench_is_on_the_page_or_a_part_of_one_that_is() -> N
 
 
 def test_what_the_package_has_by_name_is_on_the_page() -> None:
-    from structgen.infilling import schedulers
-    from structgen.samplers import methods
+    from structgen.decoding.infilling import schedulers
+    from structgen.decoding.samplers import methods
 
     for name in methods.METHODS:
         assert f"`{name}`" in PAGE, name
@@ -124,7 +124,7 @@ def test_what_the_package_has_by_name_is_on_the_page() -> None:
         assert name == "auto" or f"`{name}`" in PAGE, name
     told = {one for row in ROWS for one in files(row)}
     for room in ("strategies", "searches"):
-        for path in (ROOT / "structgen/engine" / room).glob("*.py"):
+        for path in (ROOT / "structgen/decoding/engine" / room).glob("*.py"):
             if re.search(r"\b(et al\.|\w+, \")", path.read_text(encoding="utf-8")[:300]):
                 assert str(path.relative_to(ROOT)) in told, path
 

@@ -13,8 +13,8 @@ import pytest
 from for_each import for_each
 
 import structgen as sg
-from structgen.cli import named_values
-from structgen.json_grammars.schema_grammar import json_schema
+from structgen.doors.cli import named_values
+from structgen.grammars.json_grammars.schema_grammar import json_schema
 
 EACH_TOKEN = {"allocate_mask"}
 """Called for each token: it bears no check around it."""

@@ -33,19 +33,19 @@ import uvicorn
 from typer.testing import CliRunner
 
 import structgen as sg
-from structgen.cli import app, warmup
-from structgen.engine import bulk_runs, engine
-from structgen.engine.bulk_runs import run_bulk_on_ray
-from structgen.engine.draft_models import check_speculation
-from structgen.engine.models import tokenizer_of
-from structgen.infilling import presets
-from structgen.maskbench import vocabularies
-from structgen.system import resources
+from structgen.base.system import resources
+from structgen.decoding.engine import bulk_runs, engine
+from structgen.decoding.engine.bulk_runs import run_bulk_on_ray
+from structgen.decoding.engine.draft_models import check_speculation
+from structgen.decoding.engine.models import tokenizer_of
+from structgen.decoding.infilling import presets
+from structgen.doors.cli import app, warmup
+from structgen.doors.maskbench import vocabularies
+from structgen.doors.typed import local
 from structgen.tokens.tokenizer import Tokenizer
-from structgen.typed import local
 
 sys.path += [str(Path(__file__).parents[1] / "models")]
-sys.path += [str(Path(__file__).parent / "integrations")]
+sys.path += [str(Path(__file__).parent / "doors" / "integrations")]
 
 import vllm_stand_in
 from openai_server import serving
@@ -129,7 +129,7 @@ def _on_ray_with_vllm(model: str) -> None:
             if not begun:
                 raise
         finally:
-            sys.modules.pop("structgen.integrations.vllm_backend", None)
+            sys.modules.pop("structgen.doors.integrations.vllm_backend", None)
     assert Path(begun[0]) == resources.model_path(resources.model_name(model)).resolve()
 
 

@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip("torch")
 
 import structgen as sg
-from structgen.samplers.sample import SampleOptions
-from structgen.typed.options import CallOptions
+from structgen.decoding.samplers.sample import SampleOptions
+from structgen.doors.typed.options import CallOptions
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "scripts")]
 import call_options  # noqa: E402

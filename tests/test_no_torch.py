@@ -14,7 +14,7 @@ class Blocked:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Blocked())
 import structgen as sg
-from structgen.cli import app
+from structgen.doors.cli import app
 from typer.testing import CliRunner
 def told(call):
     try:

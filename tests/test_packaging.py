@@ -18,8 +18,8 @@ from for_each import for_each
 from long_waits import without_waits
 
 import structgen
-from structgen.native.inner_functions import TRIED
-from structgen.system import resources
+from structgen.base.native.inner_functions import TRIED
+from structgen.base.system import resources
 
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -173,7 +173,14 @@ def test_the_first_mask_from_a_wheel_with_machine_code_compiles_nothing(tmp_path
         if name.partition("/")[0] not in ("bench", "docs", "tests") or "/bpe/" in name:
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, tree / name)
-    warmup = [sys.executable, "-c", "from structgen.cli import main; main()", "warmup", "--target", "generic"]
+    warmup = [
+        sys.executable,
+        "-c",
+        "from structgen.doors.cli import main; main()",
+        "warmup",
+        "--target",
+        "generic",
+    ]
     here = {**os.environ, "PYTHONPATH": str(tree), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     subprocess.run(warmup, cwd=tree, env=here, check=True, stdout=subprocess.DEVNULL)
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]

@@ -16,7 +16,7 @@ USES = {
 LATER = """
 import sys
 import structgen as sg
-import structgen.native.jit as jit
+import structgen.base.native.jit as jit
 
 sg.preload(KIND)
 loaded, load = [], jit.Entries.load

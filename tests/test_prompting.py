@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.json_grammars.outline_writer import MOST_OUTLINE, shorter_outlines
-from structgen.json_grammars.prompting import (
+from structgen.base.json_text.exact_json import write
+from structgen.grammars.json_grammars.outline_writer import MOST_OUTLINE, shorter_outlines
+from structgen.grammars.json_grammars.prompting import (
     extraction_prompt,
     schema_outline,
 )
-from structgen.json_text.exact_json import write
 
 
 def an_object(required: str = "", **properties: Any) -> dict[str, Any]:

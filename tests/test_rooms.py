@@ -68,12 +68,12 @@ def statements(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 NO_REASONS = {
-    "structgen.cli",  # each command imports what it needs when it runs: start-up, the whole room
-    "structgen.lark_grammars",
-    "structgen.maskbench",
-    "structgen.system",
+    "structgen.doors.cli",  # each command imports what it needs when it runs: start-up, the whole room
+    "structgen.grammars.lark_grammars",
+    "structgen.doors.maskbench",
+    "structgen.base.system",
     "structgen.tokens",
-    "structgen.typed",
+    "structgen.doors.typed",
 }
 """Rooms whose imports inside functions do not say yet that they are optional, or what start-up they save."""
 INSIDE = re.compile(r"^ +(from \S+ import|import) (?!.*# (start-up|optional))", re.MULTILINE)

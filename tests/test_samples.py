@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 from for_each import for_each
 
-from structgen.system import resources
+from structgen.base.system import resources
 
 SAMPLES = sorted(resources.schemas().glob("*.json"))
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import forked
 import pytest
 
-from structgen.native import shipped_code
+from structgen.base.native import shipped_code
 
 LOOP = """
-from structgen.native.jit import entry
+from structgen.base.native.jit import entry
 
 @entry("int64(int64)")
 def loop(x):
@@ -24,7 +24,7 @@ WRITE = """
 import sys
 from pathlib import Path
 from loops import loop
-from structgen.native.jit import compile_module, ship
+from structgen.base.native.jit import compile_module, ship
 compile_module("loops")
 print(ship("loops", Path(sys.argv[1]), sys.argv[2]) > 100)
 """
@@ -70,7 +70,7 @@ def test_code_of_other_sources_is_not_used(tmp_path: Path, shipped: Path) -> Non
 
 
 def test_code_of_a_level_that_does_not_fit_is_not_used(tmp_path: Path, shipped: Path) -> None:
-    unfit = "from structgen.native import shipped_code\nshipped_code.fitting = lambda: ()\n"
+    unfit = "from structgen.base.native import shipped_code\nshipped_code.fitting = lambda: ()\n"
     assert run(tmp_path, unfit + USE, STRUCTGEN_MACHINE_CODE=str(shipped)) == ["15", "0"]
 
 
@@ -103,15 +103,15 @@ def test_a_damaged_file_is_told_and_not_used(tmp_path: Path, shipped: Path) -> N
 
 @pytest.mark.slow
 def test_warmup_writes_all_modules_and_a_new_installation_compiles_none(tmp_path: Path) -> None:
-    from structgen.cli.inner_loops import modules_to_compile
+    from structgen.doors.cli.inner_loops import modules_to_compile
 
     folder, cache = tmp_path / "code", tmp_path / "cache"
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "STRUCTGEN_CACHE": str(tmp_path / "store")}
-    main = "from structgen.cli import main; main()"
+    main = "from structgen.doors.cli import main; main()"
     command = [sys.executable, "-c", main, "warmup", "--target", "generic", "--output", str(folder)]
     subprocess.run(command, env=environment, check=True, capture_output=True)
     assert len(list((folder / LEVEL).iterdir())) == len(modules_to_compile())
-    code = "import structgen.cli.inner_loops as i; i.compile_all(done=print)"
+    code = "import structgen.doors.cli.inner_loops as i; i.compile_all(done=print)"
     environment["STRUCTGEN_MACHINE_CODE"] = str(folder)
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("", "")

@@ -12,17 +12,17 @@ import pytest
 
 import structgen
 import structgen as sg
-from structgen.native import cache_entries
-from structgen.system.source_digests import BESIDE, digest_below, imported, package_digest
+from structgen.base.native import cache_entries
+from structgen.base.system.source_digests import BESIDE, digest_below, imported, package_digest
 
 PACKAGE = Path(structgen.__file__).resolve().parent
 
 
 NAMED = {
-    "language/ir.py",
-    "json_machine/masks/state_walk.py",
+    "base/language/ir.py",
+    "machines/json_machine/masks/state_walk.py",
     "automata/unicode/idna_table.txt",
-    "cli/check.py",
+    "doors/cli/check.py",
 }
 """Files that are there in any case."""
 
@@ -87,11 +87,11 @@ def test_every_key_and_the_files_of_a_store_hold_the_digest(
 
 def test_a_file_that_is_new_moved_or_gone_changes_the_digest(copy: Path) -> None:
     digests = {digest_below(copy)}
-    (copy / "json_machine" / "deeper").mkdir()
-    new = copy / "json_machine" / "deeper" / "new.py"
+    (copy / "machines" / "json_machine" / "deeper").mkdir()
+    new = copy / "machines" / "json_machine" / "deeper" / "new.py"
     new.write_text("x = 1")
     digests.add(digest_below(copy))
-    moved = new.rename(copy / "json_machine" / "new.py")
+    moved = new.rename(copy / "machines" / "json_machine" / "new.py")
     digests.add(digest_below(copy))
     moved.write_text("")
     digests.add(digest_below(copy))
@@ -103,7 +103,7 @@ def test_a_file_that_is_new_moved_or_gone_changes_the_digest(copy: Path) -> None
 
 def test_compiled_code_and_hidden_files_do_not_count(copy: Path) -> None:
     before = digest_below(copy)
-    for name in ("json_machine/__pycache__/walk.cpython-311.pyc", "json_machine/.walk.py.swp"):
+    for name in ("json_machine/__pycache__/walk.cpython-311.pyc", "machines/json_machine/.walk.py.swp"):
         (copy / name).parent.mkdir(exist_ok=True)
         (copy / name).write_bytes(b"1")
     assert digest_below(copy) == before

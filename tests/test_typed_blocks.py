@@ -7,9 +7,9 @@ from typing import Annotated
 import numpy as np
 import pytest
 
-from structgen.native.jit import entry, jit
-from structgen.native.raw_memory import address_of
-from structgen.native.typed_blocks import (
+from structgen.base.native.jit import entry, jit
+from structgen.base.native.raw_memory import address_of
+from structgen.base.native.typed_blocks import (
     At,
     Block,
     BlockRows,

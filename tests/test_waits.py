@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from structgen.system import waits
+from structgen.base.system import waits
 
 Late = Callable[[], None]
 
@@ -108,7 +108,7 @@ sg.compile(sg.lark('start: "a"'), tokenizer)
 """,
     "filling the first mask": """
 import torch
-from structgen.integrations.transformers import LogitsProcessor
+from structgen.doors.integrations.transformers import LogitsProcessor
 processor = LogitsProcessor(sg.regex("a"), sg.Tokenizer.from_bytes([b"a", None], 1))
 processor(torch.zeros((1, 0), dtype=torch.int64), torch.zeros((1, 2)))
 """,

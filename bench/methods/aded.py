@@ -20,9 +20,9 @@ from itertools import pairwise
 from typing import Final
 
 from methods.text_drafter import TextDrafter
+from structgen.decoding.speculation.drafts.draft import NO_DRAFT, DraftTree
+from structgen.decoding.speculation.drafts.drafter import REFUSED
 from structgen.speculation import Draft, DraftContext, RequestFacts, VerifiedDraft
-from structgen.speculation.drafts.draft import NO_DRAFT, DraftTree
-from structgen.speculation.drafts.drafter import REFUSED
 
 EXPLORATION: Final = 0.3
 """C of the search."""

@@ -18,9 +18,9 @@ from typing import Any, Final
 import numpy as np
 
 from methods.text_drafter import TextDrafter
-from structgen.infilling.presets import load_masked_model
+from structgen.decoding.infilling.presets import load_masked_model
+from structgen.decoding.speculation.drafts.drafter import REFUSED
 from structgen.speculation import Draft, DraftContext
-from structgen.speculation.drafts.drafter import REFUSED
 
 SLOTS: Final = 48
 """Masked slots of a canvas: the drafter ends its text within them."""

@@ -34,7 +34,7 @@ class DomainTask:
     question: str
     grammar: sg.Grammar
     checker: Any
-    """See `structgen.samplers.checkers`. It never raises, and answers alike each time."""
+    """See `structgen.decoding.samplers.checkers`. It never raises, and answers alike each time."""
     is_right: Callable[[str], bool]
     """Whether a text that the checker accepts answers the question."""
     answer: str

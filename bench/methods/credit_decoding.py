@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from methods.fast_dllm import Threshold
-from structgen.infilling.schedulers import CanvasStep, Scheduler
+from structgen.decoding.infilling.schedulers import CanvasStep, Scheduler
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ import numpy as np
 
 from methods.draft_network import DraftNetwork, Numbers, allowed_places
 from methods.text_drafter import TextDrafter
+from structgen.decoding.speculation.drafters.ngrams import grown
+from structgen.decoding.speculation.drafts.drafter import REFUSED
 from structgen.errors import LimitError
 from structgen.speculation import Draft, DraftContext, RequestFacts
-from structgen.speculation.drafters.ngrams import grown
-from structgen.speculation.drafts.drafter import REFUSED
 from structgen.tokens.token_mask import allocate_mask
 
 BRANCHES: Final = 4

@@ -22,7 +22,7 @@ from methods.distillation_texts import Example, asked, collected
 from methods.distilled_draft import DistilledDraft
 from methods.draft_network import DraftNetwork
 from methods.online_draft import Adapters, OnlineDraft
-from structgen.system.cache import cache_folder
+from structgen.base.system.cache import cache_folder
 
 FILES: Final = {"likelihood": "likelihood.npz", "distilled": "distilled.npz"}
 """The network before distillation and the one after it."""

@@ -41,7 +41,7 @@ from bench_published import enumerated
 
 from methods.checked_domain import DomainTask, accepts
 from methods.remembered_model import RememberedModel
-from structgen.engine.model_prompts import ModelQuestion
+from structgen.decoding.engine.model_prompts import ModelQuestion
 
 DOMAINS = ("sql", "molecules", "goals", "patterns", "receipts")
 WAYS = {"mask alone": "masked"} | {way: way for way in ("rejection", "awrs", "smc", "beams", "auto")}

@@ -33,9 +33,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from methods.learn2pd import OwnText, own_texts
-from structgen.infilling.bidirectional import BidirectionalLlama
-from structgen.infilling.lattice import NULL, OPEN
-from structgen.infilling.presets import load_masked_model
+from structgen.decoding.infilling.bidirectional import BidirectionalLlama
+from structgen.decoding.infilling.lattice import NULL, OPEN
+from structgen.decoding.infilling.presets import load_masked_model
 
 FOLDER = Path(__file__).parents[2] / "models" / "infill"
 TEMPERATURE, BETA = 0.5, 2.0

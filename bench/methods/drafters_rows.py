@@ -28,8 +28,8 @@ from methods.pruned_retrieval import PrunedRetrieval
 from methods.specdec_head import SpecDecHead
 from methods.speculative_jacobi import SpeculativeJacobi
 from methods.token_recycling import TokenRecycling
-from structgen.engine.models import load_model
-from structgen.speculation.drafters.ngrams import KnownTexts
+from structgen.decoding.engine.models import load_model
+from structgen.decoding.speculation.drafters.ngrams import KnownTexts
 
 USUAL: Final = ("forced", "grammar", "suffix")
 """The drafters of `sg.Speculation()` but for `samples`, which is STAND without its noise."""

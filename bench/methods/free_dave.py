@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from structgen.infilling.canvas import Canvas
-from structgen.infilling.schedulers import CanvasStep, Scheduler
+from structgen.decoding.infilling.canvas import Canvas
+from structgen.decoding.infilling.schedulers import CanvasStep, Scheduler
 
 
 class FreeDave:

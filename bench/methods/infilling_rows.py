@@ -31,9 +31,9 @@ from methods.lattice_sums import LatticeSums
 from methods.list_operations import OPERATIONS, closed_form, measured
 from methods.schema_rules import schema_rules
 from methods.token_pushdown import token_pushdown
-from structgen.infilling.automata_of_grammars import language_of
-from structgen.infilling.lattice import Lattice
-from structgen.infilling.presets import load_masked_model
+from structgen.decoding.infilling.automata_of_grammars import language_of
+from structgen.decoding.infilling.lattice import Lattice
+from structgen.decoding.infilling.presets import load_masked_model
 
 TREES = {
     "type": "object",

@@ -1,6 +1,6 @@
 """Sums and maxima over all valid fillings of a lattice, for schedulers that propose whole fillings.
 
-`structgen.infilling.lattice` says which tokens fit. Here the edges between its nodes (`LatticeEdges`) carry
+`structgen.decoding.infilling.lattice` says which tokens fit. Here the edges between its nodes (`LatticeEdges`) carry
 the logits of the masked slots:
 - the probability that independent draws from the slots are valid (`log_z`), and each slot's law given that
   they are (`marginals`, `law`, `entropies`);
@@ -28,8 +28,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.infilling.lattice import NULL, OPEN, Lattice
-from structgen.infilling.token_automaton import DEAD, TokenAutomaton
+from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice
+from structgen.decoding.infilling.token_automaton import DEAD, TokenAutomaton
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -19,8 +19,8 @@ from typing import Any, Final
 import torch
 
 import structgen as sg
-from structgen.engine.forward_pass.llama import Llama
-from structgen.engine.forward_pass.weights import Weights
+from structgen.decoding.engine.forward_pass.llama import Llama
+from structgen.decoding.engine.forward_pass.weights import Weights
 
 _TEXT: Final = {"type": "string", "maxLength": 40}
 HELD_OUT: Final[dict[str, dict[str, Any]]] = {
@@ -51,7 +51,7 @@ def weights_of(name: str) -> Weights:
         held.append(weights)
         init(self, weights, **options)
 
-    from structgen.engine.models import load_model
+    from structgen.decoding.engine.models import load_model
 
     Llama.__init__ = kept  # type: ignore[method-assign]
     try:

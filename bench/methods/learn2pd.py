@@ -30,7 +30,7 @@ from bench_infill import asked_of
 import structgen as sg
 from methods.eos_rejection import EosRejection
 from methods.whole_filling import Bools, SchedulerView, WholeFilling
-from structgen.infilling.lattice import NULL
+from structgen.decoding.infilling.lattice import NULL
 
 _SEED = 88_000_000  # neither training's nor an examination's
 _RIDGE = 1e-3

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from methods.whole_filling import Bools, SchedulerView, view_of, write
-from structgen.infilling.schedulers import CanvasStep, ConfidentPrefix
+from structgen.decoding.infilling.schedulers import CanvasStep, ConfidentPrefix
 
 
 @dataclass(frozen=True)

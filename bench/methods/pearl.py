@@ -19,8 +19,8 @@ from typing import Any, Final
 import numpy as np
 
 from methods.text_drafter import TextDrafter
+from structgen.decoding.speculation.drafts.drafter import REFUSED
 from structgen.speculation import Draft, DraftContext, RequestFacts
-from structgen.speculation.drafts.drafter import REFUSED
 from structgen.tokens.token_mask import allocate_mask
 
 DEPTH: Final = 6

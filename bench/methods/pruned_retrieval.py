@@ -17,8 +17,8 @@ from typing import Any, Final
 import numpy as np
 
 from methods.text_drafter import TextDrafter
+from structgen.decoding.speculation.drafters.ngrams import KnownTexts
 from structgen.speculation import Draft, DraftContext, RequestFacts
-from structgen.speculation.drafters.ngrams import KnownTexts
 from structgen.tokens.token_mask import allocate_mask
 
 LEAST: Final = 0.02

@@ -15,7 +15,7 @@ import bench_published
 import bench_samplers
 
 import structgen as sg
-from structgen.samplers.methods import METHODS
+from structgen.decoding.samplers.methods import METHODS
 
 ON_SMOLLM2: Final = 7
 """Rows of the first task: 20 draws by each of seven methods."""

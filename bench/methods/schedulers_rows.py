@@ -38,8 +38,8 @@ from methods.left_window import LeftWindow
 from methods.local_leap import LocalLeap
 from methods.low_confidence import LowConfidence
 from methods.prophet import Prophet
-from structgen.infilling.presets import load_masked_model
-from structgen.infilling.schedulers import ConfidentPrefix, Scheduler, named
+from structgen.decoding.infilling.presets import load_masked_model
+from structgen.decoding.infilling.schedulers import ConfidentPrefix, Scheduler, named
 
 COMPARED: dict[tuple[str, str], Scheduler] = {
     ("default", "confident-prefix"): ConfidentPrefix(),

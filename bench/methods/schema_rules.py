@@ -16,8 +16,8 @@ import numpy as np
 import structgen as sg
 from methods.byte_rules import Rules
 from methods.written_rules import automaton
+from structgen.decoding.infilling.automata_of_grammars import MAX_STATES
 from structgen.errors import GrammarError, LimitError
-from structgen.infilling.automata_of_grammars import MAX_STATES
 from structgen.schema.reading.policies import READABLE_DUMPS
 from structgen.tokens.tokenizer import byte_tokenizer
 

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from methods.text_drafter import TextDrafter
+from structgen.decoding.speculation.drafts.drafter import REFUSED
 from structgen.speculation import Draft, DraftContext, RequestFacts, VerifiedDraft
-from structgen.speculation.drafts.drafter import REFUSED
 
 WINDOW: Final = 16
 

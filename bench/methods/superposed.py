@@ -27,7 +27,7 @@ import torch
 
 import structgen as sg
 from methods.layer_skipping import weights_of
-from structgen.engine.forward_pass.llama import Llama
+from structgen.decoding.engine.forward_pass.llama import Llama
 from structgen.strategies import Branch, Decision, SearchStrategy, TextPlace
 
 _WEIGHTS: Final = {2: 0.01, 3: 0.04, 4: 0.15, 5: 0.18, 6: 0.12}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from structgen.decoding.speculation.drafts.draft import NO_DRAFT
 from structgen.speculation import Draft, DraftContext, RequestFacts
-from structgen.speculation.drafts.draft import NO_DRAFT
 
 
 class TextDrafter:

@@ -16,8 +16,8 @@ from __future__ import annotations
 from typing import Final
 
 from methods.text_drafter import TextDrafter
+from structgen.decoding.speculation.drafters.ngrams import grown
 from structgen.speculation import Draft, DraftContext, RequestFacts, VerifiedDraft
-from structgen.speculation.drafters.ngrams import grown
 
 RANKS: Final = (0.6, 0.15, 0.07, 0.04, 0.03, 0.02, 0.01, 0.01)
 """How often a token's last successor of each rank is right: the orders of the shape, not a law."""

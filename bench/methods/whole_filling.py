@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from methods.lattice_sums import LatticeSums
-from structgen.infilling.lattice import NULL
-from structgen.infilling.schedulers import CanvasStep
+from structgen.decoding.infilling.lattice import NULL
+from structgen.decoding.infilling.schedulers import CanvasStep
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from typing import Any
 
 from methods.byte_rules import Rules
+from structgen.base.limits import Limits
+from structgen.decoding.infilling.automata_of_grammars import MAX_STATES
 from structgen.errors import GrammarError, LimitError
-from structgen.infilling.automata_of_grammars import MAX_STATES
-from structgen.limits import Limits
-from structgen.text_grammars.context_free.context_free_language import ContextFree
-from structgen.text_grammars.machine.language import Language
-from structgen.text_grammars.regular import RegularGrammar
-from structgen.text_grammars.text_grammar import RulesGrammar
+from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
+from structgen.grammars.text_grammars.machine.language import Language
+from structgen.grammars.text_grammars.regular import RegularGrammar
+from structgen.grammars.text_grammars.text_grammar import RulesGrammar
 
 Follow = Callable[[Any], list[tuple["str | bytes", Any]]]
 

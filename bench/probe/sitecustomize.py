@@ -33,7 +33,7 @@ OWNERS: dict[str, dict[str, str]] = {
         "EngineCore.preprocess_add_request": "engine: takes the request",
         "EngineCore.step": "engine: a step",
     },
-    "structgen.integrations.vllm_backend": {
+    "structgen.doors.integrations.vllm_backend": {
         "check_request": "grammar: check",
         "VllmBackend.grammar_of": "grammar: compile",
         "VllmGrammar.fill_bitmask": "grammar: mask",
@@ -56,7 +56,7 @@ OWNERS: dict[str, dict[str, str]] = {
         "Scheduler.run_batch": "engine: a step",
         "Scheduler.process_batch_result": "engine: reads tokens",
     },
-    "structgen.integrations.sglang_backend": {
+    "structgen.doors.integrations.sglang_backend": {
         "SglangBackend.dispatch_json": "grammar: compile",
         "SglangGrammar.structgen_admits": "grammar: check",
         "SglangGrammar.fill_vocab_mask_batched": "grammar: mask",

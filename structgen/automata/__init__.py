@@ -1,6 +1,6 @@
 """Byte automata for strings and numbers, determinised state by state as texts reach them.
 
-What comes in: formulas over patterns, formats, lengths, words and intervals (`structgen.language.ir`).
+What comes in: formulas over patterns, formats, lengths, words and intervals (`structgen.base.language.ir`).
 What goes out: numbered states, their transitions over bytes, and the shortest text that ends in acceptance.
 
 A string takes this way: `regex` reads patterns into trees; `programs` turns trees into nondeterministic

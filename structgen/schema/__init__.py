@@ -1,7 +1,7 @@
 """JSON Schema: from the text of a schema to a network that says what a document may mean.
 
 What comes in: a schema (draft 3 to 2020-12) and policies. What goes out: a `SchemaGrammar`, whose `network()`
-implements `structgen.language.ir.Network`.
+implements `structgen.base.language.ir.Network`.
 
 1. `reading` parses the text, resolves references, and refuses by name every keyword that is not enforced.
 2. `meaning` turns subschemas into disjunctions of conjunctions of plain facts (demands and shapes), interned

@@ -6,12 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from structgen.limits import Limits
+from structgen.base.limits import Limits
 from structgen.schema.reading.missing_bytes import Quoting, quoting_of
 from structgen.schema.reading.policies import Policies
 
 if TYPE_CHECKING:
-    from structgen.language.ir import Network
+    from structgen.base.language.ir import Network
     from structgen.schema.meaning.scalars import NumberOracle, StringOracle
 
 

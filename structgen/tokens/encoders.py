@@ -11,8 +11,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final
 
-from structgen.errors import TokenizerError
-from structgen.system.installation import needing
+from structgen.base.errors import TokenizerError
+from structgen.base.system.installation import needing
 
 Form = tuple[Any, ...]
 """("huggingface", JSON text of a tokenizer.json); ("tiktoken", pattern, ((special text, id), ...));

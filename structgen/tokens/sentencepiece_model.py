@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from structgen.errors import TokenizerError
+from structgen.base.errors import TokenizerError
 from structgen.tokens.encoders import sentencepiece_processor
 from structgen.tokens.tokenizer_reading import END_TEXTS, TokenizerFile
 

@@ -11,7 +11,7 @@ import binascii
 from collections.abc import Sequence
 from typing import Any, Final
 
-from structgen.errors import TokenizerError
+from structgen.base.errors import TokenizerError
 from structgen.tokens.tokenizer_reading import END_TEXTS, TokenizerFile, is_id
 
 _CURE: Final = "Pass a tekken.json as Mistral publishes it."

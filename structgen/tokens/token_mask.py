@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from structgen.errors import MaskError
-from structgen.native.addresses import address_of
-from structgen.system.installation import needing
+from structgen.base.errors import MaskError
+from structgen.base.native.addresses import address_of
+from structgen.base.system.installation import needing
 
 if TYPE_CHECKING:
     import torch

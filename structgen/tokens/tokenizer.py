@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
-from structgen.errors import TokenError, TokenizerError, options_named
+from structgen.base.errors import TokenError, TokenizerError, options_named
 from structgen.tokens.encoders import Encoder, FewestTokens, Form
 from structgen.tokens.sentencepiece_model import read_sentencepiece
 from structgen.tokens.tekken import read_tekken

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from structgen.errors import TokenizerError
+from structgen.base.errors import TokenizerError
 from structgen.tokens.tokenizer_reading import END_TEXTS, TokenizerFile, is_id
 
 _SERVES: Final = "Byte-level BPE and SentencePiece vocabularies can serve."

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from structgen.errors import TokenizerError
+from structgen.base.errors import TokenizerError
 from structgen.tokens.sentencepiece_model import read_processor, read_sentencepiece, read_with_pieces
 from structgen.tokens.tekken import is_tekken, read_tekken, read_tekkenizer
 from structgen.tokens.tokenizer_json import read_tokenizer_object

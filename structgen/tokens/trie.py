@@ -24,8 +24,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.errors import TokenizerError
-from structgen.native.jit import entry, jit
+from structgen.base.errors import TokenizerError
+from structgen.base.native.jit import entry, jit
 from structgen.tokens.trie_nodes import (
     DEPTH_BITS,
     DEPTH_SHIFT,

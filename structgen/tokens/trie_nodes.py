@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from structgen.native.jit import jit
+from structgen.base.native.jit import jit
 
 DEPTH_SHIFT: Final = 8
 SLOT_SHIFT: Final = 20

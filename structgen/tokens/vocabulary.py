@@ -11,11 +11,11 @@ from weakref import WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
-from structgen.native.addresses import address_of
-from structgen.native.array_file import ArrayFile
-from structgen.native.cache_entries import CacheEntries, entry_key
-from structgen.system.cache import cache_folder
-from structgen.system.fork_locks import STORES, new_lock
+from structgen.base.native.addresses import address_of
+from structgen.base.native.array_file import ArrayFile
+from structgen.base.native.cache_entries import CacheEntries, entry_key
+from structgen.base.system.cache import cache_folder
+from structgen.base.system.fork_locks import STORES, new_lock
 from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:

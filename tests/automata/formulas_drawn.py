@@ -6,7 +6,7 @@ import itertools
 
 from hypothesis import strategies as st
 
-from structgen.language.ir import All, Any_, Formula, Length, Not, Pattern, Words
+from structgen.base.language.ir import All, Any_, Formula, Length, Not, Pattern, Words
 
 ALPHABET = "ab-é日"
 TEXTS = ["".join(letters) for size in range(5) for letters in itertools.product(ALPHABET, repeat=size)]

@@ -12,8 +12,8 @@ from fractions import Fraction
 
 import formula_twin
 
-from structgen.language import ir
-from structgen.language.number_ranges import Ranges
+from structgen.base.language import ir
+from structgen.base.language.number_ranges import Ranges
 
 GRAMMAR = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import columns, encode
-from structgen.language.ir import DEAD, Formula, Spec
-from structgen.limits import Limits
+from structgen.base.language.ir import DEAD, Formula, Spec
+from structgen.base.limits import Limits
 
 
 class Walker:

@@ -10,7 +10,7 @@ import formula_twin
 from structgen.automata.regex import syntax_tree as x
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.unicode.charsets import Ranges
-from structgen.language import ir
+from structgen.base.language import ir
 
 
 def _in(char: str, ranges: Ranges) -> bool:

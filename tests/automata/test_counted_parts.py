@@ -21,12 +21,12 @@ from structgen.automata.strings import patterns as pattern_automata
 from structgen.automata.strings.automata import Automaton
 from structgen.automata.strings.patterns import automaton_of
 from structgen.automata.strings.string_pool import StringPool
+from structgen.base.language.ir import Any_, Length, Pattern, Spec
+from structgen.base.language.number_ranges import interval
+from structgen.base.limits import DEFAULT, Limits
+from structgen.base.system.public_calls import THIS_CALL, Stop, WorkStopped
+from structgen.doors.serving.served_model import LIMITS
 from structgen.errors import LimitError, UnsatisfiableSchema
-from structgen.language.ir import Any_, Length, Pattern, Spec
-from structgen.language.number_ranges import interval
-from structgen.limits import DEFAULT, Limits
-from structgen.serving.served_model import LIMITS
-from structgen.system.public_calls import THIS_CALL, Stop, WorkStopped
 from structgen.tokens.tokenizer import byte_tokenizer
 
 BYTES = byte_tokenizer()

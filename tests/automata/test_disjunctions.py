@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reading import Walker
 
-from structgen.language.ir import DEAD, All, Any_, Formula, Length, Not, Pattern
+from structgen.base.language.ir import DEAD, All, Any_, Formula, Length, Not, Pattern
 
 PATTERNS = ["^.{2}$", "^[ab]{3}", "a", "b$", "^a", "^(ab|1)*$", "a.*b", "^[^b]*$", "1.*1"]
 TEXTS = ["".join(text) for size in range(6) for text in itertools.product("ab1", repeat=size)]

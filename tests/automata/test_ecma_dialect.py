@@ -13,8 +13,8 @@ from reading import Walker
 
 import structgen as sg
 from structgen.automata.regex.ecma_syntax import only_legacy, parse
+from structgen.base.language.ir import Pattern
 from structgen.errors import RegexError
-from structgen.language.ir import Pattern
 
 _PARTS = [
     *("a", "b", "-", "]", "}", "{", "{2}", "{1,2}", "{2,1}", "{,2}", "{2", "*", "+", "?", "*?", "|", "."),

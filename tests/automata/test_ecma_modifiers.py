@@ -13,7 +13,7 @@ from node_regexp import judged, needs_node
 from reading import Walker
 
 import structgen as sg
-from structgen.language.ir import Pattern
+from structgen.base.language.ir import Pattern
 
 TEXTS = "|a|A|ab|aB|AB|ba|k|K|\u212a|s|S|\u017f|\n|a\nb|A\u2028b|b\rA|_|0|-|é|É|ß|ẞ|σ|ς|Σ|İ|i|I|ı|ǅ|ǆ".split(
     "|"

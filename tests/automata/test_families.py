@@ -11,7 +11,7 @@ from reading import Walker
 from regex_twin import holds
 
 from structgen.automata.regex.counted_class import without_count
-from structgen.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
+from structgen.base.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
 
 
 def denied(*patterns: str) -> Formula:

@@ -6,8 +6,8 @@ import pytest
 from reading import Walker
 
 import structgen as sg
+from structgen.base.language.ir import All, Length, Pattern
 from structgen.errors import LimitError
-from structgen.language.ir import All, Length, Pattern
 from structgen.tokens.tokenizer import byte_tokenizer
 
 

@@ -16,10 +16,10 @@ from structgen.automata.strings.banned_patterns import minimal, pattern_of, text
 from structgen.automata.strings.found_texts import of_texts_in
 from structgen.automata.strings.patterns import automaton_of
 from structgen.automata.strings.string_pool import StringPool
+from structgen.base.language.ir import Not, Pattern, Spec
+from structgen.base.limits import DEFAULT, Limits
+from structgen.base.system.public_calls import THIS_CALL
 from structgen.errors import LimitError
-from structgen.language.ir import Not, Pattern, Spec
-from structgen.limits import DEFAULT, Limits
-from structgen.system.public_calls import THIS_CALL
 from structgen.tokens.tokenizer import byte_tokenizer
 
 LETTERS = "abAB\n"

@@ -10,7 +10,7 @@ import pytest
 from reading import Walker
 
 from structgen.automata.formats import idna as international
-from structgen.language.ir import Format, Not
+from structgen.base.language.ir import Format, Not
 
 _LETTERS = (
     "abclxnz019--éüßαβωбяאבג\u05f3\u05f4\u0627بي\u0660\u0661\u06f0\u06f1कषन\u093c\u094d\u200c\u200d\u0903\u0301\u0308\u0323"

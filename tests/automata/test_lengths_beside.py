@@ -10,9 +10,9 @@ from reading import Walker
 from regex_twin import holds
 
 from structgen.automata.strings.string_pool import StringPool
+from structgen.base.language.ir import DEAD, TRUE, All, Any_, Format, Length, Not, Pattern, Spec, Words
+from structgen.base.limits import Limits
 from structgen.errors import LimitError
-from structgen.language.ir import DEAD, TRUE, All, Any_, Format, Length, Not, Pattern, Spec, Words
-from structgen.limits import Limits
 
 
 @given(patterns(looks=False), st.integers(0, 2), st.integers(0, 4))

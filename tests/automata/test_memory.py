@@ -13,9 +13,9 @@ from structgen.automata.strings.alphabets import MOST_MEMBERS, divided
 from structgen.automata.strings.automata import MOST_WORK, of_words
 from structgen.automata.strings.kernels import equivalent
 from structgen.automata.strings.string_pool import StringPool
+from structgen.base.language.ir import Pattern, Spec
+from structgen.base.limits import DEFAULT, Limits
 from structgen.errors import LimitError
-from structgen.language.ir import Pattern, Spec
-from structgen.limits import DEFAULT, Limits
 from structgen.tokens.tokenizer import byte_tokenizer
 
 LOOKING = "^(?=.*{0})(?!.*{0}{0}).{{3,{1}}}$"

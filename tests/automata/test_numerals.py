@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.numbers.numeral_automata import COLUMNS, WIDTH
+from structgen.base.language import ir
+from structgen.base.language import number_ranges as ranges
+from structgen.base.limits import Limits
 from structgen.errors import LimitError, OptionError
-from structgen.language import ir
-from structgen.language import number_ranges as ranges
-from structgen.limits import Limits
 
 POLICIES = ["bounded", "plain", "decimal", "any"]
 EXACT = ["decimal", "any"]
@@ -283,8 +283,8 @@ def test_numerals_without_some_characters_are_those_that_never_have_them(missing
 
 def test_keys_are_the_same_in_another_process() -> None:
     code = (
-        "from decimal import Decimal;from structgen.language import ir,number_ranges as ranges\n"
-        "from structgen.limits import Limits\n"
+        "from decimal import Decimal;from structgen.base.language import ir,number_ranges as ranges\n"
+        "from structgen.base.limits import Limits\n"
         "from structgen.automata.numbers.number_pool import NumberPool\n"
         "pool=NumberPool('bounded',Limits())\n"
         "print(pool.key(pool.start(ir.Spec((ranges.interval(Decimal(1),Decimal('2.5')),)),lambda s:0)).hex())"

@@ -16,8 +16,8 @@ from reading import Walker
 from regex_twin import is_date, is_date_time, is_time
 
 from structgen.automata.formats.named_formats import _PATTERNS, CUTS, KNOWN
+from structgen.base.language.ir import All, Any_, Format, Not, Pattern
 from structgen.errors import UnsupportedError
-from structgen.language.ir import All, Any_, Format, Not, Pattern
 from structgen.schema.reading.keywords import FORMATS
 
 LABEL = "a" * 63

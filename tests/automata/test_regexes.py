@@ -9,8 +9,8 @@ from node_regexp import NODE, judged
 from reading import Walker
 
 from structgen.automata.regex.ecma_syntax import parse
+from structgen.base.language.ir import DEAD, Format, Not
 from structgen.errors import RegexError
-from structgen.language.ir import DEAD, Format, Not
 
 _PIECES = (
     r"( ) (?: (?= (?<! (?! (?<n> (?<name> (?<$a1> [ [^ ] \d \1 \2 \12 \k<n> \k<name> { } {2} {2,} {1,3} "

@@ -20,9 +20,9 @@ from structgen.automata.strings.automata import EVERY
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import OTHERS_COLUMN, SPACES_COLUMN, TOTAL_COLUMN, encode
 from structgen.automata.unicode.partition import ASCII, PLAIN
+from structgen.base.language.ir import DEAD, TRUE, All, Any_, Formula, Length, Not, Pattern, Spec, Words
+from structgen.base.limits import Limits
 from structgen.errors import LimitError, RegexError
-from structgen.language.ir import DEAD, TRUE, All, Any_, Formula, Length, Not, Pattern, Spec, Words
-from structgen.limits import Limits
 
 
 @given(patterns(looks=False))

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
-sys.path.append(str(Path(__file__).parents[1] / "engine"))
+sys.path.append(str(Path(__file__).parents[1] / "decoding" / "engine"))
 import structgen_kernels  # noqa: E402
 from request_kinds import DATES, PERSON, TOKENIZER, Wide, requests  # noqa: E402
 from small_models import write_llama  # noqa: E402
@@ -101,7 +101,7 @@ def test_a_model_of_transformers_writes_what_it_writes_on_the_cpu(
 
 def test_the_logits_processor_masks_on_a_device(device: Any) -> None:
     pytest.importorskip("transformers")
-    from structgen.integrations.transformers import LogitsProcessor
+    from structgen.doors.integrations.transformers import LogitsProcessor
 
     prompt = torch.tensor([[1, 2], [3, 4]])
     scores = torch.randn(2, TOKENIZER.vocab_size + 5, generator=torch.Generator().manual_seed(0))
@@ -117,7 +117,7 @@ def test_generate_of_transformers_writes_texts_of_the_grammar_on_a_device(
 ) -> None:
     """Random weights choose; sampled rows, greedy rows and beams, each of them complete within its tokens."""
     transformers = pytest.importorskip("transformers")
-    from structgen.integrations.transformers import LogitsProcessor
+    from structgen.doors.integrations.transformers import LogitsProcessor
 
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     model = model.to(device_of_slow_test)
@@ -144,7 +144,7 @@ def test_generate_of_transformers_writes_texts_of_the_grammar_on_a_device(
 
 def test_a_template_is_filled_by_a_model_on_a_device(device: Any) -> None:
     transformers = pytest.importorskip("transformers")
-    from structgen.infilling.presets import convention_of, transformers_model
+    from structgen.decoding.infilling.presets import convention_of, transformers_model
 
     torch.manual_seed(3)
     config = transformers.BertConfig(

@@ -15,8 +15,8 @@ import structgen as sg
 from structgen.automata.regex.ecma_syntax import parse
 from structgen.automata.strings.alphabets import characters_of, pattern_of_characters
 from structgen.automata.strings.patterns import automaton_of
-from structgen.json_grammars.compiled_schema import CompiledSchema
-from structgen.serving.served_model import LIMITS
+from structgen.doors.serving.served_model import LIMITS
+from structgen.grammars.json_grammars.compiled_schema import CompiledSchema
 
 SEED, CASES, PARTS = 7, 18, 3
 MANY = [pytest.param(range(at, at + 20), 3, marks=pytest.mark.slow) for at in range(CASES, 238, 20)]

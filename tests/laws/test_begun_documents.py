@@ -9,7 +9,7 @@ import pytest
 from near_ends import TOKENIZER, schemas, texts
 
 import structgen as sg
-from structgen.core.forced_text import prompt_border, with_forced_text
+from structgen.machines.core.forced_text import prompt_border, with_forced_text
 
 
 def _cases(chance: random.Random, count: int) -> list[tuple[sg.CompiledGrammar, bytes]]:

@@ -25,7 +25,7 @@ from shapes import Array, Number, Object, Shape, Text, automaton_of
 from strategies import Bounded, Writer, bounded_schemas, open_schemas, values, vocabulary
 
 import structgen as sg
-from structgen.core import batch
+from structgen.machines.core import batch
 from structgen.tokens.tokenizer import byte_tokenizer
 
 OPEN_OPTIONS = (*FLAT_OPTIONS, WIDEST, Options())

@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 import pytest
 
 import structgen as sg
-from structgen.core import batch
-from structgen.native import jit
-from structgen.system.garbage import uncollected
+from structgen.base.native import jit
+from structgen.base.system.garbage import uncollected
+from structgen.machines.core import batch
 
 SOURCES = str(Path(sg.__file__).parent)
 

@@ -24,8 +24,8 @@ from methods.monitored_text import Monitor, Monitored
 from test_cut_calls import KINDS, SOURCES, Blocks, Calls, Cut, Endless
 
 import structgen as sg
-from structgen.core.forced_text import with_forced_text
-from structgen.text_grammars.machine.stepping import TextContext
+from structgen.grammars.text_grammars.machine.stepping import TextContext
+from structgen.machines.core.forced_text import with_forced_text
 
 # where a generator is let go, the exception of its return is nobody's
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

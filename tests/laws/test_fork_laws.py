@@ -18,8 +18,8 @@ import pytest
 from checked_locks import ask_all
 
 import structgen as sg
-from structgen.core.forced_text import with_forced_text
-from structgen.system import fork_locks
+from structgen.base.system import fork_locks
+from structgen.machines.core.forced_text import with_forced_text
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 

@@ -21,8 +21,8 @@ from lark_reference import build, differences, takes, texts
 from random_lark import Lines, drawn
 
 import structgen as sg
-from structgen.lark_grammars.compiled.compiled_lark import CompiledLark
-from structgen.limits import Limits
+from structgen.base.limits import Limits
+from structgen.grammars.lark_grammars.compiled.compiled_lark import CompiledLark
 
 MORE = [
     b"ab", b"ba", b"aa", b"bb", b"abc", b"bc", b"c ", b" a", b"a b", b"(a", b"a)", b"((", b"))", b"a+", b"+a",

@@ -12,7 +12,7 @@ import pytest
 from near_ends import TOKENIZER, fault, schemas, texts
 
 import structgen as sg
-from structgen.json_grammars.completion.begun_values import may_become, parts_of
+from structgen.grammars.json_grammars.completion.begun_values import may_become, parts_of
 
 FEW = sg.Limits(parser_states=50_000)
 """So many rows of each table suffice: a token more is none of them, nor is a byte of the text."""

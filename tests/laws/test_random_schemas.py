@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from structgen.maskbench.vocabularies import load
+from structgen.doors.maskbench.vocabularies import load
 from structgen.schema.reading import dialects
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))

@@ -27,8 +27,8 @@ from policy_oracle import Options
 from strategies import Bounded
 
 import structgen as sg
-from structgen.json_machine.records import recorder
-from structgen.json_machine.tables import json_blocks as layout
+from structgen.machines.json_machine.records import recorder
+from structgen.machines.json_machine.tables import json_blocks as layout
 from structgen.tokens.vocabulary import Vocabulary
 
 

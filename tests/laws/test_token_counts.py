@@ -10,7 +10,7 @@ import pytest
 
 import structgen as sg
 from structgen.core import State
-from structgen.machine_core.text_costs import TextCosts
+from structgen.machines.machine_core.text_costs import TextCosts
 
 MOST_STATES = 3_000
 PIECES = ["a", "b", "ab", "[ab]", "(?:ab|ba)*", "a?", "(?:a|bb|cab)", "c{2,3}", "(?:abc|ca)", "b+", "[^x]"]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from strategy_models import LETTERS, Table, compiled
 
 import structgen as sg
-from structgen.engine import Request, Sampling
-from structgen.engine.searches.branches import TextPlace
-from structgen.engine.strategies.strategy import Decision, SearchStrategy
-from structgen.speculation.drafts.model_rows import numbers
+from structgen.decoding.engine import Request, Sampling
+from structgen.decoding.engine.searches.branches import TextPlace
+from structgen.decoding.engine.strategies.strategy import Decision, SearchStrategy
+from structgen.decoding.speculation.drafts.model_rows import numbers
 
 
 def decided(

@@ -19,7 +19,7 @@ from strategy_models import (
 )
 
 import structgen as sg
-from structgen.engine import Engine, Request, Sampling
+from structgen.decoding.engine import Engine, Request, Sampling
 
 ALWAYS = 1e-9
 """An entropy that each choice exceeds."""

@@ -17,9 +17,9 @@ from methods.token_pushdown import token_pushdown
 from toy_models import byte_tokenizer
 
 import structgen as sg
+from structgen.decoding.infilling.automata_of_grammars import language_of
+from structgen.decoding.infilling.lattice import Lattice
 from structgen.errors import GrammarError
-from structgen.infilling.automata_of_grammars import language_of
-from structgen.infilling.lattice import Lattice
 
 pytestmark = pytest.mark.usefixtures("chart_loops")
 LISTS: Grammar = {"S": [[b"[", "L"], [b"a"]], "L": [[b"]"], ["S", "R"]], "R": [[b"]"], [b",", "S", "R"]]}

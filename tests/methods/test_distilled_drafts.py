@@ -21,7 +21,7 @@ from methods.draft_network import DraftNetwork
 from methods.online_draft import EVERY, Adapters, OnlineDraft, Refused
 
 import structgen as sg
-from structgen.json_grammars.prompting import extraction_prompt
+from structgen.grammars.json_grammars.prompting import extraction_prompt
 from structgen.speculation import Draft, VerifiedDraft
 
 FIELDS = {

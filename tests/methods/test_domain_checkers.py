@@ -9,9 +9,9 @@ import pytest
 from methods import domain_goals, domain_molecules, domain_patterns, domain_receipts, domain_sql
 from methods.checked_domain import accepts, read
 
-from structgen.json_text.events import EventLog
-from structgen.samplers.constraints import Constraints
-from structgen.system import resources
+from structgen.base.json_text.events import EventLog
+from structgen.base.system import resources
+from structgen.decoding.samplers.constraints import Constraints
 
 
 def labelled(name):

@@ -22,10 +22,10 @@ from methods.text_drafter import TextDrafter
 from methods.token_recycling import TokenRecycling
 
 import structgen as sg
-from structgen.infilling.presets import load_masked_model
-from structgen.json_grammars.prompting import extraction_prompt
+from structgen.decoding.infilling.presets import load_masked_model
+from structgen.decoding.speculation.drafters.ngrams import KnownTexts
+from structgen.grammars.json_grammars.prompting import extraction_prompt
 from structgen.speculation import Draft, DraftContext, VerifiedDraft
-from structgen.speculation.drafters.ngrams import KnownTexts
 
 SCHEMA = {
     "type": "object",

@@ -16,7 +16,7 @@ from methods.fused_models import FusedModels
 from strategy_models import LETTERS, TEXTS, Table, scrambled
 
 import structgen as sg
-from structgen.engine import Engine, Request, Sampling
+from structgen.decoding.engine import Engine, Request, Sampling
 from structgen.strategies import ModelRows
 
 WIDE_TOKENS = [

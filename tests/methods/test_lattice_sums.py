@@ -14,10 +14,10 @@ from methods.lattice_sums import LatticeSums
 from test_lattice import END, PAD, WIDTH, problem
 from test_lattice_of_texts import PATTERNS, TEXTS, fits, tokenizer
 
-from structgen.core.dfa import Dfa
-from structgen.infilling.automata_of_grammars import language_of
-from structgen.infilling.lattice import NULL, OPEN, Lattice
-from structgen.infilling.token_automaton import token_automaton
+from structgen.decoding.infilling.automata_of_grammars import language_of
+from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice
+from structgen.decoding.infilling.token_automaton import token_automaton
+from structgen.machines.core.dfa import Dfa
 
 
 def log_z(weights: Weights) -> float:

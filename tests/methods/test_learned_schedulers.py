@@ -20,8 +20,8 @@ from methods.learn2pd import Learn2Pd, OwnText, filter_of, own_texts, until_the_
 from model import load
 from scheduler_views import view
 
-from structgen.infilling.lattice import NULL, OPEN
-from structgen.infilling.presets import load_masked_model
+from structgen.decoding.infilling.lattice import NULL, OPEN
+from structgen.decoding.infilling.presets import load_masked_model
 
 MODEL, TOKENIZER = load_masked_model("structgen/infill")
 SPECIAL = MODEL.mask_id, TOKENIZER.eos_token_ids[0], MODEL.null_id

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "samplers"))
+sys.path.append(str(Path(__file__).parents[1] / "decoding" / "samplers"))
 from enumeration import outcomes
 from exact import TOKENIZER, Automaton, Exact, Ngram
 from methods.mcmc import chains

@@ -24,7 +24,7 @@ from scheduler_views import chosen, view
 from toy_models import Toy, byte_tokenizer
 from toy_models import filled as fill
 
-from structgen.infilling.schedulers import ConfidentPrefix
+from structgen.decoding.infilling.schedulers import ConfidentPrefix
 
 pytestmark = pytest.mark.filterwarnings("ignore::structgen.errors.FullHoleWarning")
 TOKENIZER = byte_tokenizer()

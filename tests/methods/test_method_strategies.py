@@ -22,7 +22,7 @@ from strategy_laws import LAWS, MOST
 from strategy_models import LETTERS, RULE, Table, distance, drawn, enumerated, scrambled, softmax
 
 import structgen as sg
-from structgen.engine import Engine, Request, Sampling
+from structgen.decoding.engine import Engine, Request, Sampling
 
 SMALL, OTHER = scrambled(21), scrambled(22)
 ONE, TWO = Engine(SMALL, LETTERS), Engine(OTHER, LETTERS)
@@ -30,7 +30,7 @@ ONE, TWO = Engine(SMALL, LETTERS), Engine(OTHER, LETTERS)
 
 @pytest.fixture(autouse=True)
 def _rewards_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("structgen.engine.searches.rewards.WorkerProcess", InThisProcess)
+    monkeypatch.setattr("structgen.decoding.engine.searches.rewards.WorkerProcess", InThisProcess)
 
 
 def _worth(text: str) -> float:

@@ -11,7 +11,7 @@ from methods.momentum import Momentum, MomentumState
 from strategy_models import Table
 
 import structgen as sg
-from structgen.engine import Engine, Request, Sampling
+from structgen.decoding.engine import Engine, Request, Sampling
 
 LETTERS = [bytes([97 + at]) for at in range(12)]
 WORDS = sg.Tokenizer.from_bytes([*LETTERS, b"<end>"], eos_token_id=12)

@@ -19,7 +19,7 @@ from strategy_models import (
 )
 
 import structgen as sg
-from structgen.engine import Engine, Request
+from structgen.decoding.engine import Engine, Request
 
 MOST = 14
 

@@ -13,7 +13,7 @@ from strategy_models import END, LETTERS, TEXTS, Table, allowed_after, scrambled
 from torch import Tensor
 
 import structgen as sg
-from structgen.engine import Engine, Request, Result, Sampling
+from structgen.decoding.engine import Engine, Request, Result, Sampling
 
 MOST = 10
 

@@ -14,7 +14,7 @@ from methods.switched_models import SwitchedModels
 from strategy_models import LETTERS, TEXTS, Table, scrambled
 
 import structgen as sg
-from structgen.engine import Engine, Request, Sampling
+from structgen.decoding.engine import Engine, Request, Sampling
 
 OTHER = sg.Tokenizer.from_bytes([b"a", b"c", b"b", b"ab", b"<end>"], eos_token_id=4)
 

@@ -11,12 +11,12 @@ from methods.value_guided import ValueGuided
 from searching import decided
 from strategy_models import END, LETTERS, RULE, Table, scrambled, shares_after, softmax
 
-from structgen.engine import Engine, Request, Sampling
+from structgen.decoding.engine import Engine, Request, Sampling
 
 
 @pytest.fixture(autouse=True)
 def _rewards_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("structgen.engine.searches.rewards.WorkerProcess", InThisProcess)
+    monkeypatch.setattr("structgen.decoding.engine.searches.rewards.WorkerProcess", InThisProcess)
 
 
 def _worth(text: str) -> float:

@@ -30,8 +30,8 @@ from scheduler_views import chosen, view
 from test_schedulers import Fixed, far, one_by_one, product
 from toy_models import Toy, byte_tokenizer, filled
 
-from structgen.infilling.canvas import Canvas
-from structgen.infilling.denoising import DenoisingStep
+from structgen.decoding.infilling.canvas import Canvas
+from structgen.decoding.infilling.denoising import DenoisingStep
 
 Filling = tuple[int, ...]
 Law = dict[Filling, float]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import structgen as sg
-from structgen.system import resources
+from structgen.base.system import resources
 
 NAMES = [f"structgen/{name}" for name in resources.MODELS]
 CAUSAL = ["structgen/extract", "structgen/extract-draft", "structgen/labels"]

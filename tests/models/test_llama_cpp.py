@@ -14,8 +14,8 @@ llama_cpp = pytest.importorskip(
 )
 
 import structgen as sg  # noqa: E402
-from structgen.json_grammars.prompting import extraction_prompt  # noqa: E402
-from structgen.system import resources  # noqa: E402
+from structgen.base.system import resources  # noqa: E402
+from structgen.grammars.json_grammars.prompting import extraction_prompt  # noqa: E402
 
 SENTENCES = Path(__file__).parents[1] / "data" / "extract" / "hand_written.jsonl"
 COUNT, LONGEST = 12, 96

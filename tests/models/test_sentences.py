@@ -15,8 +15,8 @@ from data.values import Values
 from data.words import Words, held_out, spelled
 
 import structgen as sg
-from structgen.json_grammars.prompting import extraction_prompt
-from structgen.python_types.type_hints import read_type
+from structgen.asking.python_types.type_hints import read_type
+from structgen.grammars.json_grammars.prompting import extraction_prompt
 
 COUNT = 250
 

@@ -13,8 +13,8 @@ import lark.lexer
 import pytest
 
 import structgen as sg
-from structgen.limits import Limits
-from structgen.text_grammars.machine.language import Config, Language
+from structgen.base.limits import Limits
+from structgen.grammars.text_grammars.machine.language import Config, Language
 
 _MOST = 1_000
 """Rules that lark's parser ends in one text, and a tenth of them for each character; more is taken for rules

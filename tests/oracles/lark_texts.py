@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import lark
 from lark.lexer import PatternStr
 
-from structgen.text_grammars.machine.language import Config, Language
+from structgen.grammars.text_grammars.machine.language import Config, Language
 
 
 def accepted(ours: Language, text: str) -> bool:

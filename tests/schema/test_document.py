@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from schema_documents import judged
 
+from structgen.base.json_text.exact_json import exact, read
 from structgen.errors import SchemaError, UnsupportedError
-from structgen.json_text.exact_json import exact, read
 from structgen.schema.reading import dialects
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.model import Schema

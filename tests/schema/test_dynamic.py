@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schema_documents import judged
 
+from structgen.base.json_text.exact_json import exact
+from structgen.base.limits import Limits
 from structgen.errors import LimitError, SchemaError
-from structgen.json_text.exact_json import exact
-from structgen.limits import Limits
 from structgen.schema.reading.document import Document
 
 NEW, OLD = "https://json-schema.org/draft/2020-12/schema", "https://json-schema.org/draft/2019-09/schema"

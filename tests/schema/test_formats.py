@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import structgen as sg
 from structgen.automata.formats.named_formats import KNOWN
 from structgen.automata.strings.string_pool import StringPool
-from structgen.language.ir import DEAD, Format, Formula, Not, Spec
-from structgen.limits import Limits
+from structgen.base.language.ir import DEAD, Format, Formula, Not, Spec
+from structgen.base.limits import Limits
 from structgen.tokens.tokenizer import byte_tokenizer
 
 VALID = {

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from schema_documents import judged
 
 import structgen as sg
-from structgen.errors import LimitError
-from structgen.language.ir import (
+from structgen.base.language.ir import (
     FALSE,
     TRUE,
     All,
@@ -29,7 +28,8 @@ from structgen.language.ir import (
     Pattern,
     Words,
 )
-from structgen.language.number_ranges import interval, points
+from structgen.base.language.number_ranges import interval, points
+from structgen.errors import LimitError
 from structgen.schema.meaning.formulas import (
     apart,
     conjunction,

@@ -13,9 +13,9 @@ import pytest
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from structgen.base.limits import Limits
 from structgen.errors import OptionError, SchemaError, UnsupportedError
-from structgen.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
-from structgen.limits import Limits
+from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.schema.reading.policies import WIDEST
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"b": {"minimum": 0.5}, "a": {"enum": ["é", None]}}}
@@ -105,7 +105,7 @@ def test_a_pickled_grammar_is_equal_and_reports_the_same(text: str) -> None:
 
 def test_another_process_has_the_same_fingerprint_and_loads_neither_numpy_nor_the_meta_schemas() -> None:
     program = (
-        "import sys; from structgen.json_grammars.schema_grammar import json_schema; "
+        "import sys; from structgen.grammars.json_grammars.schema_grammar import json_schema; "
         "print(json_schema(sys.argv[1], whitespace='any').fingerprint, "
         "{'numpy', 'numba', 'jsonschema', 'referencing'} & set(sys.modules))"
     )

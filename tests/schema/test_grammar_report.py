@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from structgen.json_grammars.schema_grammar import json_schema
+from structgen.grammars.json_grammars.schema_grammar import json_schema
 from structgen.schema.explaining.keyword_report import KeywordReport, KeywordStanding
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from structgen.base.json_text.exact_json import exact
 from structgen.errors import RegexError, SchemaError, StructgenError
-from structgen.json_text.exact_json import exact
 from structgen.schema.reading.dialects import dialect
 from structgen.schema.reading.document import Document
 

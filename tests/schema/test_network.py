@@ -17,8 +17,8 @@ from schema_strategies import schema as random_schema
 from schema_strategies import value as random_value
 
 import structgen as sg
+from structgen.base.limits import Limits
 from structgen.errors import LimitError, UnsatisfiableSchema
-from structgen.limits import Limits
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 SEEDS = [range(40), pytest.param(range(40, 1040), marks=pytest.mark.slow)]

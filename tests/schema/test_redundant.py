@@ -11,9 +11,9 @@ from for_each import for_each
 from typer.testing import CliRunner
 
 import structgen as sg
-from structgen.cli import app
-from structgen.compilation.implied_constraints import IMPLIED, SchemaDifference
-from structgen.json_grammars.schema_grammar import json_schema
+from structgen.doors.cli import app
+from structgen.grammars.compilation.implied_constraints import IMPLIED, SchemaDifference
+from structgen.grammars.json_grammars.schema_grammar import json_schema
 from structgen.schema.explaining.keyword_report import KeywordReport, KeywordStanding
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.policies import WIDEST

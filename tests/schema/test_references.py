@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schema_documents import judged
 
-from structgen.json_text.exact_json import exact
+from structgen.base.json_text.exact_json import exact
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.remotes import Remotes
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from structgen.base.json_text.exact_json import exact
 from structgen.errors import UnsupportedError
-from structgen.json_text.exact_json import exact
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes

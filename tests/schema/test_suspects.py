@@ -135,7 +135,7 @@ def test_a_schema_of_no_keyword_warns() -> None:
 
 
 def test_the_command_line_warns_of_it_and_refuses_it_if_strict(tmp_path: Any) -> None:
-    from structgen.cli import app
+    from structgen.doors.cli import app
 
     schema, text = tmp_path / "s.json", tmp_path / "t.json"
     schema.write_text('{"type": "string", "maxLenght": 1}')

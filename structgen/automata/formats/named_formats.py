@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Final
 
 from structgen.automata.formats import idna
-from structgen.errors import UnsupportedError
-from structgen.language.ir import TRUE, All, Formula, Length, Not, Pattern
+from structgen.base.errors import UnsupportedError
+from structgen.base.language.ir import TRUE, All, Formula, Length, Not, Pattern
 
 # RFC 3339 section 5.6, full-date: the days of each month, 29 February in leap years (section 5.7, appendix
 # C).

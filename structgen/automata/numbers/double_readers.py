@@ -15,8 +15,8 @@ from math import floor, inf, isinf, nextafter
 from sys import float_info
 
 from structgen.automata.numbers.written_forms import Writing, atoms_of
-from structgen.language import ir
-from structgen.language.number_ranges import Cut, Ranges, common, interval, points, united
+from structgen.base.language import ir
+from structgen.base.language.number_ranges import Cut, Ranges, common, interval, points, united
 
 _FEW_DIGITS = ir.Pattern(r"^-?(?:\d+|[\d.]{1,16}0*|\d{1,15}0?\.0*|0\.0{0,19}[1-9]\d{0,14}0*)$")
 """Integers, and numbers of at most 15 digits between zeros, from 1e-20 on: no two of these are one double.

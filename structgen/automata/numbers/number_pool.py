@@ -56,10 +56,10 @@ from structgen.automata.strings.completions import StringCompletions
 from structgen.automata.strings.formula_automata import FormulaReader, SpecAutomaton
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.unicode.partition import PLAIN
-from structgen.errors import LimitError, OptionError
-from structgen.language import ir
-from structgen.language.number_ranges import Ranges
-from structgen.limits import Limits
+from structgen.base.errors import LimitError, OptionError
+from structgen.base.language import ir
+from structgen.base.language.number_ranges import Ranges
+from structgen.base.limits import Limits
 
 _FEW_DIVISORS = 2
 """So many divisors have few remainders together: their automata are made by themselves, and found again."""

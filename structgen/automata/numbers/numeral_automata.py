@@ -14,8 +14,8 @@ import numpy as np
 from structgen.automata.strings.alphabets import of_letters
 from structgen.automata.strings.automata import Automaton, minimal
 from structgen.automata.strings.kernels import Row, Table
-from structgen.errors import LimitError
-from structgen.language.ir import DEAD
+from structgen.base.errors import LimitError
+from structgen.base.language.ir import DEAD
 
 COLUMNS: Final = b"0123456789-+.eE"
 WIDTH: Final = 16

@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 
 from structgen.automata.numbers.written_forms import UNBOUNDED, Writing
-from structgen.language import ir
+from structgen.base.language import ir
 
 SIGNIFICANT = 17
 """Digits of the longest text of a float."""

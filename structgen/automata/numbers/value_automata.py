@@ -28,8 +28,8 @@ from structgen.automata.numbers.numeral_automata import (
     too_many_states,
 )
 from structgen.automata.strings.automata import Automaton, both, complement, either, of_words
-from structgen.language.ir import DEAD, Multiple, NumberAtom
-from structgen.language.number_ranges import Cut, Number, Ranges, points
+from structgen.base.language.ir import DEAD, Multiple, NumberAtom
+from structgen.base.language.number_ranges import Cut, Number, Ranges, points
 
 _MINUS, _POINT = COLUMNS.index(b"-"), COLUMNS.index(b".")
 

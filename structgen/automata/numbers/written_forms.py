@@ -13,10 +13,10 @@ from itertools import chain, pairwise
 from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from structgen.automata.numbers.value_automata import magnitude
-from structgen.errors import LimitError
-from structgen.language import ir
-from structgen.language.number_ranges import Number, Ranges, points
-from structgen.limits import Limits
+from structgen.base.errors import LimitError
+from structgen.base.language import ir
+from structgen.base.language.number_ranges import Number, Ranges, points
+from structgen.base.limits import Limits
 
 POLICIES = ("bounded", "plain", "decimal", "any", "python")
 DIGITS = 20

@@ -20,7 +20,7 @@ from structgen.automata.regex.syntax_tree import (
     TextStart,
     concatenated,
 )
-from structgen.language.ir import All, Formula, Length, Pattern
+from structgen.base.language.ir import All, Formula, Length, Pattern
 
 _QUANTIFIER: Final = re.compile(r"\{\d+,(\d+)\}")
 _FEWEST_TO_SPLIT: Final = 16

@@ -34,7 +34,7 @@ from structgen.automata.unicode.charsets import (
     union,
 )
 from structgen.automata.unicode.properties import unicode_property
-from structgen.errors import RegexError
+from structgen.base.errors import RegexError
 
 _LARGEST_COUNT = 1 << 30
 """The largest count of a quantifier; counts are int32 in the automaton."""

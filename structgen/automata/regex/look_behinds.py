@@ -20,7 +20,7 @@ from structgen.automata.regex.syntax_tree import (
     looks_ahead,
 )
 from structgen.automata.unicode.charsets import complement, union
-from structgen.errors import RegexError
+from structgen.base.errors import RegexError
 
 
 def settled(node: Node, where: str = "pattern") -> Node:

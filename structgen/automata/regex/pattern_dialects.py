@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from structgen.errors import UnsupportedError
+from structgen.base.errors import UnsupportedError
 
 _SPACES = r"\s\x1c-\x1f\x85"
 _WORDS = r"\p{L}\p{M}\p{N}\p{Pc}\u200c\u200d"

@@ -28,7 +28,7 @@ from structgen.automata.regex.syntax_tree import (
     word_boundary,
 )
 from structgen.automata.unicode.charsets import ANY, complement
-from structgen.errors import RegexError
+from structgen.base.errors import RegexError
 
 _parser: Any = import_module("re._parser")
 _compiler: Any = import_module("re._compiler")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.unicode.charsets import LAST, Ranges
-from structgen.errors import LimitError
+from structgen.base.errors import LimitError
 
 if TYPE_CHECKING:
     from structgen.automata.strings.kernels import Flags, Longs, Row, Table

@@ -35,8 +35,8 @@ from structgen.automata.strings.kernels import (
     nearest,
     product,
 )
-from structgen.errors import LimitError
-from structgen.system.public_calls import THIS_CALL
+from structgen.base.errors import LimitError
+from structgen.base.system.public_calls import THIS_CALL
 
 MOST_STATES: Final = 50_000
 """The most states of one automaton, unless `Limits.automaton_states` is lower."""

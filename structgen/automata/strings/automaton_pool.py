@@ -10,10 +10,10 @@ from typing import Final, Generic, TypeAlias, TypeVar
 import numpy as np
 
 from structgen.automata.strings.kernels import Row, Table
-from structgen.errors import LimitError
-from structgen.language.ir import Spec
-from structgen.limits import Limits
-from structgen.system.public_calls import THIS_CALL
+from structgen.base.errors import LimitError
+from structgen.base.language.ir import Spec
+from structgen.base.limits import Limits
+from structgen.base.system.public_calls import THIS_CALL
 
 _FIRST_ROOM: Final = 64
 """States for which a pool has room at first: half of all specifications have fewer than 21."""

@@ -18,7 +18,7 @@ from structgen.automata.strings.automata import Automaton
 from structgen.automata.strings.kernels import FAR, Flags, Longs, nearest
 from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.partition import cheapest_point
-from structgen.errors import LimitError
+from structgen.base.errors import LimitError
 
 _MOST_COSTS: Final = 20_000_000
 """The most costs that a search within a number of characters keeps."""

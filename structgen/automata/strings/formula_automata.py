@@ -33,8 +33,8 @@ from structgen.automata.strings.found_texts import of_texts_in
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.strings.lengths import bounds, within
 from structgen.automata.strings.patterns import automaton_of
-from structgen.errors import GrammarError
-from structgen.language.ir import (
+from structgen.base.errors import GrammarError
+from structgen.base.language.ir import (
     All,
     Any_,
     Format,
@@ -48,8 +48,8 @@ from structgen.language.ir import (
     Spec,
     Words,
 )
-from structgen.language.number_ranges import Ranges
-from structgen.system.public_calls import THIS_CALL
+from structgen.base.language.number_ranges import Ranges
+from structgen.base.system.public_calls import THIS_CALL
 
 HELD: Final[HeldByContent[Automaton]] = HeldByContent()
 """The automata of formulas that this process met last."""

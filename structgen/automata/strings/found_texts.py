@@ -27,7 +27,7 @@ from structgen.automata.strings.automata import MOST_STATES, MOST_WORK, Automato
 from structgen.automata.strings.kernels import TOO_MANY_STATES, TOO_MUCH_WORK
 from structgen.automata.strings.threads import sets_of
 from structgen.automata.unicode.charsets import Ranges
-from structgen.system.public_calls import THIS_CALL
+from structgen.base.system.public_calls import THIS_CALL
 
 _MOST_TEXTS: Final = 1 << 15
 """The most texts, of 16 characters on average, to which parts in a row are multiplied; alternatives are read

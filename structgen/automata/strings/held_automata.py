@@ -9,8 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from typing import Final, Generic, Protocol, TypeVar
 
-from structgen.system.fork_locks import QUEUES, new_lock
-from structgen.system.public_calls import THIS_CALL
+from structgen.base.system.fork_locks import QUEUES, new_lock
+from structgen.base.system.public_calls import THIS_CALL
 
 
 class Sized(Protocol):

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from structgen.native.jit import entry, jit
+from structgen.base.native.jit import entry, jit
 
 Table: TypeAlias = npt.NDArray[np.int32]
 Row: TypeAlias = npt.NDArray[np.int32]

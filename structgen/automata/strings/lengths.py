@@ -15,7 +15,7 @@ from typing import NamedTuple
 from structgen.automata.regex.counted_class import without_count
 from structgen.automata.strings.automata import MOST_STATES, NONE, Automaton, both, of_lengths, steps_to
 from structgen.automata.strings.kernels import longest
-from structgen.language.ir import TRUE, All, Format, Formula, Length, Not, Pattern
+from structgen.base.language.ir import TRUE, All, Format, Formula, Length, Not, Pattern
 
 
 class Counted(NamedTuple):

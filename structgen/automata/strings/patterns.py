@@ -50,7 +50,7 @@ from structgen.automata.strings.threads import (
     look_behinds,
     sets_of,
 )
-from structgen.system.public_calls import NUMBERS, THIS_CALL
+from structgen.base.system.public_calls import NUMBERS, THIS_CALL
 
 _NUMBERS_OF_A_THREAD: Final = 150
 """A look at a thread takes some 3 us: as many numbers could be read."""

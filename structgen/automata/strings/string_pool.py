@@ -20,9 +20,9 @@ from structgen.automata.strings.lengths import counted
 from structgen.automata.strings.utf8_rows import ByteRows, byte_rows
 from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN, WIDTH, encode, escaped
 from structgen.automata.unicode.partition import ASCII, JSON, PLAIN
-from structgen.language.ir import DEAD, Demands, Format, Formula, Spec
-from structgen.limits import Limits
-from structgen.system.public_calls import billed_cache
+from structgen.base.language.ir import DEAD, Demands, Format, Formula, Spec
+from structgen.base.limits import Limits
+from structgen.base.system.public_calls import billed_cache
 
 HELD: Final[HeldByContent[ByteRows]] = HeldByContent()
 """The rows of specs that this process met last."""

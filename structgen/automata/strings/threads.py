@@ -26,7 +26,7 @@ from structgen.automata.regex.syntax_tree import (
     looks_ahead,
 )
 from structgen.automata.unicode.charsets import ANY, Ranges
-from structgen.errors import LimitError, RegexError
+from structgen.base.errors import LimitError, RegexError
 
 SET, SPLIT, START, END, LOOK, MATCH = range(6)
 MOST_INSTRUCTIONS: Final = 100_000

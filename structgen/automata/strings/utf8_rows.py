@@ -26,8 +26,8 @@ from structgen.automata.unicode.decoded_text import (
     TOTAL_COLUMN,
     WIDTH,
 )
-from structgen.language.ir import DEAD
-from structgen.system.public_calls import THIS_CALL, billed_cache
+from structgen.base.language.ir import DEAD
+from structgen.base.system.public_calls import THIS_CALL, billed_cache
 
 _TAILS: Final = 64
 _WIDE_SPACES: Final = np.array(

@@ -10,7 +10,7 @@ import functools
 
 from structgen.automata.unicode.charsets import Ranges
 from structgen.automata.unicode.range_tables import read_ranges, read_table
-from structgen.errors import RegexError
+from structgen.base.errors import RegexError
 
 _KINDS = {
     **dict.fromkeys(("General_Category", "gc"), ("gc",)),

@@ -13,7 +13,7 @@ from functools import reduce
 from operator import and_
 from typing import NamedTuple, TypeAlias
 
-from structgen.errors import LimitError, StructgenError
+from structgen.base.errors import LimitError, StructgenError
 from structgen.schema.meaning import wording
 from structgen.schema.meaning.formulas import LISTED
 from structgen.schema.meaning.place import ARRAY, NEVER, OBJECT

@@ -17,7 +17,7 @@ from typing import Any
 
 from structgen.automata.formats.named_formats import CUTS
 from structgen.automata.regex.ecma_syntax import only_legacy
-from structgen.json_text.exact_json import escape
+from structgen.base.json_text.exact_json import escape
 from structgen.schema.meaning.place import TYPE_BITS, type_bit
 from structgen.schema.reading import draft3
 from structgen.schema.reading.document import Document

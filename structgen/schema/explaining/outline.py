@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from structgen.errors import LimitError
-from structgen.json_text.exact_json import write
-from structgen.language.ir import TRUE, ValueMenu
+from structgen.base.errors import LimitError
+from structgen.base.json_text.exact_json import write
+from structgen.base.language.ir import TRUE, ValueMenu
 from structgen.schema.meaning import wording
 from structgen.schema.meaning.place import ANYTHING, NEVER, STRING
 from structgen.schema.meaning.shape import (

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from structgen.limits import Limits
+from structgen.base.limits import Limits
+from structgen.base.system.public_calls import THIS_CALL
 from structgen.schema.meaning.assertions import Condition, Ranked, ranked, unevaluated
 from structgen.schema.meaning.branch_facts import Clauses
 from structgen.schema.meaning.facts import (
@@ -29,7 +30,6 @@ from structgen.schema.meaning.key_clauses import ClauseReader
 from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables
 from structgen.schema.meaning.shape import Alternative, AtKey, AtOther, FromIndex, Obligation, Without
 from structgen.schema.reading.model import Schema, in_place
-from structgen.system.public_calls import THIS_CALL
 
 _GUARDS_AS_CLAUSES = 4
 """So many guards and more are clauses of one conjunction, where that can be, and not decided one by one."""

@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import ceil, floor
 from typing import Any, TypeAlias
 
-from structgen.language.ir import (
+from structgen.base.language.ir import (
     FALSE,
     TRUE,
     All,
@@ -24,7 +24,7 @@ from structgen.language.ir import (
     Words,
     conjuncts,
 )
-from structgen.language.number_ranges import Cut, Ranges, common, interval, united
+from structgen.base.language.number_ranges import Cut, Ranges, common, interval, united
 from structgen.schema.meaning import simple_patterns
 
 EXACT_EXPONENT = 5_000

@@ -14,8 +14,8 @@ from functools import reduce
 from itertools import combinations
 from operator import and_
 
-from structgen.errors import LimitError
-from structgen.limits import Limits
+from structgen.base.errors import LimitError
+from structgen.base.limits import Limits
 from structgen.schema.meaning.assertions import ranked
 from structgen.schema.meaning.branch_facts import BranchFacts, BranchReader, without_facts
 from structgen.schema.meaning.facts import Hold, Rank, Step, absent, present

@@ -15,15 +15,15 @@ from operator import or_
 from typing import Any, TypeAlias, cast
 from weakref import proxy
 
-from structgen.errors import LimitError
-from structgen.json_text.exact_json import Json
-from structgen.language.numbered import Numbered
-from structgen.limits import Limits
+from structgen.base.errors import LimitError
+from structgen.base.json_text.exact_json import Json
+from structgen.base.language.numbered import Numbered
+from structgen.base.limits import Limits
+from structgen.base.system.public_calls import THIS_CALL
 from structgen.schema.meaning import simple_patterns
 from structgen.schema.reading.json_values import Digests, canonical
 from structgen.schema.reading.keywords import SPEAKS_OF
 from structgen.schema.reading.model import Schema, in_place, parts_of, with_others
-from structgen.system.public_calls import THIS_CALL
 
 OBJECT, ARRAY, STRING, NUMBER, BOOLEAN, NULL = 1, 2, 4, 8, 16, 32
 EVERY = 63

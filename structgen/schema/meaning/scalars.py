@@ -10,8 +10,8 @@ from operator import and_
 from typing import NamedTuple, Protocol
 
 from structgen.automata.numbers.written_forms import only_integers
-from structgen.errors import LimitError
-from structgen.language.ir import (
+from structgen.base.errors import LimitError
+from structgen.base.language.ir import (
     FALSE,
     TRUE,
     All,
@@ -29,8 +29,8 @@ from structgen.language.ir import (
     Words,
     conjuncts,
 )
-from structgen.language.number_ranges import Ranges, interval, points
-from structgen.limits import Limits
+from structgen.base.language.number_ranges import Ranges, interval, points
+from structgen.base.limits import Limits
 from structgen.schema.meaning.formulas import (
     LISTED,
     apart,

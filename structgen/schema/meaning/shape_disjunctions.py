@@ -12,8 +12,8 @@ from itertools import count
 from operator import itemgetter
 from typing import Any
 
-from structgen.errors import LimitError
-from structgen.limits import Limits
+from structgen.base.errors import LimitError
+from structgen.base.limits import Limits
 from structgen.schema.meaning.assertions import Assertions
 from structgen.schema.meaning.branch_facts import BranchReader
 from structgen.schema.meaning.denials import Denials

@@ -7,8 +7,8 @@ from decimal import Decimal
 from itertools import pairwise
 
 from structgen.automata.strings.banned_patterns import texts_of
-from structgen.json_text.exact_json import Json, write
-from structgen.language.ir import (
+from structgen.base.json_text.exact_json import Json, write
+from structgen.base.language.ir import (
     FALSE,
     All,
     Any_,
@@ -23,7 +23,7 @@ from structgen.language.ir import (
     Words,
     conjuncts,
 )
-from structgen.language.number_ranges import Cut, Ranges
+from structgen.base.language.number_ranges import Cut, Ranges
 from structgen.schema.meaning.formulas import is_multiple
 from structgen.schema.reading.json_values import json_string
 

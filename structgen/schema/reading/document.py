@@ -6,10 +6,11 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from structgen.automata.strings.banned_patterns import pattern_of
-from structgen.errors import LimitError, RegexError, SchemaError, UnsupportedError
-from structgen.json_text.events import spelled
-from structgen.json_text.exact_json import Json, escape, kind_name
-from structgen.limits import Limits
+from structgen.base.errors import LimitError, RegexError, SchemaError, UnsupportedError
+from structgen.base.json_text.events import spelled
+from structgen.base.json_text.exact_json import Json, escape, kind_name
+from structgen.base.limits import Limits
+from structgen.base.system.public_calls import THIS_CALL
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT
 from structgen.schema.reading.missing_bytes import Quoting, limits_of, quoting_of
 from structgen.schema.reading.model import (
@@ -31,7 +32,6 @@ from structgen.schema.reading.references import (
 )
 from structgen.schema.reading.remotes import Remotes
 from structgen.schema.reading.schema_cures import reference_cure, schema_cure
-from structgen.system.public_calls import THIS_CALL
 
 _MOST_FAULTS: Final = 5
 """Faults that one error names; the rest of the schema is not read then."""

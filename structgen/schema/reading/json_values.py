@@ -10,9 +10,9 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TypeAlias
 
-from structgen.errors import LimitError
-from structgen.json_text.exact_json import Json, numeral
-from structgen.json_text.raw_json import LONE, quoted
+from structgen.base.errors import LimitError
+from structgen.base.json_text.exact_json import Json, numeral
+from structgen.base.json_text.raw_json import LONE, quoted
 
 MOST_BYTES = 1 << 26
 """Longer completions are not written out."""

@@ -13,7 +13,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from structgen.json_text.exact_json import escape, exact
+from structgen.base.json_text.exact_json import escape, exact
 from structgen.schema.reading.model import TYPES, Reading, Schema
 from structgen.schema.reading.schema_cures import number_cure, type_cure
 

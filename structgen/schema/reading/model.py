@@ -11,9 +11,9 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from structgen.errors import SchemaError
-from structgen.json_text.events import spelled
-from structgen.json_text.exact_json import Json, escape, kind_name
+from structgen.base.errors import SchemaError
+from structgen.base.json_text.events import spelled
+from structgen.base.json_text.exact_json import Json, escape, kind_name
 from structgen.schema.reading.policies import Policies
 
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from structgen.errors import UnsupportedError
-from structgen.json_text.exact_json import Json, escape
+from structgen.base.errors import UnsupportedError
+from structgen.base.json_text.exact_json import Json, escape
 from structgen.schema.reading.model import TYPES
 
 OPENAI_STRICT: Mapping[str, str] = MappingProxyType(

@@ -10,9 +10,9 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Annotated, Any, TypeAlias, Union
 
-from structgen.errors import OptionError
-from structgen.json_text.exact_json import Json, nearest_double
-from structgen.language import checks
+from structgen.base.errors import OptionError
+from structgen.base.json_text.exact_json import Json, nearest_double
+from structgen.base.language import checks
 
 WHITESPACE = ("bounded", "compact", "oneline", "any")  # or "any:3"; an int or str: json.dumps(indent=...)
 PROPERTY_ORDER = ("declared", "any")

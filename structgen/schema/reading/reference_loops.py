@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from structgen.errors import SchemaError
-from structgen.language.graphs import components
+from structgen.base.errors import SchemaError
+from structgen.base.language.graphs import components
 from structgen.schema.reading.model import Reading, Schema, parts_of
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
-from structgen.json_text.events import spelled
-from structgen.json_text.exact_json import unescape
+from structgen.base.json_text.events import spelled
+from structgen.base.json_text.exact_json import unescape
 from structgen.schema.reading.dialects import dialect, with_vocabularies
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT, draft_of
 from structgen.schema.reading.model import Dialect, Scope

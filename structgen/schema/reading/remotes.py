@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from structgen.errors import OptionError, SchemaError
-from structgen.json_text.exact_json import Json, exact, read
+from structgen.base.errors import OptionError, SchemaError
+from structgen.base.json_text.exact_json import Json, exact, read
 from structgen.schema.reading.draft_names import URI_OF_DRAFT, draft_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from structgen.json_text.exact_json import escape
+from structgen.base.json_text.exact_json import escape
 from structgen.schema.reading.model import TYPES
 
 _ELSEWHERE = MappingProxyType(

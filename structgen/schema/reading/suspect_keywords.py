@@ -29,8 +29,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from structgen.automata.formats.named_formats import KNOWN
-from structgen.errors import SchemaError
-from structgen.json_text.exact_json import escape
+from structgen.base.errors import SchemaError
+from structgen.base.json_text.exact_json import escape
 from structgen.schema.reading.dialects import dialect
 from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.keywords import FORMATS

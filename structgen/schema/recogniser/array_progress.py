@@ -7,8 +7,8 @@ from itertools import product
 from math import prod
 from typing import TypeAlias
 
-from structgen.errors import LimitError
-from structgen.limits import Limits
+from structgen.base.errors import LimitError
+from structgen.base.limits import Limits
 from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.shape import (
     Alternative,

@@ -18,14 +18,14 @@ from itertools import islice
 from operator import add
 from typing import Any, NamedTuple, TypeAlias
 
-from structgen.errors import LimitError
+from structgen.base.errors import LimitError
+from structgen.base.system.public_calls import THIS_CALL
 from structgen.schema.meaning.place import NEVER
 from structgen.schema.meaning.shape import ArrayShape, AtLeast, AtMost
 from structgen.schema.reading.json_values import EMPTY, JsonPieces, repeated
 from structgen.schema.recogniser.array_progress import ArrayProgress, Progress, Values, repeats, watches
 from structgen.schema.recogniser.distinct_values import Distinct
 from structgen.schema.recogniser.object_search import Ask
-from structgen.system.public_calls import THIS_CALL
 
 Live: TypeAlias = dict[tuple[int, Progress, int, int], bool]
 """Shape, progress, number of items, their cap -> whether a rest is known to exist, or not to."""

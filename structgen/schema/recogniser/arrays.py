@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from structgen.errors import LimitError
-from structgen.limits import Limits
+from structgen.base.errors import LimitError
+from structgen.base.limits import Limits
 from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (

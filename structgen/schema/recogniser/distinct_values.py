@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from weakref import WeakValueDictionary
 
-from structgen.errors import LimitError, SchemaError
-from structgen.json_text.exact_json import Json, nearest_double, read
-from structgen.language.ir import FALSE, TRUE, Formula, Length, Not, PlainInteger, Words, conjuncts
-from structgen.language.number_ranges import Ranges, points
+from structgen.base.errors import LimitError, SchemaError
+from structgen.base.json_text.exact_json import Json, nearest_double, read
+from structgen.base.language.ir import FALSE, TRUE, Formula, Length, Not, PlainInteger, Words, conjuncts
+from structgen.base.language.number_ranges import Ranges, points
+from structgen.base.system.public_calls import Part
 from structgen.schema.meaning.formulas import EXACT_EXPONENT, steps_and_ranges
 from structgen.schema.meaning.place import (
     ARRAY,
@@ -27,7 +28,6 @@ from structgen.schema.meaning.shape import ArrayShape, Differs, ObjectShape
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.recogniser.object_search import Ask
-from structgen.system.public_calls import Part
 
 _DEPTH = 6
 """Schemas within schemas that are looked into for a sign of many values."""

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain
 from typing import TypeAlias
 
-from structgen.errors import LimitError
-from structgen.language.ir import FREE, TRUE, Formula, Not, Pattern, Spec, Words
-from structgen.limits import Limits
+from structgen.base.errors import LimitError
+from structgen.base.language.ir import FREE, TRUE, Formula, Not, Pattern, Spec, Words
+from structgen.base.limits import Limits
 from structgen.schema.meaning.formulas import LISTED, conjunction, disjunction, negation
 from structgen.schema.meaning.place import NEVER, STRING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from structgen.automata.unicode.decoded_text import in_order
-from structgen.language.ir import Formula
+from structgen.base.language.ir import Formula
 from structgen.schema.meaning.shape import ObjectShape
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias, TypeGuard
 
-from structgen.limits import Limits
+from structgen.base.limits import Limits
 from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Without

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections import deque
 from weakref import proxy
 
-from structgen.errors import LimitError
-from structgen.language.ir import TRUE
-from structgen.limits import Limits
+from structgen.base.errors import LimitError
+from structgen.base.language.ir import TRUE
+from structgen.base.limits import Limits
 from structgen.schema.meaning.place import (
     ANYTHING,
     ARRAY,

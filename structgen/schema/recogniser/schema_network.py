@@ -1,4 +1,4 @@
-"""The transition network of a JSON Schema: `structgen.language.ir.Network` over demands, shapes and threads.
+"""The transition network of a JSON Schema: `structgen.base.language.ir.Network` over demands, shapes and threads.
 
 The recogniser and the liveness oracle meet here. `objects` and `arrays` find the next keys and items,
 `scalars` the formulas of strings and numbers, `schema_liveness` decides whether a document can be completed.
@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any
 
 from structgen.automata.formats.named_formats import CUTS
-from structgen.errors import UnsatisfiableSchema, UnsatisfiableUnderPolicy
-from structgen.language.ir import (
+from structgen.base.errors import UnsatisfiableSchema, UnsatisfiableUnderPolicy
+from structgen.base.language.ir import (
     FALSE,
     FREE,
     TRUE,

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
-from structgen.errors import StructgenError
-from structgen.json_text.exact_json import write
+from structgen.base.errors import StructgenError
+from structgen.base.json_text.exact_json import write
 from structgen.schema.meaning.wording import joined
 from structgen.schema.reading.keywords import keywords_of
 from structgen.schema.reading.model import Schema, parts_of, with_others

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from structgen.limits import Limits
+from structgen.base.limits import Limits
 from structgen.schema.meaning.place import NEVER, PlaceTables
 from structgen.schema.meaning.scalars import Scalars, ValueSet
 

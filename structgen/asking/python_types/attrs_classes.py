@@ -1,0 +1,103 @@
+"""attrs classes among type hints, which pydantic does not know: each is read as an object of its fields.
+
+pydantic asks them for a schema while it reads a hint (`answering`). The schemas of pydantic models are made
+before, and hold no attrs classes.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import typing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, get_origin
+
+from pydantic_core import core_schema
+
+from structgen.asking.python_types.descriptions import hints_inside
+from structgen.asking.python_types.pydantic_formats import refuse
+from structgen.asking.python_types.pydantic_schema import ATTRS_CLASS
+from structgen.base.errors import StructgenError
+
+_ASKED = "__get_pydantic_core_schema__"
+"""What pydantic asks a class that it does not know."""
+_LOCK = threading.RLock()
+"""Held while classes answer pydantic."""
+
+
+@contextmanager
+def answering(hint: Any) -> Iterator[None]:
+    """Have the attrs classes in a hint, in the arguments of generic types, and in fields of classes tell
+    pydantic their schemas, for so long."""
+    inside = (get_origin(one) or one for one, _ in hints_inside(hint))
+    classes = dict.fromkeys(one for one in inside if isinstance(one, type) and "__attrs_attrs__" in vars(one))
+    with _LOCK if classes else nullcontext():
+        asked, open_ = [cls for cls in classes if not hasattr(cls, _ASKED)], set[type]()
+        try:
+            for cls in asked:
+                setattr(cls, _ASKED, staticmethod(_answer_of(cls, open_)))
+            yield
+        finally:
+            for cls in asked:
+                if _ASKED in vars(cls):
+                    delattr(cls, _ASKED)
+
+
+def _answer_of(cls: type, open_: set[type]) -> Callable[[Any, Any], Any]:
+    """Return what a class answers: an object of its fields, and the way back. `open_`: classes whose fields
+    are being read; inside those they are referred to.
+
+    Errors: `UnsupportedError` for a field without a type.
+    """
+    ref = f"{cls.__module__}.{cls.__qualname__}:{id(cls)}"
+
+    def answer(_source: Any, handler: Any) -> Any:
+        if cls in open_:
+            return core_schema.definition_reference_schema(ref)
+        hints, fields = _hints(cls), dict[str, Any]()
+        open_.add(cls)
+        try:
+            for field in vars(cls)["__attrs_attrs__"]:
+                if not field.init:
+                    continue
+                if field.name not in hints:
+                    what = f"The field {field.name!r} of {cls.__name__} has no type."
+                    raise refuse(what, "attrs", "Annotate it.")
+                is_required = field.default is sys.modules["attr"].NOTHING
+                inner = handler.generate_schema(hints[field.name])
+                fields[field.alias] = core_schema.typed_dict_field(inner, required=is_required)
+        finally:
+            open_.discard(cls)
+        members = core_schema.typed_dict_schema(
+            fields,
+            extra_behavior="forbid",
+            config=core_schema.CoreConfig(title=cls.__name__),
+            metadata={ATTRS_CLASS: cls},
+        )
+        return core_schema.no_info_after_validator_function(_maker(cls), members, ref=ref)
+
+    return answer
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(cls, include_extras=True)
+    except NameError as error:
+        raise StructgenError(
+            f"A type of {cls.__name__} is not known: {error}.",
+            where="type",
+            cure="Define the class at the top of a module, or import what its annotations name.",
+        ) from error
+
+
+def _maker(cls: type) -> Callable[[dict[str, Any]], Any]:
+    """Return what makes an instance of an attrs class from its fields."""
+
+    def made(found: dict[str, Any]) -> Any:
+        try:
+            return cls(**found)
+        except TypeError as error:  # attrs's own validators raise it, and pydantic lets it through
+            raise ValueError(str(error)) from error
+
+    return made

@@ -1,0 +1,202 @@
+"""What people write beside a type, and pydantic leaves out of its schema.
+
+A plain text among the metadata of a hint, `Annotated[str, "the surname only"]`; and a text that stands behind
+a field of a class or a member of an Enum, which is read in the source, where that is at hand. Each becomes a
+`description`, where there is none. No code is run.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+import sys
+import types
+import typing
+from collections.abc import Collection, Iterator, Mapping
+from enum import Enum
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+from structgen.asking.python_types.pydantic_formats import refuse
+from structgen.asking.python_types.regex_annotation import Regex
+
+MOST_SOURCE = 1_000_000
+"""Characters of a module that is read, at most: 100,000 take some 40 ms, once a process."""
+_MARKS = (typing.Required, typing.NotRequired, typing.ClassVar, typing.Final)
+_STANDS_FOR = ("__supertype__", "__value__", "__bound__", "__constraints__", "__default__")
+"""The attributes of names and type variables that say which types they stand for."""
+NOT_READ = frozenset(("builtins", "typing", "typing_extensions", "enum", "pydantic", "attr", "structgen"))
+"""Packages whose classes a type is made of, and that say nothing of its fields."""
+
+
+def described(schema: dict[str, Any], hint: Any, behind: str = "") -> dict[str, Any]:
+    """Return the JSON Schema of a hint with the plain texts in the hint as descriptions, those of items,
+    values and alternatives too. `behind`: the text that stands behind a field, for one that has no other."""
+    texts = []
+    while typing.get_origin(hint) in (typing.Annotated, *_MARKS):
+        texts += [one for one in getattr(hint, "__metadata__", ()) if isinstance(one, str)]
+        hint = typing.get_args(hint)[0]
+    text = " ".join(filter(None, map(str.strip, texts))) or behind
+    made = {"description": text, **schema} if text else dict(schema)
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        branches = made.get("anyOf", ())
+        if len(branches) == len(args):
+            made["anyOf"] = [described(one, arg) for one, arg in zip(branches, args, strict=True)]
+    elif not isinstance(origin, type) or not args:
+        pass
+    elif issubclass(origin, tuple):
+        if "prefixItems" in made:
+            made["prefixItems"] = [described(*both) for both in zip(made["prefixItems"], args, strict=False)]
+        if args[-1] is ... and isinstance(made.get("items"), dict):
+            made["items"] = described(made["items"], args[0])
+    elif issubclass(origin, Collection):
+        key = "additionalProperties" if issubclass(origin, Mapping) else "items"
+        if isinstance(made.get(key), dict):
+            made[key] = described(made[key], args[-1])
+    return made
+
+
+def field_hints(cls: Any) -> dict[str, Any]:
+    """Return the types of a class's fields with their metadata, by name; {} where a name in them is not
+    defined."""
+    fields = vars(cls).get("__pydantic_fields__")
+    # the types of a generic class are filled in there, names that are defined later are not
+    if isinstance(fields, dict) and vars(cls).get("__pydantic_complete__"):
+        return {
+            name: typing.Annotated[(one.annotation, *one.metadata)] if one.metadata else one.annotation
+            for name, one in fields.items()
+        }
+    try:
+        return typing.get_type_hints(cls, include_extras=True)
+    except (NameError, TypeError, AttributeError):
+        return {}
+
+
+def hints_inside(hint: Any) -> Iterator[tuple[Any, str]]:
+    """Yield a hint and every hint in it, each with the field that it stands in ("" outside of fields): the
+    arguments of generic types, the fields of classes, what names and type variables stand for."""
+    seen: dict[int, Any] = {}
+    waiting = [(hint, "")]
+    while waiting:
+        one, place = waiting.pop()
+        yield one, place
+        base, inside = typing.get_origin(one) or one, typing.get_args(one)
+        if base is typing.Literal:
+            continue
+        if base is typing.Annotated:
+            inside = inside[:1]
+        elif isinstance(one, list | tuple):  # the arguments of a Callable, the constraints of a type variable
+            inside = tuple(one)
+        waiting += [(below, place) for below in inside]
+        if id(base) in seen:
+            continue
+        seen[id(base)] = base
+        if not isinstance(base, type):
+            waiting += [(getattr(base, name), place) for name in _STANDS_FOR if hasattr(base, name)]
+        elif hasattr(base, "__annotations__"):
+            # none where a name is not defined: that is told of where the class is read
+            waiting += [(of, f"{base.__name__}.{name}") for name, of in field_hints(base).items()]
+
+
+def refuse_unread(hint: Any) -> None:
+    """Raise `UnsupportedError` for what of this package stands in `Annotated` beside a type, and is not read
+    there: all but `sg.Regex`. Metadata of others is theirs."""
+    for one, place in hints_inside(hint):
+        if typing.get_origin(one) is not typing.Annotated:
+            continue
+        for said in one.__metadata__:
+            if _is_ours(said) and not isinstance(said, Regex):
+                name, told = getattr(said, "__name__", type(said).__name__), getattr(said, "what", "")
+                raise refuse(
+                    f"{name}{f' ({told})' if told else ''} in Annotated, beside the type"
+                    f"{f' of {place}' if place else ''}, would be passed over.",
+                    "Annotated",
+                    'Write sg.Regex("...") for a pattern and Literal["a", "b"] for listed texts, or give the '
+                    "grammar itself as the whole target.",
+                )
+
+
+def _is_ours(said: Any) -> bool:
+    """Return whether an object, its class, or a class that this is derived from comes from this package."""
+    kind = typing.get_origin(said) or said
+    kind = kind if isinstance(kind, type | types.FunctionType | types.ModuleType) else type(kind)
+    # the constants that are public are mappings
+    public = vars(sys.modules["structgen"]).values() if kind is types.MappingProxyType else ()
+    return any(said is one for one in public) or any(
+        package_of(one) == "structgen" for one in getattr(kind, "__mro__", (kind,))
+    )
+
+
+def texts_behind(cls: Any) -> dict[str, str]:
+    """Return the texts that stand behind the fields of a class, those of its bases too, by name."""
+    found: dict[str, str] = {}
+    for base in (*getattr(cls, "__orig_bases__", ()), *reversed(cls.__mro__[1:])):
+        base = typing.get_origin(base) or base
+        if isinstance(base, type) and base is not cls and package_of(base) not in NOT_READ:
+            found |= texts_behind(base)
+    return found if package_of(cls) in NOT_READ else found | _written(cls)
+
+
+def class_text(cls: Any) -> str:
+    """Return the docstring of a class; "" where it has none of its own, or the one that is made by itself."""
+    text = vars(cls).get("__doc__")
+    return "" if not isinstance(text, str) or text.startswith(f"{cls.__name__}(") else inspect.cleandoc(text)
+
+
+def member_texts(cls: type[Enum]) -> dict[str, str]:
+    """Return what is said of the members of an Enum, by name: behind them, or as their own `__doc__`."""
+    own = {one.name: vars(one).get("__doc__") for one in cls}
+    said = {name: inspect.cleandoc(text) for name, text in own.items() if isinstance(text, str) and text}
+    return {name: text for name, text in (texts_behind(cls) | said).items() if name in own}
+
+
+def package_of(cls: Any) -> str:
+    """Return the package that a class or a function comes from."""
+    return str(getattr(cls, "__module__", cls.__name__)).partition(".")[0]
+
+
+def _written(cls: type) -> dict[str, str]:
+    module = sys.modules.get(cls.__module__)
+    file = getattr(module, "__file__", None)
+    if not file or not file.endswith(".py"):
+        return {}
+    source = "".join(linecache.getlines(file, vars(module)))
+    return _texts_of(source).get(cls.__qualname__, {})
+
+
+@lru_cache(maxsize=32)
+def _texts_of(source: str) -> dict[str, dict[str, str]]:
+    """Return for each class of a module the texts behind its fields. Of classes of one name, the last."""
+    if len(source) > MOST_SOURCE:
+        return {}
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {}
+    found: dict[str, dict[str, str]] = {}
+    waiting: list[tuple[str, ast.AST]] = [("", tree)]
+    while waiting:
+        around, node = waiting.pop()
+        name = around
+        if isinstance(node, ast.ClassDef):
+            name = f"{around}{node.name}"
+            found[name] = dict(_behind(node.body))
+            name += "."
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            name = f"{around}{node.name}.<locals>."
+        inside = [one for one in ast.iter_child_nodes(node) if not isinstance(one, ast.expr)]
+        waiting.extend((name, one) for one in reversed(inside))
+    return found
+
+
+def _behind(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
+    """Yield each name that a class body defines or annotates, with the string literal that follows it."""
+    for before, after in pairwise(body):
+        is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+        text = after.value.value if is_text else None  # type: ignore[attr-defined]
+        names = before.targets if isinstance(before, ast.Assign) else [getattr(before, "target", None)]
+        if isinstance(text, str) and isinstance(before, ast.Assign | ast.AnnAssign):
+            yield from ((one.id, inspect.cleandoc(text)) for one in names if isinstance(one, ast.Name))

@@ -1,0 +1,525 @@
+"""pydantic's JSON Schema of a type, corrected so that whatever it accepts validates.
+
+pydantic writes schemas that describe its input; here they prescribe output. Where pydantic's validation is
+stricter than its schema (a set tag, digits of a Decimal, keys of a dict, bytes of a string, year 0), the
+schema is made so too; where it takes several spellings, one is prescribed (a Decimal is a number, a
+NamedTuple an object with its names); keys that a class would drop are not written at all.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from enum import Enum
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import ByteSize
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import CoreSchema, PydanticSerializationError, SchemaValidator
+
+from structgen.asking.python_types.descriptions import (
+    class_text,
+    described,
+    field_hints,
+    member_texts,
+    texts_behind,
+)
+from structgen.asking.python_types.pydantic_formats import AWARE, NAIVE, REFUSED, refuse
+from structgen.asking.python_types.temporal_bounds import bounded
+from structgen.automata.regex.pattern_dialects import ecma_pattern
+from structgen.base.errors import UnsupportedError
+
+JsonSchema = dict[str, Any]
+
+ATTRS_CLASS = "structgen_attrs_class"
+"""The key of a core schema's metadata under which the attrs class stands whose fields it has."""
+_MOST_DIGITS = 15
+"""Decimal digits that a binary64 number holds for certain: pydantic reads numerals as such."""
+_LABEL = "[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+_PORT = "(?::[1-9][0-9]{0,3})?"
+_REST = r"(?:/[A-Za-z0-9._~+=,@-]*)*(?:\?[A-Za-z0-9._~+=,@&/-]*)?"
+_BYTE_SIZE = r"^[0-9]{1,15}(?:\.[0-9]{1,3})? ?(?:B|[KMGTPE]i?B)?$"
+_KEYS = {
+    "int": "^(?:0|-?[1-9][0-9]{0,17})$",
+    "float": r"^-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?$",
+    "decimal": r"^-?(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,6})?$",
+    "bool": "^(?:true|false)$",
+}
+"""What keys of these types look like, which JSON has as strings."""
+_BOUNDS = ("le", "ge", "lt", "gt", "multiple_of", "max_digits", "decimal_places")
+"""What a core schema says of the size of numbers."""
+_UNHASHED = MappingProxyType({"list": "list", "dict": "dict", "typed-dict": "dict", "set": "set"})
+"""Types that Python cannot hash, by the kinds of their core schemas."""
+_REFUSED_FUNCTIONS = MappingProxyType(
+    {
+        ("pydantic._internal._validators", "import_string"): (
+            "An ImportString imports the module that a document names.",
+            "ImportString",
+            "Annotate str, or a Literal of the names that may come, and import in code of your own.",
+        ),
+        ("pydantic.types", "PaymentCardNumber.validate"): (
+            "A PaymentCardNumber has a check digit.",
+            "PaymentCardNumber",
+            "Annotate str with a pattern of digits, and check it in a validator.",
+        ),
+    }
+)
+"""Functions of pydantic's types that have no schema here: what is wrong, the kind, the cure."""
+
+
+def _shown(function: Any) -> tuple[str, str]:
+    """Return a function's module and name."""
+    name = getattr(function, "__qualname__", repr(function)).rpartition("<locals>.")[2]
+    return getattr(function, "__module__", ""), name
+
+
+def _no_function(called: Any) -> UnsupportedError:
+    name = _shown(inspect.unwrap(called.func if isinstance(called, partial) else called))[1]
+    return refuse(
+        f"{'A lambda' if name == '<lambda>' else name} is a function, not a type: it would be called with "
+        "what the model writes.",
+        "function",
+        "Annotate the type of its arguments, such as a dataclass, and call it yourself with the result.",
+    )
+
+
+class TypeSchema(GenerateJsonSchema):
+    """Writes the schema of a type (pydantic's `TypeAdapter.json_schema(schema_generator=...)`)."""
+
+    _described: Any = None
+    """The class whose fields are described."""
+    _definitions: Mapping[str, Any] = MappingProxyType({})
+    """The core schemas that the others refer to."""
+
+    def emit_warning(self, kind: Any, detail: str) -> None:
+        """Refuse what pydantic would leave out with a warning; a default that JSON lacks is only a note."""
+        if kind == "skipped-choice":
+            raise refuse(detail, "Union", "Take the member out of the union.")
+
+    def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> JsonSchema:
+        """Refuse a type that JSON cannot express."""
+        cure = "Annotate a type whose values JSON can write, or give the field a default and exclude it."
+        if "__attrs_attrs__" in vars(schema.get("cls", object)):
+            cure = "Make the class that holds this one a dataclass or an attrs class, and no pydantic model."
+        raise refuse(
+            f"JSON has no values for {error_info.removeprefix('core_schema.')}.", schema["type"], cure
+        )
+
+    def is_subclass_schema(self, schema: Any) -> JsonSchema:
+        """Refuse `type[X]`, for which pydantic writes a schema of anything."""
+        return self.handle_invalid_for_json_schema(schema, "a class as a value")
+
+    def generate_inner(self, schema: Any) -> JsonSchema:
+        """Return the schema of a core schema, refusing formats that nothing here writes, and functions:
+        pydantic calls a function that stands for a type with what a document says."""
+        called = schema.get("function")
+        if schema["type"] == "call" and not isinstance(called, type):
+            raise _no_function(called)
+        named = _shown(called["function"]) if isinstance(called, dict) else ("", "")
+        if named in _REFUSED_FUNCTIONS:
+            raise refuse(*_REFUSED_FUNCTIONS[named])
+        made = super().generate_inner(schema)
+        known = str(made.get("format")) if made.get("type") == "string" else ""
+        if known in REFUSED:
+            raise refuse(f"{REFUSED[known]} ({known}).", known, "Use str, and convert it in a validator.")
+        if known == "ipvanyaddress":
+            return {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+        if known in ("base64", "base64url") and schema.get("schema", {}).get("type") == "str":
+            made["format"] = f"{known}-text"
+        return made
+
+    def encode_default(self, dft: Any) -> Any:
+        """Return a default as JSON has it. Raises PydanticSerializationError for one that JSON lacks, such as
+        infinity: pydantic leaves it out."""
+        made = super().encode_default(dft)
+        try:
+            json.dumps(made, allow_nan=False)
+        except ValueError as error:
+            raise PydanticSerializationError(str(error)) from error
+        return made
+
+    # --- numbers --------------------------------------------------------------------------------------------
+
+    def float_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of numbers: those that are within the bounds once rounded."""
+        made = super().float_schema(schema)
+        for keyword in ("exclusiveMaximum", "exclusiveMinimum"):
+            made.pop(keyword, None)
+        return {**made, **_bounds(schema)}
+
+    def decimal_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of Decimals, as numbers."""
+        made: JsonSchema = {"type": "number", **_bounds(schema)}
+        if schema.get("multiple_of") is not None:
+            made["multipleOf"] = _plain(float(schema["multiple_of"]))
+        places, digits = schema.get("decimal_places"), schema.get("max_digits")
+        if places is None and digits is None:
+            return made
+        if digits is None:
+            return _both(made, _with_places(places, None))
+        most = min(digits, _MOST_DIGITS, digits if places is None else places)
+        if places is not None:
+            # the digits before the point are bounded by themselves, and 0 has one
+            found = _with_places(most, max(digits - places, 0))
+            return _both(made, found if digits > places else {**found, "not": {"const": 0}})
+        return _both(made, {"anyOf": [_with_places(count, digits - count) for count in range(most + 1)]})
+
+    # --- strings --------------------------------------------------------------------------------------------
+
+    def str_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of strings; the pattern as JSON Schema reads it."""
+        made = super().str_schema(schema)
+        patterns = []
+        pattern = schema.get("pattern")
+        if pattern == ByteSize.byte_string_pattern:
+            patterns.append(_BYTE_SIZE)
+        elif pattern is not None:
+            engine = schema.get("regex_engine") or self._config.regex_engine
+            rust = isinstance(pattern, str) and engine != "python-re"
+            if isinstance(pattern, re.Pattern):
+                if pattern.flags & ~(re.UNICODE | re.ASCII | re.DEBUG):
+                    raise refuse(
+                        f"The pattern {pattern.pattern!r} has flags.", "pattern", "Write it without flags."
+                    )
+                pattern = pattern.pattern
+            patterns.append(ecma_pattern(pattern, rust=rust))
+        strip = schema.get("strip_whitespace", self._config.str_strip_whitespace)
+        if strip and (patterns or made.get("minLength")):
+            patterns.append(r"^[^\s\x1c-\x1f\x85](?:[^]*[^\s\x1c-\x1f\x85])?$")
+        if schema.get("ascii_only"):
+            patterns.append(r"^[\x00-\x7f]*$")
+        made.pop("pattern", None)
+        if len(patterns) == 1:
+            made["pattern"] = patterns[0]
+        elif patterns:
+            made["allOf"] = [{"pattern": one} for one in patterns]
+        return made
+
+    def bytes_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of bytes: the UTF-8 of a string, or base64 where the model's config says so."""
+        spelling = self._config.val_json_bytes
+        if spelling == "utf8":
+            made = {"type": "string", "format": "binary"}
+            self.update_with_validations(made, schema, self.ValidationsMapping.bytes)
+            if "maxLength" in made:
+                made["pattern"] = r"^[\x00-\x7f]*$"  # whose characters are bytes
+            return made
+        if spelling != "base64" or schema.get("min_length") or schema.get("max_length"):
+            raise refuse(
+                "bytes with a length in base64, or in hexadecimal.",
+                "bytes",
+                "Leave the length to a validator.",
+            )
+        return {"type": "string", "format": "base64"}
+
+    def _temporal_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of dates, times of the day, points in time, or durations."""
+        made = getattr(super(), f"{schema['type']}_schema")(schema)
+        return bounded(_with_zone(made, schema.get("tz_constraint")), schema)
+
+    date_schema = time_schema = datetime_schema = timedelta_schema = _temporal_schema
+
+    def url_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of URLs: names of letters, digits and hyphens, no user, no fragment."""
+        schemes = "|".join(map(re.escape, schema.get("allowed_schemes") or ("https", "http")))
+        port = "" if schemes == "file" else _PORT
+        made: JsonSchema = {
+            "type": "string",
+            "pattern": rf"^(?:{schemes})://{_LABEL}(?:\.{_LABEL})*{port}{_REST}$",
+        }
+        if schema.get("max_length") is not None:
+            # pydantic measures it before it adds the slash after a bare host
+            made["maxLength"] = schema["max_length"]
+        return made
+
+    def complex_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of complex numbers, as Python writes them."""
+        numeral = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+        return {"type": "string", "pattern": f"^-?{numeral}[+-]{numeral}j$"}
+
+    def fraction_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of fractions: texts such as 3/4, or numbers where there are bounds."""
+        if any(schema.get(name) is not None for name in ("le", "ge", "lt", "gt")):
+            return self.decimal_schema(schema)
+        return {"type": "string", "format": "fraction"}
+
+    def json_schema(self, schema: Any) -> JsonSchema:
+        """Refuse JSON inside a string, whose inside the grammar would not see."""
+        raise refuse("JSON inside a string (Json).", "Json", "Use the type itself, without Json.")
+
+    # --- listed values --------------------------------------------------------------------------------------
+
+    def literal_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of a Literal, once each value is known to come back."""
+        made = super().literal_schema(schema)
+        _require_return(schema, made["enum"] if "enum" in made else [made["const"]], "Literal")
+        return made
+
+    def enum_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of an Enum, once each value is known to come back."""
+        made = super().enum_schema(schema)
+        _require_return(schema, made["enum"], schema["cls"].__name__)
+        if texts := member_texts(schema["cls"]):
+            listed = zip(made.pop("enum"), schema["members"], strict=True)
+            made.pop("type", None)
+            made["anyOf"] = [
+                {"const": value, "description": texts[one.name]} if one.name in texts else {"const": value}
+                for value, one in listed
+            ]
+        return made
+
+    # --- objects and arrays ---------------------------------------------------------------------------------
+
+    def tuple_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of tuples; no items after the unbounded part."""
+        at = schema.get("variadic_item_index")
+        if at is not None and at + 1 < len(schema["items_schema"]):
+            raise refuse(
+                "a tuple with items behind its `...`.", "tuple", "Put the part of any length at the end."
+            )
+        return super().tuple_schema(schema)
+
+    def definitions_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of a type, whose definitions are known while it is made."""
+        self._definitions = {one["ref"]: one for one in schema["definitions"]}
+        return super().definitions_schema(schema)
+
+    def _common_set_schema(self, schema: Any) -> JsonSchema:
+        if name := self._unhashable(schema.get("items_schema")):
+            raise refuse(
+                f"A {schema['type']} holds what Python can hash, and a {name} has no hash.",
+                "set",
+                "Annotate a list in place of the set, or items such as tuple[...] and frozen classes.",
+            )
+        made = super()._common_set_schema(schema)
+        if not made["items"]:  # Python hashes no lists and no dicts
+            made["items"] = {"type": ["string", "number", "boolean", "null"]}
+        return made
+
+    def _unhashable(self, schema: Any) -> str:
+        """Return the name of a type without a hash that a value of a core schema may be of, or "". Classes,
+        and functions around a type, answer for what is inside them."""
+        waiting: list[Any] = [schema]
+        seen: set[str] = set()
+        while waiting:
+            match waiting.pop():
+                case {"type": kind} if kind in _UNHASHED:
+                    return _UNHASHED[kind]
+                case {"cls": cls} if cls.__hash__ is None:
+                    return str(cls.__name__)
+                case {"type": "definition-ref", "schema_ref": ref} if ref not in seen:
+                    seen.add(ref)
+                    waiting.append(self._definitions[ref])
+                case {"type": "nullable" | "default", "schema": inner}:
+                    waiting.append(inner)
+                case {"type": "tuple", "items_schema": inside}:
+                    waiting += inside
+                case {"type": "union" | "tagged-union", "choices": choices}:
+                    listed = choices.values() if isinstance(choices, dict) else choices
+                    waiting += [one[0] if isinstance(one, tuple) else one for one in listed]
+        return ""
+
+    def _common_dict_schema(self, schema: Any) -> JsonSchema:
+        made: JsonSchema = {"type": "object"}
+        values = schema.get("values_schema")
+        inner = self.generate_inner(values) if values is not None else {}
+        made["additionalProperties"] = inner if inner else True
+        if schema["type"] == "counter":
+            made["additionalProperties"] = {"type": "integer"}
+        keys = self._keys(schema["keys_schema"]) if "keys_schema" in schema else {}
+        if keys not in ({}, {"type": "string"}):
+            made["propertyNames"] = keys
+        self.update_with_validations(made, schema, self.ValidationsMapping.object)
+        return made
+
+    def _keys(self, schema: Any) -> JsonSchema:
+        """Return the schema of the keys of a dict, which are strings in JSON: of any key, any string."""
+        kind, made = schema["type"], self.generate_inner(schema)
+        if kind == "any":
+            return made
+        if kind in _KEYS:
+            bounds = {name for name in _BOUNDS if schema.get(name) is not None}
+            if bounds:
+                raise refuse(
+                    f"keys of a dict that are numbers with bounds ({', '.join(sorted(bounds))}).",
+                    "dict",
+                    "Leave the bounds to a validator.",
+                )
+            return {"pattern": _KEYS[kind]}
+        found = self.resolve_ref_schema(made)
+        listed = found.get("enum", [found["const"]] if "const" in found else None)
+        if kind == "enum":
+            listed = [one.value for one in schema["members"]]
+        if listed is not None:
+            if not all(isinstance(value, str) for value in listed):
+                raise refuse("keys of a dict that are listed and no strings.", "dict", "List strings.")
+        elif found.get("type") != "string":
+            raise refuse(f"keys of a dict of the kind {kind!r}.", "dict", "Use str, int, an Enum, a date.")
+        return made
+
+    def named_tuple_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of a NamedTuple: an object, whose names tell a model what the values are."""
+        properties, required = dict[str, JsonSchema](), list[str]()
+        hints, texts = field_hints(schema["cls"]), texts_behind(schema["cls"])
+        for field in schema["fields"]:
+            alias, own = field.get("validation_alias"), field["name"]
+            name = alias if isinstance(alias, str) else own
+            made = self.generate_inner(field["schema"])
+            properties[name] = described(made, hints.get(own), texts.get(own, ""))
+            if field["schema"]["type"] != "default":
+                required.append(name)
+        made = {"type": "object", "properties": properties, **({"required": required} if required else {})}
+        return _of_class(_closed(made), schema["cls"])
+
+    def model_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of a model; keys that it would ignore are not written."""
+        cls = schema["cls"]
+        with self._fields_of(cls):
+            made = _closed(super().model_schema(schema))
+        return described(made, field_hints(cls).get("root")) if cls.__pydantic_root_model__ else made
+
+    def dataclass_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of a dataclass; keys that it would ignore are not written."""
+        with self._fields_of(schema["cls"]):
+            return _closed(super().dataclass_schema(schema))
+
+    def typed_dict_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of a TypedDict, or of an attrs class; keys that it would ignore are not
+        written."""
+        cls = schema.get("metadata", {}).get(ATTRS_CLASS)
+        with self._fields_of(cls or schema.get("cls")):
+            made = _closed(super().typed_dict_schema(schema))
+        title = schema.get("config", {}).get("title")
+        made = made if title is None else {"title": title, **made}
+        return made if cls is None else _of_class(made, cls)
+
+    @contextmanager
+    def _fields_of(self, cls: Any) -> Iterator[None]:
+        """Have the fields of a class, or of none, described while its schema is made."""
+        around, self._described = self._described, cls
+        try:
+            yield
+        finally:
+            self._described = around
+
+    def dataclass_args_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of the fields that a dataclass is made with."""
+        fields = [field for field in schema["fields"] if field.get("init", True)]
+        wanted: Any = {**schema, "fields": fields}
+        return super().dataclass_args_schema(wanted)
+
+    def _named_required_fields_schema(self, named_required_fields: Any) -> JsonSchema:
+        for name, _, field in named_required_fields:
+            alias = field.get("validation_alias")
+            if isinstance(alias, list) and self._get_alias_name(field, name) == name and [name] not in alias:
+                raise refuse(
+                    f"The field {name!r} is read from inside another (AliasPath).",
+                    "AliasPath",
+                    "Add a plain alias: AliasChoices('name', AliasPath(...)).",
+                )
+        cls = self._described
+        made = super()._named_required_fields_schema(named_required_fields)
+        if cls is not None:
+            hints, texts, properties = field_hints(cls), texts_behind(cls), made["properties"]
+            for name, _, field in named_required_fields:
+                key = self._get_alias_name(field, name)
+                if key in properties:
+                    properties[key] = described(properties[key], hints.get(name), texts.get(name, ""))
+        return made
+
+    def tagged_union_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of a union with a discriminator, whose tag has to be there."""
+        made = super().tagged_union_schema(schema)
+        told = made.pop("discriminator", None)
+        made["anyOf"] = made.pop("oneOf")
+        if told is not None:
+            # the tag is looked for even where the class has a default for it
+            made["required"] = [told["propertyName"]]
+        return made
+
+
+def _of_class(made: JsonSchema, cls: Any) -> JsonSchema:
+    """Return the schema of a class with its docstring."""
+    text = class_text(cls)
+    return {"description": text, **made} if text else made
+
+
+def _closed(made: JsonSchema) -> JsonSchema:
+    if made.get("type") == "object" and "properties" in made:
+        made.setdefault("additionalProperties", False)
+    return made
+
+
+def _plain(value: float) -> int | float:
+    return int(value) if value.is_integer() and abs(value) < 1e15 else value
+
+
+def _bounds(schema: Any) -> JsonSchema:
+    """Return the bounds of a number as inclusive ones: a numeral just below an exclusive one may round to
+    it."""
+    found: JsonSchema = {}
+    for bound, strict, keyword, towards in (
+        ("le", "lt", "maximum", -math.inf),
+        ("ge", "gt", "minimum", math.inf),
+    ):
+        limits = [
+            _inside(Decimal(str(schema[name])), towards, name == strict)
+            for name in (bound, strict)
+            if schema.get(name) is not None and (name == strict or schema[name] != -towards)
+        ]
+        if limits:
+            found[keyword] = _plain(min(limits) if towards < 0 else max(limits))
+    return found
+
+
+def _inside(bound: Decimal, towards: float, strict: bool) -> float:
+    """Return the binary64 number nearest to a bound whose shortest text is within it."""
+    value, sign = float(bound), -1 if towards < 0 else 1
+    if not bound.is_finite():
+        return math.nextafter(value, towards)
+    while (inside := (Decimal(repr(value)) - bound) * sign) < 0 or (strict and not inside):
+        value = math.nextafter(value, towards)
+    return value
+
+
+def _with_places(places: int, whole: int | None) -> JsonSchema:
+    """Return numbers of so many decimal places, and digits before the point."""
+    made: JsonSchema = {"type": "number", "multipleOf": 1 if places == 0 else float(f"1e-{places}")}
+    if whole is not None:
+        most = _plain(math.nextafter(10.0**whole, 0)) if whole else math.nextafter(1.0, 0)
+        made["maximum"], made["minimum"] = most, -most
+    return made
+
+
+def _both(one: JsonSchema, other: JsonSchema) -> JsonSchema:
+    """Return a schema of what two accept."""
+    if one.keys() & other.keys() <= {"type"}:
+        return {**one, **other}
+    return {"type": "number", "allOf": [one, other]}
+
+
+def _with_zone(made: JsonSchema, zone: Any) -> JsonSchema:
+    if isinstance(zone, int):
+        raise refuse("a fixed offset of the time zone.", "tz_constraint", "Leave it to a validator.")
+    return made if zone is None else {**made, "pattern": NAIVE if zone == "naive" else AWARE}
+
+
+def _require_return(schema: CoreSchema, listed: list[Any], name: str) -> None:
+    """Raise unless each listed value, written as JSON, is one of the type's."""
+    reader = SchemaValidator(schema)
+    for value in listed:
+        try:
+            reader.validate_json(json.dumps(value, allow_nan=False))
+        except ValueError:
+            cure = "List strings, numbers, booleans or None."
+            members = (type(one) for one in schema.get("expected", ()) if isinstance(one, Enum))
+            for cls in members:
+                cure = f"Write class {cls.__name__}({type(value).__name__}, Enum), or annotate it whole."
+            raise refuse(f"JSON has no text for the value {value!r} of {name}.", name, cure) from None

@@ -1,0 +1,268 @@
+"""The places of a type: what pydantic's core schema says of the value at a path of a document.
+
+A part of a document that is still being written may be read before the rest is there. `TypeParts` makes
+objects of parts, as their own types say, for whoever shows them. `PlaceValidators` judges parts with all the
+validators of the type: the answer for a part is that of the whole document, and where this cannot be promised
+there is none, and the part waits until what holds it has closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from pydantic_core import SchemaValidator
+
+from structgen.asking.python_types.type_hints import TypeReader
+from structgen.base.errors import ValidatorError
+
+Core: TypeAlias = "dict[str, Any]"
+"""A core schema of pydantic: what its validators are made of."""
+
+_OBJECTS: Final = ("model-fields", "typed-dict", "dataclass-args")
+"""Schemas of objects. A validator inside one is told of the members before it, and of nothing outside."""
+_WRAPPERS: Final = {
+    "definitions": "schema",
+    "function-after": "schema",
+    "nullable": "schema",
+    "default": "schema",
+    "json-or-python": "json_schema",
+    "lax-or-strict": "lax_schema",
+    "dataclass": "schema",
+    "model": "schema",
+}
+"""Schemas around another one that is asked about the same document, and where they hold it. Not among them
+are those that may change the document first, ignore its faults, or choose between several types."""
+_CHANGING: Final = ("function-before", "function-wrap")
+"""Schemas around another one that may change the document first."""
+_TOLD: Final = (*_OBJECTS, "dict", "list", "set", "frozenset", "tuple")
+"""Schemas whose members and items are judged by themselves."""
+_NO_SCHEMAS: Final = ("metadata", "serialization", "default")
+"""Keys of a core schema under which there is anything."""
+
+
+class TypePlace(NamedTuple):
+    """A place of a type."""
+
+    schema: Core
+    config: Any = None
+    """The configuration under which it is read."""
+    cls: Any = None
+    """The class whose member it is."""
+
+
+class _TypePlaces:
+    """The places of a type, found in its core schema (`TypeReader.core_schema`)."""
+
+    def __init__(self, core: Any) -> None:
+        self._core: Core = core
+        listed = core["definitions"] if core["type"] == "definitions" else []
+        self._definitions: dict[str, Core] = {one["ref"]: one for one in listed}
+        self._known: dict[int, TypeReader[Any] | None] = {}
+
+    def _read_by(self, place: TypePlace) -> TypeReader[Any] | None:
+        """Return what reads a place, made once; None where its document is not to be read by itself."""
+        known = id(place.schema)
+        if known not in self._known:
+            self._known[known] = self._reader(place)
+        return self._known[known]
+
+    def _reader(self, place: TypePlace) -> TypeReader[Any] | None:
+        schema, definitions = place.schema, [*self._definitions.values()]
+        if schema is not self._core and definitions:
+            schema = {"type": "definitions", "schema": schema, "definitions": definitions}
+        validator = SchemaValidator(schema, place.config, _use_prebuilt=False)
+        return TypeReader(None, validator, {}, place.schema)
+
+    def _is_around(self, schema: Core) -> bool:
+        """Tell whether a schema is one around another one that may be looked into."""
+        return schema["type"] in _WRAPPERS or schema["type"] in _CHANGING
+
+    def _within(self, place: TypePlace) -> TypePlace:
+        """Return a place without the schemas around the one that has members, items or a value itself."""
+        schema, config, cls = place
+        while True:
+            config, cls = schema.get("config", config), schema.get("cls", cls)
+            if schema["type"] == "definition-ref":
+                schema = self._definitions[schema["schema_ref"]]
+            elif self._is_around(schema):
+                schema = schema[_WRAPPERS.get(schema["type"], "schema")]
+            else:
+                return TypePlace(schema, config, cls)
+
+
+class TypeParts(_TypePlaces):
+    """Reads parts of a type's documents: as their own types say, without the validators of the class around
+    them, which may ask for other members.
+
+    In a union of several classes it is told by what has closed which of them it may be; a member has a part
+    where those agree about it, else it is read with what holds it.
+    """
+
+    def at(self, path: Sequence[str | int], held: Sequence[tuple[Any, Any]] = ()) -> TypeReader[Any] | None:
+        """Return what reads the part at a path, keys and indices from the root; None where it cannot be told.
+        `held`: the containers on the way, each after its key, with what has closed in them. Cost: the depth,
+        and that of making the reader, once for each place of the type."""
+        place = TypePlace(self._core)
+        for depth, part in enumerate(path):
+            found = self._inner(place, part, held[depth][1] if depth < len(held) else None)
+            if found is None:
+                return None
+            place = found
+        return self._read_by(place)
+
+    def _inner(self, place: TypePlace, part: str | int, held: Any) -> TypePlace | None:
+        """Return a member or an item; of a union, of those that it may still be."""
+        choices, found = self._choices(place), None
+        for one in choices:
+            inner = self._own(one, part)
+            if len(choices) > 1 and (not self._may_hold(one, held) or (inner is None and not _is_open(one))):
+                continue  # it is not this class, or has no such member
+            if inner is None or (found is not None and _plain(inner.schema) != _plain(found.schema)):
+                return None
+            found = inner
+        return found
+
+    def _choices(self, place: TypePlace) -> list[TypePlace]:
+        """Return the places that a value here may have, without None: of a union those of its choices, else
+        the place itself."""
+        place = self._within(place)
+        kind = place.schema["type"]
+        if kind not in ("union", "tagged-union"):
+            return [] if kind == "none" else [place]
+        listed = place.schema["choices"]
+        choices = listed.values() if kind == "tagged-union" else listed
+        schemas = [one[0] if isinstance(one, tuple) else one for one in choices]
+        return [one for schema in schemas for one in self._choices(place._replace(schema=schema))]
+
+    def _own(self, place: TypePlace, part: str | int) -> TypePlace | None:
+        """Return a member or an item without the validators of the class around it."""
+        schema = _inside(place.schema, part)
+        while schema is not None and (schema["type"] == "default" or _is_of_class(schema, place.cls)):
+            schema = schema.get("schema")
+        return None if schema is None else TypePlace(schema, place.config)
+
+    def _may_hold(self, place: TypePlace, held: Any) -> bool:
+        """Tell whether an object of a class may have members that have closed, by their keys, and by the
+        values that it lists (`Literal`)."""
+        for key, value in held.items() if isinstance(held, dict) else ():
+            inner = self._own(place, key)
+            if inner is None and not _is_open(place):
+                return False
+            schema = {} if inner is None else self._within(inner).schema
+            if schema.get("type") == "literal":
+                listed = [getattr(one, "value", one) for one in schema["expected"]]
+                if getattr(value, "value", value) not in listed:
+                    return False
+        return True
+
+
+def _is_of_class(schema: Core, cls: Any) -> bool:
+    """Tell whether a schema is that of a class's own validator around one of its members."""
+    function = schema["function"] if schema["type"].startswith("function-") else {}
+    return cls is not None and getattr(function.get("function"), "__self__", None) is cls
+
+
+def _is_open(place: TypePlace) -> bool:
+    """Tell whether objects of a class may have members that it does not name."""
+    said = place.schema.get("extra_behavior") or (place.config or {}).get("extra_fields_behavior")
+    return bool(said == "allow")
+
+
+def _plain(node: Any) -> Any:
+    """Return a core schema without what says nothing of its documents."""
+    if isinstance(node, dict):
+        return {key: _plain(one) for key, one in node.items() if key not in ("metadata", "serialization")}
+    return list(map(_plain, node)) if isinstance(node, list | tuple) else node
+
+
+class PlaceValidators(_TypePlaces):
+    """The validators of a type by the place of a value."""
+
+    @property
+    def functions(self) -> list[Callable[..., Any]]:
+        """The functions that the type calls, its own validators among them."""
+        found = (one["function"] for one in self._nodes(self._core, ()) if _is_call(one))
+        return list(dict.fromkeys(getattr(one, "__func__", one) for one in found))
+
+    def at(self, path: Sequence[str | int]) -> TypeReader[Any] | None:
+        """Return what reads the value at a path, keys and indices from the root; None where its document
+        cannot be judged by itself, or is valid by its JSON Schema alone.
+
+        Cost: that of making the validator, once for each place of the type.
+        """
+        place = TypePlace(self._core)
+        for part in path:
+            place = self._within(place)
+            inner = _inside(place.schema, part) if place.schema["type"] in _TOLD else None
+            if inner is None:
+                return None
+            place = place._replace(schema=inner)
+        return self._read_by(place)
+
+    def _reader(self, place: TypePlace) -> TypeReader[Any] | None:
+        return super()._reader(place) if self._is_judged(place.schema) else None
+
+    def _is_around(self, schema: Core) -> bool:
+        """Tell the same of one that neither changes the document first nor ignores its faults."""
+        plain = not schema.get("custom_init") and schema.get("on_error", "raise") == "raise"
+        return schema["type"] in _WRAPPERS and plain
+
+    def _is_judged(self, schema: Core) -> bool:
+        if schema is self._core:
+            return True
+        calls = [one for one in self._nodes(schema, ()) if _is_call(one)]
+        # A validator that is told of other members has to wait for them.
+        outside = any(one["type"] == "with-info" for one in self._nodes(schema, _OBJECTS) if _is_call(one))
+        return bool(calls) and not outside
+
+    def _nodes(self, schema: Core, closed: Sequence[str]) -> Iterator[Core]:
+        """Yield the dicts inside a core schema, those of its definitions too, but nothing inside schemas of
+        the types in `closed`."""
+        waiting: list[Any] = [schema]
+        seen: set[int] = set()
+        while waiting:
+            one = waiting.pop()
+            if isinstance(one, list | tuple):
+                waiting += one
+            elif isinstance(one, dict) and id(one) not in seen:
+                seen.add(id(one))
+                yield one
+                kind = one.get("type")
+                if kind == "definition-ref":
+                    waiting.append(self._definitions[one["schema_ref"]])
+                elif kind not in closed:
+                    waiting += [value for key, value in one.items() if key not in _NO_SCHEMAS]
+
+
+def _is_call(node: Core) -> bool:
+    return node.get("type") in ("with-info", "no-info") and "function" in node
+
+
+def _inside(schema: Core, part: str | int) -> Core | None:
+    """Return the schema of a member or an item; None where it is not told by its key alone."""
+    kind, found = schema["type"], None
+    if isinstance(part, int):
+        if kind in ("list", "set", "frozenset", "deque", "generator"):
+            found = schema.get("items_schema")
+        elif kind == "tuple":
+            items, last = schema["items_schema"], schema.get("variadic_item_index")
+            part = part if last is None else min(part, last)
+            found = items[part] if part < len(items) else None
+    elif kind in ("dict", "ordered-dict"):
+        found = schema.get("values_schema")
+    elif kind in (*_OBJECTS, "named-tuple"):
+        fields = schema["fields"]
+        named = fields.items() if isinstance(fields, dict) else ((one["name"], one) for one in fields)
+        aliased = (one["schema"] for name, one in named if (one.get("validation_alias") or name) == part)
+        found = next(aliased, None)
+    return found
+
+
+def refuses(reader: TypeReader[Any], document: bytes) -> bool:
+    """Return whether a type refuses a JSON document. What else its functions raise, the caller gets."""
+    try:
+        reader.read(document)
+    except ValidatorError:
+        return True
+    return False

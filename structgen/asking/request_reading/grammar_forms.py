@@ -1,0 +1,331 @@
+"""What a dict asks for: OpenAI's `response_format` and its kin, vLLM's and SGLang's parameters, a schema.
+
+A dict is one of these, or a wrapper around one (`{"response_format": {...}}`, `{"guided_json": {...}}`,
+`{"extra_body": {"structured_outputs": {...}}}`), which is taken off. A dict that is no schema on its
+face, since none of its keys is a keyword, is refused: read as a schema it would allow every value.
+
+Sources: OpenAI's API reference (`response_format` of chat completions, `text.format` of responses, `format`
+of custom tools), vLLM's page "Structured Outputs" and its `StructuredOutputsParams`
+(vllm/sampling_params.py): exactly one of `json`, `json_object`, `regex`, `choice`, `grammar` and
+`structural_tag`; before release 0.12 they were parameters with `guided_` in front. SGLang's page "Structured
+Outputs": `json_schema` ("$$ANY$$": any object), `regex`, `ebnf`, `structural_tag`. A grammar's text is EBNF
+where a line begins with `name ::=`, and Lark's where one begins with `name:`; `syntax`, where it is given,
+decides.
+
+What is read is text alone: no path is opened, nothing is imported but lark's own library, no reference is
+fetched. `policies` are options of `sg.json_schema`; `limits` among them hold for the other grammars too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from structgen.asking.request_reading.request_members import GUIDED, REQUESTS
+from structgen.asking.tool_calls.custom_tools import grammar_of_format, grammar_of_text
+from structgen.base.errors import OptionError, UnsupportedError
+from structgen.base.json_text.exact_json import read
+from structgen.base.language.shapes import nearest
+from structgen.base.limits import Limits
+from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
+from structgen.grammars.text_grammars.composition.structural_tags import structural_tag
+from structgen.grammars.text_grammars.ebnf_grammar import ebnf
+from structgen.grammars.text_grammars.regular import choice, regex
+from structgen.machines.core.grammar import Grammar
+from structgen.schema.reading.suspect_keywords import looks_like_schema
+
+_FORMATS: Final = ("json_schema", "json_object", "text", "grammar", "structural_tag", "python")
+"""Values of OpenAI's (and vLLM's) `type`; none of them is a type of JSON Schema."""
+_SERVED: Final = ("json", "regex", "choice", "grammar", "structural_tag", "json_object")
+"""Keys of vLLM's `structured_outputs`, of which there is exactly one."""
+_PLAIN: Final[Mapping[str, Callable[..., Grammar]]] = {"regex": regex, "choice": choice, "ebnf": ebnf}
+_BLANKS: Final = ("disable_any_whitespace", "whitespace_pattern")
+"""Options of vLLM that say which white space a document has."""
+_WRAPPERS: Final = ("response_format", "structured_outputs", "extra_body", "sampling_params", "text")
+"""Keys that hold another target and nothing else."""
+SGLANG: Final = ("json_schema", "regex", "ebnf", "structural_tag")
+"""SGLang's parameters, of which there is exactly one."""
+_OF_SGLANG: Final = {**dict.fromkeys(SGLANG, "any"), "ebnf": "text"}
+_OF_TOOLS: Final = ("tools", "tool_choice", "functions", "function_call", "parallel_tool_calls")
+_TOOL: Final = ("function", "parameters", "input_schema", "inputSchema")
+"""Keys of a tool's definition; none of them is a keyword of JSON Schema."""
+_NAMED: Final = frozenset(("name", "description", "schema", "strict"))
+"""Keys of OpenAI's schema with a name."""
+
+
+class _Form(NamedTuple):
+    """What says what a text is held to, in vLLM's words."""
+
+    kind: str
+    """"json", "structural_tag", "grammar" (a text, or OpenAI's object), one of `_PLAIN`; "text": to none."""
+    value: Any
+    place: str = "response_format"
+    blanks: Mapping[str, Any] = MappingProxyType({})
+    """vLLM's options of white space, where one is given."""
+
+
+def requested(
+    target: Mapping[str, Any] | bool, policies: Mapping[str, Any] | None, usual: Mapping[str, Any]
+) -> Grammar | None:
+    """Return the grammar that a dict asks for; None: free text.
+
+    `policies` are for its JSON Schemas; `usual` where there are none. Errors: `OptionError` for keys that are
+    not known, shapes that are none, a dict that is no schema on its face, and policies where there is no
+    schema; `UnsupportedError` for what is not offered, such as tools; those of the grammars.
+    """
+    form = _Form("json", target) if isinstance(target, bool) else _form(dict(target), 0)
+    found = _grammar(form, usual if policies is None else policies)
+    if policies and form.kind not in ("json", "structural_tag"):
+        raise OptionError(
+            "There is no schema to be written under them.", where="policies", cure="Leave them out."
+        )
+    return found
+
+
+def _grammar(form: _Form, policies: Mapping[str, Any]) -> Grammar | None:
+    kind, value, limits = form.kind, form.value, policies.get("limits")
+    if form.blanks:
+        policies = {**policies, "whitespace": _whitespace(form.blanks, limits)}
+    if kind == "json":
+        return _schema(value, policies)
+    if kind == "structural_tag":
+        return structural_tag(value, **policies)
+    if kind == "grammar":
+        read = grammar_of_text if isinstance(value, str) else grammar_of_format
+        return read(value, limits, where=form.place)
+    return _PLAIN[kind](value, limits=limits) if kind in _PLAIN else None
+
+
+def _form(target: dict[str, Any], depth: int) -> _Form:
+    """Return the form that a dict is, or that it holds; `depth`: how many it stands in."""
+    kind = target.get("type")
+    if isinstance(kind, str) and kind in _FORMATS:
+        return _response_format(kind, target)
+    _refuse_tools(target)
+    wrapper = next((key for key in _WRAPPERS if key in target), None)
+    if wrapper is not None and not looks_like_schema(target):
+        return _unwrapped(target, wrapper, depth)
+    before = "structured_outputs/"
+    if any(key in target for key in GUIDED):
+        REQUESTS.check_members(target, dict.fromkeys(GUIDED, "any"), "target")
+        target, before = {GUIDED[key]: value for key, value in target.items()}, "guided_"
+    if kind is None and "$schema" not in target:
+        if any(target.get(key) is not None for key in ("json_schema", "ebnf")):
+            return _sglang(target)
+        if target.keys() == {"structures", "triggers"}:
+            return _Form("structural_tag", target)
+        if any(target.get(key) is not None for key in _SERVED):
+            return _structured_outputs(target, before)
+        target = _unnamed(target)
+    return _Form("json", target)
+
+
+def _unnamed(schema: Any) -> Any:
+    """Return the schema in OpenAI's object of a schema with a name; any other value as it is."""
+    is_named = isinstance(schema, Mapping) and "schema" in schema and schema.keys() <= _NAMED
+    return schema["schema"] if is_named else schema
+
+
+def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
+    """Return the grammar of a schema, or of its JSON text; one that is no schema on its face is refused."""
+    if not isinstance(value, Mapping | bool | str):
+        raise OptionError(
+            f"A schema is not a {type(value).__name__}.",
+            where="schema",
+            cure="Pass a dict, or its JSON text.",
+        )
+    # `unwarned_schema` would look for a file whose name is a text that is no schema
+    found: Any = read(value) if isinstance(value, str) else value
+    is_text = isinstance(value, str) and isinstance(found, dict)
+    given: Any = value if is_text else dict(found) if isinstance(found, Mapping) else found
+    grammar = unwarned_schema(given, **policies)
+    if isinstance(found, Mapping) and not looks_like_schema(found):
+        keys = ", ".join(map(repr, list(found)[:4])) + (", ..." if len(found) > 4 else "")
+        known = (*_WRAPPERS, *GUIDED, *_SERVED, "json_schema", "ebnf", "schema")
+        near = next(filter(None, (nearest(key, known) for key in found)), "")
+        raise OptionError(
+            f"None of its keys ({keys}) restricts anything: as a JSON Schema it would allow every value.",
+            where="target",
+            cure=f"{near}Pass a schema with a type, a type of Python's, or a grammar; True stands for any "
+            "JSON.",
+        )
+    if isinstance(found, Mapping) and found.get("format") == "json" and "type" not in found:
+        raise UnsupportedError(
+            "JSON Schema has no format 'json', so that it would allow every value.",
+            keyword="format",
+            where="target",
+            cure='Pass {"type": "object"}, or True for any JSON.',
+        )
+    grammar.warn_of_suspects()
+    return grammar
+
+
+def _unwrapped(target: dict[str, Any], wrapper: str, depth: int) -> _Form:
+    """Read what stands in a wrapper, which has no other key."""
+    REQUESTS.check_members(target, {wrapper: "any"}, "target")
+    inner = target[wrapper]
+    if wrapper == "text" and isinstance(inner, Mapping):  # of responses: {"text": {"format": {...}}}
+        REQUESTS.check_members(inner, dict.fromkeys(("format", "verbosity"), "any"), wrapper)
+        inner = inner.get("format")
+    if isinstance(inner, type):
+        raise OptionError(
+            f"{wrapper} holds the type {inner.__name__}, not a dict.",
+            where=wrapper,
+            cure=f"Pass the type itself as the target: {inner.__name__}.",
+        )
+    if not isinstance(inner, Mapping) or depth > 3:
+        raise OptionError(
+            f"{wrapper} holds "
+            + ("too many dicts in one another." if depth > 3 else f"{type(inner).__name__}, not a dict."),
+            where=wrapper,
+            cure="Pass its value as the target: a type, a schema or a format.",
+        )
+    if wrapper == "structured_outputs":
+        return _structured_outputs(dict(inner))
+    if wrapper in ("response_format", "text") and inner.get("type") not in _FORMATS:
+        raise OptionError(
+            f"It has no type of {', '.join(_FORMATS[:-1])}.",
+            where=f"{wrapper}/type",
+            cure='Write {"type": "json_schema", "json_schema": {"name": "...", "schema": {...}}}.',
+        )
+    return _form(dict(inner), depth + 1)
+
+
+def _refuse_tools(target: Mapping[str, Any]) -> None:
+    """Raise for tools, and for the definition of one: how a call is written is the model's affair, and not
+    said in either."""
+    if looks_like_schema({key: value for key, value in target.items() if key != "type"} or {"type": ""}):
+        return
+    name = next((key for key in _OF_TOOLS if key in target), None)
+    if name is None:
+        name = next((key for key in _TOOL if key in target), None)
+        others = {key for key in target if key not in ("type", "name", "description", "strict", *_TOOL)}
+        if name is None or others or target.get("type") not in (None, "function", "custom"):
+            return
+    raise UnsupportedError(
+        f"{name} says what may be called, and not in which form a model writes a call.",
+        keyword=name,
+        where="target",
+        cure="Write tools=[...] of sg.run; or pass the schema of one tool's arguments, or a structural tag: "
+        '{"type": "structural_tag", "format": {"type": "triggered_tags", ...}}.',
+    )
+
+
+# --- OpenAI -------------------------------------------------------------------------------------------------
+
+
+def _response_format(kind: str, target: dict[str, Any]) -> _Form:
+    where = "response_format"
+    REQUESTS.check(target, where, where)
+    match kind:
+        case "text" | "structural_tag":
+            return _Form(kind, target)
+        case "json_object":
+            return _Form("json", target.get("schema") or {"type": "object"})
+        case "json_schema":
+            return _json_schema_format(target)
+        case "grammar":
+            return _Form("grammar", target)
+    raise UnsupportedError(
+        f"The format {kind!r} is not offered.",
+        keyword=kind,
+        where=f"{where}/type",
+        cure='Give the grammar: {"type": "grammar", "syntax": "lark", "definition": "..."}.',
+    )
+
+
+def _json_schema_format(target: dict[str, Any]) -> _Form:
+    """Read {"type": "json_schema", "json_schema": {"name", "schema", "strict"}}, or the same without the
+    inner object, as `text.format` of responses has it."""
+    inner, where = target.get("json_schema"), "response_format"
+    if inner is None:
+        inner = target
+    elif len(target) > 2:
+        raise OptionError(
+            "It stands inside and outside of json_schema.",
+            where=f"{where}/{next(name for name in target if name not in ('type', 'json_schema'))}",
+            cure="Write it inside.",
+        )
+    if inner.get("schema") is None:
+        raise OptionError(
+            "There is no schema in it.",
+            where=where if inner is target else f"{where}/json_schema",
+            cure='Write {"type": "json_schema", "json_schema": {"name": "...", "schema": {...}}}.',
+        )
+    return _Form("json", inner["schema"])
+
+
+# --- vLLM ---------------------------------------------------------------------------------------------------
+
+
+def _structured_outputs(target: dict[str, Any], before: str = "structured_outputs/") -> _Form:
+    """Read vLLM's shape: exactly one of the kinds, and its options. `before`: what places begin with."""
+    where = "structured_outputs"
+    REQUESTS.check(target, where, where)
+    kind = _only(target, _SERVED, where)
+    if target.get("disable_additional_properties"):
+        raise UnsupportedError(
+            "'disable_additional_properties' is not offered.",
+            keyword="disable_additional_properties",
+            where=where,
+            cure='Say it in the schema: {"additionalProperties": false}.',
+        )
+    idle = next((name for name in _BLANKS if target.get(name) not in (None, False)), None)
+    if idle is not None and kind in ("regex", "choice", "grammar"):
+        raise OptionError(
+            f"The option does not apply to {kind}.", where=f"{where}/{idle}", cure="Leave it out."
+        )
+    place, blanks = f"{before}{kind}", {} if idle is None else target
+    if kind == "json_object":
+        if target[kind] is not True:
+            raise OptionError("json_object is true, or not there.", where=place, cure="Leave it out.")
+        return _Form("json", {"type": "object"}, place, blanks)
+    return _Form(kind, target[kind], place, blanks)
+
+
+def _only(target: Mapping[str, Any], names: Sequence[str], where: str) -> str:
+    """Return the one of some members that is there. Errors: OptionError for none, and for several."""
+    named = [key for key in names if target.get(key) is not None]
+    if len(named) != 1:
+        what = f"It says {' and '.join(named) or 'nothing'}."
+        raise OptionError(what, where=where, cure=f"Give exactly one of {', '.join(names)}.")
+    return named[0]
+
+
+def _whitespace(target: Mapping[str, Any], limits: Limits | None) -> str:
+    """Return the policy for white space that vLLM's options ask for: the narrower one of the usual and
+    "oneline" whose blanks, none or one, the pattern allows; "compact" where it allows none alone."""
+    where = "structured_outputs/whitespace_pattern"
+    pattern = target.get("whitespace_pattern")
+    if pattern is None:
+        return "compact"
+    if target.get("disable_any_whitespace"):
+        raise OptionError(
+            "A pattern of white space excludes disable_any_whitespace.",
+            where=where,
+            cure="Give one of both.",
+        )
+    blanks = regex(pattern, limits=limits).language(limits or Limits())
+    start = blanks.start()
+    one = blanks.step(start, ord(" "))
+    if not blanks.accepts(start):
+        raise UnsupportedError(
+            f"The pattern {pattern!r} demands white space everywhere.",
+            keyword="whitespace_pattern",
+            where=where,
+            cure="Give a pattern that also matches nothing, such as [ ]?.",
+        )
+    return "oneline" if one is not None and blanks.accepts(one) else "compact"
+
+
+# --- SGLang -------------------------------------------------------------------------------------------------
+
+
+def _sglang(target: dict[str, Any]) -> _Form:
+    """Read SGLang's shape: exactly one of its parameters."""
+    REQUESTS.check_members(target, _OF_SGLANG, "target")
+    if _only(target, SGLANG, "target") == "ebnf":
+        return _Form("ebnf", target["ebnf"])
+    schema = target["json_schema"]
+    return _Form("json", {"type": "object"} if schema == "$$ANY$$" else _unnamed(schema))

@@ -1,0 +1,231 @@
+"""Which members a request may have, at any depth that is read, and of which type each is.
+
+Every member stands in one of two lists: what structgen reads, or what changes nothing of the reply; and what
+is handed to whoever generates, after a look at its type. All else is an error, and so is a value of another
+type.
+
+The lists are written as declarations (`language.shapes`), behind the addresses of which they are.
+
+Sources: the types of the packages `openai` and `anthropic`, vLLM's `ChatCompletionRequest`, SGLang's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Final
+
+from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES
+from structgen.base.errors import OptionError
+from structgen.base.language.shapes import JsonShapes, Members
+
+REQUESTS: Final = JsonShapes(
+    """
+schema_settings: text name description; object|text|flag schema; flag strict
+text_settings: response_format format; 'low'|'medium'|'high' verbosity
+outputs: object|text|flag json; text regex grammar whitespace_pattern; [text+] choice;
+    object|text structural_tag; flag json_object
+structured_outputs: +outputs; flag disable_any_whitespace disable_additional_properties
+numbers: number *
+stream_options: flag include_usage include_obfuscation continuous_usage_stats
+template_settings: flag enable_thinking thinking; any *
+thoughts: 'enabled'|'disabled'|'adaptive' type!; count budget_tokens
+repetitions: count length times digits; number share
+efforts: 'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' effort
+reasoning: +efforts; text context generate_summary mode summary
+written_function: text name!; text|object arguments; any parsed_arguments; object provider_specific_fields
+written_custom: text name! input!
+address: text url! detail
+sound: text data! format!
+file: text file_data file_id filename
+of_parts: object prompt_cache_breakpoint cache_control; text uuid
+reasoning_part: text type text!
+of_messages: text id; object cache_control provider_specific_fields extra_content; none images
+of_items: text id status namespace; flag async; object caller
+of_blocks: object cache_control caller; text toolset_name title
+text_block: 'text' type!; text text!; [object] citations; object cache_control
+object_schema: 'json_schema' type!; object schema!
+output_settings: text effort; object_schema format
+anthropic: text model service_tier inference_geo speed user_profile_id workspace_id; [turn] messages!;
+    count max_tokens! top_k; text|[text_block] system; [anthropic_tool] tools; anthropic_choice tool_choice;
+    number temperature top_p; [word] stop_sequences; anthropic_thinking thinking; flag stream;
+    output_settings output_config; object_schema output_format; none mcp_servers;
+    object metadata cache_control diagnostics extra_body thread context_management;
+    flag outline; 'whole'|'tokens' choices; flag|repetitions repetition
+
+response_format by type
+text python:
+json_object: object schema
+json_schema: schema_settings json_schema; +schema_settings
+grammar: text|grammar grammar; 'lark'|'ebnf'|'gbnf'|'regex' syntax; text definition
+structural_tag: any *
+
+message by role
+system developer user: text|[part] content!; text name; +of_messages
+assistant: text|[part] content; [tool_call] tool_calls; written_function function_call;
+    text name refusal reasoning_content reasoning thinking; object audio;
+    [object] annotations reasoning_details thinking_blocks citations; any parsed; flag prefix; +of_messages
+tool: text|[part] content!; text tool_call_id name; +of_messages
+function: text name! content
+
+part by type
+text input_text: text text!; +of_parts
+output_text: text text!; [object] annotations logprobs; any parsed; +of_parts
+refusal: text refusal!
+image_url: text|address image_url!; +of_parts
+input_image: text image_url file_id detail; +of_parts
+input_audio: sound input_audio!; +of_parts
+audio_url: text|address audio_url!; +of_parts
+video_url: text|address video_url!; +of_parts
+file: file file!; +of_parts
+input_file: text file_data file_id file_url filename detail; +of_parts
+
+tool_call by type function
+function: text id; count index; written_function function!; +of_messages
+custom: text id; count index; written_custom custom!; +of_messages
+
+item by type message
+message: 'user'|'assistant'|'system'|'developer' role!; text|[part] content!; text id status phase
+function_call: +of_items; text call_id! name! arguments!; any parsed_arguments
+function_call_output: +of_items; text call_id! name; text|[part] output!
+custom_tool_call: +of_items; text call_id! name! input!
+custom_tool_call_output: +of_items; text call_id!; text|[part] output!
+reasoning: text id status encrypted_content; [reasoning_part] summary content
+item_reference: text id!
+
+turn by role
+user assistant: text|[block] content!
+system: text|[text_block] content!
+
+block by type
+text: text text!; [object] citations; object cache_control
+tool_use: text id! name!; object input!; +of_blocks
+tool_result: text tool_use_id!; text|[block] content; flag is_error; +of_blocks
+thinking: text thinking! signature
+redacted_thinking: text data!
+image: object source! transformations; +of_blocks
+document: object source! citations; text context; +of_blocks
+search_result: text source!; [object] content!; object citations; +of_blocks
+
+anthropic_tool by type custom
+custom: text name! description; object input_schema! cache_control; flag strict defer_loading;
+    flag eager_input_streaming; [text] allowed_callers; [object] input_examples
+*: any *
+
+anthropic_choice by type
+auto any none: flag disable_parallel_tool_use
+tool: text name!; flag disable_parallel_tool_use
+
+anthropic_thinking by type
+enabled: count budget_tokens!; text display
+adaptive: text display
+disabled between_tools:
+""",
+    TOOL_SHAPES,
+)
+"""Objects of requests."""
+
+_OWN: Final = """
+all: text model regex ebnf; response_format response_format; text_settings text;
+    structured_outputs structured_outputs; object|text|flag json_schema; object|text structural_tag;
+    flag stream; stream_options stream_options; object extra_body
+chat: [message] messages; [function] functions; 'none'|'auto'|named function_call;
+    'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' reasoning_effort
+chat responses: [tool] tools; text|tool_choice tool_choice; flag parallel_tool_calls;
+    template_settings chat_template_kwargs; flag enable_thinking; flag|thoughts thinking
+completions: text|[word+]|[integer+]|[[integer+]+] prompt
+responses: text instructions; text|[item] input; object prompt; reasoning reasoning
+all: flag store; object metadata prompt_cache_options extra_headers extra_query; text user service_tier
+    safety_identifier prompt_cache_key prompt_cache_retention request_id rid cache_salt
+    guided_decoding_backend
+chat: 'low'|'medium'|'high' verbosity
+"""
+"""Members that say something of the reply, of its prompt, or of how it is sent; and those that change nothing
+of the reply, from `store` on."""
+_HANDED: Final = """
+all: number temperature top_p min_p frequency_penalty presence_penalty repetition_penalty length_penalty;
+    count min_tokens best_of top_logprobs thinking_token_budget;
+    integer top_k seed priority truncate_prompt_tokens prompt_logprobs; numbers logit_bias;
+    text|[text] stop_regex lora_path; [integer] stop_token_ids allowed_token_ids; [text] bad_words;
+    flag echo use_beam_search ignore_eos include_stop_str_in_output skip_special_tokens no_stop_trim
+    spaces_between_special_tokens add_generation_prompt continue_final_message add_special_tokens
+    return_tokens_as_token_ids return_token_ids return_hidden_states include_reasoning separate_reasoning
+    stream_reasoning outline; flag|repetitions repetition; 'whole'|'tokens' choices;
+    text chat_template custom_logit_processor; list logits_processors; [text] modalities;
+    object audio web_search_options prediction moderation image access_programs kv_transfer_params
+    vllm_xargs mm_processor_kwargs session_params; [object] documents context_management
+chat: count max_completion_tokens; flag logprobs
+completions: text suffix; count logprobs
+chat completions: count n max_tokens; word|[word] stop
+responses: flag|integer logprobs; count max_output_tokens max_tool_calls; flag background; [text] include;
+    text previous_response_id; text|object conversation; 'auto'|'disabled' truncation
+"""
+
+
+ADDRESSES: Final = MappingProxyType({"messages": "chat", "input": "responses", "prompt": "completions"})
+"""The member that tells of which address a request is. The least known comes last: a prompt may be stored."""
+GUIDED: Final = MappingProxyType({f"guided_{name}": name for name in REQUESTS.objects["outputs"]})
+"""vLLM's parameters of before, each with its name of today."""
+
+
+def _declared(lines: str, address: str = "") -> Members:
+    """Return the members that lines declare for an address, with their types; "": for any. A type that is not
+    the same everywhere is any of them there."""
+    found: dict[str, str] = {}
+    for line in lines.replace("\n    ", " ").splitlines():
+        places, _, members = line.partition(": ")
+        if not address or places == "all" or address in places.split():
+            for name, kind in REQUESTS.members(members).items():
+                kinds = [*found.get(name, kind).split("|"), *kind.split("|")]
+                found[name] = "|".join(dict.fromkeys(kinds))
+    return found
+
+
+HANDED: Final = frozenset(_declared(_HANDED))
+"""Members that are options of whoever generates: which of them it has is its own affair."""
+
+
+@lru_cache(16)
+def members_of(address: str = "") -> Members:
+    """Return the members of the requests of an address, with their types; "": those of all; "messages":
+    those of Anthropic's address, which are not those of the other ones."""
+    if address == "messages":
+        return REQUESTS.objects["anthropic"]
+    found = {name: REQUESTS.objects["outputs"][key] for name, key in GUIDED.items()}
+    return {**found, **_declared(_OWN + _HANDED, address)}
+
+
+def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any]:
+    """Return a request whose members are all known and of their types. Those of `extra_body` are among them,
+    in place of others of the same name: so the client of `openai` sends them.
+
+    `address`: whose request it is; "": as `messages`, `input` or `prompt` tells. Errors: `OptionError` with
+    the place, a JSON pointer, and the nearest known name. Cost: linear.
+    """
+    more = request.get("extra_body")
+    own = {name: value for name, value in request.items() if name != "extra_body"}
+    whole = {**own, **more} if isinstance(more, Mapping) else own
+    address = address or next((one for name, one in ADDRESSES.items() if whole.get(name) is not None), "")
+    known = members_of(address)
+    REQUESTS.check_members(request, known, "")
+    if more is not None:
+        inner = {name: kind for name, kind in known.items() if name != "extra_body"}
+        REQUESTS.check_members(more, inner, "extra_body")
+    return with_tools(whole)
+
+
+def with_tools(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request, which has `functions` and `function_call` of before tools under their names of today.
+    Errors: OptionError for members of both."""
+    both = {"tools": "functions", "tool_choice": "function_call"}
+    new, old = ([name for name in names if request.get(name) is not None] for names in (both, both.values()))
+    if not old:
+        return dict(request)
+    if new:
+        what = f"{new[0]} stands in place of {old[0]}, and both are there."
+        raise OptionError(what, where=old[0], cure=f"Leave {old[0]} out.")
+    if request.get("functions") == []:
+        raise OptionError("It lists no function.", where="functions", cure="Leave it out.")
+    rest = {name: value for name, value in request.items() if name not in both.values()}
+    return {**rest, **{name: request.get(before) for name, before in both.items()}}

@@ -1,0 +1,158 @@
+"""`sg.read_request`: what a request says of its reply, in OpenAI's, vLLM's or SGLang's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final
+
+from structgen.asking.request_reading.grammar_forms import SGLANG, requested
+from structgen.asking.request_reading.request_members import GUIDED, members_of, read_members
+from structgen.asking.tool_calls.tool_choices import ToolChoice, read_choice
+from structgen.asking.tool_calls.tool_definitions import Tool, read_tools
+from structgen.asking.tool_calls.tool_grammar import tools as grammar_of
+from structgen.base.errors import OptionError, options_named
+from structgen.base.limits import Limits
+from structgen.grammars.text_grammars.text_grammar import Composed, as_text, either
+from structgen.machines.core.grammar import Grammar
+from structgen.schema.reading.suspect_keywords import looks_like_schema
+
+SERVED: Final[Mapping[str, Any]] = MappingProxyType({"whitespace": "oneline"})
+"""The usual policies of what is served: white space that a weak model cannot pad with."""
+_FORMS: Final = ("response_format", "text", "structured_outputs", *SGLANG)
+"""Members of a request that constrain its answer. A request has at most one of them."""
+_REQUEST: Final = tuple(
+    "tools tool_choice parallel_tool_calls functions function_call model messages prompt input "
+    "instructions".split()
+)
+"""Members by which a request is told from a schema or a form alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """What a request says of its reply. Made by `read_request`."""
+
+    tools: tuple[Tool, ...]
+    tool_choice: Any
+    parallel: bool
+    choice: ToolChoice
+    """The tools and their choice, read: which may be called, and how often."""
+    answer: Grammar | None = None
+    """The grammar of a reply that calls no tool; None: free text, or a call is required."""
+    form: str = ""
+    """The member that asks for it; "" where none does."""
+    policies: Mapping[str, Any] = field(default_factory=dict)
+    """The options of `sg.json_schema` under which it was read."""
+    left_out: Sequence[str] = ()
+    """The types of tools that a server would run itself, such as `web_search`, which no reply can call."""
+
+    def grammar(self, format: Any = None, **options: Any) -> Grammar | None:
+        """Return the grammar of replies: the answer, calls, or either, as the choice says; None: free text.
+
+        `format` and the options are those of `sg.tools`; a request without tools needs none. Errors:
+        `OptionError` for tools without a format, those of `sg.tools`.
+        """
+        if format is None:
+            if self.tools and self.choice.mode != "none":
+                raise OptionError(
+                    "It has tools, and how a call is written is the model's affair.",
+                    where="tools",
+                    cure='Name the format: sg.read_request(request).grammar("hermes").',
+                )
+            return self.answer
+        calls = partial(grammar_of, self.tools, format=format, **{**self.policies, **options})
+        if self.answer is None:
+            return calls(tool_choice=self.choice)
+        if self.choice.mode == "none":
+            return self.answer
+        called = calls(tool_choice=replace(self.choice, mode="required"))
+        found = either(as_text(self.answer), called)
+        if isinstance(found, Composed) and isinstance(called, Composed):
+            found.repeats = called.repeats
+        return found
+
+
+@options_named('sg.read_request({"response_format": {...}, "tools": [...]})')
+def read_request(
+    request: Mapping[str, Any] | bool,
+    *,
+    policies: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
+) -> ReadRequest:
+    """Return what a request (a dict, of chat completions or of responses) says of its reply: the grammar of
+    the answer, the tools, and which of them may be called.
+
+    One of `response_format`, `text`, `structured_outputs`, `guided_*`, `json_schema`, `regex`, `ebnf` and
+    `structural_tag` may ask for a grammar; `tools`, `tool_choice`, `parallel_tool_calls`, and `functions` and
+    `function_call` of before them, say what may be called. Every other member must be known, at any depth
+    that is read, and of its type (`request_members`). Those of `extra_body` are the request's own. A dict
+    without any member of a request is read as what one of these may hold: a form, or a JSON Schema.
+    `policies`: options of `sg.json_schema`, by default
+    `whitespace="oneline"`; `limits`: for all grammars of the request. Grammars are text alone: no file is
+    opened, nothing but lark's own library is imported, and no reference is fetched.
+
+    Errors, with their places: `OptionError` for members that exclude one another, for forms and fields that
+    are not known; `UnsupportedError` for what is not offered; those of the grammars. Cost: that of reading
+    the grammars; nothing is compiled yet.
+    """
+    said = dict(SERVED if policies is None else policies)
+    if limits is not None:
+        said["limits"] = limits
+    if not isinstance(request, Mapping | bool):
+        raise OptionError(
+            f"A request is a dict, not a {type(request).__name__}.", where="request", cure="Pass the dict."
+        )
+    if isinstance(request, bool) or _is_form(request):
+        return ReadRequest(
+            (), None, True, read_choice((), None, True), requested(request, None, said), "schema", said
+        )
+    request = read_members(request)
+    tool_choice, parallel = request.get("tool_choice"), request.get("parallel_tool_calls")
+    left_out: list[str] = []
+    tools = read_tools(request.get("tools") or (), limits=said.get("limits"), left_out=left_out)
+    choice = read_choice(tools, tool_choice, parallel)
+    form, answer = _answer(request, said)
+    if form not in ("", "response_format", "text") and choice.must:
+        raise OptionError(
+            f"It holds the answer to a grammar, and tool_choice={tool_choice!r} demands a call in its place.",
+            where=form,
+            cure='Leave it out, or write tool_choice="auto".',
+        )
+    answer = None if choice.must else answer
+    return ReadRequest(tools, tool_choice, choice.most != 1, choice, answer, form, said, left_out)
+
+
+def _is_form(request: Mapping[str, Any]) -> bool:
+    """Tell whether a dict is no request, but a schema or what a member of a request holds."""
+    if not request or any(name in request for name in _REQUEST):
+        return False
+    return looks_like_schema(request) or members_of().keys().isdisjoint(request)
+
+
+def _answer(request: Mapping[str, Any], policies: Mapping[str, Any]) -> tuple[str, Grammar | None]:
+    """Return the member that asks for a grammar of the answer, and the grammar; "" and None where none
+    does."""
+    asked = [
+        {name: request[name]}
+        for name in _FORMS
+        if (request.get(name) if name != "text" else (request.get(name) or {}).get("format")) is not None
+    ]
+    guided = {name: value for name, value in request.items() if name in GUIDED and value is not None}
+    # guidance says the same twice, to older and to newer servers of vLLM's
+    if {GUIDED[name]: value for name, value in guided.items()} == request.get("structured_outputs"):
+        guided = {}
+    found: tuple[str, Grammar | None] = "", None
+    for target in [guided, *asked] if guided else asked:
+        name, grammar = next(iter(target)), requested(target, None, policies)
+        if grammar is None:
+            continue
+        if found[0]:
+            raise OptionError(
+                f"{found[0]} and {name} both hold the answer to a grammar.",
+                where=name,
+                cure="Leave one of them out.",
+            )
+        found = name, grammar
+    return found

@@ -1,0 +1,76 @@
+"""Calls as their format writes them, for prompts without a chat template and for tests of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from structgen.asking.tool_calls.format_rows import check_name, format_of
+from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.tool_replies import Call
+from structgen.base.errors import OptionError
+from structgen.base.json_text.exact_json import kind_name
+from structgen.grammars.text_grammars.composition.templates import filled, places
+
+
+def written_calls(calls: Sequence[Call], format: str | ToolFormat | Any) -> str:
+    """Return calls as a format writes them, with what stands around all of them.
+
+    Raises `OptionError` for a name, a key or a string that the format cannot write.
+    """
+    row = format_of(format)
+    begin, end = row.section
+    between = row.separator if begin else row.blocks or ("" if row.member else "\n")
+    return begin + between.join(_call(call, row) for call in calls) + end
+
+
+def _call(call: Call, row: ToolFormat) -> str:
+    assert isinstance(row.calls, tuple)
+    check_name(call.name, row.names, row, f"the call of {call.name}")
+    empty = [one for one in row.calls if not {"arguments", "quoted"} & places(one)]
+    template = empty[0] if empty and not call.arguments else row.calls[0]
+    index = call.id.rsplit(":", 1)[-1].removeprefix("call_")
+    document = json.dumps(call.arguments, ensure_ascii=False)
+    values = {
+        "name": call.name,
+        "id": call.id,
+        "index": index if index.isdecimal() else "0",
+        "quoted": json.dumps(document, ensure_ascii=False),
+        "arguments": _object(call.arguments, row) if row.member else document,
+    }
+    return filled(template, values)
+
+
+def _object(value: Mapping[str, Any], row: ToolFormat) -> str:
+    return _joined((_element(row.member, key, one, row) for key, one in value.items()), row, 0)
+
+
+def _joined(parts: Iterator[str], row: ToolFormat, at: int) -> str:
+    inside = row.between.join(parts)
+    return row.brackets[at] + inside + row.brackets[at + 1] if row.brackets else inside
+
+
+def _element(template: str, key: str, value: Any, row: ToolFormat) -> str:
+    if template == row.member:
+        check_name(key, row.keys, row, f"the argument {key}")
+    end = template.partition("$value")[2]
+    written = row.frame + _value(value, row, filled(end, {"key": key})) + row.frame
+    return filled(template, {"key": key, "type": row.types.get(kind_name(value), ""), "value": written})
+
+
+def _value(value: Any, row: ToolFormat, end: str) -> str:
+    if isinstance(value, str):
+        stop = next((one for one in row.stops or (row.quote or end, *row.ends) if one in value), None)
+        if stop is not None:
+            raise OptionError(
+                f"A string holds {stop!r}, which ends it.",
+                where=f"the format {row.name}",
+                cure="Write it differently: the format has no escapes.",
+            )
+        return row.quote + value + row.quote
+    if row.nested and isinstance(value, Mapping):
+        return _object(value, row)
+    if row.nested and isinstance(value, list):
+        return _joined((_element(row.item, "", one, row) for one in value), row, 2)
+    return json.dumps(value, ensure_ascii=False)

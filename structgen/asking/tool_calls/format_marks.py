@@ -1,0 +1,190 @@
+"""Marks of a format: texts that open calls, texts that stand in calls alone, and the ways in which a call is
+read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+from structgen.asking.tool_calls.tool_format import TAG, ToolFormat
+from structgen.grammars.text_grammars.composition.templates import TEXT, first_text, pieces
+
+_UNQUOTED: Final = re.compile(r'(?<!")(\$[a-z]+)')
+_VALUES: Final = {"arguments": "{", "quoted": '"{'}
+_ARGUMENTS: Final = re.compile(r"\$(arguments|quoted)")
+_NAMED: Final = re.compile(r"([^$]+)\$name\$arguments([^$]+)")
+"""A call behind its tag, in which a text begins both it and its name."""
+
+
+class ObjectCall(NamedTuple):
+    """A call that is one JSON object between texts."""
+
+    before: str
+    members: Mapping[str, str]
+    """Its keys in their order, and the place that is the value of each: "object" of one that holds others,
+    "" of one that is always the same."""
+    needed: frozenset[str]
+    """Keys that every way of writing has."""
+    after: str
+
+    @property
+    def arguments(self) -> str:
+        """The key of the arguments."""
+        return next(key for key, place in self.members.items() if place in _VALUES)
+
+
+class Way(NamedTuple):
+    """A way in which a call is read."""
+
+    before: str
+    """The template of what stands before the arguments, or before the object that a call is."""
+    kind: str = ""
+    """"arguments", "quoted", "object"; "": it has none."""
+    after: str = ""
+    lack: str = ""
+    """Which mark is missing."""
+    is_loose: bool = False
+    """Whether another text may stand before the arguments."""
+    is_lost: bool = False
+    """Whether a head that names the tool stands in the place of `$name`."""
+
+
+def _way(template: str) -> Way:
+    return Way(*_ARGUMENTS.split(template))  # type: ignore[arg-type]
+
+
+class FormatMarks:
+    """What a reader and a mask must know of the texts of a format. Made by `marks_of`."""
+
+    def __init__(self, row: ToolFormat) -> None:
+        calls = row.calls if isinstance(row.calls, tuple) else (row.calls,)
+        tags = list(_tags(*row.section, *calls))
+        self.has_tags = bool(tags)
+        """Whether there are tags in calls."""
+        self.openings = tuple(dict.fromkeys((*row.triggers, *self._later(row), *map(first_text, row.also))))
+        """The texts that begin calls, those without their opening mark too."""
+        self.strays = tuple(dict.fromkeys(self._alone(row, tags)))
+        """Texts that stand in calls alone, and begin none."""
+        self.object = _object_of(calls)
+        """How a call is one JSON object; None where it is none."""
+        self.untagged = Way("")
+        """A call whose opening tag is missing, where no other one begins it, up to what closes
+        it."""
+        self.doubtful: tuple[str, ...] = ()
+        """The texts that may begin such a call, or one that is a JSON object without tags."""
+        self.closing = tuple(filter(None, (row.section[1].strip(), row.separator.strip())))
+        """What must follow such a call, one of them."""
+        tag = TAG.match(calls[0])
+        rest = _NAMED.fullmatch(calls[0], tag.end()) if tag else None
+        if self.object is not None:
+            keys = [key for key, place in self.object.members.items() if place in ("name", "arguments")]
+            self.doubtful = tuple(f'{{ "{key}"' for key in keys) if tags else ('{ "',)
+            self.untagged = Way("", "object")
+            self.closing = (self.object.after.strip(),) if self.object.after else self.closing
+        elif rest is not None:
+            self.doubtful, self.closing = (rest[1],), (rest[2],)
+            self.untagged = Way(f"{rest[1]}$name", "arguments")
+        kind, said = pieces(row.section[1] or calls[0])[-1]
+        self.is_open_ended = (kind in _VALUES and not row.member) or said.endswith(("}", "]"))
+        """Whether calls end in brackets of JSON alone, so that one more may follow."""
+        templates = (*row.section, *calls, row.member, row.item)
+        texts = [said.strip() for one in templates for kind, said in pieces(one) if kind == TEXT]
+        listed = dict.fromkeys([*_tags(*templates), *filter(TAG.search, texts)])
+        self.all = tuple(sorted(listed, key=len, reverse=True))
+        """All marks of calls, the longest first."""
+        self.members = tuple(filter(None, map(first_text, (row.member, row.item))))
+        """The texts that begin arguments and items."""
+        self.close = next(iter(TAG.findall(calls[0].partition("$arguments")[2])), "")
+        """The tag that follows the arguments."""
+        self.ways = tuple(self._ways(row, calls))
+        """The ways in which a call is read, the right ones first."""
+        self.lost = tuple(one for one in map(first_text, row.heads) if not one.startswith(self.openings))
+        """The texts that begin calls whose heads name tools in other ways than the format's."""
+        last = [pieces(one)[-1] for one in calls]
+        closing = [said.split()[-1].lstrip("}]`") for kind, said in last if kind == TEXT and said.strip()]
+        others = [*row.triggers, row.section[1], row.blocks, row.end]
+        others += [first_text(one).strip() for one in calls if row.section[0]]
+        self.edges = tuple(dict.fromkeys(filter(None, closing))), tuple(dict.fromkeys(filter(None, others)))
+        """The marks that close calls, and the texts that begin what follows one."""
+
+    def _later(self, row: ToolFormat) -> Iterator[str]:
+        """Yield the texts that begin calls without their opening mark: in the place of a section's beginning
+        that of a call; of several tags before the name those behind the first."""
+        for template in () if row.blocks else row.calls:
+            head = first_text(template).lstrip()
+            tags = [one.start() for one in TAG.finditer(head) if one[0][0] == "<"]
+            if row.section[0]:
+                yield from [head] * bool(tags)
+            else:
+                yield from (head[at:] for at in tags[1:])
+
+    def _alone(self, row: ToolFormat, tags: list[str]) -> Iterator[str]:
+        """Yield tags that begin no call. A tag in brackets is one with the argument that follows it; without
+        any tags, so is what stands before arguments."""
+        for one in tags:
+            if row.text or not any(one in of for of in self.openings):
+                yield f"{one}{{" if one[0] == "[" else one
+        for template in () if tags else row.calls:
+            parts = pieces(template)
+            for (kind, said), (value, _) in pairwise(parts):
+                if kind == TEXT and value in _VALUES:
+                    yield said + _VALUES[value]
+
+    def _ways(self, row: ToolFormat, calls: tuple[str, ...]) -> Iterator[Way]:
+        if self.object is not None:
+            yield Way(self.object.before, "object", self.object.after)
+            return
+        ways = list(map(_way, calls))
+        yield from ways
+        if not row.member:
+            yield from (one._replace(is_loose=True) for one in ways if one.kind)
+        for head in () if row.section[0] else self.openings[len(row.triggers) :]:
+            for one in calls:
+                if head in one:
+                    yield _way(one[one.index(head) :])._replace(lack="Its opening mark is missing")
+        yield from (_way(one)._replace(is_lost=True) for one in row.heads)
+
+
+marks_of = lru_cache(maxsize=256)(FormatMarks)
+
+
+def _tags(*texts: str) -> Iterator[str]:
+    for text in texts:
+        for kind, said in pieces(text):
+            if kind == TEXT:
+                yield from TAG.findall(said)
+
+
+def _object_of(calls: tuple[str, ...]) -> ObjectCall | None:
+    """Return how calls are one JSON object, of the way that has most members."""
+    shapes = [found for one in calls if (found := _object(one)) is not None]
+    if len(shapes) < len(calls):
+        return None
+    needed = frozenset.intersection(*(frozenset(one.members) for one in shapes))
+    return max(shapes, key=lambda one: len(one.members))._replace(needed=needed)
+
+
+def _object(template: str) -> ObjectCall | None:
+    begin, end = template.find("{"), template.rfind("}") + 1
+    try:
+        found = json.loads(_UNQUOTED.sub(r'"\1"', template[begin:end]) if begin >= 0 else "")
+    except ValueError:
+        return None
+    members = dict(_members(found))
+    places = set(members.values())
+    if "name" not in places or not places & set(_VALUES):
+        return None
+    return ObjectCall(template[:begin], members, frozenset(), template[end:])
+
+
+def _members(shape: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in shape.items():
+        if isinstance(value, Mapping):
+            yield key, "object"
+            yield from _members(value)
+        else:
+            yield key, value[1:] if str(value).startswith("$") else ""

@@ -1,0 +1,106 @@
+"""llguidance's dialect of Lark, in which guidance sends grammars to vLLM's address."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+from structgen.base.errors import GrammarError, UnsupportedError
+from structgen.base.json_text import exact_json
+from structgen.base.limits import Limits
+from structgen.grammars.json_grammars.schema_grammar import json_schema
+from structgen.grammars.lark_grammars.lark_grammar import lark
+from structgen.grammars.text_grammars.free_text import text as any_text
+from structgen.machines.core.grammar import Grammar
+
+_HEAD: Final = re.compile(r"\s*%llguidance\s*\{\s*\}")
+_PIECE: Final = re.compile(
+    r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/(?:[^/\\\n]|\\.)+/|%(llguidance|json|regex|lark)\b\s*(?=(\{))?'
+)
+"""What has no directive in it - texts, comments, patterns -, or a directive."""
+_ATTRIBUTES: Final = re.compile(
+    r'^([?!]*_?[a-z]\w*)\[((?:"(?:[^"\\\n]|\\.)*"|/(?:[^/\\\n]|\\.)*/|[^\]\n"/])*)\](\s*:\s*)(.*)$',
+    re.MULTILINE,
+)
+_ATTRIBUTE: Final = re.compile(r'(\w+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|/(?:[^/\\]|\\.)*/|[\d.]+))?\s*(?:,\s*|$)')
+_JSON: Final = json.JSONDecoder()
+_ATTRIBUTE_LIST: Final = re.compile(f"(?:{_ATTRIBUTE.pattern})*")
+_FREE: Final = re.compile(r"^(\w+) *: */\(\?s:\.\*\)/ *$", re.MULTILINE)
+_SAME: Final = re.compile(r"^(\w+) *: *(\w+) *$(?!\s*\|)", re.MULTILINE)
+_SEPARATORS: Final = {"item_separator": ", ", "key_separator": ": "}
+
+
+def is_llguidance(text: str) -> bool:
+    """Return whether a grammar begins as llguidance's dialect of Lark does."""
+    return _HEAD.match(text) is not None
+
+
+def llguidance(text: str, limits: Limits | None) -> Grammar:
+    """Return the grammar of a text in llguidance's dialect of Lark, which begins with `%llguidance {}`.
+
+    Its texts are those that the rules derive, over characters. `capture` says something to the client alone.
+    `%json {...}` is a document of the schema, on one line. `max_tokens` is read where the text is free.
+    Errors: UnsupportedError for other attributes and directives; those of Lark grammars and schemas.
+    """
+    bound: dict[str, Grammar] = {}
+    free = set(_FREE.findall(text))
+
+    def bind(grammar: Grammar) -> str:
+        name = f"BOUND_{len(bound)}"
+        while name in text:
+            name += "_"
+        bound[name] = grammar
+        return name
+
+    def without_attributes(found: re.Match[str]) -> str:
+        head, inside, colon, body = found.groups()
+        if not _ATTRIBUTE_LIST.fullmatch(inside):
+            return found[0]
+        said = {one[1]: one[2] for one in _ATTRIBUTE.finditer(inside) if one[1] != "capture"}
+        if body.strip() in free and re.fullmatch("[1-9][0-9]{0,8}", said.get("max_tokens") or ""):
+            body = bind(any_text(max_tokens=int(said.pop("max_tokens")), limits=limits))
+        if said:
+            raise _refused(f"{next(iter(said))} of a rule", next(iter(said)))
+        return f"{head}{colon}{body}"
+
+    at, pieces = text.index("}") + 1, list[str]()
+    while found := _PIECE.search(text, at):
+        pieces.append(text[at : found.start()])
+        at = found.end()
+        if found[1] is None:
+            pieces.append(found[0])
+            continue
+        if found[1] != "json" or found[2] is None:
+            raise _refused(f"%{found[1]}", found[1])
+        try:
+            _, at = _JSON.raw_decode(text, at)
+            schema: Any = exact_json.read(text[found.end() : at])
+        except (ValueError, RecursionError) as error:
+            raise GrammarError(f"%json: {error}. Write a JSON Schema behind it.") from None
+        pieces.append(bind(_document(schema, limits)))
+    rules = _ATTRIBUTES.sub(without_attributes, "".join([*pieces, text[at:]]))
+    name, same = "start", dict(_SAME.findall(rules))
+    while name in same:
+        name = same.pop(name)
+    if name in bound:
+        return bound[name]
+    declared = f"%declare {' '.join(bound)}\n" if bound else ""
+    return lark(declared + rules, lexer="characters", bind=bound, text_only=True, limits=limits)
+
+
+def _document(schema: dict[str, Any], limits: Limits | None) -> Grammar:
+    options = schema.pop("x-guidance", {})
+    usual = isinstance(options, dict) and not options.get("whitespace_pattern")
+    if not usual or any(options.get(key, value) != value for key, value in _SEPARATORS.items()):
+        raise _refused("x-guidance with other separators", "x-guidance")
+    return json_schema(schema, whitespace="oneline", limits=limits)
+
+
+def _refused(what: str, keyword: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{what} (llguidance's dialect of Lark) is not read.",
+        keyword=keyword,
+        where="grammar",
+        cure="Leave it out, or write the grammar in Lark.",
+    )

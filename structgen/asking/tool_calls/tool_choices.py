@@ -1,0 +1,106 @@
+"""`tool_choice` and `parallel`: which tools may be called, whether one must be, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from structgen.asking.tool_calls.tool_definitions import Tool
+from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES
+from structgen.base.errors import OptionError
+
+_WHERE: Final = "tool_choice"
+_FORMS = '"auto", "required", "none", a name, or a dict of OpenAI\'s'
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """What a reply may call."""
+
+    tools: tuple[Tool, ...]
+    mode: Literal["auto", "required", "forced", "none"]
+    """"forced": exactly one call, of the one tool."""
+    most: int | None
+    """The most calls; None: any number."""
+
+    @property
+    def must(self) -> bool:
+        """Whether a reply must call."""
+        return self.mode in ("required", "forced")
+
+
+def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolChoice:
+    """Return a choice: "auto", "required", "none", the name of a tool, OpenAI's dicts, those of chat
+    completions and of responses: `{"type": "function", ...}`, `{"type": "allowed_tools", ...}`; one that was
+    read is returned as it is. `parallel`: whether there may be several calls, or the most; None: several, but
+    one where a call is required.
+
+    Errors: `OptionError` for other forms, for tools that are not there, for `required` without tools.
+    """
+    if isinstance(tool_choice, ToolChoice):
+        return tool_choice
+    if parallel is None:
+        choice = read_choice(tools, tool_choice, True)
+        return replace(choice, most=1) if choice.mode == "required" else choice
+    if isinstance(parallel, bool):
+        most = None if parallel else 1
+    elif isinstance(parallel, int) and parallel > 0:
+        most = parallel
+    else:
+        raise OptionError(
+            f"parallel is {parallel!r}.",
+            where="parallel",
+            cure="Give True, False, or the most calls: 1, 2, ...",
+        )
+    taken = {tool.name: tool for tool in tools}
+    if tool_choice is None:
+        tool_choice = "auto"
+    if isinstance(tool_choice, Mapping):
+        return _of_dict(taken, tool_choice, most)
+    if not isinstance(tool_choice, str):
+        raise OptionError(f"It is {str(tool_choice)[:60]!r}.", where=_WHERE, cure=f"Give {_FORMS}.")
+    if tool_choice == "none":
+        return ToolChoice((), "none", 0)
+    if tool_choice in ("auto", "required"):
+        return _of_mode(tuple(tools), tool_choice, most, _WHERE)
+    return ToolChoice((_named(taken, tool_choice, _WHERE),), "forced", 1)
+
+
+def _of_mode(tools: tuple[Tool, ...], mode: Any, most: int | None, where: str) -> ToolChoice:
+    if mode not in ("auto", "required"):
+        raise OptionError(f"The mode is {mode!r}.", where=where, cure='Write "auto" or "required".')
+    if not tools and mode == "required":
+        raise OptionError(
+            "A call is required, and there are no tools.", where=where, cure='Give tools, or write "auto".'
+        )
+    return ToolChoice(tools, mode if tools else "none", most)
+
+
+def _of_dict(taken: Mapping[str, Tool], choice: Mapping[str, Any], most: int | None) -> ToolChoice:
+    TOOL_SHAPES.check(choice, "tool_choice", _WHERE)
+    if choice.get("type") != "allowed_tools":
+        return ToolChoice((_named(taken, choice, _WHERE),), "forced", 1)
+    said, where = choice, _WHERE
+    if (inner := choice.get("allowed_tools")) is not None:  # chat completions have it one dict deeper
+        said, where = inner, f"{_WHERE}/allowed_tools"
+    listed = enumerate(said.get("tools") or ())
+    chosen = dict.fromkeys(_named(taken, one, f"{where}/tools/{at}").name for at, one in listed)
+    if not chosen:
+        raise OptionError("It lists no tool.", where=f"{where}/tools", cure="Name one at least.")
+    return _of_mode(tuple(taken[name] for name in chosen), said.get("mode"), most, f"{where}/mode")
+
+
+def _named(taken: Mapping[str, Tool], name: Any, where: str) -> Tool:
+    """Return the tool of a name, or of the one in `{"type": "function", "name": ...}`, or one dict deeper."""
+    while isinstance(name, Mapping):
+        inner = name.get("type") or "function"
+        member = inner if name.get(inner) is not None else "name"
+        name, where = name.get(member), f"{where}/{member}"
+    if not isinstance(name, str) or name not in taken:
+        raise OptionError(
+            f"No tool is called {name!r}.",
+            where=where,
+            cure=f"The tools are {', '.join(taken) or 'none'}; or give {_FORMS}.",
+        )
+    return taken[name]

@@ -1,0 +1,424 @@
+"""Tools, read from functions, types, and the definitions of OpenAI, Anthropic and MCP."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import json
+import re
+import typing
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from structgen.asking.python_types.type_hints import TypeReader, read_type
+from structgen.asking.tool_calls.custom_tools import custom_members
+from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES
+from structgen.base.errors import (
+    OptionError,
+    SchemaError,
+    StructgenError,
+    ToolWarning,
+    UnsupportedError,
+    ValidatorError,
+    warning_level,
+    within,
+)
+from structgen.base.language.checks import shown
+from structgen.base.language.shapes import nearest
+from structgen.base.limits import Limits
+from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
+from structgen.grammars.text_grammars.composition.argument_grammar import has_documents, of_objects, root_of
+from structgen.machines.core.grammar import Grammar
+
+_COMPOSING: Final = frozenset(
+    "$ref $dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependencies patternProperties "
+    "additionalProperties unevaluatedProperties propertyNames extends enum const".split()
+)
+"""Keywords beside which an object is not closed by `additionalProperties: false`."""
+_TYPES: Final = ("function", "custom")
+MOST_UNDECLARED: Final = 256
+"""Arguments that a schema asks for and does not declare, at most."""
+_SCHEMA_KEYS: Final = ("inputSchema", "input_schema")
+"""The schema of the arguments in MCP's JSON; in Anthropic's, and in objects of the package mcp since 2.0."""
+_OF_CALLED: Final = {*_TYPES, *_SCHEMA_KEYS, "parameters", "format"}
+"""Members of tools that are called."""
+_SECTION: Final = re.compile(r"^\s*(?:args|arguments|parameters)\s*:\s*$", re.IGNORECASE)
+_ARGUMENT: Final = re.compile(
+    r"^\s*+(?::param\s++(?:[\w.\[\], |]+\s)?)?(\w++)\s*+(?:\([^)]*\)\s*+)?:\s*+(\S.*)$"
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tool:
+    """What a model may call: a name, what it is for, and the JSON Schema of its arguments."""
+
+    name: str
+    description: str = ""
+    schema: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """The schema of an object, whatever its root says. Arguments that it does not name are not written,
+    unless it says so."""
+    callable: Any = None
+    """The function or the type that the tool was read from. structgen calls no function."""
+    reader: TypeReader[Any] | None = None
+    """Reads the arguments as `callable` has them; None where there is no type but the schema."""
+    custom: bool = False
+    """Whether it is one of OpenAI's custom tools: its one argument, `input`, is the text that it takes."""
+    input: Grammar | None = None
+    """The grammar of that text; None: any text."""
+
+    def __post_init__(self) -> None:
+        schema = _object_schema(self.schema, f"the tool {self.name}", self.name)
+        object.__setattr__(self, "schema", schema)
+
+    @property
+    def policies(self) -> Mapping[str, Any]:
+        """Options of `sg.json_schema` under which every document of the schema is read."""
+        return self.reader.policies if self.reader is not None else {}
+
+    @property
+    def closed_schema(self) -> dict[str, Any]:
+        """The schema of objects, which allows no other arguments than those that it names; where they are too
+        few for its `minProperties`, it stays open."""
+        schema = of_objects(self.schema)
+        properties = schema.get("properties")
+        if not isinstance(properties, Mapping) or _COMPOSING & schema.keys():
+            return schema
+        undeclared: dict[str, Any] = {key: {} for key in _asked_for(schema) if key not in properties}
+        if len(undeclared) > MOST_UNDECLARED:
+            raise SchemaError(
+                f"It asks for {len(undeclared):,} arguments that its properties do not have.",
+                where="#",
+                cure=f"Declare them: {MOST_UNDECLARED} at most pass as a slip.",
+            )
+        schema["properties"] = {**properties, **undeclared}
+        closed = {**schema, "additionalProperties": False}
+        too_few = "minProperties" in schema and not has_documents(unwarned_schema(closed))
+        return schema if too_few else closed
+
+    def value(self, document: str) -> Any:
+        """Return the arguments in a JSON text as the tool's types have them: an object of the type; of a
+        function a dict for its keyword arguments; of a dict's schema what `json.loads` makes.
+
+        Errors: `ValidatorError` for arguments that the types or the schema refuse.
+        """
+        if self.reader is not None:
+            return self.reader.read(document)
+        # start-up: jsonschema, which only those need who read answers
+        from jsonschema.exceptions import best_match
+
+        # start-up: the same
+        from jsonschema.validators import validator_for
+
+        value = json.loads(document)
+        validator = validator_for(self.closed_schema)(self.closed_schema)
+        first = best_match(validator.iter_errors(value))
+        if first is not None:
+            raise ValidatorError(
+                f"{first.message[:200]}.",
+                where="".join(f"/{part}" for part in first.absolute_path),
+                cure=f"The schema of {self.name} refuses it: tell the model by call.result(..., error=True).",
+            )
+        return value
+
+    def openai(self) -> dict[str, Any]:
+        """Return the tool in the shape of OpenAI's chat completions, which chat templates take too."""
+        return {
+            "type": "function",
+            "function": {
+                "name": self.name,
+                "description": self.description,
+                "parameters": dict(self.schema),
+            },
+        }
+
+
+def read_tools(
+    tools: Any, where: str = "tools", limits: Limits | None = None, left_out: list[str] | None = None
+) -> tuple[Tool, ...]:
+    """Return tools given as functions, pydantic models, dataclasses, TypedDicts, OpenAI's dicts (of chat
+    completions and of responses, custom tools too), Anthropic's, MCP's definitions, or `Tool`s: one of these,
+    a list of them, or MCP's answer to `tools/list`, with or without JSON-RPC's message around it. Objects of
+    the package mcp are read by their attributes. `limits`: for grammars of inputs. No function is called.
+
+    Errors: `OptionError` for what is none of these and for two tools of one name; `UnsupportedError` for what
+    has no schema; those of grammars. An answer that is one page of several brings a `ToolWarning`. A tool
+    that a server runs itself, such as OpenAI's `web_search`, is left out beside others: its type goes into
+    the list `left_out`, or into a `ToolWarning` where there is none.
+    """
+    found: dict[str, Tool] = {}
+    hosted: dict[str, UnsupportedError] = {}
+    for place, given in _listed(tools, where):
+        if kind := hosted_type(given):
+            hosted.setdefault(kind, _unknown_type(kind, place))
+            continue
+        tool = _read(given, place, limits)
+        if tool.name in found:
+            raise OptionError(
+                f"A second tool is called {tool.name!r}.", where=f"{place}/name", cure="Rename one of them."
+            )
+        found[tool.name] = tool
+    for kind, error in hosted.items():
+        if not found:
+            raise error
+        if left_out is None:
+            warnings.warn(ToolWarning(f"{error} It is left out."), stacklevel=warning_level())
+        else:
+            left_out.append(kind)
+    return tuple(found.values())
+
+
+def hosted_type(tool: Any) -> str:
+    """Return the type of a tool that a server runs itself, as `web_search` is; "" of any other."""
+    kind = tool.get("type") if isinstance(tool, Mapping) else None
+    if not isinstance(kind, str) or kind in _TYPES or tool.keys() & _OF_CALLED or nearest(kind, _TYPES):
+        return ""
+    return kind
+
+
+def _unknown_type(kind: Any, place: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"The tool is of the type {shown(kind)}, which has no schema of arguments.",
+        keyword="type",
+        where=f"{place}/type",
+        cure=f'{nearest(kind, _TYPES)}Give tools of the type "function" or "custom"; describe what a server '
+        "runs itself as one.",
+    )
+
+
+def _listed(given: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Yield tools as they are given, each with its place in what the person wrote."""
+    given = _members(given)
+    if isinstance(given, dict):
+        if "jsonrpc" in given or given.keys() == {"result"}:
+            given, where = _result(given, where), f"{where}/result"
+        if "tools" in given:
+            TOOL_SHAPES.check(given, "tools_listed", where)
+            if given.get("nextCursor", given.get("next_cursor")) is not None:
+                what = f"{where}: MCP's list of tools goes on, and the tools of other pages cannot be called."
+                cure = "Ask the server for all pages (cursor=), and give the tools in one list."
+                warnings.warn(ToolWarning(f"{what} {cure}"), stacklevel=warning_level())
+            given, where = given["tools"], f"{where}/tools"
+    is_tool = isinstance(given, dict | Tool | type) or (callable(given) and not isinstance(given, Iterable))
+    if is_tool:
+        yield where, given
+    elif isinstance(given, str | bytes | bytearray) or not isinstance(given, Iterable):
+        raise OptionError(
+            f"The tools are a {type(given).__name__}.", where=where, cure="Give them in a list: [tool]."
+        )
+    else:
+        for index, each in enumerate(given):
+            yield f"{where}/{index}", each
+
+
+def _members(given: Any) -> Any:
+    """Return a dict with the members of a mapping, or of an object that has MCP's attributes; else what is
+    given."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    if isinstance(given, type | Tool) or not any(hasattr(given, name) for name in ("tools", *_SCHEMA_KEYS)):
+        return given
+    known = ("tools", "nextCursor", "next_cursor", "name", "description", *_SCHEMA_KEYS)
+    return {name: getattr(given, name) for name in known if hasattr(given, name)}
+
+
+def _result(given: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return the result of a JSON-RPC message. Errors: OptionError for a message that has none."""
+    if given.get("error") is not None:
+        raise OptionError(
+            f"The server answered with an error: {str(given['error'])[:200]}.",
+            where=f"{where}/error",
+            cure="Ask it again for tools/list.",
+        )
+    TOOL_SHAPES.check(given, "rpc", where)
+    result = given.get("result")
+    if result is None or "tools" not in result:
+        raise OptionError(
+            "The JSON-RPC message does not list tools.",
+            where=f"{where}/result",
+            cure='Give the answer to tools/list: {"jsonrpc": "2.0", "id": 1, "result": {"tools": [...]}}.',
+        )
+    return dict(result)
+
+
+def _read(given: Any, place: str, limits: Limits | None) -> Tool:
+    given = _members(given)
+    if isinstance(given, Tool):
+        return given
+    if isinstance(given, dict):
+        return _of_dict(given, place, limits)
+    if isinstance(given, type):
+        return _of_type(given, place)
+    if callable(given) and typing.get_origin(given) is None:
+        with within(place):
+            return _of_function(given)
+    raise OptionError(
+        f"A {type(given).__name__} is no tool.",
+        where=place,
+        cure="Give a function, a type, a dict in OpenAI's, Anthropic's or MCP's shape, or an sg.Tool.",
+    )
+
+
+# --- dicts --------------------------------------------------------------------------------------------------
+
+
+def _of_dict(given: dict[str, Any], place: str, limits: Limits | None = None) -> Tool:
+    """Return a tool of a dict; `strict` is taken, and the schema is enforced whatever it says."""
+    kind = given.get("type") or "function"
+    if kind not in _TYPES:
+        raise _unknown_type(kind, place)
+    TOOL_SHAPES.check(given, "tool", place)
+    named = [name for name in _SCHEMA_KEYS if name in given]
+    if len(named) > 1:
+        raise OptionError(
+            f"{named[1]} stands beside {named[0]}.", where=f"{place}/{named[1]}", cure="Leave it out."
+        )
+    if kind == "custom" and not named:
+        found = custom_members(given, place, limits)
+        made = _made(found, found["schema"], "", place)
+        return dataclasses.replace(made, custom=True, input=found["input"])
+    if given.get("function") is not None:
+        place, given = f"{place}/function", given["function"]
+    key = [*named, "parameters"][0]
+    return _made(given, given.get(key), f"{place}/{key}", place)
+
+
+def _made(given: Mapping[str, Any], schema: Any, at: str, place: str) -> Tool:
+    name = given.get("name")
+    if not name:
+        raise OptionError(f"Its name is {name!r}.", where=f"{place}/name", cure="Give it a name.")
+    empty = {"type": "object", "properties": {}}
+    schema = empty if schema is None else _object_schema(schema, at, name)
+    return Tool(name, given.get("description") or "", schema)
+
+
+def _asked_for(schema: Mapping[str, Any]) -> list[str]:
+    """Return the arguments that `required` and `dependentRequired` name, each as often as they do."""
+    keys, dependent = schema.get("required"), schema.get("dependentRequired")
+    listed = [keys, dependent, *(dependent.values() if isinstance(dependent, Mapping) else ())]
+    return [key for one in listed if isinstance(one, list | Mapping) for key in one if isinstance(key, str)]
+
+
+def _object_schema(schema: Any, where: str, name: str) -> dict[str, Any]:
+    """Return the schema of a tool's arguments, which are an object: one that says less than that is one of
+    objects. Errors: `SchemaError` for one that no object satisfies, by its type."""
+    if schema is True:
+        return {"type": "object"}
+    kinds = root_of(schema)[1].get("type", "object") if isinstance(schema, Mapping) else []
+    listed = kinds if isinstance(kinds, list) else [kinds]
+    if any(isinstance(kind, Mapping) or kind in ("object", "any") for kind in listed):  # draft 3 has these
+        return dict(schema)
+    other = "false, which nothing satisfies" if schema is False else f"a {type(schema).__name__}"
+    raise SchemaError(
+        f"The arguments of {name} are an object, and its schema is one of {', '.join(map(str, listed))}."
+        if listed
+        else f"The schema of the arguments of {name} is {other}.",
+        where=where,
+        cure='Write {"type": "object", "properties": {...}, "required": [...]}.',
+    )
+
+
+# --- types and functions ------------------------------------------------------------------------------------
+
+
+def _of_type(given: type, place: str) -> Tool:
+    with within(place):
+        reader: TypeReader[Any] = read_type(given)
+        schema = reader.schema
+        if "$ref" not in schema:
+            schema = _object_schema(schema, given.__name__, given.__name__)
+    # what the tool is for is told once, by the tool
+    root = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+    of_root = schema["$defs"][root] if root else schema
+    written = of_root.get("description", "")
+    bare = {key: value for key, value in of_root.items() if key != "description"}
+    schema = {**schema, "$defs": {**schema["$defs"], root: bare}} if root else bare
+    return Tool(given.__name__, written, schema, given, reader)
+
+
+def _of_function(given: Callable[..., Any]) -> Tool:
+    """Return a tool of a function, a method or another callable, by its signature and docstring."""
+    named = given
+    while isinstance(named, functools.partial):
+        named = named.func
+    name = getattr(named, "__name__", type(named).__name__)
+    if name == "<lambda>":
+        raise _no_tool("A lambda has no name and no types.", "Write a function with annotations.")
+    body = named if inspect.isroutine(named) else type(named).__call__
+    try:
+        signature = inspect.signature(given)
+        hints = typing.get_type_hints(inspect.unwrap(body), include_extras=True)
+    except NameError as error:
+        raise _no_tool(f"Its annotations name {error.name!r}, which is not defined.", "Import it.") from error
+    except (TypeError, ValueError) as error:
+        raise _no_tool("Its signature cannot be read.", "Wrap it in a function with annotations.") from error
+    summary, of_arguments = _described(inspect.getdoc(named) or inspect.getdoc(body) or "")
+    told: dict[str, dict[str, Any]] = {key: {"description": text} for key, text in of_arguments.items()}
+    """What a schema says of a parameter for the model alone."""
+    taken: dict[str, Any] = {}
+    for parameter in signature.parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            stars = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "")
+            raise _no_tool(
+                f"{stars}{parameter.name} of {name} has no name that a call could give it.",
+                "Name each parameter: a list in place of *args, a dict in place of **kwargs, no /.",
+            )
+        hint = hints.get(parameter.name, parameter.empty)
+        if hint is parameter.empty:
+            raise _no_tool(
+                f"The parameter {parameter.name} of {name} has no annotation.",
+                f"Write its type: def {name}({parameter.name}: str, ...).",
+            )
+        taken[parameter.name] = hint
+        if parameter.default is not parameter.empty:
+            taken[parameter.name] = typing.NotRequired[hint]
+            told[parameter.name] = {**told.get(parameter.name, {}), **_default(parameter.default)}
+    # optional: comes with pydantic, which takes no other TypedDict before Python 3.12
+    from typing_extensions import TypedDict
+
+    reader = read_type(TypedDict(name, taken))  # type: ignore[operator]
+    schema = dict(reader.schema)
+    schema.pop("title", None)
+    schema["properties"] = {
+        key: {**told.get(key, {}), **value} for key, value in schema.get("properties", {}).items()
+    }
+    return Tool(name, summary, schema, given, reader)
+
+
+def _default(value: Any) -> dict[str, Any]:
+    """Return a default as a schema tells it; nothing of one that JSON lacks."""
+    # optional: pydantic
+    from structgen.asking.python_types.pydantic_schema import TypeSchema
+
+    try:
+        return {"default": TypeSchema().encode_default(value)}
+    except ValueError:
+        return {}
+
+
+def _no_tool(what: str, cure: str) -> StructgenError:
+    return UnsupportedError(what, keyword="type", cure=cure)
+
+
+def _described(docstring: str) -> tuple[str, dict[str, str]]:
+    """Return what a docstring says before it comes to the arguments; and what it says of these, by name:
+    lines `name: text` below `Args:`, or `:param`, each with the lines behind it that are indented deeper."""
+    lines, found = list[str](), dict[str, list[str]]()
+    inside = is_over = False
+    name, indent = "", 0
+    for line in docstring.expandtabs().splitlines():
+        is_section, field = _SECTION.match(line) is not None, line.lstrip()
+        is_over = is_over or is_section or field.startswith((":param", ":return", ":rtype", ":raises"))
+        if not is_over:
+            lines.append(line)
+        inside = is_section or (inside and (not field or line.startswith(" ")))
+        depth = len(line) - len(field)
+        if name and (depth > indent or not field):
+            found[name].append(field.rstrip())
+            continue
+        said, name = None if is_section else _ARGUMENT.match(line), ""
+        if said and (inside or field.startswith(":param")):
+            name, indent = said[1], depth
+            found[name] = [said[2].strip()]
+    return "\n".join(lines).strip(), {name: " ".join(filter(None, said)) for name, said in found.items()}

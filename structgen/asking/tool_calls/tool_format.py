@@ -1,0 +1,205 @@
+"""`ToolFormat`: how a model writes calls, thoughts and text, as data."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final, Literal
+
+from structgen.base.errors import OptionError
+from structgen.grammars.text_grammars.composition.argument_styles import ArgumentStyle
+from structgen.grammars.text_grammars.composition.templates import filled, first_text, pieces, places
+
+TAG: Final = re.compile(r"<[^<>]+>?|\[[^\[\]<>]+\]")
+"""A mark of a format, in one of its texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFormat(ArgumentStyle):
+    """How a model writes calls. Texts may have places: `$name` (of the tool), `$arguments`, `$id` or `$index`
+    (of the call), `$gap` (white space, usually none) and `$line` (white space, usually a line break).
+
+    Most formats need `name` and `calls` alone: `ToolFormat("mine", '<call>$name: $arguments</call>')`. Those
+    whose arguments are not one JSON object have a `member`, and other fields of `ArgumentStyle`.
+    """
+
+    calls: tuple[str, ...] | str
+    """How a call is written, first the usual way. One without `$arguments` writes a call that has none. With
+    `$quoted` in place of `$arguments` these are JSON text in a JSON string."""
+    section: tuple[str, str] = ("", "")
+    """What stands around all calls."""
+    separator: str = ""
+    """What stands between the calls of a section."""
+    trigger: str = ""
+    """The beginning of a section, or of a call where there is none, that no free text may hold; "": what
+    stands before the first white space or place."""
+    also: tuple[str, ...] = ()
+    """More ways in which models write a call: free text may not hold their beginnings. They are read with a
+    note."""
+    heads: tuple[str, ...] = ()
+    """Ways in which models write a call whose head names its tool otherwise: `$name` is what stands there,
+    and `head` a pattern (`re`) of it, in which `$name` is the tool's. One of them is a call, with a note, if
+    the tool is known and its arguments can be read."""
+    head: str = ""
+    siblings: tuple[str, ...] = ()
+    """The names of formats of the same family, whose calls are read too, as those with other heads are."""
+    lead: str = ""
+    """What a reply begins with that must call."""
+    thinking: tuple[str, ...] = ()
+    """What stands before and behind thoughts."""
+    opened: bool = True
+    """The prompt has opened the thoughts, where there must be some: the reply begins inside of them."""
+    after_thinking: str = ""
+    """What follows the thoughts."""
+    never: tuple[str, ...] = ()
+    """More texts that neither free text nor thoughts may hold. With some, thoughts hold no trigger either."""
+    text: tuple[str, ...] = ()
+    """Where free text stands in a block of its own: its beginning, its end, and other ends."""
+    preamble: str = ""
+    """Another beginning of such a block, of text before calls."""
+    blocks: str = ""
+    """What separates blocks that come in any order: thoughts, text, calls."""
+    end: str = ""
+    """What ends a reply whose text is a block; it follows the calls."""
+    names: str = r"[A-Za-z0-9_.\-]{1,128}"
+    """A pattern (`re`) of the names of tools that can be written."""
+    ids: str = r"[A-Za-z0-9_\-]{1,64}"
+    """A pattern of `$id`, and of the ids that the format's chat template takes; `$name` is the tool's."""
+    id: str = "call_$index"
+    """The id of a call that is written without one; `$index` counts the calls of a reply, or those of a
+    history, from 0."""
+
+    # messages
+    role: str = "tool"
+    """The role of a message that brings a result."""
+    history: Literal["object", "text"] = "object"
+    """Whether the chat template wants the arguments of earlier calls as an object or as JSON text."""
+    signs: tuple[str, ...] = ()
+    """Texts that all stand in chat templates of this format."""
+
+    def __post_init__(self) -> None:
+        calls = (self.calls,) if isinstance(self.calls, str) else tuple(self.calls)
+        object.__setattr__(self, "calls", calls)
+        ArgumentStyle.__post_init__(self)
+        if self.member and not self.stops and not self.ends:
+            begins = [first_text(one) for one in (self.member, self.item) if one]
+            texts = (self.member.partition("$value")[0], *calls)
+            tags = [one.partition("$")[0] for text in texts for one in TAG.findall(text)]
+            ends = [one for one in (*begins, *tags) if one[:1] == "<"]
+            object.__setattr__(self, "ends", tuple(dict.fromkeys(ends)))
+        for template in (*(calls or ("",)), *self.heads):
+            self._check_call(template)
+        if self.blocks and not self.text:
+            raise self._wrong("blocks", "Blocks need a text that is one.", "Give text=(begin, end).")
+        if self.thinking and (len(self.thinking) != 2 or not all(self.thinking)):
+            raise self._wrong("thinking", "Thoughts have a beginning and an end.", "Give both texts.")
+        if not self.blocks:
+            for one in self.triggers:
+                other = next((two for two in self.triggers if two != one and two in one), None)
+                if not one or other is not None:
+                    raise self._wrong(
+                        "trigger",
+                        f"{one!r} contains {other!r}, which would come first."
+                        if other
+                        else "Nothing tells where a call begins.",
+                        "Let each call begin with a text, and none of these be part of another.",
+                    )
+
+    def _check_call(self, template: str) -> None:
+        found = [kind for kind, _ in pieces(template)]
+        held = {"name", "id", "index"}
+        known = {*held, "arguments", "quoted", "gap", "line"}
+        if "name" not in found or places(template) - known:
+            raise self._wrong("calls", f"{template!r} does not say where the name stands.", "Write $name.")
+        twice = next((kind for kind in known - {"gap", "line"} if found.count(kind) > 1), None)
+        if twice or {"arguments", "quoted"} <= set(found):
+            raise self._wrong("calls", f"{template!r} has ${twice or 'quoted'} twice.", "Write it once.")
+        for kind, following in pairwise(found):
+            if kind in held and following in held:
+                raise self._wrong(
+                    "calls", f"Nothing separates ${kind} and ${following}.", "Put a text between them."
+                )
+        if "quoted" in found and self.member:
+            raise self._wrong("calls", "Only JSON is quoted.", "Leave member out, or write $arguments.")
+        if self.trigger and not (self.section[0] or first_text(template)).startswith(self.trigger):
+            raise self._wrong(
+                "trigger", f"{self.trigger!r} begins no call.", "Give the beginning of the section or call."
+            )
+
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """The texts that begin calls, which no free text holds."""
+        if self.trigger:
+            return (self.trigger,)
+        begins = [self.section[0]] if self.section[0] else [first_text(one) for one in self.calls]
+        return tuple(dict.fromkeys(re.split(r"(?<=\S)\s", one, maxsplit=1)[0] for one in begins))
+
+    def is_document(self, text: str) -> bool:
+        """Tell whether a reply is a document in the place of calls, by what stands before its first call."""
+        # where a block of text comes before calls, a document begins with a bracket or a quote
+        said = text.lstrip()
+        return said[:1] in ("{", "[", '"') if self.text and not self.blocks else bool(said)
+
+    # --- ids of calls --------------------------------------------------------------------------------------
+
+    def new_id(self, name: str, number: int) -> str:
+        """Return the id of a call that begins: by its number, where the format counts calls, else one that no
+        other call has."""
+        token = secrets.token_hex(12)
+        listed = (f"call_{token}", token[:9])
+        return next((one for one in listed if self._is_own(one, name)), self.counted_id(name, number))
+
+    def counted_id(self, name: str, number: int) -> str:
+        """Return the id of a call that stands at a place among others."""
+        found = filled(self.id, {"name": name, "index": str(number)})
+        return found if self._is_own(found, name) else f"call{number:05}"
+
+    def _is_own(self, id: str, name: str) -> bool:
+        return re.fullmatch(self.ids.replace("$name", re.escape(name)), id) is not None
+
+    def renamed(self, messages: Sequence[Mapping[str, Any]], where: str = "messages") -> list[dict[str, Any]]:
+        """Return the messages of a history, the ids of calls and of their results as the format writes them:
+        an id of another form, one that comes again, or none becomes one by the number of the call. A result
+        belongs to the last turn that has its id, there to the first call without a result; one without an id
+        to the next call without one, or to the next call where all have ids. So equal histories, and longer
+        ones, have equal ids. The `place` of a result, which is taken out, tells where its id was sent.
+
+        Raises `OptionError` for a result of no call.
+        """
+        found: list[dict[str, Any]] = []
+        calls: list[tuple[str, str, str, int]] = []
+        answered, taken = calls[:], set[str]()
+        for at, message in enumerate(messages):
+            made = dict(message)
+            place = made.pop("place", f"{where}/{at}/tool_call_id")
+            if message.get("tool_calls"):
+                made["tool_calls"] = []
+                for call in message["tool_calls"]:
+                    name, id = call["function"]["name"], str(call.get("id") or "")
+                    new, number = id, len(calls)
+                    while new in taken or not self._is_own(new, name):
+                        new, number = self.counted_id(name, number), number + 1
+                    taken.add(new)
+                    calls.append((id, new, name, at))
+                    made["tool_calls"].append({**call, "id": new})
+            elif message.get("role") in ("tool", self.role):
+                id = str(message.get("tool_call_id") or "")
+                same = [one for one in calls if one[0] == id]
+                turn = max((one[3] for one in same if id), default=0)
+                left = [one for one in calls if one not in answered and one[3] >= turn]
+                listed = [one for one in left if one[0] == id]
+                listed += same[-1:] if id else [*left, *calls[-1:]]
+                if not listed:
+                    raise OptionError(
+                        f"It is the result of the call {id!r}, which no message before it has.",
+                        where=place,
+                        cure="Send the assistant's message with its tool_calls before the results.",
+                    )
+                answered.append(listed[0])
+                _, new, name, _ = listed[0]
+                made |= {"tool_call_id": new, "name": message.get("name") or name}
+            found.append(made)
+        return found

@@ -1,0 +1,337 @@
+"""`sg.tools`: the grammar of replies in which tools may be called."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
+from itertools import filterfalse
+from typing import Any, Literal
+
+from structgen.asking.tool_calls.call_reader import parse_calls
+from structgen.asking.tool_calls.custom_tools import INPUT
+from structgen.asking.tool_calls.format_marks import marks_of
+from structgen.asking.tool_calls.format_rows import check_name, format_of
+from structgen.asking.tool_calls.tool_choices import ToolChoice, read_choice
+from structgen.asking.tool_calls.tool_definitions import Tool, read_tools
+from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.tool_replies import without_repeats
+from structgen.base.errors import (
+    OptionError,
+    ToolWarning,
+    UnsupportedError,
+    options_named,
+    warning_level,
+    within,
+)
+from structgen.base.language import checks
+from structgen.base.limits import Limits
+from structgen.base.system.garbage import uncollected
+from structgen.base.system.public_calls import THIS_CALL
+from structgen.grammars.json_grammars.schema_grammar import json_schema
+from structgen.grammars.text_grammars.composition.argument_grammar import (
+    argument_grammar,
+    blank_of,
+    gap,
+    takes_nothing,
+)
+from structgen.grammars.text_grammars.composition.dispatching import dispatched, free_of, interrupted
+from structgen.grammars.text_grammars.composition.json_strings import in_json_string
+from structgen.grammars.text_grammars.composition.templates import TEXT, pieces, places
+from structgen.grammars.text_grammars.regular import literal, regex
+from structgen.grammars.text_grammars.special_tokens import special
+from structgen.grammars.text_grammars.text_grammar import (
+    Composed,
+    JsonTexts,
+    TextGrammar,
+    as_text,
+    either,
+    sequence,
+)
+
+
+@cache
+def _between_calls() -> TextGrammar:
+    """Return what stands between calls where no text may."""
+    return regex(r"[ \t\n\r]{0,8}")
+
+
+@options_named('sg.tools([function], format="hermes")')
+def tools(
+    tools: Any,
+    *,
+    format: str | ToolFormat | Any,
+    tool_choice: Any = "auto",
+    parallel: bool | int = True,
+    thinking: bool | Literal["auto"] = False,
+    specials: Mapping[str, int | None] | None = None,
+    limits: Limits | None = None,
+    **policies: Any,
+) -> TextGrammar:
+    """Return the grammar of replies that may call tools, as a format writes them.
+
+    `tools`: functions, pydantic models, dataclasses, OpenAI's dicts (chat completions, responses),
+    Anthropic's, MCP's definitions: one, a list of them, or MCP's answer to `tools/list`. The arguments
+    of a call are strict by the tool's schema; arguments that a schema does not name are not written, unless
+    it has `additionalProperties`.
+    `format`: the name of a format, an `sg.ToolFormat`, the text of a chat template, or a tokenizer of
+    transformers with one.
+    `tool_choice`: "auto", "required", "none", the name of a tool, or OpenAI's dicts, `allowed_tools` too.
+    `parallel`: whether a reply may have several calls, or the most calls; after the last, the reply ends.
+    An engine also ends it where a call equals an earlier one in name and arguments.
+    `thinking`: True, thoughts come first (inside of them, where the format's prompts open them); "auto",
+    thoughts or none; False, none.
+    `specials`: the ids of special tokens by their texts. Where the format writes such a text, the token is
+    meant; None in place of an id: a token that ends the reply there. A tokenizer of transformers brings its
+    own.
+    `limits` and `policies` are options of `sg.json_schema` for the arguments.
+
+    With "required", or the name of a tool, nothing follows a call but calls. A tool among others whose
+    arguments the format has no way to write is left out, with a `ToolWarning` that names it and the place.
+
+    Errors, with their places: `OptionError`, `UnsupportedError` where no tool is left, and those of the
+    schemas. Cost: that of reading types and schemas; nothing is compiled yet.
+    """
+    row = format_of(format)
+    if limits is not None:
+        policies["limits"] = limits
+    if specials is None:
+        specials = specials_of(format)
+    elif not isinstance(specials, Mapping):
+        raise checks.wrong("specials", specials, 'Give ids by texts, such as {"<tool_call>": 7}.')
+    if thinking not in (True, False, "auto"):
+        raise OptionError(f"It is {thinking!r}.", where="thinking", cure='Give True, False or "auto".')
+    if thinking and not row.thinking:
+        raise OptionError(
+            f"The format {row.name} has no thoughts.", where="thinking", cure="Leave thinking out."
+        )
+    with THIS_CALL.begin(checks.limits(limits)), uncollected():
+        choice = read_choice(read_tools(tools, limits=limits), tool_choice, parallel)
+        found = _Builder(row, specials, policies).reply(choice, thinking)
+    if choice.most != 1 and isinstance(found, Composed):
+        # without functions and types, which do not pickle everywhere
+        read = tuple(replace(tool, callable=None, reader=None) for tool in choice.tools)
+        found.repeats = partial(_repeated, row=row, tools=read, thinking=thinking, must=choice.must)
+    return found
+
+
+def _repeated(text: str, *, row: ToolFormat, tools: Sequence[Tool], thinking: Any, must: bool) -> str:
+    """Return in words which call of a text so far equals an earlier one; "" where none does. `must`: a text
+    that is no call is the document that may stand in its place."""
+    reply = parse_calls(text, row, tools=tools, thinking=thinking, ended=False)
+    return "" if must and row.is_document(reply.texts[0]) else without_repeats(reply).repeats
+
+
+def specials_of(tokenizer: Any) -> Mapping[str, int | None]:
+    """Return the ids of a tokenizer's special tokens by their texts; of what is no tokenizer of transformers,
+    none."""
+    if hasattr(tokenizer, "all_special_tokens") and hasattr(tokenizer, "convert_tokens_to_ids"):
+        return {text: tokenizer.convert_tokens_to_ids(text) for text in tokenizer.all_special_tokens}
+    return {}
+
+
+class _Builder:
+    """Builds grammars of one format."""
+
+    def __init__(
+        self, row: ToolFormat, specials: Mapping[str, int | None], policies: Mapping[str, Any]
+    ) -> None:
+        self.row, self.marks = row, marks_of(row)
+        self.specials, self.policies = specials, dict(policies)
+        self.written: dict[str, TextGrammar] = {}
+        """The arguments of the tools that may be called."""
+        by_length = sorted(filter(None, specials), key=len, reverse=True)
+        self._special = re.compile("(" + "|".join(map(re.escape, by_length)) + ")") if by_length else None
+
+    # --- texts ----------------------------------------------------------------------------------------------
+
+    def spelled(self, text: str) -> TextGrammar:
+        """Return the grammar of a text of the format; special tokens in it stand for themselves."""
+        if self._special is None:
+            return literal(text)
+        tokens = {one: self.specials[one] for one in self._special.findall(text)}
+        meant = {one: "" if token is None else special(token) for one, token in tokens.items()}
+        return sequence(*(meant.get(one, one) for one in self._special.split(text)))
+
+    def is_special(self, text: str) -> bool:
+        """Tell whether a text begins with a special token, which no free text can be mistaken for."""
+        return self._special is not None and self._special.match(text) is not None
+
+    def free(self, *more: str) -> TextGrammar:
+        """Return free text outside of calls and thoughts, without some more texts too."""
+        return free_of(self.never(*more))
+
+    def text(self, *more: str) -> TextGrammar:
+        """Return the free text of a reply, without marks of calls too that no special tokens begin."""
+        return self.free(*more, *filterfalse(self.is_special, self.marks.strays))
+
+    def never(self, *more: str) -> list[str]:
+        """Return the texts that free text does not hold, those left out that hold another one."""
+        listed = dict.fromkeys((*self.row.thinking, *self.row.never, *more))
+        return [one for one in listed if one and not any(other != one and other in one for other in listed)]
+
+    def thoughts(self, *, opened: bool) -> TextGrammar:
+        begin, end = self.row.thinking
+        more = self.row.text[1:] if self.row.blocks else self.row.triggers if self.row.never else ()
+        return sequence(
+            self.spelled("" if opened else begin),
+            self.free(*more),
+            self.spelled(end),
+            self.spelled(self.row.after_thinking),
+        )
+
+    # --- replies --------------------------------------------------------------------------------------------
+
+    def reply(self, choice: ToolChoice, thinking: bool | str) -> TextGrammar:
+        choice = self.writable(choice)
+        if self.row.blocks:
+            return self.stream(choice, bool(thinking))
+        body = self.blocked(choice, opened=not thinking) if self.row.text else self.plain(choice)
+        if not thinking:
+            return body
+        before = self.thoughts(opened=thinking is True and self.row.opened)
+        return (before.optional() if thinking == "auto" else before) + body
+
+    def writable(self, choice: ToolChoice) -> ToolChoice:
+        """Return a choice without the tools whose arguments the format has no way to write; each brings a
+        `ToolWarning`, and an error where none is left."""
+        refused: list[UnsupportedError] = []
+        for tool in choice.tools:
+            check_name(tool.name, self.row.names, self.row, f"the tool {tool.name}: its name")
+            try:
+                self.written[tool.name] = self.arguments(tool)
+            except UnsupportedError as error:
+                refused.append(error)
+        if refused and not self.written:
+            raise refused[0]
+        for one in refused:
+            warnings.warn(ToolWarning(str(one)), stacklevel=warning_level())
+        left = tuple(tool for tool in choice.tools if tool.name in self.written)
+        return replace(choice, tools=left)
+
+    def plain(self, choice: ToolChoice) -> TextGrammar:
+        """Return replies in which text and calls stand one after another."""
+        trigger = [one for one in self.marks.openings if not any(word in one for word in self.row.never)]
+        if choice.mode == "none":
+            return self.text(*filterfalse(self.is_special, trigger))
+        has_section = bool(self.row.section[0])
+        if choice.mode == "auto":
+            most = 1 if choice.most and has_section else choice.most
+            return self.in_text({one: self.section(choice, one) for one in trigger}, most)
+        found = self.section(choice)
+        if not has_section:
+            more = _between_calls() + found
+            found = found + more.repeat(0, None if choice.most is None else choice.most - 1)
+        return self.spelled(self.row.lead) + found
+
+    def in_text(self, rests: Mapping[str, TextGrammar], most: int | None) -> TextGrammar:
+        """Return free text with what stands behind triggers."""
+        words = [one for one in rests if not self.is_special(one)]
+        if len(words) == len(rests):
+            avoided = self.never(*filterfalse(self.is_special, self.marks.strays))
+            return dispatched(rests, f"the format {self.row.name}", avoided, most)
+        free = self.text(*words)
+        body = either(*(sequence(free, self.spelled(one), rest) for one, rest in rests.items()))
+        return interrupted(body, free, most)
+
+    def block(self, begin: str, ends: Sequence[str]) -> TextGrammar:
+        """Return a block of text."""
+        end = either(*map(self.spelled, ends))
+        return sequence(self.spelled(begin), self.text(*self.row.text[1:]), end)
+
+    def blocked(self, choice: ToolChoice, *, opened: bool) -> TextGrammar:
+        """Return replies of a block of text, then calls."""
+        begin, *ends = self.row.text
+        parts = [self.block("" if opened else begin, ends)]
+        if choice.mode != "none":
+            of = self.section(choice)
+            parts.append(of.optional() if choice.mode == "auto" else of)
+        return sequence(*parts, self.spelled(self.row.end))
+
+    def stream(self, choice: ToolChoice, thinking: bool) -> TextGrammar:
+        """Return replies of blocks in any order. A reply ends with the last call that it may have."""
+        between = self.spelled(self.row.blocks)
+        others = [self.thoughts(opened=False)] if thinking else []
+        if not choice.must:
+            begin, *ends = self.row.text
+            others.append(self.block(begin, ends))
+            if self.row.preamble and choice.mode == "auto":
+                others.append(self.block(self.row.preamble, ends[:1]))
+        other = either(*others) if others else None
+        ahead = (other + between).repeat() if other is not None else literal("")
+        if other is None or choice.must:
+            call = self.calls(choice)
+            more = between + ahead + call
+            return ahead + call + more.repeat(0, None if choice.most is None else choice.most - 1)
+        one = other if choice.mode == "none" else other | self.calls(choice)
+        if not choice.most:
+            return (one + (between + one).repeat()).optional()
+        found = ahead + one
+        for _ in range(choice.most - 1):
+            found = ahead + (other | self.calls(choice) + (between + found).optional())
+        return found.optional()
+
+    # --- calls ----------------------------------------------------------------------------------------------
+
+    def section(self, choice: ToolChoice, behind: str = "") -> TextGrammar:
+        """Return the grammar of a section: its beginning, calls, its end. `behind`: the part of its beginning
+        that is read already, or that of a call without it."""
+        begin, end = self.row.section
+        if not begin:
+            return self.calls(choice, behind)
+        is_begun = begin.startswith(behind)
+        call = self.calls(choice, "" if is_begun else behind)
+        more = self.spelled(self.row.separator) + self.calls(choice)
+        call = call + more.repeat(0, None if choice.most is None else choice.most - 1)
+        return sequence(self.spelled(begin.removeprefix(behind) if is_begun else ""), call, self.spelled(end))
+
+    def calls(self, choice: ToolChoice, behind: str = "") -> TextGrammar:
+        """Return one call of one of the tools; the part of it behind a text, of the ways that have it."""
+        more = self.row.also if behind else ()
+        return either(
+            *(
+                sequence(*self.call(template[template.index(behind) + len(behind) :], tool))
+                for tool in choice.tools
+                for template in (*self.row.calls, *more)
+                if behind in template
+                and ({"arguments", "quoted"} & places(template) or self.may_be_empty(tool))
+            )
+        )
+
+    def may_be_empty(self, tool: Tool) -> bool:
+        if tool.schema.get("required"):
+            return False
+        return takes_nothing(tool.closed_schema, {**tool.policies, **self.policies})
+
+    def call(self, template: str, tool: Tool) -> Iterator[TextGrammar]:
+        """Yield the parts of a call."""
+        for kind, text in pieces(template):
+            if kind == TEXT:
+                yield self.spelled(text)
+            elif kind == "name":
+                yield literal(tool.name)
+            elif kind == "index":
+                yield regex("[0-9]{1,6}")
+            elif kind == "id":
+                yield regex(self.row.ids)
+            elif kind in ("gap", "line"):
+                yield gap(kind, self.blank(tool))
+            else:
+                arguments = self.written[tool.name]
+                yield in_json_string(arguments) if kind == "quoted" else arguments
+
+    def blank(self, tool: Tool) -> TextGrammar | None:
+        said = {**tool.policies, **self.policies}.get("whitespace", "bounded")
+        return blank_of(said if isinstance(said, str) else "indent")
+
+    def arguments(self, tool: Tool) -> TextGrammar:
+        policies = {**tool.policies, **self.policies}
+        with within(f"the tool {tool.name}"):
+            if self.row.member:
+                texts = {INPUT: as_text(tool.input)} if tool.input is not None else {}
+                return argument_grammar(tool.closed_schema, policies, self.row, texts=texts)
+            if tool.input is not None:
+                return sequence('{"', INPUT, '": ', in_json_string(tool.input), "}")
+            return JsonTexts(json_schema(tool.closed_schema, **policies), place=f"the tool {tool.name}")

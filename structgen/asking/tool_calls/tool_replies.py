@@ -1,0 +1,143 @@
+"""`Call` and `Reply`: what was read of a reply, and the messages that go back to the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from structgen.asking.tool_calls.tool_definitions import Tool
+from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.base.errors import GenerationError, OptionError, StructgenError
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a tool, as a reply has it. structgen calls nothing."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    """As JSON has them; of a call that is still being written, what there is."""
+    id: str
+    """As the format writes it; where it writes none, by the place in the reply: `call_0`, `call_1`. "" as
+    long as the format may write one behind the arguments."""
+    document: str = field(default="{}", compare=False)
+    """The arguments as one JSON text."""
+    complete: bool = True
+    """Whether the call was written to its end."""
+    error: StructgenError | None = field(default=None, compare=False)
+    """What is wrong with the call itself: no tool has the name, or the arguments are no JSON."""
+    tool: Tool | None = field(default=None, compare=False, repr=False)
+    """The tool of that name, where tools were given."""
+    format: ToolFormat | None = field(default=None, compare=False, repr=False)
+    begun: str = field(default="", compare=False, repr=False)
+    """The beginning of `document` that is sure, while the call is being written: it only grows."""
+
+    def value(self) -> Any:
+        """Return the arguments as the tool's types have them: of a function the keyword arguments as a dict,
+        of a type an object; without a tool what JSON has.
+
+        Errors: `error`, if there is one; `GenerationError` for a call that is not complete; `ValidatorError`
+        for arguments that the tool refuses.
+        """
+        if self.error is not None:
+            raise self.error
+        if not self.complete:
+            raise GenerationError(
+                f"The call of {self.name} is not written to its end.",
+                text=self.document,
+                where=self.id,
+                cure="Wait for the rest, or allow more tokens.",
+            )
+        return dict(self.arguments) if self.tool is None else self.tool.value(self.document)
+
+    def result(self, value: Any, *, error: bool = False) -> dict[str, Any]:
+        """Return the message that brings the model what a call came to: `value`, text as it is and anything
+        else as JSON; with `error`, or for an exception, `{"error": ...}`. Raises `OptionError` for a value
+        that JSON cannot write."""
+        if error or isinstance(value, BaseException):
+            value = {"error": str(value) if isinstance(value, BaseException) else value}
+        role = self.format.role if self.format is not None else "tool"
+        content = value if isinstance(value, str) else _json_text(value, self.name)
+        return {"role": role, "tool_call_id": self.id, "name": self.name, "content": content}
+
+    def message(self) -> dict[str, Any]:
+        """Return the call as a member of `tool_calls` in an assistant's message, with the arguments as the
+        format's chat template takes them."""
+        as_text = self.format is not None and self.format.history == "text"
+        arguments = self.document if as_text else dict(self.arguments)
+        return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": arguments}}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a reply consists of. Made by `sg.parse_calls`."""
+
+    calls: list[Call]
+    """The calls that were written to their end, in their order; those with an `error` too."""
+    texts: list[str]
+    """The text before the first call, between calls, and after the last; one more than there are calls. What
+    belongs to no call, though it begins like one, is text."""
+    thinking: str | None = None
+    """The thoughts; None where there are none."""
+    partial: Call | None = None
+    """The call in which the text ends, once its arguments begin."""
+    pending: str = ""
+    """The end of the text, if it may be the beginning of something else and the reply goes on."""
+    complete: bool = True
+    """Whether the text ends outside of thoughts, calls and sections of calls, and no mark of a call is
+    missing, doubled or in the place of another."""
+    problems: list[StructgenError] = field(default_factory=list)
+    """What is wrong, with its place in the text: beginnings of calls that are none, and errors of calls. A
+    `LooseCallError` is a note: a call was read that its format writes differently."""
+    repeats: str = ""
+    """Which call equals an earlier one, in words. It is left out, and all behind it. `sg.run` warns of it."""
+
+    @property
+    def text(self) -> str:
+        """All text outside of thoughts and calls."""
+        return "".join(self.texts)
+
+    def message(self) -> dict[str, Any]:
+        """Return the assistant's message for the history, as chat templates take it."""
+        found: dict[str, Any] = {"role": "assistant", "content": self.text.strip()}
+        if self.thinking:
+            found["reasoning_content"] = self.thinking.strip()
+        if self.calls:
+            found["tool_calls"] = [call.message() for call in self.calls]
+        return found
+
+
+def without_repeats(reply: Reply) -> Reply:
+    """Return a reply up to the first call that equals an earlier one in name and arguments. A call that is
+    being written and may become such a one is left out, too."""
+    made = [(call.name, call.document) for call in reply.calls]
+    at = next((at for at, one in enumerate(made) if one in made[:at]), None)
+    if at is not None:
+        again = f"{reply.calls[at].name} is called again with the same arguments"
+        kept = replace(reply, calls=reply.calls[:at], texts=reply.texts[: at + 1], repeats=again)
+        return replace(kept, partial=None, pending="", complete=True)
+    part = reply.partial
+    if part is None or not any(part.name == name and said.startswith(part.begun) for name, said in made):
+        return reply
+    return replace(reply, partial=None)
+
+
+def _json_text(value: Any, name: str) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=_plain)
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            f"A {type(value).__name__} has no JSON text: {error}.",
+            where=f"the result of {name}",
+            cure="Give text, or what json.dumps takes.",
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can write of an object: of a pydantic model, a dataclass, a date, ..."""
+    # optional: pydantic
+    from pydantic_core import to_jsonable_python
+
+    return to_jsonable_python(value)

@@ -1,0 +1,216 @@
+"""What there is of a JSON value that is still being written: values that grow, and never change.
+
+`EventLog` reads the text; here its events become values. Of what is unfinished:
+
+- A key is not there before its value is: neither its characters nor the key itself.
+- A string has its characters, without half of an escape, half of a surrogate pair (an escape of a high
+  surrogate is half of one, until what follows is no low one), and half of a character of UTF-8.
+- A number is not there before something follows it, for more digits may come; at the end of the text,
+`finish`. - true, false and null are not there before their last letter.
+- An object and an array are there from their bracket on.
+
+Of equal keys the last one counts, as for `json.loads`: where a key is written again, its value begins anew.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from structgen.base.json_text.events import (
+    ARRAY_BEGIN,
+    ARRAY_END,
+    KEY_END,
+    OBJECT_BEGIN,
+    OBJECT_END,
+    TERMINAL_BEGIN,
+    TERMINAL_END,
+    EventLog,
+    JsonError,
+    Place,
+    TerminalKind,
+    decoded,
+)
+
+MISSING: Final = object()
+"""Nothing can be said of a value yet."""
+_STRING: Final = TerminalKind.STRING
+_NUMBER: Final = TerminalKind.NUMBER
+_WORDS: Final = {TerminalKind.TRUE: True, TerminalKind.FALSE: False, TerminalKind.NULL: None}
+_SURE: Final = re.compile(
+    r"(?:[^\\]++|\\[^u]|\\u(?![dD][89abAB])[0-9a-fA-F]{4}|\\u[dD][89abAB][0-9a-fA-F]{2}"
+    r"(?:\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?=[^\\]|\\[^u]|\\u[^dD]|\\u[dD][^c-fC-F])))*+"
+)
+_INSIDE: Final = re.compile(r'(?s:[^"\\]++|\\.)*+')
+
+
+class GrowingJson:
+    """Takes a JSON text in pieces, and tells the value so far.
+
+    Iterative at any depth; linear in the text, however it is cut. `number`: makes values of numerals; None:
+    as `json.loads` does. `closed`: takes the place of a value that has closed, where its text begins and
+    ends, and its JSON value; returns what stands in its place from then on. None: the JSON value.
+    """
+
+    __slots__ = ("_begun", "_closed", "_key", "_log", "_number", "_value", "is_whole", "open")
+
+    def __init__(
+        self,
+        number: Callable[[str], Any] | None = None,
+        closed: Callable[[Place, int, int, Any], Any] | None = None,
+    ) -> None:
+        self._log = EventLog()
+        self._number, self._closed = number, closed
+        self.open: list[tuple[str | None, Any]] = []
+        """The containers that are still open, the outermost first: for each its key in the container around
+        it, and the container with the values that have closed in it."""
+        self._key: str | None = None
+        self._begun: int | None = None
+        """Where the string begins that is open."""
+        self._value: Any = MISSING
+        self.is_whole = False
+        """Whether the value has closed."""
+
+    def feed(self, piece: str | bytes) -> int:
+        """Take a piece; return how many of its characters, or bytes, belong to the value.
+
+        Errors: `JsonError`, as soon as nothing that follows could make it JSON; the value stays what it was.
+        """
+        data = piece.encode("utf-8", "surrogatepass") if isinstance(piece, str) else piece
+        try:
+            taken = self._log.write_document(data)
+        finally:
+            self._add()
+        if taken == len(data):
+            return len(piece)
+        return len(data[:taken].decode("utf-8", "surrogatepass")) if isinstance(piece, str) else taken
+
+    def finish(self) -> Any:
+        """Return the value of a text that is over. Errors: `JsonError`, also where the value is
+        unfinished."""
+        self.feed(b" ")
+        if not self.is_whole:
+            raise JsonError("The text ends inside of a value", len(self._log.text) - 1)
+        return self._value
+
+    @property
+    def value(self) -> Any:
+        """What there is; MISSING where that is nothing. It never changes: open containers are copied. Cost:
+        what stands in these, and the string that is open."""
+        if not self.open and self._begun is None:
+            return self._value
+        found, key = MISSING, self._key
+        if self._begun is not None:
+            found = _characters(bytes(self._log.text[self._begun + 1 :]))
+        for above, container in reversed(self.open):
+            whole = container.copy()
+            if found is not MISSING:
+                put(whole, key, found)
+            found, key = whole, above
+        return found
+
+    @property
+    def in_string(self) -> bool:
+        """Whether a string is open."""
+        return self._begun is not None
+
+    def between(self, start: int, end: int) -> bytes:
+        """Return a part of the text."""
+        return bytes(self._log.text[start:end])
+
+    @property
+    def text(self) -> str:
+        """The text so far, as far as it is JSON, without half of a character."""
+        return _whole_characters(bytes(self._log.text))
+
+    def _add(self) -> None:
+        """Add what began and closed in the last piece."""
+        for kind, place, start, end, terminal in self._log.recent:
+            if kind is KEY_END:
+                self._key = str(place.part)
+            elif kind is OBJECT_BEGIN or kind is ARRAY_BEGIN:
+                self.open.append((self._key, {} if kind is OBJECT_BEGIN else []))
+            elif kind is OBJECT_END or kind is ARRAY_END:
+                assert end is not None, "a container that ended has an end"
+                self._key, value = self.open.pop()
+                self._put(value, place, start, end)
+            elif kind is TERMINAL_BEGIN and terminal is _STRING:
+                self._begun = start
+            elif kind is TERMINAL_END:
+                assert end is not None and terminal is not None, "a terminal that ended has an end"
+                self._begun = None
+                self._put(self._made(terminal, bytes(self._log.text[start:end]), start), place, start, end)
+
+    def _put(self, value: Any, place: Place, start: int, end: int) -> None:
+        if self._closed is not None:
+            value = self._closed(place, start, end, value)
+        if self.open:
+            put(self.open[-1][1], self._key, value)
+        else:
+            self._value, self.is_whole = value, True
+
+    def _made(self, terminal: TerminalKind, written: bytes, start: int) -> Any:
+        if terminal is _STRING:
+            return decoded(written[1:-1])
+        if terminal is _NUMBER:
+            try:
+                return (self._number or json.loads)(written.decode())
+            except ValueError as error:  # Python limits the digits of an int
+                raise JsonError(f"A numeral has no value, for {error},", start) from error
+        return _WORDS[terminal]
+
+
+def value_of(
+    text: str,
+    number: Callable[[str], Any] | None = None,
+    closed: Callable[[Place, int, int, Any], Any] | None = None,
+) -> Any:
+    """Return the value of a whole JSON text, of any depth, as `json.loads` does; NaN and the infinities are
+    none. `number`, `closed`: as of `GrowingJson`. Errors: `JsonError`, a ValueError, with the place in the
+    text."""
+    data, reader = text.encode("utf-8", "surrogatepass"), GrowingJson(number, closed)
+    try:
+        end = reader.feed(data)
+        rest = data[end:].lstrip(b" \t\n\r")
+        if rest:
+            raise JsonError("The value has closed before what stands", len(data) - len(rest))
+        return reader.finish()
+    except JsonError as error:
+        at = len(data[: error.at].decode("utf-8", "surrogatepass"))
+        raise JsonError(error.what, at) from error
+
+
+def _characters(data: bytes) -> str:
+    """Return the characters of a string that its text behind the quote is sure of."""
+    return GrowingString().feed(_whole_characters(data))
+
+
+class GrowingString:
+    """Takes the JSON text of a string, behind its first quote, in pieces."""
+
+    def __init__(self) -> None:
+        self._left = ""
+
+    def feed(self, piece: str) -> str:
+        """Return the characters that a piece adds, as far as they are sure. What follows the string adds
+        none."""
+        self._left += piece
+        inside = _INSIDE.match(self._left)[0]  # type: ignore[index]
+        sure = inside if self._left[len(inside) :][:1] == '"' else _SURE.match(inside)[0]  # type: ignore[index]
+        self._left = self._left[len(sure) :]
+        return decoded(sure.encode("utf-8", "surrogatepass"))
+
+
+def put(container: Any, key: Any, value: Any) -> None:
+    """Put a value into an object under a key, or behind the items of an array."""
+    if isinstance(container, list):
+        container.append(value)
+    else:
+        container[key] = value
+
+
+def _whole_characters(data: bytes) -> str:
+    return codecs.getincrementaldecoder("utf-8")("surrogatepass").decode(data)

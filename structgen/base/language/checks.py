@@ -1,0 +1,308 @@
+"""Checks of options. Each returns the normalised value, or raises OptionError with a cure.
+
+A dataclass says its checks in its annotations: `k: Annotated[int, Whole(1)] = 3`, and with `| None` behind it
+where None is kept as it is. Its `__post_init__` calls `check_fields`.
+Numbers may be Python's or numpy's. Bools, NaN and infinity are not numbers here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from functools import cache
+from numbers import Integral, Real
+from types import MappingProxyType, UnionType
+from typing import Annotated, Any, Final, TypeAlias, get_args, get_origin, get_type_hints
+
+from structgen.base.errors import OptionError
+from structgen.base.limits import DEFAULT, Limits
+
+Check: TypeAlias = Callable[[str, Any], Any]
+"""From an option's name and its value to the value that is kept. Raises OptionError."""
+
+_GREATEST = 1.7e308
+_SHOWN = 60
+"""The most characters of a wrong value in a message."""
+_MESSAGES: Final = 'Give messages such as [{"role": "user", "content": "..."}].'
+_ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
+"""Roles under which templates know others."""
+_TEXTS: Final = ("text", "input_text", "output_text", "refusal")
+"""Kinds of parts that are text."""
+_OF_TEXTS: Final = ("type", "text", "refusal", "cache_control", "annotations", "citations", "logprobs", "id")
+"""Members of a part that is a text: the text, and those that say nothing to a model."""
+
+
+def check_fields(made: object) -> None:
+    """Check the fields of a new dataclass, in their order, and keep the normalised values. Raises OptionError
+    for the first that is wrong. A default is kept as it is. Cost: some 200 ns beside each check."""
+    kind: Any = type(made)
+    for name, check, keeps_none, default in _checks_of(kind):
+        value = getattr(made, name)
+        if value is not default and (value is not None or not keeps_none):
+            object.__setattr__(made, name, check(name, value))
+
+
+@cache
+def _checks_of(kind: Any) -> tuple[tuple[str, Check, bool, Any], ...]:
+    """Return the fields of a class that have a check, the check, whether None passes by it, and the
+    default."""
+    defaults = {one.name: one.default for one in fields(kind)}
+    return tuple(
+        (name, part.__metadata__[0], part is not hint, defaults[name])
+        for name, hint in get_type_hints(kind, include_extras=True).items()
+        for part in (hint, *get_args(hint))
+        if get_origin(part) is Annotated
+    )
+
+
+def Whole(least: int | None = None, most: int | None = None) -> Check:
+    """Return the check of whole numbers between two inclusive bounds."""
+    return lambda name, value: whole(name, value, least, most)
+
+
+def Number(least: float, most: float, takes: str, besides: float | None = None) -> Check:
+    """Return the check of numbers as `number` has them."""
+    return lambda name, value: number(name, value, least, most, takes, besides)
+
+
+def Instance(kind: type | UnionType, cure: str) -> Check:
+    """Return the check of objects of a class, or of one of several. None is one of them where `kind` has
+    it."""
+
+    def check(name: str, value: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        raise OptionError(f"{name} is a {type(value).__name__}.", where=name, cure=cure)
+
+    return check
+
+
+def OneOf(values: Sequence[str]) -> Check:
+    """Return the check of texts that are one of a few."""
+
+    def check(name: str, value: Any) -> str:
+        if isinstance(value, str) and value in values:
+            return value
+        raise OptionError(f"{name}={value!r}.", where=name, cure=f"Choose from {', '.join(values)}.")
+
+    return check
+
+
+def By(check: Callable[[Any], Any]) -> Check:
+    """Return the check of a function that knows the option's name."""
+    return lambda name, value: check(value)
+
+
+def whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
+    """Return a whole number between two inclusive bounds."""
+    takes = "a whole number"
+    if least is not None:
+        takes += f", at least {least:,}" if most is None else f" from {least:,} to {most:,}"
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise wrong(name, value, f"Give {takes}.")
+    found = int(value)
+    if (least is not None and found < least) or (most is not None and found > most):
+        raise wrong(name, value, f"Give {takes}.")
+    return found
+
+
+def number(
+    name: str, value: Any, least: float, most: float, takes: str, besides: float | None = None
+) -> float:
+    """Return a number between two inclusive bounds, or the value `besides`. `takes` describes the allowed
+    values for the message."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise wrong(name, value, f"Give {takes}.")
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if not (found == besides or least <= found <= most):
+        raise wrong(name, value, f"Give {takes}.")
+    return found
+
+
+def flag(name: str, value: Any) -> bool | None:
+    """Return True or False, or None if it is not given."""
+    if value is not None and not isinstance(value, bool):
+        raise wrong(name, value, "Give True or False, or leave it out.")
+    return value
+
+
+def switch(name: str, value: Any) -> bool:
+    """Return True or False; False if it is not given."""
+    return flag(name, value) or False
+
+
+def seconds(name: str, value: Any) -> float | None:
+    """Return seconds, or None for no limit."""
+    takes = "seconds, at least 0, or None for no limit"
+    return None if value is None else number(name, value, 0.0, _GREATEST, takes)
+
+
+def text(name: str, value: Any) -> str:
+    """Return a non-empty text that UTF-8 can encode."""
+    if not isinstance(value, str) or not value:
+        raise wrong(name, value, "Give a text that is not empty.")
+    return encodable(name, value)
+
+
+def encodable(name: str, value: Any) -> str:
+    """Return a text that UTF-8 can encode; it may be empty."""
+    if not isinstance(value, str):
+        raise wrong(name, value, "Give a text.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise OptionError(
+            f"Character {error.start}, {value[error.start]!r}, is half of a surrogate pair: no text.",
+            where=name,
+            cure="Take it out, or write the character whole.",
+        ) from error
+    return value
+
+
+def texts(name: str, value: Any) -> tuple[str, ...]:
+    """Return a tuple of texts, from one text or a sequence."""
+    if isinstance(value, str):
+        value = (value,)
+    if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray):
+        raise wrong(name, value, "Give a text, or a sequence of texts.")
+    return tuple(text(name, one) for one in value)
+
+
+def limits(value: Any) -> Limits:
+    """Return the limits that are given, or those where none are."""
+    if value is None:
+        return DEFAULT
+    if not isinstance(value, Limits):
+        raise wrong("limits", value, "Pass sg.Limits(...), or leave it out.")
+    return value
+
+
+def refusal(name: str, value: Any) -> tuple[str, str] | None:
+    """Return an answer and the reason of its refusal, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, tuple) or len(value) != 2 or not all(isinstance(one, str) for one in value):
+        raise wrong(name, value, "Give a pair of texts, the answer and why it was refused.")
+    return encodable(name, value[0]), encodable(name, value[1])
+
+
+def prompt(name: str, value: Any) -> str | tuple[int, ...] | tuple[Mapping[str, Any], ...]:
+    """Return a prompt: a text that is not empty, token ids, or chat messages."""
+    if isinstance(value, Sequence) and value and isinstance(value[0], Mapping):
+        return messages(name, value)
+    return text(name, value) if isinstance(value, str) else tokens(name, value)
+
+
+def messages(name: str, value: Any) -> tuple[Mapping[str, Any], ...]:
+    """Return chat messages, at least one. Parts of their contents may be of any type: servers read images."""
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes) or not value:
+        raise wrong(name, value, _MESSAGES)
+    if fault := next(filter(None, map(message_fault, range(len(value)), value)), ""):
+        raise OptionError(fault, where=name, cure=_MESSAGES)
+    return tuple(value)
+
+
+def read_messages(
+    value: Any, name: str = "messages", item: str = "[{}]", member: str = "."
+) -> list[dict[str, Any]]:
+    """Return chat messages as models of this process read them: with a text as content, under the roles that
+    chat templates know, and with the `function_call` of before among the `tool_calls`. Other members stay.
+    `item`, `member`: how places are written. Errors: OptionError, with the place. Cost: linear."""
+    found, given = [], messages(name, value)
+    for at, message in enumerate(given):
+        where = f"{name}{item.format(at)}{member}content"
+        # the answer may go on inside a last turn of the assistant: nothing is put between its parts
+        is_begun = at == len(given) - 1 and message["role"] == "assistant"
+        said = content_text(message.get("content"), where, item, joint="" if is_begun else "\n")
+        made = {**message, "role": _ROLES.get(message["role"], message["role"]), "content": said}
+        if (old := made.pop("function_call", None)) and not made.get("tool_calls"):
+            made["tool_calls"] = [{"type": "function", "function": old}]
+        found.append(made)
+    return found
+
+
+def content_text(content: Any, where: str, item: str = "[{}]", first: int = 0, joint: str = "\n") -> str:
+    """Return the text of a message's content: a text, None, or a list of parts that are texts, the `first` of
+    which is so many behind the place. `joint`: comes between two. Errors: OptionError for a part that is no
+    text, or has something else beside it, with its place."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    texts = []
+    for at, part in enumerate(content, first):
+        beside = next((key for key in part.keys() - _OF_TEXTS if part[key]), None)
+        kind = part["type"] if beside is None else beside
+        if kind not in _TEXTS:
+            cure = "Describe it in words."
+            raise OptionError(
+                f"It is {shown(kind)}: text alone is read.", where=where + item.format(at), cure=cure
+            )
+        texts.append(part["refusal" if kind == "refusal" else "text"])
+    return joint.join(texts)
+
+
+def message_fault(at: int, message: object) -> str:
+    """Return why an item of a prompt is not a chat message, in words; "" if it is one. Its parts may be of
+    any type."""
+    if not isinstance(message, Mapping):
+        return f"Message {at} is of the type {type(message).__name__}, not a dict."
+    calls = message.get("tool_calls") or message.get("function_call")
+    for key in ("role", "content"):
+        if key not in message and not (key == "content" and calls):
+            return f"Message {at} has no {key!r} (it has {', '.join(map(repr, message)) or 'nothing'})."
+    if not isinstance(message["role"], str):
+        return f"The role of message {at} is no text."
+    content = message.get("content")
+    if isinstance(content, str) or (content is None and calls):
+        return ""
+    if not isinstance(content, list | tuple):
+        return f"The content of message {at} is a {type(content).__name__}: no text, and no list of parts."
+    for number, part in enumerate(content):
+        kind = part.get("type") if isinstance(part, Mapping) else None
+        texts = [part.get("refusal" if kind == "refusal" else "text")] if kind in _TEXTS else []
+        if not isinstance(kind, str) or not all(isinstance(one, str) for one in texts):
+            return f"Part {number} of message {at} is {shown(part)}: it says no type, or no text."
+    return ""
+
+
+def tokens(name: str, value: Any) -> tuple[int, ...]:
+    """Return token ids, at least one, from a sequence or an array."""
+    takes = "a text, or a sequence of token ids (whole numbers), at least one"
+    listed = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(listed, Sequence) or isinstance(listed, bytes | bytearray | memoryview) or not listed:
+        raise wrong(name, value, f"Give {takes}.")
+    if not all(type(token) is int and token >= 0 for token in listed):
+        for at, token in enumerate(listed):
+            whole(f"{name}[{at}]", token, 0)
+    return tuple(map(int, listed))
+
+
+def biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
+    """Return pairs (token id, bias), sorted by id, from a mapping or from pairs. An id may be a decimal
+    string, as in JSON."""
+    takes = 'a dict of token ids to numbers from -1,000,000 to 1,000,000, as {50256: -100} (in JSON "50256")'
+    try:
+        pairs = list((value.items() if isinstance(value, Mapping) else value) or ())
+        found = {int(token) if isinstance(token, str) else token: bias for token, bias in pairs}
+    except (TypeError, ValueError):
+        raise wrong(name, value, f"Give {takes}.") from None
+    return tuple(
+        sorted(
+            (whole(f"{name}[{token!r}]", token, 0), number(f"{name}[{token!r}]", bias, -1e6, 1e6, takes))
+            for token, bias in found.items()
+        )
+    )
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message: the beginning of its `repr`."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def wrong(name: str, value: Any, cure: str) -> OptionError:
+    """Return the error for a value that an option does not take."""
+    return OptionError(f"{shown(value)} is not allowed.", where=name, cure=cure)

@@ -1,0 +1,382 @@
+"""Functions that only compiled code calls: kept as LLVM bitcode, made machine code where they are used.
+
+Numba makes each function ready to be called by itself: it links in all that the function calls, optimises the
+whole and makes machine code of it, and its caller does the same again with what came out. In a chain of calls
+the last function is so compiled once for each function above it, and once more for each constant that
+is passed to it. Here such a function is typed and lowered once, as numba does it; linking, optimising and
+machine code are left to the entry points (`structgen.base.native.jit.entry`): those of one module of Python share
+a module of machine code, which has all that they reach, once (docs/decisions/022-machine-code-once.md).
+
+This builds on numba's means for other compilers than its default (`CompilerBase`, a pass of one's own) and on
+`CodeLibrary`, which holds a function's module and is not public: with a version of numba later than `TRIED`
+`structgen.base.native.jit.jit` compiles as numba does.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, get_type_hints
+
+import llvmlite.binding as llvm
+import numba
+from numba.core import typed_passes, types, untyped_passes
+from numba.core.caching import CompileResultCacheImpl
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder, compile_result
+from numba.core.compiler_machinery import LoweringPass, register_pass
+from numba.core.environment import Environment
+from numba.core.registry import CPUDispatcher
+from numba.core.runtime import rtsys
+from numba.core.sigutils import normalize_signature
+from numba.core.typed_passes import IRLegalization
+from numba.core.types.misc import unliteral
+
+from structgen.base.native.typed_blocks import widened
+
+TRIED = (0, 68)
+"""The last version of numba that this was tried with (the first is 0.61, the oldest that we install with)."""
+OPTIONS = {
+    "nopython": True,
+    "error_model": "numpy",
+    "boundscheck": None,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+CALLED = {**OPTIONS, "no_cpython_wrapper": False, "nogil": True}
+"""The options of an entry point, which Python calls."""
+
+
+LEFT_OUT = (
+    untyped_passes.DeadBranchPrune,
+    untyped_passes.InlineClosureLikes,
+    untyped_passes.InlineInlinables,
+    untyped_passes.LiteralPropagationSubPipelinePass,
+    untyped_passes.LiteralUnroll,
+    untyped_passes.MakeFunctionToJitFunction,
+    untyped_passes.RewriteSemanticConstants,
+    untyped_passes.WithLifting,
+    typed_passes.InlineOverloads,
+)
+"""Passes over what none of our functions has: closures, loops over tuples of several types, dead branches."""
+
+
+class Bitcode(JITCodeLibrary):  # type: ignore[misc]
+    """A module that is linked into others, and never made into machine code."""
+
+    def finalize(self) -> None:
+        """Link in what the function calls; whoever calls it gets all of it at once."""
+        for library in dict.fromkeys(self._linking_libraries):
+            if hasattr(self, "_reload_init"):  # from numba 0.63 on
+                self._reload_init.update(library._reload_init)
+            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    @classmethod
+    def of(cls, codegen: Any, name: str, bitcode: bytes) -> Bitcode:
+        """Return the module that was kept."""
+        library = cls(codegen, name)
+        library._final_module = library._shared_module = llvm.parse_bitcode(bitcode)
+        library._finalize_dynamic_globals()
+        library._finalized = True
+        return library
+
+
+class MachineCode(JITCodeLibrary):  # type: ignore[misc]
+    """The machine code of some entry points, and of all that they reach."""
+
+    def __init__(self, codegen: Any, name: str) -> None:
+        super().__init__(codegen, name)
+        self.environments: list[Environment] = []  # the code has their addresses
+
+    @classmethod
+    def linked(cls, codegen: Any, name: str, modules: Iterable[Bitcode]) -> MachineCode:
+        """Return the code of entry points that were lowered, made from one module."""
+        library = cls(codegen, name)
+        library.enable_object_caching()
+        for module in modules:
+            library._final_module.link_in(module._final_module)
+            for called in module._linking_libraries:
+                library.add_linking_library(called)
+            if hasattr(library, "_reload_init"):
+                library._reload_init.update(module._reload_init)
+        library.finalize()
+        return library
+
+    @classmethod
+    def of(cls, codegen: Any, name: str, code: bytes) -> MachineCode:
+        """Return the code that was kept."""
+        library = cls(codegen, name)
+        library.enable_object_caching()
+        library._set_compiled_object(code)
+        library._finalize_final_module()
+        return library
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """Return the address of one of its functions."""
+        return int(self._codegen._engine.get_function_address(name))
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class RewriteArrays(typed_passes.NopythonRewrites):  # type: ignore[misc]
+    """Numba's rewriting of expressions of arrays, for functions that have arrays."""
+
+    _name = "structgen_rewrite_arrays"
+
+    def run_pass(self, state: Any) -> bool:
+        """Rewrite the expressions, if there can be any."""
+        arrays = any(isinstance(one, types.Array) for one in state.typemap.values())
+        return bool(arrays and super().run_pass(state))
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class KeepBitcode(LoweringPass):  # type: ignore[misc]
+    """Before a function is lowered: let it have a module of bitcode, and no machine code."""
+
+    _name = "structgen_keep_bitcode"
+
+    def __init__(self) -> None:
+        LoweringPass.__init__(self)
+
+    def run_pass(self, state: Any) -> bool:
+        """Set where the function is lowered to."""
+        state.library = Bitcode(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.flags.no_compile = True
+        return False
+
+
+class InnerCompiler(CompilerBase):  # type: ignore[misc]
+    """Numba's compiler, with the pass above before the lowering."""
+
+    def define_pipelines(self) -> list[Any]:
+        """Return the one pipeline."""
+        manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        kept = (one for one in manager.passes if one[0] not in LEFT_OUT)
+        plain = typed_passes.NopythonRewrites
+        manager.passes = [(RewriteArrays if kind is plain else kind, said) for kind, said in kept]
+        manager.add_pass_after(KeepBitcode, IRLegalization)
+        manager.finalize()
+        return [manager]
+
+
+class InnerCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
+    """What numba's cache keeps of an inner function: its signature and its bitcode."""
+
+    def reduce(self, data: Any) -> tuple[Any, ...]:
+        """Return what is written."""
+        bitcode = data.library._get_module_for_linking().as_bitcode()
+        data.fndesc.typemap = data.fndesc.calltypes = (
+            None  # neither is needed, and not all of it can be written
+        )
+        environments = tuple(data._find_referenced_environments())
+        kept = (data.library.name, bitcode, data.fndesc, data.environment, data.signature)
+        return (*kept, tuple(data.reload_init), environments)
+
+    def rebuild(self, target_context: Any, reduced_data: tuple[Any, ...]) -> Any:
+        """Return the result of a compilation that was kept."""
+        name, bitcode, descriptor, environment, signature, reload_init, environments = reduced_data
+        for function in reload_init:
+            function()
+        return compile_result(
+            target_context=target_context,
+            typing_context=target_context.typing_context,
+            library=Bitcode.of(target_context.codegen(), name, bitcode),
+            fndesc=descriptor,
+            environment=environment,
+            signature=signature,
+            objectmode=False,
+            lifted=(),
+            reload_init=list(reload_init),
+            referenced_envs=environments,
+        )
+
+
+class Results(list[Any]):
+    """The results of compiling the entry points that share their machine code."""
+
+    @property
+    def codegen(self) -> Any:
+        """What made the code."""
+        return self[0].codegen
+
+
+class EntriesCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
+    """What is kept of entry points that share their machine code."""
+
+    def check_cachable(self, data: Any) -> bool:
+        """Return whether the code may be kept."""
+        return bool(super().check_cachable(data[0]))
+
+    def reduce(self, data: Any) -> tuple[Any, ...]:
+        """Return what is written."""
+        return as_values(data)
+
+    def rebuild(self, target_context: Any, reduced_data: tuple[Any, ...]) -> Results | None:
+        """Return the results that were kept."""
+        return from_values(target_context, reduced_data)
+
+
+def as_values(results: Results) -> tuple[Any, ...]:
+    """Return the values that a file keeps of entry points that share their machine code."""
+    library = results[0].library
+    module = library._final_module
+    needed = [one.name for one in (*module.functions, *module.global_variables) if one.is_declaration]
+    parts = []
+    for one in results:
+        one.fndesc.typemap = one.fndesc.calltypes = None
+        parts.append((one.fndesc, one.environment, one.signature, tuple(one.reload_init)))
+    environments = [(one.env_name, one.consts) for one in results[0]._find_referenced_environments()]
+    return library.name, library._get_compiled_object(), needed, tuple(parts), environments
+
+
+def from_values(context: Any, values: tuple[Any, ...]) -> Results | None:
+    """Return the results of which a file kept the values, or None where the code calls a function that this
+    process does not have (another numba wrote the file).
+
+    Numba's compiler is made ready for that only where it brings what the code calls: 0.2 s.
+    """
+    name, code, needed, parts, environments = values
+
+    def missing() -> bool:
+        return not all(one.startswith("llvm.") or llvm.address_of_symbol(one) for one in needed)
+
+    rtsys.initialize(context)
+    if missing():
+        context.refresh()
+        if missing():
+            return None
+    for part in parts:
+        for function in part[3]:
+            function()
+    library = MachineCode.of(context.codegen(), name, code)
+    for env_name, constants in environments:
+        environment = Environment({})  # what is global is for code that holds objects of Python
+        environment.env_name = env_name
+        environment.consts.extend(constants)
+        library.codegen.set_env(env_name, environment)
+        library.environments.append(environment)
+    return Results(executable(context, library, *part) for part in parts)
+
+
+def executable(
+    context: Any, library: MachineCode, descriptor: Any, environment: Any, signature: Any, reload_init: Any
+) -> Any:
+    """Return the result of a compilation of one entry point that Python can call."""
+    return compile_result(
+        target_context=context,
+        typing_context=context.typing_context,
+        library=library,
+        entry_point=context.get_executable(library, descriptor, environment),
+        fndesc=descriptor,
+        environment=environment,
+        signature=signature,
+        objectmode=False,
+        lifted=(),
+        reload_init=list(reload_init),
+    )
+
+
+class Entry(CPUDispatcher):  # type: ignore[misc]
+    """A function that Python calls, with one signature. Its code is there from the first call on."""
+
+    def __init__(self, function: Any, signature: str, load: Callable[[], None]) -> None:
+        super().__init__(function, {}, CALLED, InnerCompiler)
+        self.signature, self._load = signature, load
+
+    def _compile_for_args(self, *args: Any, **kws: Any) -> Any:
+        """Return the code to call, where no code is known for some arguments: all is loaded before."""
+        self._load()
+        (found,) = self.overloads.values()
+        return found.entry_point
+
+    def get_call_template(self, args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
+        """Refuse a call from compiled code: machine code would be linked that is not kept so."""
+        raise TypeError(f"{self.py_func.__qualname__} is an entry point: compiled code cannot call it")
+
+    def put(self, found: Any, kept: bool) -> None:
+        """Take the machine code in, and no other from now on. `kept`: it was in the cache."""
+        (self._cache_hits if kept else self._cache_misses)[self.signature] += 1
+        self.add_overload(found)
+        self.disable_compile()
+
+
+_known: dict[tuple[int, tuple[Any, ...]], tuple[Any, Any]] = {}
+"""For a function of numba by its identity and types of arguments: the function, and how it is called."""
+_BLIND = {one for one in vars(operator).values() if callable(one)} - {operator.getitem, operator.setitem}
+"""Operators to which a constant integer is one like others."""
+
+
+@contextmanager
+def remembered(context: Any) -> Iterator[None]:
+    """Have the types of calls of numba's own functions worked out once for each kind of arguments.
+
+    Numba does it at each call: `a + 1` goes through all that adds anything. It was a fifth of a compilation.
+    """
+    resolve = context.resolve_function_type
+
+    def resolved(function: Any, arguments: Any, named: Any) -> Any:
+        target = function if isinstance(function, types.Type) else context._lookup_global(function)
+        types_of = tuple(arguments)
+        if function in _BLIND and all(isinstance(one, types.Integer | types.Literal) for one in types_of):
+            types_of = tuple(map(unliteral, types_of))
+        if named or not isinstance(target, types.Function):
+            return resolve(function, arguments, named)
+        key = id(target), types_of
+        if key not in _known:
+            _known[key] = target, resolve(function, types_of, named)
+        return _known[key][1]
+
+    context.resolve_function_type = resolved
+    try:
+        yield
+    finally:
+        del context.resolve_function_type
+
+
+def compiled(entries: list[Entry]) -> Results:
+    """Return the results of compiling entry points, which share their machine code."""
+    context = entries[0].targetctx
+    with remembered(context.typing_context):
+        lowered = [one._compiler.compile(*normalize_signature(one.signature)) for one in entries]
+    library = MachineCode.linked(
+        context.codegen(), entries[0].py_func.__module__, [one.library for one in lowered]
+    )
+    return Results(
+        executable(context, library, one.fndesc, one.environment, one.signature, library._reload_init)
+        for one in lowered
+    )
+
+
+class Inner(CPUDispatcher):  # type: ignore[misc]
+    """A function that compiled code calls. A call from Python compiles it once more, as numba does."""
+
+    def __init__(self, function: Any, locals: Any = None, targetoptions: Any = None) -> None:
+        super().__init__(function, locals or {}, targetoptions or OPTIONS, InnerCompiler)
+        self._from_python: Any = None
+        self._hints: dict[str, Any] | None = None
+        """The parameters and their annotations."""
+
+    def get_call_template(self, args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
+        """Return the type of a call. A constant is an argument like others: not compiled for each; and a
+        pointer to a block is one to the base class that the function is written for."""
+        if self._hints is None:
+            code, hints = self.py_func.__code__, get_type_hints(self.py_func)
+            self._hints = {name: hints.get(name) for name in code.co_varnames[: code.co_argcount]}
+        plain = tuple(map(unliteral, args))
+        given = tuple(widened(one, hint) for one, hint in zip(plain, self._hints.values(), strict=False))
+        named = {name: widened(unliteral(one), self._hints[name]) for name, one in kws.items()}
+        return super().get_call_template(given, named)
+
+    def add_overload(self, cres: Any) -> None:
+        """Take a compiled function in; with no entry point from Python, it is known by a mark of its own."""
+        mark = object()
+        self.targetctx.insert_user_function(mark, cres.fndesc, [cres.library])
+        self.overloads[tuple(cres.signature.args)] = cres._replace(entry_point=mark)
+
+    def __call__(self, *args: Any, **kws: Any) -> Any:
+        """Call it from Python, for a test or a question: that is compiled, and not kept."""
+        if self._from_python is None:
+            self._from_python = numba.njit(nogil=True, error_model="numpy")(self.py_func)
+        return self._from_python(*args, **kws)

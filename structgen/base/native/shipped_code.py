@@ -1,0 +1,131 @@
+"""Machine code that is shipped: written once for a level of processors, used wherever the level fits.
+
+What comes in: the entry points of a module, compiled on one machine (`structgen warmup --target`). What goes
+out: the same code on another machine, which then compiles nothing after the installation.
+
+A machine compiles for its own processor, with all that it can do, and names the code by it. Shipped code is
+made for a named level (`x86-64-v3`: AVX2 and BMI2, servers since 2013); one file holds the code of a module.
+The name of a file is a digest of all that must agree: the level, the platform, the versions of Python, numba
+and llvmlite, the sources and the signatures. Where one of them differs, the file is not found, and the code
+is compiled as usual.
+
+A file lies in the package's folder `machine_code`, from where a wheel takes it along, or in the folder that
+the environment variable STRUCTGEN_MACHINE_CODE names. It is as trusted as the package itself.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+import numba
+from numba.core.serialize import dumps
+
+from structgen.base.native.inner_functions import Entry, Results, from_values
+from structgen.base.system.cache import replacing, warn
+
+ENVIRONMENT_VARIABLE = "STRUCTGEN_MACHINE_CODE"
+BESIDE_THE_PACKAGE = Path(__file__).resolve().parents[2] / "machine_code"
+
+_V2 = "cx16 popcnt sahf sse3 sse4.1 sse4.2 ssse3"
+_V3 = _V2 + " avx avx2 bmi bmi2 f16c fma lzcnt movbe xsave"
+LEVELS: dict[str, tuple[str, str, str]] = {
+    "x86-64-v4": ("x86_64", "x86-64-v4", _V3 + " avx512bw avx512cd avx512dq avx512f avx512vl"),
+    "x86-64-v3": ("x86_64", "x86-64-v3", _V3),
+    "x86-64-v2": ("x86_64", "x86-64-v2", _V2),
+    "armv8": ("aarch64", "generic", ""),
+}
+"""For each level, the best first: the architecture, LLVM's name of the processor, and LLVM's names of the
+features that a processor must have (x86-64 psABI, "Micro-Architecture Levels"; each 64-bit ARM has armv8)."""
+GENERIC = {"x86_64": "x86-64-v3", "aarch64": "armv8"}
+"""For each architecture the level of the target `generic`."""
+
+
+def architecture() -> str:
+    """Return the architecture of this process: `x86_64`, `aarch64`, or what the platform calls another."""
+    name = platform.machine().lower()
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(name, name)
+
+
+@cache
+def fitting() -> tuple[str, ...]:
+    """Return the levels that this processor has, the best first."""
+    here = architecture()
+    try:
+        features = {name for name, has in llvm.get_host_cpu_features().items() if has}
+    except RuntimeError:  # LLVM does not know the processor
+        features = set()
+    return tuple(
+        level for level, (kind, _, needed) in LEVELS.items() if kind == here and features >= {*needed.split()}
+    )
+
+
+def folders() -> Iterator[Path]:
+    """Yield the folders that may hold shipped code."""
+    if chosen := os.environ.get(ENVIRONMENT_VARIABLE):
+        yield Path(chosen).expanduser()
+    yield BESIDE_THE_PACKAGE
+
+
+def file_name(entries: Sequence[Entry], source_stamp: str, level: str) -> str:
+    """Return the name of the file for the entry points of a module. `source_stamp`: `jit.stamp` of it."""
+    agreed = (
+        (level, architecture(), sys.platform, sys.implementation.cache_tag),
+        (numba.__version__, llvmlite.__version__, source_stamp),
+        [(one.py_func.__qualname__, one.signature) for one in entries],
+    )
+    module = entries[0].py_func.__module__
+    return f"{module}-{blake2b(repr(agreed).encode(), digest_size=10).hexdigest()}.code"
+
+
+def load(entries: Sequence[Entry], source_stamp: str) -> Results | None:
+    """Return the code of a module's entry points for the best level that fits, or None.
+
+    A damaged file is None too, and a StoreWarning says so. None also where NUMBA_CPU_NAME asks for the code
+    of a processor by name.
+    """
+    if numba.config.CPU_NAME is not None:
+        return None
+    for folder in folders():
+        if not folder.is_dir():
+            continue
+        for level in fitting():
+            path = folder / level / file_name(entries, source_stamp, level)
+            try:
+                held = path.read_bytes()
+            except OSError:
+                continue
+            digest, code = held[:16], held[16:]
+            if blake2b(code, digest_size=16).digest() != digest:
+                warn(f"{path} is damaged; it is not used.", cure="Write it again: structgen warmup --target.")
+                continue
+            return from_values(entries[0].targetctx, pickle.loads(code))
+    return None
+
+
+def write(folder: Path, level: str, entries: Sequence[Entry], source_stamp: str, values: Any) -> int:
+    """Keep the code of a module's entry points as a file of a level; return its bytes.
+
+    `values`: of `inner_functions.as_values`, made in a process with the environment of `compiling(level)`.
+    Raises OSError where the file cannot be written.
+    """
+    code = dumps(values)
+    path = folder / level / file_name(entries, source_stamp, level)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, 0o644) as file:
+        file.write(blake2b(code, digest_size=16).digest() + code)
+    return path.stat().st_size
+
+
+def compiling(level: str) -> dict[str, str]:
+    """Return the environment variables of a process that compiles for a level, and not for its processor."""
+    return {"NUMBA_CPU_NAME": LEVELS[level][1], "NUMBA_CPU_FEATURES": ""}

@@ -1,0 +1,278 @@
+"""The cache folder: where it is, how a file comes into it whole or not at all, and which files are read.
+
+Every file can be built again, and every reader checks what it reads. A folder that cannot be written costs
+time, never an answer: the result stays in memory, and a `StoreWarning` says so, once for each cause.
+
+A file decides what compiled code does. So a file is read only if nobody else could have written it: it
+belongs to this user or to root, and neither its group nor others may write to it. Files are read, not mapped:
+when another process shortens a mapped file, a process that reads the missing part is killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import takewhile
+from pathlib import Path
+from typing import IO, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.errors import StoreWarning
+from structgen.base.printable import printable
+from structgen.base.system.text_files import naming
+
+ENVIRONMENT_VARIABLE = "STRUCTGEN_CACHE"
+
+
+def cache_folder() -> Path:
+    """The folder for files that outlive a process; it may not exist yet.
+
+    `STRUCTGEN_CACHE` names it; unset or empty, it is the user's cache folder of the platform (platformdirs).
+    The variable is read at every call, so that a program may set it after the import.
+    """
+    chosen = os.environ.get(ENVIRONMENT_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("structgen", appauthor=False))
+
+
+class ForeignFile(OSError):
+    """A file in the cache folder that somebody else could have written, or that is no plain file."""
+
+    def __init__(self, why: str, number: int = errno.EPERM) -> None:
+        super().__init__(number, why)
+
+
+_PLAIN: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_READ: Final = os.O_RDONLY | _PLAIN | getattr(os, "O_NONBLOCK", 0)  # a named pipe would wait for a writer
+_WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN
+_LARGEST: Final = 1 << 32
+"""Bytes above which a file is none of ours."""
+
+
+class TrustedFile:
+    """A file of the cache folder, open for reading, that nobody else could have written.
+
+    Its facts are those of the open file: what lies under the path by now does not matter.
+    """
+
+    __slots__ = ("_handle", "facts", "path")
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Raise FileNotFoundError where there is no such file, ForeignFile where it is not ours to trust, and
+        OSError where it cannot be opened. Cost: 10 us."""
+        self.path = os.fspath(path)
+        self._handle = -1
+        try:
+            self._handle = os.open(self.path, _READ)
+        except NotADirectoryError as error:
+            # A file stands where a folder should be: whoever writes says so.
+            raise FileNotFoundError(*error.args) from error
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise ForeignFile("it is a symbolic link") from error
+            raise
+        self.facts = os.fstat(self._handle)
+        try:
+            check_owner(self.facts)
+        except ForeignFile:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file; once is enough."""
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            os.close(handle)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_handle"):  # an exception may have cut the constructor short
+            self.close()
+
+    def __enter__(self) -> TrustedFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def size(self) -> int:
+        """The bytes that it had when it was opened."""
+        return self.facts.st_size
+
+    def bytes(self) -> npt.NDArray[np.uint8]:
+        """Return all of it, at a multiple of 64 bytes, in memory of its own; nothing where it was cut short
+        meanwhile. Raises OSError. Cost: 0.1 ms a megabyte."""
+        if self.size > _LARGEST:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        room = np.empty(self.size + 63, np.uint8)
+        start = -room.__array_interface__["data"][0] % 64
+        held = room[start : start + self.size]
+        with open(self._handle, "rb", buffering=0, closefd=False) as file:
+            done = 0
+            while done < len(held) and (count := file.readinto(held[done:].data)):
+                done += count
+        return held if done == len(held) else held[:0]
+
+
+def check_owner(facts: os.stat_result) -> None:
+    """Raise ForeignFile unless a file is a plain one that belongs to this user or to root, and that nobody
+    else may write to. Windows says neither: there the folder's own permissions count."""
+    if stat.S_ISDIR(facts.st_mode):
+        raise ForeignFile("it is a folder", errno.EISDIR)
+    if not stat.S_ISREG(facts.st_mode):
+        raise ForeignFile("it is no plain file")
+    if not hasattr(os, "geteuid"):
+        return
+    if facts.st_uid not in (os.geteuid(), 0):
+        raise ForeignFile(f"it belongs to another user (number {facts.st_uid})")
+    if facts.st_mode & 0o022:
+        raise ForeignFile(f"others may write to it (mode {stat.S_IMODE(facts.st_mode):o})")
+
+
+def is_own(facts: os.stat_result) -> bool:
+    """Return whether a file belongs to this user: others' files are never deleted."""
+    return not hasattr(os, "geteuid") or facts.st_uid == os.geteuid()
+
+
+def remove_own(path: str | os.PathLike[str]) -> None:
+    """Delete a file if it is there, belongs to this user, and can be deleted."""
+    with suppress(OSError):
+        if is_own(os.lstat(path)):
+            os.unlink(path)
+
+
+def open_trusted(path: str | os.PathLike[str], lost: str) -> TrustedFile | None:
+    """Return a file of the cache folder, open for reading; None where there is none. A file that cannot be
+    read or trusted is None too, and a StoreWarning says so once. `lost`: what its absence means."""
+    try:
+        return TrustedFile(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        tell_unusable(path, error, f"cannot read {os.fspath(path)}", lost)
+        return None
+
+
+def make_folders(path: Path) -> None:
+    """Make a folder and those above it that are missing, each closed to other users whatever the umask is.
+    Those that are there stay as they are. Raises OSError."""
+    missing = takewhile(lambda folder: not folder.is_dir(), (path, *path.parents))
+    for folder in reversed([*missing]):
+        try:
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            if not folder.is_dir():  # not made by another process meanwhile
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+
+
+@contextmanager
+def replacing(path: Path, mode: int = 0o600, *, sync: bool = False) -> Iterator[IO[bytes]]:
+    """Lend a file that takes the place of `path` once the block has ended without an error; `path` holds what
+    it held before until then, and for good after an error. `sync` forces the data to the disk first. Raises
+    OSError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(6)}.tmp")
+    try:
+        with open(os.open(temporary, _WRITE, mode), "wb") as file:
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError) and str(error.filename) in (str(temporary), "None"):
+            error.filename, error.filename2 = os.fspath(path), None  # the name that the caller knows
+        raise
+
+
+@contextmanager
+def writing(path: Path, *, sync: bool = False) -> Iterator[IO[bytes]]:
+    """Lend a file that a person has named for results: `replacing`, at the end of symbolic links. A device or
+    a pipe (/dev/stdout) is written to, not replaced. Raises OSError, which names the path."""
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with naming(path), path.open("wb") as stream:
+            yield stream
+    else:
+        with replacing(path, 0o666, sync=sync) as file:
+            yield file
+
+
+def write_atomically(path: Path, parts: Iterable[bytes | bytearray | memoryview]) -> bool:
+    """True once `path` holds exactly the concatenated parts; False, with a StoreWarning, if it cannot.
+
+    The parts go to a file of a name of its own beside `path`, which then takes the place of `path` in one
+    step: a reader sees the old file or the new one, of many writers at once the last one wins, and a full
+    disk leaves the old one. The data is not forced to the disk: after a power cut the file may be damaged,
+    and its reader finds that out by its checksum. The file, and the folders that are made for it, are closed
+    to other users.
+    """
+    try:
+        make_folders(path.parent)
+        with replacing(path) as file:
+            for part in parts:
+                file.write(part)
+    except OSError as error:
+        tell_unusable(path, error, f"cannot write {path}", "what it would hold stays in memory alone.")
+        return False
+    return True
+
+
+class _Told:
+    causes: ClassVar[list[tuple[int, str]]] = []
+    """What was told: the error's number, and the folder."""
+
+
+DAMAGED_CURE: Final = (
+    "You need not do anything. If it comes again, check the disk and empty the cache: structgen store clear."
+)
+"""The cure where a kept file is damaged: it is not the folder's fault."""
+
+
+def tell_unusable(
+    path: str | os.PathLike[str], error: OSError, what: str, lost: str, cure: str | None = None
+) -> None:
+    """Say by a StoreWarning that a file cannot be used, and what that means; once in a process for each cause
+    and cache folder. `cure`: where another setting than the cache folder's mends it."""
+    root, held = os.fspath(cache_folder()), os.fspath(path)
+    place = f"{root if held.startswith(f'{root}{os.sep}') else os.path.dirname(held)}{os.sep}"
+    number = error.errno or 0
+    if any(
+        cause == number and (place.startswith(other) or other.startswith(place))
+        for cause, other in _Told.causes
+    ):
+        return
+    _Told.causes.append((number, place))
+    others = " Other files like it are left alone too." if isinstance(error, ForeignFile) else ""
+    warn(f"{what} ({error.strerror or error}): {lost}{others}", 4, cure=cure or _cure_of(error, held))
+
+
+def _cure_of(error: OSError, path: str) -> str:
+    """Return what to do about a file that cannot be used."""
+    elsewhere = f"set {ENVIRONMENT_VARIABLE} to a folder"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"Free some space, empty the cache (structgen store clear), or {elsewhere} on another disk."
+    if error.errno == errno.EISDIR:
+        return f"Delete the folder {path}: a file belongs there."
+    if isinstance(error, ForeignFile):
+        return f"Delete {path} if nobody needs it, or {elsewhere} that belongs to you alone."
+    if error.errno == errno.EIO:
+        return f"Check the disk, or {elsewhere} on another one."
+    return f"S{elsewhere[1:]} that can be written."
+
+
+def warn(what: str, level: int = 3, *, cure: str = DAMAGED_CURE) -> None:
+    """Give a StoreWarning: what is wrong with a kept file, and as its last sentence the cure. `level`: as of
+    `warnings.warn`."""
+    warnings.warn(printable(f"{what} {cure}"), StoreWarning, stacklevel=level)

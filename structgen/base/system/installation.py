@@ -1,0 +1,143 @@
+"""What a person types where a package is missing, as this copy of structgen was installed.
+
+The name of the distribution finds nothing on an index that does not have it. So a copy that came from a
+folder or a file is installed from there again, with the extra that is missing: pip's record of the copy
+(PEP 610) names the place.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from structgen.base.errors import StructgenError
+
+DISTRIBUTION: Final = "structgen-toolkit"
+_CHECKOUT: Final = Path(__file__).resolve().parents[3]
+_TYPED: Final = ("pydantic",)
+_TOKENIZERS: Final = ("sentencepiece", "tiktoken", "tokenizers")
+_TORCH: Final = ("safetensors", "torch")
+_TRANSFORMERS: Final = (*_TOKENIZERS, *_TORCH, "transformers")
+EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
+    "anthropic": ("anthropic", *_TYPED),
+    "gguf": ("accelerate", "gguf", *_TRANSFORMERS),
+    "openai": ("openai", *_TYPED),
+    "ray": ("ray",),
+    "serve": ("prometheus-client", "starlette", "uvicorn", *_TOKENIZERS, *_TORCH, *_TYPED),
+    "tokenizers": _TOKENIZERS,
+    "torch": _TORCH,
+    "transformers": _TRANSFORMERS,
+    "typed": _TYPED,
+}
+"""The packages of each extra that an error may ask for, as in pyproject.toml."""
+_MODULES: Final = {"llama-cpp-python": "llama_cpp"}
+"""Modules that are not named as their packages are."""
+
+
+def not_installed(
+    who: str,
+    *extras: str,
+    where: str = "",
+    kind: type[StructgenError] = StructgenError,
+    otherwise: str = "",
+) -> StructgenError:
+    """Return the error of `who`, which needs some extras: it names all of their packages that are missing,
+    and the command that installs them.
+
+    `extras`: names of EXTRAS, or packages that no extra has. `otherwise`: what one can do instead. For an
+    `except ImportError` too: where all packages are found, the import that failed is told. Cost: a search
+    of the import path for each package.
+    """
+    packages = _missing(extras)
+    error = "" if packages else f", and an import failed: {sys.exception()}"
+    absent = f", which {'is' if len(packages) == 1 else 'are'} not installed"
+    *others, last = packages or _packages(extras)
+    named = f"{', '.join(others)} and {last}" if others else last
+    command = install_command(*extras) or f"pip install --force-reinstall {' '.join(_packages(extras))}"
+    cure = command + (otherwise and f" ({otherwise})")
+    return kind(f"{who} needs {named}{error or absent}.", where=where, cure=cure)
+
+
+@contextmanager
+def needing(who: str, *extras: str, **told: Any) -> Iterator[None]:
+    """Raise the error of `not_installed` for an ImportError of a block, which imports what `who` needs."""
+    try:
+        yield
+    except ImportError as error:
+        raise not_installed(who, *extras, **told) from error
+
+
+def install_command(*extras: str) -> str:
+    """Return the command that installs what is missing of some extras, or packages that no extra has; ""
+    where nothing is missing."""
+    packages = _missing(extras)
+    if not packages:
+        return ""
+    wanted = [extra for extra in extras if extra in EXTRAS and _missing([extra])]
+    if wanted and (place := _requirement(",".join(wanted))) is not None:
+        packages = [*place, *_missing([extra for extra in extras if extra not in EXTRAS])]
+    return " ".join(("pip install", *packages))
+
+
+def _packages(extras: Iterable[str]) -> list[str]:
+    return sorted({package for extra in extras for package in EXTRAS.get(extra, (extra,))})
+
+
+def _missing(extras: Iterable[str]) -> list[str]:
+    """Return the packages of some extras that cannot be found. None is imported."""
+    return [package for package in _packages(extras) if not _is_there(package)]
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(_MODULES.get(package, package.replace("-", "_"))) is not None
+    except (ImportError, ValueError):  # a finder refuses it; a module that was made by hand has no spec
+        return False
+
+
+def _requirement(extras: str) -> tuple[str, ...] | None:
+    """Return pip's arguments that install this copy of structgen with some extras; None where nothing is
+    known from which it can be installed."""
+    # start-up: needed where an error is made alone
+    from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    try:
+        recorded = distribution(DISTRIBUTION).read_text("direct_url.json")
+    except PackageNotFoundError:
+        return ("-e", _quoted(f"{_CHECKOUT}[{extras}]")) if _is_checkout() else None
+    if recorded is None:  # it came from an index
+        return (_quoted(f"{DISTRIBUTION}[{extras}]"),)
+    place: dict[str, Any] = json.loads(recorded)
+    url, version_control = place["url"], place.get("vcs_info")
+    if version_control is not None:
+        url = f"{version_control['vcs']}+{url}@{version_control['commit_id']}"
+    if "subdirectory" in place:
+        url += f"#subdirectory={place['subdirectory']}"
+    if not url.startswith("file:"):
+        return (_quoted(f"{DISTRIBUTION}[{extras}] @ {url}"),)
+    path = Path(url2pathname(urlsplit(url).path))
+    if not path.exists():
+        return None
+    is_editable = place.get("dir_info", {}).get("editable", False)
+    return (*(("-e",) if is_editable else ()), _quoted(f"{path}[{extras}]"))
+
+
+def _is_checkout() -> bool:
+    """Return whether the package lies in a clone of the repository."""
+    try:
+        return f'\nname = "{DISTRIBUTION}"\n' in (_CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
+    except OSError:
+        return False
+
+
+def _quoted(text: str) -> str:
+    """Return an argument for a shell, in the quotes that all shells have where they will do."""
+    return shlex.quote(text) if set(text) & set('"$`!') else f'"{text}"'

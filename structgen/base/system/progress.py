@@ -1,0 +1,45 @@
+"""How far something has come, on standard error: a bar on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from structgen.base.printable import printable
+
+_SECONDS_A_LINE = 10.0
+"""Between two lines where there is no terminal."""
+
+
+@contextmanager
+def progress(name: str, unit: str = "") -> Iterator[Callable[..., None]]:
+    """Yield what tells how far something has come: `tell(done, total=None, said="")`. A terminal has a bar
+    until the end, and a notebook's cell one line; elsewhere a line is printed each ten seconds, as in
+    `bulk: 3 of 9 texts`."""
+    from rich.console import Console  # start-up time
+
+    screen, last = Console(stderr=True, highlight=False, emoji=False), time.monotonic()
+    if screen.is_terminal:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (MofNCompleteColumn(), TextColumn("{task.description} {task.fields[said]}", markup=False))
+        with Progress(BarColumn(), *columns, TimeRemainingColumn(), console=screen, transient=True) as bar:
+            task = bar.add_task(unit, total=None, said="")
+            yield lambda done, total=None, said="": bar.update(
+                task, completed=done, total=total, said=printable(said)
+            )
+        return
+
+    def tell(done: int, total: int | None = None, said: str = "") -> None:
+        nonlocal last
+        of = "" if total is None else f" of {total:,}"
+        line = printable(f"{name}: {done:,}{of} {unit}".rstrip() + f", {said}" * bool(said), lines=False)
+        if screen.is_jupyter:
+            print(f"\r{line:<100}", end="", file=sys.stderr, flush=True)
+        elif time.monotonic() - last >= _SECONDS_A_LINE:
+            last = time.monotonic()
+            print(line, file=sys.stderr, flush=True)
+
+    yield tell

@@ -1,0 +1,133 @@
+"""Work on Ray: shards of tasks go to actors, each of which has a worker of its own.
+
+If the process of a worker is killed, Ray starts it again and makes the call again; whoever hands out tasks
+writes the answers down, and asks next time for what is missing alone. Nothing that was compiled is sent: an
+actor makes its worker in its own process, once.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from structgen.base.errors import OptionError, StructgenError
+from structgen.base.system.installation import needing
+from structgen.base.system.result_files import Answers
+
+Worker: TypeAlias = Callable[[Sequence[Any]], Answers]
+"""What an actor makes in its process: it answers a shard, which is some tasks or none."""
+
+
+class RayActor:
+    """An actor: makes its worker when it is first called."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._worker: Worker | None = None
+
+    def answer(self, sent: bytes, shard: Sequence[Any]) -> list[Any] | StructgenError:
+        """Return what the worker says to a shard, or the error of ours, which Ray would wrap. `sent`, what
+        makes the worker, comes with each call: a process that was started again has none yet."""
+        try:
+            with self._lock:
+                if self._worker is None:
+                    self._worker = pickle.loads(sent)()
+            return list(self._worker(shard))
+        except StructgenError as error:  # not all subclasses go through pickle
+            return StructgenError(error.what, where=error.where, cure=error.cure)
+        except OSError as error:
+            return StructgenError(str(error))
+
+
+def ray_answers(
+    make: Callable[[], Worker],
+    tasks: Sequence[Any],
+    size: int,
+    count: int | None = None,
+    *,
+    gpu: bool | None = False,
+    at_once: int = 1,
+) -> Answers:
+    """Yield how many workers there are, what all of them say of themselves, then the answers, in the order in
+    which shards of `size` tasks are done. The cluster is the one that Ray finds (RAY_ADDRESS), or one that it
+    starts on this machine for as long.
+
+    `count`: how many workers; by default as many as the cluster has processors, or GPUs if `gpu`. Those that
+    find no room yet are given shards once they do. `gpu`: whether each has one; None: where the cluster has
+    any. `at_once`: shards that a worker has at a time, each in a thread.
+
+    Raises OptionError where Ray is not installed, or the cluster has no GPU; StructgenError where a worker
+    does, where it says another thing of itself than the first one, or fails otherwise than by its end.
+    """
+    with needing("A run on Ray", "ray", where="ray", kind=OptionError):
+        import ray  # optional: ray
+    is_ours = not ray.is_initialized()
+    if is_ours:
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    todo = deque(tasks[at : at + size] for at in range(0, len(tasks), size))
+    actors, going, asked, about = list[Any](), dict[Any, Any](), set[Any](), None
+    try:
+        there = ray.cluster_resources()
+        gpu = bool(there.get("GPU")) if gpu is None else gpu
+        count = count or int(there.get("GPU" if gpu else "CPU", 0))
+        if count < 1:
+            kind = "GPU" if gpu else "processor"
+            raise OptionError(f"Ray's cluster has no {kind}.", where="ray", cure="Choose another device.")
+        try:
+            sent = ray.put(ray.cloudpickle.dumps(make))
+        except TypeError as error:
+            raise OptionError(
+                f"The work cannot be sent to workers: {error}",
+                where="ray",
+                cure="Let requests hold plain values and grammars.",
+            ) from error
+        yield count
+        # a worker and a call whose process was killed are made again, as often as it takes
+        again = {"max_restarts": -1, "max_task_retries": -1, "max_concurrency": at_once}
+        actor = ray.remote(num_cpus=1, num_gpus=int(gpu), **again)(RayActor)
+        actors += [actor.remote() for _ in range(count)]
+        # an actor for each further shard that it can take, by the call whose end says so
+        going |= {one.answer.remote(sent, ()): one for one in actors for _ in range(at_once)}
+        while todo or asked or about is None:
+            (done,), _ = ray.wait([*going], num_returns=1)
+            one, said = going.pop(done), ray.get(done)
+            asked.discard(done)
+            if isinstance(said, StructgenError):
+                raise said
+            own, *answers = said
+            if about is not None and own != about:
+                raise StructgenError(
+                    f"A worker has {own}, another one {about}.",
+                    where="ray",
+                    cure="Give all machines the same version and the same model.",
+                )
+            if todo:
+                call = one.answer.remote(sent, todo.popleft())
+                going[call] = one
+                asked.add(call)
+            if about is None:
+                about = own
+                yield about
+            yield from answers
+        # those that were started end in order, and take their folders with them
+        left = [one for one in actors if one not in going.values()]
+        ended = [one.__ray_terminate__.options(max_task_retries=0).remote() for one in left]
+        ray.wait(ended, num_returns=len(ended), timeout=60)
+    except ray.exceptions.RayError as failed:
+        raise StructgenError(
+            f"A worker failed: {str(failed).strip().splitlines()[-1]}",
+            where="ray",
+            cure="What it is sent must be of modules that every machine has, and that do no work when they "
+            "are imported.",
+        ) from failed
+    finally:
+        for call in going:  # or Ray says on stdout that they are not made again
+            ray.cancel(call)
+        for one in actors:
+            ray.kill(one)
+        if is_ours:
+            ray.shutdown()

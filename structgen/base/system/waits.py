@@ -1,0 +1,54 @@
+"""A wait of more than two seconds is told: one line on stderr, on a terminal or not.
+
+Loading a model, compiling inner loops and reading a large grammar may take so long. A level above WARNING of
+the log `structgen` switches the lines off: `logging.getLogger("structgen").setLevel("ERROR")`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from _thread import start_new_thread
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from structgen.base.printable import printable
+
+SECONDS = 2.0
+"""A shorter wait is not worth a line."""
+_log = logging.getLogger("structgen")
+_lines = 0
+"""How many lines this process has written: a wait inside another one is told in its place."""
+
+
+def tell(line: str) -> None:
+    """Write a line to stderr. A stderr that is closed costs the line alone."""
+    global _lines
+    _lines += 1
+    if sys.stderr is not None and _log.isEnabledFor(logging.WARNING):
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"structgen: {printable(line, lines=False)}\n")
+            sys.stderr.flush()
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Tell `what` is done inside the block, once it takes two seconds, unless something in it was told.
+
+    Cost: a thread, 0.1 ms. In other threads than the main one, such as a server's, nothing is told.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before, under_way = _lines, threading.Lock()
+
+    def late() -> None:
+        if not under_way.acquire(timeout=SECONDS) and _lines == before:
+            tell(f"{what} ...")
+
+    with under_way:
+        # no `Thread`, whose start waits for ever where the new thread finds no memory
+        with suppress(RuntimeError):
+            start_new_thread(late, ())
+        yield

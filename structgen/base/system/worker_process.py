@@ -1,0 +1,199 @@
+"""An object in a process of its own, with a time limit: for functions that may hang or crash."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, Final
+
+from structgen.base.errors import StructgenError
+
+_START: Final = 60.0
+"""Seconds for the process to start. They do not count against the limit of a call."""
+
+
+class LateError(StructgenError):
+    """A call did not answer in time."""
+
+
+class NotStartedError(StructgenError):
+    """The process could not be started."""
+
+
+class EndedError(StructgenError):
+    """The process has ended by itself; `code` is its exit code, below 0 for a signal."""
+
+    code: int | None = None
+
+
+class WorkerProcess:
+    """A process that answers calls of one function.
+
+    The process starts at the first call. It ends with `end()`, when this object is deleted, or when this
+    Python process ends. If a call exceeds its limit, or Ctrl-C interrupts it, the process is ended at once;
+    the next call starts another. On Linux the process is a fork of this one; elsewhere, and with `is_fresh`,
+    it is a new Python process, and the function must be picklable. Cost: about 0.1 ms a call, and what is
+    sent.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[..., Any],
+        name: str,
+        where: str,
+        begin: Callable[[], None] | None = None,
+        *,
+        is_fresh: bool = False,
+    ) -> None:
+        """`answer`: the function. `name`: what messages call it, such as "checker f"; `where`: the option
+        that messages point to. `begin` is called in the process before its first answer."""
+        self._answer, self._name, self._where, self._begin = answer, name, where, begin
+        self._is_fresh = is_fresh
+        self._is_asked = False
+        """Whether a call is under way, or an exception has left its answer in the connection."""
+        self._lock = threading.Lock()
+        self._process: Any = None
+        self._connection: Any = None
+        self._end: weakref.finalize[..., Any] | None = None
+
+    def ask(self, arguments: tuple[Any, ...], seconds: float, asked: str, cure: str) -> Any:
+        """Return what the function returns for these arguments; its errors are raised here. `asked` and
+        `cure` are for messages: what was asked, and what to do if there is no answer in time.
+
+        Raises LateError after so many seconds, NotStartedError if there is no process, EndedError if it has
+        ended by itself.
+        """
+        with self._lock:
+            if self._is_asked:
+                self.end()
+            try:
+                self._is_asked = True
+                error, answer = self._ask(arguments, seconds, asked, cure)
+            except BaseException:
+                # After any interruption the process is in an unknown state.
+                self.end()
+                raise
+            self._is_asked = False
+        if error is None:
+            return answer
+        try:
+            raise error
+        finally:
+            del error  # or it would hold this frame, which holds this object, until garbage is collected
+
+    def _ask(
+        self, arguments: tuple[Any, ...], seconds: float, asked: str, cure: str
+    ) -> tuple[Exception | None, Any]:
+        """Return the function's error, or None and its answer."""
+        try:
+            if self._process is None:
+                self._start()
+            self._connection.send(arguments)
+            if not self._connection.poll(seconds):
+                raise LateError(
+                    f"The {self._name} did not answer {asked} within {seconds:g} seconds.",
+                    where=self._where,
+                    cure=cure,
+                )
+            told: tuple[Exception | None, Any] = self._connection.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError) as gone:
+            self._process.join(1.0)
+            ended = EndedError(
+                f"The process of the {self._name} ended, with exit code {self._process.exitcode}, "
+                f"when it was asked {asked}.",
+                where=self._where,
+                cure="Look for what ends it: a crash in compiled code, os._exit, or too little memory.",
+            )
+            ended.code = self._process.exitcode
+            raise ended from gone
+        return told
+
+    def _start(self) -> None:
+        # start-up: few runs have a process for a function
+        import multiprocessing
+
+        forks = sys.platform == "linux" and not self._is_fresh
+        context: Any = multiprocessing.get_context("fork" if forks else "spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, self._answer, self._begin), daemon=True)
+        self._end = weakref.finalize(self, _ended, self._process, self._connection, os.getpid())
+        try:
+            self._process.start()
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise NotStartedError(
+                f"The {self._name} cannot be sent to another process: {error}.",
+                where=self._where,
+                cure="Define it at the top of a module.",
+            ) from error
+        finally:
+            theirs.close()
+        if not self._connection.poll(_START):
+            raise NotStartedError(f"The process of the {self._name} did not start.", where=self._where)
+        self._connection.recv()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process, so that the next call starts none."""
+        return self._process is not None
+
+    def end(self) -> None:
+        """End the process, if there is one, and wait until it is gone."""
+        if self._end is not None:
+            self._end()
+        self._process = self._connection = self._end = None
+        self._is_asked = False
+
+
+def _ended(process: Any, connection: Any, owner: int) -> None:
+    # A fork of the owner has this object too; only the owner may end the process.
+    if os.getpid() == owner:
+        if process.pid is not None:
+            process.kill()
+            process.join()
+        process.close()
+    connection.close()
+
+
+def _serve(connection: Any, answer: Callable[..., Any], begin: Callable[[], None] | None) -> None:
+    """Answer calls until the connection closes. Runs in the function's process."""
+    # start-up: few runs have a process for a function
+    import multiprocessing
+
+    # Ctrl-C reaches both processes; the parent decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
+    if begin is not None:
+        begin()
+    connection.send("ready")
+    while True:
+        try:
+            arguments = connection.recv()
+        except EOFError:
+            return
+        try:
+            reply = pickle.dumps((None, answer(*arguments)))
+        except Exception as error:
+            reply = _told(error)
+        connection.send_bytes(reply)
+
+
+def _end_with(parent: Any) -> None:
+    """End this process when its parent ends, even if the function hangs."""
+    parent.join()
+    os._exit(1)
+
+
+def _told(error: Exception) -> bytes:
+    """Return a reply with the function's error; as a RuntimeError if it cannot be pickled."""
+    try:
+        reply = pickle.dumps((error, None))
+        pickle.loads(reply)
+    except Exception:
+        reply = pickle.dumps((RuntimeError(f"{type(error).__name__}: {error}"), None))
+    return reply

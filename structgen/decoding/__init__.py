@@ -1,0 +1,1 @@
+"""Models write texts: the engine, drafts, samplers and the filling of holes."""

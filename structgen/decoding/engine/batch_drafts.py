@@ -1,0 +1,118 @@
+"""Speculation in the loop: what drafters guess for the texts of a batch, verified in one pass of the model.
+
+The pass gives logits for each node of a draft, and a mask is filled for each. If a chosen token is a guess,
+the next one is chosen at its node (`Text.follows_draft`). Code, logits and noise are the same as without a
+draft, so the tokens are the same, in fewer passes. The model then keeps the nodes of the accepted path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import torch
+from torch import Tensor
+
+from structgen.decoding.engine.choice import Words, likeliest
+from structgen.decoding.engine.model_faults import failed
+from structgen.decoding.engine.model_protocol import Model, verifier_of
+from structgen.decoding.engine.text import Text
+from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft
+from structgen.decoding.speculation.drafts.drafter import DraftContext, VerifiedDraft
+from structgen.decoding.speculation.planning.drafting import Drafting
+from structgen.decoding.speculation.planning.speculator import Speculator
+
+
+class BatchDrafts:
+    """The drafts of an engine's batches. What passes cost is learnt from all of its texts."""
+
+    def __init__(self, model: Model, ends: frozenset[int]) -> None:
+        self._ends, self._verifier = ends, verifier_of(model)
+        self.speculator = Speculator()
+
+    def propose(self, texts: Sequence[Text]) -> Sequence[Draft]:
+        """Return the draft after the last token of each text; () if all are empty."""
+        mosts = [text.decided.most_guesses for text in texts]
+        if not any(mosts):
+            return ()
+        kinds: frozenset[Hashable] = frozenset(
+            how.kind
+            for text, most in zip(texts, mosts, strict=True)
+            if most and (how := text.start.request.drafts) is not None
+        )
+        if not self.speculator.wants_drafts(len(texts), kinds):
+            return ()
+        draftings = [self._drafting(text) if most else None for text, most in zip(texts, mosts, strict=True)]
+        # the engine has checked that prompt, thoughts and max_tokens fit into the context together
+        views = [
+            DraftContext(text.written, text.matcher, text.most - len(text.tokens), self._ends)
+            for text in texts
+        ]
+        found = self.speculator.propose(draftings, views, mosts)
+        for text, draft in zip(texts, found, strict=True):
+            text.usage.drafted += len(draft)
+        return found if any(map(len, found)) else ()
+
+    def _drafting(self, text: Text) -> Drafting | None:
+        """Return the drafters, told of all tokens so far; None if there are none."""
+        if text.drafts is None and text.start.drafts is not None:
+            try:
+                text.drafts = text.start.drafts()
+            except Exception as error:  # any error of a drafter: the text continues without drafts
+                forgo(text, f"no drafter could be made: {type(error).__name__}: {error}")
+        if text.drafts is not None:
+            text.drafts.follow(text.written, text.accepted)
+        return text.drafts
+
+    def read(self, texts: Sequence[Text], drafts: Sequence[Draft]) -> Tensor:
+        """Return the logits of one pass: for each text a row after its last token, and one after each of its
+        guesses. Raises errors of the model."""
+        assert self._verifier is not None
+        tokens: list[int] = []
+        parents: list[int] = []
+        for text, draft in zip(texts, drafts, strict=True):
+            tokens += [text.last, *draft.tokens.tolist()]
+            parents += [-1, *(draft.parents + 1).tolist()]
+        counts = [1 + len(draft) for draft in drafts]
+        return self._verifier.decode_tree(tokens, parents, counts, [text.cache for text in texts])
+
+    def tell(self, texts: Sequence[Text], logits: Tensor, masks: Words, *, are_wider: bool) -> None:
+        """Tell the drafters that ask for it what the pass knew, before a choice writes into the logits."""
+        for text in texts:
+            if text.drafts is None or not text.drafts.top or text.place < 0:
+                continue
+            draft = NO_DRAFT if text.guesses is None else text.guesses.draft
+            size = 1 + len(draft)
+            is_free = text.matcher is None and text.phase is None and not are_wider
+            mask = None if is_free else masks[text.line : text.line + size]
+            best, ids = likeliest(logits[text.place : text.place + size], mask, text.drafts.top)
+            is_known = torch.isfinite(best).cpu()
+            if text.guesses is not None:
+                is_known &= torch.from_numpy(text.guesses.ready)[:, None]
+            tokens = ids.cpu().where(is_known, -1).int().numpy()
+            chances = best.cpu().exp().where(is_known, 0.0).numpy()
+            text.drafts.verified(VerifiedDraft(draft, tokens, chances))
+
+    def keep(self, texts: Sequence[Text]) -> None:
+        """Have the model keep the draft nodes that texts accepted. Where it cannot, they have its error."""
+        for text in texts:
+            if text.drafts is not None:
+                text.drafts.follow(text.written, text.accepted)
+        guessed = [text for text in texts if text.guesses is not None]
+        paths = [text.guesses.path for text in texts if text.guesses is not None]
+        if not guessed:
+            return
+        assert self._verifier is not None
+        try:
+            self._verifier.keep(paths, [text.cache for text in guessed])
+        except Exception as error:  # any error of the model: the contents of the caches are unknown
+            for text in guessed:
+                text.fail(failed(error))
+        for text in guessed:
+            text.guesses = None
+
+
+def forgo(text: Text, why: str) -> None:
+    """Stop drafting for a text; `why` goes into the usage."""
+    if text.decided.most_guesses:
+        text.decided.most_guesses = 0
+        text.usage.speculation = f"no more drafts: {why}"

@@ -1,0 +1,360 @@
+"""Many prompts from a file, results to a file, in this process or in workers on Ray. Resumable.
+
+This process alone writes, and hands out the prompts that have no line yet (`system.result_files`). So either
+way of working goes on where the other one stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from hashlib import blake2b
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from structgen.base.errors import OptionError, StructgenError, options_named
+from structgen.base.language import checks
+from structgen.base.language.shapes import JsonShapes
+from structgen.base.system.lazy_names import public_name
+from structgen.base.system.ray_workers import ray_answers
+from structgen.base.system.resources import NAMED_MODELS, model_name, model_path
+from structgen.base.system.result_files import Answers, results_of
+from structgen.decoding.engine import Engine
+from structgen.decoding.engine.models import check_causal
+from structgen.decoding.engine.requests import Handle, Request, Result, Usage
+from structgen.decoding.engine.searches.confidence import probabilities_of
+from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
+from structgen.machines.core.grammar import Grammar
+from structgen.tokens.tokenizer import Tokenizer
+
+_OWN: Final = "structgen"
+_OTHERS: Final = {"vllm": "structgen.doors.integrations.vllm_bulk"}
+"""Other engines: the module that answers with each. It is of a room above, so it is loaded by its name."""
+_SAMPLE, _SAMPLES = 1 << 16, 64
+"""Bytes of a sample, and how many samples are read of a large weights file, evenly spread. With the file's
+size they tell two models apart without reading gigabytes."""
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
+_LINES: Final = JsonShapes("line: any id seed; text prompt; list messages")
+"""A line of a prompts file that is an object."""
+_OPTIONS = (
+    *("most_tokens", "end_margin", "stops", "thinking", "outline", "chat", "canonical", "special_texts"),
+    *("healing", "choices", "continue_final_message", "begun"),
+)
+"""The options of a request that documents depend on, besides grammar and sampling."""
+_ALWAYS = ("prompt_tokens", "tokens", "calls", "tokens_per_call", "drafted", "accepted", "speculation")
+_IF_SET = ("outline", "choices", "strategy", "strategy_calls")
+"""Fields of a usage that are shown; some where they say something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One line of a prompts file."""
+
+    line: int
+    """From 0."""
+    name: Any
+    text: Any
+    """The prompt: a text, or chat messages."""
+    seed: Any
+
+    def request(self, request_of: Callable[[Any], Request]) -> Request:
+        """Return the request. Raises StructgenError if it is refused."""
+        request = request_of(self.text)
+        if self.seed is None:
+            return request
+        return replace(request, sampling=replace(request.chosen_by, seed=self.seed))
+
+    def answered(self, said: Mapping[str, Any] | StructgenError) -> dict[str, Any]:
+        """Return the line of results: what is said of the result, or the error."""
+        said = {"error": str(said)} if isinstance(said, StructgenError) else said
+        return {"line": self.line, "id": self.name, **said}
+
+
+Answering: TypeAlias = Callable[[Sequence[Prompt]], Answers]
+"""What answers prompts: it says first its `engine_parts`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BulkProgress:
+    """Progress: how many lines are done."""
+
+    done: int
+    before: int
+    """How many of them an earlier run did."""
+    total: int
+    tokens: int
+    """Tokens written in this run."""
+
+
+def run_bulk(
+    engine: Engine | Answering,
+    prompts: Path,
+    results: Path,
+    request_of: Callable[[Any], Request],
+    tell: Callable[[BulkProgress], None] = lambda _: None,
+    *,
+    start_over: bool = False,
+) -> BulkProgress:
+    """Write a line of results for each line of prompts that has none yet. Returns the progress.
+
+    A line of prompts is a JSON string, or an object with `prompt`, or `messages` as OpenAI has them, and
+    optionally `id` and `seed`. In a file `.txt`, and in one not `.jsonl` whose first line begins neither with
+    { nor with ", a line is the prompt itself. A line of results is an object: `line` (from 0), `id`, and the
+    fields of `shown`. A prompt that is refused or fails has a line with its error. Twice as many prompts as
+    the engine has rows are submitted at a time. `start_over` deletes existing results. Errors, before
+    anything is written: OptionError for a line of prompts that cannot be read; those of `results_of`.
+    """
+    answers = engine_answers(engine, request_of) if isinstance(engine, Engine) else engine
+    wanted = {prompt.line: prompt for prompt in read_prompts(prompts)}
+    run = partial(run_of, request_of)
+    return told_progress(results_of(results, wanted, answers, run, start_over=start_over), len(wanted), tell)
+
+
+def told_progress(
+    lines: Generator[tuple[dict[str, Any], bool], None, None],
+    total: int,
+    tell: Callable[[BulkProgress], None],
+) -> BulkProgress:
+    """Return the progress at the end of the lines of `results_of`; `tell` is told of it at each new one."""
+    now = BulkProgress(0, 0, total, 0)
+    with closing(lines):
+        for line, is_new in lines:
+            before, tokens = now.before + (not is_new), now.tokens + is_new * line.get("tokens", 0)
+            now = BulkProgress(now.done + 1, before, now.total, tokens)
+            if is_new:
+                tell(now)
+    return now
+
+
+def read_prompts(path: Path) -> Iterator[Prompt]:
+    """Yield the prompts of a file. Raises OptionError for a line that is none, OSError."""
+    with path.open("rb") as lines:
+        is_plain = {".txt": True, ".jsonl": False}.get(path.suffix)
+        for number, line in enumerate(lines):
+            if not line.strip():
+                continue
+            if is_plain is None:
+                is_plain = line.lstrip()[:1] not in (b"{", b'"')
+            where = f"{path}:{number + 1}"
+            try:
+                text = line.decode("utf-8-sig" if number == 0 else "utf-8")
+                found = text.rstrip("\r\n") if is_plain else json.loads(text)
+            except (ValueError, RecursionError) as error:
+                raise OptionError(
+                    f"Not {'UTF-8' if is_plain else 'JSON'}: {error}.",
+                    where=where,
+                    cure="Write one JSON string or object on each line, in UTF-8; or plain prompts in a "
+                    ".txt file.",
+                ) from error
+            row = {"prompt": found} if isinstance(found, str) else found
+            _LINES.check(row, "line", where)
+            if (row.get("prompt") is None) == (row.get("messages") is None):
+                raise OptionError(
+                    "A line is a string, or an object with prompt or messages, id and seed.",
+                    where=where,
+                    cure='Write {"prompt": "..."} or {"messages": [{"role": "user", "content": "..."}]} on a '
+                    "line of its own; options are those of the call.",
+                )
+            asked: Any = row.get("prompt")
+            if asked is None:
+                asked = checks.messages(f"{where}, messages", row["messages"])
+            yield Prompt(number, row.get("id"), asked, row.get("seed"))
+
+
+def engine_parts(model: str, tokenizer: str, other: str = "") -> dict[str, str]:
+    """Return what answers depend on in an engine: the version, with that of `other`, the digest of the model,
+    and the fingerprint of its tokenizer."""
+    version = public_name("__version__")
+    version = f"{version} with {other}" if other else version
+    return {"version of structgen": version, "model": model, "tokenizer": tokenizer}
+
+
+def run_of(
+    request_of: Callable[[Any], Request], of_engine: Mapping[str, str], prompts: Sequence[Prompt]
+) -> dict[str, str]:
+    """Return what a run is for `result_files`: `engine_parts`, and digests of prompts and requests. Cost:
+    making each request."""
+    names = ("file of prompts, or way of putting them", "schema or grammar", "sampling or seed")
+    sums = {name: blake2b(digest_size=16) for name in (*names, "max_tokens, or another option")}
+    known: dict[int, tuple[Any, str]] = {id(None): (None, "")}  # who is kept, keeps its id
+    for prompt in prompts:
+        try:
+            request = prompt.request(request_of)
+        except StructgenError as error:
+            said: list[object] = [prompt, "", "", str(error)]
+        else:
+            grammar = request.grammar
+            if id(grammar) not in known:
+                known[id(grammar)] = grammar, plain_grammar(grammar).fingerprint
+            options = [getattr(request, name) for name in _OPTIONS]
+            said = [(prompt, request.prompt), known[id(grammar)][1], request.chosen_by, options]
+        for digest, value in zip(sums.values(), said, strict=True):
+            digest.update(f"{value!r}\n".encode())
+    return {**of_engine, **{name: digest.hexdigest() for name, digest in sums.items()}}
+
+
+def model_digest(name: str) -> str:
+    """Return the digest of a model that has a name, or lies in a folder or a GGUF file, wherever that is: of
+    configuration and weights. Cost: reading a few megabytes."""
+    found = blake2b(digest_size=16)
+    place = model_path(model_name(name))
+    for path in [place] if place.is_file() else sorted(place.iterdir()):
+        if path.name == "config.json" or path.suffix in _WEIGHTS:
+            size = path.stat().st_size
+            found.update(f"{path.name} {size}\n".encode())
+            with path.open("rb") as file:
+                for start in range(0, size, max(size // _SAMPLES, _SAMPLE)):
+                    file.seek(start)
+                    found.update(file.read(_SAMPLE))
+    return found.hexdigest()
+
+
+def own_parts(engine: Engine) -> dict[str, str]:
+    """Return the `engine_parts` of our own engine. A model object is known by its type and sizes alone."""
+    if engine.name:
+        model = model_digest(engine.name)
+    else:
+        kind = type(engine.model)
+        model = f"{kind.__module__}.{kind.__qualname__} {engine.model.vocab_size} {engine.model.context}"
+    return engine_parts(model, engine.tokenizer.fingerprint)
+
+
+def engine_answers(engine: Engine, request_of: Callable[[Any], Request]) -> Answering:
+    """Return what answers prompts with our own engine. Cost: reading a few megabytes of the model."""
+    parts = own_parts(engine)
+
+    def answers(prompts: Sequence[Prompt]) -> Answers:
+        yield parts
+        left, waiting = deque(prompts), dict[Handle, Prompt]()
+        try:
+            while left or waiting:
+                while left and len(waiting) < 2 * engine.max_rows:
+                    prompt = left.popleft()
+                    try:
+                        waiting[engine.submit(prompt.request(request_of))[0]] = prompt
+                    except StructgenError as error:
+                        yield prompt.answered(error)
+                engine.step()
+                for handle in [handle for handle in waiting if handle.is_done]:
+                    assert handle.result is not None
+                    yield waiting.pop(handle).answered(shown(handle.result, handle.request.grammar))
+        finally:
+            # nobody waits for the remaining handles
+            for handle in waiting:
+                handle.cancel()
+
+    return answers
+
+
+def _own_answers(model: str, options: Mapping[str, Any], request_of: Callable[[Any], Request]) -> Answering:
+    """Return what an actor does. Shards that come from two threads share the batches of its engine."""
+    return engine_answers(Engine(model, **options), request_of)
+
+
+@options_named('run_bulk_on_ray("structgen/extract", prompts, results, request_of)', name="run_bulk_on_ray")
+def run_bulk_on_ray(
+    model: str | Path,
+    prompts: Path,
+    results: Path,
+    request_of: Callable[[Any], Request],
+    tell: Callable[[BulkProgress], None] = lambda _: None,
+    *,
+    start_over: bool = False,
+    workers: int | None = None,
+    shard_size: int = 128,
+    device: str | None = None,
+    dtype: str | None = None,
+    max_rows: int = 32,
+    engine: str = "structgen",
+    engine_options: Mapping[str, Any] | None = None,
+) -> BulkProgress:
+    """Write a line of results for each line of prompts that has none yet, as `run_bulk` does, to the file
+    `results`. Returns the progress.
+
+    Each of `workers` actors (by default one for each GPU or processor) loads `model`, a name that
+    `structgen models` lists, or a folder or a GGUF file that all machines have, and answers `shard_size`
+    prompts at a time. `request_of` is sent to them: let it hold grammars, not compiled ones. Lines are those
+    of one process, where the model's results do not depend on the batch. Errors are those of `run_bulk`, and
+    OptionError where Ray is not there.
+
+    With `engine="vllm"` each actor has an `LLM` of vLLM with our back end, which `engine_options` are for.
+    What a request asks for and vLLM does otherwise is an OptionError before anything is begun.
+    """
+    checks.OneOf((_OWN, *_OTHERS))("engine", engine)
+    checks.Instance(Mapping | None, 'Give an object, as in {"name": 1}.')("engine_options", engine_options)
+    if engine == _OWN and engine_options:
+        raise OptionError(
+            "They are options of another engine.", where="engine_options", cure='Add engine="vllm".'
+        )
+    for name, value in {"shard_size": shard_size, "workers": 1 if workers is None else workers}.items():
+        checks.whole(name, value, 1)
+    options: dict[str, Any] = {"device": device, "dtype": dtype, "max_rows": max_rows}
+    make = _own_answers
+    if engine != _OWN:
+        other = import_module(_OTHERS[engine])
+        for prompt in read_prompts(prompts):
+            try:
+                request = prompt.request(request_of)
+            except StructgenError:  # its line will have the error
+                continue
+            other.check_request(request)
+        make, options = other.VllmAnswers, options | {"engine_options": dict(engine_options or {})}
+    named = model_name(model)
+    check_causal(named)
+    folder = named if named in NAMED_MODELS else str(Path(named).resolve())
+    made = partial(make, folder, options, request_of)
+    gpu = None if device is None else device.startswith("cuda")
+
+    def answers(left: Sequence[Prompt]) -> Answers:
+        at_once = 2 if engine == _OWN else 1
+        said = ray_answers(made, left, shard_size, workers, gpu=gpu, at_once=at_once)
+        next(said)  # how many workers there are
+        yield from said
+
+    return run_bulk(answers, prompts, results, request_of, tell, start_over=start_over)
+
+
+def shown(result: Result, grammar: Grammar | CompiledGrammar | None = None) -> dict[str, Any]:
+    """Return a result as a JSON object; `grammar`: the request's."""
+    compared = probabilities_of(result, grammar)
+    return {
+        "text": result.text,
+        "value": result.value,
+        "finish_reason": result.finish_reason.value,
+        "tokens": len(result.tokens),
+        "logprob": result.logprob,
+        "constrained_logprob": result.constrained_logprob,
+        **({"probabilities": compared} if compared else {}),
+        "error": None if result.error is None else str(result.error),
+    }
+
+
+def shown_usage(usage: Usage) -> dict[str, Any]:
+    """Return the usage as a JSON object: forward passes, and how many guesses were accepted."""
+    said = asdict(usage) | {"tokens_per_call": round(usage.tokens_per_call, 3)}
+    return {name: said[name] for name in _ALWAYS} | {name: said[name] for name in _IF_SET if said[name]}
+
+
+def shown_steps(result: Result, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """Return the steps of a result as JSON objects: each token, its log-probability without and with the
+    mask, and the recorded likeliest tokens as pairs of text and log-probability."""
+
+    def text(token: int) -> str:
+        return tokenizer.decode([token]).decode("utf-8", "replace")
+
+    return [
+        {
+            "token": step.token,
+            "text": text(step.token),
+            "logprob": step.logprob,
+            "constrained_logprob": step.constrained,
+            "likeliest": [[text(token), p] for token, p in step.likeliest],
+            "likeliest_allowed": [[text(token), p] for token, p in step.likeliest_allowed],
+        }
+        for step in result.steps
+    ]

@@ -1,0 +1,231 @@
+"""The compiled part of a choice: a row of logits is read once, in tiles, for two sums of exponentials (all
+tokens, and the allowed ones); then a token is drawn, first a tile of 1,024 tokens, then a token of it.
+
+`structgen_kernels.reference` defines noise and draw for every device (docs/inside/kernels.md, "The draw");
+compiled code cannot call its torch. The noise is the same, bit for bit. A tile's sum is in single precision
+here, with a relative error of about 2e-6: another tile is drawn only if the two best scores are that close.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from structgen.base.native.jit import entry, jit
+from structgen.decoding.engine.row_loops import Array, Real, exponentials, highest, total
+
+TILE = 1024
+"""Tokens of a tile, as in `structgen_kernels.reference`."""
+PLACE, LINE, SCORES, KEPT = range(4)
+"""Columns of a text: its rows of the logits, of the masks, of the scores that it draws from in place of the
+logits, and of the masks that filters leave (-1: none)."""
+TOKEN, ALLOWED, WANTED, FAULTY = range(4)
+"""Columns of the integers of a choice, as `choice.Chosen` has them."""
+LOGPROB, CONSTRAINED, REMOVED = range(3)
+"""Columns of its floats."""
+
+_WORD = 32
+_EVERY = np.int32(-1)
+_FAINT = 1e-9
+"""A share of the allowed tokens below which they are summed again, about their own maximum: in single
+precision the logarithms of such small shares are too coarse."""
+_SLACK = 1e-9
+"""Added to the upper bound of a score plus noise: it is larger than the rounding error."""
+_LN2 = math.log(2.0)
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+@jit
+def mixed(word: Any) -> Any:
+    """Return SplitMix64's mix of a 64-bit word (Steele, Lea, Flood: Fast splittable pseudorandom number
+    generators, 2014)."""
+    word = (word ^ (word >> np.uint64(30))) * _FIRST
+    word = (word ^ (word >> np.uint64(27))) * _SECOND
+    return word ^ (word >> np.uint64(31))
+
+
+@jit
+def position_key(sample: Any, position: Any) -> Any:
+    """Return the key of the noise at one position of a sample whose key is given; all three are uint64."""
+    return mixed(sample + position + _GOLDEN)
+
+
+@jit
+def uniform_of(key: Any, index: int) -> Any:
+    """Return the uniform number of an index: 53 bits, strictly between 0 and 1. The index of a token is
+    token + 1, that of a tile -(tile + 1)."""
+    word = mixed(key + np.uint64(index) * _GOLDEN)
+    return (np.float64(np.int64(word >> np.uint64(11))) + 0.5) * 2.0**-53
+
+
+@jit
+def gumbel_of(uniform: float) -> Any:
+    """Return the Gumbel noise -log(-log(uniform))."""
+    return -math.log(-math.log(uniform))
+
+
+@jit
+def bits_of(words: Array, word: int) -> Any:
+    """Return a word of a mask: all ones if there is no mask, 0 beyond its end."""
+    if len(words) == 0:
+        return _EVERY
+    return words[word] if word < len(words) else np.int32(0)
+
+
+@jit
+def sum_tiles(raw: Array, words: Array, top: Real, part: Array, sums: Array) -> Any:
+    """Write for each tile the sums of e^(logit - top), of all tokens and of the allowed ones. Return how many
+    are allowed."""
+    allowed = 0
+    for tile in range(sums.shape[1]):
+        start = tile * TILE
+        length = min(TILE, len(raw) - start)
+        exponentials(raw, start, length, top, part)
+        every = some = 0.0
+        for first in range(0, length, _WORD):
+            width = min(_WORD, length - first)
+            mass = total(part, first, width)
+            every += mass
+            bits = bits_of(words, (start + first) >> 5)
+            if bits == _EVERY:
+                some += mass
+                allowed += width
+            elif bits != 0:
+                # without branches: half-full masks would be mispredicted half the time
+                for i in range(width):
+                    bit = (bits >> np.int32(i)) & np.int32(1)
+                    part[np.uint64(first + i)] *= np.float32(bit)
+                    allowed += bit
+                some += total(part, first, width)
+        sums[0, tile], sums[1, tile] = every, some
+    return allowed
+
+
+@jit
+def gathered(scores: Array, words: Array, start: int, heat: Real, out: Array) -> Any:
+    """Write the scores of the tile from `start` on, divided by the temperature, minus infinity for tokens
+    that are not allowed; at temperature 0 undivided. Return how many numbers are written."""
+    length, divisor = min(TILE, len(scores) - start), heat if heat > 0.0 else 1.0
+    for first in range(0, length, _WORD):
+        bits, width = bits_of(words, (start + first) >> 5), min(_WORD, length - first)
+        if bits == 0:
+            out[first : first + width] = -np.inf
+            continue
+        for i in range(width):
+            score = scores[np.uint64(start + first + i)] / divisor
+            is_in = (bits >> np.int32(i)) & np.int32(1) != 0
+            out[np.uint64(first + i)] = score if is_in else -np.inf
+    return length
+
+
+@jit
+def level_tiles(scores: Array, words: Array, heat: Real, part: Array, out: Array, levels: Array) -> None:
+    """Write for each tile the logarithm of the sum of e^(score / temperature) over its allowed tokens, at
+    temperature 0 the greatest score; minus infinity if no token is possible."""
+    for tile in range(len(levels)):
+        count = gathered(scores, words, tile * TILE, heat, out)
+        top = highest(out[:count])
+        levels[tile] = top
+        if heat > 0.0 and top > -np.inf:
+            exponentials(out, 0, count, top, part)
+            levels[tile] += math.log(total(part, 0, count))
+
+
+@jit
+def drawn(scores: Array, words: Array, heat: Real, key: Any, levels: Array, out: Array) -> Any:
+    """Return the token with the greatest score plus noise, of the tile with the greatest level plus noise; at
+    temperature 0 without noise; of equal ones the first. Return -1 if no token is possible."""
+    tile, best = -1, -np.inf
+    for at in range(len(levels)):
+        noisy = levels[at] + gumbel_of(uniform_of(key, -1 - at)) if heat > 0.0 else levels[at]
+        if noisy > best:
+            tile, best = at, noisy
+    if tile < 0:
+        return -1
+    start = tile * TILE
+    count = gathered(scores, words, start, heat, out)
+    at = int(np.argmax(out[:count]))
+    if heat > 0.0:
+        first, best = at, out[at] + gumbel_of(uniform_of(key, start + at + 1))
+        for i in range(count):
+            uniform = uniform_of(key, start + i + 1)
+            # noise takes two logarithms, and is made only for tokens that can still win: it is at most
+            # -log(1 - uniform), so at most ln 2 times the leading zeros of 1 - uniform
+            zeros = 1023 - (np.float64(1.0 - uniform).view(np.int64) >> 52)
+            if i != first and out[i] + np.float64(zeros) * _LN2 + _SLACK >= best:
+                noisy = out[i] + gumbel_of(uniform)
+                if noisy > best or (noisy == best and i < at):
+                    at, best = i, noisy
+    return start + at
+
+
+@entry(
+    "void(float32[:, ::1], int32[:, ::1], float64[:, ::1], int32[:, ::1], int64[:, ::1], uint64[:, ::1],"
+    " float64[::1], int64[:, ::1], float64[:, ::1])"
+)
+def choose_rows(
+    logits: Array,
+    masks: Array,
+    scores: Array,
+    kept: Array,
+    texts: Array,
+    noise: Array,
+    temperatures: Array,
+    numbers: Array,
+    figures: Array,
+) -> None:
+    """Choose a token for each text, and write its `numbers` and `figures`.
+
+    `texts` has the columns above, `noise` the key of a text's sample and the position of the next token.
+    `masks` has one row without columns if all tokens are allowed. Cost: 1 ns a token of the vocabulary on one
+    core, and 3 us for a draw; where a text draws from scores, under filters or at another temperature than 1,
+    1 ns a token more.
+    """
+    width = logits.shape[1]
+    part, out = np.empty(TILE, np.float32), np.empty(TILE)
+    sums = np.empty((2, (width + TILE - 1) // TILE))
+    levels = np.empty(sums.shape[1])
+    for text in range(len(texts)):
+        raw, words = logits[texts[text, PLACE]], masks[texts[text, LINE]]
+        which, narrow, heat = texts[text, SCORES], texts[text, KEPT], temperatures[text]
+        wanted, top = 0, np.float32(-np.inf)
+        for start in range(0, width, TILE):
+            here = highest(raw[start : start + TILE])
+            if here > top:
+                wanted, top = start, here
+        while raw[wanted] != top and wanted < width - 1:
+            wanted += 1
+        # if the maximum is infinite, only a NaN of the sums matters
+        allowed = sum_tiles(raw, words, top if math.isfinite(top) else np.float32(0.0), part, sums)
+        every, some = sums[0].sum(), sums[1].sum()
+        if some > _FAINT * every:
+            for tile in range(len(levels)):
+                levels[tile] = math.log(sums[1, tile]) if sums[1, tile] > 0.0 else -np.inf
+            left = math.log(some)
+        else:
+            level_tiles(raw, words, 1.0, part, out, levels)
+            own = highest(levels)
+            left = own - top + math.log(np.exp(levels - own).sum())
+        faulty = not (math.isfinite(top) and math.isfinite(every) and math.isfinite(left))
+        is_allowed = bits_of(words, wanted >> 5) & np.int32(1 << (wanted & 31)) != 0
+        token = wanted
+        if not faulty and not (heat == 0.0 and is_allowed and which < 0):
+            own_words = words if narrow < 0 else kept[narrow]
+            key = position_key(noise[text, 0], noise[text, 1])
+            if which >= 0:
+                level_tiles(scores[which], own_words, heat, part, out, levels)
+                token = drawn(scores[which], own_words, heat, key, levels, out)
+            else:
+                if heat != 1.0 or narrow >= 0:
+                    level_tiles(raw, own_words, heat, part, out, levels)
+                token = drawn(raw, own_words, heat, key, levels, out)
+        if faulty or token < 0:
+            token, faulty, every, left = wanted, True, np.nan, np.nan
+        whole, logit = math.log(every), raw[token] - np.float64(top)
+        numbers[text, TOKEN], numbers[text, ALLOWED] = token, allowed
+        numbers[text, WANTED], numbers[text, FAULTY] = wanted, faulty
+        figures[text, LOGPROB], figures[text, CONSTRAINED] = logit - whole, logit - left
+        figures[text, REMOVED] = 0.0 if left >= whole else -math.expm1(left - whole)

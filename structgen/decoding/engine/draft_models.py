@@ -1,0 +1,115 @@
+"""The drafters of a request: their checks against the engine's tokenizer, and the cache of draft models."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from structgen.base.errors import OptionError, StructgenError
+from structgen.base.system.resources import model_name
+from structgen.decoding.engine.model_protocol import Model
+from structgen.decoding.engine.models import given_model, load_model
+from structgen.decoding.speculation.drafters.draft_model import DraftModel
+from structgen.decoding.speculation.drafts.drafter import Drafter
+from structgen.decoding.speculation.speculation_options import Speculation, own_drafters
+from structgen.tokens.tokenizer import Tokenizer
+
+MOST_MODELS: Final = 4
+"""The most draft models that a process keeps; the least recently used is dropped first."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedModel:
+    """A draft model, with a lock for its calls."""
+
+    model: Model
+    tokenizer: Tokenizer
+    given: Any
+    """The object that it was made of. It is kept alive so that no other object gets its id."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_LOADED: Final[dict[str | tuple[int, int], SharedModel]] = {}
+"""The draft models of the process, the most recently used last."""
+_LOCK: Final = threading.Lock()
+
+
+def drafters_of(speculation: Speculation, tokenizer: Tokenizer, samples: int = 1) -> list[Drafter]:
+    """Return new drafters for one text of an engine with this tokenizer; `samples`: the texts of its request.
+
+    Cost: microseconds; the first use of a draft model loads it. Errors: those of `own_drafters` and
+    `draft_model_of`.
+    """
+    made, shared = own_drafters(speculation, samples), draft_model_of(speculation, tokenizer)
+    return made if shared is None else [*made, DraftModel(shared.model, lock=shared.lock)]
+
+
+def check_speculation(speculation: Speculation, tokenizer: Tokenizer) -> None:
+    """Raise OptionError if the history or the draft model of a request has another tokenizer than the engine.
+
+    The first call loads the draft model. Other errors: those of `draft_model_of`.
+    """
+    history = speculation.history
+    if history is not None and history.fingerprint != tokenizer.fingerprint:
+        raise OptionError(
+            "The history holds answers of another tokenizer.",
+            where="history",
+            cure="Make it with the engine's own: sg.speculation.AnswerHistory(engine.tokenizer).",
+        )
+    draft_model_of(speculation, tokenizer)
+
+
+def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedModel | None:
+    """Return the draft model that a request names, or None. It is loaded once and shared.
+
+    Raises OptionError if its tokens are not those of `tokenizer`; StructgenError if there is no such model,
+    or torch is not installed.
+    """
+    wanted = speculation.draft_model
+    if wanted is None:
+        return None
+    key = (id(wanted[0]), id(wanted[1])) if isinstance(wanted, tuple) else model_name(wanted)
+    with _LOCK:
+        try:
+            found = _LOADED.pop(key, None)
+            if found is None:
+                own = given_model(*wanted) if isinstance(wanted, tuple) else load_model(str(wanted))
+                found = SharedModel(*own, wanted)
+        except StructgenError as error:
+            if error.where != "model":
+                raise
+            raise StructgenError(error.what, where="draft_model", cure=error.cure) from error
+        _LOADED[key] = found
+        if len(_LOADED) > MOST_MODELS:
+            del _LOADED[next(iter(_LOADED))]
+    _check_tokens(found, tokenizer)
+    return found
+
+
+def _check_tokens(found: SharedModel, tokenizer: Tokenizer) -> None:
+    """Raise OptionError unless each token has the same bytes in both vocabularies. A special token may be in
+    one of them only, and end tokens may differ: they affect only how good the guesses are."""
+    cure = "Give one with the tokenizer of the model, or leave draft_model out."
+    theirs, ours = found.tokenizer.token_bytes, tokenizer.token_bytes
+    if theirs != ours:
+        most = max(len(theirs), len(ours))
+        pairs = zip(theirs + (None,) * (most - len(theirs)), ours + (None,) * (most - len(ours)), strict=True)
+        wrong = next((token for token, (one, other) in enumerate(pairs) if one != other), None)
+        if wrong is not None:
+            one, other = (of[wrong] if wrong < len(of) else None for of in (theirs, ours))
+            raise OptionError(
+                f"It has another tokenizer: token {wrong} is {_said(one)} there, and {_said(other)} here.",
+                where="draft_model",
+                cure=cure,
+            )
+    if found.model.vocab_size < min(len(theirs), len(ours)):
+        raise OptionError(
+            f"It has logits for {found.model.vocab_size:,} tokens, and the tokenizer has {len(theirs):,}.",
+            where="draft_model",
+            cure=cure,
+        )
+
+
+def _said(token: bytes | None) -> str:
+    return "special or missing" if token is None else repr(token)

@@ -1,0 +1,478 @@
+"""`Engine`, the API of the loop: requests become texts in a queue; the calls that wait run the loop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from contextlib import aclosing
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from structgen.base.errors import OptionError, options_named
+from structgen.base.language import checks
+from structgen.base.limits import CACHE_BYTES
+from structgen.base.system.resources import model_name
+from structgen.decoding.engine.draft_models import check_speculation, drafters_of
+from structgen.decoding.engine.driver import Driver, foreign_handle, listening
+from structgen.decoding.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
+from structgen.decoding.engine.loop import Loop
+from structgen.decoding.engine.model_prompts import ModelPrompts, RequestTokens, check_budget
+from structgen.decoding.engine.model_protocol import Model, draft_support_of
+from structgen.decoding.engine.models import given_model, load_model, tokenizer_of
+from structgen.decoding.engine.requests import Handle, Request, Result, Usage
+from structgen.decoding.engine.searches.whole_values import comparing
+from structgen.decoding.engine.special_texts import special_texts, warn_of_special_texts
+from structgen.decoding.engine.strategies.strategy import Mixture, SearchStrategy
+from structgen.decoding.engine.strategies.strategy_loading import strategies_of
+from structgen.decoding.engine.text import Decided, PromptBorder, RequestStart, Text
+from structgen.decoding.engine.thinking import closing_of
+from structgen.decoding.engine.trace import Trace, text_page
+from structgen.decoding.speculation.drafts.drafter import RequestFacts
+from structgen.decoding.speculation.planning.drafting import Drafting
+from structgen.grammars.compilation.compiler import compile
+from structgen.grammars.compilation.request_bans import checked_bans, without_banned_texts, without_tokens
+from structgen.grammars.text_grammars.text_grammar import TextGrammar
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.core.forced_text import AnyText, half_character, prompt_border, with_forced_text
+from structgen.machines.core.grammar import Grammar
+from structgen.machines.core.matcher import Matcher
+from structgen.tokens.tokenizer import Tokenizer
+
+_CHECKED_EVERY = 16
+"""The memory of compiled grammars is looked at once in so many requests, and for each new one."""
+
+
+class Engine:
+    """A model, its tokenizer, and the texts that it writes. Several threads may use one engine.
+
+    `model` is a name that `structgen models` lists, a folder or a GGUF file (`load_model`), or an object: a
+    causal model of transformers (it is switched to evaluation, and stays on its device), or anything that
+    implements `Model`. An object needs `tokenizer`: an `sg.Tokenizer`, or anything that
+    `sg.Tokenizer.from_huggingface` takes. The end tokens of a transformers model's generation_config count
+    too. Raises OptionError for any other object.
+    At most `max_rows` texts are written at the same time; the others wait. Where more than `max_waiting`
+    would wait, `submit` raises BusyError (None: any number may).
+    Compiled grammars are kept for later requests. With the masks that they share they hold at most
+    `cache_bytes`, about: past it those that were asked for least recently go.
+    `allow_specials`: whether the texts of prompts and messages may write special tokens, for those who write
+    all of them. By default only the marks of the chat template do.
+    """
+
+    @options_named(
+        'sg.Engine("structgen/extract"), or sg.Engine(model, tokenizer)',
+        dict.fromkeys(("max_batch", "max_batch_size", "batch_size"), "Write max_rows="),
+        "sg.Engine",
+    )
+    def __init__(
+        self,
+        model: str | Path | Model | Any,
+        tokenizer: Tokenizer | Any | None = None,
+        *,
+        max_rows: int = 32,
+        max_waiting: int | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        cache_bytes: int = CACHE_BYTES,
+        allow_specials: bool = False,
+    ) -> None:
+        self.cache_bytes = checks.whole("cache_bytes", cache_bytes, 0)
+        max_rows = checks.whole("max_rows", max_rows, 1)
+        most = None if max_waiting is None else max_rows + checks.whole("max_waiting", max_waiting, 0)
+        self.name = model_name(model) if isinstance(model, str | Path) else ""
+        """The name or the folder of the model; "" for one that was handed over."""
+        if isinstance(model, str | Path) and tokenizer is None and (file := gguf_file(model)) is not None:
+            tokenizer = gguf_tokenizer(file)
+        self._given_tokenizer = tokenizer
+        self.prompts = ModelPrompts(
+            self.name or getattr(model, "asked_as", ""),
+            tokenizer,
+            allow_specials=bool(checks.flag("allow_specials", allow_specials)),
+        )
+        """How the model is asked."""
+        self.model: Model
+        if isinstance(model, str | Path):
+            given = None if tokenizer is None else tokenizer_of(tokenizer)
+            self.model, tokenizer = load_model(model, device=device, dtype=dtype, tokenizer=given)
+        else:
+            self.model, tokenizer = given_model(model, tokenizer, device=device, dtype=dtype)
+        if tokenizer.vocab_size > self.model.vocab_size:
+            raise OptionError(
+                f"The tokenizer has {tokenizer.vocab_size:,} tokens, the model {self.model.vocab_size:,}.",
+                where="tokenizer",
+                cure="Use the model's own tokenizer.",
+            )
+        self.tokenizer, self.max_rows = tokenizer, max_rows
+        self._loop = Loop(self.model, tokenizer, max_rows)
+        self._driver = Driver(self._loop, most)
+        self._compiled: dict[tuple[Grammar, str], CompiledGrammar] = {}
+        """What was asked for least recently comes first."""
+        self._asked = 0
+        self._of_grammars = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Engine of {self.name or type(self.model).__name__}, {self.max_rows} rows>"
+
+    @options_named("engine.generate(sg.Request(prompt, grammar))", name="Engine.generate")
+    def generate(self, requests: Request | Iterable[Request]) -> list[Result]:
+        """Return the results of requests, in order, the `n` samples of each one after another.
+
+        A request that cannot be begun (max_tokens that no document fits, a prompt longer than the context)
+        raises; what goes wrong later is its result's `error`, and the others go on.
+        """
+        given: Any = requests
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            given = [given]
+        wanted = list(given)
+        handles: list[Handle] = []
+        try:
+            for one in wanted:
+                handles += self.submit(one)
+            self.drive(handles)
+        except BaseException:
+            # nobody waits for them any more
+            for handle in handles:
+                handle.cancel()
+            raise
+        return [handle.result for handle in handles if handle.result is not None]
+
+    def stream(self, request: Request) -> Iterator[str]:
+        """Yield the text of a request (n = 1) in pieces, as it comes; leaving the loop cancels it."""
+        (handle,) = self.submit(_single(request))
+        yield from self.pieces(handle)
+        _raise_error(handle)
+
+    def pieces(self, handle: Handle) -> Generator[str, None, None]:
+        """Yield a text that was submitted in pieces, as it comes, until it has a result; leaving the loop
+        cancels it."""
+        at = 0
+        try:
+            while True:
+                is_done, written = handle.is_done, handle.written
+                if len(written) > at:
+                    piece, at = written[at:], len(written)
+                    yield piece
+                elif is_done:
+                    break
+                else:
+                    self._bring_on(handle)
+        finally:
+            handle.cancel()
+            self.drive([handle])
+
+    async def agenerate(self, request: Request) -> list[Result]:
+        """Return the results of a request; others may run meanwhile, in the same batches. Cancelling it
+        cancels its texts."""
+        handles = await self.asubmit(request)
+        try:
+            for handle in handles:
+                await listening([handle], pieces=False).wait()
+        except BaseException:
+            for handle in handles:
+                handle.cancel()
+            raise
+        return [handle.result for handle in handles if handle.result is not None]
+
+    async def astream(self, request: Request) -> AsyncIterator[str]:
+        """Yield the text of a request (n = 1) in pieces, as it comes; leaving the loop cancels it."""
+        (handle,) = await self.asubmit(_single(request))
+        async with aclosing(self.apieces(handle)) as pieces:
+            async for piece in pieces:
+                yield piece
+        _raise_error(handle)
+
+    async def apieces(self, handle: Handle) -> AsyncGenerator[str, None]:
+        """Yield a text that was submitted in pieces, as `pieces` does; whoever leaves the loop closes it
+        (`contextlib.aclosing`)."""
+        self._driver.watch([handle])
+        woken, at = listening([handle], pieces=True), 0
+        try:
+            while True:
+                await woken.wait()
+                woken.clear()
+                # read in this order: what comes between the two wakes again
+                is_over, written = handle.result is not None, handle.written
+                if len(written) > at:
+                    piece, at = written[at:], len(written)
+                    yield piece
+                if is_over:
+                    break
+        finally:
+            handle.cancel()
+
+    async def asubmit(self, request: Request) -> list[Handle]:
+        """Return the handles of `submit`. The request is read in a thread, and the engine's own thread brings
+        its texts on, until they are done or cancelled: listen to them (`Handle.listen`, `apieces`)."""
+        count = _checked(request).n
+        return await self._driver.submitted(count, lambda: self._submitted(request))
+
+    def submit(self, request: Request) -> list[Handle]:
+        """Return a handle for each sample of a request, which waits for its turn. Whoever drives the engine
+        (`step`, or any call that waits) brings it on.
+
+        Raises BudgetError, with the least max_tokens, where no document fits; BusyError where too many texts
+        wait; OptionError where the prompt does not fit the context, and where a draft model or a history is
+        of another tokenizer.
+        """
+        count = _checked(request).n
+        self._driver.enter(count)
+        try:
+            return self._submitted(request)
+        finally:
+            self._driver.entered(count)
+
+    def _submitted(self, request: Request) -> list[Handle]:
+        reading, token_by_token = self.reading, ""
+        closing, besides = None, 0
+        if request.thinking is not None:
+            closing = closing_of(request.thinking, self.tokenizer, self._named_tokens)
+            besides = request.thinking.max_tokens + len(closing.tokens)
+        read = reading.read(request, besides=besides)
+        if read.question.turn is not None:
+            request = replace(request, begun=read.question.begun, continue_final_message=None)
+        if not self.prompts.is_embedded:  # those write token by token
+            request, token_by_token = comparing(request, self.prompts)
+        request = reading.bounded(request, len(read.tokens), besides)
+        compiled, prompt, border = self._forced_text(request, read.tokens)
+        least = 0 if compiled is None else None
+        if compiled is not None and not (begun := Matcher(compiled)).budget_suffices(request.most_tokens):
+            least = begun.tokens_to_finish()
+            check_budget(request, least)
+        strategies = None
+        if request.chosen_by.strategy:
+            strategies = strategies_of(request, prompt, reading, self.model, besides)
+        if request.drafts is not None and strategies is not None and strategies.search is not None:
+            drafts, less = None, "the strategy reads ahead itself"
+        else:
+            drafts, less = self._draft_start(request, prompt, compiled)
+        named = self.specials if request.special_texts else {}
+        start = RequestStart(
+            request=request,
+            prompt=prompt,
+            tokenizer=self.tokenizer,
+            grammar=compiled,
+            least=least,
+            border=border,
+            closing=closing,
+            drafts=drafts,
+            specials={token: text.encode() for text, token in named.items()},
+            strategies=strategies,
+        )
+        texts = []
+        for sample in range(request.n):
+            usage = Usage(len(prompt), outline=request.shortened or read.shortened)
+            usage.choices, usage.speculation = token_by_token, less
+            most_guesses = request.drafts.nodes if drafts is not None and request.drafts is not None else 0
+            texts.append(Text(start, Decided(Handle(request, sample), usage, most_guesses)))
+        self._loop.add(texts)
+        return [text.handle for text in texts]
+
+    def _forced_text(
+        self, request: Request, prompt: list[int]
+    ) -> tuple[CompiledGrammar | None, list[int], PromptBorder | None]:
+        """Return the compiled grammar of a request with its options for forced text, the tokens of its prompt
+        that the model reads, and the border behind them, if any. Raises OptionError, TokenizerError."""
+        compiled, grammar, bans = None, request.grammar, checked_bans(request.chosen_by.banned)
+        if bans:
+            grammar = without_banned_texts(grammar, bans)
+        if grammar is not None:
+            compiled = self.compiled(grammar, warns=not request.special_texts, bans=bans)
+        begun = request.begun.encode()
+        reads_ahead = any(isinstance(one, Mixture | SearchStrategy) for one in request.chosen_by.strategies)
+        if not request.healing and (not begun or reads_ahead):
+            if compiled is not None and (request.canonical or begun):
+                compiled = with_forced_text(compiled, canonical=request.canonical, begun=begun)
+            return compiled, prompt, None
+        is_free = compiled is None
+        if compiled is None:
+            compiled = self._any_text
+        kept = len(prompt) - prompt_border(compiled, prompt, begun)
+        behind = self.tokenizer.decode(prompt[kept:])
+        policy = with_forced_text(compiled, canonical=request.canonical, behind=behind, begun=begun)
+        half = half_character(self.tokenizer, prompt) if is_free and not begun else b""
+        border = PromptBorder(len(behind), half, is_free)
+        return None if is_free and not behind else policy, prompt[:kept], border
+
+    def _draft_start(
+        self, request: Request, prompt: list[int], compiled: CompiledGrammar | None
+    ) -> tuple[Callable[[], Drafting] | None, str]:
+        """Return what makes the drafters of a text, None where it has none, and why it has less of them than
+        was asked for. Raises OptionError for a history or a draft model of another tokenizer."""
+        how = request.drafts
+        if how is None or (request.speculation == "auto" and not getattr(self.model, "drafts_pay", True)):
+            return None, ""
+        check_speculation(how, self.tokenizer)
+        support = draft_support_of(self.model)
+        if support.shape == "none":
+            return None, support.reason
+        # the fingerprint of a large schema takes time, and only a history asks for it
+        schema = ""
+        if how.history is not None and request.grammar is not None and compiled is not None:
+            schema = compiled.grammar.fingerprint
+        facts = RequestFacts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant)
+        chain = how.chain or support.shape == "chain"
+
+        def made() -> Drafting:
+            return Drafting(drafters_of(how, self.tokenizer, request.n), facts, chain=chain)
+
+        return made, support.reason
+
+    def compiled(
+        self, grammar: Grammar | CompiledGrammar, *, warns: bool = True, bans: Sequence[int | str] = ()
+    ) -> CompiledGrammar:
+        """Return a grammar compiled for this engine's tokenizer, which is kept for later requests.
+        `warns`: whether a warning tells of special tokens that it spells in others. `bans`: banned token ids
+        (and texts, which are none of its affair).
+
+        Raises OptionError for one that was compiled for another tokenizer.
+        """
+        if isinstance(grammar, CompiledGrammar):
+            if grammar.tokenizer != self.tokenizer:
+                raise OptionError(
+                    f"It was compiled for {grammar.tokenizer!r}, and the engine has {self.tokenizer!r}.",
+                    where="grammar",
+                    cure="Give the grammar itself, or compile it for engine.tokenizer.",
+                )
+            return grammar
+        tokenizer = without_tokens(self.tokenizer, bans) if bans else self.tokenizer
+        key = grammar, tokenizer.fingerprint
+        with self._of_grammars:
+            found = self._compiled.pop(key, None)
+        is_new = found is None
+        if found is None:
+            if warns and isinstance(plain := grammar.innermost, TextGrammar):
+                warn_of_special_texts(plain, self._named_tokens)
+            found = compile(grammar, tokenizer)
+        else:
+            found = found.fresh()
+        with self._of_grammars:
+            self._compiled[key] = found
+            self._asked += 1
+        if is_new or self._asked % _CHECKED_EVERY == 0:  # grammars grow as texts are written
+            self._let_go()
+        return found
+
+    @property
+    def held_grammars(self) -> int:
+        """The number of compiled grammars that are kept."""
+        return len(self._compiled)
+
+    @property
+    def held_bytes(self) -> int:
+        """The bytes, about, of the compiled grammars that are kept, here or by their mask stores, and of the
+        masks that they share."""
+        with self._of_grammars:
+            held = set(self._compiled.values())
+        stores = {one.store for one in held}
+        held.update(*(one.recent for one in stores))
+        return sum(one.nbytes for one in held) + sum(one.nbytes for one in stores)
+
+    def _let_go(self) -> None:
+        """Drop the compiled grammars that were asked for least recently while all hold too much; first those
+        that only the mask stores keep."""
+        if self.held_bytes <= self.cache_bytes:
+            return
+        with self._of_grammars:
+            stores = {one.store for one in self._compiled.values()}
+        for store in stores:
+            store.let_go()
+        much = self.held_bytes - self.cache_bytes
+        with self._of_grammars:
+            while much > 0 and len(self._compiled) > 1:
+                much -= self._compiled.pop(next(iter(self._compiled))).nbytes
+
+    @property
+    def specials(self) -> dict[str, int]:
+        """The ids of the special tokens without bytes, by their texts."""
+        tokens = self.tokenizer.token_bytes
+        return {text: token for text, token in self._named_tokens.items() if tokens[token] is None}
+
+    @cached_property
+    def _named_tokens(self) -> dict[str, int]:
+        return special_texts(self.name, self._given_tokenizer)
+
+    @cached_property
+    def _any_text(self) -> AnyText:
+        return AnyText(self.tokenizer)
+
+    @property
+    def count(self) -> int:
+        """The number of texts that are being written or wait."""
+        return self._loop.count
+
+    def step(self) -> bool:
+        """Bring every text on by one token or, where tokens were guessed, by several. Returns whether
+        there was anything to do."""
+        return self._loop.step()
+
+    def drive(self, handles: Sequence[Handle]) -> None:
+        """Take steps until these are done. Raises OptionError where they are none of this engine's."""
+        for handle in handles:
+            while not handle.is_done:
+                self._bring_on(handle)
+
+    def _bring_on(self, handle: Handle) -> None:
+        """Take a step for a text that is not done; end it where it was cancelled, without one."""
+        if handle.cancelled:
+            self._loop.sweep()
+        if not handle.is_done and not self.step() and not handle.is_done:
+            raise foreign_handle()
+
+    def trace(self, result: Any, title: str = "A generation") -> Trace:
+        """Return the page that shows how a text came to be, token by token. `result`: one of this engine, or
+        what has one (`sg.run(..., detailed=True)`). Raises OptionError for anything else."""
+        found = getattr(result, "result", result)
+        if not isinstance(found, Result):
+            raise OptionError(
+                f"A {type(result).__name__} is no result of an engine.",
+                where="result",
+                cure="Pass what engine.generate(...) or sg.run(engine, ..., detailed=True) returns.",
+            )
+        return Trace(text_page(found, self.tokenizer, title))
+
+    def close(self) -> None:
+        """End the texts that event loops wait for, and let go of the engine's threads; a later request starts
+        others."""
+        self._driver.close()
+        self._loop.close()
+
+    @property
+    def reading(self) -> RequestTokens:
+        """How the model reads requests."""
+        sizes = self.model.vocab_size, self.model.context
+        return RequestTokens(self.prompts, self.tokenizer, *sizes, self.compiled)
+
+    def prompt_tokens(self, request: Request) -> list[int]:
+        """Return the tokens that the model reads of a request: those of its prompt in the form that the model
+        needs, or the ids that were given. Raises OptionError for ids that are none of the model's."""
+        return self.reading.read(request).tokens
+
+
+def _checked(request: Any) -> Request:
+    if not isinstance(request, Request):
+        raise OptionError(
+            f"A {type(request).__name__} is not a request.",
+            where="requests",
+            cure="Write sg.Request(prompt, grammar); sg.run(model, prompt, type) takes a text.",
+        )
+    return request
+
+
+def _single(request: Request) -> Request:
+    if _checked(request).n != 1:
+        raise OptionError("A stream is of one text.", where="n", cure="Submit, and listen to each handle.")
+    return request
+
+
+def _raise_error(handle: Handle) -> None:
+    if handle.result is not None and handle.result.error is not None:
+        raise handle.result.error

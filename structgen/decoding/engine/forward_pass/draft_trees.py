@@ -1,0 +1,80 @@
+"""Checks that all models share: of draft trees before verification, and of the nodes to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from structgen.base.errors import OptionError
+
+MOST_NODES: Final = 1024
+"""The most nodes of a draft tree."""
+
+
+class Grown(Protocol):
+    """A cache, with the draft tree that was read after its text."""
+
+    @property
+    def length(self) -> int:
+        """The number of tokens of the text."""
+        ...
+
+    @property
+    def parents(self) -> list[int]:
+        """The parents of the last tree's nodes; empty once nodes were kept or tokens were read."""
+        ...
+
+
+def depths_of(
+    tokens: Sequence[int],
+    parents: Sequence[int],
+    counts: Sequence[int],
+    caches: Sequence[Grown],
+    context: int,
+) -> list[int]:
+    """Return the depth of each node of trees. Raises OptionError for a list that is no tree, for a tree of
+    more than MOST_NODES nodes, and for a tree that does not fit into the context."""
+    if len(counts) != len(caches) or not len(tokens) == len(parents) == sum(counts):
+        raise OptionError(
+            f"There are {len(tokens)} tokens and {len(parents)} parents of {sum(counts)} nodes, for"
+            f" {len(counts)} trees of {len(caches)} texts.",
+            where="counts",
+            cure="Give a token and a parent for every node, and a tree for every text.",
+        )
+    depths: list[int] = []
+    for count, cache in zip(counts, caches, strict=True):
+        start = len(depths)
+        if not 1 <= count <= MOST_NODES:
+            raise OptionError(
+                f"A tree has {count} nodes.", where="counts", cure=f"Give it 1 to {MOST_NODES} nodes."
+            )
+        for node in range(count):
+            parent = parents[start + node]
+            if not (0 <= parent < node if node else parent == -1):
+                raise OptionError(
+                    f"The parent of node {node} is {parent}.",
+                    where="parents",
+                    cure="The first node's parent is -1; each other one comes after its parent.",
+                )
+            depths.append(depths[start + parent] + 1 if node else 0)
+        deepest = cache.length + max(depths[start:])
+        if deepest >= context:
+            raise OptionError(
+                f"A path of a tree ends at place {deepest}, and the context has {context} places.",
+                where="parents",
+                cure="Cut the tree to what has room behind its text.",
+            )
+    return depths
+
+
+def check_paths(paths: Sequence[Sequence[int]], caches: Sequence[Grown]) -> None:
+    """Raise OptionError unless each path is in its cache's last tree, from the first node down."""
+    for path, cache in zip(paths, caches, strict=True):
+        parents = cache.parents
+        above = [parents[node] if 0 <= node < len(parents) else None for node in path]
+        if not path or above != [-1, *path[:-1]]:
+            raise OptionError(
+                f"The nodes {list(path)} are no path of a tree whose parents are {parents}.",
+                where="paths",
+                cure="Give the first node, a child of it, a child of that one, and so on, once a tree.",
+            )

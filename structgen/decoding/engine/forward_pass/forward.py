@@ -1,0 +1,222 @@
+"""The compiled forward pass of a Llama in the memory of the CPU: any rows of any texts in one call.
+
+A row is one token of one text. It writes its column of keys and values, and attends to the columns of its
+text up to its own. So prompts of any lengths and continued texts can be in one batch. A row's result depends
+on its own inputs only, added in an order that neither other rows nor threads change. So a text gets the same
+bits alone and in any batch, read at once or token by token.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.native.jit import entry, jit
+from structgen.decoding.engine.forward_pass.paged_attention import (
+    PAGES,
+    PLACE,
+    TOKEN,
+    WHERE,
+    attend,
+    loose,
+    take,
+)
+from structgen.decoding.engine.forward_pass.tiles import MOST_ROWS, PANEL, floats, product, words
+from structgen.decoding.engine.row_loops import exponentials
+
+Array: TypeAlias = npt.NDArray[Any]
+
+BEFORE, QKV, OUT, BETWEEN, GATE_UP, DOWN = range(6)
+"""Columns of the weights' offsets, one row for each layer. The row after the last layer has the last norm and
+the head."""
+HEADS, GROUPS, HEAD, WIDTH, INNER, VOCABULARY, HALF = range(7)
+"""Columns of the sizes; HALF is 1 where the weights of products are bfloat16."""
+
+
+@loose
+def squares(row: Array) -> Any:
+    """Return the sum of squares."""
+    found = np.float32(0.0)
+    for value in row:
+        found += value * value
+    return found
+
+
+@jit
+def normalise(x: Array, rows: Array, weight: Array, epsilon: Any, out: Array) -> None:
+    """Write the given rows of `x` [texts, width], normalised (RMSNorm), side by side."""
+    width = x.shape[1]
+    for i in range(len(rows)):
+        row = x[rows[i]]
+        scale = np.float32(1.0 / math.sqrt(squares(row) / np.float32(width) + epsilon))
+        for d in range(width):
+            out[i * width + d] = row[d] * scale * weight[d]
+
+
+@jit
+def add(x: Array, more: Array) -> None:
+    """Add numbers to the rows of `x`, in place."""
+    width = x.shape[1]
+    for i in range(len(x)):
+        for d in range(width):
+            x[i, d] += more[i * width + d]
+
+
+@jit
+def gate(wide: Array, count: int, inner: int, part: Array, out: Array) -> None:
+    """Write SwiGLU of `count` rows: silu of the row's first half times its second half."""
+    for i in range(count):
+        first = wide[2 * i * inner : (2 * i + 1) * inner]
+        second = wide[(2 * i + 1) * inner : (2 * i + 2) * inner]
+        own = out[i * inner : (i + 1) * inner]
+        for d in range(inner):
+            own[d] = -abs(first[d])
+        exponentials(own, 0, inner, np.float32(0.0), part)
+        for d in range(inner):
+            above = np.float32(1.0) if first[d] >= np.float32(0.0) else part[d]
+            own[d] = first[d] * (above / (np.float32(1.0) + part[d])) * second[d]
+
+
+@jit
+def attend_all(
+    rows: Array,
+    layer: int,
+    wide: Array,
+    heads: int,
+    groups: int,
+    head: int,
+    cos: Array,
+    sin: Array,
+    queries: Array,
+    scores: Array,
+    paths: Array,
+    out: Array,
+) -> None:
+    """Write keys and values of each row to its column, and the attention's output to `out`. `wide` has
+    queries, keys and values."""
+    parts = heads + 2 * groups
+    begins = layer * 8 * groups * PANEL * head
+    start, every = 0, len(rows)
+    while start < every:
+        stop = start + 1
+        while stop < every and stop - start < MOST_ROWS and rows[stop, PAGES] == rows[start, PAGES]:
+            stop += 1
+        count, some = stop - start, rows[start:stop]
+        own = wide[start * parts * head : stop * parts * head].reshape(count, parts, head)
+        for i in range(count):
+            take(own[i], heads, some[i, PAGES], some[i, PLACE], some[i, WHERE], begins, cos, sin)
+        own_out = out[start * heads * head : stop * heads * head].reshape(count, heads * head)
+        attend(some, own, heads, groups, head, begins, cos, sin, queries, scores, paths, own_out)
+        start = stop
+
+
+@jit
+def run_layers(
+    sizes: Array,
+    epsilon: Any,
+    weights: Array,
+    offsets: Array,
+    cos: Array,
+    sin: Array,
+    rows: Array,
+    asked: Array,
+    x: Array,
+    narrow: Array,
+    wide: Array,
+    queries: Array,
+    scores: Array,
+    paths: Array,
+    logits: Array,
+) -> None:
+    """Run rows, whose embeddings are `x`, through all layers, for `run_rows`, which allocates the scratch
+    memory.
+
+    The inner loops take slices of these arrays; so they are arrays without reference counts.
+    """
+    weights, offsets, cos, sin = floats(weights), words(offsets), floats(cos), floats(sin)
+    rows, asked, x, narrow, wide = words(rows), words(asked), floats(x), floats(narrow), floats(wide)
+    queries, scores, paths = floats(queries), floats(scores), words(paths)
+    heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
+    width, inner, half = sizes[WIDTH], sizes[INNER], sizes[HALF] != 0
+    count, layers, base = len(rows), len(offsets) - 1, weights.ctypes.data
+    columns = (heads + 2 * groups) * head
+    here, there = narrow.ctypes.data, wide.ctypes.data
+    every, part = np.arange(count), np.empty(inner, np.float32)
+    for layer in range(layers):
+        at = offsets[layer]
+        normalise(x, every, weights[at[BEFORE] : at[BEFORE] + width], epsilon, narrow)
+        product(here, 4 * width, count, width, base + 4 * at[QKV], columns, half, there)
+        attend_all(rows, layer, wide, heads, groups, head, cos, sin, queries, scores, paths, narrow)
+        product(here, 4 * heads * head, count, heads * head, base + 4 * at[OUT], width, half, there)
+        add(x, wide)
+        normalise(x, every, weights[at[BETWEEN] : at[BETWEEN] + width], epsilon, narrow)
+        product(here, 4 * width, count, width, base + 4 * at[GATE_UP], 2 * inner, half, there)
+        gate(wide, count, inner, part, narrow)
+        product(here, 4 * inner, count, inner, base + 4 * at[DOWN], width, half, there)
+        add(x, wide)
+    at = offsets[layers]
+    normalise(x, asked, weights[at[BEFORE] : at[BEFORE] + width], epsilon, narrow)
+    product(
+        here, 4 * width, len(asked), width, base + 4 * at[QKV], sizes[VOCABULARY], half, logits.ctypes.data
+    )
+
+
+@entry(
+    "void(int64[::1], float32, float32[::1], int64[:, ::1], float32[:, ::1], float32[:, ::1],"
+    " float32[:, ::1], int64[:, ::1], int64[::1], float32[:, ::1])"
+)
+def run_rows(
+    sizes: Array,
+    epsilon: Any,
+    weights: Array,
+    offsets: Array,
+    embedding: Array,
+    cos: Array,
+    sin: Array,
+    rows: Array,
+    asked: Array,
+    logits: Array,
+) -> None:
+    """Run rows through the model; write the logits of the rows `asked` to `logits`.
+
+    `rows` has the columns of `paged_attention`, `sizes` and `offsets` those above. `weights` has all norms
+    and packed matrices, as `llama` packs them; `cos` and `sin` (signed) are the rotary tables of all
+    positions. Rows of one text are in order, and those of a tree after their parents, because a row attends
+    to columns of earlier rows or calls. Cost: 2 flop for each weight and row. Up to eight rows read the
+    weights, and their shared columns, once.
+    """
+    heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
+    width, inner, count = sizes[WIDTH], sizes[INNER], len(rows)
+    columns = (heads + 2 * groups) * head
+    x = np.empty((count, width), np.float32)
+    narrow = np.empty(count * max(width, heads * head, inner), np.float32)
+    wide = np.empty(count * max(columns, 2 * inner, width), np.float32)
+    most = 0
+    for i in range(count):
+        most = max(most, rows[i, WHERE] + 1)
+        x[i] = embedding[rows[i, TOKEN]]
+    together = min(count, MOST_ROWS)
+    queries = np.empty((together * (heads // groups), head), np.float32)
+    # score rows begin in different cache sets
+    scores = np.empty((2, min(len(queries), MOST_ROWS), (most // PANEL + 1) * PANEL + PANEL // 2), np.float32)
+    paths = np.empty((together, most), np.int64)
+    run_layers(
+        sizes,
+        epsilon,
+        weights,
+        offsets,
+        cos,
+        sin,
+        rows,
+        asked,
+        x,
+        narrow,
+        wide,
+        queries,
+        scores,
+        paths,
+        logits,
+    )

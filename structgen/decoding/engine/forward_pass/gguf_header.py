@@ -1,0 +1,136 @@
+"""The header of a GGUF file: its metadata, and where its tensors lie.
+
+The package gguf reads a header through views of numpy's memmap, 4 CPU seconds for a vocabulary of 49,152
+tokens; transformers does so three times for one model. The format is short: a magic word, counts, pairs of a
+key and a typed value, then name, shape, kind and offset of each tensor
+(https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, Final
+
+from structgen.base.errors import StructgenError
+
+MAGIC: Final = b"GGUF"
+_VERSIONS: Final = (2, 3)
+"""Version 1 had counts of 32 bits, and no model is published in it any more."""
+_SCALARS: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+"""Types of values by their number, as struct spells them."""
+_STRING, _ARRAY = 8, 9
+_MOST_DIMENSIONS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """Where a tensor lies, and how."""
+
+    shape: tuple[int, ...]
+    """As torch has it: the file's order reversed."""
+    kind: int
+    """The number of its quantisation (gguf.GGMLQuantizationType)."""
+    offset: int
+    """Bytes from the beginning of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class GgufHeader:
+    """What a GGUF file says of its model."""
+
+    path: Path
+    metadata: dict[str, Any]
+    tensors: dict[str, StoredTensor]
+
+    @classmethod
+    def read(cls, path: Path) -> GgufHeader:
+        """Return the header of a file. Cost: about 1 us for each token of the vocabulary. Raises
+        StructgenError for a file that is cut off, damaged or of another version."""
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return cls._of(path, _Reader(path, data))
+
+    @classmethod
+    def _of(cls, path: Path, reader: _Reader) -> GgufHeader:
+        reader.bytes(len(MAGIC))  # gguf_file has looked at them
+        if (version := reader.number("I")) not in _VERSIONS:
+            raise StructgenError(
+                f"{path.name} is of version {version} of GGUF, and this reads versions 2 and 3.",
+                where=str(path),
+                cure="Convert the model again with a llama.cpp of today.",
+            )
+        count, pairs = reader.number("Q"), reader.number("Q")
+        metadata = {reader.text(): reader.value(reader.number("I")) for _ in range(reader.bounded(pairs))}
+        found = [reader.tensor() for _ in range(reader.bounded(count))]
+        alignment = int(metadata.get("general.alignment", 32)) or 32
+        begins_at = -(-reader.at // alignment) * alignment
+        tensors = {name: StoredTensor(shape, kind, begins_at + offset) for name, shape, kind, offset in found}
+        return cls(path, metadata, tensors)
+
+    def own(self, name: str) -> Any:
+        """Return a value of the model's architecture, such as `block_count`; None where there is none."""
+        return self.metadata.get(f"{self.metadata.get('general.architecture')}.{name}")
+
+
+class _Reader:
+    """Reads values one behind another."""
+
+    def __init__(self, path: Path, data: mmap.mmap) -> None:
+        self.path, self.data, self.at = path, data, 0
+
+    def bytes(self, count: int) -> bytes:
+        found = self.data[self.at : self.at + count]
+        if len(found) < count:
+            raise self.fault(f"it ends after {len(self.data):,} bytes, inside its header")
+        self.at += count
+        return found
+
+    def number(self, kind: str) -> Any:
+        (found,) = struct.unpack(f"<{kind}", self.bytes(struct.calcsize(kind)))
+        return found
+
+    def bounded(self, count: int) -> int:
+        """Return a count of things that take a byte each at least. Raises StructgenError for one that no file
+        of this size holds."""
+        if count > len(self.data):
+            raise self.fault(f"byte {self.at:,} speaks of {count:,} values, which it is too short for")
+        return count
+
+    def text(self) -> str:
+        try:
+            return self.bytes(self.bounded(self.number("Q"))).decode()
+        except UnicodeDecodeError as error:
+            raise self.fault(f"the text before byte {self.at:,} is no UTF-8") from error
+
+    def value(self, kind: int) -> Any:
+        if kind == _STRING:
+            return self.text()
+        if kind == _ARRAY:
+            kind, count = self.number("I"), self.bounded(self.number("Q"))
+            if kind == _STRING:
+                return [self.text() for _ in range(count)]
+            if kind in _SCALARS:
+                form = f"<{count}{_SCALARS[kind]}"
+                return list(struct.unpack(form, self.bytes(struct.calcsize(form))))
+        elif kind in _SCALARS:
+            return self.number(_SCALARS[kind])
+        raise self.fault(f"byte {self.at:,} has a value of the unknown type {kind}")
+
+    def tensor(self) -> tuple[str, tuple[int, ...], int, int]:
+        name, dimensions = self.text(), self.number("I")
+        if dimensions > _MOST_DIMENSIONS:
+            raise self.fault(f"tensor {name!r} has {dimensions:,} dimensions")
+        shape = [self.number("Q") for _ in range(dimensions)]
+        if prod(shape) > 2**40:
+            raise self.fault(f"tensor {name!r} has the shape {shape}")
+        return name, tuple(reversed(shape)), self.number("I"), self.number("Q")
+
+    def fault(self, what: str) -> StructgenError:
+        return StructgenError(
+            f"{self.path.name} is cut off or damaged: {what}.",
+            where=str(self.path),
+            cure="The file is damaged or cut off: download it again.",
+        )

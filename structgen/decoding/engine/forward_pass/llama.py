@@ -1,0 +1,348 @@
+"""A batch-invariant Llama: a text gets the same logits, to the bit, alone and in any batch.
+
+The forward pass is compiled (`forward`), in the memory of the CPU. Keys and values lie in pages of 32 columns
+(`PagedCache`): a text takes another page when the last one is full, so nothing is moved as it grows. A full
+page never changes; texts with a common prefix share its pages, so that these stay in the processor's caches
+for all of them. A page has, for each layer, the keys of all groups, then their values (`paged_attention`).
+
+This file packs the weights for the compiled code, and divides rows among threads. Each
+thread works on rows of its own; the rows of one text stay in one thread. Each thread reads all weights, so a
+thread is used only for at least four rows.
+"""
+
+from __future__ import annotations
+
+import operator
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from structgen.decoding.engine.forward_pass.draft_trees import MOST_NODES, check_paths, depths_of
+from structgen.decoding.engine.forward_pass.forward import run_rows
+from structgen.decoding.engine.forward_pass.paged_attention import move_columns
+from structgen.decoding.engine.forward_pass.tiles import IS_FUSED, PANEL
+from structgen.decoding.engine.forward_pass.weights import Weights
+from structgen.decoding.engine.model_protocol import DraftSupport
+
+_MOST_ROWS = 64
+"""The most rows of one call; more would not stay in the inner caches of the core."""
+_LEAST_ROWS = 4
+"""A pass uses at most one thread for so many rows."""
+_PREFIX = 16
+"""Prompts share what all of them begin with from so many tokens on."""
+_LINE = 16
+"""Alignment of the parts of the weights, in numbers: a cache line."""
+_WORD = 8
+"""Bytes of a parent's number."""
+_Numbers = npt.NDArray[np.float32]
+_Rows = npt.NDArray[np.int64]
+
+
+class PagedCache:
+    """The cache of one text: the first `length` columns of its pages.
+
+    The columns after them may hold a draft tree, described by `parents`: node j has column `length + j`. They
+    are not part of the text; the next token or tree overwrites them. Their pages stay with the cache: at most
+    one for every 32 nodes of its largest tree, and one more.
+    """
+
+    __slots__ = ("_context", "_held", "_list", "_page_bytes", "address", "length", "parents")
+
+    def __init__(self, page_bytes: int, context: int, length: int = 0) -> None:
+        """`page_bytes`: the size of a page. `context`: the most columns of a text."""
+        self._page_bytes, self._context, self.length = page_bytes, context, length
+        self._held: list[npt.NDArray[np.uint8]] = []
+        """The pages. One lives as long as a cache holds it."""
+        self.parents: list[int] = []
+        """The parents of the last tree's nodes; empty once nodes were kept or tokens were read."""
+        # a tree's nodes may have columns beyond the model's context, though their positions are within
+        # it; and compiled code prefetches the list up to four pages ahead
+        self._list = np.zeros(-(-context // PANEL) + MOST_NODES // PANEL + 4, np.int64)
+        self.address: int = self._list.ctypes.data
+        """The address of the list of its pages."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, shared pages included."""
+        return len(self._held) * self._page_bytes
+
+    def nbytes_beside(self, other: PagedCache) -> int:
+        """Return the bytes of the pages that are not shared with another cache of the same model."""
+        shared: int = sum(map(operator.is_, self._held, other._held))
+        return (len(self._held) - shared) * self._page_bytes
+
+    def grow(self, length: int) -> None:
+        """Take pages until there are `length` columns."""
+        while len(self._held) * PANEL < length:
+            self._hold(fresh_page(self._page_bytes))
+
+    def copy(self) -> PagedCache:
+        """Return an independent copy."""
+        twin = PagedCache(self._page_bytes, self._context, self.length)
+        twin.begin_as(self, self.length)
+        return twin
+
+    def begin_as(self, other: PagedCache, length: int) -> None:
+        """Take over the first `length` columns of another cache; this one has no pages yet. Full pages are
+        shared, the rest is copied."""
+        whole = length // PANEL
+        for page in other._held[:whole]:
+            self._hold(page)
+        if length % PANEL:
+            page = fresh_page(self._page_bytes)
+            page[:] = other._held[whole]
+            self._hold(page)
+
+    def _hold(self, page: npt.NDArray[np.uint8]) -> None:
+        self._list[len(self._held)] = page.ctypes.data
+        self._held.append(page)
+
+
+def fresh_page(page_bytes: int) -> npt.NDArray[np.uint8]:
+    """Return a page. Its contents are undefined."""
+    memory = np.empty(page_bytes + 4 * _LINE, np.uint8)
+    start = -memory.ctypes.data % (4 * _LINE)
+    return memory[start : start + page_bytes]
+
+
+class Llama:
+    """A Llama of weights that the compiled code can run (`serves`). Thread-safe by a lock."""
+
+    def __init__(self, weights: Weights, *, drafts_pay: bool = True) -> None:
+        """`drafts_pay`: whether drafts can save time (`VerifiesDrafts`)."""
+        sizes, self.drafts_pay = weights.sizes, drafts_pay
+        half = all(map(_is_half, weights.products()))
+        width, inner = weights.layers[0][-1].shape
+        self._weights, self._offsets = _laid_out(weights, half)
+        self._sizes = np.array(
+            (sizes.heads, sizes.groups, sizes.head, width, inner, len(weights.head), half), np.int64
+        )
+        self._epsilon = np.float32(sizes.epsilon)
+        self.vocab_size, self.context = len(weights.head), sizes.context
+        self._tables = weights.embedding.numpy(), weights.cos.numpy(), weights.sin.numpy()
+        self._others: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+        self._page_bytes = 4 * sizes.layers * 2 * sizes.groups * PANEL * sizes.head
+
+    @classmethod
+    def read(cls, folder: Path) -> Llama:
+        """Return the model of a folder: config.json and model.safetensors. Raises StructgenError."""
+        return cls(Weights.read(folder))
+
+    @staticmethod
+    def serves(weights: Weights) -> bool:
+        """Return whether the compiled code can run a model: on a CPU with the needed instructions, with head
+        and matrix widths that are multiples of a panel."""
+        wide = [weights.sizes.head, *map(len, weights.products())]
+        return IS_FUSED and all(columns % PANEL == 0 for columns in wide)
+
+    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, PagedCache]:
+        """Return the logits [V] after a prompt, and its cache."""
+        (found,) = self.prefill_many([tokens])
+        return found
+
+    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, PagedCache]]:
+        """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. What all
+        of them begin with is read once; the result is the same to the bit."""
+        with self._lock:
+            caches = [PagedCache(self._page_bytes, self.context, len(prompt)) for prompt in prompts]
+            common = _common(prompts)
+            if common:
+                caches[0].grow(common)
+                self._run(*_rows_of(prompts[:1], caches, 0, [common]), caches)
+                for cache in caches[1:]:
+                    cache.begin_as(caches[0], common)
+            for cache in caches:
+                cache.grow(cache.length)
+            logits = self._run(*_rows_of(prompts, caches, common, [*map(len, prompts)]), caches)
+            return list(zip(logits, caches, strict=True))
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
+        """Return the logits [rows, V] after one more token of each text. The caches then hold it."""
+        with self._lock:
+            rows = []
+            for token, cache in zip(tokens, caches, strict=True):
+                place = cache.length
+                cache.grow(place + 1)
+                cache.parents = []
+                rows.append((token, place, cache.address, place, place, 0))
+            logits = self._run(np.array(rows, np.int64), [1] * len(rows), caches)
+            for cache in caches:
+                cache.length += 1
+            return logits
+
+    @property
+    def draft_support(self) -> DraftSupport:
+        """Trees: a node attends to the columns of its path, in order."""
+        return DraftSupport("tree")
+
+    def decode_tree(
+        self,
+        tokens: Sequence[int],
+        parents: Sequence[int],
+        counts: Sequence[int],
+        caches: Sequence[PagedCache],
+    ) -> Tensor:
+        """Return the logits [sum(counts), V] after each node of each text's tree (`VerifiesDrafts`).
+
+        They equal those of `decode` to the bit. Raises OptionError, and changes no cache, for a list that is
+        no tree, a tree of more than MOST_NODES nodes, and one past the context. Memory: a page for every 32
+        nodes of a text, and at most one more.
+        """
+        with self._lock:
+            rows = _tree_rows(tokens, parents, counts, caches, self.context)
+            # the compiled code follows the parents in this array, so the threads keep it and the caches alive
+            numbers = np.array(parents, np.int64)
+            start = 0
+            for count, cache in zip(counts, caches, strict=True):
+                cache.grow(cache.length + count)
+                cache.parents = list(parents[start : start + count])
+                start += count
+            rows[:, 5] += numbers.ctypes.data
+            return self._run(rows, counts, (numbers, caches), every=True)
+
+    def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> None:
+        """Have each cache hold the nodes of a path in its last tree (`VerifiesDrafts`). Raises OptionError,
+        and changes no cache, for a list that is no path. Cost: moving the columns of nodes that are not
+        adjacent in the tree."""
+        with self._lock:
+            check_paths(paths, caches)
+            _, groups, head = self._sizes[:3]
+            for path, cache in zip(paths, caches, strict=True):
+                if path[-1] >= len(path):
+                    columns = np.array(path, np.int64) + cache.length
+                    move_columns(cache.address, columns, cache.length, len(self._offsets) - 1, groups, head)
+                cache.parents = []
+                cache.length += len(path)
+
+    def _run(self, rows: _Rows, counts: Sequence[int], held: object, every: bool = False) -> Tensor:
+        """Return the logits after the last row of each text (`counts`: the rows of each), or after `every`
+        row.
+
+        Raises the error of any thread once all have ended. Each thread keeps the caches alive (`held`): after
+        an interrupt, no other text gets their pages before the thread has ended.
+        """
+        every = every or len(rows) == len(counts)
+        asked = np.arange(len(rows)) if every else np.cumsum(counts) - 1
+        logits = np.empty((len(asked), self.vocab_size), np.float32)
+        threads = min(torch.get_num_threads(), len(counts), len(rows) // _LEAST_ROWS)
+        if threads <= 1:
+            self._run_part(rows, asked, 0, len(rows), logits, held)
+            return torch.from_numpy(logits)
+        ends = np.cumsum(counts)
+        # parts end where texts do, and have nearly equal numbers of rows
+        nearly = np.searchsorted(ends, len(rows) * np.arange(1, threads) // threads)
+        parts = pairwise(sorted({0, len(rows), *ends[nearly].tolist()}))
+        if self._others is None:
+            self._others = ThreadPoolExecutor(thread_name_prefix="structgen-engine-rows")
+        first, *others = parts
+        futures = [self._others.submit(self._run_part, rows, asked, *part, logits, held) for part in others]
+        try:
+            self._run_part(rows, asked, *first, logits, held)
+        finally:
+            wait(futures)
+        for future in futures:
+            future.result()
+        return torch.from_numpy(logits)
+
+    def _run_part(
+        self, rows: _Rows, asked: _Rows, start: int, stop: int, logits: _Numbers, held: object
+    ) -> None:
+        """Run the rows from `start` to `stop`, and write the logits after those of them that are `asked`
+        (numbers, ascending); `held` keeps their caches alive."""
+        model = self._sizes, self._epsilon, self._weights, self._offsets, *self._tables
+        if len(rows) <= min(stop - start, _MOST_ROWS):  # nearly all calls: nothing is to be divided
+            run_rows(*model, rows, asked, logits)
+            return
+        for begin in range(start, stop, _MOST_ROWS):
+            end = min(begin + _MOST_ROWS, stop)
+            first, last = np.searchsorted(asked, (begin, end))
+            run_rows(*model, rows[begin:end], asked[first:last] - begin, logits[first:last])
+
+
+def _rows_of(
+    prompts: Sequence[Sequence[int]], caches: Sequence[PagedCache], start: int, ends: Sequence[int]
+) -> tuple[_Rows, list[int]]:
+    """Return the rows of prompts from `start` to their ends, and the number of rows of each."""
+    counts = [end - start for end in ends]
+    rows, done = np.zeros((sum(counts), 6), np.int64), 0
+    for prompt, cache, end in zip(prompts, caches, ends, strict=False):
+        own = rows[done : done + end - start]
+        own[:, 0], own[:, 1], own[:, 2] = prompt[start:end], np.arange(start, end), cache.address
+        own[:, 3], own[:, 4] = own[:, 1], start
+        done += end - start
+    return rows, counts
+
+
+def _common(prompts: Sequence[Sequence[int]]) -> int:
+    """Return how many tokens all prompts begin with, the last one of each left out; 0 for few."""
+    if len(prompts) < 2:
+        return 0
+    least = min(map(len, prompts)) - 1
+    parts = (at for at in range(least) if any(one[at] != prompts[0][at] for one in prompts))
+    common = next(parts, least)
+    return common if common >= _PREFIX else 0
+
+
+def _tree_rows(
+    tokens: Sequence[int],
+    parents: Sequence[int],
+    counts: Sequence[int],
+    caches: Sequence[PagedCache],
+    context: int,
+) -> _Rows:
+    """Return the rows of the nodes of trees; the address of the parents is filled in later. Raises
+    OptionError, as `depths_of` does."""
+    depths = depths_of(tokens, parents, counts, caches, context)
+    rows: list[tuple[int, int, int, int, int, int]] = []
+    for count, cache in zip(counts, caches, strict=True):
+        start, length, address = len(rows), cache.length, cache.address
+        rows += [
+            (tokens[node], length + depths[node], address, length + node - start, length, _WORD * start)
+            for node in range(start, start + count)
+        ]
+    return np.array(rows, np.int64)
+
+
+def _laid_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int64]]:
+    """Return norms and packed matrices in one array, and their offsets (columns as in `forward`)."""
+    layers = [*weights.layers, [weights.norm, weights.head]]
+    parts = [[one.numpy() if one.dim() == 1 else _packed(one, half) for one in layer] for layer in layers]
+    offsets, length = np.zeros((len(parts), 6), np.int64), 0
+    for row, of_layer in enumerate(parts):
+        for column, part in enumerate(of_layer):
+            offsets[row, column] = length
+            length += -(-len(part) // _LINE) * _LINE
+    memory = np.zeros(length + _LINE, np.float32)
+    # numpy aligns arrays to less than a cache line
+    begin = -memory.ctypes.data // memory.itemsize % _LINE
+    memory = memory[begin : begin + length]
+    for row, of_layer in enumerate(parts):
+        for column, part in enumerate(of_layer):
+            memory[offsets[row, column] :][: len(part)] = part
+    return memory, offsets
+
+
+def _packed(matrix: Tensor, half: bool) -> _Numbers:
+    """Return a matrix [columns, depth] packed for `tiles.product`: panels of 32 columns; in each panel one or
+    two vectors for each depth. `half` keeps the upper 16 bits of each number."""
+    depth = matrix.shape[1]
+    bits = matrix.contiguous().numpy().view(np.uint32)
+    if half:
+        first, second = (bits.reshape(-1, 2, PANEL // 2, depth) >> np.uint32(16)).swapaxes(0, 1)
+        panels = first | (second << np.uint32(16))
+    else:
+        panels = bits.reshape(-1, PANEL, depth)
+    return np.ascontiguousarray(panels.swapaxes(1, 2)).reshape(-1).view(np.float32)
+
+
+def _is_half(matrix: Tensor) -> bool:
+    """Return whether all numbers of a matrix are exact in bfloat16."""
+    return not bool((matrix.contiguous().numpy().view(np.uint32) & np.uint32(0xFFFF)).any())

@@ -1,0 +1,80 @@
+"""What transformers reads, without its notices and progress bars; what is wrong with a model's weights is
+told in our words."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from structgen.base.errors import StructgenError
+
+_log = logging.getLogger("structgen")
+_reading = RLock()
+"""The levels are those of the process: one thread at a time changes them."""
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Silence transformers: no warnings and no progress bars inside the block, whose end restores what was
+    set before. A level that somebody chose stays (`TRANSFORMERS_VERBOSITY=info`). Other threads that read
+    wait."""
+    from transformers.utils import logging as told  # optional: transformers
+
+    with _reading:
+        level, has_bars = told.get_verbosity(), told.is_progress_bar_enabled()
+        if level == logging.WARNING:
+            told.set_verbosity_error()
+        if has_bars:
+            told.disable_progress_bar()
+        try:
+            yield
+        finally:
+            told.set_verbosity(level)
+            if has_bars:
+                told.enable_progress_bar()
+
+
+@contextmanager
+def reading(where: Path, cure: str, unknown: str = "") -> Iterator[None]:
+    """Raise StructgenError for all that transformers raises inside the block. `cure`: what to do about a
+    damaged model; `unknown`: about one of a kind that transformers does not support."""
+    try:
+        yield
+    except StructgenError:
+        raise
+    except Exception as error:  # whatever a damaged or unknown model raises in transformers and below
+        told = " ".join(str(error).split())
+        raise StructgenError(
+            f"{where.name} cannot be read: {type(error).__name__}: {told:.400}",
+            where=str(where),
+            cure=unknown if unknown and "not supported" in told else cure,
+        ) from error
+
+
+def pretrained(kind: Any, folder: Any, **options: Any) -> Any:
+    """Return the model that a class of transformers reads from a folder. `options`: of `from_pretrained`.
+
+    Weights that the model has no place for are told to the log. Raises StructgenError where the folder lacks
+    weights, which transformers would draw at random, and all that transformers raises.
+    """
+    with quietly():
+        model, found = kind.from_pretrained(folder, output_loading_info=True, **options)
+    missing, unknown = sorted(found["missing_keys"]), sorted(found["unexpected_keys"])
+    if missing:
+        raise StructgenError(
+            f"The folder lacks weights of the model: {len(missing):,}, such as {missing[0]!r}.",
+            where=str(folder),
+            cure="Download the model again, or save it whole with save_pretrained(...).",
+        )
+    if unknown:
+        _log.warning(
+            "%s: %s weights have no place in the model and are left out, such as %r",
+            folder,
+            f"{len(unknown):,}",
+            unknown[0],
+        )
+    return model

@@ -1,0 +1,113 @@
+"""The weights of a Llama, read from a folder in the layout of transformers' LlamaForCausalLM (Touvron et al.
+2023)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from structgen.base.errors import StructgenError
+from structgen.base.system.installation import needing
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The sizes of a Llama."""
+
+    layers: int
+    heads: int
+    groups: int
+    """Heads of keys and values."""
+    head: int
+    context: int
+    theta: float
+    epsilon: float
+
+    @classmethod
+    def of(cls, config: dict[str, Any]) -> Sizes:
+        """Return the sizes that a config.json states."""
+        heads = config["num_attention_heads"]
+        rope = config.get("rope_parameters") or config
+        return cls(
+            config["num_hidden_layers"],
+            heads,
+            config.get("num_key_value_heads") or heads,
+            config.get("head_dim") or config["hidden_size"] // heads,
+            config["max_position_embeddings"],
+            float(rope.get("rope_theta", 10_000.0)),
+            config["rms_norm_eps"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """All weights of a Llama. `cos` and `sin` are the rotary tables [positions, head], the first half of
+    `sin` negated."""
+
+    sizes: Sizes
+    embedding: Tensor
+    layers: list[list[Tensor]]
+    """Of each layer the norm before it, the matrices of queries, keys and values, and of the output, the norm
+    between, and the matrices of gate and up, and of down. Those with the same input are joined into one."""
+    norm: Tensor
+    head: Tensor
+    cos: Tensor
+    sin: Tensor
+
+    @classmethod
+    def read(cls, folder: Path) -> Weights:
+        """Return the weights of a folder: config.json and model.safetensors. Raises StructgenError."""
+        with needing("The model", "torch", "tokenizers", where=str(folder)):
+            # optional: the embedded models need safetensors
+            from safetensors.torch import load_file
+        try:
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            read = load_file(folder / "model.safetensors")
+        except (OSError, ValueError) as error:
+            raise StructgenError(
+                f"The model cannot be read: {error}", where=str(folder), cure="Make or install it anew."
+            ) from error
+        return cls.of(Sizes.of(config), read)
+
+    @classmethod
+    def of(cls, sizes: Sizes, read: dict[str, Tensor]) -> Weights:
+        """Return the weights of tensors by transformers' names, in float32."""
+        weights = {name: tensor.float() for name, tensor in read.items()}
+        embedding = weights["model.embed_tokens.weight"]
+        steps = torch.arange(0, sizes.head, 2, dtype=torch.float32)
+        places = torch.arange(sizes.context, dtype=torch.float32)
+        angles = torch.outer(places, sizes.theta ** (-steps / sizes.head))
+        return cls(
+            sizes,
+            embedding,
+            [_layer(weights, number) for number in range(sizes.layers)],
+            weights["model.norm.weight"],
+            weights.get("lm_head.weight", embedding),
+            angles.cos().repeat(1, 2),
+            torch.cat((-angles.sin(), angles.sin()), -1),
+        )
+
+    def products(self) -> list[Tensor]:
+        """Return the matrices of all products."""
+        return [self.head, *(part for layer in self.layers for part in layer if part.dim() == 2)]
+
+
+def _layer(weights: dict[str, Tensor], number: int) -> list[Tensor]:
+    """Return the weights of a layer, by transformers' names."""
+
+    def part(name: str) -> Tensor:
+        return weights[f"model.layers.{number}.{name}.weight"]
+
+    return [
+        part("input_layernorm"),
+        torch.cat([part(f"self_attn.{name}_proj") for name in "qkv"]),
+        part("self_attn.o_proj"),
+        part("post_attention_layernorm"),
+        torch.cat((part("mlp.gate_proj"), part("mlp.up_proj"))),
+        part("mlp.down_proj"),
+    ]

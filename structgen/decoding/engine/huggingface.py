@@ -1,0 +1,412 @@
+"""Any causal language model of transformers behind the engine's protocol.
+
+The texts of a batch share one padded cache, appended to on the right: a mask says which columns are a text's
+own, and positions are given, so that nothing is realigned when texts differ in length. The batch is put
+together anew when texts come or go.
+
+A draft tree is appended in the same way: each node is a column of its text's row, its position is its depth,
+and a mask for each node shows it the text and the node's ancestors. The columns of rejected nodes stay where
+they are, masked out, until they are many; then the batch is put together anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from structgen.base.errors import OptionError
+from structgen.base.system.installation import needing
+from structgen.decoding.engine.forward_pass.draft_trees import check_paths, depths_of
+from structgen.decoding.engine.forward_pass.quiet_loading import pretrained, reading
+from structgen.decoding.engine.model_protocol import DraftSupport
+
+_PASS = 16_384
+"""Tokens of prompts that are read in one pass."""
+_GARBAGE = 64
+"""Columns of rejected nodes that may stay in a batch; a fourth of its longest text, where that is more."""
+_MASKED = ("sdpa", "eager")
+"""Attention back ends of transformers that take a mask for each pair of a query and a column."""
+
+
+class HuggingFaceCache:
+    """What a model has read of one text: keys and values of each layer, [1, heads, length, head], or a row of
+    the batch that holds them now. By themselves they end with those of a tree that may still be kept."""
+
+    __slots__ = ("_owner", "layers", "length", "parents")
+
+    def __init__(self, layers: list[tuple[Tensor, Tensor]], length: int, owner: HuggingFace) -> None:
+        self.layers, self.length, self._owner = layers, length, owner
+        self.parents: list[int] = []
+        """The parents of the nodes of its last tree, unless some were kept or the text was read on since."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, as if it stood alone."""
+        return self._owner.nbytes_of(self)
+
+    def copy(self) -> HuggingFaceCache:
+        """Return another that goes on from here by itself."""
+        self._owner.settle(self)
+        return HuggingFaceCache(_columns(self.layers, slice(self.length)), self.length, self._owner)
+
+
+class HuggingFace:
+    """A model of transformers. Raises OptionError for one that does not go on writing a text."""
+
+    def __init__(self, model: Any) -> None:
+        head = model.get_output_embeddings()
+        if head is None or getattr(model.config, "is_encoder_decoder", False):
+            raise OptionError(
+                f"{type(model).__name__} is no causal language model.",
+                where="model",
+                cure="Load it with AutoModelForCausalLM.from_pretrained(...).",
+            )
+        self._model = model.eval()
+        config = model.config.get_text_config()
+        self.vocab_size: int = head.weight.shape[0]
+        self.context: int = getattr(config, "max_position_embeddings", None) or 1 << 30
+        self._rows: list[HuggingFaceCache] = []
+        self._batch: Any = None
+        self._own: Tensor = torch.empty(0)
+        """bool [rows, columns]: the columns of the batch that belong to each row."""
+        self._tree_at: int | None = None
+        """The first of the batch's last columns that hold nodes of which it is not known who is kept."""
+
+    @classmethod
+    def read(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> HuggingFace:
+        """Return the model of a local folder. Raises StructgenError."""
+        with needing("The model", "transformers", where=str(folder)):
+            # optional: transformers
+            from transformers import AutoModelForCausalLM
+        cure = "Check that the folder holds a whole causal language model (AutoModelForCausalLM reads it)."
+        with reading(folder, cure):
+            model = pretrained(AutoModelForCausalLM, folder, dtype=dtype, local_files_only=True)
+        return cls(model.to(device))
+
+    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, HuggingFaceCache]:
+        """Return the logits [V] behind a prompt, and its cache."""
+        (found,) = self._read_together([tokens])
+        return found
+
+    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
+        """Return the logits [V] behind each prompt, and its cache.
+
+        Prompts of nearly the same length are read in one pass, filled up on the left; few enough that the
+        filling is a fourth at most, and a pass at most 16,384 tokens, unless one prompt has more.
+        """
+        if self._model.dtype == torch.float64 and _backend(self._model) == "eager":
+            # its mask is minus infinity in single precision, and what is filled up would be no number
+            return [self.prefill(prompt) for prompt in prompts]
+        order = sorted(range(len(prompts)), key=lambda at: -len(prompts[at]))
+        found: dict[int, tuple[Tensor, HuggingFaceCache]] = {}
+        while order:
+            longest, count, read = len(prompts[order[0]]), 1, len(prompts[order[0]])
+            while count < len(order) and longest * (count + 1) <= _PASS:
+                read += len(prompts[order[count]])
+                if 4 * read < 3 * longest * (count + 1):
+                    break
+                count += 1
+            together, order = order[:count], order[count:]
+            of_pass = self._read_together([prompts[at] for at in together])
+            found.update(zip(together, of_pass, strict=True))
+        return [found[at] for at in range(len(prompts))]
+
+    def _read_together(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
+        """Return what `prefill` does for prompts, the longest of which comes first, in one pass."""
+        longest, device = len(prompts[0]), self._model.device
+        blanks = torch.tensor([longest - len(prompt) for prompt in prompts], device=device)
+        ids = torch.tensor(
+            [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device
+        )
+        columns = torch.arange(longest, device=device)
+        own = columns[None] >= blanks[:, None]
+        with torch.inference_mode():
+            out = self._model(
+                ids,
+                attention_mask=own.long(),
+                position_ids=(columns[None] - blanks[:, None]).clamp(min=0),
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        layers = _layers(out.past_key_values)
+        found = []
+        for row, prompt in enumerate(prompts):
+            # copies: a view would keep the whole pass in memory
+            parts = [
+                (k[row : row + 1, :, -len(prompt) :].clone(), v[row : row + 1, :, -len(prompt) :].clone())
+                for k, v in layers
+            ]
+            found.append((out.logits[row, -1], HuggingFaceCache(parts, len(prompt), self)))
+        return found
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[HuggingFaceCache]) -> Tensor:
+        """Return the logits [rows, V] behind one more token of each text."""
+        self._batch_of(caches)
+        device = self._model.device
+        own = torch.cat((self._own, torch.ones(len(caches), 1, dtype=torch.bool, device=device)), 1)
+        places = torch.tensor([[cache.length] for cache in caches])
+        logits = self._run(torch.tensor(tokens)[:, None], places, own.long())
+        for cache in caches:
+            cache.length += 1
+        self._own, self._rows = own, list(caches)
+        return logits[:, -1]
+
+    def _run(self, ids: Tensor, places: Tensor, mask: Tensor) -> Tensor:
+        """Return the logits behind new columns of the batch. It holds nobody's texts then."""
+        # while the model runs nobody's keys are known; after a pass that failed they are not either
+        self._rows, device = [], self._model.device
+        with torch.inference_mode():
+            logits: Tensor = self._model(
+                ids.to(device, non_blocking=True),
+                attention_mask=mask,
+                position_ids=places.to(device, non_blocking=True),
+                past_key_values=self._batch,
+                use_cache=True,
+            ).logits
+        return logits
+
+    @cached_property
+    def draft_support(self) -> DraftSupport:
+        """Which drafts the model verifies: what its configuration allows, and a trial confirms.
+
+        Cost: the first time some ten passes over a few tokens.
+        """
+        shape, reason = _allowed(self._model)
+        while shape != "none":
+            fault = self._fault(shape)
+            if not fault:
+                break
+            reason = f"{reason} In the trial of a {shape}, {fault}.".strip()
+            shape = "chain" if shape == "tree" else "none"
+        return DraftSupport(shape, reason)
+
+    def decode_tree(
+        self,
+        tokens: Sequence[int],
+        parents: Sequence[int],
+        counts: Sequence[int],
+        caches: Sequence[HuggingFaceCache],
+    ) -> Tensor:
+        """Return the logits [sum(counts), V] behind the nodes of a tree for each text (`VerifiesDrafts`).
+
+        Each text's row takes as many columns as the largest tree has nodes. Raises OptionError for what is no
+        tree, and for a draft of another shape than `draft_support` says; no cache is changed then.
+        """
+        depths_of(tokens, parents, counts, caches, self.context)
+        shape, chain = self.draft_support.shape, [at - 1 for count in counts for at in range(count)]
+        if shape == "none" or (shape == "chain" and list(parents) != chain):
+            raise OptionError(
+                f"{type(self._model).__name__} does not verify such a draft: {self.draft_support.reason}",
+                where="decode_tree",
+                cure="Look at draft_support first, and decode without drafts where it says none.",
+            )
+        return self._verified(tokens, parents, counts, caches, shape)
+
+    def _verified(
+        self,
+        tokens: Sequence[int],
+        parents: Sequence[int],
+        counts: Sequence[int],
+        caches: Sequence[HuggingFaceCache],
+        shape: str,
+    ) -> Tensor:
+        """Return the logits of the nodes of trees, or of chains for which the model makes its own mask."""
+        self._batch_of(caches)
+        device, rows, most = self._model.device, len(caches), max(counts)
+        ids = torch.zeros(rows, most, dtype=torch.int64)
+        positions = torch.zeros(rows, most, dtype=torch.int64)
+        # what is filled up sees itself alone: a row of a mask that shows nothing can be no number
+        sees = torch.eye(most, dtype=torch.bool).repeat(rows, 1, 1)
+        places: list[int] = []
+        done = 0
+        for row, (count, cache) in enumerate(zip(counts, caches, strict=True)):
+            ids[row, :count] = torch.tensor(tokens[done : done + count])
+            cache.parents = list(parents[done : done + count])
+            for node, parent in enumerate(cache.parents):
+                if parent >= 0:
+                    sees[row, node] |= sees[row, parent]
+            positions[row, :count] = sees[row, :count].sum(-1) + (cache.length - 1)
+            places += range(row * most, row * most + count)
+            done += count
+        if shape == "tree":
+            shown = self._own[:, None].expand(-1, most, -1)
+            # it is added to attention scores
+            nothing = torch.zeros((), dtype=self._model.dtype, device=device)
+            least = torch.finfo(nothing.dtype).min
+            mask = nothing.where(torch.cat((shown, sees.to(device)), 2), least)[:, None]
+        else:
+            filled = torch.arange(most)[None] < torch.tensor(counts)[:, None]
+            mask = torch.cat((self._own, filled.to(device)), 1).long()
+        logits = self._run(ids, positions, mask)
+        self._tree_at = self._own.shape[1]
+        nobody = torch.zeros(rows, most, dtype=torch.bool, device=device)
+        self._own, self._rows = torch.cat((self._own, nobody), 1), list(caches)
+        return logits.flatten(0, 1)[torch.tensor(places, device=device)]
+
+    def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[HuggingFaceCache]) -> None:
+        """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`).
+
+        Raises OptionError for what is no path of it, or where a cache was read on since; no cache is changed
+        then.
+        """
+        check_paths(paths, caches)
+        first, at = self._tree_at, []
+        for path, cache in zip(paths, caches, strict=True):
+            if first is not None and cache in self._rows:
+                at += [(self._rows.index(cache), first + node) for node in path]
+            else:  # other texts were read since
+                columns = [*range(cache.length), *(cache.length + node for node in path)]
+                cache.layers, cache.parents = _columns(cache.layers, columns), []
+            cache.length += len(path)
+        if first is None:
+            return
+        with torch.inference_mode():
+            row, column = torch.tensor(at, dtype=torch.int64, device=self._own.device).view(-1, 2).T
+            self._own[row, column] = True
+            self._end_tree(max([first, *(column + 1 for _, column in at)]))
+            longest = max(cache.length for cache in self._rows)
+            if self._own.shape[1] - longest >= max(_GARBAGE, longest // 4):
+                self._gather(self._rows)
+
+    def _end_tree(self, columns: int) -> None:
+        """Let go the columns from `columns` on, where no text has a node that is kept."""
+        self._own, self._tree_at = self._own[:, :columns], None
+        for cache in self._rows:
+            cache.parents = []
+        for layer in self._batch.layers:
+            layer.keys, layer.values = layer.keys[:, :, :columns], layer.values[:, :, :columns]
+
+    def _fault(self, shape: str) -> str:
+        """Verify two small drafts, keep a part of each, and decode a token behind it. Return what was wrong:
+        the model's error, or that the logits are not those of the same texts read as prompts."""
+        texts, tokens, counts, ends = [[1, 2, 3, 4, 5], [6, 7]], [8, 9, 10, 11, 12, 13], [4, 2], [14, 15]
+        parents = [-1, 0, 0, 1, -1, 0] if shape == "tree" else [-1, 0, 1, 2, -1, 0]
+        paths = [[0, 2], [0]] if shape == "tree" else [[0, 1], [0]]
+        read: list[list[int]] = []
+        kept, first = [], 0
+        for text, count, path in zip(texts, counts, paths, strict=True):
+            for node in range(first, first + count):
+                above = parents[node]
+                read.append([*(read[first + above] if above >= 0 else text), tokens[node]])
+            kept.append(read[first + path[-1]])
+            first += count
+        read += [[*text, end] for text, end in zip(kept, ends, strict=True)]
+
+        def known(tokens: list[int]) -> list[int]:
+            return [token % self.vocab_size for token in tokens]
+
+        try:
+            caches = [self.prefill(known(text))[1] for text in texts]
+            nodes = self._verified(known(tokens), parents, counts, caches, shape)
+            self.keep(paths, caches)
+            found = torch.cat((nodes, self.decode(known(ends), caches))).double()
+            expected = torch.stack([self.prefill(known(text))[0] for text in read]).double()
+        except Exception as error:
+            return f"the model failed ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
+        off = (found - expected).norm(dim=1) / (expected - expected.mean(1, keepdim=True)).norm(dim=1)
+        # numbers of half precision are rounded otherwise for another number of rows
+        limit = max(1e-3, 16 * torch.finfo(self._model.dtype).eps)
+        return (
+            "" if bool((off <= limit).all()) else f"logits differed by {float(off.max()):.2g} of their spread"
+        )
+
+    def _batch_of(self, caches: Sequence[HuggingFaceCache]) -> None:
+        """Have the batch be one of these texts, in this order."""
+        if list(caches) != self._rows:
+            self._gather(list(caches))
+        elif self._tree_at is not None:
+            self._end_tree(self._tree_at)
+
+    def nbytes_of(self, cache: HuggingFaceCache) -> int:
+        """Return the bytes of a text's keys and values, which stay in the batch that holds them; 0 for a text
+        whose pass failed, as it holds none any more."""
+        layers = _layers(self._batch) if cache in self._rows else cache.layers
+        of_column: int = sum(side[0, :, 0].nbytes for layer in layers for side in layer)
+        return cache.length * of_column
+
+    def settle(self, cache: HuggingFaceCache) -> None:
+        """Have a text's keys and values by themselves, out of the batch that holds them."""
+        if cache in self._rows:
+            row = self._rows.index(cache)
+            own = self._own[row].clone()
+            if self._tree_at is not None:
+                own[self._tree_at : self._tree_at + len(cache.parents)] = True
+            layers = [(k[row : row + 1], v[row : row + 1]) for k, v in _layers(self._batch)]
+            cache.layers = _columns(layers, own)
+
+    def _gather(self, caches: list[HuggingFaceCache]) -> None:
+        """Make a batch of these texts, each padded on the left to the longest."""
+        # optional: transformers
+        from transformers import DynamicCache
+
+        for cache in self._rows:
+            self.settle(cache)
+        longest = max(cache.length for cache in caches)
+        batch, known = DynamicCache(), [_columns(cache.layers, slice(cache.length)) for cache in caches]
+        for layer in range(len(known[0])):
+            keys, values = (
+                torch.cat([pad(part, (0, 0, longest - part.shape[2], 0)) for part in parts])
+                for parts in zip(*(each[layer] for each in known), strict=True)
+            )
+            batch.update(keys, values, layer)
+        columns = torch.arange(longest, device=self._model.device)
+        lengths = torch.tensor([cache.length for cache in caches], device=self._model.device)
+        self._rows, self._batch, self._own = caches, batch, columns[None] >= longest - lengths[:, None]
+        self._tree_at = None
+        for cache in caches:
+            cache.layers, cache.parents = [], []
+
+
+def _columns(layers: list[tuple[Tensor, Tensor]], some: Any) -> list[tuple[Tensor, Tensor]]:
+    """Return some columns of keys and values."""
+    return [(keys[:, :, some], values[:, :, some]) for keys, values in layers]
+
+
+def _layers(cache: Any) -> list[tuple[Tensor, Tensor]]:
+    return [(layer.keys, layer.values) for layer in cache.layers]
+
+
+_Shape = Literal["tree", "chain", "none"]
+
+
+def _allowed(model: Any) -> tuple[_Shape, str]:
+    """Return which drafts a model may verify by what it says of itself, and why not more."""
+    # optional: transformers
+    from transformers import DynamicCache
+
+    name, config = type(model).__name__, model.config.get_text_config()
+    try:
+        layers = DynamicCache(config=model.config).layers
+    except (TypeError, KeyError, AttributeError) as error:
+        return "none", f"transformers does not say what cache {name} needs ({type(error).__name__}: {error})."
+    local = "local" in (getattr(config, "attention_layers", None) or ())
+    if local or any(getattr(layer, "is_sliding", False) for layer in layers):
+        told = (
+            f"{name} has sliding windows: they count the columns of the cache, rejected guesses among them."
+        )
+        return "none", told
+    backend = _backend(model)
+    if backend not in _MASKED:
+        return "chain", f"The attention back end {backend} takes no mask for each node."
+    settings = getattr(config, "attn_config", None)
+    if (
+        getattr(config, "alibi", False)
+        or getattr(settings, "alibi", False)
+        or config.model_type in ("bloom", "mpt")
+    ):
+        return (
+            "chain",
+            f"{name} has position biases (ALiBi) that it makes from the columns, not from positions.",
+        )
+    return "tree", ""
+
+
+def _backend(model: Any) -> str:
+    """Return the name of a model's attention back end."""
+    return getattr(model.config.get_text_config(), "_attn_implementation", None) or "eager"

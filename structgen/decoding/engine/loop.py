@@ -1,0 +1,461 @@
+"""The decoding loop: continuous batching, one token for each text in each step.
+
+    admit      read the prompts of waiting texts, while there are free rows
+    choose     turn logits and masks into tokens (choice.choose)
+    commit     take the tokens (text.Text.take): matchers advance, texts grow, some texts end
+    run        the model reads the tokens; meanwhile a thread fills the masks that are not known yet
+
+The loop knows nothing of strategies, thoughts or repetitions. What a request brings besides its grammar is an
+edit of the text (`text.Edit`), called before each choice, or acts in `Text.take`. If texts have drafts
+(`batch_drafts`), choose and commit are repeated at the node of a guessed token.
+
+One thread at a time runs a step. A thread that waits for a result runs steps until the result is there.
+
+States of a text:
+
+    waiting    in the list, after the first `max_rows`; the model has read nothing of it
+    read       a row of the batch: cache, logits and mask stand after the last decided token
+    searching  such a row, which an edit holds back: it takes no part in steps, and has no mask
+    between    a step is running: a token may be decided that the model has not read
+    done       its handle has a result; it leaves the list
+
+A step begins and ends with all rows `read`. Exceptions:
+
+- An exception in the work for one text (its matcher, mask, listener, prompt or search) is caught there.
+  That text ends with the error.
+- An exception in a forward pass is the error of all texts of that pass.
+- Any other exception, such as KeyboardInterrupt, may stop the step at any line, and reaches the caller. The
+  driver of event loops takes another step, and ends the batch with the error if that fails too. What is
+  decided (`text.Decided`) is still valid; all other state is discarded. The next step, in whichever thread,
+  compiles the grammars again, makes texts of what is decided, takes new memory for the masks, and reads all
+  rows as if they had waited.
+- The same happens after a machine failed in an unforeseen way, once its text has the error.
+
+Noise is a function of the position in the text, so a token that is chosen again is the same token. Between
+steps there is one list of texts, and the rows are the first of them. Cost without a failure: a few
+assignments a step.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from structgen.base.errors import OptionError, StructgenError
+from structgen.decoding.engine.batch_drafts import BatchDrafts, forgo
+from structgen.decoding.engine.choice import Chosen, choose
+from structgen.decoding.engine.mask_rows import MaskFiller
+from structgen.decoding.engine.model_faults import failed, is_memory
+from structgen.decoding.engine.model_protocol import Model, ReadsMany
+from structgen.decoding.engine.requests import FinishReason, Handle, fault_of
+from structgen.decoding.engine.text import Edit, SecondChoice, Text, step_of
+from structgen.decoding.engine.thinking import forbid
+from structgen.decoding.speculation.drafts.draft import Draft
+from structgen.machines.core.batch import allow_all
+from structgen.tokens.token_mask import TokenMask, allocate_mask
+from structgen.tokens.tokenizer import Tokenizer
+
+_SHORT = 2e-4
+"""Seconds. For a forward pass shorter than this a thread does not pay: handing masks to a thread costs more
+than filling most of them."""
+
+
+class Loop:
+    """The texts that a model is writing, at most `max_rows` at a time, and those that wait. Thread-safe."""
+
+    def __init__(self, model: Model, tokenizer: Tokenizer, max_rows: int) -> None:
+        self._model, self._tokenizer, self._max_rows = model, tokenizer, max_rows
+        self._wider = model.vocab_size > tokenizer.vocab_size
+        """Whether the logits have more columns than there are tokens. Then free texts need a mask too."""
+        self._texts: list[Text] = []
+        """All unfinished texts, in order of arrival. Only atomic list operations change it, so threads need
+        no lock."""
+        self._rows: list[Text] = []
+        """The texts of the batch: the first ones of the list."""
+        self._logits = torch.empty(0)
+        """The logits of the last step; a text has the row `Text.place`."""
+        self._mask: TokenMask = allocate_mask(max_rows, tokenizer.vocab_size)
+        """The masks of the batch; a text has the row `Text.line`."""
+        self._used = 0
+        """Rows of the masks in use."""
+        self._filler = MaskFiller()
+        self._again = SecondChoice(tokenizer, self.logits_of)
+        self.drafts = BatchDrafts(model, frozenset(tokenizer.eos_token_ids))
+        self._is_cut = False
+        """Whether a step is running, or was interrupted."""
+        self._ran = 0.0
+        """Seconds of the last forward pass."""
+        self._lock = threading.Lock()
+        self._driver = 0
+        """The id of the thread that runs a step."""
+
+    # --- a step ---------------------------------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """Advance each text by one token, or by several if tokens were guessed. Returns whether there was
+        work.
+
+        Raises OptionError if a listener calls it: it would wait for itself.
+        """
+        self.check_driver()
+        with self._lock:
+            if not self._texts:
+                return False
+            self._alone(self._advance)
+        return True
+
+    def _advance(self) -> None:
+        self._admit()
+        began = time.perf_counter()
+        at: Sequence[Text] = self._rows
+        edits = {type(edit): edit for text in at for edit in text.edits}
+        has_drafts = any(text.decided.most_guesses for text in at)
+        if has_drafts:
+            self.drafts.tell(at, self._logits, self._mask.array, are_wider=self._wider)
+        while at:
+            if edits:
+                at = self._edited(at, edits.values())
+            at = self._commit(at, self._choose(at)) if at else at
+        if has_drafts:
+            self.drafts.keep(self._rows)
+            self._settle()
+            self.drafts.speculator.took(time.perf_counter() - began)
+        rows = [text for text in self._rows if text.search is None] if edits else self._rows
+        if rows:
+            self._run(rows, has_drafts=has_drafts)
+
+    def _admit(self) -> None:
+        """Read waiting texts into free rows. Samples of one request share their prompt."""
+        fresh: list[Text] = []
+        while (at := len(self._rows) + len(fresh)) < min(self._max_rows, len(self._texts)):
+            text = self._texts[at]
+            if (reason := text.reason()) is None:
+                fresh.append(text)
+            else:
+                self._finish(text, reason)
+        if fresh:
+            self._read_prompts(fresh)
+            self._rows += fresh
+            self._end_masks(fresh, self._begin_masks(fresh))
+            self._settle()
+            if self._filler.has_fault:
+                raise _Fault
+
+    def _edited(self, texts: Sequence[Text], edits: Iterable[Edit]) -> Sequence[Text]:
+        """Call the edits that requests bring. Returns the texts that choose now."""
+        began = time.perf_counter()
+        for edit in edits:
+            texts = edit(texts, self.logits_of)
+        ran = time.perf_counter() - began
+        for text in self._rows:
+            if text.edits:
+                text.usage.model_seconds += ran
+        came_back = [text for text in texts if text.line < 0]
+        if came_back:
+            self._end_masks(came_back, self._begin_masks(came_back))
+        self._settle()
+        return [text for text in texts if text.handle.result is None]
+
+    def _choose(self, texts: Sequence[Text]) -> Chosen:
+        """Return a token for each text."""
+        logits, is_masked, rows, places, lines = self._logits, self._wider, [], [], []
+        for text in texts:
+            rows.append(text.row)
+            places.append(text.place)
+            lines.append(text.line)
+            is_masked = is_masked or text.matcher is not None or text.phase is not None
+        if -1 in places:  # the logits after a prompt are not in the batch's tensor
+            logits = torch.stack([self.logits_of(text) for text in texts])
+            places = list(range(len(texts)))
+        return choose(logits, self._mask.array if is_masked else None, rows, places, lines)
+
+    def _commit(self, texts: Sequence[Text], chosen: Chosen) -> list[Text]:
+        """Take the tokens. Returns the texts whose token was a guess, so that the next can be chosen."""
+        further = []
+        for i, text in enumerate(texts):
+            try:
+                if chosen.faulty[i]:
+                    raise StructgenError(
+                        "The model's logits are not numbers, or none of them is of a token that may come.",
+                        where=f"token {len(text.tokens)}",
+                        cure="Look at the model: its weights or its dtype.",
+                    )
+                text.take(step_of(chosen, i, text, self.logits_of, self._mask.array[text.line]), self._again)
+                is_guessed = text.guesses is not None and text.follows_draft()
+                if text.sure > len(text.handle.written):
+                    text.handle.written = text.text[: text.sure]
+                    if text.handle.listeners:
+                        text.handle.tell()
+                if is_guessed:
+                    further.append(text)
+            except StructgenError as error:
+                text.decided.error = error
+            except Exception as error:  # any error of a machine: the other texts continue
+                text.decided.error = fault_of(error, "The text could not take its next token")
+                raise _Fault from error
+        self._settle()
+        return [text for text in further if text.handle.result is None] if further else further
+
+    def _run(self, rows: Sequence[Text], *, has_drafts: bool) -> None:
+        """Have the model read the chosen tokens, and fill the next masks meanwhile."""
+        started = time.perf_counter()
+        drafts = self.drafts.propose(rows) if has_drafts else ()
+        # on other devices passes run asynchronously, and their duration is not known here
+        is_long = self._ran > _SHORT or self._logits.device.type != "cpu"
+        self._used = 0
+        known = self._begin_masks(rows, drafts, apart=is_long)
+        began = time.perf_counter()
+        try:
+            self._read(rows, drafts)
+        except Exception as error:  # any error of the model
+            self._recover(rows, error)
+        self._ran = ran = time.perf_counter() - began
+        for text in rows:
+            text.usage.model_seconds += ran
+            text.usage.calls += 1
+            text.ran = ran
+        if has_drafts:
+            self.drafts.speculator.ran(len(rows) + sum(map(len, drafts)), ran)
+        self._end_masks(rows, known)
+        if has_drafts:
+            self.drafts.speculator.took(time.perf_counter() - started)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Finish the texts that ended, failed, were cancelled or timed out."""
+        going = []
+        for text in self._rows:
+            if (reason := text.reason()) is None:
+                going.append(text)
+            else:
+                self._finish(text, reason)
+        self._rows = going
+
+    def _finish(self, text: Text, reason: FinishReason) -> None:
+        """Hand out the result of a text."""
+        try:
+            text.finish(reason)
+        except Exception as error:  # a model's cache that does not know its size
+            text.fail(failed(error))
+            text.cache = None
+            text.finish(FinishReason.ERROR)
+        self._texts.remove(text)
+
+    # --- masks ----------------------------------------------------------------------------------------------
+
+    def _begin_masks(
+        self, texts: Sequence[Text], drafts: Sequence[Draft] = (), *, apart: bool = False
+    ) -> float:
+        """Write the masks that are known after the last tokens of texts, in rows after those in use, and
+        begin to fill the others, in a thread if `apart`. Returns seconds."""
+        began = time.perf_counter()
+        first, self._used = self._used, self._used + len(texts) + sum(map(len, drafts))
+        if self._used > len(self._mask.array):
+            wider = allocate_mask(2 * self._used, self._mask.vocab_size)
+            wider.array[:first] = self._mask.array[:first]
+            self._mask = wider
+        mask, unknown, line = self._mask, [], first
+        for at, text in enumerate(texts):
+            text.line, line = line, line + (1 + len(drafts[at]) if drafts else 1)
+            if drafts:
+                unknown.append(text)
+            elif text.matcher is None:
+                allow_all(mask, text.line)
+                if text.phase is not None:
+                    forbid(mask, text.line, text.phase.ends)
+            elif not text.matcher.fill_known(mask, text.line):
+                unknown.append(text)
+        if unknown:
+            self._filler.begin(unknown, drafts, mask, apart=apart)
+        return time.perf_counter() - began
+
+    def _end_masks(self, texts: Sequence[Text], known: float) -> None:
+        """Wait until all masks are written. `known`: seconds of those that were known."""
+        seconds, waited = (0.0, 0.0) if self._filler.under_way is None else self._filler.wait()
+        for text in texts:
+            text.filled = known + seconds
+            text.usage.mask_seconds += known + seconds
+            text.usage.waited_seconds += known + waited
+
+    # --- the model ------------------------------------------------------------------------------------------
+
+    def logits_of(self, text: Text) -> Tensor:
+        """Return the logits [V] after a text's last token."""
+        if text.place >= 0:
+            return self._logits[text.place]
+        assert text.logits is not None
+        return text.logits
+
+    def _read_prompts(self, texts: Sequence[Text]) -> None:
+        """Have the model read texts, in one pass if it can. Further samples of a request copy the first one's
+        cache. A text that cannot be read has its error."""
+        began = time.perf_counter()
+        firsts: dict[int, Text] = {}
+        # a text that is read again after an interrupted step has tokens of its own
+        pairs = [(t, firsts.setdefault(id(t.decided if t.written else t.start), t)) for t in texts]
+        found: list[tuple[Tensor, Any]] = []
+        if len(firsts) > 1 and isinstance(self._model, ReadsMany):
+            with suppress(Exception):  # any error of the model: each is read alone, and gets its own
+                found = list(
+                    self._model.prefill_many([[*one.start.prompt, *one.written] for one in firsts.values()])
+                )
+        found = found if len(found) == len(firsts) else []
+        for text, first in pairs:
+            try:
+                if first is not text and first.decided.error is None:
+                    text.logits, text.cache = first.logits, first.cache.copy()
+                else:
+                    read = [*text.start.prompt, *text.written]
+                    logits, text.cache = found.pop(0) if found else self._model.prefill(read)
+                    text.logits = self._checked(logits)
+            except Exception as error:  # any error of the model: the other texts continue
+                text.decided.error = failed(error)
+        ran = time.perf_counter() - began
+        for text in texts:
+            text.place, text.ran = -1, ran
+            text.usage.model_seconds += ran
+
+    def _read(self, rows: Sequence[Text], drafts: Sequence[Draft]) -> None:
+        """Have the logits stand after the last tokens of texts and after their guesses, text by text. Raises
+        errors of the model."""
+        if drafts:
+            logits = self.drafts.read(rows, drafts)
+        else:
+            logits = self._model.decode([text.last for text in rows], [text.cache for text in rows])
+        self._logits = self._checked(logits, len(rows) + sum(map(len, drafts)))
+        for text in rows:
+            text.place = text.line
+
+    def _checked(self, logits: Tensor, *rows: int) -> Tensor:
+        """Return the logits if they have the promised shape: one row, or as many as given. Raises
+        StructgenError."""
+        wanted = (*rows, self._model.vocab_size)
+        if not isinstance(logits, Tensor) or tuple(logits.shape) != wanted:
+            given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise StructgenError(f"It gave {given} where logits of the shape {wanted} were asked for.")
+        return logits
+
+    def _recover(self, rows: Sequence[Text], error: Exception) -> None:
+        """Continue after a failed forward pass. The contents of the caches are unknown. If it had drafts, the
+        texts are read again and get no more of them. If it had none and memory ran out, the newest text gives
+        up its memory, and the others are read again."""
+        had_drafts, is_full = any(text.guesses is not None for text in rows), is_memory(error)
+        if not had_drafts and not is_full:
+            for text in rows:
+                text.decided.error = failed(error)
+            return
+        why = "there was no memory for them" if is_full else f"the model failed at one: {error}"
+        for text in rows:
+            text.release()
+            forgo(text, why)
+        if not had_drafts:
+            rows[-1].decided.error = failed(error)
+        for text in rows if had_drafts else rows[:-1]:
+            self._read_prompts([text])
+
+    # --- around the steps -----------------------------------------------------------------------------------
+
+    def add(self, texts: Sequence[Text]) -> None:
+        """Append texts to the waiting list."""
+        self._texts.extend(texts)
+
+    def close(self) -> None:
+        """Stop the thread that fills masks. A later text starts another one."""
+        self.check_driver()
+        with self._lock:
+            self._filler.close()
+
+    @property
+    def count(self) -> int:
+        """The number of texts without a result."""
+        return sum(text.handle.result is None for text in list(self._texts))
+
+    def held(self, handles: Sequence[Handle]) -> list[Handle]:
+        """Return those of some handles whose texts are not finished."""
+        mine = {text.handle for text in list(self._texts)}
+        return [handle for handle in handles if handle in mine]
+
+    def sweep(self) -> None:
+        """End the texts that were cancelled or timed out, also those that wait, without a step."""
+        self.check_driver()
+        with self._lock:
+            if any(text.reason() is not None for text in list(self._texts)):
+                self._alone(self._end)
+
+    def _end(self) -> None:
+        for text in list(self._texts):
+            if (reason := text.reason()) is not None:
+                self._finish(text, reason)
+        self._rows = [row for row in self._rows if row.handle.result is None]
+
+    def fail(self, error: BaseException) -> None:
+        """End the texts of the batch with an error that belongs to none of them."""
+        with self._lock:
+            self._is_cut = True
+            for text in self._texts[: self._max_rows]:
+                text.fail(fault_of(error, "A step of the engine failed"))
+                try:
+                    self._finish(text, FinishReason.ERROR)
+                except BaseException:  # its listener's: nobody is left who could be told
+                    self._texts.remove(text)
+
+    def after_fork(self, gone: Sequence[Handle]) -> None:
+        """In a child: let go of the parent's threads, and of the texts of some handles."""
+        self._lock, self._driver = threading.Lock(), 0
+        self._filler.after_fork()
+        for text in self._texts:
+            text.handle.after_fork(is_left=text.handle in gone)
+
+    def check_driver(self) -> None:
+        """Raise OptionError in a listener: the thread that runs a step cannot wait for its end."""
+        if self._driver == threading.get_ident() and self._lock.locked():
+            raise OptionError(
+                "A listener cannot drive the engine: the step that calls it is not over.",
+                where="listen",
+                cure="Submit there, and drive elsewhere.",
+            )
+
+    def _alone(self, work: Callable[[], None]) -> None:
+        """Do some work as a step: after one that was cut short, first make all states again."""
+        try:
+            self._driver = threading.get_ident()
+            if self._is_cut:
+                self._mend()
+            self._is_cut = True
+            work()
+            self._is_cut = self._filler.has_fault
+        except _Fault:
+            pass  # the text has its error, and the step counts as interrupted
+        finally:
+            self._driver = 0
+
+    def _mend(self) -> None:
+        """After an interrupted step, reset each text that may be a row to what is decided, with nothing read.
+        May itself be interrupted; it is then run again."""
+        texts = self._texts[: self._max_rows]
+        compiled = [text.compiled for text in texts]
+        for one in {id(one): one for one in compiled if one is not None}.values():
+            try:
+                one.generation.replace(one)
+            except Exception as error:  # the error of this grammar's texts alone
+                for text, own in zip(texts, compiled, strict=True):
+                    if own is one:
+                        text.fail(fault_of(error, "The grammar could not be compiled anew"))
+        # a thread may still fill masks of the interrupted step: it keeps its memory and its matchers
+        self._filler.close(wait=False)
+        self._filler = MaskFiller()
+        self._mask, self._used = allocate_mask(self._max_rows, self._tokenizer.vocab_size), 0
+        for at, text in enumerate(texts):
+            text.release()
+            self._texts[at] = text.restarted()
+        self._rows = []
+
+
+class _Fault(Exception):
+    """A machine failed in the work for one text, which has the error."""

@@ -1,0 +1,98 @@
+"""The masks of a batch that are not known yet: a thread fills them while the model runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from structgen.base.errors import LimitError
+from structgen.decoding.engine.requests import fault_of
+from structgen.decoding.engine.text import Text
+from structgen.decoding.engine.text_drafts import Guesses
+from structgen.decoding.engine.thinking import forbid
+from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft
+from structgen.machines.core.batch import RowStatus
+from structgen.machines.core.draft_masks import DraftMasks
+from structgen.tokens.token_mask import TokenMask
+
+
+class MaskFiller:
+    """Fills the masks of one pass at a time. Its thread starts when it is first needed."""
+
+    def __init__(self) -> None:
+        self._thread: ThreadPoolExecutor | None = None
+        self.under_way: tuple[DraftMasks, Sequence[Text], Sequence[int], Future[float] | None] | None = None
+        """The masks that are being filled, their texts and the rows of each, and what the thread does; None:
+        there are none."""
+        self.has_fault = False
+        """Whether a machine failed in an unforeseen way."""
+
+    def begin(self, texts: Sequence[Text], drafts: Sequence[Draft], mask: TokenMask, *, apart: bool) -> None:
+        """Fill the masks after the last tokens of texts, in the rows of their `line`, and after the guesses
+        of each in the rows behind that (`drafts`: () if no text has one). Each text then stands at the root
+        of its draft. Masks that are known are written before this returns; the others in a thread if `apart`,
+        else by `wait`."""
+        rows: list[int] = []
+        own = drafts or [NO_DRAFT] * len(texts)
+        counts = [1 + len(draft) for draft in own]
+        for text, draft, count in zip(texts, own, counts, strict=True):
+            rows += range(text.line, text.line + count)
+            if drafts:
+                text.guesses = Guesses(draft, text.line, text.matcher, text.phase)
+        tokens = np.concatenate([draft.tokens for draft in own])
+        parents = np.concatenate([draft.parents for draft in own])
+        # the matchers of now: a text restarted while the thread works gets another matcher
+        matchers, sizes = [text.matcher for text in texts], [count - 1 for count in counts]
+        masks = DraftMasks(matchers, tokens, parents, sizes, mask, np.array(rows))
+        for text, count in zip(texts, counts, strict=True):
+            if text.phase is not None:
+                for row in range(text.line, text.line + count):
+                    forbid(mask, row, text.phase.ends)
+        future = None
+        if apart and masks.left:
+            if self._thread is None:
+                self._thread = ThreadPoolExecutor(1, "structgen-engine-masks")
+            future = self._thread.submit(self.work_out, masks)
+        self.under_way = masks, texts, counts, future
+
+    def work_out(self, masks: DraftMasks) -> float:
+        """Compute and write the masks that are left. Returns the seconds that it took."""
+        began = time.perf_counter()
+        masks.fill_left()
+        if masks.faults:
+            self.has_fault = True
+        return time.perf_counter() - began
+
+    def wait(self) -> tuple[float, float]:
+        """Wait until all masks are written. Returns the seconds of filling them, and of waiting. A text whose
+        own mask could not be computed fails; guesses without a mask are not followed."""
+        assert self.under_way is not None
+        (masks, texts, counts, future), self.under_way = self.under_way, None
+        began = time.perf_counter()
+        seconds = self.work_out(masks) if future is None else future.result()
+        waited = seconds if future is None else time.perf_counter() - began
+        at, statuses = 0, masks.statuses
+        for number, (text, count) in enumerate(zip(texts, counts, strict=True)):
+            fault = masks.faults.get(number)
+            if fault is not None:
+                text.fail(fault_of(fault, "The mask could not be filled"))
+            elif statuses[at] == RowStatus.LIMIT:
+                told = "A limit was met while the mask was filled."
+                text.fail(LimitError(told, limit="parser_states", where="grammar"))
+            elif text.guesses is not None:
+                text.guesses.ready[1:] = statuses[at + 1 : at + count] <= RowStatus.FREE
+            at += count
+        return seconds, waited
+
+    def close(self, *, wait: bool = True) -> None:
+        """Stop the thread: after its work, or at once (`wait=False`). Another is started when needed."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=wait)
+            self._thread = None
+
+    def after_fork(self) -> None:
+        """In a child: forget the parent's thread."""
+        self._thread = None

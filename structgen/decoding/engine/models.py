@@ -1,0 +1,281 @@
+"""How a model is found: by its name, in a folder, or as an object that was handed over."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from structgen.base.errors import OptionError, StructgenError, TokenizerError
+from structgen.base.system.installation import not_installed
+from structgen.base.system.resources import NAMED_MODELS, ON_A_SERVER, is_embedded, model_name, model_path
+from structgen.base.system.waits import told
+from structgen.decoding.engine.forward_pass.gguf_models import gguf_file, gguf_model, gguf_tokenizer
+from structgen.decoding.engine.model_protocol import Model
+from structgen.tokens.tokenizer import Tokenizer
+
+
+def load_model(
+    name: str | Path,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    tokenizer: Tokenizer | None = None,
+) -> tuple[Model, Tokenizer]:
+    """Return a model and its tokenizer. `name` is one that `structgen models` lists, such as `smollm2` or
+    `structgen/extract`, for short `extract`; a local folder that transformers' AutoModelForCausalLM reads; or
+    a file of llama.cpp's format, GGUF (`gguf_models`).
+
+    `device` as torch spells it (default: cuda where there is one, else cpu); `dtype` float32 or bfloat16
+    (default: float32 on a CPU, bfloat16 elsewhere). `tokenizer` takes the place of the folder's own, which is
+    then not read. Nothing is downloaded. Errors: `StructgenError` where the folder is missing or is no model,
+    where torch or transformers is not installed; `TokenizerError`.
+    """
+    with told(f"loading the model {name}"):
+        try:
+            # optional: torch
+            import torch
+        except ImportError as error:
+            raise lacking(name) from error
+        where, kind = device_of(device, dtype, StructgenError)
+        check_causal(name)
+        folder = model_path(model_name(name))
+        if (file := gguf_file(name)) is not None:
+            own = tokenizer or tokenizer_of(gguf_tokenizer(file))
+            return gguf_model(file, where, kind), own
+        if is_embedded(model_name(name)) and where.type == "cpu" and kind == torch.float32:
+            # start-up: compiled code of one kind of model
+            from structgen.decoding.engine.forward_pass.llama import Llama
+            from structgen.decoding.engine.forward_pass.weights import Weights
+
+            weights = Weights.read(folder)
+            if Llama.serves(weights):
+                # a pass takes 0.1 ms, less than to ask drafters; by transformers it takes 3 ms
+                return Llama(weights, drafts_pay=False), tokenizer or Tokenizer.from_huggingface(str(folder))
+        # optional: transformers and torch
+        from structgen.decoding.engine.huggingface import HuggingFace
+
+        own = tokenizer or _folder_tokenizer(folder)
+        return HuggingFace.read(folder, where, kind), own
+
+
+def device_of(device: str | None, dtype: str | None, refusal: type[StructgenError]) -> tuple[Any, Any]:
+    """Return torch's device and dtype for what was asked for, as `load_model` describes. Raises `refusal`
+    where there is no such one."""
+    # optional: torch
+    import torch
+
+    try:
+        where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.zeros(1, device=where).item()  # torch's meta device holds no numbers
+    except (RuntimeError, AssertionError, TypeError) as error:  # as torch says that there is none
+        told = str(error).partition("\n")[0]
+        raise refusal(
+            f"torch has no device {device!r} here: {told.rstrip('.')}.",
+            where="device",
+            cure="Use cpu, or leave it out.",
+        ) from error
+    wanted = dtype or ("float32" if where.type == "cpu" else "bfloat16")
+    if wanted not in ("float32", "bfloat16"):
+        raise refusal(f"dtype={wanted!r}.", where="dtype", cure="Use float32 or bfloat16.")
+    return where, getattr(torch, wanted)
+
+
+def lacking(name: str | Path) -> StructgenError:
+    """Return the error of a model that cannot be run, as what it needs is not installed."""
+    if is_embedded(model_name(name)):
+        return not_installed("The engine", "torch", "tokenizers")
+    return not_installed("The engine", "transformers" if gguf_file(name) is None else "gguf")
+
+
+def check_model(name: str | Path) -> None:
+    """Raise StructgenError where a name is none of `NAMED_MODELS`, of a local folder with a model or of a
+    GGUF file, with what to do about a server and a name of the Hugging Face hub. Nothing is loaded."""
+    named = model_name(name)
+    if named.startswith(ON_A_SERVER):
+        folder = Path(named)
+    elif gguf_file(name) is not None or ((folder := model_path(named)) / "config.json").is_file():
+        return
+    if folder.exists():
+        what, cure = _told_of_format(folder)
+        raise StructgenError(f"{named!r} {what}", where="model", cure=cure)
+    if (server := _server_name(named)) is not None:
+        raise StructgenError(
+            f"{named!r} is a server, and this runs a model in this process.",
+            where="model",
+            cure=f'A server is asked by sg.run("{server}", prompt, type), sg.arun and sg.generate; in a '
+            "shell by structgen generate and structgen bulk.",
+        )
+    if _HOSTED.match(named):
+        raise StructgenError(
+            f"There is no folder {named!r}: a model of this name is on a server.",
+            where="model",
+            cure="Name the server too: "
+            f"openai:https://api.openai.com/v1#{named.removeprefix('openai/')}; the key is in OPENAI_API_KEY."
+            if _OPENAI.match(named)
+            else "Name the server too: anthropic:{0}, or openai:URL#{0}, where the URL is its address that "
+            "speaks OpenAI's protocol.".format(named.rpartition("/")[2]),
+        )
+    raise StructgenError(
+        f"There is no folder {named!r}, and structgen downloads nothing.",
+        where="model",
+        cure=f"Download the model (hf download {named} --local-dir FOLDER) and name the folder; or pass the "
+        f"objects of transformers, sg.Engine(model, tokenizer). {_NAMES}"
+        if _HUB_NAME.fullmatch(named)
+        else f"Check the path. {_NAMES}",
+    )
+
+
+def check_causal(name: str | Path) -> None:
+    """Raise what `check_model` raises, and OptionError for a model that fills masks: `structgen/infill`, or
+    one that was made of it."""
+    check_model(name)
+    if architecture_of(name) == OWN_MASKED_KIND:
+        raise OptionError(
+            f"{str(name)!r} fills masks in any order, and this reads a text from left to right.",
+            where="model",
+            cure="It is asked by sg.infill, sg.run, sg.arun and sg.generate; in a shell by structgen infill, "
+            f"structgen generate and structgen bulk. Or name a causal model. {_NAMES}",
+        )
+
+
+OWN_MASKED_KIND = "StructgenInfill"
+"""What the configuration of `structgen/infill` calls its architecture."""
+
+
+def architecture_of(name: str | Path) -> str:
+    """Return the first architecture that the configuration of a model's folder names; "" where there is
+    none."""
+    path = model_path(model_name(name)) / "config.json"
+    try:
+        named = json.loads(path.read_text(encoding="utf-8"))["architectures"]
+    except (OSError, ValueError, KeyError, TypeError):  # whoever loads the model says what is wrong
+        return ""
+    return str(named[0]) if isinstance(named, list) and named else ""
+
+
+def _server_name(name: str) -> str | None:
+    """Return the name of a model on a server for an address, `vllm:URL` included; None for no address."""
+    if name.startswith(ON_A_SERVER):
+        return name
+    address = re.fullmatch("(?:[a-z]+:)?(https?://.*)", name, re.DOTALL)
+    if address is None:
+        return None
+    return f"openai:{address[1]}" + ("" if "#" in name else "#NAME")
+
+
+def _told_of_format(path: Path) -> tuple[str, str]:
+    """Return what a path that is there and is no model of transformers is, and what to do about it."""
+    if path.is_dir() and (files := sorted(path.glob("*.gguf"))):
+        return "is the folder of a model in llama.cpp's format, GGUF.", f"Name the file: {files[0]}."
+    if (path / "adapter_config.json").is_file():
+        return (
+            "holds an adapter (LoRA) alone, without the model that it changes.",
+            "Merge the two with peft: AutoPeftModelForCausalLM.from_pretrained(folder).merge_and_unload() "
+            "gives a model; save it with save_pretrained(...), or pass it: sg.Engine(model, tokenizer).",
+        )
+    return (
+        "is not the folder of a model: it has no config.json.",
+        "Name the folder that save_pretrained(...) wrote, or structgen/extract.",
+    )
+
+
+_NAMES = f"The models that have a name: {', '.join(NAMED_MODELS)}."
+_OPENAI = re.compile(r"(openai/)?(gpt-[345]|chatgpt|o[134](-|$))")
+"""Models of OpenAI that are only on its servers; gpt2 and gpt-oss can be downloaded."""
+_HOSTED = re.compile(rf"{_OPENAI.pattern}|(anthropic/)?claude|(google/)?gemini")
+"""Models that are only on servers."""
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+"""Names as the Hugging Face hub has them: NAME, or OWNER/NAME."""
+
+
+def _folder_tokenizer(folder: Path) -> Tokenizer:
+    """Return the tokenizer of a model's folder. Raises TokenizerError with the cure for folders that hold
+    their tokenizer in another form (vocab.json and merges.txt, vocab.txt)."""
+    try:
+        return Tokenizer.from_huggingface(str(folder))
+    except TokenizerError as error:
+        raise TokenizerError(
+            error.what,
+            where=error.where or str(folder),
+            cure="Pass the tokenizer: sg.Engine(folder, AutoTokenizer.from_pretrained(folder)); or write a "
+            "tokenizer.json once with AutoTokenizer.from_pretrained(folder).save_pretrained(folder).",
+        ) from error
+
+
+def given_model(
+    model: Any, tokenizer: Any, *, device: str | None = None, dtype: str | None = None
+) -> tuple[Model, Tokenizer]:
+    """Return a model that was handed over as an object, behind the engine's protocol, and its tokenizer.
+
+    Raises OptionError where the object is no causal model, where there is no tokenizer, and for a device or a
+    dtype, which are only for a model that is loaded by its name.
+    """
+    for name, value in (("device", device), ("dtype", dtype)):
+        if value is not None:
+            raise OptionError(
+                f"{name}={value!r} is for a model that is loaded by its name.",
+                where=name,
+                cure=f"Leave it out; move the model before it is handed over: model.to({value!r}).",
+            )
+    lacking = [name for name in _MEMBERS if not hasattr(model, name)]
+    of_transformers = bool(lacking) and hasattr(model, "get_output_embeddings") and hasattr(model, "config")
+    if lacking and not of_transformers:
+        is_pipeline = hasattr(model, "model") and hasattr(model, "tokenizer")
+        raise OptionError(
+            f"A {type(model).__name__} is no model: it has no {' and no '.join(lacking)}.",
+            where="model",
+            cure="Pass the model and the tokenizer of the pipeline: sg.Engine(pipe.model, pipe.tokenizer)."
+            if is_pipeline
+            else "Pass a name, a folder, a causal model of transformers, or what has all these.",
+        )
+    if tokenizer is None and not of_transformers:
+        own = getattr(model, "tokenizer", None)  # a model that is made of models has one
+        tokenizer = own if isinstance(own, Tokenizer) else None
+    if tokenizer is None:
+        raise OptionError(
+            "A model of your own needs its tokenizer.",
+            where="tokenizer",
+            cure="Pass AutoTokenizer.from_pretrained(...), or an sg.Tokenizer.",
+        )
+    if not of_transformers:
+        given: Model = model
+        return given, tokenizer_of(tokenizer)
+    # optional: transformers and torch
+    from structgen.decoding.engine.huggingface import HuggingFace
+
+    return HuggingFace(model), tokenizer_of(tokenizer, model)
+
+
+_MEMBERS = ("vocab_size", "context", "prefill", "decode")
+"""What every `Model` has."""
+
+
+def tokenizer_of(tokenizer: Any, model: Any = None) -> Tokenizer:
+    """Return our tokenizer of anything that `Tokenizer.from_huggingface` takes; ours itself as it is; that of
+    a model, where its name or its GGUF file is given.
+
+    Special tokens that the generation_config of a model of transformers names are end tokens besides: a chat
+    model's end of turn often stands there alone.
+    """
+    if isinstance(tokenizer, Tokenizer):
+        return tokenizer
+    if isinstance(tokenizer, str | Path):
+        named = model_name(tokenizer)
+        if (file := gguf_file(named)) is not None:
+            return tokenizer_of(gguf_tokenizer(file))
+        if not (path := model_path(named)).exists():
+            raise TokenizerError(
+                "there is no such file, and nothing is downloaded.",
+                where=named,
+                cure=f"Pass a tokenizer's file, a folder with a tokenizer.json, or a model's name. {_NAMES}",
+            )
+        return Tokenizer.from_huggingface(path)
+    made = Tokenizer.from_huggingface(tokenizer)
+    end = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    several = [] if end is None else [end] if isinstance(end, int) else list(end)
+    ends = {end for end in several if 0 <= end < made.vocab_size and made.token_bytes[end] is None}
+    if ends <= set(made.eos_token_ids):
+        return made
+    return Tokenizer.from_huggingface(tokenizer, eos_token_id=sorted(ends | set(made.eos_token_ids)))

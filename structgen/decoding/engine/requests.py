@@ -1,0 +1,554 @@
+"""The requests of the engine, and their results."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
+from functools import partial
+from typing import Annotated, Any, Final, cast
+
+from structgen.base.errors import OF_MONITORS, StructgenError, fields_named
+from structgen.base.language import checks
+from structgen.base.language.checks import By, Instance, Number, OneOf, Whole, check_fields
+from structgen.base.printable import short_repr
+from structgen.decoding.engine.contradictions import OF_REQUESTS, OF_SAMPLING
+from structgen.decoding.engine.strategies.repetitions import ENDS, Repetitions
+from structgen.decoding.engine.strategies.strategy import Strategy, checked_strategies
+from structgen.decoding.engine.thinking import Thinking
+from structgen.decoding.speculation.speculation_options import AUTO, Speculation, checked_speculation
+from structgen.grammars.compilation.request_bans import checked_bans
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.core.grammar import Grammar
+
+
+class FinishReason(Enum):
+    """Why a text ended."""
+
+    STOP = "stop"
+    """The model chose the end token where the grammar allows it; or a stop string occurred."""
+    STEERED = "steered"
+    """The document is complete. Its end was forced so that it fits into max_tokens."""
+    REPETITION = "repetition"
+    """The document is complete. A value that repeated itself, or a number of too many digits, was closed:
+    `Usage.closed` tells which (`Sampling.repetition`)."""
+    MAX_TOKENS = "max_tokens"
+    """Without a grammar, and on servers: max_tokens are used up."""
+    CANCELLED = "cancelled"
+    ERROR = "error"
+    """`Result.error` says what went wrong; the result has the text so far."""
+
+
+COMPLETE: Final = (FinishReason.STOP, FinishReason.STEERED, FinishReason.REPETITION)
+"""The reasons with which a text of a grammar is whole."""
+_TEMPERATURE = 1e-30, 1e30, "0 for the likeliest token, or a number from 1e-30 to 1e30"
+_ABOVE_ZERO = 5e-324, 1.0, "a number above 0, at most 1"
+_FACTOR = 1e-6, 1e6, "a number from 0.000001 to 1,000,000; 1 changes nothing"
+_PENALTY = -1e6, 1e6, "a number from -1,000,000 to 1,000,000; 0 changes nothing"
+CHOICES: Final = ("whole", "tokens")
+"""How a greedy text is chosen among listed values."""
+DEFAULT_MAX_TOKENS = 512
+"""The default of max_tokens; fewer if the model's context leaves fewer."""
+_MOST_SAMPLES = 65_536
+"""The most samples of a request: each takes a few thousand bytes before its first token."""
+_A_REPETITION = Instance(
+    Repetitions | None,
+    "Pass sg.strategies.Repetitions(length=..., times=..., digits=..., share=...), or None.",
+)
+_A_THINKING = Instance(Thinking, "Pass sg.Thinking(until=..., max_tokens=...).")
+
+
+def _grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
+    """Return the grammar of a target, with the reader of a type."""
+    if isinstance(value, Grammar | CompiledGrammar):
+        return value
+    # start-up: most requests are made with a grammar
+    from structgen.asking.request_reading.targets import read_target
+
+    found, reader = read_target(value, where=name)
+    if reader is not None and isinstance(found, Grammar) and found.schema is not None:
+        cast("Any", found.innermost).reader = reader.read
+    return found
+
+
+@fields_named(
+    "sg.Sampling(temperature=0.7, seed=3)",
+    {"temp": "Write temperature=", "max_tokens": "It is an option of sg.run, sg.generate and sg.Request"}
+    | OF_MONITORS,
+)
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """The options of choosing a token. The order is: penalties, temperature, the grammar's mask, top-k,
+    top-p, min-p, draw. Temperature 0 takes the most probable token. A strategy acts before the penalties or
+    after the mask (docs/strategies.md)."""
+
+    temperature: Annotated[float, Number(*_TEMPERATURE, besides=0.0)] = 1.0
+    top_p: Annotated[float, Number(*_ABOVE_ZERO)] = 1.0
+    """Keep the most probable allowed tokens up to this mass (the nucleus, Holtzman et al. 2020)."""
+    top_k: Annotated[int, Whole(0)] = 0
+    """Keep this number of the most probable allowed tokens; 0: all."""
+    min_p: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.0
+    """Keep tokens with at least this share of the greatest token probability (Nguyen et al. 2024)."""
+    repetition_penalty: Annotated[float, Number(*_FACTOR)] = 1.0
+    """Divides the logits of tokens in prompt and text; negative logits are multiplied (Keskar et al.
+    2019)."""
+    presence_penalty: Annotated[float, Number(*_PENALTY)] = 0.0
+    """Subtracted from the logits of tokens that are in the text."""
+    frequency_penalty: Annotated[float, Number(*_PENALTY)] = 0.0
+    """Subtracted once for each occurrence in the text."""
+    seed: Annotated[int, Whole()] = 0
+    logit_bias: Annotated[Mapping[int, float] | tuple[tuple[int, float], ...], checks.biases] = ()
+    """Added to the logits of tokens, by id, after the penalties, as on servers: -100 usually bans a token,
+    100 usually forces one. No bias overrides the grammar's mask. Kept as a tuple of pairs."""
+    min_tokens: Annotated[int, Whole(0)] = 0
+    """The minimum number of tokens of a free text. With a grammar, the grammar decides where its texts may
+    end."""
+    strategy: Annotated[Strategy | Sequence[Strategy], By(checked_strategies)] = ()
+    """One or several decoding strategies that can be combined, such as `sg.strategies.Mirostat()`. A
+    strategy changes the distribution of the next token. Kept as a tuple."""
+    banned: Annotated[int | str | Sequence[int | str], By(checked_bans)] = ()
+    """Banned texts, in any tokens (in a JSON document: banned in strings and keys), and banned tokens, by
+    id. Kept as a tuple."""
+
+    repetition: Annotated[Repetitions | None, _A_REPETITION] = ENDS
+    """When the engine closes a value that repeats itself, and how many digits a number may have; None: it
+    closes nothing. Only for texts with a grammar; not with a search."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.strategy:
+            OF_SAMPLING.refuse(self)
+
+    @property
+    def strategies(self) -> tuple[Strategy, ...]:
+        """The strategies, as a tuple."""
+        return tuple(self.strategy) if isinstance(self.strategy, Sequence) else (self.strategy,)
+
+
+NUMBERS: Final = tuple(
+    name
+    for name, kind in Sampling.__annotations__.items()
+    if kind.startswith(("Annotated[int,", "Annotated[float,")) and name != "seed"
+)
+"""Options of `Sampling` that servers and vLLM have too, by the same names."""
+
+
+def with_strategy(
+    how: Sampling | None, strategy: Strategy | Sequence[Strategy], temperature: float
+) -> Sampling:
+    """Return a sampling with further strategies. Where none is given (None), it has the `temperature`, but 1
+    beside a strategy that draws, and 0 beside one that takes the best token. Raises OptionError for
+    strategies that exclude one another."""
+    given = checked_strategies(strategy) if strategy else ()
+    if how is not None:
+        return replace(how, strategy=(*how.strategies, *given)) if given else how
+    heats = [1.0 if one.draws else 0.0 for one in given if one.draws or one.is_greedy]
+    return Sampling(temperature=heats[0] if heats else temperature, strategy=given)
+
+
+def redrawn(how: Sampling, attempt: int) -> Sampling:
+    """Return the sampling for an attempt, numbered from 0. Later attempts draw, with other seeds: the same
+    choice would fail again. They are without strategies that take the best token."""
+    if attempt == 0:
+        return how
+    drawing = tuple(one for one in how.strategies if not one.is_greedy)
+    return replace(how, temperature=how.temperature or 0.7, seed=how.seed + attempt, strategy=drawing)
+
+
+A_SAMPLING: Final = Instance(Sampling, "Pass sg.Sampling(temperature=..., seed=...).")
+IN_SAMPLING: Final = OF_MONITORS | {
+    name: f"Write sampling=sg.Sampling({name}=...)" for name in Sampling.__slots__
+}
+"""For calls that take a `Sampling`: its options, and what to write there."""
+
+
+@fields_named(
+    "sg.Request(prompt, grammar)",
+    IN_SAMPLING | dict.fromkeys(("schema", "response_format", "target"), "Write grammar="),
+)
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request for one text, or for `n` samples of it."""
+
+    prompt: Annotated[str | Sequence[int] | Sequence[Mapping[str, Any]], checks.prompt]
+    """Text, token ids, or chat messages (both kept as a tuple)."""
+    grammar: Annotated[Any, _grammar] | None = None
+    """A grammar, which the engine compiles if it is not yet compiled for this tokenizer; or any other target
+    of `sg.run` (a pattern, a type, a schema), kept as its grammar. With a type, `Result.value` is an object
+    of the type. If its validators refuse the document, the value is None, and `Result.error` says why."""
+    sampling: Annotated[Sampling, A_SAMPLING] | None = None
+    """None: greedy for a document of a JSON Schema (n = 1), else draws at temperature 1."""
+    max_tokens: Annotated[int, Whole(1)] | None = None
+    """The maximum number of tokens of each sample, without the end token. With a grammar the text is complete
+    within it. None: 512, or fewer if the model's context leaves fewer."""
+    end_margin: Annotated[int, Whole(0)] = 0
+    """The engine takes the shortest completion when at most this number of spare tokens is left, so that the
+    text does not end abruptly at the last tokens."""
+    stop: Annotated[str | Sequence[str], checks.texts] = ()
+    """A string at which a free text ends, or several (kept as a tuple); the text does not include it.
+    Thoughts are not searched. Not allowed with a grammar, which decides where a text ends."""
+    n: Annotated[int, Whole(1, _MOST_SAMPLES)] = 1
+    timeout: Annotated[float | None, checks.seconds] = None
+    """Seconds since submission."""
+    logprobs: Annotated[int, Whole(0)] = 0
+    """How many of the most probable tokens of each step are recorded (`Step.likeliest`,
+    `Step.likeliest_allowed`)."""
+    thinking: Annotated[Thinking, _A_THINKING] | None = None
+    """Free text before the document, with a separate token budget."""
+    speculation: Annotated[str | Speculation, By(checked_speculation)] = "auto"
+    """How the next tokens are drafted, so that one pass of the model verifies many: "auto", "off" (one token
+    a pass), or an `sg.Speculation`. It changes the time of a text, never its tokens."""
+    outline: Annotated[bool | None, checks.flag] = None
+    """Whether a text prompt gets the outline of the schema; None: for the embedded models, and with a chat
+    template unless the schema lists its values (docs/engine.md)."""
+    chat: Annotated[bool | None, checks.flag] = None
+    """Whether a text prompt gets the chat template; None: if the model has one. Token ids are used
+    unchanged."""
+    canonical: Annotated[bool, checks.switch] = False
+    """Whether forced text is written in the tokenizer's own tokens. It changes the distribution of the
+    tokens, not the set of texts (docs/engine.md)."""
+    healing: Annotated[bool, checks.switch] = False
+    """Whether the model may write the last tokens of the prompt again, so that one token crosses the end of
+    the prompt. The text does not include the bytes of the prompt."""
+    special_texts: Annotated[bool, checks.switch] = False
+    """Whether the text has the texts of special tokens, such as `[TOOL_CALLS]`, which have no bytes. There is
+    then no warning if the grammar names a special token."""
+    refused: Annotated[tuple[str, str] | None, checks.refusal] = None
+    """An earlier answer to a prompt that is text, and the reason of its refusal. Both are added to the
+    prompt, except for the embedded models, which follow no instructions."""
+    strategy: Annotated[Strategy | Sequence[Strategy], By(checked_strategies)] = ()
+    """A decoding strategy, such as `sg.strategies.Mirostat()`: the same as in `Sampling`, also with the
+    default sampling. Kept as a tuple."""
+    choices: Annotated[str, OneOf(CHOICES)] | None = None
+    """How a greedy text is chosen if the grammar lists at most 64 values. "whole" writes the value that is
+    the most probable as a whole, "tokens" chooses token by token. None: "whole" without `sampling` and
+    `strategy`, else "tokens". The embedded models write token by token."""
+    continue_final_message: Annotated[bool | None, checks.flag] = None
+    """Whether the answer goes on with the last message, which is the assistant's; False: that is history, and
+    the answer a new turn. None: where its `prefix` is true, or where it begins a document of the grammar and
+    is none (docs/engine.md)."""
+    begun: Annotated[str, checks.encodable] = ""
+    """The beginning of the text, with which the model goes on, and which the text has. A prompt of token ids
+    ends with its tokens; it is put behind any other."""
+    shortened: Annotated[str, checks.encodable] = ""
+    """For a prompt of token ids: the value of `Usage.outline` for the outline in it."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        how = self.chosen_by
+        if self.stop or self.canonical or self.healing or self.begun or how.min_tokens:
+            OF_REQUESTS.refuse(self, how)  # each row is about one of these
+
+    @property
+    def most_tokens(self) -> int:
+        """The most tokens of a text."""
+        return DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens
+
+    @property
+    def language(self) -> Grammar | None:
+        """The grammar, also of a compiled one; None for free text."""
+        given: Grammar | CompiledGrammar | None = self.grammar
+        return given.grammar if isinstance(given, CompiledGrammar) else given
+
+    @property
+    def chosen_by(self) -> Sampling:
+        """The sampling, with defaults."""
+        language = self.language
+        temperature = 0.0 if language is not None and language.is_greedy and self.n == 1 else 1.0
+        return with_strategy(self.sampling, self.strategy, temperature)
+
+    @property
+    def drafts(self) -> Speculation | None:
+        """The options of speculation; None: off."""
+        if isinstance(self.speculation, Speculation):
+            return self.speculation
+        return AUTO if self.speculation == "auto" else None
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """The stop strings."""
+        return tuple(self.stop)
+
+
+@dataclass(slots=True)
+class Step:
+    """One token of a text, with the figures of its choice."""
+
+    token: int
+    logprob: float
+    """Log-probability under the model alone (temperature 1)."""
+    constrained: float
+    """Log-probability under the model among the allowed tokens."""
+    removed: float
+    """The probability mass of the forbidden tokens, 0 to 1."""
+    allowed: int
+    """The number of allowed tokens."""
+    wanted: int
+    """The likeliest token, allowed or not."""
+    steered: bool = False
+    """Whether the first choice was replaced, because the text could not be completed in time after it."""
+    model_seconds: float = 0.0
+    """Seconds of the preceding forward pass, for the whole batch; 0 for a drafted token, which needed
+    none."""
+    mask_seconds: float = 0.0
+    """Seconds of filling the masks of that batch, in parallel; 0 for a drafted token."""
+    likeliest: tuple[tuple[int, float], ...] = ()
+    """The likeliest tokens (`Request.logprobs` of them) and their log-probabilities, allowed or not."""
+    likeliest_allowed: tuple[tuple[int, float], ...] = ()
+    """The same among the allowed tokens."""
+    drafter: str = ""
+    """The names of the drafters that had proposed the token, separated by commas; "": none."""
+    closed: str = ""
+    """What this token closes in place of the first choice: a value that repeated itself, or a number."""
+    state: tuple[float, ...] = ()
+    """What a strategy notes of the token (docs/strategies.md). Mirostat: its surprise in bits, and the bound
+    mu after it; () where there was no choice."""
+
+
+@dataclass(slots=True)
+class Usage:
+    """The cost of a text: tokens, and seconds of its batches."""
+
+    prompt_tokens: int = 0
+    tokens: int = 0
+    thought_tokens: int = 0
+    """Tokens of the thoughts, closing tag included; not part of `tokens`."""
+    model_seconds: float = 0.0
+    mask_seconds: float = 0.0
+    """Seconds of filling masks: cached ones at once, others in a thread while the model ran."""
+    waited_seconds: float = 0.0
+    """Seconds that the batch waited for masks, including those computed by the batch itself."""
+    cache_bytes: int = 0
+    calls: int = 0
+    """Forward passes after the prompt; without speculation one for each token but the first."""
+    drafted: int = 0
+    """Drafted tokens that the model verified."""
+    accepted: dict[str, int] = field(default_factory=dict)
+    """Accepted draft tokens by drafter; a token that several had proposed counts for each."""
+    outline: str = ""
+    """How much the prompt tells of the schema, where its whole outline does not fit the context; else ""."""
+    choices: str = ""
+    """Why listed values were chosen token by token, where they were to be compared as a whole; else ""."""
+    speculation: str = ""
+    """Why there was less speculation than requested (the model verifies no such drafts, or a drafter was
+    dropped); "" if there was not less."""
+    strategy_calls: int = 0
+    """Forward passes of further rows that a strategy reads beside the text, their prompts included: at most
+    one for each row and token. A search reads many rows in one pass."""
+    strategy_rows: int = 0
+    """The rows of these passes, for a search."""
+    strategy: str = ""
+    """What the strategies tell of the text, such as the mean surprise of its free tokens; "": nothing."""
+    closed: tuple[str, ...] = ()
+    """What was closed because it repeated itself, or was a number of too many digits."""
+
+    @property
+    def tokens_per_call(self) -> float:
+        """Tokens of thoughts and text for each of `calls`: about 1 without speculation; 0 without a call."""
+        return (self.tokens + self.thought_tokens) / self.calls if self.calls else 0.0
+
+
+def total_usage(usages: Sequence[Usage]) -> Usage:
+    """Return what attempts cost together, one or more. What is told in words, and of the memory, is of the
+    last one."""
+    accepted = sum((Counter(one.accepted) for one in usages), Counter[str]())
+    names = [one.name for one in fields(Usage) if one.type in ("int", "float") and one.name != "cache_bytes"]
+    counts = {name: sum(getattr(one, name) for one in usages) for name in names}
+    return replace(usages[-1], accepted=dict(accepted), **counts)
+
+
+_AS_TEXT: Final = object()
+
+
+@dataclass(slots=True, repr=False)
+class Result:
+    """The result for one text. There is always one, whatever the finish reason."""
+
+    text: str
+    finish_reason: FinishReason
+    tokens: list[int]
+    steps: list[Step]
+    usage: Usage
+    sample: int = 0
+    error: StructgenError | None = None
+    value: Any = _AS_TEXT
+    """The JSON value, if the grammar is a JSON Schema and the text is complete, with an int wherever only
+    integers may stand; else the text."""
+    thoughts: str = ""
+    """The free text before the document, if thinking was requested or a server sent some."""
+    reply: str = ""
+    """From a server: all that it sent, of which `text` is the document. "" from an engine."""
+    begun: str = ""
+    """The beginning of what was written, which the prompt gave (`Request.continue_final_message`): `text`
+    repeats it; tokens and steps are of what is new."""
+    stopped_by: str = ""
+    """The stop string that ended the text; "" where none did."""
+
+    def __post_init__(self) -> None:
+        if self.value is _AS_TEXT:
+            self.value = self.text
+
+    def __repr__(self) -> str:
+        error = "" if self.error is None else f", {type(self.error).__name__}: {self.error}"
+        said = f"{self.finish_reason.value}, {len(self.tokens):,} tokens"
+        return f"<Result {said}: {short_repr(self.text)}{error}>"
+
+    @property
+    def logprob(self) -> float:
+        """Log-probability of the text under the model alone."""
+        return sum(step.logprob for step in self.steps)
+
+    @property
+    def constrained_logprob(self) -> float:
+        """Log-probability of the text under the model among the tokens that the grammar's masks allow."""
+        return sum(step.constrained for step in self.steps)
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Handle:
+    """One sample of a request in progress. Made by `Engine.submit`."""
+
+    request: Request
+    sample: int
+    result: Result | None = None
+    """The result of the text; None until the text is done."""
+    written: str = ""
+    """The text so far, without characters that may turn out to be part of a stop string."""
+    thoughts: str = ""
+    """The thoughts before the text, so far: without characters that may turn out to be part of the closing
+    tag."""
+    cancelled: bool = False
+    is_done: bool = False
+    """Whether there is a result, and all listeners have been called with None."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    listeners: list[_Listener] = field(default_factory=list)
+    """Who hears of the text."""
+
+    def cancel(self) -> None:
+        """End the text at the next step. The result has the text so far."""
+        self.cancelled = True
+
+    def listen(self, want: Callable[[str | None], None]) -> None:
+        """Call a function with each new part of the text, and with None at the end, in the thread that runs
+        the engine's steps. The first part includes the text so far. The part is "" where `thoughts` have
+        grown.
+
+        If the function raises, the text ends with that error. If a KeyboardInterrupt interrupts a call, it is
+        unknown whether the part arrived; the text then ends with an error, too.
+        """
+        listener = _Listener(want)
+        with self._lock:
+            self.listeners.append(listener)
+            late = self.is_done
+        if late:
+            listener.end(self.written)
+
+    def think(self, thoughts: str) -> None:
+        """Store the thoughts so far, and call who listens to them. Raises StructgenError if one fails."""
+        has_grown, self.thoughts = len(thoughts) > len(self.thoughts), thoughts
+        if has_grown:
+            self._call([partial(listener.want, "") for listener in self.listeners])
+
+    def after_fork(self, *, is_left: bool) -> None:
+        """In a child: forget who held the lock; cancel a text that is left to the parent, and its
+        listeners."""
+        self._lock = threading.Lock()
+        if is_left:
+            self.listeners, self.cancelled = [], True
+
+    def tell(self) -> None:
+        """Call each listener with the part of `written` that is new to it. Raises StructgenError if one
+        fails; it gets no more parts."""
+        self._call([partial(listener.hear, self.written) for listener in self.listeners])
+
+    def _call(self, calls: Sequence[Callable[[], None]]) -> None:
+        for call in calls:
+            try:
+                call()
+            except Exception as error:
+                raise _of_listener(error) from error
+
+    def finish(self, result: Result) -> None:
+        """Set the result, and call all listeners with None. A second call completes an interrupted one."""
+        if self.result is None:
+            # in this order: a thread that sees the result sees the whole text
+            self.written = result.text
+            self.result = result
+        while not self.is_done:
+            for listener in list(self.listeners):
+                try:
+                    listener.end(self.written)
+                except Exception as error:
+                    if self.result.error is None:
+                        self.result.error = _of_listener(error)
+                        self.result.finish_reason = FinishReason.ERROR
+            with self._lock:  # another listener may have been added
+                self.is_done = all(listener.is_over for listener in self.listeners)
+
+
+@dataclass(slots=True, eq=False)
+class _Listener:
+    """A function that listens to a text, and how much of the text it has received."""
+
+    want: Callable[[str | None], None]
+    at: int | None = 0
+    """The characters that it has received. None: a call has begun and not returned. Below 0: a call has
+    failed, and a further part would not continue what was received."""
+    is_over: bool = False
+
+    def hear(self, text: str) -> None:
+        """Call the function with the new part of a text. Raises its errors, and StructgenError after an
+        interrupted call."""
+        at = self.at
+        if at is None:
+            self.at = -1
+            raise StructgenError(
+                "A call was interrupted, so it is unknown whether its part of the text arrived.",
+                where="listen",
+                cure="Take the whole text from the result.",
+            )
+        if not 0 <= at < len(text):
+            return
+        self.at = None
+        try:
+            self.want(text[at:])
+        except Exception:
+            self.at = -1
+            raise
+        self.at = len(text)
+
+    def end(self, text: str) -> None:
+        """Call the function with the new part of a whole text, then with None. Raises its errors."""
+        if self.is_over:
+            return
+        failed: Exception | None = None
+        for call in (partial(self.hear, text), partial(self.want, None)):
+            try:
+                call()
+            except Exception as error:
+                failed = failed or error
+        self.is_over = True
+        if failed is not None:
+            raise failed
+
+
+def _of_listener(error: Exception) -> StructgenError:
+    return fault_of(
+        error, "A listener of the text failed", "listen", "Mend the function given to Handle.listen."
+    )
+
+
+def fault_of(
+    error: BaseException,
+    what: str,
+    where: str = "",
+    cure: str = "This is a fault of structgen: please report it.",
+) -> StructgenError:
+    """Return the StructgenError for an error of a text: the error itself if it is one already."""
+    if isinstance(error, StructgenError):
+        return error
+    told = StructgenError(f"{what}: {type(error).__name__}: {error}", where=where, cure=cure)
+    told.__cause__ = error
+    return told

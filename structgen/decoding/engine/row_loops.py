@@ -1,0 +1,74 @@
+"""Compiled loops over rows of numbers, for the forward pass and the choice of a token: exponentials, maximum,
+sum."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.native.jit import jit
+
+Array: TypeAlias = npt.NDArray[Any]
+Real: TypeAlias = float | np.floating[Any]
+
+# A signed index may count from the end. Numba checks that for each element, which prevents vectorised
+# loops. So computed indices are made unsigned.
+
+
+@jit
+def exponential(x: Real) -> Any:
+    """Return e^x for x <= 0, to seven digits; below e^-87 it is e^-87. A polynomial after a power of two
+    (Cephes' expf), so that loops over it vectorise."""
+    if x < np.float32(-87.0):
+        x = np.float32(-87.0)
+    n = np.floor(x * np.float32(1.44269504088896341) + np.float32(0.5))
+    r = np.float32(x - n * np.float32(0.693359375))
+    r = np.float32(r - n * np.float32(-2.12194440e-4))
+    y = np.float32(1.9875691500e-4)
+    y = np.float32(y * r + np.float32(1.3981999507e-3))
+    y = np.float32(y * r + np.float32(8.3334519073e-3))
+    y = np.float32(y * r + np.float32(4.1665795894e-2))
+    y = np.float32(y * r + np.float32(1.6666665459e-1))
+    y = np.float32(y * r + np.float32(5.0000001201e-1))
+    y = np.float32(y * r * r + r + np.float32(1.0))
+    bits = np.int32((np.int32(n) + np.int32(127)) << np.int32(23))
+    return np.float32(y * bits.view(np.float32))
+
+
+@jit
+def exponentials(row: Array, start: int, count: int, top: Real, out: Array) -> None:
+    """Write e^(row - top) for `count` numbers from `start` to `out`."""
+    for i in range(count):
+        out[i] = exponential(np.float32(row[np.uint64(start + i)] - top))
+
+
+@jit
+def highest(row: Array) -> Any:
+    """Return the maximum of a row, NaN ignored."""
+    a = b = c = d = row.dtype.type(-np.inf)
+    whole = len(row) & ~3
+    for i in range(0, whole, 4):
+        a = row[i] if row[i] > a else a
+        b = row[i + 1] if row[i + 1] > b else b
+        c = row[i + 2] if row[i + 2] > c else c
+        d = row[i + 3] if row[i + 3] > d else d
+    for i in range(whole, len(row)):
+        a = row[i] if row[i] > a else a
+    return max(max(a, b), max(c, d))
+
+
+@jit
+def total(values: Array, start: int, count: int) -> Any:
+    """Return the sum of `count` numbers from `start`."""
+    a = b = c = d = 0.0
+    whole = start + (count & ~3)
+    for i in range(start, whole, 4):
+        a += values[np.uint64(i)]
+        b += values[np.uint64(i + 1)]
+        c += values[np.uint64(i + 2)]
+        d += values[np.uint64(i + 3)]
+    for i in range(whole, start + count):
+        a += values[np.uint64(i)]
+    return (a + b) + (c + d)

@@ -1,0 +1,139 @@
+"""A place of a text, and the branches that a search reads ahead from it.
+
+Each branch ends as a text of the request: the mask takes the budget of tokens into account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from structgen_kernels.reference import sample_key
+
+from structgen.decoding.engine.choice import ChoiceRow, choose, penalised_scores
+from structgen.decoding.engine.requests import Request
+from structgen.decoding.engine.searches.cursor import Cursor
+from structgen.decoding.engine.strategies.strategy import Ids, Scores, log_softmax
+from structgen.decoding.engine.strategies.text_strategies import allowed_ids
+from structgen.decoding.speculation.drafts.model_rows import Floats
+from structgen.machines.core.batch import allow_all
+from structgen.machines.core.matcher import Matcher
+from structgen.tokens.token_mask import allocate_mask
+from structgen.tokens.tokenizer import Tokenizer
+
+
+@dataclass(slots=True)
+class TextPlace:
+    """Where a text stands. It says the same of a text whatever its batch, and after a restart."""
+
+    request: Request
+    sample: int
+    prompt: Sequence[int]
+    """The tokens that the model has read before the text, thoughts included."""
+    tokens: Sequence[int]
+    """The tokens of the text."""
+    text: bytes
+    """The text."""
+    matcher: Matcher | None
+    """None: free text."""
+    logits: Floats
+    """The model's logits [V] here."""
+    tokenizer: Tokenizer
+    cache: Any = None
+    """What the model has read up to here. A search that reads rows by itself copies it."""
+    passes: int = 0
+    """Forward passes of other models that the search has had."""
+    rows: int = 0
+    """Rows of these."""
+
+    def root(self) -> Branch:
+        """Return the branch that has no tokens yet: it stands where the text stands."""
+        matcher = self.matcher
+        return Branch(
+            tokenizer=self.tokenizer,
+            compiled=None if matcher is None else matcher.compiled,
+            state=0 if matcher is None else matcher.state_index,
+            text=self.text,
+            left=self.request.most_tokens - len(self.tokens),
+            place=self,
+        )
+
+    def value(self, branch: Branch) -> Any:
+        """Return what a complete text stands for: the value of a JSON document, else the text."""
+        if branch.compiled is not None:
+            try:
+                return branch.compiled.value(branch.text)
+            except (ValueError, RecursionError):  # an integer of more digits than Python reads
+                pass
+        return branch.text.decode("utf-8", "replace")
+
+    def drawn(self, branches: Sequence[Branch], logits: Sequence[Floats]) -> list[int]:
+        """Return a token after each branch, chosen as the engine chooses, each by its own noise."""
+        words = np.stack([branch.words for branch in branches])
+        raw = torch.from_numpy(np.stack(logits)).float()
+        return choose(raw, words, [branch.row() for branch in branches]).tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch(Cursor):
+    """A continuation of a text from a place."""
+
+    place: TextPlace = field(compare=False, repr=False)
+    stream: int = 0
+    """It tells the noise of this branch from that of others."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is a whole text."""
+        is_ended = bool(self.tokens) and self.tokens[-1] in self.tokenizer.eos_token_ids
+        if is_ended or self.left <= 0:
+            return True
+        stops = self.place.request.stops
+        return bool(stops) and any(stop.encode() in self.text for stop in stops)
+
+    @cached_property
+    def words(self) -> npt.NDArray[np.int32]:
+        """The mask of the tokens after which the text can still be completed in time."""
+        mask, compiled = allocate_mask(1, self.tokenizer.vocab_size), self.compiled
+        if compiled is None:
+            allow_all(mask, 0)
+        else:
+            budget, early = self.left, self.place.request.end_margin
+            if early:
+                least = compiled.cost(self.state)
+                budget = budget if budget - least > early else least
+            compiled.fill_within(self.state, mask, 0, budget)
+        words: npt.NDArray[np.int32] = mask.array[0]
+        return words
+
+    @cached_property
+    def allowed(self) -> Ids:
+        """The tokens that may follow, ascending."""
+        return allowed_ids(self.words, self.tokenizer.vocab_size)
+
+    def row(self) -> ChoiceRow:
+        """Return what the choice of its next token needs beside the logits."""
+        place = self.place
+        text = [*place.tokens, *self.tokens]
+        position = len(place.prompt) + len(text)
+        ends = self.tokenizer.eos_token_ids
+        row = ChoiceRow(place.request.chosen_by, place.sample, position, place.prompt, text, ends)
+        # the noise of a branch is neither that of the text nor that of another place's branches
+        row.stream = sample_key(row.stream, (self.stream << 32) + len(place.tokens) + 1)
+        return row
+
+    def scores(self, logits: Floats) -> Scores:
+        """Return the logits [V] with the penalties of the request."""
+        row = self.row()
+        return penalised_scores(logits, row) if row.is_penalised else logits
+
+    def law(self, logits: Floats) -> Scores:
+        """Return the log-probabilities of the allowed tokens, at the request's temperature (1 where that is
+        0)."""
+        scores: Scores = self.scores(logits)[self.allowed]
+        return log_softmax(scores / (self.place.request.chosen_by.temperature or 1.0))

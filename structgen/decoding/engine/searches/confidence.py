@@ -1,0 +1,77 @@
+"""How sure a model was of its answer: of listed values as a whole, and of each scalar of a document.
+
+Both are the model's own opinion, and say nothing of how often it is right. Where a strategy changes the law
+of the tokens, neither is known.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TypeAlias, Union
+
+from structgen.base.json_text.events import Event, EventKind, EventLog
+from structgen.decoding.engine.requests import COMPLETE, Result, Step
+from structgen.decoding.engine.searches.listed_values import listed
+from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
+from structgen.machines.core.grammar import Grammar
+from structgen.tokens.tokenizer import Tokenizer
+
+_OfText: TypeAlias = Union[Grammar, CompiledGrammar, None]
+"""The grammar of a text, as a request has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """How sure a model was of one value, by the tokens that write at least one byte of it, quotes included.
+    At temperature 1, whatever the sampling was."""
+
+    probability: float
+    """The product, over these tokens, of P(token | text before, token allowed by the mask). Of a value that
+    was compared as a whole: its share among the listed values (`Outcome.probabilities`)."""
+    mask_mass: float | None
+    """The product, over these tokens, of the mass that the model gives to allowed tokens: 1 where the model
+    by itself keeps to the grammar. None for a value that was compared as a whole."""
+
+
+def probabilities_of(result: Result, grammar: _OfText) -> dict[str, float]:
+    """Return the probability of each listed value among them, where they were compared as a whole; else {}.
+    The keys are `Listed.names`: strings without quotes."""
+    shares = next((step.state for step in result.steps if step.state), ())
+    names = listed(plain_grammar(grammar)).names if shares else ()
+    return dict(zip(names, shares, strict=True)) if len(names) == len(shares) else {}
+
+
+def confidences_of(
+    result: Result, grammar: _OfText, tokenizer: Tokenizer, holder: str = ""
+) -> dict[str, Confidence]:
+    """Return how sure the model was of each string, number, boolean and null of a whole document, by JSON
+    pointer. `holder`: the pointer of the value that is wanted, where an object holds it.
+
+    {} for a text that is no document of a JSON Schema, and where its tokens are not known. Cost: linear.
+    """
+    ends = tokenizer.eos_token_ids
+    steps = [step for step in result.steps if step.token not in ends]
+    written = [tokenizer.token_bytes[step.token] or b"" for step in steps]
+    text = (result.reply or result.text).encode()
+    language: Grammar | None = plain_grammar(grammar)
+    is_document = language is not None and language.policies is not None and result.finish_reason in COMPLETE
+    if not is_document or b"".join(written) != text:  # as where the prompt's last tokens are written again
+        return {}
+    stops = list(accumulate(map(len, written)))
+    compared = probabilities_of(result, grammar)
+    found: dict[str, Confidence] = {}
+    for event in (Event(*raw) for raw in EventLog().write(text + b" ")):  # a blank ends a numeral
+        if event.kind is EventKind.TERMINAL_END and event.end is not None:
+            some = steps[bisect_right(stops, event.start) : bisect_left(stops, event.end) + 1]
+            sure = Confidence(max(compared.values()), None) if compared else _of_tokens(some)
+            found[event.pointer.removeprefix(holder)] = sure
+    return found
+
+
+def _of_tokens(steps: Sequence[Step]) -> Confidence:
+    probability = math.exp(sum(step.constrained for step in steps))
+    return Confidence(probability, math.prod(1.0 - step.removed for step in steps))

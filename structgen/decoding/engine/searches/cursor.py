@@ -1,0 +1,41 @@
+"""The cursor: a prefix of a text, and what may follow it.
+
+Whatever reads a model ahead of its texts stands at cursors: searches (`text_place`), samplers and the
+likeliest texts (`structgen.decoding.samplers.target`). What a cursor keeps besides is in its subclasses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from structgen.decoding.speculation.drafts.model_rows import Tokens
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.tokens.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """A prefix: a value. Cursors of one text with equal tokens are equal."""
+
+    tokenizer: Tokenizer = field(compare=False, repr=False)
+    compiled: CompiledGrammar | None = field(compare=False, repr=False)
+    """The grammar; None: free text."""
+    tokens: Tokens = ()
+    state: int = 0
+    """The state of the grammar after them, by its number."""
+    text: bytes = field(default=b"", compare=False, repr=False)
+    """The bytes of the tokens, behind those that the first cursor began with."""
+    left: int = field(compare=False)
+    """How many tokens may follow."""
+
+    def after(self, token: int) -> Self:
+        """Return the cursor after one more token, which is allowed. Raises LimitError."""
+        compiled = self.compiled
+        return replace(
+            self,
+            tokens=(*self.tokens, token),
+            state=0 if compiled is None else compiled.next_index(self.state, token),
+            text=self.text + (self.tokenizer.token_bytes[token] or b""),
+            left=self.left - 1,
+        )

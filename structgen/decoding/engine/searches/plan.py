@@ -1,0 +1,175 @@
+"""Planning with a reward: a tree search over tokens, whose leaves are completed and judged (PG-TD: Zhang et
+al., "Planning with Large Language Models for Code Generation", 2023).
+
+A node's children are the `k` likeliest allowed tokens, with their probabilities P renormalised. A rollout
+goes down by the greatest Q + beta P sqrt(log N) / (1 + n), where N counts the node's rollouts, n the child's,
+Q is the best reward below the child, and beta = log((N + 11) / 10) + 4. It adds one child, completes the text
+greedily, and asks for the reward. The text with the best reward is taken, the first one of equals.
+
+The laws and the completions of all prefixes are kept, so that a prefix is read once. The grammar makes each
+rollout a whole text: none is lost to its syntax.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, TypeAlias
+
+import numpy as np
+
+from structgen.base.errors import OptionError, fields_named
+from structgen.base.language.checks import Number, Whole, check_fields
+from structgen.decoding.engine.model_protocol import Model
+from structgen.decoding.engine.searches.branches import Branch, TextPlace
+from structgen.decoding.engine.searches.rewards import Reward, Rewards, named_reward
+from structgen.decoding.engine.strategies.strategy import Decision, Scores, SearchStrategy
+from structgen.decoding.speculation.drafts.model_rows import Tokens
+from structgen.tokens.tokenizer import Tokenizer
+
+_Reading: TypeAlias = Generator[Sequence[Branch], list[Scores], Branch]
+
+
+@fields_named("sg.strategies.PlanningSearch(reward=tests_passed)")
+@dataclass(frozen=True, slots=True)
+class PlanningSearch(SearchStrategy):
+    """The text with the best reward that a tree search finds."""
+
+    name: ClassVar[str] = "plan"
+    is_greedy: ClassVar[bool] = True
+    reward: Reward | None = field(default=None, repr=False)
+    """From the value of a JSON document, or from a text, to a number; must be given. 1 is the best."""
+    seconds: Annotated[float, Number(1e-3, 1e6, "seconds, from 0.001")] = 1.0
+    """The limit of one call of the reward."""
+    megabytes: Annotated[int, Whole(16)] = 512
+    """Memory that the reward may take."""
+    k: Annotated[int, Whole(1)] = 3
+    """How many tokens are tried after a prefix."""
+    rollouts: Annotated[int, Whole(1)] = 256
+    """The most texts that are judged; 1 is greedy."""
+    named: str = field(default="", init=False)
+    """The name of the reward."""
+
+    def __post_init__(self) -> None:
+        if not callable(self.reward):
+            kind = type(self.reward).__name__
+            raise OptionError(
+                "There is no reward." if self.reward is None else f"A {kind} cannot be called.",
+                where="reward",
+                cure="Give a function from a value, or a text, to a number; in a command module:function.",
+            )
+        check_fields(self)
+        object.__setattr__(self, "named", named_reward(self.reward))
+
+    def begin(self, model: Model, tokenizer: Tokenizer) -> Rewards:
+        """Return the rewards of a request; they have a process."""
+        assert self.reward is not None
+        return Rewards(self.reward, self.seconds, self.megabytes)
+
+    def plan(self, place: TextPlace, held: Rewards) -> Generator[Sequence[Branch], list[Scores], Decision]:
+        """Return the rest of the best text. Cost: at most a row for each token of each rollout, and a call of
+        the reward for each text that is new."""
+        if self.rollouts == 1:
+            return Decision()
+        tree = _Tree(self, place, held)
+        while tree.count < self.rollouts and tree.reward < 1:
+            yield from tree.roll_out()
+            yield []  # other texts go on, and the text may be cancelled
+        state = tree.reward, float(tree.count), float(tree.failures)
+        return Decision(tree.best.tokens, state=state)
+
+    def told(self, states: Sequence[tuple[float, ...]]) -> str:
+        """Return the best reward, and how many rollouts there were."""
+        if not states:
+            return ""
+        reward, rollouts, failures = states[-1]
+        told = f"plan: the best of {rollouts:.0f} rollouts has the reward {reward:g}"
+        return told + (f"; {failures:.0f} of their rewards failed, and counted as 0" if failures else "")
+
+
+class _Node:
+    """A prefix in the tree: its likeliest tokens, and what is known of the texts below each."""
+
+    def __init__(self, branch: Branch) -> None:
+        self.branch = branch
+        self.children: dict[int, _Node] = {}
+        self.counts: Scores = np.empty(0)
+        self.values: Scores = np.empty(0)
+
+    def edge(self, priors: Scores) -> int:
+        """Return the number of the token by which a rollout goes on."""
+        if not len(self.counts):
+            self.counts, self.values = np.zeros(len(priors)), np.zeros(len(priors))
+        total = float(self.counts.sum())
+        beta = math.log((total + 10 + 1) / 10) + 4
+        spread = beta * priors * math.sqrt(math.log(max(total, 1.0))) / (1 + self.counts)
+        return int(np.argmax(self.values + spread))
+
+
+class _Tree:
+    """The tree of one decision."""
+
+    def __init__(self, how: PlanningSearch, place: TextPlace, rewards: Rewards) -> None:
+        self._how, self._place, self._rewards = how, place, rewards
+        self._root = _Node(place.root())
+        self.best = self._root.branch
+        """The text with the best reward so far."""
+        self.reward, self.count, self.failures = -math.inf, 0, 0
+        self._laws: dict[Tokens, tuple[list[int], Scores]] = {
+            (): self._likeliest(self._root.branch, place.logits)
+        }
+        self._completed: dict[Tokens, Branch] = {}
+
+    def roll_out(self) -> Generator[Sequence[Branch], list[Scores], None]:
+        """Judge one more text."""
+        self.count += 1
+        node, path = self._root, list[tuple[_Node, int]]()
+        while not node.branch.is_over:
+            tokens, priors = yield from self._law(node.branch)
+            edge = node.edge(priors)
+            path.append((node, edge))
+            child = node.children.get(edge)
+            if child is None:
+                child = node.children[edge] = _Node(node.branch.after(tokens[edge]))
+                node = child
+                break
+            node = child
+        text = yield from self._completion(node.branch)
+        worth = self._rewards.of(text.text, self._place.value(text))
+        self.failures += worth is None
+        reward = worth or 0.0
+        if reward > self.reward:
+            self.best, self.reward = text, reward
+        for above, edge in path:
+            above.counts[edge] += 1
+            # the best text below counts, not the mean: one right text is enough
+            above.values[edge] = max(above.values[edge], reward)
+
+    def _completion(self, branch: Branch) -> _Reading:
+        """Return a prefix, completed greedily."""
+        passed = []
+        while not branch.is_over:
+            known = self._completed.get(branch.tokens)
+            if known is not None:
+                branch = known
+                break
+            passed.append(branch.tokens)
+            tokens, _ = yield from self._law(branch)
+            branch = branch.after(tokens[0])
+        self._completed.update(dict.fromkeys(passed, branch))
+        return branch
+
+    def _law(self, branch: Branch) -> Generator[Sequence[Branch], list[Scores], tuple[list[int], Scores]]:
+        """Return the likeliest tokens after a prefix, and their probabilities."""
+        found = self._laws.get(branch.tokens)
+        if found is None:
+            (logits,) = yield [branch]
+            found = self._laws[branch.tokens] = self._likeliest(branch, logits)
+        return found
+
+    def _likeliest(self, branch: Branch, logits: Scores) -> tuple[list[int], Scores]:
+        law = branch.law(logits)
+        order = np.argsort(-law, kind="stable")[: self._how.k]
+        shares = np.exp(law[order])
+        return [int(token) for token in branch.allowed[order]], shares / shares.sum()

@@ -1,0 +1,77 @@
+"""Rewards of texts: a function of the user, run in a process of its own with limits.
+
+A call that raises, is late, needs too much memory, or returns no number counts as the reward 0. These calls
+are counted. The process has no network as far as Python's sockets are concerned; it is no sandbox for code
+that means harm.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from numbers import Real
+from typing import Any, TypeAlias
+
+from structgen.base.system.guarded import Guarded
+from structgen.base.system.worker_process import NotStartedError, WorkerProcess
+
+Reward: TypeAlias = Callable[[Any], float]
+"""From the value of a JSON document, or a text, to a number."""
+
+
+def named_reward(reward: Reward | None) -> str:
+    """Return the name of a reward, the same in each process."""
+    kind = reward if hasattr(reward, "__qualname__") else type(reward)
+    return f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"
+
+
+class Rewards:
+    """Rewards of the texts of one request; each text is asked once. The process ends with this object."""
+
+    def __init__(self, reward: Reward, seconds: float, megabytes: int) -> None:
+        begin = partial(_confine, megabytes << 20)
+        worker = WorkerProcess(reward, f"reward {named_reward(reward)}", "reward", begin=begin)
+        self._ask = Guarded(partial(_number, worker, seconds), math.inf, _unless_not_started)
+        self._known: dict[bytes, float | None] = {}
+
+    def of(self, text: bytes, value: Any) -> float | None:
+        """Return the reward of a text with a value; None if the call raised, was late or returned no number.
+        Raises StructgenError if no process can be started."""
+        if text not in self._known:
+            self._known[text] = self._ask(value)
+        return self._known[text]
+
+
+def _number(worker: WorkerProcess, seconds: float, value: Any) -> float:
+    """Return the reward of a value. Raises the reward's errors, ValueError for no finite number."""
+    found = worker.ask((value,), seconds, "about a text", "Give seconds= a larger number.")
+    if not (isinstance(found, Real) and math.isfinite(found)):
+        raise ValueError(f"{found!r:.60} is no number")
+    return float(found)
+
+
+def _unless_not_started(error: Exception) -> None:
+    if isinstance(error, NotStartedError):
+        raise error
+
+
+def _confine(memory: int) -> None:
+    """Bound the memory of this process to so many bytes more than it has, and take its sockets away."""
+    try:
+        import resource  # optional: not on Windows
+    except ImportError:
+        pass  # Windows bounds no memory
+    else:
+        if sys.platform == "linux":
+            with open("/proc/self/statm", encoding="ascii") as file:
+                memory += int(file.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    socket.socket = _NoSocket  # type: ignore[assignment,misc]
+
+
+class _NoSocket:
+    def __init__(self, *_: object, **__: object) -> None:
+        raise OSError("A reward has no network.")

@@ -1,0 +1,113 @@
+"""One decision of a search under way: it asks for branches, and a step of the loop reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from structgen.base.errors import LimitError
+from structgen.decoding.engine.model_protocol import Model
+from structgen.decoding.engine.requests import fault_of
+from structgen.decoding.engine.searches.branches import Branch, TextPlace
+from structgen.decoding.engine.strategies.strategy import Decision, Scores
+from structgen.decoding.engine.strategies.text_strategies import RequestStrategies
+from structgen.decoding.engine.text import LogitsOf, Text
+from structgen.decoding.speculation.drafts.model_rows import ModelRows, numbers
+
+_CACHED: Final = 1 << 26
+"""The most bytes of caches that a decision keeps beside the text's own; at least 64 branches'."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchEdit:
+    """The edit of searches: each that has to decide reads one pass, and its text waits until it has."""
+
+    model: Model
+
+    def __call__(self, texts: Sequence[Text], logits: LogitsOf) -> Sequence[Text]:
+        """Return the texts that wait for no search."""
+        for text in texts:
+            law = text.row.law
+            if text.phase is None and law is not None and law.is_due:
+                try:
+                    decision = self._read(text, law.of, logits)
+                except Exception as error:  # any error of the model, the grammar or the search
+                    text.fail(fault_of(error, "The search failed", "strategy", "Look at it."))
+                    continue
+                if decision is not None:
+                    text.decided.decision = law.decision = len(text.tokens), decision
+                    text.search = None
+        return [text for text in texts if text.search is None and text.decided.error is None]
+
+    def _read(self, text: Text, of: RequestStrategies, logits: LogitsOf) -> Decision | None:
+        """Have the search of a text read one pass. Returns its decision, None where there is none yet."""
+        run: SearchRun = text.search or SearchRun(of, _place(text, logits), self.model)
+        passes, rows = run.cost
+        decision = run.advance()
+        text.usage.strategy_calls += run.cost[0] - passes
+        text.usage.strategy_rows += run.cost[1] - rows
+        if decision is None and text.search is None:
+            # the tensor of the last step, and the mask, are gone when the text goes on
+            text.logits, text.place, text.line, text.search = logits(text).clone(), -1, -1, run
+        return decision
+
+
+def _place(text: Text, logits: LogitsOf) -> TextPlace:
+    """Return where a text stands, after its last token."""
+    return TextPlace(
+        text.start.request,
+        text.handle.sample,
+        [*text.start.prompt, *text.thought],
+        list(text.tokens),
+        text.text.encode("utf-8", "surrogatepass") + text.decoder.getstate()[0],
+        text.matcher,
+        numbers(logits(text)),
+        text.start.tokenizer,
+        text.cache,
+    )
+
+
+class SearchRun:
+    """A decision under way. The branches begin as copies of the text's cache, which stays as it is."""
+
+    def __init__(self, of: RequestStrategies, place: TextPlace, model: Model) -> None:
+        self._of, self._place = of, place
+        begun = [*place.prompt, *place.tokens]
+        self._rows = ModelRows(model, begun, "", most=_CACHED, begun=(place.logits, place.cache))
+        self._steps: Generator[Sequence[Branch], list[Scores], Decision] | None = None
+        self._answer: Any = None
+
+    def advance(self) -> Decision | None:
+        """Read the branches that the search asks for next; return its decision once it asks for none. Raises
+        whatever the model, the grammar or the search raises."""
+        if self._steps is None:
+            search = self._of.search
+            assert search is not None
+            if len(self._place.root().allowed) < 2 and not search.looks_over_forced:
+                return Decision()  # nothing is left to decide
+            self._steps = search.plan(self._place, self._of.held)
+        try:
+            branches = self._steps.send(self._answer)
+        except StopIteration as over:
+            decision: Decision = over.value
+            return decision
+        except LimitError:
+            # other documents may have used the limit up: the decision begins again in a grammar made anew
+            if self._place.matcher is None or not self._place.matcher.renew():
+                raise
+            self._steps = self._answer = None
+            return None
+        self._answer = self._rows.read([branch.tokens for branch in branches])
+        return None
+
+    @property
+    def cost(self) -> tuple[int, int]:
+        """Forward passes so far, and their rows."""
+        rows, place = self._rows, self._place
+        return rows.passes + place.passes, rows.count + rows.reread + place.rows
+
+    def close(self) -> None:
+        """Let go of what the search holds, such as processes."""
+        if self._steps is not None:
+            self._steps.close()

@@ -1,0 +1,171 @@
+"""Whole values: of a list of texts, the likeliest under the model as a whole, not token by token.
+
+A greedy text takes its first token by what all values that begin so promise together, and only in the very
+letters of the grammar. Here each value has the probability of its whole text, in the tokenizer's own tokens,
+summed over its spellings: a chat model says "Positive" where the grammar has `"positive"`, and yes where it
+has `true` (competition of surface forms: Holtzman et al., 2021). The likeliest value is written.
+
+With a neutral prompt, in which the question's text is left out, log P(value | neutral) is subtracted: what
+the model says of any text counts for nothing (contextual calibration: Zhao et al., "Calibrate Before Use",
+2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final, TypeAlias
+
+import numpy as np
+
+from structgen.base.errors import TokenizerError
+from structgen.decoding.engine.model_prompts import ModelPrompts
+from structgen.decoding.engine.model_protocol import Model
+from structgen.decoding.engine.requests import Request, Sampling
+from structgen.decoding.engine.searches.branches import Branch, TextPlace
+from structgen.decoding.engine.searches.listed_values import MOST_VALUES, Listed, listed
+from structgen.decoding.engine.strategies.repetitions import ENDS
+from structgen.decoding.engine.strategies.strategy import Decision, Scores, SearchStrategy, log_softmax
+from structgen.decoding.speculation.drafts.model_rows import ModelRows, Tokens
+from structgen.tokens.tokenizer import Tokenizer
+
+_Spelling: TypeAlias = tuple[Tokens, bool]
+"""Its tokens, behind those that are written, and whether the probability of an end token counts too."""
+_ANSWERS: Final = {"true": ("true", "True", "yes", "Yes"), "false": ("false", "False", "no", "No")}
+
+
+@dataclass(frozen=True, slots=True)
+class WholeValues(SearchStrategy):
+    """The likeliest of some texts, which are whole documents of the grammar."""
+
+    name: ClassVar[str] = "whole"
+    is_greedy: ClassVar[bool] = True
+    looks_over_forced: ClassVar[bool] = True  # spellings begin there that the grammar does not have
+    listed: Listed
+    """The values. One that the grammar refuses is not written."""
+    neutral: tuple[int, ...] = ()
+    """The tokens of the neutral prompt; (): nothing is subtracted."""
+
+    def begin(self, model: Model, tokenizer: Tokenizer) -> Model:
+        """Return the model: it reads spellings that the grammar does not have."""
+        return model
+
+    def plan(self, place: TextPlace, held: Model) -> Generator[Sequence[Branch], list[Scores], Decision]:
+        """Return the tokens of the likeliest text. Cost: a pass for each token of the longest spelling, and a
+        row for each beginning that spellings have; as much again for the neutral prompt."""
+        begun, allowed = tuple(place.tokens), dict[str, Tokens]()
+        for value in self.listed.written:
+            rest = self._rest(place, value, begun)
+            if rest is not None and (whole := self._whole(place, rest)):
+                allowed[value] = whole
+        if len(allowed) < 2:
+            return Decision()
+        spelt = {value: self._spellings(place, value, begun) for value in allowed}
+        read = ModelRows(held, [*place.prompt, *begun], "", begun=(place.logits, place.cache))
+        worth = yield from self._weighed(place, read, spelt)
+        if self.neutral:
+            apart = ModelRows(held, [*self.neutral, *begun], "")
+            neutral = yield from self._weighed(place, apart, spelt)
+            worth = {value: one - neutral[value] for value, one in worth.items()}
+        shares = np.exp(log_softmax(np.array([worth.get(value, -np.inf) for value in self.listed.written])))
+        best = max(worth, key=lambda value: worth[value])
+        return Decision(allowed[best], state=tuple(map(float, shares)))
+
+    def _spellings(self, place: TextPlace, value: str, begun: Tokens) -> list[_Spelling]:
+        """Return the ways in which a model may write a value: its text, without what closes it unless another
+        value goes on from there; a spelling that is another value is that one's alone."""
+        others = {*self.listed.written} - {value}
+        closing = '"' if len(value) > 1 and value[0] == value[-1] == '"' else ""
+        goes_on = any(other.startswith(value.removesuffix(closing)) for other in others)
+        found: dict[_Spelling, None] = {}
+        for one in spellings(value):
+            if one in others:
+                continue
+            written = one if goes_on else one.removesuffix(closing)
+            has_end = goes_on and not closing
+            rest = self._rest(place, written, begun, has_end=has_end)
+            if rest is not None and len(rest) <= place.root().left:
+                found[rest, has_end and not self.listed.behind] = None
+        return list(found)
+
+    @staticmethod
+    def _weighed(
+        place: TextPlace, read: ModelRows, spelt: Mapping[str, Sequence[_Spelling]]
+    ) -> Generator[Sequence[Branch], list[Scores], dict[str, float]]:
+        """Return the log-probability of each text, summed over its spellings."""
+        # with the row behind those that end there
+        each = [tokens + (0,) * ends for one in spelt.values() for tokens, ends in one]
+        rows: dict[Tokens, Scores] = {}
+        for size in range(max(map(len, each))):
+            level = sorted({tokens[:size] for tokens in each if len(tokens) > size})
+            rows.update(zip(level, map(log_softmax, read.read(level)), strict=True))
+            yield []  # other texts go on, and the text may be cancelled
+        place.passes, place.rows = place.passes + read.passes, place.rows + len(rows) - 1
+        end = sorted(place.tokenizer.eos_token_ids)
+
+        def worth(tokens: Tokens, ends: bool) -> float:
+            found = sum(float(rows[tokens[:at]][token]) for at, token in enumerate(tokens))
+            return found + float(np.logaddexp.reduce(rows[tokens][end])) if ends else found
+
+        return {
+            value: float(np.logaddexp.reduce([worth(*one) for one in some])) for value, some in spelt.items()
+        }
+
+    def _rest(self, place: TextPlace, value: str, begun: Tokens, *, has_end: bool = True) -> Tokens | None:
+        """Return the tokens of the text of a value, perhaps without its end, behind those that are written;
+        None where it does not begin with them, or no tokens write it."""
+        text = f"{self.listed.before}{value}{self.listed.behind if has_end else ''}"
+        try:
+            tokens = tuple(place.tokenizer.encode(text.encode()))
+        except TokenizerError:
+            return None
+        return tokens[len(begun) :] if tokens[: len(begun)] == begun else None
+
+    @staticmethod
+    def _whole(place: TextPlace, tokens: Tokens) -> Tokens:
+        """Return the tokens of a text, with an end token where another text might go on from it; () where the
+        grammar or the tokens that are left do not allow it."""
+        branch = place.root()
+        for token in tokens:
+            if token not in branch.allowed:
+                return ()
+            branch = branch.after(token)
+        end = [token for token in map(int, branch.allowed) if token in place.tokenizer.eos_token_ids]
+        return (*tokens, *end[:1])
+
+    def told(self, states: Sequence[tuple[float, ...]]) -> str:
+        """Return the share of the text that was written."""
+        shares = next((state for state in states if state), ())
+        return f"whole: {max(shares):.2f} of {len(shares)} values" if shares else ""
+
+
+def comparing(request: Request, prompts: ModelPrompts, neutral: Sequence[int] = ()) -> tuple[Request, str]:
+    """Return the request that compares whole values, where the likeliest text of a few listed ones is asked
+    for and nothing else is said of the choice; else the request itself. And why listed values are not
+    compared where they are to be; else "". The embedded models were trained to write token by token."""
+    said = request.sampling is not None or bool(request.strategy)
+    is_wanted = request.choices == "whole" or (request.choices is None and not said)
+    how = request.chosen_by
+    # what does not bear on the likeliest of some values
+    plain = replace(how, seed=0, top_p=1.0, top_k=0, min_p=0.0, repetition=ENDS)
+    if not is_wanted or prompts.is_embedded or plain != Sampling(temperature=0.0):
+        return request, ""
+    found = listed(request.language)
+    if found.are_many:
+        what = f"{len(found.values):,} listed values are chosen token by token"
+        return request, f"{what}: at most {MOST_VALUES} are compared as a whole."
+    if not found.texts or request.healing:
+        return request, ""
+    if request.begun:
+        return request, "Listed values are chosen token by token where one has begun."
+    strategy = WholeValues(found, tuple(neutral))
+    return replace(request, sampling=replace(how, strategy=strategy, repetition=ENDS), strategy=()), ""
+
+
+def spellings(text: str) -> list[str]:
+    """Return the ways in which a model may write a listed value: the text itself, with a capital letter, and
+    of a boolean also as an answer to a question."""
+    if text in _ANSWERS:
+        return list(_ANSWERS[text])
+    quote, word = ('"', text[1:]) if text[:1] == '"' else ("", text)
+    return list(dict.fromkeys([text, f"{quote}{word[:1].upper()}{word[1:]}"]))

@@ -1,0 +1,46 @@
+"""The texts of a model's special tokens. In a tokenizer for masks these tokens have ids only, no bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from typing import Any
+
+from structgen.base.system.resources import model_path
+from structgen.grammars.text_grammars.text_grammar import TextGrammar
+
+_ESCAPED = re.compile(r"\\u\{([0-9a-fA-F]+)\}")
+
+
+def special_texts(name: str, tokenizer: Any = None) -> dict[str, int]:
+    """Return the id of each special token by its text, from a model's folder or from a given tokenizer of
+    transformers. Cost: reading the folder's tokenizer.json."""
+    if hasattr(tokenizer, "all_special_tokens") and hasattr(tokenizer, "convert_tokens_to_ids"):
+        named: dict[str, int] = {
+            text: tokenizer.convert_tokens_to_ids(text) for text in tokenizer.all_special_tokens
+        }
+        others: dict[str, int] = tokenizer.get_added_vocab() if hasattr(tokenizer, "get_added_vocab") else {}
+        return others | named
+    if not name:
+        return {}
+    file = model_path(name) / "tokenizer.json"
+    if not file.is_file():
+        return {}
+    added = json.loads(file.read_text(encoding="utf-8")).get("added_tokens") or []
+    return {one["content"]: one["id"] for one in added if isinstance(one.get("content"), str)}
+
+
+def warn_of_special_texts(grammar: TextGrammar, specials: dict[str, int]) -> None:
+    """Warn if a grammar spells the text of a special token. The model writes that token; to the model, the
+    same text in ordinary tokens means something else."""
+    written = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), grammar.canonical).replace("\\", "")
+    for text, token in specials.items():
+        if len(text) > 2 and text in written:
+            warnings.warn(
+                f"The grammar spells {text!r} in ordinary tokens, and the model has a special token of that "
+                f"name, {token}. To have the token itself, write sg.special({token}), or in a structural tag "
+                f'{{"type": "token", "token": {token}}}.',
+                UserWarning,
+                stacklevel=4,
+            )

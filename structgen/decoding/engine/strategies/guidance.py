@@ -1,0 +1,48 @@
+"""Guidance: the law that a prompt changes, changed more (Sanchez et al., "Stay on topic with Classifier-Free
+Guidance", 2023).
+
+A second row reads another prompt before the same text. Log-probabilities are (1 - scale) times those behind
+the other prompt, plus scale times those behind the prompt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final
+
+import numpy as np
+
+from structgen.base.errors import fields_named
+from structgen.base.language.checks import Number
+from structgen.decoding.engine.strategies.strategy import GivenPrompt, Mixture, Scores, given_prompt
+
+_LEAST: Final = 1e5
+"""Nats. A token that a model never writes stays finite in differences."""
+
+
+@fields_named('sg.strategies.Guidance(without="", scale=1.5)')
+@dataclass(frozen=True, slots=True)
+class Guidance(Mixture):
+    """More of what the prompt has and `without` has not."""
+
+    name: ClassVar[str] = "guidance"
+    other: ClassVar[str] = "without"
+    without: Annotated[GivenPrompt, given_prompt] = ""
+    """The other prompt: the prompt without a part of it, or "" (for token ids: at least one). It is read as
+    the prompt is, with outline and chat template."""
+    scale: Annotated[float, Number(0.0, 100.0, "a number from 0 to 100")] = 1.5
+    """1 is the prompt's own law, 0 the other's; the paper's best is 2."""
+
+    @property
+    def is_neutral(self) -> bool:
+        """Whether the law is that of the prompt alone: the other prompt then changes nothing."""
+        return self.scale == 1.0
+
+    def mixed(self, own: Scores, other: Scores) -> Scores | None:
+        """Return (1 - scale) other + scale own."""
+        return (1.0 - self.scale) * _bounded(other) + self.scale * _bounded(own)
+
+
+def _bounded(scores: Scores) -> Scores:
+    """Return scores that are finite: none is more than 100,000 nats below the greatest."""
+    return np.asarray(np.maximum(scores, scores.max() - _LEAST))

@@ -1,0 +1,88 @@
+"""Mirostat 2: draws of a given mean surprise (Basu et al., "Mirostat: A Neural Text Decoding Algorithm that
+Directly Controls Perplexity", 2021; the second version as common engines have it).
+
+Tokens whose surprise, -log2 of their probability under the mask at the temperature, is above a bound mu are
+dropped. After each token mu goes down by eta times what the token's surprise was too high. A token without an
+alternative leaves mu as it is: it was no choice, and counting it would let mu grow without end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
+
+import numpy as np
+
+from structgen.base.errors import fields_named
+from structgen.base.language.checks import Number
+from structgen.decoding.engine.strategies.strategy import Ids, Narrowing, NarrowingState, Scores, log_softmax
+
+if TYPE_CHECKING:
+    from structgen.machines.core.matcher import Matcher
+
+_MOST_MU: Final = 10.0
+"""The greatest mu, in tau: a law that is never so surprising would raise it without end."""
+
+
+@fields_named("sg.strategies.Mirostat(tau=3.0)")
+@dataclass(frozen=True, slots=True)
+class Mirostat(Narrowing):
+    """Draws whose surprise is `tau` on average, whatever the temperature: `sg.Sampling(strategy=...)`."""
+
+    name: ClassVar[str] = "mirostat"
+    draws: ClassVar[bool] = True
+    truncates: ClassVar[bool] = True
+    tau: Annotated[float, Number(1e-6, 1e6, "bits, from 0.000001, or infinity", math.inf)] = 3.0
+    """The mean surprise of the tokens that are a choice, in bits; infinity drops no token."""
+    eta: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.1
+    """How much of the error of a token changes the bound."""
+
+    def begin(self, prompt: Sequence[int]) -> MirostatState:
+        """Return the state of a text, with the bound 2 tau."""
+        return MirostatState(self)
+
+    def told(self, states: Sequence[tuple[float, ...]]) -> str:
+        """Return the mean surprise, and whether the bound grew as far as it can."""
+        if not states:
+            return ""
+        mean = sum(surprise for surprise, _ in states) / len(states)
+        told = f"mirostat: {len(states):,} tokens were a choice, of {mean:.2f} bits on average"
+        if self.tau < math.inf and any(mu >= _MOST_MU * self.tau for _, mu in states):
+            told += f"; tau = {self.tau:g} cannot be reached: the model's law is less surprising"
+        return told
+
+
+class MirostatState(NarrowingState):
+    """The bound of one text."""
+
+    __slots__ = ("_how", "_last", "mu")
+
+    def __init__(self, how: Mirostat) -> None:
+        self._how, self.mu = how, 2 * how.tau
+        self._last: tuple[Ids, Scores] | None = None
+        """The tokens among which the last choice was, and their surprises."""
+
+    def kept(self, ids: Ids, scores: Scores, temperature: float, size: int) -> Scores | None:
+        """Return the scores, minus infinity for tokens above the bound; the likeliest always stays."""
+        surprises = log_softmax(scores / temperature) / -math.log(2)
+        dropped = surprises > max(self.mu, float(surprises.min()))
+        self._last = ids, surprises
+        return np.where(dropped, -np.inf, scores) if dropped.any() else None
+
+    def noted(self, token: int) -> tuple[float, ...]:
+        """Return the surprise of a token and the bound after it; nothing where there was no choice."""
+        last, self._last = self._last, None
+        if last is None:
+            return ()
+        surprise = float(last[1][np.searchsorted(last[0], token)])
+        how, mu = self._how, self.mu
+        if how.tau < math.inf:
+            mu = min(mu - how.eta * (surprise - how.tau), _MOST_MU * how.tau)
+        return surprise, mu
+
+    def follow(self, token: int, state: tuple[float, ...], matcher: Matcher | None) -> None:
+        """Take the bound after a token."""
+        if state:
+            self.mu = state[1]

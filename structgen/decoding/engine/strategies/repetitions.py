@@ -1,0 +1,396 @@
+"""Values that repeat themselves, and numbers of too many digits: when they are to be closed.
+
+A model may write the same words for ever, and every text so far begins a document of the grammar. A *run* is
+the end of a text in which each character is the one a period before it. A run that is long enough ends at the
+next place where the grammar lets it: what was written stays, and only the choice of the next tokens is
+narrowed (`OpenRun.amended`). It begins where the document is nearest to its end, in a list behind a whole
+item, and has three stages:
+
+    1  nothing may come that leads away from the end of the document: an item is finished, no other begins
+    2  after one more period: only what begins as the shortest completion begins, as the closing quote does
+    3  after yet another one: only the tokens of shortest completions
+
+In a budget of few tokens no run would be long enough before the budget cuts it; there, one that takes half of
+the tokens is. A text of which a run was closed is no person's: the next run is seen after a quarter of its
+length, and after four choices against a run the text is completed in the shortest way.
+
+As long as the run itself brings the end nearer, because the grammar asks for a certain length, it stays at
+stage 1. docs/decisions/056-values-that-end.md has the lengths, and what was measured for them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import InitVar, dataclass, field, replace
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+from structgen.base.errors import fields_named
+from structgen.base.json_text.events import EventLog, JsonError
+from structgen.base.json_text.exact_json import Json
+from structgen.base.language.checks import Number, Whole, check_fields
+from structgen.machines.core.matcher import Matcher
+
+_NEEDLE: Final = 32
+"""The last bytes that are looked for before the end: where they stand again, a period may begin."""
+_LONGEST_PERIOD: Final = 512
+_CANDIDATES: Final = 8
+"""Places that are looked at: inside of a period its own parts may repeat themselves."""
+_CODE: Final = re.compile(rb"(?=.*[0-9])(?=.*[A-Za-z])[0-9A-Za-z+/=\n]*", re.DOTALL)
+_CODE_TIMES: Final = 5
+"""A period of a code is repeated so many times more often than one of language: digests and certificates that
+were made up repeat a hundred lines."""
+_SHORT_CODE_TIMES: Final = 128
+"""Times that a short period of a code is repeated, up to twice the length of a run."""
+_ROWS: Final = re.compile(rb"[^0-9A-Za-z\x7f]*|[^A-Za-z\"\x7f]*\[[^A-Za-z\"\x7f]*")
+_ROW_TIMES: Final = 1.6
+"""A matrix of 32 equal rows is whole."""
+_TIMES_OF_SHARE: Final = 3
+"""How often a run's period stands in it at least, where the run takes its share of the tokens."""
+_STEP: Final = 8
+"""Bytes between two stages, besides a period."""
+LAST_STAGE: Final = 3
+_SOONER: Final = 4
+"""Behind a run that was closed, another one is so many times shorter."""
+_MOST_CLOSINGS: Final = 4
+_WHOLE: Final = 1 << 64
+"""Integers below it are often identities, of which each digit counts."""
+_ZEROS: Final = 23
+"""Zeros before and after the significant digits, together with the unused ones of these."""
+_EXPONENT_DIGITS: Final = 4
+_LARGEST_MAGNITUDE: Final = 40
+"""A bound of more digits, as that of doubles, says nothing of the digits that a number should have."""
+_LOOKED_AT: Final = 12
+"""Digits from which on a numeral is looked at, and of which a short period is repeated."""
+_SHORT_PERIOD: Final = 4
+NUMERAL: Final = b"0123456789.eE+-"
+_MEMBER: Final = re.compile(rb'(?<!\\)"\s*:\s*(-?[0-9][0-9.eE+-]*)\Z')
+_SPELT: Final = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.|[\xc0-\xff]?[\x80-\xbf]+|\n[ \t]*|(?<=[,:]) ", re.DOTALL)
+"""What is one character in more bytes than one, escapes and those of UTF-8; and what only a way of writing
+JSON has: line breaks, and blanks behind commas."""
+_BORDERS: Final = (b"\n", b"\\", b", ", b": ")
+_LEAD: Final = re.compile(rb"[^\x80-\xbf]")
+"""Where a period is taken to begin, so that no character is cut: else at its first lead byte."""
+
+
+@fields_named("sg.strategies.Repetitions(length=256, times=20)")
+@dataclass(frozen=True, slots=True)
+class Repetitions:
+    """When a value is closed that repeats itself: `sg.Sampling(repetition=...)`.
+
+    Data repeats itself more often than language. Signs alone, such as rules and boards, and rows of numbers
+    need 1.6 times the `times`; codes of digits and letters, such as base64, 5 times the `times`, and short
+    ones 128 times, or twice the `length`.
+    """
+
+    length: Annotated[int, Whole(32)] = 256
+    """The characters of a run, at least. In JSON the run may be of a string, a key, or items of a list."""
+    times: Annotated[int, Whole(2)] = 20
+    """How often the period of the run is repeated, at least."""
+    digits: Annotated[int, Whole(1)] = 17
+    """The significant digits of a number in JSON; more where its schema names a number of more digits. An
+    integer of 64 bits may have more, unless its last digits repeat a short period."""
+    share: Annotated[float, Number(0, 1, "a number from 0 to 1")] = 0.5
+    """Where `max_tokens` is at most `length`, a run is long enough, too, if it takes this share of them (0:
+    never). Codes, digits in JSON, signs alone and rows of numbers are left out."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def needed(self, period: bytes, last: int = 0) -> int:
+        """Return the bytes that a run of this period has at least. `last`: the bytes of its share of the
+        tokens; 0 where they are not written yet."""
+        found = spelt(period)
+        size, is_code, is_rows = len(found), _CODE.fullmatch(found), _ROWS.fullmatch(found)
+        if is_code:
+            short = min(_SHORT_CODE_TIMES * size, 2 * self.length)
+            characters = max(self.length, short, _CODE_TIMES * self.times * size)
+        else:
+            characters = max(self.length, round(self.times * (_ROW_TIMES if is_rows else 1) * size))
+        most = -(-characters * len(period) // size)
+        is_left_out = not last or is_code or is_rows
+        return most if is_left_out else min(most, max(last, _TIMES_OF_SHARE * len(period)))
+
+
+def _kind(spelt: re.Match[bytes]) -> bytes:
+    """Return what stands for bytes that `_SPELT` finds: a line break for an escape, the sign of a character
+    for one of UTF-8, and nothing for what only a way of writing has."""
+    first = spelt[0][:1]
+    return b"\n" if first == b"\\" else (b"" if first in b"\n " else b"\x7f")
+
+
+def spelt(period: bytes) -> bytes:
+    """Return the characters of a period, a byte each, wherever in it the text ends: never inside of one."""
+    around = period + period
+    first = min((found for sign in _BORDERS if (found := around.find(sign)) >= 0), default=-1)
+    if first < 0:
+        lead = _LEAD.search(period)
+        first = lead.start() if lead else 0
+    return _SPELT.sub(_kind, around[first : first + len(period)]) or b" "
+
+
+ENDS: Final = Repetitions()
+"""The default."""
+
+
+def repetitions_of(said: bool | Mapping[str, Any]) -> Repetitions | None:
+    """Return the rule that JSON says: the default for true, none for false, else that of the given fields.
+    Errors: OptionError."""
+    return Repetitions(**said) if isinstance(said, Mapping) else ENDS if said else None
+
+
+def run_of(text: bytearray, how: Repetitions, last: int = 0) -> int:
+    """Return the period, in bytes, of the run that a text ends with; 0 where it has none that is long enough.
+    `last`: as in `Repetitions.needed`.
+
+    Cost: two microseconds where nothing repeats itself, else linear in the run.
+    """
+    if len(text) < how.length and not last:
+        return 0
+    needle, end = bytes(text[-_NEEDLE:]), len(text) - 1
+    first = max(len(text) - _NEEDLE - _LONGEST_PERIOD, 0)
+    for _ in range(_CANDIDATES):
+        at = text.rfind(needle, first, end)
+        if at < 0:
+            return 0
+        size = len(text) - _NEEDLE - at
+        period = bytes(text[-size:])
+        run = how.needed(period, last)
+        if run <= len(text) and text[len(text) - run + size :] == text[len(text) - run : -size]:
+            return size
+        end = at + _NEEDLE - 1
+    return 0
+
+
+@dataclass(slots=True, eq=False)
+class OpenRun:
+    """What one text has of a run or a number at its end. It takes the bytes of the text as they come."""
+
+    how: Repetitions
+    schema: Json | None
+    """Its schema where the text is a document of JSON."""
+    most_tokens: InitVar[int] = 0
+    """The most tokens of the text; 0 if they do not count."""
+    repeats: Callable[[str], str] | None = None
+    """Tells what the text says again by its grammar (`Composed.repeats`): then it is completed at once."""
+    text: bytearray = field(default_factory=bytearray)
+    _last: deque[int] = field(init=False)
+    """How long the text was before each of the last tokens, as many as the share is."""
+    _closings: int = 0
+    """Choices that were made against a run."""
+    _period: int = 0
+    _began: int = 0
+    """The period of the run, and the size of the text where it was seen; 0: there is no run."""
+    _least: int | None = None
+    """The fewest bytes that completed the document in the run."""
+    _goal: int = -1
+    """The size of the text at which the run is to be closed; below 0: not known yet."""
+    _log: EventLog = field(default_factory=EventLog)
+    _read: int = 0
+    """How much of the text the log has read."""
+    _asked: int | None = None
+    """The digits that numbers may have."""
+    _again: str = ""
+    """What `repeats` told."""
+    _looked: int = 0
+    """The size of the text when it was asked last."""
+
+    def __post_init__(self, most_tokens: int) -> None:
+        share = self.how.share if most_tokens <= self.how.length else 0
+        self._last = deque(maxlen=math.ceil(share * most_tokens))
+
+    def write(self, data: bytes) -> None:
+        """Take the bytes of a token."""
+        self._last.append(len(self.text))
+        self.text += data
+        last = len(self.text) - self._last[0] if 0 < len(self._last) == self._last.maxlen else 0
+        if self.schema is not None and self.text[-_NEEDLE:].isdigit():
+            last = 0  # a digest of zeros is most of a short document; numbers have few digits anyway
+        period = run_of(self.text, self.how, last)
+        if not period:
+            self._began, self._goal, self._least = 0, -1, None
+        elif not self._began:
+            self._period, self._began = period, len(self.text)
+        if self.repeats is not None and len(self.text) - self._looked > self._looked // _NEEDLE:
+            self._looked = len(self.text)  # it reads the whole text: in all that stays linear
+            self._again = self._again or self.repeats(self.text.decode("utf-8", "ignore"))
+            self._closings = _MOST_CLOSINGS if self._again else self._closings
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the text ends with a run that is to be closed."""
+        return self._began > 0 or self._closings >= _MOST_CLOSINGS
+
+    def count_closing(self) -> None:
+        """Note that a choice was made against the run, before its bytes are written."""
+        if self._closings == 0:
+            length, times = max(self.how.length // _SOONER, _NEEDLE), max(self.how.times // _SOONER, 2)
+            self.how = replace(self.how, length=length, times=times)
+        self._closings += 1
+
+    def awaited(self, matcher: Matcher) -> bytes:
+        """Return the bytes of the run that are still to come before it is closed: within the next period
+        there is a place where the shortest completion is shortest, in a list behind a whole item. Cost: once
+        for a run, that of a completion for each byte of its period."""
+        if self._closings >= _MOST_CLOSINGS:
+            return b""
+        ahead = bytes(self.text[-self._period :])
+        if self._goal < 0:
+            compiled, state, at = matcher.compiled, matcher.state, 0
+            fewest = len(compiled.completion(state))
+            for count, byte in enumerate(ahead, 1):
+                after = compiled.step_bytes(state, bytes((byte,)))
+                if after is None:
+                    break
+                state, left = after, len(compiled.completion(after))
+                if left < fewest:
+                    fewest, at = left, count
+            self._goal = self._began = len(self.text) + at
+        return ahead[: max(self._goal - len(self.text), 0)]
+
+    def stage(self, left: int) -> int:
+        """Return the stage at which the run is closed, 1 to 3. `left`: the bytes of the shortest
+        completion."""
+        if self._least is None or left < self._least:
+            self._least, self._began = left, len(self.text)
+        if self._closings >= _MOST_CLOSINGS:
+            return LAST_STAGE
+        grown = max(len(self.text) - self._began, 0)
+        return min(1 + grown // (self._period + _STEP), LAST_STAGE)
+
+    def amended(self, text: Any, matcher: Matcher, step: Any, again: Any) -> Any:
+        """Return the step that a text takes in place of a chosen one: another one, chosen with the same
+        noise, where a number would have too many digits, or where a run is to be closed. The types are those
+        of `engine.text`, which knows this module: hence Any."""
+        data = text.start.tokenizer.token_bytes[step.token] or b""
+        if self.has_too_many_digits(data):
+            closed = "a number of too many digits"
+            step = again.within(text, matcher, text.room, closed, _ends_numeral) or step
+        if not self.is_long:
+            return step
+        awaited = self.awaited(matcher)
+        if not awaited:
+            return self._towards_end(text, matcher, step, again)
+        if len(data) > len(awaited) and data.startswith(awaited):
+            step = (
+                again.within(
+                    text, matcher, text.room, self.told, lambda data: data != b"" and awaited.startswith(data)
+                )
+                or step
+            )
+        return step
+
+    def _towards_end(self, text: Any, matcher: Matcher, step: Any, again: Any) -> Any:
+        """Return the step behind a run: another one where the chosen one leads away from the end of what
+        repeats itself. The matcher stays where it is."""
+        text.least = least = matcher.tokens_to_finish()
+        room = text.room
+        completion = matcher.compiled.completion(matcher.state)
+        stage, end = self.stage(len(completion)), completion[:1]
+        is_last = stage == LAST_STAGE
+        data = text.start.tokenizer.token_bytes[step.token] or b""
+        matcher.advance(step.token)
+        is_over = step.token in text.row.ends
+        after = -1 if is_over else matcher.tokens_to_finish()
+        is_away = after > (min(room, least) if is_last else room) - 1
+        if not (is_last or is_away or is_over):
+            is_longer = len(matcher.compiled.completion(matcher.state)) > len(completion)
+            is_away = is_longer or (stage > 1 and data[:1] != end)
+        matcher.rollback(1)
+        if not is_away:
+            return step
+        budget = min(room, least + (not is_last))
+        begins = None if is_last else lambda data: data[:1] == end
+        found = again.within(text, matcher, budget, self.told, begins)
+        return found or again.within(text, matcher, budget, self.told) or step
+
+    @property
+    def told(self) -> str:
+        """What is closed, in words."""
+        if self._again:
+            return self._again
+        period = bytes(self.text[len(self.text) - self._period :]).decode("utf-8", "replace")
+        return f"a run of {period[:40]!r} at character {len(self.text.decode('utf-8', 'replace')):,}"
+
+    def has_too_many_digits(self, data: bytes) -> bool:
+        """Return whether a numeral would have too many digits after these bytes. Cost: 0.3 us where no
+        numeral of many digits is open."""
+        if not data or data[0] not in NUMERAL:
+            return False
+        tail = self.text[-_LOOKED_AT:]
+        more = data[: len(data) - len(data.lstrip(NUMERAL))]
+        if len(tail) - len(tail.rstrip(NUMERAL)) + len(more) < min(_LOOKED_AT, self.how.digits):
+            return False
+        numeral = self._numeral()
+        return bool(numeral) and is_beyond(numeral + more, self._most_digits())
+
+    def _numeral(self) -> bytes:
+        """Return the numeral that the text ends with; empty where it is a part of something else. In a text
+        that is no document of JSON, such as one of tools, a numeral is the value of a member."""
+        if self.schema is None:
+            found = _MEMBER.search(self.text, max(len(self.text) - 128, 0))
+            return b"" if found is None else found[1]
+        new, self._read = bytes(self.text[self._read :]), len(self.text)
+        try:
+            self._log.write_document(new)
+        except JsonError:  # the grammar's texts are of a policy that JSON is not
+            return b""
+        return self._log.numeral
+
+    def _most_digits(self) -> int:
+        if self._asked is None:
+            asked = () if self.schema is None else digits_named(self.schema)
+            self._asked = max((self.how.digits, *asked))
+        return self._asked
+
+
+def _ends_numeral(data: bytes) -> bool:
+    """Tell whether a token's bytes are no part of a numeral; an end token has none."""
+    return not data or data[:1] not in NUMERAL
+
+
+def is_beyond(numeral: bytes, most: int) -> bool:
+    """Return whether a numeral has more than so many significant digits, or more zeros and digits of an
+    exponent than a number needs."""
+    mantissa, _, exponent = numeral.lower().partition(b"e")
+    if len(exponent.strip(b"+-")) > _EXPONENT_DIGITS:
+        return True
+    every = mantissa.lstrip(b"-").replace(b".", b"")
+    digits = every.lstrip(b"0")
+    if len(every) > most + _ZEROS:
+        return True
+    if b"." not in mantissa and not exponent and not _repeats(digits) and int(digits or b"0") < _WHOLE:
+        return False
+    is_loop = _repeats(digits) and digits[-_LOOKED_AT:].strip(b"0")
+    return len(digits if is_loop else digits.rstrip(b"0")) > most
+
+
+def _repeats(digits: bytes) -> bool:
+    """Return whether the last digits repeat a short period."""
+    last = digits[-_LOOKED_AT:]
+    return any(last[size:] == last[:-size] for size in range(1, _SHORT_PERIOD + 1))
+
+
+def digits_named(schema: Any) -> Iterator[int]:
+    """Yield the digits of the numbers that a schema names, before or behind the point, and those of formats
+    of 64 bits. Linear in the schema; iterative at any depth."""
+    left = [schema]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            left += one.values()
+            if one.get("format") in ("int64", "uint64"):
+                yield len(str(_WHOLE))
+        elif isinstance(one, list):
+            left += one
+        elif isinstance(one, int | float | Decimal) and not isinstance(one, bool):
+            number = Decimal(one) if isinstance(one, int | Decimal) else Decimal(repr(one))
+            if number.is_finite():
+                written = number.as_tuple()  # arithmetic would round it
+                yield len(bytes(written.digits).strip(b"\0"))
+                for places in (number.adjusted() + 1, -int(written.exponent)):
+                    if 0 < places <= _LARGEST_MAGNITUDE:
+                        yield places

@@ -1,0 +1,182 @@
+"""Free text before the document. It ends when the model writes the closing tag, or when its token budget is
+spent. The grammar applies from the next byte on."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from structgen.base.errors import OptionError, fields_named
+from structgen.base.language import checks
+from structgen.base.language.checks import Whole, check_fields
+from structgen.machines.core.matcher import Matcher
+from structgen.tokens.token_mask import TokenMask
+from structgen.tokens.tokenizer import Tokenizer
+
+TAG_TOKENS = 16
+"""Tokens that are kept free for the closing tag of thoughts."""
+
+
+@fields_named('sg.Thinking(until="</think>")')
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """Free text before the document: `sg.Request(..., thinking=sg.Thinking())`. It is in
+    `Result.thoughts`."""
+
+    until: Annotated[str | int, _until] = "</think>"
+    """The closing tag: a text of one or more tokens, or a special token, given by its text or its id."""
+    max_tokens: Annotated[int, Whole(0)] = 1024
+    """The most tokens of the thoughts. After them the tag is forced."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+def _until(name: str, value: Any) -> str | int:
+    return checks.text(name, value) if isinstance(value, str) else checks.whole(name, value, 0)
+
+
+def most_tokens(thinking: Thinking | None) -> int:
+    """Return how many tokens thoughts may take, with room for the tag that closes them; 0 where there are
+    none."""
+    return 0 if thinking is None else thinking.max_tokens + TAG_TOKENS
+
+
+def text_behind(thinking: Thinking | None) -> str:
+    """Return the text that closes thoughts; "" where there are none, or a token of a given id closes them."""
+    return thinking.until if thinking is not None and isinstance(thinking.until, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtClosing:
+    """The closing tag in the tokens of one tokenizer. Made by `closing_of`."""
+
+    token: int | None
+    """The special token that closes; None: only a text closes."""
+    text: bytes
+    """The text that closes, in any tokens; empty if only a special token closes."""
+    tokens: tuple[int, ...]
+    """The tokens that write the tag."""
+
+
+def closing_of(
+    thinking: Thinking, tokenizer: Tokenizer, specials: Mapping[str, int] = MappingProxyType({})
+) -> ThoughtClosing:
+    """Return the closing tag of thoughts. A text is looked up among the model's special tokens, which have no
+    bytes (`specials`: their ids by their texts); any other text is tokenized.
+
+    Errors: OptionError for an id outside the vocabulary; TokenizerError for a text that no tokens write.
+    """
+    if isinstance(thinking.until, int):
+        if not 0 <= thinking.until < tokenizer.vocab_size:
+            raise OptionError(
+                f"There is no token {thinking.until}.",
+                where="until",
+                cure=f"Give the text of the tag, or an id below {tokenizer.vocab_size:,}.",
+            )
+        token = thinking.until
+    else:
+        found = specials.get(thinking.until)
+        if found is None or tokenizer.token_bytes[found] is not None:
+            text = thinking.until.encode()
+            return ThoughtClosing(None, text, tuple(tokenizer.encode(text)))
+        token = found
+    return ThoughtClosing(token, tokenizer.token_bytes[token] or b"", (token,))
+
+
+@dataclass(slots=True, eq=False)
+class ThoughtPhase:
+    """The thoughts of one sequence, until they are closed."""
+
+    thinking: Thinking
+    closing: ThoughtClosing
+    tokenizer: Tokenizer
+    matcher: Matcher | None
+    """The matcher of the document. The token that closes the thoughts may also write the document's first
+    bytes; the matcher has taken them."""
+    tokens: list[int] = field(default_factory=list)
+    data: bytearray = field(default_factory=bytearray)
+    is_over: bool = False
+    rest: bytes = b""
+    """The bytes after the tag in the token that closed the thoughts."""
+    _forced: list[int] = field(default_factory=list)
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The tokens that thoughts may not contain: the end tokens."""
+        return tuple(token for token in self.tokenizer.eos_token_ids if token != self.closing.token)
+
+    def forced(self) -> int | None:
+        """Return the forced token once the budget is spent; None while the model chooses."""
+        if not self._forced and len(self.tokens) >= self.thinking.max_tokens:
+            self._forced = list(self._tail())
+        return self._forced[0] if self._forced else None
+
+    def _tail(self) -> tuple[int, ...]:
+        """Return the tokens that write the missing rest of the tag."""
+        tag = self.closing.text
+        if self.closing.token is not None:
+            return self.closing.tokens
+        begun = self._begun_tag()
+        return tuple(self.tokenizer.encode(tag[begun:])) if begun else self.closing.tokens
+
+    def _begun_tag(self) -> int:
+        """Return how many bytes at the end are perhaps the beginning of the tag."""
+        tag = self.closing.text
+        most = 0 if self.closing.token is not None else min(len(tag) - 1, len(self.data))
+        return next((size for size in range(most, 0, -1) if self.data.endswith(tag[:size])), 0)
+
+    def take(self, token: int, room: int) -> bool:
+        """Take a token. Returns False, and takes nothing, if the token closes the thoughts but its remaining
+        bytes begin no document, or none that fits into `room` tokens."""
+        written = self.tokenizer.token_bytes[token] or b""
+        over, rest = token == self.closing.token, b""
+        if not over and self.closing.text and self.closing.token is None:
+            tag = self.closing.text
+            data = bytes(self.data[-len(tag) :]) + written
+            at = data.find(tag)
+            over, rest = at >= 0, data[at + len(tag) :] if at >= 0 else b""
+        if over and rest.strip() and not self._begin(rest, room):
+            return False
+        if self._forced:
+            del self._forced[0]
+        self.tokens.append(token)
+        self.data += written
+        self.is_over, self.rest = over, rest if rest.strip() else b""
+        return True
+
+    def _begin(self, rest: bytes, room: int) -> bool:
+        """Begin the document with these bytes, if a document can."""
+        if self.matcher is None:
+            return True
+        compiled = self.matcher.compiled
+        state = compiled.step_bytes(self.matcher.state, rest)
+        if state is None or compiled.tokens_to_finish(state) > room:
+            return False
+        self.matcher = Matcher(compiled, state)
+        return True
+
+    @property
+    def told(self) -> str:
+        """The beginning of `thoughts` that no later token changes. Cost: linear in them."""
+        if self.is_over:
+            return self.thoughts
+        sure = self.data[: len(self.data) - self._begun_tag()]
+        return codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(sure))
+
+    @property
+    def thoughts(self) -> str:
+        """The text of the thoughts, without the closing tag."""
+        data = bytes(self.data)
+        if self.closing.token is None and self.is_over:
+            data = data[: data.rfind(self.closing.text)]
+        return data.decode("utf-8", "replace")
+
+
+def forbid(mask: TokenMask, row: int, tokens: Sequence[int]) -> None:
+    """Clear the bits of tokens in a row of a mask."""
+    for token in tokens:
+        mask.array[row, token // 32] &= ~(1 << token % 32) if token % 32 < 31 else 0x7FFFFFFF

@@ -1,0 +1,178 @@
+"""Pages that show how a text, or the filling of a canvas, came to be: each one file, nothing outside it."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from structgen.base.system.html_pages import NOTHING, Column, rendered, write_page
+from structgen.decoding.engine.requests import Result, Step, Usage
+from structgen.tokens.tokenizer import Tokenizer
+
+# ruff: noqa: E501 (markup)
+
+_MOST_IN_CELL: Final = 1 << 22
+"""Characters of a page that a notebook shows: a text of some 5,000 tokens."""
+
+
+_TEMPLATE: Final = """\
+{% macro told(pieces) %}
+{%- for one in pieces %}{{ token(*one) }}{% endfor %}
+{%- endmacro %}
+<div class=text>{{ told(pieces) }}</div>
+<p class=faint>{{ legend }} Hover for figures.</p>
+{% if removed is defined %}
+<h2>Probability mass removed by the mask</h2>
+{% if removed %}
+{{ plot("Mass removed by token", "mass removed", "token of the text", 1, removed, "red") }}
+{% else %}
+<p>The mask removed nothing: the model wanted only tokens that the grammar allows.</p>
+{% endif %}
+{% endif %}
+<h2>In all</h2>
+{{ facts(in_all) }}
+<h2>Step by step</h2>
+{% set texts = ("token", "likeliest", "likeliest allowed", "strategy noted", "guessed by") %}
+<div class=wide><table><tr>{% for name in names %}<th>{{ name }}</th>{% endfor %}</tr>
+{% for row in rows %}
+<tr>{% for name in names %}{% set said = row[name] %}
+{%- if said is not string %}<td class=token>{{ told(said) }}</td>
+{%- else %}<td class={{ "token" if name in texts else "number" }}>{{ said }}</td>{% endif %}{% endfor %}</tr>
+{% endfor %}
+</table></div>
+"""
+
+
+class ShownToken(NamedTuple):
+    """A token on a page. `red` is the strength of its colour, from 0 to 1; without a hint it has none.
+    `kind` is its look, a class of the style: "forced", "steered", "fixed", "new", or "open" (a box)."""
+
+    text: str
+    red: float = 0.0
+    hint: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class Trace:
+    """The page of a text (`Engine.trace`): a notebook shows it in a frame of its own, in which nothing runs."""
+
+    page: str
+    """One file of HTML."""
+
+    def write(self, path: Path | str) -> None:
+        """Write the page. Raises OSError."""
+        write_page(Path(path), self.page)
+
+    def __repr__(self) -> str:
+        return f"<Trace: a page of {len(self.page):,} characters; write(path) writes it>"
+
+    def _repr_html_(self) -> str:
+        """Return the page in a frame; what it is, where it is too long for a notebook."""
+        if len(self.page) > _MOST_IN_CELL:
+            return f"<p>{html.escape(repr(self))}</p>"
+        frame = 'sandbox style="width:100%;height:32rem;border:0"'
+        return f'<iframe srcdoc="{html.escape(self.page)}" {frame}></iframe>'
+
+
+def speculation_told(usage: Usage) -> str:
+    """Return in words how many passes of the model a text took, and what became of the guesses."""
+    each = f" ({usage.tokens_per_call:.2f} tokens a call)" if usage.calls else ""
+    taken = ", ".join(f"{name} {count:,}" for name, count in usage.accepted.items()) or "none"
+    told = (
+        f"{usage.calls:,} calls of the model behind the prompt{each}",
+        f"{usage.drafted:,} guesses checked, taken: {taken}" if usage.drafted else "",
+        f"{usage.strategy_calls:,} calls for further rows of a strategy" if usage.strategy_calls else "",
+        usage.strategy,
+        usage.speculation,
+    )
+    return "; ".join(filter(None, told))
+
+
+def trace_page(title: str, rows: Sequence[dict[str, Any]], **more: Any) -> str:
+    """Return the page as HTML: a text, facts, and a table of steps, without columns that are empty.
+
+    A cell of a row is a text or a list of pieces. `more`: `pieces` and `legend` of the text, pairs `in_all`,
+    and perhaps `removed`, the plot of what masks removed.
+    """
+    names = [name for name in next(iter(rows), ()) if any(row[name] for row in rows)]
+    return rendered(title, _TEMPLATE, rows=rows, names=names, **more)
+
+
+def text_page(result: Result, tokenizer: Tokenizer, title: str) -> str:
+    """Return the page of a text as HTML."""
+    steps, usage = result.steps, result.usage
+    rows = [_row(at, step, tokenizer) for at, step in enumerate(steps)]
+    in_all = [
+        ("finish reason", result.finish_reason.value),
+        ("error", "" if result.error is None else str(result.error)),
+        ("tokens", f"{usage.tokens} after a prompt of {usage.prompt_tokens}"),
+        ("log-probability", f"{result.logprob:.3f}; given the masks {result.constrained_logprob:.3f}"),
+        ("forced", f"tokens without an alternative: {sum(step.allowed == 1 for step in steps)}"),
+        (
+            "went elsewhere",
+            f"another token was likeliest: {sum(step.wanted != step.token for step in steps)}",
+        ),
+        ("steered", f"{sum(step.steered for step in steps)} tokens chosen again to fit max_tokens"),
+        ("calls", speculation_told(usage)),
+        ("model", f"{usage.model_seconds:.3f} s"),
+        ("masks", f"{usage.mask_seconds:.3f} s beside the model, {usage.waited_seconds:.3f} s waited for"),
+        ("cache", f"{usage.cache_bytes:,} bytes"),
+    ]
+    pieces = [
+        ShownToken(
+            _shown(step.token, tokenizer),
+            0.75 * step.removed,
+            "; ".join(f"{name} {said}" for name, said in row.items() if said),
+            "forced" * (step.allowed == 1) + " steered" * step.steered,
+        )
+        for step, row in zip(steps, rows, strict=True)
+    ]
+    removed = [
+        Column(step.removed, at + 0.5, f"token {at:,}" * (at in (0, len(steps) - 1)), pieces[at].hint)
+        for at, step in enumerate(steps)
+    ]
+    return trace_page(
+        title,
+        rows,
+        in_all=[one for one in in_all if one[1]],
+        pieces=pieces,
+        legend="The redder a token, the more the mask took from the model there; blue below: no other token "
+        "could come; red frame: chosen again to fit the budget.",
+        removed=removed if any(step.removed >= NOTHING for step in steps) else (),
+    )
+
+
+def _shown(token: int, tokenizer: Tokenizer) -> str:
+    if token in tokenizer.eos_token_ids:
+        return "⟨end⟩"
+    return tokenizer.decode([token]).decode("utf-8", "replace")
+
+
+def _row(at: int, step: Step, tokenizer: Tokenizer) -> dict[str, str]:
+    """Return the facts of a token, in the order of the table's columns."""
+
+    def visible(token: int) -> str:
+        return _shown(token, tokenizer).replace("\n", "⏎").replace(" ", "·")
+
+    def pairs(found: Sequence[tuple[int, float]]) -> str:
+        return "  ".join(f"{visible(token)} {math.exp(p):.3f}" for token, p in found)
+
+    return {
+        "#": f"{at:,}",
+        "token": visible(step.token),
+        "likeliest": pairs(step.likeliest) or visible(step.wanted) * (step.wanted != step.token),
+        "likeliest allowed": pairs(step.likeliest_allowed),
+        "p": f"{math.exp(step.logprob):.3f}",
+        "p given mask": f"{math.exp(step.constrained):.3f}",
+        "allowed": f"{step.allowed:,}",
+        "removed": f"{step.removed:.3f}",
+        "model ms": f"{1e3 * step.model_seconds:.2f}",
+        "masks ms": f"{1e3 * step.mask_seconds:.3f}",
+        "strategy noted": ", ".join(f"{figure:.3f}" for figure in step.state),
+        "guessed by": step.drafter,
+    }

@@ -1,0 +1,239 @@
+"""Makes the automaton of a lattice from a grammar, or raises an error that says what to do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from operator import methodcaller
+from typing import Any, Final
+
+from structgen.asking.python_types.type_hints import read_type
+from structgen.base.errors import LimitError, OptionError, UnsatisfiableSchema
+from structgen.decoding.infilling.token_automaton import TokenAutomaton, token_automaton
+from structgen.grammars.compilation.compiler import compile
+from structgen.grammars.json_grammars.schema_grammar import json_schema
+from structgen.grammars.text_grammars.regular import RegularGrammar, regex
+from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
+from structgen.machines.core.grammar import Grammar
+from structgen.schema.reading.policies import READABLE_DUMPS
+from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
+
+MAX_STATES: Final = 50_000
+"""The default limit on states before minimisation."""
+MAX_PARSER_STATES: Final = 3_000
+"""The default limit for Lark, EBNF and composed grammars without a depth: the cost of a state grows with its
+parser stack."""
+REPEATED_KEYS: Final = "keys may repeat"
+NAMED_KEYS: Final = "named keys alone"
+SCALARS: Final = "free values are scalars"
+"""Notes of `HoleLanguage.exactness`."""
+DEPTHS: Final = (4, 2, 1)
+STACKS: Final = (8, 6, 4)
+"""The depths at which a JSON Schema, and another grammar with a parser stack, are cut that have no automaton
+otherwise, and for which none is given."""
+_NEEDS_MEMBERS: Final = frozenset(
+    {
+        "disallow",
+        "else",
+        "if",
+        "maxContains",
+        "minProperties",
+        "not",
+        "oneOf",
+        "propertyDependencies",
+        "then",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+        "uniqueItems",
+    }
+)
+"""Keywords under which dropping a member that the schema does not name can make a value invalid."""
+MOST_STATES: Final = 32_768
+"""The most states of a minimal automaton: two sets of states for each then take about 270 MB."""
+
+
+@dataclass(frozen=True)
+class HoleLanguage:
+    """The language of a hole or of the whole canvas."""
+
+    automaton: TokenAutomaton
+    exactness: str
+    """"exact-fsa": exactly the grammar's texts. Otherwise notes, joined by ", ". "depth<=D": those that never
+    need more than D open brackets (JSON), or D parser stack entries (other grammars). "free values are
+    scalars": a value of which the schema says nothing is no object and no array. "named keys alone": an
+    object of which the schema names keys has no others. "keys may repeat": also texts in which an object has
+    an unnamed key twice; json.loads keeps the last one, and the value is valid."""
+    read: Callable[[str], Any] | None
+    """Makes a value of a text; None: the text is the value."""
+
+
+def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Callable[[str], Any] | None]:
+    """Return the grammar of an argument, and the function that makes values of its texts (or None).
+
+    `given`: a grammar, compiled or not; a JSON Schema as a dict; a regular expression as a text or a compiled
+    pattern; or a Python type, whose texts are JSON. Raises OptionError for anything else.
+    """
+    if isinstance(given, bool | Mapping):
+        given = json_schema(given, **READABLE_DUMPS)  # type: ignore[arg-type] # it copies a mapping
+    elif isinstance(given, str | re.Pattern):
+        given = regex(given)
+    if isinstance(given, Grammar | CompiledGrammar):
+        if plain_grammar(given).policies is None:
+            return given, None
+        return given, lambda text: _over_bytes(given).value(text.encode("utf-8", "surrogatepass"))
+    if given is None or isinstance(given, bytes | int | float | list | tuple | set):
+        raise OptionError(
+            f"A {type(given).__name__} is neither a grammar nor a type.",
+            where=where,
+            cure="Give a JSON Schema as a dict, a regular expression as a text, a grammar (sg.lark(...), "
+            "sg.ebnf(...), sg.choice(...)) or a Python type.",
+        )
+    reader = read_type(given)
+    schema = json_schema(reader.schema, **reader.policies)
+    return schema, lambda text: reader.read(text.encode())
+
+
+def language_of(
+    given: Any,
+    tokenizer: Tokenizer,
+    where: str,
+    *,
+    depth: int | None = None,
+    max_states: int | None = None,
+) -> HoleLanguage:
+    """Return the language of a grammar argument.
+
+    Without a depth, of a JSON Schema, free values are scalars. If the schema has no automaton then, objects
+    of which it names keys have no others, and after that its texts are cut at one of `DEPTHS`, as those of
+    other grammars are at one of `STACKS`; `HoleLanguage.exactness` says so.
+
+    Automata are cached by grammar. Cost of a new one: some microseconds for each state and byte of the
+    grammar, and 0.1 us for each byte of the vocabulary. Raises OptionError if the grammar has no automaton:
+    infinitely many states, more than `max_states`, or a kind of grammar that has none.
+    """
+    grammar, read = grammar_of(given, where)
+    if isinstance(grammar, CompiledGrammar) and grammar.tokenizer != tokenizer:
+        raise OptionError(
+            f"It was compiled for {grammar.tokenizer!r}, and the model has {tokenizer!r}.",
+            where=where,
+            cure="Give the grammar itself, or compile it for the model's tokenizer.",
+        )
+    plain = plain_grammar(grammar)
+    if max_states is None:
+        is_cheap = (
+            depth is not None or plain.policies is not None or isinstance(plain.innermost, RegularGrammar)
+        )
+        max_states = MAX_STATES if is_cheap else MAX_PARSER_STATES
+    automaton, exactness = _automaton(plain, tokenizer, depth, max_states, where)
+    return HoleLanguage(automaton, exactness, read)
+
+
+@lru_cache(maxsize=64)
+def _kept(
+    grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int
+) -> tuple[TokenAutomaton, str]:
+    """Return the automaton, and the exactness of its texts (`HoleLanguage.exactness`)."""
+    narrow, policies = grammar, grammar.policies
+    if policies is not None and depth is None and policies.any_value is None:
+        # values that nest at will have no automaton
+        under: Callable[[Any], Grammar] = methodcaller("under", replace(policies, any_value=0))
+        narrow = grammar.inside(under)
+    is_scalar = narrow is not grammar
+    compiled: Any = compile(narrow, tokenizer)
+    grammar = compiled.grammar  # of the machine: one around a schema may have another
+    is_schema = grammar.policies is not None
+    refused = None
+    for tried, (cut, named, repeated) in enumerate(_ways(grammar, depth)):
+        # fewer states in the end: else the refusal of a schema would take half a minute
+        is_late = tried > 1 and is_schema
+        most = max_states // 4 + 1 if is_late else max_states
+        keys = {"named_keys": named, "repeated_keys": repeated} if named or repeated else {}
+        try:
+            dfa = compiled.to_dfa(most, cut, minimal=True, **keys)
+        except (LimitError, UnsatisfiableSchema, OptionError) as error:
+            if refused is None and getattr(error, "limit", "") != "max_states":
+                raise
+            refused = refused or error
+            continue
+        notes = [f"depth<={cut}"] * (cut is not None)
+        notes += [SCALARS] * (is_scalar and is_schema and compiled.network.tables.has_bounded_values)
+        notes += [NAMED_KEYS] * named + [REPEATED_KEYS] * repeated
+        return token_automaton(dfa), ", ".join(notes) or "exact-fsa"
+    assert refused is not None
+    raise refused
+
+
+def _ways(grammar: Grammar, depth: int | None) -> Iterator[tuple[int | None, bool, bool]]:
+    """Yield what to try in turn, until there is an automaton: the depth, whether objects of which the schema
+    names keys have no others, and whether other keys may repeat."""
+    yield depth, False, False
+    if grammar.policies is None:
+        yield from ((cut, False, False) for cut in STACKS if depth is None)
+        return
+    repeats = _may_repeat_keys(grammar)
+    if depth is not None:
+        yield depth, not repeats, repeats
+        return
+    yield None, True, False
+    if repeats:
+        yield None, True, True
+    yield DEPTHS[0], False, False
+    yield from ((cut, True, repeats) for cut in DEPTHS)
+    yield from ((cut, False, True) for cut in (None, *DEPTHS) if repeats)
+
+
+def _may_repeat_keys(grammar: Grammar) -> bool:
+    """Return whether a text of a JSON Schema stays valid if only the last of several members with the same
+    unnamed key counts. True if every keyword applies to each member alone, or to members by name: dropping a
+    member then makes nothing invalid."""
+    keys = set[str]()
+    json.loads(grammar.canonical, object_hook=keys.update)
+    return keys.isdisjoint(_NEEDS_MEMBERS)
+
+
+def _automaton(
+    grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int, where: str
+) -> tuple[TokenAutomaton, str]:
+    try:
+        found, exactness = _kept(grammar, tokenizer, depth, max_states)
+    except LimitError as error:
+        if error.limit != "max_states":
+            raise
+        depths = "Give depth=, which cuts recursion" if depth is None else "Lower depth="
+        cure = f"{depths}, raise max_states=, or bound its repetitions."
+        if grammar.policies is not None:
+            left_out = "" if depth is None else "lower depth= or leave it out, "
+            cure = (
+                f"Bound strings and arrays, {left_out}raise max_states=, or say additionalProperties: false "
+                "(items that must differ, and keys without a name where a number of them is needed, make "
+                "endlessly many states)."
+            )
+        raise OptionError(
+            f"The grammar has no automaton of at most {max_states:,} states; infilling needs one.",
+            where=where,
+            cure=cure,
+        ) from error
+    except OptionError as error:
+        if error.where == "depth":
+            raise
+        raise OptionError(
+            f"The grammar has no automaton, and infilling needs one: {error.what}",
+            where=where,
+            cure="Give a JSON Schema, a regular expression, a choice or an EBNF grammar, or write from left "
+            "to right with sg.Engine.",
+        ) from error
+    if found.states > MOST_STATES:
+        raise OptionError(
+            f"The minimal automaton has {found.states:,} states, more than {MOST_STATES:,}.",
+            where=where,
+            cure="Bound the grammar, or lower depth=.",
+        )
+    return found, exactness
+
+
+@lru_cache(maxsize=64)
+def _over_bytes(grammar: Grammar | CompiledGrammar) -> CompiledGrammar:
+    return grammar if isinstance(grammar, CompiledGrammar) else compile(grammar, byte_tokenizer())

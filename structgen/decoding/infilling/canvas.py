@@ -1,0 +1,216 @@
+"""The canvas: the model's input, and the lattices of its valid fillings.
+
+A canvas is a prompt, then the parts of a template: fixed text, tokenised by itself, and holes of some slots.
+A grammar of the whole text has one lattice over all parts; holes with types of their own are enclosed in
+marks (`intersection`). If each hole has its own grammar, each name has a lattice. Holes with the same name
+share it: their logits are added, which is exact for slots that must hold the same token.
+
+A token never crosses the edge of a hole; a typed hole takes over the punctuation behind it (`text_behind`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.decoding.infilling.intersection import NO_MARKS, Marks
+from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice, Tokens
+from structgen.decoding.infilling.token_automaton import TokenAutomaton
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of the canvas: fixed tokens, or a hole."""
+
+    tokens: tuple[int, ...] = ()
+    text: str = ""
+    name: str = ""
+    """The hole's name; "": fixed text."""
+    slots: int = 0
+    """The number of slots of a hole."""
+    least: int = 0
+    """The least number of tokens of a hole. The remaining slots may stay empty, at its end."""
+    behind: str = ""
+    """The template's text that the hole took over (`text_behind`)."""
+    more: int = 0
+    """The slots for that, of `slots`."""
+
+    def __len__(self) -> int:
+        return self.slots if self.name else len(self.tokens)
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """The special tokens of a model's canvas."""
+
+    mask_id: int
+    end_id: int
+    """Ends the canvas; it is also in the first empty slot of a hole at the end."""
+    pad_id: int
+    """Is in the other empty slots there."""
+    shift: bool
+
+
+class MaskedSlot(NamedTuple):
+    """A masked slot of a canvas."""
+
+    position: int
+    """In the canvas, without the prompt; of holes with one name, that in the first."""
+    part: int
+    slot: int
+
+
+@dataclass
+class LatticePart:
+    """A lattice, and the positions of its slots in the canvas: [occurrences, slots]."""
+
+    lattice: Lattice
+    at: npt.NDArray[np.int64]
+
+
+@dataclass
+class Canvas:
+    """Slots and their contents. `tokens` has a token, NULL or OPEN for each slot of the template."""
+
+    prompt: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+    conventions: Conventions
+    parts: list[LatticePart]
+    tokens: Tokens
+    tail: int
+    """The first slot of a hole at the very end that may have empty slots; the number of slots if there is
+    none."""
+
+    @classmethod
+    def of(
+        cls,
+        prompt: Sequence[int],
+        pieces: Sequence[Piece],
+        conventions: Conventions,
+        whole: TokenAutomaton | None,
+        holes: dict[str, TokenAutomaton],
+        marks: Marks = NO_MARKS,
+    ) -> Canvas:
+        """Return a new canvas: under one automaton for the whole (with `marks` if some holes have types of
+        their own), or under one automaton for each hole's name."""
+        tokens = np.array(
+            [token for one in pieces for token in (one.tokens or (OPEN,) * one.slots)], np.int32
+        )
+        ends = {"end_token": conventions.end_id, "pad_token": conventions.pad_id}
+        parts = [] if whole is None else [whole_part(pieces, whole, marks, **ends)]
+        starts = np.cumsum([0, *map(len, pieces)])
+        for name in dict.fromkeys(one.name for one in pieces if one.name and whole is None):
+            same = [at for at, one in enumerate(pieces) if one.name == name]
+            part = whole_part([pieces[same[0]]], holes[name], NO_MARKS, **ends)
+            parts.append(LatticePart(part.lattice, starts[same][:, None] + part.at))
+        last = pieces[-1]
+        tail = len(tokens) - last.slots if last.name and last.least < last.slots else len(tokens)
+        return cls(tuple(prompt), tuple(pieces), conventions, parts, tokens, tail)
+
+    # --- for the model --------------------------------------------------------------------------------------
+
+    def ids(self) -> npt.NDArray[np.int64]:
+        """Return the model's input: the prompt, then the slots; masked slots have the mask's id.
+
+        Slots that are known to be empty are left out. Only those at the very end are included, as end token
+        and padding. If there are none, an end token follows the canvas.
+        """
+        kept = self._kept()
+        said = self.tokens[kept].astype(np.int64)
+        said[said == OPEN] = self.conventions.mask_id
+        nulls = np.flatnonzero(said == NULL)
+        said[nulls] = self.conventions.pad_id
+        said[nulls[:1]] = self.conventions.end_id
+        behind = [self.conventions.end_id] if self.tail == len(self.tokens) else []
+        return np.concatenate([np.array(self.prompt, np.int64), said, np.array(behind, np.int64)])
+
+    def _kept(self) -> npt.NDArray[np.int64]:
+        """Return the slots that are part of the model's input."""
+        shown = (self.tokens != NULL) | (np.arange(len(self.tokens)) >= self.tail)
+        return np.flatnonzero(shown)
+
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Return the rows of the model's logits that predict masked slots, ascending."""
+        row_of = self.row_of()
+        return np.unique(row_of[self.tokens == OPEN])
+
+    def read(self, logits: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> None:
+        """Take the model's logits [len(rows), V] for the rows `rows()`. Raises StructgenError for NaN."""
+        row_of = self.row_of()
+        for part in self.parts:
+            for slot in part.lattice.open_slots.tolist():
+                found = np.searchsorted(rows, row_of[part.at[:, slot]])
+                row = logits[found[0]]
+                for other in found[1:]:
+                    row = row + logits[other]
+                part.lattice.set_logits(slot, row)
+
+    def row_of(self) -> npt.NDArray[np.int64]:
+        """Return the row of the logits that predicts each slot; meaningless for slots outside the input."""
+        kept = self._kept()
+        row_of = np.full(len(self.tokens), -1)
+        row_of[kept] = np.arange(len(kept)) + len(self.prompt) - int(self.conventions.shift)
+        return row_of
+
+    # --- for the loop ---------------------------------------------------------------------------------------
+
+    def open_slots(self) -> list[MaskedSlot]:
+        """Return the masked slots, once for each name, in canvas order."""
+        return sorted(
+            self._place(number, slot)
+            for number, part in enumerate(self.parts)
+            for slot in part.lattice.open_slots.tolist()
+        )
+
+    def _place(self, part: int, slot: int) -> MaskedSlot:
+        return MaskedSlot(int(self.parts[part].at[0, slot]), part, slot)
+
+    def commit(self, place: MaskedSlot, token: int) -> None:
+        """Write a token or NULL into a masked slot, in every hole of that name."""
+        self.parts[place.part].lattice.commit(place.slot, token)
+        self.tokens[self.parts[place.part].at[:, place.slot]] = token
+
+    def commit_forced(self) -> list[tuple[int, int, float]]:
+        """Commit the slots that are the same in every valid filling; return position, token and probability
+        (1) of each."""
+        found = []
+        for number, part in enumerate(self.parts):
+            for slot, token in part.lattice.forced():
+                place = self._place(number, slot)
+                self.commit(place, token)
+                found.append((place.position, token, 1.0))
+        return found
+
+    def hole_tokens(self, piece: int) -> list[int]:
+        """Return the tokens of a part, without empty slots."""
+        start = sum(map(len, self.pieces[:piece]))
+        return [
+            token for token in self.tokens[start : start + len(self.pieces[piece])].tolist() if token >= 0
+        ]
+
+
+def whole_part(
+    pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks = NO_MARKS, **options: Any
+) -> LatticePart:
+    """Return one lattice over all parts. The slot of a mark has the position -1."""
+    rows = list[tuple[int, int, int, bool, bool]]()
+    """Of each slot its token, its column, its position, whether it may stay empty, and closes its hole."""
+    start = 0
+    for piece in pieces:
+        mark = marks.before.get(piece.name)
+        if mark is not None:
+            rows.append((NULL, mark, -1, False, False))
+        for number, token in enumerate(piece.tokens or (OPEN,) * piece.slots):
+            may_stay_empty = bool(piece.name) and number >= piece.least
+            is_last = may_stay_empty and number == piece.slots - 1
+            rows.append((token, -1, start + number, may_stay_empty, is_last))
+        if mark is not None:
+            rows.append((NULL, marks.behind, -1, False, False))
+        start += len(piece)
+    tokens, columns, at, nullable, closes = zip(*rows, strict=True)
+    lattice = Lattice(automaton, tokens, nullable=nullable, closes=closes, columns=columns, **options)
+    return LatticePart(lattice, np.array(at, np.int64).reshape(1, -1))

@@ -1,0 +1,147 @@
+"""The denoising loop: run the model, have the scheduler fill some slots, until no slot is masked.
+
+Every step fills at least one slot, by a token that leaves a valid filling. So a canvas with L masked slots
+takes at most L steps, and the result is a text of the grammar. At a deadline the rest is filled at once, by
+the logits that are known.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from structgen.base.errors import OptionError
+from structgen.base.system.guarded import SLOW, Guarded
+from structgen.base.system.held_bytes import held_bytes
+from structgen.decoding.infilling.canvas import Canvas
+from structgen.decoding.infilling.lattice import NULL
+from structgen.decoding.infilling.masked_model import MaskedModel
+from structgen.decoding.infilling.schedulers import CanvasStep, ConfidentPrefix, Scheduler
+
+MOST_STATE: Final = 1 << 26
+"""The most bytes that a scheduler may remember of a canvas (`held_bytes` of its state)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A slot that was filled."""
+
+    position: int
+    """In the canvas, without the prompt."""
+    token: int | None
+    """None: the slot stays empty."""
+    probability: float
+    """The token's probability at its slot, among those that leave a valid filling; 1 if it was forced."""
+
+
+@dataclass(frozen=True, slots=True)
+class DenoisingStep:
+    """A step of the loop. Step 0 has what was forced before the first pass of the model."""
+
+    number: int
+    committed: tuple[Committed, ...]
+    canvas: tuple[int, ...]
+    """The contents of each slot afterwards: a token, -1 (masked) or -2 (empty)."""
+    model_seconds: float
+    """Seconds of the preceding pass of the model; 0 at a deadline, which has none."""
+    lattice_seconds: float
+
+
+@dataclass(slots=True)
+class CanvasUsage:
+    """The cost of a canvas."""
+
+    steps: int = 0
+    """Each took one pass of the model."""
+    model_seconds: float = 0.0
+    lattice_seconds: float = 0.0
+    compile_seconds: float = 0.0
+    """Seconds for making automata, before the first step; cached ones cost nothing."""
+    scheduler: str = ""
+    """Why the caller's scheduler was dropped, after which the default scheduler went on; "" if it was not."""
+
+
+def denoise(
+    model: MaskedModel,
+    scheduler: Scheduler,
+    canvas: Canvas,
+    usage: CanvasUsage,
+    *,
+    temperature: float,
+    seed: int,
+    deadline: float | None = None,
+    listen: Callable[[DenoisingStep, Canvas], None] | None = None,
+) -> tuple[list[DenoisingStep], bool]:
+    """Fill a feasible canvas; return its steps, and whether the deadline cut it short.
+
+    `deadline` is on the clock of time.monotonic; a pass that is running is waited for.
+    """
+    steps: list[DenoisingStep] = []
+
+    def add(written: list[tuple[int, int, float]], model_seconds: float, began: float) -> None:
+        took = time.perf_counter() - began
+        usage.model_seconds += model_seconds
+        usage.lattice_seconds += took
+        told = tuple(
+            Committed(at, None if token == NULL else token, chance) for at, token, chance in sorted(written)
+        )
+        contents = tuple(canvas.tokens.tolist())
+        steps.append(DenoisingStep(len(steps), told, contents, model_seconds, took))
+        if listen is not None:
+            listen(steps[-1], canvas)
+
+    def dropped(error: Exception) -> None:
+        usage.scheduler = f"{type(scheduler).__name__}: {type(error).__name__}: {error}"
+
+    began = time.perf_counter()
+    slots, state = len(canvas.open_slots()), dict[str, Any]()
+    add(canvas.commit_forced(), 0.0, began)
+    is_own = isinstance(scheduler, ConfidentPrefix)
+    default = scheduler if is_own else ConfidentPrefix()
+    ask = Guarded(partial(_ask, scheduler), SLOW, dropped)
+    while canvas.open_slots():
+        began = time.perf_counter()
+        step = CanvasStep(canvas, usage.steps, slots, temperature, seed, None, state)
+        if deadline is not None and time.monotonic() >= deadline:
+            step.temperature = 0.0
+            ConfidentPrefix(0.0).fill(step)
+            add(step.written, 0.0, began)
+            return steps, True
+        _read(model, canvas)
+        read = time.perf_counter()
+        step.block_length = model.block_length
+        if not is_own and not usage.scheduler:
+            ask(step)
+        if not step.written:
+            default.fill(step)
+        usage.steps += 1
+        add([*step.written, *canvas.commit_forced()], read - began, read)
+    return steps, False
+
+
+def _read(model: MaskedModel, canvas: Canvas) -> None:
+    """Have a canvas take the model's logits for its masked slots."""
+    ids, rows = canvas.ids(), canvas.rows()
+    some: Any = getattr(model, "forward_rows", None)
+    if some is None:
+        rows = np.arange(len(ids))
+    logits = model.forward(ids) if some is None else some(ids, rows)
+    if getattr(logits, "shape", None) != (len(rows), model.vocab_size):
+        raise OptionError(
+            f"forward returned {getattr(logits, 'shape', type(logits).__name__)} for {len(rows)} rows.",
+            where="model",
+            cure=f"It returns float32 logits [{len(rows)}, {model.vocab_size}].",
+        )
+    canvas.read(np.asarray(logits, np.float32), rows)
+
+
+def _ask(scheduler: Scheduler, step: CanvasStep) -> None:
+    scheduler.fill(step)
+    if held_bytes(step.state, MOST_STATE) > MOST_STATE:
+        step.state.clear()
+        raise MemoryError(f"its state holds more than {MOST_STATE:,} bytes")

@@ -1,0 +1,146 @@
+"""A template made of a JSON Schema and some known fields: known fields are fixed text, the others are
+holes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+from structgen.base.errors import NoFillingError, OptionError
+from structgen.base.json_text.exact_json import kind_name, read, unescape
+from structgen.decoding.infilling.template import FixedText, Hole
+from structgen.schema.reading.model import TYPES
+
+Parts = list[FixedText | Hole]
+
+
+def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:
+    """Return the template of an object's schema in which some fields are known.
+
+    Properties are in the order of the schema, with json.dumps' layout. A given field is fixed text; a
+    required field that is not given is a hole, named by its path ("address.city"); other fields are left out.
+    If a given value and its property are both objects, this applies inside them too. Whether the filled text
+    satisfies the schema is left to the schema's automaton. Blanks before a hole and the punctuation after it
+    are part of the hole, because the model's tokenizer may join them with the value's first and last
+    characters.
+
+    Raises OptionError if the schema's root names no properties, or not a given field; NoFillingError if a
+    value is not of its schema's `type`.
+    """
+    found: list[str | Hole] = []
+    _object(_resolved(schema, schema), schema, given, (), found)
+    runs = [list(run) for _, run in groupby(found, type)]
+    parts: Parts = []
+    for at, run in enumerate(runs):
+        parts += (one for one in run if isinstance(one, Hole))
+        text = "".join(one for one in run if isinstance(one, str))
+        if at:
+            text = text.lstrip(",}")
+        if at + 1 < len(runs):
+            text = text.rstrip(" ")
+        if text:
+            parts.append(FixedText(text))
+    return parts
+
+
+def value_at(document: Any, path: str) -> Any:
+    """Return the value in a document at a hole's path."""
+    for name in _names(document, path):
+        document = document[name]
+    return document
+
+
+def _names(document: Any, path: str) -> list[str]:
+    """Return the property names of a path; names may hold dots themselves."""
+    if path in document:
+        return [path]
+    for name, inner in document.items():
+        if path.startswith(f"{name}.") and isinstance(inner, Mapping):
+            return [name, *_names(inner, path[len(name) + 1 :])]
+    raise KeyError(path)
+
+
+def _object(
+    shape: Any, root: Any, given: Mapping[str, Any], path: Sequence[str], found: list[str | Hole]
+) -> None:
+    properties = shape.get("properties") if isinstance(shape, Mapping) else None
+    where = "given" + "".join(f"[{name!r}]" for name in path)
+    if not isinstance(properties, Mapping) or not properties:
+        raise OptionError(
+            "The schema names no properties there.",
+            where=where,
+            cure="Write a template instead: sg.infill(model, '{...}', grammar=schema).",
+        )
+    unknown = [name for name in given if name not in properties]
+    if unknown:
+        raise OptionError(
+            f"{unknown[0]!r} is no property of the schema.",
+            where=where,
+            cure=f"Give some of {', '.join(map(repr, properties))}.",
+        )
+    required = shape.get("required", ())
+    separator = "{"
+    for name, inner in properties.items():
+        if name not in given and name not in required:
+            continue
+        found.append(f"{separator}{json.dumps(name, ensure_ascii=False)}: ")
+        separator = ", "
+        if name not in given:
+            found.append(Hole(".".join((*path, name))))
+            continue
+        resolved = _resolved(inner, root)
+        value = given[name]
+        if isinstance(value, Mapping) and isinstance(resolved, Mapping) and resolved.get("properties"):
+            _object(resolved, root, value, (*path, name), found)
+        else:
+            text = _written(value, (*path, name))
+            _check_type(text, resolved, f"{where}[{name!r}]")
+            found.append(text)
+    found.append("{}" if separator == "{" else "}")
+
+
+def _check_type(text: str, shape: Any, where: str) -> None:
+    """Raise NoFillingError for a value of another type than its schema's `type`: 2.0 is an integer too, and
+    each integer a number."""
+    wanted = shape.get("type") if isinstance(shape, Mapping) else None
+    names: list[Any] = wanted if isinstance(wanted, list) else [wanted]
+    if not names or not all(isinstance(one, str) and one in TYPES for one in names):
+        return  # an unknown type is the schema's own fault
+    value = read(text)
+    own = kind_name(value)
+    is_whole = isinstance(value, Decimal) and value == value.to_integral_value()
+    others = {"integer": "number", "number": "integer" if is_whole else ""}
+    if own in names or others.get(own) in names:
+        return
+    kinds = " or ".join(names)
+    shown = text if len(text) <= 40 else f"{text[:37]}..."
+    raise NoFillingError(
+        f"{shown} is of the type {own}, and the schema wants {kinds}.",
+        fixed=text,
+        where=where,
+        cure=f"Give a value of the type {kinds}, or leave the field out.",
+    )
+
+
+def _written(value: Any, path: Sequence[str]) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            f"The value is not JSON: {error}.", where=f"given {'.'.join(path)}", cure="Give a value of JSON."
+        ) from error
+
+
+def _resolved(shape: Any, root: Any) -> Any:
+    """Return a schema with a local reference at its root followed; other references are left as they are."""
+    for _ in range(64):
+        reference = shape.get("$ref") if isinstance(shape, Mapping) else None
+        if not isinstance(reference, str) or not reference.startswith("#/"):
+            return shape
+        shape = root
+        for key in reference[2:].split("/"):
+            shape = shape.get(unescape(key)) if isinstance(shape, Mapping) else None
+    return shape

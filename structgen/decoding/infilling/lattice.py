@@ -1,0 +1,268 @@
+"""A lattice of slots and automaton states: which tokens each slot may hold in some valid filling.
+
+What comes in: an automaton over token classes, slots that are fixed or masked, and the logits of the masked
+ones. What goes out: the tokens that each slot may hold (`token_mask`), and the probabilities of these by the
+slot's own logits (`allowed_law`).
+
+There is a layer before each slot and one after the last; a node is a layer, a state and a flag
+(`token_automaton`). A step takes sets of nodes over a slot: from right to left those that have a way to the
+end, and from left to right those that are reached. Both give the masks. Sets are taken over a masked slot by
+compiled loops (`lattice_loops`); over any other a path has no choice (`Lattice.after`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.errors import OptionError, StructgenError
+from structgen.decoding.infilling.lattice_loops import find_leads, find_live, find_reached
+from structgen.decoding.infilling.token_automaton import DEAD, Numbers, TokenAutomaton
+
+OPEN: Final = -1
+"""Marks a slot as masked."""
+NULL: Final = -2
+"""Marks a slot as empty."""
+_NOWHERE: Final = -3
+"""In place of a class: the slot is fixed to a token that stands in no text."""
+
+_MOST_BYTES: Final = 4 << 30
+"""The most memory of one lattice."""
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Tokens = npt.NDArray[np.int32]
+
+
+class Lattice:
+    """One part of a canvas, read by one automaton. Slots are committed, never released.
+
+    Sets of nodes are computed when they are asked for, and kept up to the layers that a commit changed.
+    """
+
+    def __init__(
+        self,
+        automaton: TokenAutomaton,
+        tokens: Sequence[int] | Tokens,
+        *,
+        nullable: Sequence[bool] | Bools | None = None,
+        closes: Sequence[bool] | Bools | None = None,
+        end_token: int = OPEN,
+        pad_token: int | None = None,
+        columns: Sequence[int] | Tokens | None = None,
+    ) -> None:
+        """`tokens`: for each slot its token, OPEN for a masked one. `nullable`: slots that may stay empty;
+        `closes`: the last slots of holes with such slots; no token of the hole comes after a null.
+        `end_token`: the token whose logit stands for a hole's first null, `pad_token` (default: the same) for
+        its later ones. `columns`: for each slot its column of the automaton's table, or -1; for marks, which
+        are no tokens (`intersection`). Such a slot is not masked.
+
+        Raises OptionError if it needs more memory than _MOST_BYTES.
+        """
+        count = len(tokens)
+        self.automaton = automaton
+        self._end, self._pad = end_token, end_token if pad_token is None else pad_token
+        self._tokens = np.array(tokens, np.int32)
+        column = automaton.token_class[np.maximum(self._tokens, 0)]
+        self._column = np.where(self._tokens < 0, self._tokens, np.where(column < 0, _NOWHERE, column))
+        if columns is not None:
+            self._column = np.where(np.asarray(columns) < 0, self._column, columns)
+        self._nullable = np.zeros(count, np.bool_) if nullable is None else np.array(nullable, np.bool_)
+        self._closes = np.zeros(count, np.bool_) if closes is None else np.array(closes, np.bool_)
+        if count and self._nullable[-1] and not self._closes[-1]:
+            raise OptionError("The last slot may be empty and closes no hole.", where="closes")
+        # Two sets of nodes, and classes.
+        room = count * (4 * automaton.states + automaton.classes)
+        if room > _MOST_BYTES:
+            raise OptionError(
+                f"{count:,} slots times {automaton.states:,} states and {automaton.classes:,} token classes "
+                f"need about {room >> 20:,} MiB, more than {_MOST_BYTES >> 20:,}.",
+                where="slots",
+                cure="Give the holes fewer slots, bound the grammar, or lower depth=.",
+            )
+        self.open_slots = np.flatnonzero(self._column == OPEN)
+        """The masked slots, ascending."""
+        nodes = np.arange(2 * automaton.states)
+        self._same = np.append(nodes, DEAD)
+        self._reset = np.append(nodes % automaton.states, DEAD)
+        # [slots + 1, nodes + 1]: which nodes of a slot's layer (or of the end's) are reached from the start,
+        # known up to a slot; and which have a way to the end, known from a slot on. No path is at the node
+        # -1, the last element.
+        self._reached = np.zeros((count + 1, len(nodes) + 1), np.bool_)
+        self._reached[0, automaton.start] = True
+        self._reached_to = 0
+        self._leads = np.zeros((count + 1, len(nodes) + 1), np.bool_)
+        self._leads[-1, : automaton.states] = automaton.accepting
+        self._leads_from = count
+        self.logits = [np.zeros(len(automaton.token_class), np.float32)] * count
+        """Of each slot, float32 [V or more]: zeros before there are others."""
+        self.null_logits = np.where(self._nullable, 0.0, -math.inf)[:, None] * np.ones(2)
+        """float64 [slots, 2]: the logit of a hole's first null, and of a later one; minus infinity where the
+        slot may not stay empty."""
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    # --- slots ----------------------------------------------------------------------------------------------
+
+    @property
+    def tokens(self) -> Tokens:
+        """[slots]: a token, NULL or OPEN."""
+        return self._tokens.copy()
+
+    def commit(self, slot: int, token: int) -> None:
+        """Write a token, or NULL, into a masked slot. Does not check that a valid filling is left: that holds
+        for any slots of one valid assignment, and for one slot by its mask."""
+        if self._column[slot] != OPEN:
+            raise OptionError(f"Slot {slot} is not masked.", where="slot")
+        column = NULL if token == NULL else int(self.automaton.token_class[token])
+        if column == DEAD:
+            raise OptionError(f"Token {token} stands in no text of the grammar.", where="token")
+        self._column[slot], self._tokens[slot] = column, token
+        self.open_slots = self.open_slots[self.open_slots != slot]
+        self._reached_to = min(self._reached_to, slot)
+        self._leads_from = max(self._leads_from, slot + 1)
+
+    def set_logits(self, slot: int, row: npt.NDArray[np.float32]) -> None:
+        """Give a masked slot new logits: float32 [V], kept without a copy.
+
+        Raises StructgenError for NaN or plus infinity; minus infinity excludes a token.
+        """
+        if self._column[slot] != OPEN:
+            return
+        row = np.ascontiguousarray(row, np.float32)
+        if not row.max() < math.inf:
+            raise StructgenError(
+                f"The model gave {'NaN' if np.isnan(row).any() else 'infinity'} as a logit.",
+                where=f"slot {slot}",
+                cure="Look at the model: its weights, or its precision (try float32).",
+            )
+        self.logits[slot] = row
+        if self._nullable[slot]:
+            self.null_logits[slot] = (row[self._end], row[self._pad]) if self._end >= 0 else -math.inf
+
+    def behind(self, slot: int) -> Numbers:
+        """Return the node behind a slot of each node that its token, or null, leads to: the flag is reset
+        where the slot closes a hole."""
+        return self._reset if self._closes[slot] else self._same
+
+    def after(self, slot: int, nodes: Numbers) -> Numbers:
+        """Return the node behind a slot that is not masked, of each of some nodes before it; -1 for none."""
+        moved, column, states = np.full_like(nodes, DEAD), int(self._column[slot]), self.automaton.states
+        if column == NULL:
+            moved = states + nodes % states
+        elif column >= 0:
+            plain = nodes < states
+            moved[plain] = self.automaton.transitions[nodes[plain], column]
+        return self.behind(slot)[moved]
+
+    # --- which tokens fit -----------------------------------------------------------------------------------
+
+    def _steps(self, slot: int) -> tuple[Numbers, Numbers, Numbers, bool]:
+        """Return what compiled loops ask of a masked slot: `Successors`, the nodes behind the slot, and
+        whether it may stay empty."""
+        return *self.automaton.successors, self.behind(slot), bool(self._nullable[slot])
+
+    def _lead(self, slot: int) -> None:
+        """Find out which nodes have a way to the end, from a slot on (`_leads`)."""
+        for at in range(self._leads_from - 1, slot - 1, -1):
+            found, after = self._leads[at : at + 2]
+            if self._column[at] == OPEN:
+                find_leads(*self._steps(at), after, found)
+            else:
+                found[:-1] = after[self.after(at, self._same[:-1])]
+        self._leads_from = min(self._leads_from, slot)
+
+    def _reach(self, slot: int) -> None:
+        """Find out which nodes are reached from the start, up to a slot (`_reached`)."""
+        for at in range(self._reached_to, slot):
+            here, there = self._reached[at : at + 2]
+            there[:] = False
+            if self._column[at] == OPEN:
+                find_reached(*self._steps(at), here, there)
+            else:
+                there[self.after(at, np.flatnonzero(here))] = True
+                there[-1] = False
+        self._reached_to = max(self._reached_to, slot)
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether some filling of the masked slots is valid."""
+        self._lead(0)
+        return bool(self._leads[0, self.automaton.start])
+
+    def first_obstacle(self) -> int | None:
+        """Return the first slot after which no path from the start continues; `len(self)` if paths reach the
+        end but none accepts; None if the canvas is feasible."""
+        if self.is_feasible:
+            return None
+        self._reach(len(self))
+        unknown, dead = self._column == _NOWHERE, ~self._reached[1:].any(axis=1)
+        return int(np.append(unknown if unknown.any() else dead, True).argmax())
+
+    def masks(self, slots: Sequence[int] | Numbers) -> tuple[Bools, Bools]:
+        """Return which token classes masked slots, ascending, hold in some valid filling: [slots, classes];
+        and which of them may stay empty: [slots]."""
+        a, at = self.automaton, np.asarray(slots, np.int64)
+        found, nulls = np.zeros((len(at), a.classes), np.bool_), np.zeros(len(at), np.bool_)
+        if len(at):
+            self._reach(int(at[-1]))
+            self._lead(int(at[0]) + 1)
+        for row, slot in enumerate(at.tolist()):
+            after = self._leads[slot + 1]
+            live = found[row, : a.unmarked], nulls[row : row + 1]
+            find_live(a.transitions, *self._steps(slot)[2:], self._reached[slot], after, *live)
+        return found, nulls
+
+    def token_mask(self, slot: int) -> Bools:
+        """Return which tokens a masked slot holds in some valid filling, and last whether it may stay empty:
+        bool [V of the tokenizer + 1]."""
+        (classes,), nulls = self.masks([slot])
+        # the last element answers for DEAD
+        return np.append(np.append(classes, False)[self.automaton.token_class], nulls)
+
+    def allows(self, slot: int, token: int) -> bool:
+        """Return whether a slot is masked and holds a token, or NULL, in some valid filling."""
+        is_one = token >= 0 or token == NULL
+        return bool(is_one and self._column[slot] == OPEN and self.token_mask(slot)[max(token, -1)])
+
+    def allowed_law(self, slot: int, scale: float = 1.0) -> Floats:
+        """Return the probability of each token [V of the tokenizer], and last that of a null, at a masked
+        slot by its own logits, times `scale`, among those of some valid filling. The other slots' logits have
+        no part in it. Cost: one read of the logits.
+
+        A null has the logit of the end token; after an empty slot of its hole, that of the padding token.
+        Raises StructgenError if no valid filling has a positive probability here.
+        """
+        allowed = self.token_mask(slot)
+        is_first = slot == 0 or self._tokens[slot - 1] != NULL or bool(self._closes[slot - 1])
+        null = self.null_logits[slot, 0 if is_first else 1]
+        scores: Floats = np.append(self.logits[slot][: len(allowed) - 1], null) * scale
+        scores[~allowed] = -math.inf
+        top = float(scores.max())
+        if top == -math.inf:
+            raise StructgenError(
+                "No filling is valid that the model gives any probability.",
+                where=f"slot {slot}",
+                cure="Look at the slots that are fixed, and at logits of minus infinity.",
+            )
+        chances: Floats = np.exp(scores - top)
+        chances /= chances.sum()
+        return chances
+
+    def forced(self) -> list[tuple[int, int]]:
+        """Return the masked slots that are the same in every valid filling, with their token or NULL."""
+        if not self.is_feasible:
+            return []
+        slots = self.open_slots
+        masks, nulls = self.masks(slots)
+        only = self.automaton.only_token[masks.argmax(axis=1)]
+        is_token = (masks.sum(axis=1) == 1) & ~nulls & (only >= 0)
+        is_null = nulls & ~masks.any(axis=1)
+        token = np.where(is_null, NULL, only)
+        found = is_token | is_null
+        return list(zip(slots[found].tolist(), token[found].tolist(), strict=True))

@@ -1,0 +1,327 @@
+"""Masked-diffusion models by name: their mask tokens, shifts and blocks.
+
+`load_masked_model` loads `structgen/infill`, or a local folder of one of the published families. Facts about
+a folder come from its config.json, from FAMILIES, or from the caller. The classes of the published models are
+Python files in their folders (transformers has none of them); they are run only with
+`trust_remote_code=True`. Nothing is downloaded.
+
+`FunctionModel` makes a `MaskedModel` of any function from ids to logits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.errors import OptionError, StructgenError
+from structgen.base.system.installation import needing
+from structgen.base.system.resources import NAMED_MODELS, ON_A_SERVER, model_name, model_path
+from structgen.base.system.waits import told
+from structgen.decoding.engine.forward_pass.gguf_models import gguf_file
+from structgen.decoding.engine.forward_pass.quiet_loading import pretrained
+from structgen.decoding.engine.models import OWN_MASKED_KIND, architecture_of, check_model, device_of
+from structgen.decoding.infilling.bidirectional import BidirectionalLlama
+from structgen.decoding.infilling.masked_model import MaskedModel
+from structgen.tokens.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_OWN = "structgen/infill"
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """Facts about a masked-diffusion model besides its weights."""
+
+    family: str
+    """The name under which it was published."""
+    mask_id: int
+    shift: bool
+    """True: row i of its logits predicts position i + 1."""
+    block_length: int | None
+    """Slots of a block for a model that fills blocks from left to right; None for the whole canvas."""
+    pad_id: int | None
+    """The token of unused slots; None if it is unknown."""
+    attention: Literal["full", "blocks", "added blocks"] = "full"
+    """full: each position attends to all. blocks: to its own and earlier blocks, counted from position 0; the
+    model takes this as a mask of True and False, or (`added blocks`) of 0 and minus infinity."""
+
+
+FAMILIES: dict[str, Convention] = {
+    "LLaDAModelLM": Convention("LLaDA", 126336, False, None, 126081),
+    "LLaDAMoEModelLM": Convention("LLaDA-MoE", 156895, False, 32, 156892),
+    "LLaDA2MoeModelLM": Convention("LLaDA 2", 156895, False, 32, 156892, "added blocks"),
+    "DreamModel": Convention("Dream and DiffuCoder", 151666, True, None, 151643),
+    "SDARForCausalLM": Convention("SDAR", 151669, False, 4, 151643, "blocks"),
+    "SDARMoeForCausalLM": Convention("SDAR-MoE", 151669, False, 4, 151643, "blocks"),
+}
+"""By the architecture in config.json. Sources: the config.json and generation code of each family, and
+SGLang's table of diffusion models. Entries of config.json take precedence."""
+
+_NAMES = ", ".join(convention.family for convention in FAMILIES.values())
+_BLOCK_NAMES = ("block_length", "block_size", "bd_size")
+_CONTEXT_NAMES = ("max_position_embeddings", "max_sequence_length", "n_positions", "seq_length")
+
+
+@dataclass(frozen=True)
+class FunctionModel:
+    """A `MaskedModel` around a function from ids [L] to logits [L, V], which are converted to float32.
+
+    Whether the function reads in both directions is not checked. Raises OptionError for a mask outside the
+    vocabulary, and for an empty block or context.
+    """
+
+    function: Callable[[npt.NDArray[np.int64]], npt.ArrayLike]
+    _: KW_ONLY
+    mask_id: int
+    vocab_size: int
+    shift: bool = False
+    block_length: int | None = None
+    context: int = 1 << 30
+    null_id: int | None = None
+    """The token of unused slots of a hole, after its value."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.mask_id < self.vocab_size:
+            raise OptionError(
+                f"The mask id {self.mask_id} is outside a vocabulary of {self.vocab_size}.",
+                where="mask_id",
+                cure="Pass the id of the token that stands in masked slots, and the width of the logits.",
+            )
+        for name, value in (("block_length", self.block_length), ("context", self.context)):
+            if value is not None and value < 1:
+                raise OptionError(f"{name}={value}.", where=name, cure="Pass 1 or more, or leave it out.")
+
+    def forward(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return float32 logits [L, V] for int ids [L]; `infill` checks their shape, and refuses NaN."""
+        return np.asarray(self.function(np.asarray(ids, np.int64)), np.float32)
+
+
+def load_masked_model(
+    name: str | Path,
+    *,
+    mask_id: int | None = None,
+    shift: bool | None = None,
+    block_length: int | None = None,
+    trust_remote_code: bool = False,
+    device: str | None = None,
+    dtype: str | None = None,
+) -> tuple[MaskedModel, Tokenizer]:
+    """Return a masked-diffusion model and its tokenizer: `structgen/infill` (or `infill`), or a local folder.
+
+    `mask_id`, `shift` and `block_length` override the family's and config.json's values; for an unknown
+    architecture `mask_id` and `shift` are required. `device` is as in torch (default: cuda if there is one,
+    else cpu), `dtype` float32 or bfloat16 (default: float32 on a CPU, else bfloat16). The embedded model has
+    none of these options: it runs in float32 on the CPU, without torch.
+
+    Errors, each a StructgenError: no such folder; a server; a causal model, by its name or its GGUF file;
+    untrusted code in the folder; missing torch, transformers or safetensors; a mask outside the vocabulary.
+    """
+    named = model_name(name)
+    check_model(named)
+    if named != _OWN and (named in NAMED_MODELS or gguf_file(named) is not None):
+        raise OptionError(
+            f"{named} is a causal model: it reads from left to right and fills no masks.",
+            where="model",
+            cure=f"Use {_OWN}; write with this one through sg.Engine or sg.run, in a shell by "
+            "structgen generate.",
+        )
+    folder = model_path(named) if named == _OWN else Path(named)
+    config = _config(folder)
+    own: dict[str, Any] = {"mask_id": mask_id, "shift": shift, "block_length": block_length}
+    if OWN_MASKED_KIND in config.get("architectures", ()):
+        for option, value in {**own, "device": device, "dtype": dtype}.items():
+            if value not in (None, "cpu", "float32"):
+                raise OptionError(
+                    f"{option}={value!r}; this model says it itself, and runs in float32 on the CPU.",
+                    where=option,
+                    cure="Leave it out.",
+                )
+        return BidirectionalLlama.read(folder), Tokenizer.from_huggingface(str(folder))
+    convention = convention_of(config, str(folder), **own)
+    if not trust_remote_code and "auto_map" in config:
+        raise OptionError(
+            f"{config['architectures'][0]} is Python code in the folder, which would be run here.",
+            where=str(folder),
+            cure="Read it, and pass trust_remote_code=True if you trust it; or wrap your own forward in "
+            "FunctionModel.",
+        )
+    with told(f"loading the model {name}"):
+        read = _transformers_model(folder, config, convention, trust_remote_code, device, dtype)
+    return read, Tokenizer.from_huggingface(str(folder))
+
+
+def fills_masks(name: str | Path) -> bool:
+    """Return whether a named model is known to fill masks: `structgen/infill`, or a local folder of a family
+    in FAMILIES, by its config.json. False for a folder without a readable one."""
+    named = model_name(name)
+    if named in NAMED_MODELS or named.startswith(ON_A_SERVER):
+        return named == _OWN
+    return architecture_of(named) in (OWN_MASKED_KIND, *FAMILIES)
+
+
+def convention_of(
+    config: dict[str, Any],
+    where: str = "config.json",
+    *,
+    mask_id: int | None = None,
+    shift: bool | None = None,
+    block_length: int | None = None,
+) -> Convention:
+    """Return the convention of a model by its config.json. The caller's values come first.
+
+    Then come the values of the config (`mask_token_id`, `block_length` or `block_size`, `pad_token_id`), then
+    FAMILIES. Raises OptionError for a causal model, for a diffusion model without a mask token, and for an
+    unknown architecture if the caller gives no `mask_id` and `shift`.
+    """
+    named = config.get("architectures") or [f"model of type {config.get('model_type')!r}"]
+    architecture = str(named[0])
+    known = FAMILIES.get(architecture)
+    if known is None and "diffusiongemma" in architecture.lower():
+        raise OptionError(
+            f"{architecture} starts from uniform noise; it has no mask token.",
+            where=where,
+            cure=f"Use a masked-diffusion model: structgen/infill, or one of {_NAMES}.",
+        )
+    if known is None:
+        if mask_id is None or shift is None:
+            if architecture.endswith(("ForCausalLM", "LMHeadModel")):
+                raise OptionError(
+                    f"{architecture} is a causal model: it reads from left to right and fills no masks.",
+                    where=where,
+                    cure="Write with it through sg.Engine; for infilling load structgen/infill, or one of "
+                    f"{_NAMES}. A masked model that bears such a name needs mask_id= and shift=.",
+                )
+            raise OptionError(
+                f"{architecture} is not known as a masked-diffusion model.",
+                where=where,
+                cure=f"Pass mask_id= and shift= if it is one; known are {_NAMES}.",
+            )
+        known = Convention(architecture, mask_id, shift, None, None)
+    found = replace(
+        known,
+        mask_id=_first(mask_id, config.get("mask_token_id"), known.mask_id),
+        shift=known.shift if shift is None else shift,
+        block_length=_first(block_length, *(config.get(key) for key in _BLOCK_NAMES), known.block_length),
+        pad_id=_first(config.get("pad_token_id"), known.pad_id),
+    )
+    if found.block_length is not None and found.block_length < 1:
+        raise OptionError(
+            f"Blocks of {found.block_length} slots.", where="block_length", cure="Use 1 or more."
+        )
+    return found
+
+
+def blocks_seen(length: int, block_length: int) -> npt.NDArray[np.bool_]:
+    """Return which positions [L, L] each position attends to in a model of blocks: its own and earlier
+    blocks."""
+    block = np.arange(length) // block_length
+    return block[:, None] >= block[None]
+
+
+def _first(*values: int | None) -> Any:
+    """Return the first value that is not None."""
+    return next((value for value in values if value is not None), None)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """Return the config.json of a folder. Raises StructgenError."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StructgenError(
+            f"It cannot be read: {error}", where=str(path), cure="Copy the model's folder anew."
+        ) from error
+    if not isinstance(config, dict):
+        raise StructgenError("It is no JSON object.", where=str(path), cure="Copy the model's folder anew.")
+    return config
+
+
+def _transformers_model(
+    folder: Path,
+    config: dict[str, Any],
+    convention: Convention,
+    trusted: bool,
+    device: str | None,
+    dtype: str | None,
+) -> FunctionModel:
+    """Return the model of a folder, run by transformers with the code in the folder."""
+    with needing("A model of a folder", "transformers", where=str(folder)):
+        # optional: transformers
+        import transformers
+
+        where, kind = device_of(device, dtype, OptionError)
+    # Some families register their class under one of these names, some under both; prefer the one with the
+    # head.
+    classes = config.get("auto_map", {})
+    auto = "AutoModelForCausalLM" if "AutoModelForCausalLM" in classes or not classes else "AutoModel"
+    try:
+        loaded = pretrained(
+            getattr(transformers, auto), folder, dtype=kind, trust_remote_code=trusted, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError, ImportError, AttributeError) as error:
+        raise StructgenError(
+            f"transformers cannot read the model: {error}",
+            where=str(folder),
+            cure="Check the folder, and the release of transformers that the model's code asks for.",
+        ) from error
+    return transformers_model(loaded.eval().to(where), convention, str(folder))
+
+
+def transformers_model(model: Any, convention: Convention, where: str = "model") -> FunctionModel:
+    """Return a `MaskedModel` around a loaded model of transformers, with a given convention.
+
+    Raises OptionError if the convention's mask is outside the vocabulary, and if the model is causal: two
+    passes over two ids show whether the first position attends to the second.
+    """
+    # optional: torch, transformers
+    import torch
+
+    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+    context = _first(*(getattr(config, key, None) for key in _CONTEXT_NAMES), 1 << 30)
+
+    def attention(length: int) -> dict[str, Tensor]:
+        """Return the argument for the attention mask; none if each position attends to all."""
+        if convention.attention == "full" or convention.block_length is None:
+            return {}
+        seen = torch.from_numpy(blocks_seen(length, convention.block_length))[None, None].to(model.device)
+        if convention.attention == "blocks":
+            return {"attention_mask": seen}
+        added = torch.zeros(seen.shape, dtype=model.dtype, device=model.device)
+        return {"attention_mask": added.masked_fill(~seen, -torch.inf)}
+
+    def forward(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            given = torch.from_numpy(ids)[None].to(model.device)
+            logits = model(input_ids=given, **attention(len(ids))).logits[0]
+        found: npt.NDArray[np.float32] = logits.float().cpu().numpy()
+        return found
+
+    width = forward(np.full(1, 0, np.int64)).shape[-1]
+    made = FunctionModel(
+        forward,
+        mask_id=convention.mask_id,
+        vocab_size=width,
+        shift=convention.shift,
+        block_length=convention.block_length,
+        context=int(context),
+        null_id=convention.pad_id,
+    )
+    # In blocks of one slot no position attends to later ones.
+    if convention.block_length != 1 and np.array_equal(
+        made.forward(np.array([convention.mask_id, 0]))[0], made.forward(np.array([convention.mask_id, 1]))[0]
+    ):
+        raise OptionError(
+            f"{type(model).__name__} is a causal model: its first position does not read the second.",
+            where=where,
+            cure=f"Use a masked-diffusion model: structgen/infill, or one of {_NAMES}.",
+        )
+    return made

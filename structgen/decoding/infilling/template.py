@@ -1,0 +1,111 @@
+"""Templates: text with named holes.
+
+`{name}` is a hole, `{name: type}` has a type, `{name, 12}` and `{name: type, 12}` have 12 slots. Types are
+str, int, float, bool and null, written as in JSON, and /regular expressions/. Other braces are text: `{"a":
+1}` is no hole, because a hole's brace is followed by a name and then a colon, a comma or the closing brace.
+To write text that looks like a hole, double the braces: `{{name}}` is the text `{name}`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from structgen.base.errors import OptionError
+
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_HOLE = re.compile(
+    rf"\{{\{{(?P<text>{_NAME}(?:\s*[:,][^{{}}]*)?)\}}\}}"
+    rf"|\{{(?P<name>{_NAME})"
+    r"(?:\s*:\s*(?:/(?P<pattern>(?:[^/\\]|\\.)+)/|(?P<type>[A-Za-z_]+))?\s*)?"
+    r"(?:,\s*(?P<slots>\d+)\s*)?\}",
+    re.DOTALL,
+)
+_NEAR = re.compile(rf"\{{{_NAME}\s*[:,][^{{}}\n]*\}}")
+"""Text that was probably meant as a hole, though `_HOLE` does not match."""
+
+TYPES: Final = {
+    "str": {"type": "string"},
+    "int": {"type": "integer"},
+    "float": {"type": "number"},
+    "bool": {"type": "boolean"},
+    "null": {"type": "null"},
+}
+"""The types of holes, as JSON Schemas."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedText:
+    """Fixed text of a template."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A hole of a template: its name and options."""
+
+    name: str
+    type: str = ""
+    """One of `TYPES`, or ""."""
+    pattern: str = ""
+    """A regular expression, or ""."""
+    slots: int | None = None
+
+
+def parts_of(template: str) -> list[FixedText | Hole]:
+    """Return a template's texts and holes, in order. No text is empty, and no two texts are adjacent.
+
+    Raises OptionError for an unknown type, a hole without slots, and text that looks like a malformed hole.
+    """
+    found: list[FixedText | Hole] = []
+    pending = ""
+    at = 0
+    for match in _HOLE.finditer(template):
+        pending += _plain(template, at, match.start())
+        at = match.end()
+        if match["text"] is not None:
+            pending += "{" + match["text"] + "}"
+            continue
+        if pending:
+            found.append(FixedText(pending))
+            pending = ""
+        found.append(_hole(match))
+    pending += _plain(template, at, len(template))
+    if pending:
+        found.append(FixedText(pending))
+    return found
+
+
+def _hole(match: re.Match[str]) -> Hole:
+    kind = match["type"] or ""
+    if kind and kind not in TYPES:
+        raise OptionError(
+            f"The hole {match[0]!r} has the type {kind!r}.",
+            where="template",
+            cure=f"Use {', '.join(TYPES)}, a /regular expression/, or give the hole a grammar with "
+            f"holes={{{match['name']!r}: ...}}.",
+        )
+    slots = None if match["slots"] is None else int(match["slots"])
+    if slots == 0:
+        raise OptionError(
+            f"The hole {match[0]!r} has no length: nothing could stand there.",
+            where="template",
+            cure="Give it a slot at least, or take the hole out.",
+        )
+    return Hole(match["name"], kind, match["pattern"] or "", slots)
+
+
+def _plain(template: str, start: int, end: int) -> str:
+    """Return fixed text. Raises OptionError if something in it was probably meant as a hole."""
+    text = template[start:end]
+    near = _NEAR.search(text)
+    if near is not None:
+        raise OptionError(
+            f"{near[0]!r} is no hole.",
+            where="template",
+            cure="Write {name: type, slots} with a type of "
+            f"{', '.join(TYPES)} or /regular expression/; text of that kind is written with doubled braces.",
+        )
+    return text

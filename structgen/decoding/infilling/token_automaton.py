@@ -1,0 +1,115 @@
+"""The automaton of a lattice: deterministic and minimal, with transitions labelled by token classes.
+
+Tokens that lead every state to the same state are one class. In JSON a hundred classes suffice; a class
+of letters holds most of a vocabulary of 152,000 tokens.
+
+A slot may also stay empty: it holds a null. So a node of a lattice is a state and a flag, 0 if the hole may
+have more tokens, 1 after its first null. Its number is flag * states + state. A null keeps the state and sets
+the flag, which is reset at the end of the hole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.strings.automata import representatives
+from structgen.machines.core.dfa import Dfa, equivalent_states
+
+DEAD: Final = -1
+
+Ints = npt.NDArray[np.int32]
+Numbers = npt.NDArray[np.int64]
+
+
+class Successors(NamedTuple):
+    """The distinct states behind each state, by whatever token, for compiled loops."""
+
+    first: Numbers
+    """[states + 1]: where those of each state begin."""
+    target: Numbers
+
+
+@dataclass(frozen=True, eq=False)
+class TokenAutomaton:
+    """A minimal deterministic automaton over token classes."""
+
+    start: int
+    transitions: Ints
+    """[states, classes]: the state after a token of a class, -1 where there is none."""
+    accepting: npt.NDArray[np.bool_]
+    """[states]"""
+    token_class: Ints
+    """[V]: the class of a token, -1 where it is allowed in no state."""
+
+    @cached_property
+    def states(self) -> int:
+        """How many states there are."""
+        return len(self.transitions)
+
+    @property
+    def classes(self) -> int:
+        """How many token classes there are."""
+        return int(self.transitions.shape[1])
+
+    @cached_property
+    def unmarked(self) -> int:
+        """How many classes have tokens; those of marks come behind them."""
+        return int(self.token_class.max(initial=DEAD)) + 1
+
+    @cached_property
+    def successors(self) -> Successors:
+        """The states behind each state."""
+        source, column = np.nonzero(self.transitions[:, : self.unmarked] >= 0)
+        pairs = np.unique(source * self.states + self.transitions[source, column])
+        first = np.searchsorted(pairs, np.arange(self.states + 1) * self.states)
+        return Successors(first, pairs % self.states)
+
+    @cached_property
+    def only_token(self) -> Numbers:
+        """[classes]: the token of a class that has one alone, else -1."""
+        live = np.flatnonzero(self.token_class >= 0)
+        found = np.full(self.classes, DEAD, np.int64)
+        found[self.token_class[live]] = live
+        found[np.bincount(self.token_class[live], minlength=self.classes) > 1] = DEAD
+        return found
+
+
+def token_automaton(dfa: Dfa) -> TokenAutomaton:
+    """Return the automaton of an explicit one, with equivalent states and equal classes merged.
+
+    Cost: a few passes over [states, classes] for each round of partition refinement. The rounds are at most
+    the length of the longest shortest text that distinguishes two states.
+    """
+    return marked_automaton(dfa.start, dfa.transitions, dfa.accepting, dfa.token_class, 0)
+
+
+def marked_automaton(
+    start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_class: Ints, marks: int
+) -> TokenAutomaton:
+    """Return the minimal automaton of a table whose last `marks` columns are *marks*: no token has them, and
+    only slots fixed to them use them (`Lattice(columns=...)`). They are the last columns of the result, too,
+    behind its `unmarked` ones.
+    """
+    chosen, blocks = representatives(equivalent_states(table, accepting))
+    merged = np.append(blocks, DEAD).astype(np.int32)[table[chosen]]
+    tokens = merged.shape[1] - marks
+    columns, of_column = _unique_columns(merged[:, :tokens], token_class)
+    classes = np.append(of_column, DEAD).astype(np.int32)[token_class]
+    wide = np.ascontiguousarray(np.concatenate((columns, merged[:, tokens:]), axis=1))
+    return TokenAutomaton(int(blocks[start]), wide, accepting[chosen], classes)
+
+
+def _unique_columns(table: Ints, token_class: Ints) -> tuple[Ints, Numbers]:
+    """Return the distinct columns that have a token and a transition, and for each old column its number, -1
+    for none."""
+    has_token = np.isin(np.arange(table.shape[1]), token_class)
+    live = np.flatnonzero(has_token & (table >= 0).any(axis=0))
+    columns, inverse = np.unique(np.ascontiguousarray(table[:, live].T), axis=0, return_inverse=True)
+    numbers = np.full(table.shape[1], DEAD, np.int64)
+    numbers[live] = inverse.reshape(-1)
+    return np.ascontiguousarray(columns.T), numbers

@@ -1,0 +1,59 @@
+"""Samplers that keep the model's own distribution, given that the text is valid. Read it as a chapter:
+
+1. `target`: the target law, the normalising constant Z and the function h. `rows` gives the model's logits.
+2. `checkers`: constraints that no grammar expresses. `constraints` calls them, `processes` runs one in
+   another process, and `types` makes one of a Python type.
+3. `tree`: the prefix tree, with proven bounds on h that only tighten. `frontier`: the particles that go
+   through it, what is read for them, and what the tree learns.
+4. `walk`: one walk from the empty prefix to the end of a text. It may ignore the ratio of two bounds, accept
+   with that probability, or use it as a weight: five methods share this procedure.
+5. `beam`: many prefixes of one length in parallel. `LookAhead` estimates where valid texts are.
+6. `methods/`: the methods, with the papers they are from. `walks` has five; `smc` and `awrs` resample
+   particles; `auto` chooses between `walks`, particles and `beams`. `run_limits`: the bounds on a run,
+   and who is told of its progress.
+7. `draws`: texts with weights, and whether their errors are known. `samples`: expectations and marginals of
+   them. `estimates`: all intervals.
+8. `problem`: a model, its tokenizer and a grammar. `sample`: the public function. `score`: the probability of
+   given texts.
+9. `marginals`, `report` and `report_page`: statistics of the draws and of the allowed mass at each token.
+   `samples_file`: draws in a file.
+
+What comes in: a model, a prompt, a grammar, a number of draws. What goes out: `Samples`. The package stands
+above `structgen.decoding.engine`, beside `structgen.decoding.infilling`.
+
+Public: `PrefixTree`; checkers, `Checker`, `ClosedValue`, `GeneratedText`, `InProcess`, `TypeChecker`;
+`Expert`, a target; the results `Score`, `Span`, `MostProbable`, `ProbableText`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from structgen.base.system.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from structgen.decoding.samplers.checkers import Checker as Checker
+    from structgen.decoding.samplers.checkers import ClosedValue as ClosedValue
+    from structgen.decoding.samplers.checkers import GeneratedText as GeneratedText
+    from structgen.decoding.samplers.cite import Span as Span
+    from structgen.decoding.samplers.expert import Expert as Expert
+    from structgen.decoding.samplers.most_probable import MostProbable as MostProbable
+    from structgen.decoding.samplers.most_probable import ProbableText as ProbableText
+    from structgen.decoding.samplers.processes import InProcess as InProcess
+    from structgen.decoding.samplers.score import Score as Score
+    from structgen.decoding.samplers.tree import PrefixTree as PrefixTree
+    from structgen.decoding.samplers.types import TypeChecker as TypeChecker
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "structgen.decoding.samplers.checkers": "Checker ClosedValue GeneratedText",
+        "structgen.decoding.samplers.cite": "Span",
+        "structgen.decoding.samplers.most_probable": "MostProbable ProbableText",
+        "structgen.decoding.samplers.processes": "InProcess",
+        "structgen.decoding.samplers.score": "Score",
+        "structgen.decoding.samplers.expert": "Expert",
+        "structgen.decoding.samplers.tree": "PrefixTree",
+        "structgen.decoding.samplers.types": "TypeChecker",
+    },
+)

@@ -1,0 +1,152 @@
+"""Constraints that no grammar expresses: the methods of a checker, and their arguments.
+
+A checker is an object with at least one of six methods. A missing one of the first four counts as True, of
+the last two as 0.
+
+    viable(prefix: bytes) -> bool      may a valid text begin with these bytes?
+    closed(event: Closed) -> bool      a JSON value has just closed: may the document still be valid?
+    final(value) -> bool               is this text of the grammar valid?
+    mask(state: Written) -> array      which tokens may come next?
+    weigh(text: Written) -> float      the log-weight of a whole text: the target is multiplied by its exp
+    guess(prefix: Written) -> float    a guess at the log-weight of the texts that begin so
+
+A plain function counts as a checker with `final` only. `structgen.decoding.samplers.constraints` calls them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+from structgen.base.json_text.events import Place
+
+METHODS = ("viable", "closed", "final", "mask", "weigh", "guess")
+"""The methods that a checker may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedValue:
+    """A JSON value that has just closed: the document itself, a member of an object, or an item of an array.
+
+    Keys do not count as values. The values inside a container close before the container does; the document
+    closes last. A number that is the whole document closes where the text ends.
+    """
+
+    place: Place
+    """Where in the document the value is."""
+    document: bytes
+    """The JSON text of the value."""
+
+    @property
+    def path(self) -> tuple[str | int, ...]:
+        """The keys and indices that lead to the value; () is the whole document."""
+        return self.place.parts
+
+    @property
+    def pointer(self) -> str:
+        """The JSON pointer (RFC 6901) of the value; "" is the whole document."""
+        return self.place.pointer
+
+    @property
+    def value(self) -> Any:
+        """The value, as `json.loads` returns it. It is parsed again each time, so that changes to it have no
+        effect on others."""
+        return json.loads(self.document)
+
+
+class GeneratedText(NamedTuple):
+    """The tokens and bytes so far, the argument of `mask`, `weigh` and `guess`."""
+
+    tokens: tuple[int, ...]
+    """The token ids of the text, the prompt's not among them."""
+    text: bytes
+    """Their bytes."""
+    value: Any = None
+    """Of a whole text, in `weigh`: its value, as `final` gets it."""
+
+
+@runtime_checkable
+class Viable(Protocol):
+    """A checker of prefixes."""
+
+    def viable(self, prefix: bytes) -> bool:
+        """Return False if no valid text begins with this prefix. True promises nothing.
+
+        It must be monotone: if it is False for a prefix, it is False for every longer one, and no text with
+        that prefix is valid. It is called after each token, so a prefix may end inside a character.
+        """
+        ...
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A checker of JSON values as they close; only for grammars of JSON documents."""
+
+    def closed(self, event: ClosedValue) -> bool:
+        """Return False if the document cannot be valid any more after this value."""
+        ...
+
+
+@runtime_checkable
+class Final(Protocol):
+    """A checker of whole texts."""
+
+    def final(self, value: Any) -> bool:
+        """Return whether a text of the grammar is valid.
+
+        `value` is as in `Samples.values`: an object if the grammar is a Python type, the parsed JSON value if
+        it is a JSON Schema, else the text as a str.
+        """
+        ...
+
+
+@runtime_checkable
+class Masking(Protocol):
+    """A checker that says which tokens may come next."""
+
+    def mask(self, state: GeneratedText) -> Any:
+        """Return a bool array [V], True for each token that may come next; or None if all may.
+
+        A text with a token that is forbidden here is not valid, whatever the other methods would return. A
+        mask may allow too much: allowed tokens are still checked by the other methods. Forbidding an end
+        token means that the text may not end here.
+        """
+        ...
+
+
+@runtime_checkable
+class Weighing(Protocol):
+    """A potential: a real-valued weight of whole texts, for the methods with weights."""
+
+    def weigh(self, text: GeneratedText) -> float:
+        """Return the log-weight of a text that is of the grammar and passes every checker: the target's
+        probability of the text is multiplied by its exp. At most 300; minus infinity: the text is not valid.
+        """
+        ...
+
+
+@runtime_checkable
+class Guessing(Protocol):
+    """A critic (a twist): it tells particles which prefixes are worth going on with."""
+
+    def guess(self, prefix: GeneratedText) -> float:
+        """Return a guess at the log-weight that texts with this prefix have. It changes the variance of
+        "smc" and "awrs" and not their law; other methods do not ask it. It is called after each token, at
+        most 300. Minus infinity says that no text with this prefix has a weight.
+        """
+        ...
+
+
+Checker: TypeAlias = Viable | Closing | Final | Masking | Weighing | Guessing | Callable[[Any], bool]
+"""What `sg.sample(checkers=[...])` takes.
+
+**State.** `viable` and `closed` may store state in the checker's attributes. State belongs to a prefix: each
+prefix has its own copy of the checker, made from that of the prefix one token shorter. The copy is made by
+`checker.copy()`, or by `copy.deepcopy(checker)` if there is no such method. A checker without state may
+define `copy` to return `self`, which is faster. Changes that `mask` and `final` make are discarded.
+
+**Trees.** A prefix tree that several runs share needs an attribute `fingerprint` of each checker: a text that
+changes whenever its answers may.
+"""

@@ -1,0 +1,347 @@
+"""Calls the checkers of one target. All calls of a checker's methods are made here.
+
+It copies their states from prefix to prefix, finds the JSON values that close, and turns a checker's failure
+into an error that names it.
+"""
+
+from __future__ import annotations
+
+import bisect
+import copy
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.errors import OptionError, StructgenError
+from structgen.base.json_text.events import ITEM_END, VALUE_END, EventLog
+from structgen.base.language.checks import shown
+from structgen.decoding.samplers.checkers import METHODS, Checker, ClosedValue, GeneratedText
+
+_REMEMBERED: Final = 4096
+"""How many viable prefixes, and how many refused ones, are remembered for each checker, to detect one that is
+not monotone."""
+MOST_LOG_WEIGHT: Final = 300.0
+"""The greatest log-weight of a checker: exp of it, and its square, are numbers."""
+Read = Callable[[bytes], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckerStanding:
+    """The states of the checkers after a prefix, and the place in the JSON text.
+
+    It is immutable, so prefixes may share it.
+    """
+
+    states: tuple[Any, ...]
+    log: EventLog | None
+    is_decided: bool = False
+    """Whether the grammar allows only one continuation from here, and the checkers have accepted it."""
+
+
+class Constraints:
+    """The checkers of a target."""
+
+    def __init__(self, checkers: Sequence[Checker], read: Read, *, are_values: bool) -> None:
+        """`read` returns the value of a text for `final`. `are_values`: whether the texts are JSON documents,
+        whose values close. Raises OptionError for an object that is no checker."""
+        self._asked = [_Asked(checker, number, are_values) for number, checker in enumerate(checkers)]
+        self._read = read
+        self.methods = frozenset[str]().union(*(one.has for one in self._asked))
+        """The methods that some checker has."""
+
+    def __bool__(self) -> bool:
+        return bool(self._asked)
+
+    @property
+    def checks(self) -> int:
+        """The number of calls of checkers' methods."""
+        return sum(one.calls for one in self._asked)
+
+    def start(self) -> CheckerStanding:
+        """Return the states before the first byte."""
+        log = EventLog() if "closed" in self.methods else None
+        return CheckerStanding(tuple(one.checker for one in self._asked), log)
+
+    def extend(self, standing: CheckerStanding, before: int, text: bytes) -> CheckerStanding | None:
+        """Return the states after `text`, whose first `before` bytes led to `standing`; None if a checker
+        refuses it."""
+        if standing.is_decided:
+            return standing
+        log, closed = standing.log, list[ClosedValue]()
+        if log is not None:
+            log = log.copy()
+            closed = _closed(log, text[before:])
+        states = []
+        for asked, state in zip(self._asked, standing.states, strict=True):
+            after = asked.extended(state, closed, before, text)
+            if after is None:
+                return None
+            states.append(after)
+        return CheckerStanding(tuple(states), log)
+
+    def passes(self, standing: CheckerStanding, text: bytes) -> bool:
+        """Return whether every checker accepts a text that ends here."""
+        if standing.is_decided:
+            return True
+        # A blank after the document closes a top-level number. It changes nothing else.
+        closed = [] if standing.log is None else _closed(standing.log.copy(), b" ")
+        pairs = zip(self._asked, standing.states, strict=True)
+        if not all(asked.passed(state, closed, text, self._read) for asked, state in pairs):
+            return False
+        self._probe(text)
+        return True
+
+    def _probe(self, text: bytes) -> None:
+        """Ask about a shorter prefix of a valid text: each of them must be viable."""
+        start = self.start()
+        pairs = zip(self._asked, start.states, strict=True)
+        probed = [pair for pair in pairs if "viable" in pair[0].has and pair[0].is_repeatable]
+        if len(text) < 2 or text[0] & 0xC0 == 0x80 or not probed:
+            return
+        cut = 1 + zlib.crc32(text) % (len(text) - 1)
+        while text[cut] & 0xC0 == 0x80:  # not inside a character: some tokenizers never split one
+            cut -= 1
+        closed = [] if start.log is None else _closed(start.log, text[:cut])
+        for asked, state in probed:
+            if asked.extended(state, closed, 0, text[:cut]) is None:
+                raise asked.not_monotone(text[:cut], text)
+
+    def allowed(
+        self, standing: CheckerStanding, written: GeneratedText, size: int
+    ) -> npt.NDArray[np.bool_] | None:
+        """Return bool [V], the tokens that every `mask` allows, or None where none forbids any."""
+        found: npt.NDArray[np.bool_] | None = None
+        for asked, state in zip(self._asked, standing.states, strict=True):
+            mask = asked.masked(state, written, size)
+            if mask is not None:
+                found = mask if found is None else found & mask
+        return found
+
+    def log_weight(self, standing: CheckerStanding, text: GeneratedText) -> float:
+        """Return the sum of the log-weights of a whole text; `text` without its value."""
+        pairs = zip(self._asked, standing.states, strict=True)
+        return sum(
+            asked.weight(state, "weigh", text._replace(value=self._read(text.text)))
+            for asked, state in pairs
+            if "weigh" in asked.has
+        )
+
+    def guess(self, standing: CheckerStanding, prefix: GeneratedText) -> float:
+        """Return the sum of the guesses at the log-weights of the texts that begin with a prefix."""
+        pairs = zip(self._asked, standing.states, strict=True)
+        return sum(asked.weight(state, "guess", prefix) for asked, state in pairs if "guess" in asked.has)
+
+
+class _Asked:
+    """One checker: its methods, earlier answers, and the number of calls."""
+
+    def __init__(self, checker: Any, number: int, are_values: bool) -> None:
+        where = f"checkers[{number}]"
+        checker, self.has = methods_of(checker, where)
+        if "closed" in self.has and not are_values:
+            raise OptionError(
+                f"{name_of(checker)}.closed would never be asked: the grammar's texts are no JSON documents.",
+                where=where,
+                cure="Define `viable` or `final` instead, or give a JSON Schema or a type as the grammar.",
+            )
+        self.checker, self._where = checker, where
+        self._is_changed = not self.has.isdisjoint(("viable", "closed"))
+        """Whether a method is called between the first token and the end, so that state may change."""
+        self.is_repeatable: bool = getattr(checker, "is_repeatable", True)
+        self.calls = 0
+        self._refused: set[bytes] = set()
+        self._passed: list[bytes] = []
+        """Prefixes that were viable, ascending."""
+
+    def extended(self, state: Any, closed: Sequence[ClosedValue], before: int, text: bytes) -> Any:
+        """Return the checker's state after a text; None if it refuses the text."""
+        state = self._copied(state)
+        if not self._accepted(state, closed):
+            return None
+        if "viable" in self.has:
+            answer = self._call(state, "viable", text, shown(text))
+            if self.is_repeatable:
+                self._compare(answer, before, text)
+            if not answer:
+                return None
+        return state
+
+    def passed(self, state: Any, closed: Sequence[ClosedValue], text: bytes, read: Read) -> bool:
+        """Return whether the checker accepts a whole text; `closed`: the values that its end closes. Each
+        checker reads a value of its own: a change by one must not affect the next."""
+        if "final" not in self.has and not closed:
+            return True
+        state = self._copied(state)
+        if not self._accepted(state, closed):
+            return False
+        return "final" not in self.has or self._call(state, "final", read(text), shown(text))
+
+    def _accepted(self, state: Any, closed: Sequence[ClosedValue]) -> bool:
+        """Return whether the checker accepts values that closed."""
+        return "closed" not in self.has or all(
+            self._call(state, "closed", one, _event(one)) for one in closed
+        )
+
+    def masked(self, state: Any, written: GeneratedText, size: int) -> npt.NDArray[np.bool_] | None:
+        """Return the checker's mask after a prefix. Raises StructgenError for a wrong type or shape."""
+        if "mask" not in self.has:
+            return None
+        found = self._ask(self._copied(state), "mask", written, shown(written.text))
+        if found is None:
+            return None
+        mask = np.asarray(found)
+        if mask.dtype != np.bool_ or mask.ndim != 1 or len(mask) < size:
+            raise self._error(
+                f"returned an array of {mask.dtype} of shape {mask.shape} as a mask",
+                f"behind {shown(written.text)}",
+                f"Return a bool array with a value for each of the {size:,} tokens, or None.",
+            )
+        return mask[:size]
+
+    def weight(self, state: Any, method: str, written: GeneratedText) -> float:
+        """Return a log-weight. Raises StructgenError for what is none."""
+        told = shown(written.text)
+        found = self._ask(self._copied(state), method, written, told)
+        if (
+            isinstance(found, bool)
+            or not isinstance(found, int | float | np.floating)
+            or not found <= MOST_LOG_WEIGHT
+        ):
+            raise self._error(
+                f"returned {shown(found)}, which is no log-weight",
+                f"asked {method}({told})",
+                f"Return a number of at most {MOST_LOG_WEIGHT:g}, or minus infinity.",
+            )
+        return float(found)
+
+    def _copied(self, state: Any) -> Any:
+        if not self._is_changed:
+            return state
+        try:
+            return copied(state)
+        except Exception as error:
+            raise self._error(
+                f"cannot be copied ({type(error).__name__}: {error})",
+                "for another prefix",
+                "Define copy(self); where the checker keeps no state, it may return self.",
+            ) from error
+
+    def _ask(self, state: Any, method: str, argument: Any, told: str) -> Any:
+        self.calls += 1
+        try:
+            return getattr(state, method)(argument)
+        except StructgenError:
+            raise
+        except Exception as error:
+            raise self._error(
+                f"raised {type(error).__name__}: {error}",
+                f"asked {method}({told})",
+                "Return False for what is not valid; an exception is taken for a mistake in the checker.",
+            ) from error
+
+    def _call(self, state: Any, method: str, argument: Any, told: str) -> bool:
+        answer = self._ask(state, method, argument, told)
+        if not isinstance(answer, bool | np.bool_):
+            raise self._error(
+                f"returned {shown(answer)}, which is no bool",
+                f"asked {method}({told})",
+                "Return True or False.",
+            )
+        return bool(answer)
+
+    def _compare(self, answer: bool, before: int, text: bytes) -> None:
+        """Compare an answer of `viable` with those for shorter and longer prefixes."""
+        if answer:
+            cuts = range(before + 1, len(text)) if self._refused else ()
+            shorter = next((text[:end] for end in cuts if text[:end] in self._refused), None)
+            if shorter is not None:
+                raise self.not_monotone(shorter, text)
+            if len(self._passed) < _REMEMBERED:
+                bisect.insort(self._passed, text)
+            return
+        at = bisect.bisect_left(self._passed, text)
+        if at < len(self._passed) and self._passed[at].startswith(text):
+            raise self.not_monotone(text, self._passed[at])
+        if len(self._refused) < _REMEMBERED:
+            self._refused.add(text)
+
+    def not_monotone(self, shorter: bytes, longer: bytes) -> StructgenError:
+        """Return the error of a checker that refuses a prefix but accepts a longer one."""
+        return self._error(
+            "is not monotone",
+            f"it refuses the prefix {shown(shorter)}, but accepts {shown(longer)}",
+            "From `viable`, return False only for a prefix with which no valid text begins.",
+        )
+
+    def _error(self, what: str, when: str, cure: str) -> StructgenError:
+        return StructgenError(
+            f"The checker {name_of(self.checker)} {what}: {when}.", where=self._where, cure=cure
+        )
+
+
+class Predicate:
+    """A function as a checker."""
+
+    def __init__(self, function: Callable[[Any], bool]) -> None:
+        self.final = function
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+        fingerprint = getattr(function, "fingerprint", None)
+        if fingerprint is not None:
+            self.fingerprint = fingerprint
+
+    def copy(self) -> Predicate:
+        """Return the predicate itself: a function keeps no state of a prefix."""
+        return self
+
+
+def methods_of(checker: Any, where: str) -> tuple[Any, frozenset[str]]:
+    """Return a checker, made of a function if need be, and the names of its methods. Raises OptionError,
+    which names `where`, if it is no checker."""
+    if isinstance(checker, type):
+        raise OptionError(
+            f"The class {checker.__name__} is no checker; an object of it may be one.",
+            where=where,
+            cure="Give an object; sg.samplers.TypeChecker(T) checks the values of a type T.",
+        )
+    # A wrapper around a checker names the checker's methods in `asks`.
+    asks = getattr(checker, "asks", None)
+    found = frozenset(name for name in METHODS if callable(getattr(checker, name, None)))
+    if isinstance(asks, frozenset):
+        found = asks
+    elif not found and callable(checker):
+        return Predicate(checker), frozenset(("final",))
+    if not found:
+        raise OptionError(
+            f"{shown(checker)} has none of the methods {', '.join(METHODS)}.",
+            where=where,
+            cure="Define at least one of them, or give a function from a value to a bool.",
+        )
+    return checker, found
+
+
+def _closed(log: EventLog, data: bytes) -> list[ClosedValue]:
+    """Return the values that close in the next bytes of a document."""
+    return [
+        ClosedValue(place, bytes(log.text[start:end]))
+        for kind, place, start, end, _ in log.write(data)
+        if kind is VALUE_END or kind is ITEM_END
+    ]
+
+
+def copied(checker: Any) -> Any:
+    """Return a copy of a checker, by its own method if it has one."""
+    own = getattr(checker, "copy", None)
+    return copy.deepcopy(checker) if own is None else own()
+
+
+def name_of(checker: Any) -> str:
+    """Return what messages call an object of the caller's."""
+    return getattr(checker, "__name__", None) or type(checker).__name__
+
+
+def _event(event: ClosedValue) -> str:
+    return f"{shown(event.document)} at {event.pointer or 'the root'!r}"

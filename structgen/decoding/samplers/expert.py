@@ -1,0 +1,84 @@
+"""A further model of a product: the target is P(x) times Q(x) to a power, on the valid texts (a product of
+experts, Hinton 2002; as potentials of particles Lew et al. 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+
+from structgen.base.language import checks
+from structgen.decoding.samplers.checkers import GeneratedText
+from structgen.decoding.samplers.problem import Problem
+from structgen.decoding.samplers.target import log_law
+from structgen.decoding.speculation.drafts.model_rows import Tokens
+from structgen.grammars.text_grammars.free_text import text
+from structgen.tokens.tokenizer import Tokenizer
+
+_MOST_KEPT: Final = 1 << 16
+"""The most prefixes whose probability is kept."""
+
+
+class Expert:
+    """A model Q as a checker: `sg.sample(checkers=[sg.samplers.Expert(model, prompt, power=1.0)])`.
+
+    Q reads the same tokens behind a prompt of its own, so it needs the tokenizer of the sampled model.
+    Particles are weighted by its probability of the prefix, whole texts by that of the text with its end.
+    Cost: a row of Q for each prefix that a particle reaches and that is not known yet.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        prompt: str | Sequence[int],
+        power: float = 1.0,
+        *,
+        tokenizer: Tokenizer | Any | None = None,
+        name: str = "",
+    ) -> None:
+        """`model`, `tokenizer` and `name` are those of `sg.sample`. `power` may be negative: less of what Q
+        likes. Raises OptionError as `sg.sample`."""
+        self.power = checks.number("power", power, -1e3, 1e3, "a number from -1,000 to 1,000")
+        problem = Problem(model, text(), tokenizer, name)
+        (rows,) = problem.rows([problem.ids(prompt, "prompt", 1)])
+        self._rows = rows
+        self.tokenizer = problem.tokenizer
+        self._ends = np.array(sorted(self.tokenizer.eos_token_ids), np.int64)
+        self._laws: dict[Tokens, tuple[float, float]] = {}
+        """Of a prefix log Q(prefix), and log Q(end | prefix)."""
+        self._row = lru_cache(64)(lambda tokens: log_law(rows.read([tokens])[0], 1.0, len(tokens)))
+
+    @property
+    def __name__(self) -> str:
+        """The name in messages."""
+        return f"Expert({self._rows.name})"
+
+    @property
+    def model_rows(self) -> int:
+        """Rows of this model so far."""
+        return self._rows.count
+
+    def weigh(self, written: GeneratedText) -> float:
+        """Return the log-weight of a whole text."""
+        return self.power * sum(self._law(written.tokens)) if self.power else 0.0
+
+    def guess(self, written: GeneratedText) -> float:
+        """Return the log-weight of a prefix."""
+        return self.power * self._law(written.tokens)[0] if self.power else 0.0
+
+    def copy(self) -> Expert:
+        """Return the expert itself: it keeps no state of a prefix."""
+        return self
+
+    def _law(self, tokens: Tokens) -> tuple[float, float]:
+        for at in range(len(tokens) + 1):
+            prefix = tokens[:at]
+            if prefix in self._laws:
+                continue
+            before = self._laws[prefix[:-1]][0] + self._row(prefix[:-1])[prefix[-1]] if prefix else 0.0
+            if len(self._laws) >= _MOST_KEPT:
+                self._laws.clear()
+            self._laws[prefix] = before, float(np.logaddexp.reduce(self._row(prefix)[self._ends]))
+        return self._laws[tokens]

@@ -1,0 +1,114 @@
+"""The frontier: the prefixes that go through a prefix tree side by side.
+
+A particle is a prefix with log P(prefix) and a multiplier, by which it counts for prefixes that were dropped.
+Walks (`walk`) and beams (`beam`) choose which edges their particles take. What both do at an edge is here: to
+read the rows after new prefixes in one pass, to take the edge, and to tell the tree what was learnt.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+from structgen.decoding.samplers.target import END, Prefix, Target, TargetStep
+from structgen.decoding.samplers.tree import Node, PrefixTree
+
+
+@dataclass(slots=True, eq=False)
+class Particle:
+    """A prefix of the frontier."""
+
+    prefix: Prefix
+    node: Node | None
+    """The node after the prefix; None before its row was read."""
+    log_probability: float = 0.0
+    """log P(prefix)."""
+    log_multiplier: float = 0.0
+    """Minus the log of the probability with which it was kept."""
+    parent: Self | None = None
+    """The particle of the prefix without its last token."""
+    edge: int = 0
+    """The slot of the parent's node for the last token."""
+    is_kept: bool = False
+    """Whether its node is in the tree, which may be full."""
+
+    @property
+    def known(self) -> Node:
+        """Its node, after its row was read."""
+        assert self.node is not None
+        return self.node
+
+    @property
+    def log_weight(self) -> float:
+        """The log of multiplier times P(prefix)."""
+        return self.log_multiplier + self.log_probability
+
+
+P = TypeVar("P", bound=Particle)
+
+
+class Frontier:
+    """The particles' way through a tree."""
+
+    def __init__(self, target: Target, tree: PrefixTree) -> None:
+        self.target, self.tree = target, tree
+
+    def start(self, kind: type[P]) -> P:
+        """Return a particle at the empty prefix."""
+        root = self.tree.root
+        return kind(self.target.start(), root, is_kept=root is not None)
+
+    def rows(self, particles: Sequence[Particle], afford: Callable[[int], bool]) -> list[TargetStep] | None:
+        """Return what may follow each particle, read in one pass; None if `afford(rows)` says no. Nothing is
+        asked if there is no particle."""
+        prefixes = [one.prefix for one in particles]
+        if prefixes and not afford(len(set(prefixes))):
+            return None
+        return self.target.steps(prefixes)
+
+    def arrive(self, one: Particle, step: TargetStep, kept: int = 0) -> None:
+        """Give a particle its node: one that the tree has got meanwhile, or a new one of at least `kept`
+        tokens, which the tree stores if it has room. The bounds above stay."""
+        parent = one.parent
+        one.node = self.tree.root if parent is None else parent.known.children.get(one.edge)
+        one.is_kept = one.node is not None
+        if one.node is None:
+            one.node = Node(step, max(self.tree.kept, kept))
+            if parent is None or parent.is_kept:
+                above = None if parent is None else parent.node
+                one.is_kept = self.tree.attach(above, one.edge, one.node)
+
+    def extend(self, one: P, slot: int) -> P | None:
+        """Return the particle after a slot of a particle's node; None if a checker refuses it, which the node
+        then stores."""
+        node = one.known
+        after = self.target.extend(one.prefix, int(node.tokens[slot]))
+        if after is None:
+            node.uppers[slot] = node.lowers[slot] = 0.0
+            return None
+        child = node.children.get(slot)
+        log_probability = one.log_probability + math.log(node.probabilities[slot])
+        return type(one)(
+            after, child, log_probability, one.log_multiplier, one, slot, is_kept=child is not None
+        )
+
+    def learn(self, at: Particle | None, edge: int, upper: float, lower: float) -> None:
+        """Store bounds on h after an edge of a particle's node, and update those above.
+
+        Nothing is stored below a node that is not in the tree: the next walk finds that node new, with the
+        bound 1.
+        """
+        while at is not None:
+            node = at.known
+            if edge == END:
+                node.end_upper, node.end_lower = min(node.end_upper, upper), max(node.end_lower, lower)
+            else:
+                node.uppers[edge] = min(node.uppers[edge], upper)
+                node.lowers[edge] = max(node.lowers[edge], lower)
+            node.settle()
+            if not at.is_kept:
+                return
+            edge, upper, lower = at.edge, node.upper, node.lower
+            at = at.parent

@@ -1,0 +1,297 @@
+"""Sequential Monte Carlo: particles that are weighted at each token, and resampled when their weights become
+uneven.
+
+A particle is a prefix. It draws its next token under the mask and multiplies its weight by the allowed mass
+z. When the effective number of particles falls below half of them, all are drawn again by weight (systematic
+resampling), so that the work goes to prefixes that the model considers likely. The mean weight, multiplied
+over the resamplings, is an unbiased estimate of Z. (Doucet, de Freitas, Gordon 2001; for language models Lew
+et al. 2023 and Loula et al. 2025. Effective sample size: Kong, Liu, Wong 1994.) A particle may also take its
+token by a law of the caller's (`Proposal`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+
+from structgen.base.errors import StructgenError
+from structgen.decoding.samplers.checkers import GeneratedText
+from structgen.decoding.samplers.constraints import name_of
+from structgen.decoding.samplers.estimates import interval_of_weights, log, mean_of, normalised
+from structgen.decoding.samplers.run_limits import CUTS, USUAL, Drawn, Particles, SamplingRun
+from structgen.decoding.samplers.target import Floats, Ids, Prefix, Target, TargetStep, drawn_edge
+
+PARTICLES: Final = 16
+"""Particles of a run, if enough draws are wanted."""
+CLOUDS: Final = 16
+"""The least number of runs for `MANY` draws or more."""
+MANY: Final = 64
+"""From so many draws on, runs of particles are at least `CLOUDS`."""
+
+
+class TakenEdge(NamedTuple):
+    """The edge that a particle takes from a prefix, and the factor of its weight."""
+
+    edge: int
+    """The index of the token in `TargetStep.tokens`; one past the last: the end of the text."""
+    after: Prefix
+    """The prefix after the token; the same prefix at the end of the text."""
+    mass: float
+    """An unbiased estimate of the probability of all valid edges."""
+
+
+Propose: TypeAlias = Callable[[Target, Prefix, TargetStep, np.random.Generator], "TakenEdge | None"]
+"""Draws an edge from a prefix for one particle; None at a dead end."""
+
+
+def masked(target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator) -> TakenEdge | None:
+    """Draw an edge under the mask, then ask the checkers about it."""
+    mass = step.mass
+    if not mass > 0:
+        return None
+    edge = drawn_edge(step.edges, draws.random())
+    after = checked(target, prefix, step, edge)
+    return None if after is None else TakenEdge(edge, after, mass)
+
+
+def checked(target: Target, prefix: Prefix, step: TargetStep, edge: int) -> Prefix | None:
+    """Return the prefix after an edge, or None if a checker refuses it."""
+    if edge == len(step.tokens):
+        return prefix if target.passes(prefix) else None
+    return target.extend(prefix, int(step.tokens[edge]))
+
+
+Proposal: TypeAlias = Callable[[GeneratedText, Ids, Floats], Any]
+"""A law of the caller's: from the text so far, the allowed tokens (int64 [k], read-only) and the model's
+probabilities of them and, last, of the end (float64 [k + 1], a copy) to relative weights (float64 [k + 1]).
+It is a function, or an object with `__call__`, which may learn from what it is asked: a weight belongs to the
+answer that was given, so the law of weighted draws stays."""
+
+
+def proposed_by(proposal: Proposal) -> Propose:
+    """Return what draws edges by a law of the caller's. The weight is the model's probability over that of
+    the proposal, so the law of weighted draws is the same for each proposal that is positive where the model
+    is."""
+
+    def propose(
+        target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator
+    ) -> TakenEdge | None:
+        masses = step.edges
+        if not masses.sum() > 0:
+            return None
+        shares = _checked(_asked(proposal, prefix, step.tokens, masses), masses)
+        edge = drawn_edge(shares, draws.random())
+        after = checked(target, prefix, step, edge)
+        return None if after is None else TakenEdge(edge, after, float(masses[edge] / shares[edge]))
+
+    return propose
+
+
+def _asked(proposal: Proposal, prefix: Prefix, tokens: Ids, masses: Floats) -> Any:
+    """Return the proposal's answer after a prefix. Raises StructgenError, which names it, if it raises."""
+    shown = tokens.view()
+    shown.flags.writeable = False  # particles at one prefix share them
+    try:
+        return proposal(prefix.written, shown, masses.copy())
+    except StructgenError:
+        raise
+    except Exception as error:
+        raise StructgenError(
+            f"The proposal {name_of(proposal)} raised {type(error).__name__}: {error}: asked behind "
+            f"{prefix.text[-60:]!r}.",
+            where="proposal",
+            cure="Return the given probabilities where it has nothing better to say.",
+        ) from error
+
+
+def _checked(found: Any, masses: Floats) -> Floats:
+    """Return a proposal as probabilities, 0 where the model's are. Raises StructgenError for none, and for
+    one that is 0 where the model is not: texts would be lost, and no weight could tell."""
+    try:
+        weights = np.asarray(found, np.float64)
+    except (TypeError, ValueError):
+        weights = np.empty(0)
+    if weights.shape != masses.shape or not np.isfinite(weights).all() or (weights < 0).any():
+        raise StructgenError(
+            f"The proposal returned {str(found)[:60]}.",
+            where="proposal",
+            cure=f"Return {len(masses):,} numbers, none of them negative: one for each allowed token and, "
+            "last, one for the end.",
+        )
+    weights = np.where(masses > 0, weights, 0.0)
+    if (weights[masses > 0] == 0).any():
+        raise StructgenError(
+            "The proposal gives no probability to a token that the model and the grammar allow.",
+            where="proposal",
+            cure="Add a part of the given probabilities: 0.9 * yours + 0.1 * probabilities.",
+        )
+    shares: Floats = weights / weights.sum()
+    return shares
+
+
+def draw(run: SamplingRun, propose: Propose = masked) -> Drawn:
+    """Return `n` weighted draws, less the particles that died, of independent runs of particles: at least
+    `CLOUDS` from `MANY` draws on, at least two for fewer. The caller's own number of particles may give a few
+    more."""
+    how = run.particles
+    if how.particles is None:
+        runs = min(max(CLOUDS if run.n >= MANY else 2, round(run.n / PARTICLES)), run.n)
+        particles = run.n
+    else:
+        runs = -(-run.n // how.particles)
+        particles = runs * how.particles
+    propose = propose if how.proposal is None else proposed_by(how.proposal)
+    done: list[Cloud] = []
+    try:
+        # As many clouds at a time as fit into a pass; a cloud is at most as wide as needed. Clouds are
+        # made one by one, and so are their sizes: `n` may be far more than the budget allows.
+        together = max(1, run.width // -(-particles // runs))
+        for begin in range(0, runs, together):
+            batch = [
+                Cloud(
+                    run.target,
+                    particles * (i + 1) // runs - particles * i // runs,
+                    np.random.Generator(np.random.Philox(key=[run.seed, i])),
+                    propose,
+                    how,
+                )
+                for i in range(begin, min(begin + together, runs))
+            ]
+            if not _run_together(run, batch):
+                break
+            done += batch
+            run.tell(sum(cloud.count for cloud in done))
+    except CUTS as error:
+        run.cut(error)
+    return _drawn(done)
+
+
+def _drawn(clouds: list[Cloud]) -> Drawn:
+    """Return the particles of finished clouds, without those of weight 0."""
+    tokens, roots = list[tuple[int, ...]](), list[int]()
+    logprobs, log_weights = list[float](), list[float]()
+    many, particles = len(clouds), 0  # what is returned holds no cloud, and so none of its rows
+    for cloud in clouds:
+        for i in np.flatnonzero(cloud.log_weights > -math.inf):
+            tokens.append(cloud.prefixes[i].tokens)
+            logprobs.append(float(cloud.logprobs[i]))
+            log_weights.append(cloud.log_z + float(cloud.log_weights[i]) - math.log(cloud.count * many))
+            roots.append(particles + int(cloud.roots[i]))
+        particles += cloud.count
+    weights = normalised(np.array(log_weights))
+    estimates = np.array([cloud.estimate for cloud in clouds])
+    log_z, _ = mean_of(estimates)
+    return Drawn(
+        tokens,
+        np.array(logprobs),
+        np.array(log_weights),
+        particles,
+        log_z,
+        interval_of_weights(_summed(weights, roots, particles), log_z),
+        # Particles that come from one first particle are one part: a resampling copies them.
+        lambda found: _summed((weights * found.T).T, roots, particles),
+        log_z_of_clouds=np.array([log(one) for one in estimates]),
+        method="smc",
+    )
+
+
+def _summed(parts: Floats, roots: list[int], count: int) -> Floats:
+    """Return the sum of the parts that come from each of `count` first particles, along the first axis (Chan
+    and Lai 2013, A general theory of particle filters in hidden Markov models)."""
+    found: Floats = np.zeros((count, *parts.shape[1:]))
+    np.add.at(found, np.array(roots, np.int64), parts)
+    return found
+
+
+def _run_together(run: SamplingRun, clouds: list[Cloud]) -> bool:
+    """Run clouds to their ends, one token for all particles in each pass; False if the run is over."""
+    while any(cloud.active for cloud in clouds):
+        wanted = dict.fromkeys(cloud.prefixes[i] for cloud in clouds for i in cloud.active)
+        if not run.afford(len(wanted)):
+            return False
+        steps = dict(zip(wanted, run.target.steps(list(wanted)), strict=True))
+        # A proposal or a checker may be slow: the time is checked before each particle.
+        if not all(cloud.step(steps, run.afford) for cloud in clouds):
+            return False
+    return True
+
+
+class Cloud:
+    """The particles of one run: prefixes with weights. Finished particles wait for the others."""
+
+    def __init__(
+        self,
+        target: Target,
+        count: int,
+        draws: np.random.Generator,
+        propose: Propose = masked,
+        how: Particles = USUAL,
+    ) -> None:
+        self._target, self.count, self._draws = target, count, draws
+        self._propose, self._how = propose, how
+        self.prefixes: list[Prefix] = [target.start()] * count
+        self.log_weights: Floats = np.zeros(count)
+        self.logprobs: Floats = np.zeros(count)
+        self._guesses: Floats = np.zeros(count)
+        """The guess at the log-weight of each particle that its weight has in it."""
+        self.is_done = np.zeros(count, np.bool_)
+        self.roots: Ids = np.arange(count)
+        """The first particle that each one comes from."""
+        self.log_z = 0.0
+        """The log of the product of the mean weights at resamplings."""
+
+    @property
+    def active(self) -> list[int]:
+        """The particles that need another token."""
+        return [int(i) for i in np.flatnonzero(~self.is_done & (self.log_weights > -math.inf))]
+
+    @property
+    def estimate(self) -> float:
+        """The unbiased estimate of Z."""
+        return math.exp(self.log_z) * float(np.exp(self.log_weights).mean())
+
+    def step(
+        self, steps: dict[Prefix, TargetStep], afford: Callable[[int], bool] = lambda rows: True
+    ) -> bool:
+        """Take a token for each active particle; resample if it is time. False where `afford(0)` says, before
+        a particle, that the run is over."""
+        for i in self.active:
+            if not afford(0):
+                return False
+            self._extend(i, steps[self.prefixes[i]])
+        top = float(self.log_weights.max())
+        weights = np.exp(self.log_weights - top) if top > -math.inf else np.zeros(self.count)
+        total = float(weights.sum())
+        is_uneven = total * total < self._how.threshold * self.count * float(weights @ weights)
+        if total > 0 and ((is_uneven and self.active) or (self._how.replaced and not weights.all())):
+            self._resample(weights / total, math.exp(top) * total / self.count)
+        return True
+
+    def _extend(self, i: int, step: TargetStep) -> None:
+        taken = self._propose(self._target, self.prefixes[i], step, self._draws)
+        if taken is None:
+            self.log_weights[i] = -math.inf
+            return
+        self.prefixes[i] = taken.after
+        self.is_done[i] = taken.edge == len(step.tokens)
+        # What the checkers' weights change: at each token the guess after it replaces the one before, and at
+        # the end the weight of the text does. The guesses cancel, so the law is the target's.
+        weigh = self._target.log_weight if self.is_done[i] else self._target.guess
+        after = weigh(taken.after)
+        self._guesses[i], before = after, self._guesses[i]
+        change = after - before if after > -math.inf else -math.inf
+        self.log_weights[i] += math.log(taken.mass) + change
+        self.logprobs[i] += math.log(step.end if self.is_done[i] else step.probabilities[taken.edge])
+
+    def _resample(self, shares: Floats, mean: float) -> None:
+        """Draw all particles again by weight, finished ones too: systematically."""
+        points = (self._draws.random() + np.arange(self.count)) / self.count
+        chosen = np.minimum(np.searchsorted(np.cumsum(shares), points, side="right"), self.count - 1)
+        self.prefixes = [self.prefixes[i] for i in chosen]
+        self.is_done, self.logprobs = self.is_done[chosen], self.logprobs[chosen]
+        self._guesses, self.roots = self._guesses[chosen], self.roots[chosen]
+        self.log_weights = np.zeros(self.count)
+        self.log_z += math.log(mean)

@@ -1,0 +1,58 @@
+"""The methods that are walks (`structgen.decoding.samplers.walk`), each with the paper that it is from.
+
+**masked**: tokens are drawn from the model's distribution renormalised over the allowed ones. This is what
+engines for structured output do (grammar-constrained decoding, for example Geng et al. 2023). It uses h = 1
+for every viable prefix. So it samples a text x with probability P(x) / product of z(u) over its prefixes u,
+where z is the allowed mass: texts through prefixes of little allowed mass are too frequent. It is the
+baseline.
+
+**asap**: adaptive sampling with approximate expected futures (Park, Wang, Berg-Kirkpatrick, Polikarpova,
+D'Antoni: Grammar-Aligned Decoding, NeurIPS 2024). Tokens are drawn by P(a | u) upper(ua), with the bound of
+the prefix tree in place of h; each text improves the tree. The law converges to the target as the tree grows,
+but not monotonically: its divergence may rise first. After any finite number of steps the draws are biased.
+
+**rejection**: texts are drawn from the model alone, and dropped at the first token that is not allowed.
+Accepted texts are independent draws from the target. A text costs 1 / Z attempts on average; most attempts
+are short, because a forbidden token ends them. The implementation reverses the order: it first flips a coin
+with the allowed mass z, and only then draws an allowed token. The law is the same.
+
+**cars**: constrained adaptive rejection sampling (Parys, Vaidya, Berg-Kirkpatrick, D'Antoni 2025). A walk
+through the prefix tree, as in ASAp, with coin flips: at each prefix it continues with the probability (found
+bound) / (assumed bound). Accepted texts are independent draws from the target. Texts that are known to be
+forbidden are never proposed again, so the acceptance rate, Z / upper(root), only rises.
+
+**importance**: walks through the prefix tree, weighted by the product of the ratios of bounds. The proposal
+is ASAp's law. With the weight upper(root) times all ratios, each draw is an unbiased estimate of the sum of
+P(x) f(x) over valid x, whatever the tree has learnt. (Weighted grammar-constrained decoding is in Lipkin et
+al. 2025; the telescoping weight is that of adaptive importance sampling.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from structgen.decoding.samplers.run_limits import Drawn, SamplingRun, attempts_of, drawn
+from structgen.decoding.samplers.walk import Finish, Walker
+
+WALKS: Final[Mapping[str, tuple[Finish, bool]]] = {
+    "masked": (Finish.IGNORE, False),
+    "asap": (Finish.IGNORE, True),
+    "rejection": (Finish.COIN, False),
+    "cars": (Finish.COIN, True),
+    "importance": (Finish.WEIGHT, True),
+}
+"""How a method's walks use the ratio of bounds, and whether they learn from a tree."""
+
+
+def draw(run: SamplingRun, method: str) -> Drawn:
+    """Return the draws of a method: with weights of their own, exact ones, or biased ones, as its walks use
+    the ratio of bounds."""
+    finish, learns = WALKS[method]
+    if learns and finish is Finish.IGNORE:
+        run.width = 1  # one walk at a time: each learns from those before it
+    walker = Walker(run.target, finish, run.tree if learns else None, seed=run.seed)
+    weighted, biased = finish is Finish.WEIGHT, finish is Finish.IGNORE
+    found = drawn(attempts_of(run, walker), run.n, weighted=weighted, estimated=not biased)
+    found.is_exact, found.is_biased, found.method = finish is Finish.COIN, biased, method
+    return found

@@ -1,0 +1,205 @@
+"""`most_probable`: the likeliest texts of a grammar, with a proof that there are no likelier ones.
+
+Best-first search over prefixes: the log-probability of a prefix is at least that of each text that begins
+with it. So a text that is likelier than all prefixes still open is the likeliest of all. With
+`sg.substring_of(document)` the result is exact-extract's (Castel et al., "How Optimal is Greedy Decoding for
+Extractive Question Answering?", 2021): the likeliest span of a passage.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from bisect import insort
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from structgen.base.errors import TokenizerError, options_named
+from structgen.base.language import checks
+from structgen.decoding.samplers.checkers import Checker
+from structgen.decoding.samplers.problem import Problem
+from structgen.decoding.samplers.sample import GivenModel, OnePrompt, SampleSettings
+from structgen.decoding.samplers.target import END, Prefix, Target
+from structgen.tokens.tokenizer import Tokenizer
+
+_MOST_TEXTS: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class ProbableText:
+    """A valid text, in one tokenisation."""
+
+    text: str
+    value: Any
+    """The object of a type, the value of a JSON document, else the text."""
+    token_ids: tuple[int, ...]
+    logprob: float
+    """log P(tokens, end) under the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class MostProbable:
+    """The result of `most_probable`."""
+
+    texts: list[ProbableText]
+    """The likeliest first; fewer than asked for, where there are no more or the budget ended."""
+    is_certain: bool
+    """Whether it is proved that no other text is likelier than one of these."""
+    bound: float
+    """No text that is missing here has a greater log-probability; -inf: there is no other."""
+    model_rows: int
+    """Rows of logits that were read."""
+
+
+@options_named("sg.most_probable(model, prompt, grammar, k=3)")
+def most_probable(
+    model: GivenModel,
+    prompt: OnePrompt,
+    grammar: Any,
+    *,
+    k: int = 1,
+    tokenisation: str = "canonical",
+    budget: int | None = 10_000,
+    together: int = 8,
+    max_tokens: int = 256,
+    checkers: Sequence[Checker] = (),
+    tokenizer: Tokenizer | Any | None = None,
+    name: str = "",
+    outline: bool | None = None,
+    chat: bool | None = None,
+) -> MostProbable:
+    """Return the `k` likeliest valid texts after a prompt, likeliest first.
+
+    Model, prompt (only one), grammar, max_tokens, checkers, tokenizer, name, outline, chat and the meaning of
+    "valid" are those of `sample`. The probability is the model's own, at temperature 1: not renormalised
+    over the mask, the end of the text included.
+
+    tokenisation
+        "canonical": a text counts in the tokenizer's own tokens alone, as exact-extract scores it. "any":
+        each tokenisation of a text is a text of its own, as for `sample`.
+    budget
+        the most model rows (exceeded by less than one pass); None: no bound. When it ends, the best texts so
+        far are returned, with `is_certain` False and the bound on what may be missing.
+    together
+        prefixes that are read in one pass. More are faster, and may read rows that the proof did not need.
+
+    Cost: a model row for each prefix that is likelier than the k-th text, at most `together` - 1 more in each
+    pass, and memory for the likely tokens after each of them. Raises OptionError for an option that has no
+    meaning here, StructgenError if the model's logits are not numbers.
+    """
+    settings = SampleSettings(1, "auto", budget, max_tokens=max_tokens)
+    k = checks.whole("k", k, 1, _MOST_TEXTS)
+    together = checks.whole("together", together, 1)
+    checks.OneOf(("canonical", "any"))("tokenisation", tokenisation)
+    problem = Problem(model, grammar, tokenizer, name, outline, chat)
+    ids = problem.ids(prompt, "prompt", settings.max_tokens)
+    (rows,) = problem.rows([ids])
+    target = problem.target(rows, 1.0, settings.max_tokens, checkers)
+    search = _Search(target, k, is_canonical=tokenisation == "canonical")
+    try:
+        is_over = search.run(math.inf if settings.budget is None else settings.budget, together)
+        texts = [search.told(edge) for edge in search.ended[:k]]
+    finally:
+        target.close()
+    return MostProbable(texts, is_over, search.bound(), rows.count)
+
+
+@dataclass(slots=True)
+class _Node:
+    """A prefix that was read: the tokens that may follow, likeliest first, and their log-probabilities."""
+
+    prefix: Prefix
+    tokens: list[int]
+    logprobs: list[float]
+
+
+_Edge: TypeAlias = tuple[float, int, _Node, int]
+"""Minus the log-probability, a number that orders equal ones, a node, and which of its tokens comes next
+(END: the text ends at the node)."""
+
+
+class _Search:
+    """The prefixes that are open, and the texts that were found."""
+
+    def __init__(self, target: Target, k: int, *, is_canonical: bool) -> None:
+        self._target, self._k, self._is_canonical = target, k, is_canonical
+        self._open: list[_Edge] = []
+        self.ended: list[_Edge] = []
+        """The k + 1 likeliest texts found, likeliest first."""
+        self._left_out = math.inf
+        """Minus the greatest log-probability of what was never opened."""
+        self._numbers = count()
+
+    def run(self, budget: float, together: int) -> bool:
+        """Search until the k likeliest texts are known; return False if the budget ended before."""
+        self._read([(self._target.start(), 0.0)])
+        while not self._is_proved():
+            if self._target.rows.count >= budget:
+                return False
+            self._read(list(self._next(together)))
+        return True
+
+    def _is_proved(self) -> bool:
+        """Return whether no open prefix is as likely as the k-th text, or none is open."""
+        return not self._open or self._open[0][0] >= self._worst()
+
+    def _worst(self) -> float:
+        """Return minus the log-probability of the k-th text; infinity if there are fewer."""
+        return self.ended[self._k - 1][0] if len(self.ended) >= self._k else math.inf
+
+    def _next(self, most: int) -> Iterator[tuple[Prefix, float]]:
+        """Yield the likeliest open prefixes, which are then open no more."""
+        while most and not self._is_proved():
+            score, _, node, rank = heapq.heappop(self._open)
+            self._push(node, rank + 1, score + node.logprobs[rank])
+            prefix = self._target.extend(node.prefix, node.tokens[rank])
+            if prefix is not None:
+                most -= 1
+                yield prefix, score
+
+    def _push(self, node: _Node, rank: int, before: float) -> None:
+        """Open a node's token, if it has one. `before`: minus the node's own log-probability."""
+        if rank < len(node.tokens):
+            edge = before - node.logprobs[rank], next(self._numbers), node, rank
+            heapq.heappush(self._open, edge)
+
+    def _read(self, prefixes: Sequence[tuple[Prefix, float]]) -> None:
+        steps = self._target.steps([prefix for prefix, _ in prefixes])
+        for (prefix, before), step in zip(prefixes, steps, strict=True):
+            if step.end > 0 and self._target.passes(prefix) and self._is_wanted(prefix):
+                node = _Node(prefix, [], [])
+                insort(self.ended, (before - math.log(step.end), next(self._numbers), node, END))
+                del self.ended[self._k + 1 :]
+            with np.errstate(divide="ignore"):
+                logprobs = np.log(step.probabilities)
+            # what is less likely than the k texts found is never opened
+            kept = np.flatnonzero(before - logprobs < self._worst())
+            if len(kept) < len(logprobs):
+                late = np.delete(logprobs, kept)
+                self._left_out = min(self._left_out, before - float(late.max()))
+            order = kept[np.argsort(-logprobs[kept], kind="stable")]
+            node = _Node(prefix, step.tokens[order].tolist(), logprobs[order].tolist())
+            self._push(node, 0, before)
+
+    def _is_wanted(self, prefix: Prefix) -> bool:
+        if not self._is_canonical:
+            return True
+        try:
+            return tuple(self._target.compiled.tokenizer.encode(prefix.text)) == prefix.tokens
+        except TokenizerError:
+            return False
+
+    def bound(self) -> float:
+        """Return the greatest log-probability that a text which is not among the best may have."""
+        others = [*self.ended[self._k :], *self._open[:1]]
+        return -min([self._left_out, *(edge[0] for edge in others)])
+
+    def told(self, edge: _Edge) -> ProbableText:
+        """Return the text, the value and the log-probability of an ended edge."""
+        prefix = edge[2].prefix
+        text = prefix.text.decode("utf-8", "replace")
+        return ProbableText(text, self._target.value(prefix.text), prefix.tokens, -edge[0])

@@ -1,0 +1,261 @@
+"""The inputs of `sample` and `score`: a model, its tokenizer, a compiled grammar, and prompts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+from structgen.asking.request_reading.targets import read_target
+from structgen.base.errors import OptionError
+from structgen.base.language import checks
+from structgen.decoding.engine.model_protocol import ReadsMany
+from structgen.decoding.engine.models import tokenizer_of
+from structgen.decoding.engine.requests import Request
+from structgen.decoding.samplers.checkers import Checker
+from structgen.decoding.samplers.rows import FunctionRows, PrefixRows
+from structgen.decoding.samplers.target import NO_TRUNCATION, Target, Truncation
+from structgen.decoding.samplers.types import TypeChecker
+from structgen.decoding.speculation.drafts.model_rows import ModelRows
+from structgen.grammars.compilation.compiler import compile
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.core.grammar import Grammar
+from structgen.tokens.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    # optional: torch
+    from structgen.decoding.engine.engine import Engine
+
+WALKS: Final = 32
+"""Walks of an engine that go side by side. What one of them learns helps only those that begin after it, so
+another number gives other draws."""
+
+
+class Problem:
+    """A model, and a grammar compiled for its tokenizer. Several prompts may use it, one after another."""
+
+    def __init__(
+        self,
+        model: Any,
+        grammar: Any,
+        tokenizer: Any,
+        name: str,
+        outline: bool | None = None,
+        chat: bool | None = None,
+    ) -> None:
+        """`model` is an engine, any argument of `sg.Engine`, or a function `next_logprobs(ids)`; `grammar` is
+        a grammar, compiled or not, or a Python type; `outline` and `chat` are those of `sg.Request`.
+
+        Raises OptionError if a function has no tokenizer or no name, if the engine has another tokenizer than
+        the given one, or if the grammar was compiled for another.
+        """
+        name = checks.encodable("name", name)
+        self._outline, self._chat = checks.flag("outline", outline), checks.flag("chat", chat)
+        self._function: Callable[[list[int]], Any] | None = None
+        self._engine: Engine | None = None
+        wanted, self._read, self._own = understood(grammar)
+        if _is_function(model):
+            if tokenizer is None or not name:
+                raise OptionError(
+                    "A function needs the tokenizer of its ids, and a name that tells it from others.",
+                    where="model",
+                    cure="Give tokenizer= and name=.",
+                )
+            for option, value in (("outline", outline), ("chat", chat)):
+                if value is not None:
+                    raise OptionError(
+                        f"{option}={value} is for an engine: a function reads the prompt as it is.",
+                        where=option,
+                        cure="Leave it out.",
+                    )
+            self._function, self.name, self.width, self.together = model, name, 1, 1
+            self.tokenizer = tokenizer_of(tokenizer)
+            self.compiled = _compiled(wanted, self.tokenizer)
+            self._vocab_size, self._context = self.compiled.vocab_size, 1 << 62
+            return
+        # optional: torch
+        from structgen.decoding.engine import Engine
+
+        engine = model if isinstance(model, Engine) else Engine(model, tokenizer)
+        if tokenizer is not None and tokenizer_of(tokenizer) != engine.tokenizer:
+            raise OptionError(
+                f"The engine has {engine.tokenizer!r}, and {tokenizer_of(tokenizer)!r} was given.",
+                where="tokenizer",
+                cure="Leave it out, or make the engine with it.",
+            )
+        self._engine = engine
+        self.name, self.tokenizer = name or engine.name, engine.tokenizer
+        self.width, self.together = WALKS, engine.max_rows
+        self.compiled, self._wanted = engine.compiled(wanted), wanted
+        self._vocab_size, self._context = engine.model.vocab_size, engine.model.context
+
+    width: int
+    """How many walks go side by side: `WALKS`, whatever `max_rows` the engine has, so that equal seeds give
+    equal draws. It is 1 for a function, which reads one prefix at a time: each walk then learns from the one
+    before it."""
+    together: int
+    """The most prompts that are read in one pass."""
+
+    def ids(self, prompt: str | Sequence[int], where: str, max_tokens: int) -> list[int]:
+        """Return the tokens of a prompt. An engine puts a text into the form that its model needs.
+
+        Raises OptionError for wrong ids, for a text that UTF-8 cannot encode, and if the prompt and
+        `max_tokens` do not fit into the model's context.
+        """
+        if isinstance(prompt, str):
+            checks.encodable(where, prompt)
+            if self._engine is None or not prompt:
+                ids = self.tokenizer.encode(prompt.encode())
+            else:
+                wanted = Request(prompt, self._wanted, outline=self._outline, chat=self._chat)
+                ids = self._engine.prompt_tokens(wanted)
+        else:
+            listed = prompt.tolist() if hasattr(prompt, "tolist") else prompt
+            if not isinstance(listed, Sequence) or isinstance(listed, bytes | bytearray | memoryview):
+                raise OptionError(
+                    f"A prompt is not a {type(prompt).__name__}.",
+                    where=where,
+                    cure="Give a text, a sequence of token ids, or a list of several prompts.",
+                )
+            ids = [
+                checks.whole(f"{where}[{at}]", token, 0, self._vocab_size - 1)
+                for at, token in enumerate(listed)
+            ]
+        if self._engine is not None and not ids:
+            raise OptionError("The prompt is empty.", where=where, cure="Give at least one token.")
+        if len(ids) + max_tokens > self._context:
+            raise OptionError(
+                f"{len(ids):,} tokens of prompt and max_tokens={max_tokens:,} are more than the model's "
+                f"context, {self._context:,}.",
+                where="max_tokens",
+                cure="Shorten the prompt, or ask for fewer tokens.",
+            )
+        return ids
+
+    def target(
+        self,
+        rows: PrefixRows,
+        temperature: float,
+        max_tokens: int,
+        checkers: Any,
+        truncation: Truncation = NO_TRUNCATION,
+    ) -> Target:
+        """Return the target law after a prompt. The validators of a type are checkers too.
+
+        Raises OptionError for `checkers` that are no list of them, and for one that reads tokens of another
+        tokenizer (an attribute `tokenizer`).
+        """
+        if not isinstance(checkers, Sequence) or isinstance(checkers, str | bytes):
+            raise OptionError(
+                f"A {type(checkers).__name__} is no list of checkers.",
+                where="checkers",
+                cure="Give a list, even of one: checkers=[...].",
+            )
+        for at, checker in enumerate(checkers):
+            other = getattr(checker, "tokenizer", self.tokenizer)
+            if other != self.tokenizer:
+                raise OptionError(
+                    f"It reads tokens of {other!r}, and the model has {self.tokenizer!r}.",
+                    where=f"checkers[{at}]",
+                    cure="Give a model with the same tokenizer.",
+                )
+        return Target(
+            rows,
+            self.compiled,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            checkers=(*self._own, *checkers),
+            read=self._read,
+            truncation=truncation,
+        )
+
+    def rows(self, prompts: Sequence[list[int]]) -> list[PrefixRows]:
+        """Return the source of rows after each prompt. The first prompts are read in one pass, if the model
+        can do that (`ReadsMany`); a common prefix is then read once."""
+        if self._engine is None:
+            function = self._function
+            assert function is not None
+            return [FunctionRows(function, ids, self._vocab_size, self.name) for ids in prompts]
+        model, least = self._engine.model, 2 * self.together
+        begun: Sequence[Any] = [None] * len(prompts)
+        if len(prompts) > 1 and isinstance(model, ReadsMany):
+            begun = model.prefill_many(prompts)
+        return [
+            ModelRows(model, ids, self.name, least=least, begun=first)
+            for ids, first in zip(prompts, begun, strict=True)
+        ]
+
+
+def understood(
+    grammar: Any,
+) -> tuple[Grammar | CompiledGrammar, Callable[[bytes], Any] | None, tuple[Checker, ...]]:
+    """Return a grammar, the reader that makes objects of its texts (None without a type), and the type's
+    checkers.
+
+    `grammar` is any target (`read_target`). Raises OptionError for free text, and what `read_target` raises.
+    """
+    if isinstance(grammar, CompiledGrammar):
+        return grammar, None, ()
+    found, reader = read_target(grammar, usual={}, where="grammar")
+    if found is None:
+        raise OptionError(
+            "Free text is not conditioned on anything: the model's own texts are draws already.",
+            where="grammar",
+            cure="Give a type that has a schema, or a grammar; or ask an sg.Engine with a temperature of 1.",
+        )
+    return found, *((None, ()) if reader is None else (reader.read, (TypeChecker(reader),)))
+
+
+def _is_function(model: Any) -> bool:
+    """Return whether a model is a plain function. A model of transformers is callable too, but is none."""
+    return callable(model) and not hasattr(model, "prefill") and not hasattr(model, "get_output_embeddings")
+
+
+def _compiled(grammar: Any, tokenizer: Tokenizer) -> CompiledGrammar:
+    if not isinstance(grammar, CompiledGrammar):
+        compiled: CompiledGrammar = compile(grammar, tokenizer)
+        return compiled
+    if grammar.tokenizer != tokenizer:
+        raise OptionError(
+            f"It was compiled for {grammar.tokenizer!r}, and tokenizer= is {tokenizer!r}.",
+            where="grammar",
+            cure="Give the grammar itself, or compile it for that tokenizer.",
+        )
+    return grammar
+
+
+def fingerprint(ids: Sequence[int], target: Target) -> str:
+    """Return a digest that identifies a target. Raises OptionError if a part of it has no name."""
+    if not target.rows.name:
+        raise OptionError(
+            "A tree is bound to its model by name, and this one has none.", where="tree", cure="Give name=."
+        )
+    marks = [getattr(checker, "fingerprint", None) for checker in target.checkers]
+    if None in marks:
+        raise OptionError(
+            "A tree holds what the checkers have refused, and one of them has no `fingerprint`.",
+            where="checkers",
+            cure="Give it an attribute `fingerprint`: a text that changes whenever its answers may.",
+        )
+    compiled = target.compiled
+    said = {
+        "model": target.rows.name,
+        "prompt": list(ids),
+        "grammar": compiled.grammar.fingerprint,
+        "tokenizer": compiled.tokenizer.fingerprint,
+        "temperature": target.temperature,
+        "max_tokens": target.max_tokens,
+        "checkers": list(map(str, marks)),
+        **({} if target.truncation.is_none else {"truncation": astuple(target.truncation)}),
+    }
+    return blake2b(json.dumps(said).encode(), digest_size=16).hexdigest()
+
+
+def known_fingerprint(ids: Sequence[int], target: Target) -> str:
+    """Return the fingerprint of a target, or "" if a part of it has no name."""
+    try:
+        return fingerprint(ids, target)
+    except OptionError:
+        return ""

@@ -1,0 +1,246 @@
+"""The report of draws, a JSON value: where the grammar removed mass, how fields are distributed, and how
+masking would differ.
+
+`report` computes the numbers; `rows_of` tells them in words, and `report_page` makes an HTML page of them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+
+from structgen.base.errors import OptionError
+from structgen.base.system.html_pages import NOTHING, counted, percent
+from structgen.decoding.samplers.marginals import listed, paths_of, shares, shown, values_at
+from structgen.decoding.samplers.samples import Samples, between
+from structgen.decoding.samplers.target import Floats
+
+_MOST_VALUES: Final = 8
+_MOST_FIELDS: Final = 40
+Report: TypeAlias = "dict[str, Any]"
+"""The numbers by name; an estimate is an `Estimate`, which JSON has as a list of four. Numbers that are not
+known are None."""
+
+
+class Estimate(NamedTuple):
+    """A number with its interval of 95 %, or with proven bounds; `low` and `high` are None if its error is
+    unknown."""
+
+    value: float
+    low: float | None
+    high: float | None
+    is_proven: bool = False
+
+    def told(self, form: Callable[[float], str] = percent) -> str:
+        """Return the number and its interval in words; `form` writes a number."""
+        return f"{form(self.value)} ({self.interval(form)})"
+
+    def interval(self, form: Callable[[float], str] = percent) -> str:
+        """Return the interval in words."""
+        if self.low is None or self.high is None:
+            return "no interval"
+        return f"{'proven' if self.is_proven else '95 %'}: {between(form(self.low), form(self.high))}"
+
+
+def report(samples: Samples[Any], masked: Samples[Any] | None = None) -> Report:
+    """Return the report of draws.
+
+    `masked`: draws with method "masked" from the same target, for comparison. Raises OptionError for `masked`
+    draws of another target or method. Cost: a standard error for each token position and each value that is
+    shown.
+    """
+    if masked is not None:
+        _check_comparable(samples, masked)
+    masks = _masks(samples)
+    fields, left_out = _fields(samples, masked)
+    return {
+        "method": samples.method,
+        "kind": samples.kind,
+        "draws": len(samples.texts),
+        "caveats": samples.caveats,
+        "effective_sample_size": samples.effective_draws,
+        "kish_sample_size": _known(samples.effective_size),
+        "accept_rate": _known(samples.accept_rate),
+        "log_z": list(map(_known, (samples.log_z, *(samples.log_z_interval or (math.nan, math.nan))))),
+        "bracket": samples.bracket,
+        "model_rows": samples.statistics.model_rows,
+        # KL(target || masked) in nats; a dead end of masking counts as an outcome of its own
+        "divergence_of_masking": None if masks is None else _divergence(samples, masks),
+        "masked_draws": 0 if masked is None else len(masked.texts),
+        "removed_by_position": [] if masks is None else _positions(samples, masks),
+        "fields": fields,
+        "fields_left_out": left_out,
+    }
+
+
+def rows_of(samples: Samples[Any], found: Report) -> list[tuple[str, str]]:
+    """Return a report in words, as pairs of name and text. Of the token positions it tells the five at which
+    the grammar removes the most mass."""
+    rows = samples.facts()
+    if found["divergence_of_masking"] is not None:
+        rows.append(("KL(target || masked)", f"{found['divergence_of_masking'].told('{:.4f}'.format)} nats"))
+    worst = sorted(found["removed_by_position"], key=lambda one: -one["removed"].value * one["reached"])
+    worst = [one for one in worst[:5] if one["removed"].value >= NOTHING]
+    for one in sorted(worst, key=lambda one: int(one["position"])):
+        of = f"of the model's mass; {percent(one['reached'])} of the texts come so far"
+        rows.append((f"removed at token {one['position'] + 1}", f"{one['removed'].told()} {of}"))
+    if found["removed_by_position"] and not worst:
+        rows.append(("removed", f"The grammar removes less than {NOTHING:.2%} of the mass at each token."))
+    for field in found["fields"]:
+        name, values = field["field"], field["values"]
+        for one in values:
+            masked = "" if one["masked"] is None else f"; {percent(one['masked'].value)} under masking"
+            rows.append((f"{name} = {one['value']}", f"{one['share'].told()}{masked}"))
+        if field["distinct"] > len(values):
+            rows.append((name, f"and {field['distinct'] - len(values):,} other values"))
+        if field["mean"] is not None and field["distinct"] > 1:
+            rows.append((f"mean of {name}", field["mean"].told("{:,.4g}".format)))
+    more = found["fields_left_out"]
+    return [*rows, ("not shown", counted(more, "more field"))] if more else rows
+
+
+def _check_comparable(samples: Samples[Any], masked: Samples[Any]) -> None:
+    if masked.method != "masked" or not masked.texts:
+        raise OptionError(
+            f"It has {len(masked.texts):,} draws by {masked.method}.",
+            where="masked",
+            cure='Give draws that were made with method="masked".',
+        )
+    differences = [
+        f"Its {name} is {masked.about.get(name)!r}, and that of the draws is {samples.about.get(name)!r}."
+        for name in ("model", "temperature", "max_tokens")
+        if samples.about.get(name) != masked.about.get(name)
+    ]
+    if samples.target != masked.target and samples.target and masked.target:
+        differences.append("Its prompt, grammar or checkers are others than those of the draws.")
+    if differences:
+        raise OptionError(differences[0], where="masked", cure="Give draws from the same target.")
+
+
+def _masks(samples: Samples[Any]) -> list[Floats] | None:
+    """Return the masses of all draws; None if some are unknown, or the draws are from another law."""
+    if samples.is_biased or not samples.texts or not samples.masses:
+        return None
+    found = [np.array(masses) for masses in samples.masses if masses is not None]
+    return found if len(found) == len(samples.texts) else None
+
+
+def _positions(samples: Samples[Any], masks: list[Floats]) -> list[dict[str, Any]]:
+    """Return for each token position the share of the model's mass that is forbidden there, on average under
+    the target over the texts that reach it, and the share of these."""
+    weights, found = samples.weights, []
+    for index in range(max(map(len, masks))):
+        reach = np.array([float(len(masses) > index) for masses in masks])
+        removed = np.array([1 - masses[index] if len(masses) > index else 0.0 for masses in masks])
+        reached = float(weights @ reach)
+        if not reached > 0:
+            continue
+        mean = float(weights @ removed) / reached
+        half = samples.half_width_of((removed - mean * reach) / reached)
+        found.append(
+            {"position": index, "removed": _estimate(mean, half, 0.0, 1.0), "reached": reached},
+        )
+    return found
+
+
+def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
+    """Return E[sum of log z] - log Z under the target; None if log Z has no interval."""
+    if samples.log_z_interval is None:
+        return None
+    # the logarithm of the product of each draw's allowed masses
+    logs = np.array([float(np.log(masses).sum()) for masses in masks])
+    mean = float(samples.weights @ logs)
+    low, high = samples.log_z_interval
+    # The correlation of the two errors is unknown: they are added.
+    half = samples.half_width_of(logs - mean)
+    value = mean - samples.log_z
+    if half is None:
+        return Estimate(max(value, 0.0), None, None)
+    return Estimate(
+        max(value, 0.0),
+        max(value - half - (high - samples.log_z), 0.0),
+        max(value + half + (samples.log_z - low), 0.0),
+    )
+
+
+def _fields(samples: Samples[Any], masked: Samples[Any] | None) -> tuple[list[dict[str, Any]], int]:
+    """Return the fields of the draws, and the number of fields left out."""
+    if not samples.texts:
+        return [], 0
+    values, others = _values(samples), [] if masked is None else _values(masked)
+    paths = paths_of([document for _, document in values]) if samples.is_json else []
+    reads: dict[str, Callable[[Any], dict[Any, Any]]] = {
+        shown(path) or "value": lambda value, path=path: values_at(value[1], path)  # type: ignore[misc]
+        for path in paths[:_MOST_FIELDS]
+    }
+    if not samples.is_json:
+        reads["text"] = lambda value: {value[0]: value[0]}
+    reads["length of the text"] = lambda value: {len(value[0]): len(value[0])}
+    found = [
+        _field(name, samples, masked, list(map(read, values)), list(map(read, others)))
+        for name, read in reads.items()
+    ]
+    return found, len(paths[_MOST_FIELDS:])
+
+
+def _values(samples: Samples[Any]) -> list[tuple[str, Any]]:
+    """Return the texts, each with its JSON value if it is JSON."""
+    return [(text, json.loads(text) if samples.is_json else None) for text in samples.texts]
+
+
+def _field(
+    name: str,
+    samples: Samples[Any],
+    masked: Samples[Any] | None,
+    found: list[dict[Any, Any]],
+    others: list[dict[Any, Any]],
+) -> dict[str, Any]:
+    """Return the likeliest values of a field, each with its share under the target and, where it is known,
+    under masking. `found` and `others`: for each draw, and each draw by masking, its values."""
+    places, other_places = listed(found), listed(others)
+    weights = samples.weights
+    mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
+    for key, (_, draws) in other_places.items():
+        mass[key] = max(mass.get(key, 0.0), len(draws) / len(others))
+    top = sorted(mass, key=lambda key: -mass[key])[:_MOST_VALUES]
+    pairs = [places.get(key) or (other_places[key][0], []) for key in top]
+    compared: list[Estimate | None] = [None] * len(top)
+    if masked is not None:
+        ready = shares(masked, [other_places.get(key, (None, [])) for key in top])
+        compared = [Estimate(one.share, one.low, one.high, one.is_proven) for one in ready]
+    values = [
+        {
+            "value": one.value,
+            "share": Estimate(one.share, one.low, one.high, one.is_proven),
+            "masked": other,
+            "draws": one.draws,
+        }
+        for one, other in zip(shares(samples, pairs), compared, strict=True)
+    ]
+    return {"field": name, "distinct": len(mass), "mean": _mean(samples, found), "values": values}
+
+
+def _mean(samples: Samples[Any], found: list[dict[Any, Any]]) -> Estimate | None:
+    """Return the mean of a field that has one number in every draw."""
+    numbers = [next(iter(names.values())) for names in found if len(names) == 1]
+    if len(numbers) != len(found) or not all(
+        isinstance(one, int | float) and not isinstance(one, bool) and abs(one) < 1e15 for one in numbers
+    ):
+        return None
+    column = np.array(numbers, np.float64)
+    mean = float(samples.weights @ column)
+    return _estimate(mean, samples.half_width_of(column - mean), -math.inf, math.inf)
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _estimate(value: float, half: float | None, least: float, most: float) -> Estimate:
+    if half is None:
+        return Estimate(value, None, None)
+    return Estimate(value, max(value - half, least), min(value + half, most))

@@ -1,0 +1,230 @@
+"""The page of `structgen sample-report`: one self-contained HTML file."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import accumulate
+from typing import Any, Final
+
+import numpy as np
+
+from structgen.base.system.html_pages import Column, counted, number, percent, rendered
+from structgen.decoding.samplers.report import Estimate, Report
+from structgen.decoding.samplers.samples import Samples
+
+# ruff: noqa: E501 (markup)
+
+_TEXTS: Final = 10
+_HEAVIEST: Final = 80
+"""Draws whose weights are drawn."""
+_RARE: Final = 0.001
+"""Token positions that a smaller share of the texts reaches are not drawn."""
+
+_TEMPLATE: Final = """\
+<p class=faint>Made by {{ samples.method }}. {{ {
+  "exact": "Each draw is an independent one from the model's own distribution, given that the text is valid.",
+  "weighted": "With their weights the draws stand for the model's own distribution, given that the text is valid: a share
+  below is a sum of weights, not a count of draws.",
+  "biased": "Read the shares below as those of the law that was drawn from.",
+}[samples.kind] }}</p>
+{% for sentence in samples.caveats %}
+<p class=warning>{{ sentence }}</p>
+{% endfor %}
+<div class=cards>{% for value, name, more in cards %}
+<div class=card><b>{{ value }}</b><span>{{ name }}</span><i class=faint>{{ more }}</i></div>{% endfor %}</div>
+<p>Z is the probability that the model, left alone, writes a valid text that ends in time. Proven of it: {{ proven }}.</p>
+{% if not weights %}
+<p class=warning>There is no draw. What is known of the valid texts is the bracket around Z; a larger budget may find some.</p>
+{% else %}
+<h2>Weights</h2>
+{% if weights[0] - weights[-1] < 1e-12 %}
+<p>All {{ "{:,}".format(weights|length) }} draws have the same weight.</p>
+{% else %}
+<p>The heaviest draw has {{ weights[0]|percent }} of the weight; half of it is in {{ half|counted("draw") }}, of
+{{ "{:,}".format(weights|length) }}. By weights alone they are worth {{ "{:,.1f}".format(samples.effective_size) }} draws
+(Kish).
+{% if samples.is_list %}
+Each {{ "valid text" if samples.lists_all else "text that was found" }} is there once, and a likely one has a large weight,
+which is no fault: the effective sample size above counts how well shares are known.
+{% endif %}</p>
+{{ plot("The heaviest draws", "share of the weight", "draw, the heaviest first", weights[0], heaviest, "blue") }}
+{% endif %}
+{% endif %}
+
+<h2>Where the grammar takes mass from the model</h2>
+{% if not positions %}
+<p class=faint>The allowed mass at each token is not known {{ "of draws of another law" if samples.is_biased else
+"of this method" }}.</p>
+{% elif worst.removed.value < NOTHING %}
+<p>Nowhere: the grammar removes less than {{ "{:.2%}".format(NOTHING) }} of the model's mass at each token, so masking alone
+is close to the model's own distribution.</p>
+{% else %}
+<p>At each token, the share of the model's mass that may not follow, on average over the valid texts that come so far (grey:
+how many do). The most is lost at token {{ worst.position + 1 }}: {{ worst.removed.value|percent }}.
+{% if divergence %}
+Masking divides the rest back to 1 at every token and so distorts the distribution: its Kullback-Leibler divergence from the
+target, in nats, is {{ divergence.told(number) }}.
+{% if divergence.high is not none and divergence.high < 0.05 %}
+That is little: masking alone is close to the model's own distribution here.
+{% else %}
+A typical valid text is {{ "{:,.2g}".format(times) }} times likelier under the model's own distribution than under masking.
+{% endif %}
+{% endif %}</p>
+{{ plot("Mass removed by position", "mass removed", "token of the text", removed_most, removed_columns, "red") }}
+{{ key(("red", "mass removed, with 95 %"), ("grey", "texts that come so far (of 100 %)")) }}
+{% endif %}
+
+{% if texts %}
+<h2>{{ "All texts" if is_whole else "The likeliest texts" }}</h2>
+{% if positions %}
+<p>The redder a token, the more of the model's mass was forbidden where it stands.</p>
+{% endif %}
+<table><tr><th class=number>share</th><th>text</th></tr>
+{% for weight, pieces in texts %}
+<tr><td class=number>{{ weight|percent }}</td><td><code>
+{%- for text, lost in pieces %}{{ token(text, lost, lost|percent ~ " forbidden here" if positions else "") }}{% endfor %}</code></td></tr>
+{% endfor %}</table>
+{% endif %}
+
+{% if found.fields %}
+<h2>Fields</h2>
+<p>The share of each value under {{ "these draws' law" if samples.is_biased else
+"the model's own distribution of valid texts" }}, with intervals of 95 %.
+{% if found.masked_draws %}
+The diamond is what masking would say, from {{ found.masked_draws|counted("draw") }} by it, with intervals of 95 %. Where the
+two differ, masking changes the answer.
+{% elif not samples.is_biased %}
+To see what masking would say, draw the same with --method masked, and give that file with --masked.
+{% endif %}</p>
+{{ key(("blue", "share, with its interval"), ("amber", "under masking")) if found.masked_draws }}
+<div class=fields>{% for field in found.fields %}
+<div class=field><strong>{{ field.field }}</strong><table>{% for one in field["values"] %}{% set masked = one.masked %}
+<tr title="{{ one.share.told() }}, in {{ one.draws|counted("draw") }}
+{%- if masked %}; under masking {{ masked.told() }}{% endif %}"><td class=cut><code>{{ said(one.value) }}</code></td><td>
+{{ bar(parts(one), masked.value if masked else none, "amber") }}</td>
+<td class=number>{{ one.share.value|percent }}{% if masked %} <small>mask {{ masked.value|percent }}</small>{% endif %}</td></tr>
+{% endfor %}</table>
+{% if field.distinct > field["values"]|length %}
+<small>and {{ "{:,}".format(field.distinct - field["values"]|length) }} other values</small>
+{% endif %}
+{% if field.mean is not none and field.distinct > 1 %}
+<small>mean {{ field.mean.told(number) }}</small>
+{% endif %}</div>{% endfor %}</div>
+{% if found.fields_left_out %}
+<p class=faint>{{ "{:,}".format(found.fields_left_out) }} more fields are not shown.</p>
+{% endif %}
+{% endif %}
+
+<h2>The run</h2>
+{{ facts(run) }}
+"""
+
+
+def page_of(samples: Samples[Any], found: Report) -> str:
+    """Return the page of some draws and their report as HTML."""
+    weights = np.sort(samples.weights)[::-1].tolist()
+    shares = dict.fromkeys(samples.texts, 0.0)
+    for text, weight in zip(samples.texts, samples.weights.tolist(), strict=True):
+        shares[text] += weight
+    likeliest = sorted(shares, key=lambda text: -shares[text])[:_TEXTS]
+    about = [(name.replace("_", " "), str(value)) for name, value in samples.about.items() if name != "n"]
+    divergence = found["divergence_of_masking"]
+    return rendered(
+        f"{len(samples.texts):,} draws from {samples.about.get('model') or 'a model'}",
+        _TEMPLATE,
+        found=found,
+        samples=samples,
+        cards=_cards(samples, found),
+        proven=dict(samples.facts())["Z, proven"],
+        weights=weights,
+        half=sum(1 for mass in accumulate(weights) if mass < 0.5) + 1,
+        heaviest=[
+            Column(one, at + 0.5, f"{at + 1}" * (at == 0 or (at + 1) % 10 == 0), percent(one))
+            for at, one in enumerate(weights[:_HEAVIEST])
+        ],
+        divergence=divergence,
+        times=1.0 if divergence is None else math.exp(min(divergence.value, 50)),
+        **_removed(samples, found),
+        said=lambda value: (
+            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        ),
+        parts=_parts,
+        number="{:,.4g}".format,
+        texts=[(shares[text], _pieces(samples, found, text)) for text in likeliest],
+        is_whole=len(shares) <= _TEXTS,
+        run=[*samples.facts(), *about],
+    )
+
+
+def _cards(samples: Samples[Any], found: Report) -> list[tuple[str, str, str]]:
+    """Return the main numbers, each with its name and a remark."""
+    done = samples.statistics
+    attempts = counted(done.attempts, "attempt")
+    worth = "independent draws that would say as much, at most those that were made"
+    if math.isinf(samples.worth):
+        worth = "every valid text is known: no sampling error"
+    cards = [(f"{samples.effective_draws:,.0f}", "effective sample size", worth)]
+    if found["accept_rate"] is None:
+        cards += [(f"{done.accepted:,}", "valid texts found", f"in {attempts}, each of several texts")]
+    else:
+        cards += [
+            (percent(samples.accept_rate), "accept rate", f"{done.accepted:,} valid texts in {attempts}")
+        ]
+    if not math.isnan(samples.log_z):
+        told = samples.log_z_interval_told(lambda end: number(math.exp(end)))
+        cards += [(number(math.exp(samples.log_z)), "Z: the model's text is valid", told)]
+    if (divergence := found["divergence_of_masking"]) is not None:
+        nats = divergence.interval("{:.3f}".format)
+        cards += [(f"{divergence.value:.3f}", "nats: KL of masking against the target", nats)]
+    rows = f"{done.model_rows / len(samples.texts):,.1f} for each draw" if samples.texts else "no draw yet"
+    return [*cards, (f"{done.model_rows:,}", "model rows", rows)]
+
+
+def _removed(samples: Samples[Any], found: Report) -> dict[str, Any]:
+    """Return what the grammar removes: at each position, and from the likeliest texts."""
+    positions = [one for one in found["removed_by_position"] if one["reached"] >= _RARE]
+    highs = [one["removed"].high or one["removed"].value for one in positions]
+    most = min(1.0, 1.05 * max(highs, default=1.0)) or 1.0
+    step = max(1, round(len(positions) / 15))
+    columns = []
+    for at, (one, high) in enumerate(zip(positions, highs, strict=True)):
+        token, removed, reached = one["position"] + 1, one["removed"], one["reached"]
+        hint = f"token {token}: {percent(removed.value)} removed ({removed.interval()}); "
+        columns.append(
+            Column(
+                removed.value,
+                at + 0.5,
+                f"{token}" if at == 0 or token % step == 0 else "",
+                f"{hint}{percent(reached)} of the texts come here",
+                high if removed.low is None else removed.low,
+                min(high, most),
+                reached,
+            )
+        )
+    return {
+        "positions": positions,
+        "worst": max(positions, key=lambda one: one["removed"].value * one["reached"], default=None),
+        "removed_most": most,
+        "removed_columns": columns,
+    }
+
+
+def _pieces(samples: Samples[Any], found: Report, text: str) -> list[tuple[str, float]]:
+    """Return the tokens of a text, each with the share of the model's mass that was forbidden where it
+    stands; the text alone, where that is not known."""
+    at = samples.texts.index(text)
+    masses = samples.masses[at] if found["removed_by_position"] else None
+    if masses is None:
+        return [(text, 0.0)]
+    tokens = [*(samples.pieces.get(one, "\ufffd") for one in samples.token_ids[at]), "⟨end⟩"]
+    return [(token, 1 - min(mass, 1.0)) for token, mass in zip(tokens, masses, strict=True)]
+
+
+def _parts(one: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Return the parts of a value's bar: its share, its interval, and that under masking."""
+    pairs: tuple[tuple[Estimate | None, str], ...] = (one["share"], "ink"), (one["masked"], "amber")
+    lines = [
+        (of.low, of.high, colour, "line") for of, colour in pairs if of is not None and of.low is not None
+    ]
+    return [(0.0, one["share"].value, "blue"), *lines]

@@ -1,0 +1,74 @@
+"""Model rows: the next-token logits after a prompt and a prefix.
+
+Samplers count their cost in model rows: the logits after one prefix. `FunctionRows` calls a function of the
+caller's; `ModelRows` (`speculation.drafts.model_rows`) a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from structgen.base.errors import OptionError
+from structgen.decoding.speculation.drafts.model_rows import Floats, ModelRows, Tokens, numbers
+
+
+class RunOver(KeyboardInterrupt):
+    """Raised between two calls of a function when its run is over, which has noted why. A method handles it
+    like Ctrl-C: it returns what is known."""
+
+
+class FunctionRows:
+    """Rows of a function `next_logprobs(ids)`, called once for each prefix.
+
+    `ids` are the tokens of prompt and prefix. The function returns one real number (a log-probability or a
+    logit) for each token of the vocabulary: a list, a numpy array or a torch tensor. It may return more, for
+    ids without a token. Errors of the function reach the caller.
+    """
+
+    def __init__(
+        self, function: Callable[[list[int]], Any], prompt: Sequence[int], vocab_size: int, name: str
+    ) -> None:
+        self.name, self.count, self.reread = name, 0, 0
+        self._function, self._prompt, self._vocab_size = function, list(prompt), vocab_size
+        self.is_over: Callable[[], bool] = lambda: False
+        """Asked before each call of the function, which may be slow: a read may need thousands of calls."""
+
+    def read(self, prefixes: Sequence[Tokens]) -> list[Floats]:
+        """Return the function's rows. Raises OptionError if one is no row of the vocabulary, and RunOver when
+        `is_over()`."""
+        found = {}
+        for prefix in dict.fromkeys(prefixes):
+            if self.is_over():
+                raise RunOver
+            self.count += 1
+            found[prefix] = self._row(self._function([*self._prompt, *prefix]))
+        return [found[prefix] for prefix in prefixes]
+
+    def _row(self, said: Any) -> Floats:
+        """Return a copy of the function's result: it may reuse its array."""
+        try:
+            # A torch tensor may be on another device, need a gradient, or have a dtype that numpy lacks.
+            given = np.asarray(numbers(said) if hasattr(said, "detach") else said)
+        except (TypeError, ValueError) as error:
+            raise self._refused(f"something that is no array ({error})") from error
+        if given.dtype.kind not in "fiu":
+            raise self._refused(f"an array of dtype {given.dtype}")
+        if given.ndim != 1 or len(given) < self._vocab_size:
+            raise self._refused(f"an array of shape {given.shape}")
+        return np.array(given, np.float64)
+
+    def _refused(self, what: str) -> OptionError:
+        return OptionError(
+            f"The function returned {what}.",
+            where="model",
+            cure=f"Return one real number for each of the {self._vocab_size:,} tokens.",
+        )
+
+
+PrefixRows: TypeAlias = ModelRows | FunctionRows
+"""A source of rows. `read` returns them after the prompt and each prefix, float64 [V]. `count`: how many it
+has read, distinct prefixes of each call; the prompt's is one. `reread`: positions that were read once more,
+without being asked for, because their caches had been dropped. `name` tells the model from others."""

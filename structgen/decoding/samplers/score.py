@@ -1,0 +1,232 @@
+"""`score`: the probability of given texts under the model, and given that a text is valid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, Final
+
+import numpy as np
+
+from structgen.base.errors import OptionError, TokenizerError, options_named
+from structgen.base.language import checks
+from structgen.base.system.html_pages import cell
+from structgen.decoding.samplers.checkers import Checker
+from structgen.decoding.samplers.estimates import log
+from structgen.decoding.samplers.problem import Problem, known_fingerprint
+from structgen.decoding.samplers.sample import GivenModel, OnePrompt, SampleSettings
+from structgen.decoding.samplers.samples import Samples
+from structgen.decoding.samplers.target import END, Target, log_law
+from structgen.decoding.speculation.drafts.model_rows import PASS, Tokens
+from structgen.tokens.tokenizer import Tokenizer
+
+_SHOWN: Final = 40
+"""The most bytes of a text in a reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The probability of a text in its canonical tokenisation; see `score`."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    """The canonical tokenisation: that of the text alone."""
+    logprob: float
+    """log P(tokens, end) under the model at the temperature; -inf for a text that is not valid."""
+    logprob_given_valid: float
+    """`logprob` - log Z; NaN if log Z was not estimated, -inf for a text that is not valid."""
+    interval: tuple[float, float]
+    """The interval of `logprob_given_valid`: 95 % if log Z was estimated, else proven."""
+    reason: str
+    """Why the text is not valid; "" if it is valid."""
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the text is valid."""
+        return not self.reason
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        low, high = self.interval
+        given = "not estimated" if math.isnan(self.logprob_given_valid) else f"{self.logprob_given_valid:.4f}"
+        figures = [
+            ("log P", f"{self.logprob:.4f}"),
+            ("log P, given that it is valid", f"{given} ({low:.4f} to {high:.4f})"),
+        ]
+        return cell([("text", self.text), *([("not valid", self.reason)] if self.reason else figures)])
+
+
+@options_named(
+    "sg.score(model, prompt, grammar, texts)",
+    {"budget": 'Write samples=sg.sample(model, prompt, grammar, n, method="beams", budget=...)'},
+)
+def score(
+    model: GivenModel,
+    prompt: OnePrompt,
+    grammar: Any,
+    texts: Sequence[str],
+    *,
+    samples: Samples[Any] | None = None,
+    temperature: float = 1.0,
+    max_tokens: int = 256,
+    checkers: Sequence[Checker] = (),
+    tokenizer: Tokenizer | Any | None = None,
+    name: str = "",
+    outline: bool | None = None,
+    chat: bool | None = None,
+) -> list[Score]:
+    """Return the probability of each text, in order.
+
+    The law of `sample` is over token sequences, so each tokenisation of a text has its own probability. This
+    function returns that of the canonical one: the tokenizer's result for the text alone, after the prompt's
+    tokens, with an end token after it. The text's total probability is at least that. The sum over all
+    tokenisations is not offered: it would take a model row for each prefix of each of them, which are
+    exponentially many.
+
+    Model, prompt (only one), grammar, temperature, max_tokens, checkers, tokenizer, name, outline, chat and
+    the meaning of "valid" are those of `sample`. Texts that are not valid have -inf, and a `reason`.
+
+    samples
+        draws of `sample` for the same target; their `log_z` and interval give log P given valid. Those of
+        `method="beams"` tell log Z best. Draws of another target are refused, unless a part of the target
+        has no name: then this cannot be checked.
+
+    Without them, `logprob_given_valid` is NaN, and its interval is what the scored texts prove: Z is at least
+    the sum of their probabilities, and at most 1.
+
+    To rank texts: sorted(scores, key=lambda score: score.logprob, reverse=True). Z is the same for all, so
+    the order given validity is the same.
+
+    Cost: a model row for each distinct prefix of the valid texts, read once; no row for the others. Raises
+    OptionError for an option that has no meaning here, StructgenError if the model's logits are not numbers.
+    """
+    settings = SampleSettings(1, temperature=temperature, max_tokens=max_tokens)
+    wanted = _texts(texts)
+    checks.Instance(Samples | NoneType, "Pass draws of sg.sample, or leave it out.")("samples", samples)
+    if samples is not None and samples.is_biased and math.isnan(samples.log_z):
+        raise OptionError(
+            f"Draws of {samples.method!r} say nothing of Z.",
+            where="samples",
+            cure='Draw with method="beams", "cars", "importance", "smc" or "rejection".',
+        )
+    problem = Problem(model, grammar, tokenizer, name, outline, chat)
+    ids = problem.ids(prompt, "prompt", settings.max_tokens)
+    (rows,) = problem.rows([ids])
+    target = problem.target(rows, settings.temperature, settings.max_tokens, checkers)
+    if samples is not None and samples.target and samples.target != (known_fingerprint(ids, target) or None):
+        raise OptionError(
+            "The samples are of another model, prompt, grammar, temperature, max_tokens or checkers.",
+            where="samples",
+            cure="Draw them for the same target, with the same name=.",
+        )
+    try:
+        judged = {text: _judged(target, text) for text in dict.fromkeys(wanted)}
+    finally:
+        target.close()
+    logprobs = _logprobs(target, [tokens for tokens, reason in judged.values() if not reason], problem.width)
+    log_z, low, high = math.nan, -math.inf, 0.0
+    if samples is not None:
+        log_z, (low, high) = samples.log_z, samples.log_z_bounds
+    # The scored texts are valid, so Z is at least the sum of their probabilities.
+    low = max(low, log(math.fsum(map(math.exp, logprobs.values()))))
+    high = max(high, low)
+    return [_score(text, *judged[text], logprobs, log_z, (low, high)) for text in wanted]
+
+
+def _score(
+    text: str,
+    tokens: Tokens,
+    reason: str,
+    logprobs: dict[Tokens, float],
+    log_z: float,
+    of_log_z: tuple[float, float],
+) -> Score:
+    logprob = -math.inf if reason else logprobs[tokens]
+    if logprob == -math.inf:
+        return Score(text, tokens, logprob, logprob, (logprob, logprob), reason)
+    low, high = logprob - of_log_z[1], min(logprob - of_log_z[0], 0.0)
+    given = math.nan if math.isnan(log_z) else min(max(logprob - log_z, low), high)
+    return Score(text, tokens, logprob, given, (low, high), "")
+
+
+def _texts(texts: Sequence[str]) -> list[str]:
+    if isinstance(texts, str) or not isinstance(texts, Sequence):
+        raise OptionError(
+            f"A {type(texts).__name__} is no list of texts.", where="texts", cure="Give a list of texts."
+        )
+    for at, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise OptionError(
+                f"A {type(text).__name__} is no text.",
+                where=f"texts[{at}]",
+                cure="Write a value as a text of the grammar, as json.dumps does.",
+            )
+        checks.encodable(f"texts[{at}]", text)
+    return list(texts)
+
+
+def _judged(target: Target, text: str) -> tuple[Tokens, str]:
+    """Return the canonical tokens of a text, and why it is not valid (or "")."""
+    compiled = target.compiled
+    try:
+        tokens = tuple(compiled.tokenizer.encode(text.encode()))
+    except TokenizerError as error:
+        return (), f"no tokens write it: {error.what}"
+    prefix = target.start()
+    for at, token in enumerate(tokens):
+        if compiled.next_index(prefix.state, token) < 0:
+            begun = target.text(tokens[: at + 1])
+            place = compiled.live_part(begun)[1]
+            what, behind = begun[place : place + 1], _shown(begun[:place])
+            return tokens, f"the grammar refuses byte {place:,}, {what!r}, behind {behind}"
+        after = target.extend(prefix, token)
+        if after is None:
+            return tokens, f"a checker rules out what begins with {_shown(target.text(tokens[: at + 1]))}"
+        prefix = after
+    if not compiled.may_end(prefix.state):
+        return tokens, "the grammar does not let the text end there"
+    if len(tokens) > target.max_tokens:
+        return tokens, f"it has {len(tokens):,} tokens, and max_tokens={target.max_tokens:,}"
+    if not target.passes(prefix):
+        return tokens, "a checker refuses the whole text"
+    return tokens, ""
+
+
+def _shown(text: bytes) -> str:
+    """Return the last bytes of a text, for a message."""
+    return f"{'...' if len(text) > _SHOWN else ''}{text[-_SHOWN:]!r}"
+
+
+def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Tokens, float]:
+    """Return log P(tokens, end) of texts.
+
+    `width` texts at a time are read, shorter prefixes first. Texts are sorted by their tokens, so that
+    neighbours have long common prefixes, whose caches are still kept. Each prefix is read once.
+    """
+    ordered = sorted(set(texts))
+    edges: dict[Tokens, dict[int, float]] = {}
+    """The tokens that come next after each prefix in some text (END: none does), with their log P."""
+    for tokens in ordered:
+        for depth, token in enumerate((*tokens, END)):
+            edges.setdefault(tokens[:depth], {})[token] = math.nan
+    read = set[Tokens]()
+    ends = np.array(sorted(target.compiled.end_tokens), np.int64)
+    # At most as many rows at a time as one pass may have: each has the vocabulary's length.
+    most = max(1, PASS // (8 * target.compiled.vocab_size))
+    for begin in range(0, len(ordered), width):
+        group = ordered[begin : begin + width]
+        prefixes = {one[:depth] for one in group for depth in range(len(one) + 1)}
+        unread = sorted(prefixes - read, key=lambda prefix: (len(prefix), prefix))
+        read |= prefixes
+        for some in (unread[at : at + most] for at in range(0, len(unread), most)):
+            for prefix, row in zip(some, target.rows.read(some), strict=True):
+                law = log_law(row, target.temperature, len(prefix))
+                for token in edges[prefix]:
+                    log_p = np.logaddexp.reduce(law[ends]) if token == END else law[token]
+                    edges[prefix][token] = float(log_p)
+    return {
+        tokens: math.fsum(edges[tokens[:depth]][token] for depth, token in enumerate((*tokens, END)))
+        for tokens in ordered
+    }

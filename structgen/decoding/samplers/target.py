@@ -1,0 +1,360 @@
+"""The target law, and its one operation: which tokens may come next, with which probabilities.
+
+Write P(x) for the probability that the model, at the given temperature, writes the tokens x and then an end
+token. The *target* is P conditioned on the event that x is valid: a text of the grammar, of at most
+`max_tokens` tokens, that every checker passes. Different tokenisations of one text are different sequences x,
+as they are for the model.
+
+    Z = P(valid)                 the normalising constant, what `Samples.log_z` estimates
+    h(u) = P(valid | prefix u)   the probability that a prefix ends up valid, so Z = h(empty prefix)
+
+A checker may also weigh valid texts (`weigh`): the target is then P(x) exp(log-weight of x) on the valid
+texts, normalised, and Z the sum of these.
+
+If h were known, the target could be drawn token by token: P(a | u, valid) = P(a | u) h(ua) / h(u). Masking
+uses h = 1 for every prefix that the grammar allows. The methods of this package differ in how they correct
+that.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.errors import StructgenError
+from structgen.base.language.checks import Number, Whole, check_fields
+from structgen.decoding.engine.searches.cursor import Cursor
+from structgen.decoding.engine.strategies.strategy import log_softmax
+from structgen.decoding.samplers.checkers import Checker, GeneratedText
+from structgen.decoding.samplers.constraints import CheckerStanding, Constraints
+from structgen.decoding.samplers.processes import InProcess
+from structgen.decoding.samplers.rows import PrefixRows
+from structgen.machines.core.compiled import CompiledGrammar, State
+from structgen.tokens.token_mask import allocate_mask
+
+END: Final = -1
+"""The edge that ends a text: all end tokens of the tokenizer together."""
+
+_MOST_MASSES: Final = 1 << 18
+"""The most prefixes whose mass is kept, about 100 bytes each. Draws through other prefixes have no masses."""
+_MOST_STEPS: Final = 1 << 23
+"""The most tokens in the steps that a target keeps, 16 bytes each."""
+_REMEMBERED: Final = 1 << 14
+"""The most prefixes of which it is remembered what the checkers say."""
+
+Floats = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64]
+
+
+_ROUNDING: Final = 1e-12
+"""A sum of probabilities reaches `top_p` if it is this near: sums in another order differ by so much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truncation:
+    """Top-k, top-p and min-p as a part of the model's law: which of its tokens stay. The options act one
+    after another, in the order of the fields.
+
+    Each step's law, over the whole vocabulary and before the grammar's mask, keeps its likeliest tokens and
+    is normalised again. So the truncated model is a model like any other: it has a probability for each text,
+    and the target is that law, conditioned on the text being valid. (An engine truncates behind the mask, and
+    so draws from another law for each grammar.)
+
+    Sources: top-k Fan et al. 2018; top-p Holtzman et al. 2020; min-p Nguyen et al. 2024.
+    """
+
+    top_k: Annotated[int, Whole(0)] = 0
+    """So many of the likeliest tokens; 0: all. Of equally likely tokens those with the smaller ids."""
+    top_p: Annotated[float, Number(5e-324, 1.0, "a number above 0, at most 1")] = 1.0
+    """The fewest likeliest tokens whose probabilities reach this."""
+    min_p: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.0
+    """Those with at least this share of the greatest probability."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether all tokens stay."""
+        return not self.top_k and self.top_p == 1.0 and not self.min_p
+
+    def applied(self, law: Floats) -> Floats:
+        """Return the truncated law, float64 [V], its sum 1. Cost: O(V log V)."""
+        if self.is_none:
+            return law
+        order = np.argsort(-law, kind="stable")
+        kept = len(law)
+        if self.top_k:
+            kept = min(kept, self.top_k)
+        if self.top_p < 1.0:
+            sums = np.cumsum(law[order[:kept]])
+            kept = int(np.searchsorted(sums / sums[-1], self.top_p - _ROUNDING)) + 1
+        if self.min_p:
+            kept = min(kept, int((law >= self.min_p * law[order[0]]).sum()))
+        found = np.zeros_like(law)
+        found[order[:kept]] = law[order[:kept]]
+        found /= found.sum()
+        return found
+
+
+NO_TRUNCATION = Truncation()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prefix(Cursor):
+    """A viable prefix, with what the checkers say of it."""
+
+    standing: CheckerStanding | None = field(default=None, compare=False, repr=False)
+    """The states of the checkers; None without checkers."""
+    answers: dict[str, float] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What checkers have answered about this prefix, by the question."""
+
+    @property
+    def written(self) -> GeneratedText:
+        """The tokens and bytes, as checkers see them."""
+        return GeneratedText(self.tokens, self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStep:
+    """The allowed tokens after a prefix, with their probabilities under the model's whole distribution.
+
+    `tokens` int64 [k]: the allowed text tokens, ascending. `probabilities` float64 [k]: theirs. `end`: the
+    probability of all end tokens together, 0 if the text may not end here. Their sum is at most 1; the rest
+    is the forbidden mass.
+    """
+
+    tokens: Ids
+    probabilities: Floats
+    end: float
+
+    @property
+    def mass(self) -> float:
+        """The total probability of the allowed tokens; its usual symbol is z."""
+        return float(self.probabilities.sum()) + self.end
+
+    @property
+    def edges(self) -> Floats:
+        """float64 [k + 1]: the probabilities of the tokens, and last that of the end."""
+        return np.append(self.probabilities, self.end)
+
+
+class Target:
+    """A model, a prompt, a grammar and a length: the law that samplers draw from."""
+
+    def __init__(
+        self,
+        rows: PrefixRows,
+        compiled: CompiledGrammar,
+        *,
+        temperature: float = 1.0,
+        max_tokens: int,
+        checkers: Sequence[Checker] = (),
+        read: Callable[[bytes], Any] | None = None,
+        truncation: Truncation = NO_TRUNCATION,
+    ) -> None:
+        """`rows` gives the model's rows after its prompt; `compiled` is for the model's tokenizer; `read`
+        returns the object of a text if the grammar was given as a type. Raises OptionError for an object that
+        is no checker."""
+        self.rows, self.compiled = rows, compiled
+        self.temperature, self.max_tokens, self.checkers = temperature, max_tokens, tuple(checkers)
+        self.truncation = truncation
+        self.value: Callable[[bytes], Any] = compiled.value if read is None else read
+        """Returns the value of a text of the grammar: an object if there is a type, the parsed JSON value if
+        the texts are JSON documents, else the text as a str. It does not hold the target: rows and caches of
+        a run are freed where the run ends, and not when garbage is collected."""
+        self._constraints = Constraints(self.checkers, self.value, are_values=compiled.has_events)
+        self._extended: OrderedDict[tuple[int, ...], Prefix | None] = OrderedDict()
+        self._rests: dict[int, bytes | None] = {}
+        self._start = Prefix(
+            tokenizer=compiled.tokenizer,
+            compiled=compiled,
+            state=compiled.start.index,
+            left=max_tokens,
+            standing=self._constraints.start() if self._constraints else None,
+        )
+        self.masses: dict[int, float] = {}
+        """The allowed mass z of the prefixes that were read, by the hash of their tokens: the share of the
+        model's distribution that the grammar allows there. Under masking a draw x has the probability P(x) /
+        product of z; each factor says how much model and grammar disagree at one token."""
+        self._steps: dict[tuple[int, ...], TargetStep] = {}
+        self._room = -1
+        """How many more numbers may be kept in `_steps`; below 0: none is."""
+        self._ends = np.array(sorted(compiled.end_tokens), np.int64)
+        self._texts = compiled.tokenizer.token_bytes
+        self._mask = allocate_mask(1, compiled.vocab_size)
+
+    @property
+    def checks(self) -> int:
+        """The number of calls of checkers' methods."""
+        return self._constraints.checks
+
+    def start(self) -> Prefix:
+        """Return the empty prefix."""
+        return self._start
+
+    def text(self, tokens: Sequence[int]) -> bytes:
+        """Return the bytes of text tokens."""
+        return b"".join(self._texts[token] or b"" for token in tokens)
+
+    def remember_steps(self) -> None:
+        """From now on keep the steps that are read, up to `_MOST_STEPS` numbers: none of them is read
+        again."""
+        self._room = _MOST_STEPS
+
+    def steps(self, prefixes: Sequence[Prefix]) -> list[TargetStep]:
+        """Return the allowed tokens after each prefix. Cost: one model row for each that is not remembered,
+        in one forward pass, and O(V)."""
+        known = {one.tokens: self._steps[one.tokens] for one in prefixes if one.tokens in self._steps}
+        missing = {one.tokens: one for one in prefixes if one.tokens not in known}
+        found = self.rows.read([*missing]) if missing else []
+        for (tokens, one), logits in zip(missing.items(), found, strict=True):
+            step = known[tokens] = self._step(one, logits)
+            if len(self.masses) < _MOST_MASSES:
+                self.masses.setdefault(hash(tokens), step.mass)
+            if self._room >= len(step.tokens):
+                self._steps[tokens] = step
+                self._room -= len(step.tokens)
+        return [known[one.tokens] for one in prefixes]
+
+    def _step(self, prefix: Prefix, logits: Floats) -> TargetStep:
+        """Return the allowed tokens by the softmax of logits over the temperature. Raises StructgenError for
+        NaN."""
+        weights: Floats = np.exp(scaled(logits, self.temperature, len(prefix.tokens)))
+        weights /= weights.sum()
+        probabilities = self.truncation.applied(weights)
+        allowed, ends = self._allowed(prefix), self._ends
+        if "mask" in self._constraints.methods and prefix.standing is not None:
+            mask = self._constraints.allowed(prefix.standing, prefix.written, self.compiled.vocab_size)
+            if mask is not None:
+                allowed, ends = allowed[mask[allowed]], ends[mask[ends]]
+        end = float(probabilities[ends].sum()) if self.compiled.may_end(prefix.state) else 0.0
+        return TargetStep(allowed, probabilities[allowed], end)
+
+    def _allowed(self, prefix: Prefix) -> Ids:
+        """Return the text tokens that may follow.
+
+        A proven lower bound on the tokens still needed prunes: at `max_tokens` none is allowed, and one token
+        before it only those that complete the text. `tokens_to_finish` is an upper bound and would forbid
+        texts that fit.
+        """
+        if prefix.left <= 0:
+            return np.empty(0, np.int64)
+        self.compiled.fill_index(prefix.state, self._mask, 0)
+        tokens = self._mask.allowed(0).astype(np.int64)
+        tokens = tokens[~np.isin(tokens, self._ends)]
+        if prefix.left == 1:
+            after = (self.compiled.next_index(prefix.state, int(token)) for token in tokens)
+            tokens = tokens[np.fromiter(map(self.compiled.may_end, after), np.bool_, len(tokens))]
+        return tokens
+
+    def extend(self, prefix: Prefix, token: int) -> Prefix | None:
+        """Return the prefix after one more token, or None if a checker refuses it.
+
+        Cost: one call of each checker for each remembered prefix. If the grammar allows only one continuation
+        from here, the checkers are asked about it at once: if they refuse it, no row is read on the way to
+        it.
+        """
+        if prefix.standing is None:
+            return prefix.after(token)
+        tokens = (*prefix.tokens, token)
+        if tokens in self._extended:
+            self._extended.move_to_end(tokens)
+        else:
+            self._extended[tokens] = self._checked(prefix.after(token), len(prefix.text), prefix.standing)
+            if len(self._extended) > _REMEMBERED:
+                self._extended.popitem(last=False)
+        return self._extended[tokens]
+
+    def _checked(self, after: Prefix, before: int, standing: CheckerStanding) -> Prefix | None:
+        """Return a prefix with the states of the checkers, from those after its first `before` bytes; None if
+        a checker refuses it."""
+        text = after.text
+        found = self._constraints.extend(standing, before, text)
+        if found is None:
+            return None
+        rest = None if found.is_decided else self._rest(after.state)
+        if rest is not None:
+            end = self._constraints.extend(found, len(text), text + rest) if rest else found
+            if end is None or not self._constraints.passes(end, text + rest):
+                return None
+            plain = self._constraints.methods.isdisjoint(("mask", "weigh"))
+            found = replace(found, is_decided=plain)
+        return replace(after, standing=found)
+
+    def _rest(self, state: int) -> bytes | None:
+        """Return the bytes up to the end of the text if the grammar leaves no choice of them, else None."""
+        if state not in self._rests:
+            compiled = self.compiled
+            rest = compiled.forced(state)
+            end = compiled.bytes_index(state, rest) if rest else state
+            is_end = end >= 0 and compiled.may_end(end) and not compiled.special_tokens(end)
+            is_whole = is_end and not compiled.next_bytes(State(compiled, end))
+            self._rests[state] = rest if is_whole else None
+        return self._rests[state]
+
+    def passes(self, prefix: Prefix) -> bool:
+        """Return whether every checker accepts a text that ends here."""
+        if prefix.standing is None:
+            return True
+        if "passes" not in prefix.answers:
+            prefix.answers["passes"] = self._constraints.passes(prefix.standing, prefix.text)
+        return bool(prefix.answers["passes"])
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether checkers weigh texts, so that the target is not the model's law on the valid texts."""
+        return "weigh" in self._constraints.methods
+
+    def log_weight(self, prefix: Prefix) -> float:
+        """Return the log-weight of a valid text that ends here; 0 where nothing weighs it."""
+        if prefix.standing is None or "weigh" not in self._constraints.methods:
+            return 0.0
+        return self._constraints.log_weight(prefix.standing, prefix.written)
+
+    def guess(self, prefix: Prefix) -> float:
+        """Return the guess at the log-weight of texts with a prefix; 0 where nothing guesses."""
+        if prefix.standing is None or "guess" not in self._constraints.methods:
+            return 0.0
+        if "guess" not in prefix.answers:
+            prefix.answers["guess"] = self._constraints.guess(prefix.standing, prefix.written)
+        return prefix.answers["guess"]
+
+    def close(self) -> None:
+        """End the checkers' processes. The target may still be used."""
+        for checker in self.checkers:
+            if isinstance(checker, InProcess):
+                checker.close()
+
+
+def scaled(logits: Floats, temperature: float, at: int) -> Floats:
+    """Return logits / temperature, minus their maximum: their exp is at most 1. Raises StructgenError if a
+    softmax of the row after token `at` is undefined."""
+    found: Floats = logits / temperature
+    most = found.max()
+    if not np.isfinite(most) or np.isnan(found).any():
+        raise StructgenError(
+            "The model's logits are NaN, infinite, or all of them minus infinity.",
+            where=f"token {at}",
+            cure="Look at the model: its weights, its dtype, or the function next_logprobs.",
+        )
+    found -= most
+    return found
+
+
+def drawn_edge(masses: Floats, uniform: float) -> int:
+    """Return an index drawn by masses, not all of them 0. `uniform` is from [0, 1)."""
+    sums = np.cumsum(masses)
+    edge = int(np.searchsorted(sums, uniform * sums[-1], side="right"))
+    # If the draw exceeds the last sum by rounding, take the last edge with mass.
+    return edge if edge < len(masses) else int(np.flatnonzero(masses)[-1])
+
+
+def log_law(logits: Floats, temperature: float, at: int) -> Floats:
+    """Return the log-probabilities [V] of the token after token `at`. Raises StructgenError as `scaled`."""
+    return log_softmax(scaled(logits, temperature, at))

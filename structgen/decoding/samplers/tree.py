@@ -1,0 +1,227 @@
+"""The prefix tree: the model's probabilities as first seen, and bounds on h that never rise.
+
+A node stands for a prefix u that was read. It keeps the likeliest allowed tokens with their probabilities,
+the mass of the others as one number (`rest`), and for each kept token a an upper and a lower bound on h(ua).
+Its own bounds are sums over what may come next:
+
+    upper(u) = P(end | u) end_upper + sum over kept a of P(a | u) upper(ua) + rest
+    lower(u) = P(end | u) end_lower + sum over kept a of P(a | u) lower(ua)
+
+A prefix that was not read has the bounds 1 and 0. A text that is known to be valid has 1 for both, a text
+that a checker refused 0 for both. So lower(root) <= Z <= upper(root) is a certificate, not an estimate. When
+the two are equal, the language is exhausted.
+
+Sources: the upper bound is the expected future grammaticality of ASAp (Park et al., Grammar-Aligned
+Decoding, 2024); the coin flips that make its draws exact are those of adaptive rejection sampling (see
+`cars`).
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar, Final
+
+import numpy as np
+
+from structgen.base.errors import OptionError, fields_named
+from structgen.decoding.samplers.target import END, Floats, Ids, TargetStep, drawn_edge
+
+KEPT: Final = 64
+"""Tokens that a new node keeps: nearly all of a model's mass, without O(V) memory a node."""
+CHILD: Final = 100
+"""About how many bytes an entry of `children` takes."""
+_LEAST: Final = 5e-324
+"""The least positive number."""
+REST: Final = -2
+"""The edge to any token that the node does not keep. The model's row is needed to choose the token."""
+
+
+class Node:
+    """A prefix that was read. `children` has the nodes after kept tokens, by slot."""
+
+    __slots__ = (
+        "children",
+        "end",
+        "end_lower",
+        "end_upper",
+        "estimate",
+        "lower",
+        "lowers",
+        "probabilities",
+        "rest",
+        "rest_count",
+        "tokens",
+        "upper",
+        "uppers",
+    )
+
+    UNFOLDED: ClassVar[int] = 32
+    """Bytes that one more kept token takes."""
+
+    tokens: Ids
+    probabilities: Floats
+    uppers: Floats
+    lowers: Floats
+
+    def __init__(self, step: TargetStep, kept: int) -> None:
+        """Keep the `kept` likeliest tokens of a step."""
+        order: Ids = np.argsort(-step.probabilities, kind="stable")
+        likeliest, others = order[:kept], order[kept:]
+        self.tokens = step.tokens[likeliest]
+        self.probabilities = step.probabilities[likeliest]
+        self.rest = float(step.probabilities[others].sum())
+        self.rest_count = len(others)
+        self.uppers = np.ones(len(likeliest))
+        self.lowers = np.zeros(len(likeliest))
+        self.children: dict[int, Node] = {}
+        self.end = step.end
+        self.end_upper, self.end_lower = float(step.end > 0), 0.0
+        self.upper, self.lower = 1.0, 0.0
+        self.estimate = 1.0
+        """An estimate of h between the bounds (see `LookAhead`)."""
+        self.settle()
+
+    def settle(self) -> None:
+        """Recompute the bounds after a child's have changed."""
+        upper = float(self.probabilities @ self.uppers) + self.end * self.end_upper + self.rest
+        lower = float(self.probabilities @ self.lowers) + self.end * self.end_lower
+        if upper == 0.0:
+            has_end = self.end > 0 and self.end_upper > 0
+            if has_end or self.rest > 0 or ((self.probabilities > 0) & (self.uppers > 0)).any():
+                upper = _LEAST  # the product is positive, but rounds to 0
+        # Rounding must not loosen a proven bound.
+        self.upper, self.lower = min(self.upper, upper), max(self.lower, lower)
+        self.estimate = min(max(self.estimate, self.lower), self.upper)
+
+    def choose(self, uniform: float) -> int:
+        """Return an edge drawn by P(a | u) upper(ua): a slot, END or REST. `uniform` is from [0, 1)."""
+        masses = np.concatenate((self.probabilities * self.uppers, [self.end * self.end_upper, self.rest]))
+        edge = drawn_edge(masses, uniform)
+        return edge if edge < len(self.tokens) else (END if edge == len(self.tokens) else REST)
+
+    def unfold(self, step: TargetStep, uniform: float, kept: int) -> int:
+        """Return the slot of a token drawn from the rest, as it was when `kept` tokens were kept.
+
+        `step` is the model's row, read again. A new token takes its share of the `rest` that was seen first:
+        a model whose rows differ by rounding cannot change the tree.
+        """
+        tokens, shares, at = self.beyond(step, uniform, kept)
+        (known,) = np.nonzero(self.tokens == tokens[at])
+        if len(known):
+            return int(known[0])  # another walk has added it meanwhile
+        left = ~np.isin(tokens, self.tokens)
+        whole = float(shares[left].sum())
+        probability = self.rest * (float(shares[at]) / whole if whole > 0 else 1 / int(left.sum()))
+        return self.keep(int(tokens[at]), probability)
+
+    def beyond(self, step: TargetStep, uniform: float, kept: int) -> tuple[Ids, Floats, int]:
+        """Return the tokens of a row beyond the first `kept` of this node, their shares of the rest (equal if
+        the row gives them no mass), and the index of one drawn by these shares."""
+        outside = ~np.isin(step.tokens, self.tokens[:kept])
+        tokens, shares = step.tokens[outside], step.probabilities[outside]
+        if not shares.sum() > 0:
+            shares = np.ones(len(tokens))
+        return tokens, shares, drawn_edge(shares, uniform)
+
+    def keep(self, token: int, probability: float) -> int:
+        """Move a token out of the rest into a slot of its own; return the slot."""
+        self.tokens = np.append(self.tokens, token)
+        self.probabilities = np.append(self.probabilities, probability)
+        self.uppers, self.lowers = np.append(self.uppers, 1.0), np.append(self.lowers, 0.0)
+        self.rest_count -= 1
+        self.rest = max(self.rest - probability, 0.0) if self.rest_count else 0.0
+        return len(self.tokens) - 1
+
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes it takes: Python's objects and the arrays."""
+        return 700 + self.UNFOLDED * len(self.tokens) + CHILD * len(self.children)
+
+    def copy(self) -> Node:
+        """Return another node with the same numbers and the same children."""
+        twin = Node.__new__(Node)
+        for name in Node.__slots__:
+            setattr(twin, name, getattr(self, name))
+        twin.uppers, twin.lowers, twin.children = self.uppers.copy(), self.lowers.copy(), dict(self.children)
+        return twin
+
+
+@fields_named("sg.samplers.PrefixTree()")
+class PrefixTree:
+    """The prefix tree of one target: what runs of `sg.sample` have learnt, for later runs.
+
+    It holds at most `most` bytes, but at least the root, unless `most` is below 0; more is not stored. The
+    first run binds it to its model, prompt, grammar, temperature, length and checkers; a run of another
+    target is refused. Only one run at a time may use it. It lives as long as its process.
+    """
+
+    def __init__(self, most: int = 1 << 28, kept: int = KEPT) -> None:
+        """`kept`: how many tokens a new node keeps."""
+        self.root: Node | None = None
+        self.kept, self.nbytes, self.most = kept, 0, most
+        self.fingerprint = ""
+        """The digest of its target; "" before its first run."""
+        self._in_use = threading.Lock()
+
+    @contextmanager
+    def used(self, fingerprint: str) -> Iterator[None]:
+        """Lend the tree to one run of a target. Raises OptionError for another target, and if another run is
+        using it."""
+        if not self._in_use.acquire(blocking=False):
+            raise OptionError(
+                "Another run is using this tree.", where="tree", cure="Wait for it, or give each run its own."
+            )
+        try:
+            if self.fingerprint not in ("", fingerprint):
+                raise OptionError(
+                    "The tree is of another model, prompt, grammar, temperature, max_tokens or checkers.",
+                    where="tree",
+                    cure="Give each of them a tree of its own: sg.samplers.PrefixTree().",
+                )
+            self.fingerprint = fingerprint
+            yield
+        finally:
+            self._in_use.release()
+
+    @property
+    def bracket(self) -> tuple[float, float]:
+        """The certified bounds (lower, upper) on Z."""
+        return (0.0, 1.0) if self.root is None else (self.root.lower, self.root.upper)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether every valid text is known, so that no draw would be new."""
+        lower, upper = self.bracket
+        return lower == upper
+
+    def known(self) -> Iterator[tuple[tuple[int, ...], float]]:
+        """Yield the texts that are known to be valid, as tokens, each with log P(tokens, end)."""
+        waiting: list[tuple[Node, tuple[int, ...], float]]
+        waiting = [] if self.root is None else [(self.root, (), 0.0)]
+        while waiting:
+            node, tokens, logprob = waiting.pop()
+            if node.end_lower:
+                yield tokens, logprob + math.log(node.end)
+            for slot, child in node.children.items():
+                if node.probabilities[slot] > 0:
+                    after = logprob + math.log(node.probabilities[slot])
+                    waiting.append((child, (*tokens, int(node.tokens[slot])), after))
+
+    def has_room(self, more: int) -> bool:
+        """Return whether the tree may grow by so many bytes."""
+        return self.nbytes + more <= self.most
+
+    def attach(self, parent: Node | None, slot: int, node: Node) -> bool:
+        """Attach a node after a slot of a parent in the tree, or as the root; return whether there was room.
+        Does not update the bounds above it."""
+        if self.most < 0 or (parent is not None and not self.has_room(node.nbytes + CHILD)):
+            return False
+        if parent is None:
+            self.root, self.nbytes = node, node.nbytes
+        else:
+            parent.children[slot] = node
+            self.nbytes += node.nbytes + CHILD
+        return True

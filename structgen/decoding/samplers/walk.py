@@ -1,0 +1,173 @@
+"""One attempt to write a text, from the empty prefix to its end; five methods are this walk with other
+settings.
+
+At a prefix u the walk draws an edge by P(a | u) upper(ua). `upper` is the tree's bound on h, or 1 without a
+tree; it is the *assumed* bound. The bound found at the node after the edge may be smaller, because the mask
+of ua forbids some of its mass, or because other walks have met dead ends. Let r be the found bound divided by
+the assumed one. The methods differ in their use of r only:
+
+    use of r        without a tree    with a tree
+    ignored         masked            asap          biased: no weights, no rejections
+    a coin flip     rejection         cars          exact: the walk continues with probability r
+    a weight        importance        importance    unbiased: the weight is upper(root) times all r
+
+The factors telescope. A walk that is accepted at x was proposed and survived with probability P(x) /
+upper(root), whatever the tree has learnt meanwhile. So several walks may share a tree and a forward pass, and
+each accepted text is an independent draw from the target.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from structgen.decoding.samplers.frontier import Frontier, Particle
+from structgen.decoding.samplers.target import END, Target, TargetStep
+from structgen.decoding.samplers.tree import REST, Node, PrefixTree
+
+
+class Finish(Enum):
+    """How a walk uses the ratio of bounds."""
+
+    IGNORE = "ignore"
+    COIN = "coin"
+    WEIGHT = "weight"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The result of a walk. A walk that was rejected, or met a dead end, has `weight` 0."""
+
+    tokens: tuple[int, ...]
+    weight: float
+    """An unbiased estimate of Z: E[weight f(x)] = sum of P(x) f(x) over the valid texts x."""
+    logprob: float
+    """log P(tokens, end) under the model; minus infinity if the walk did not reach an end."""
+    bound: float
+    """The bound on Z with which the walk began: coin flips accept it with probability Z / bound."""
+
+
+@dataclass(slots=True, eq=False)
+class _Walk:
+    """A walk under way."""
+
+    at: Particle
+    draws: np.random.Generator
+    start: float
+    """The bound on Z with which it began."""
+    believed: float
+    """The bound on h that was assumed at its last edge."""
+    weight: float = 1.0
+    kept: int = 0
+    """How many tokens the node kept when the edge to its rest was drawn."""
+    result: Attempt | None = None
+
+    def end(self, weight: float, logprob: float = -math.inf) -> None:
+        self.result = Attempt(self.at.prefix.tokens, weight, logprob, self.start)
+
+
+class Walker:
+    """Writes texts by walks."""
+
+    def __init__(self, target: Target, finish: Finish, tree: PrefixTree | None, *, seed: int) -> None:
+        """Without a tree each walk has nodes of its own, which keep all tokens."""
+        self._target, self._finish = target, finish
+        self._tree = PrefixTree(most=-1, kept=1 << 62) if tree is None else tree
+        self._frontier = Frontier(target, self._tree)
+        self._seed, self._number = seed & ((1 << 64) - 1), 0
+        self.tree_rows = 0
+        """Nodes that walks found in the tree: each saved a model row."""
+
+    def attempts(self, width: int, afford: Callable[[int], bool] = lambda rows: True) -> list[Attempt]:
+        """Return `width` attempts, in order; walks that wait for rows share forward passes.
+
+        `afford(rows)` is asked before each pass. If it returns False, all unfinished walks of this call are
+        dropped: dropping long walks only would bias the others.
+        """
+        bound, frontier = self._tree.bracket[1], self._frontier
+        walks = [_Walk(frontier.start(Particle), self._draws(), bound, bound) for _ in range(width)]
+        self.tree_rows += sum(walk.at.node is not None for walk in walks)
+        active = walks
+        while active:
+            unread = [walk.at for walk in active if walk.at.node is None]
+            steps = frontier.rows(unread, afford)
+            if steps is None:
+                return []
+            for at, step in zip(unread, steps, strict=True):
+                frontier.arrive(at, step)
+                if at.is_kept:
+                    frontier.learn(at.parent, at.edge, at.known.upper, at.known.lower)
+            waiting = [walk for walk in active if self._waits(walk)]
+            steps = frontier.rows([walk.at for walk in waiting], afford)
+            if steps is None:
+                return []
+            for walk, step in zip(waiting, steps, strict=True):
+                self._unfold(walk, step)
+            active = [walk for walk in active if walk.result is None]
+        for walk in walks:
+            if walk.result is not None and walk.result.weight:
+                frontier.learn(walk.at, END, 1.0, 1.0)
+        return [walk.result for walk in walks if walk.result is not None]
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the tree proves that there is nothing left to draw."""
+        return self._tree.bracket[1] <= 0.0
+
+    def _draws(self) -> np.random.Generator:
+        """Return the random numbers of the next walk. They depend on the seed and the walk's number only."""
+        self._number += 1
+        return np.random.Generator(np.random.Philox(key=[self._seed, self._number]))
+
+    def _waits(self, walk: _Walk) -> bool:
+        """Take edges until the walk ends or needs a row; return whether it is that of its current node."""
+        while walk.result is None and walk.at.node is not None:
+            node = walk.at.node
+            ratio = min(node.upper / walk.believed, 1.0)
+            goes_on = ratio > 0.0
+            if self._finish is not Finish.COIN:
+                walk.weight *= ratio
+            elif goes_on:
+                goes_on = walk.draws.random() < ratio
+            if not goes_on:
+                walk.end(0.0)
+                return False
+            edge = node.choose(walk.draws.random())
+            if edge == REST:
+                walk.kept = len(node.tokens)
+                return True
+            self._take(walk, edge, node.end_upper if edge == END else float(node.uppers[edge]))
+        return False
+
+    def _unfold(self, walk: _Walk, step: TargetStep) -> None:
+        """Take an edge to a token that the node did not keep when the edge was drawn."""
+        at = walk.at
+        is_full = at.is_kept and not self._tree.has_room(Node.UNFOLDED)
+        # The tree learns nothing below a copy, as below a node that it had no room for.
+        node = at.known.copy() if is_full else at.known
+        before = node.nbytes
+        slot = node.unfold(step, walk.draws.random(), walk.kept)
+        if node.nbytes > before and is_full:
+            at.node, at.is_kept = node, False
+        elif at.is_kept:
+            self._tree.nbytes += node.nbytes - before
+        self._take(walk, slot, believed=1.0)
+
+    def _take(self, walk: _Walk, edge: int, believed: float) -> None:
+        """Follow an edge that was drawn with an assumed bound."""
+        at, walk.believed = walk.at, believed
+        if edge != END:
+            after = self._frontier.extend(at, edge)
+            walk.at = at if after is None else after
+            is_valid = after is not None
+            self.tree_rows += is_valid and walk.at.node is not None
+        elif is_valid := self._target.passes(at.prefix):
+            weight = walk.start * walk.weight * math.exp(self._target.log_weight(at.prefix))
+            walk.end(weight, at.log_probability + math.log(at.known.end) if weight else -math.inf)
+        if not is_valid:
+            self._frontier.learn(at, edge, 0.0, 0.0)
+            walk.end(0.0)

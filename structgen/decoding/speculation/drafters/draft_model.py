@@ -1,0 +1,134 @@
+"""A small model that drafts for the large one, under the same grammar.
+
+The draft model of speculative decoding (Leviathan et al. 2023; Chen et al. 2023), with the grammar's mask on
+its logits: a token that the grammar refuses cannot be right, and the small model's best allowed token often
+is. One pass of the small model reads the likeliest token of each level; its other choices are leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.errors import LimitError
+from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
+from structgen.decoding.speculation.drafts.drafter import REFUSED, DraftContext, RequestFacts
+from structgen.decoding.speculation.drafts.model_rows import Floats, ModelRows, Tokens
+from structgen.tokens.token_mask import TokenMask, allocate_mask
+
+
+class DraftModel:
+    """Drafts the small model's likeliest tokens among those that the grammar allows.
+
+    A draft has at most `depth` levels of the `branches` likeliest tokens, of which the likeliest is read for
+    the next level. With 1 branch the draft is a chain. A path whose probability under the small model and the
+    masks is below `least` is not continued. The chance of a node is its probability under the small model,
+    given the mask.
+
+    The small model reads the prompt once, and each token of the text once (`ModelRows`): each node that it
+    reads keeps its cache until later nodes take its place, so nothing is rolled back. Memory: `depth` + 2
+    caches. Cost of a draft: at most `depth` passes of the small model, and a mask for each node that is read.
+    A text that is longer than the small model's context gets no draft.
+    """
+
+    name = "model"
+
+    def __init__(
+        self,
+        model: Any,
+        depth: int = 8,
+        branches: int = 2,
+        least: float = 0.1,
+        lock: Lock | None = None,
+    ) -> None:
+        self._model, self._lock = model, lock
+        self._depth, self._branches, self._least = depth, branches, least
+        self._mask: TokenMask | None = None
+        self._vocab_size = 0
+        self._rows: ModelRows | None = None
+        self._text: list[int] = []
+        self._room = 0
+        """How many tokens the text may have in the small model's context."""
+        self._known: dict[Tokens, Floats] = {}
+        """The logits after the nodes that were read for the last draft."""
+
+    def begin(self, facts: RequestFacts) -> None:
+        """Note the prompt. It is read for the first draft."""
+        self._vocab_size = min(facts.tokenizer.vocab_size, self._model.vocab_size)
+        self._mask = allocate_mask(1, facts.tokenizer.vocab_size)
+        self._rows = ModelRows(self._model, facts.prompt, "", most=0, least=self._depth + 1)
+        self._room = self._model.context - len(facts.prompt) if facts.prompt else 0
+        self._text, self._known = [], {}
+
+    def propose(self, view: DraftContext, most: int) -> Draft:
+        """Return the tree; empty after an end token, or if the small model's context is full."""
+        depth = min(self._depth, view.room, self._room - len(self._text))
+        is_over = view.matcher is not None and view.matcher.is_finished
+        if depth < 1 or most < 1 or is_over or self._rows is None:
+            return NO_DRAFT
+        with self._lock or nullcontext():
+            return self._grown(self._rows, view, most, depth)
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        """Note the tokens."""
+        self._text += taken
+
+    def end(self) -> None:
+        """Release the caches."""
+        self._rows, self._mask, self._known = None, None, {}
+
+    def _grown(self, rows: ModelRows, view: DraftContext, most: int, depth: int) -> Draft:
+        tree, node, state, chance = DraftTree(), -1, view.start, 1.0
+        path, known = tuple(self._text), self._known
+        self._known = {}
+        for level in range(1, depth + 1):
+            logits = known[path] if path in known else rows.read([path])[0]
+            self._known[path] = logits
+            found = list[tuple[int, int, int, float]]()
+            for token, share in self._likeliest(logits, state, view):
+                after = view.after(state, token)
+                if after != REFUSED:
+                    found.append((tree.add(node, token, share), token, after, share))
+            if not found:
+                break
+            node, token, state, share = found[0]
+            chance *= share
+            if level == depth or len(tree) >= most or chance < self._least or token in view.ends:
+                break
+            path = (*path, token)
+        return tree.draft() if len(tree) else NO_DRAFT
+
+    def _likeliest(self, logits: Floats, state: int, view: DraftContext) -> list[tuple[int, float]]:
+        """Return the likeliest allowed tokens and their probabilities given the mask; nothing if the logits
+        are not numbers, or if the mask would exceed a limit of the grammar."""
+        allowed = self._allowed(state, view)
+        if allowed is None:
+            return []
+        values = logits[allowed]
+        top = values.max(initial=-np.inf)
+        if not np.isfinite(top):
+            return []
+        weights = np.exp(values - top)
+        total = float(weights.sum(dtype=np.float64))
+        best = np.arange(len(values))
+        if len(values) > self._branches:
+            best = np.argpartition(-values, self._branches - 1)[: self._branches]
+        ordered = sorted(best.tolist(), key=lambda at: (-values[at], at))
+        return [(int(allowed[at]), float(weights[at]) / total) for at in ordered if weights[at] > 0.0]
+
+    def _allowed(self, state: int, view: DraftContext) -> npt.NDArray[np.int64] | None:
+        """Return the tokens that the grammar allows in a state, ascending; None if that is unknown."""
+        if view.matcher is None:
+            return np.arange(self._vocab_size)
+        assert self._mask is not None
+        try:
+            view.matcher.compiled.fill_index(state, self._mask, 0)
+        except LimitError:  # a draft does not justify compiling the grammar again
+            return None
+        allowed = self._mask.allowed()
+        return allowed[allowed < self._vocab_size]

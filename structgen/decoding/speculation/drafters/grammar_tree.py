@@ -1,0 +1,165 @@
+"""Drafts of all continuations that a grammar allows, if they are few: forced bytes, the values of an enum.
+
+The tree is grown over bytes, best-first; each of its texts is split as the tokenizer splits it. Other engines
+insert forced bytes without asking the model. That changes the tokenisation, and so the model's next tokens.
+Here they are a draft, which the model confirms.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+from structgen.decoding.speculation.drafters.json_layout import START, WHITE, JsonLayout, moved
+from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
+from structgen.decoding.speculation.drafts.drafter import REFUSED, DraftContext, RequestFacts
+from structgen.decoding.speculation.drafts.grammar_memo import GrammarMemo, memo_of
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.tokens.token_prefixes import tokens_behind
+from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.vocabulary import Vocabulary
+
+
+class GrammarTree:
+    """Drafts the continuations up to the first position at which more than `widest` bytes are allowed.
+
+    Optional white space follows the text's layout so far (JSON), or is left out.
+    """
+
+    name = "grammar"
+    first_trust = 0.8
+    skips_white = True
+    """Whether white space counts as no choice where something else may come, too."""
+
+    widest = 3
+    work = 96
+    """The most bytes that one draft steps through, about 5 us each."""
+
+    def __init__(self) -> None:
+        self._tokenizer: Tokenizer | None = None
+        self._layout, self._read = JsonLayout(), 0
+        """The layout of the text, and how many of its tokens were read for it."""
+
+    def begin(self, facts: RequestFacts) -> None:
+        """Store the tokenizer."""
+        self._tokenizer = facts.tokenizer
+        self._layout, self._read = JsonLayout(), 0
+
+    def propose(self, view: DraftContext, most: int) -> Draft:
+        """Return the tree; empty for a free text. Cost: 1 us in a state that any document of the grammar has
+        met before; else a step of the grammar for each byte, and a call of the tokenizer for each text."""
+        matcher, tokenizer = view.matcher, self._tokenizer
+        if matcher is None or tokenizer is None or matcher.is_finished:
+            return NO_DRAFT
+        memo, layout = memo_of(matcher.compiled), None
+        if self.skips_white and memo.has_open_space and matcher.compiled.has_events:
+            layout = self._laid_out(view, tokenizer)
+        key = type(self), view.start, None if layout is None else layout.key
+        return memo.of(key, lambda: self._grown(view, memo, tokenizer, layout))
+
+    def _laid_out(self, view: DraftContext, tokenizer: Tokenizer) -> JsonLayout:
+        """Return the layout of the text so far."""
+        if self._read > len(view.tokens):
+            self._layout, self._read = JsonLayout(), 0
+        for token in view.tokens[self._read :]:
+            self._layout.read(tokenizer.token_bytes[token] or b"")
+        self._read = len(view.tokens)
+        return self._layout
+
+    def _grown(
+        self, view: DraftContext, memo: GrammarMemo, tokenizer: Tokenizer, layout: JsonLayout | None
+    ) -> Draft:
+        assert view.matcher is not None
+        tree = DraftTree()
+        for share, text in self._texts(view.start, memo, view.matcher.compiled, layout):
+            node = -1
+            for token in canonical_tokens(view, tokenizer, text):
+                node = tree.add(node, token, 0.0)
+                tree.chances[node] += share
+        sums = [sum(tree.chances[node] for node in below.values()) for below in tree.children]
+        tree.chances = [
+            chance / sums[parent + 1] for chance, parent in zip(tree.chances, tree.parents, strict=True)
+        ]
+        return tree.draft() if len(tree) else NO_DRAFT
+
+    def _texts(
+        self, start: int, memo: GrammarMemo, compiled: CompiledGrammar, layout: JsonLayout | None
+    ) -> list[tuple[float, bytes]]:
+        """Return the continuations up to the first open position, with their shares."""
+        most = self.widest + (len(WHITE) if self.skips_white else 0)
+        found: list[tuple[float, bytes]] = []
+        waiting = [(-1.0, b"", start, START if layout is None else layout.place)]
+        for _ in range(self.work):
+            if not waiting:
+                break
+            share, text, state, place = heapq.heappop(waiting)
+            allowed = memo.next_bytes(compiled, state)
+            following = [byte for byte in allowed if byte not in WHITE] if len(allowed) <= most else []
+            is_open = self.skips_white and 0 < len(following) < len(allowed)
+            if not is_open:
+                following = list(allowed)
+            if not 1 <= len(following) <= self.widest or memo.may_end(compiled, state):
+                found.append((-share, text))
+                continue
+            memo.has_open_space |= is_open
+            for byte in following:
+                data = bytes((byte,))
+                if is_open and layout is not None:
+                    data = layout.before(place, byte, not text) + data
+                after = state
+                for one in data:
+                    after = memo.byte_after(compiled, after, one) if after >= 0 else after
+                if after < 0:  # the grammar refuses white space of this layout
+                    data, after = data[-1:], memo.byte_after(compiled, state, byte)
+                heapq.heappush(waiting, (share / len(following), text + data, after, moved(place, byte)))
+        return [*found, *((-share, text) for share, text, _, _ in waiting)]
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        """Do nothing: the state determines the draft."""
+
+    def end(self) -> None:
+        """Do nothing: the memo belongs to the compiled grammar."""
+
+
+class ForcedBytes(GrammarTree):
+    """Drafts a chain: the bytes that the grammar forces, punctuation, required keys, the rest of a value."""
+
+    name = "forced"
+    first_trust = 0.98
+    skips_white = False
+    widest, work = 1, 512
+
+
+def canonical_tokens(view: DraftContext, tokenizer: Tokenizer, data: bytes) -> list[int]:
+    """Return the tokens of bytes that must come next, as the tokenizer splits them, or in the tokens in which
+    the request has them written (`core.forced_text`).
+
+    The last token is left out if the grammar allows a longer token that begins with it, because the model
+    might write that one. If only the end can follow, the end token is added; for empty `data` the result is
+    that end token, or nothing. Cost: a call of the tokenizer, and 1 us a token.
+    """
+    if view.matcher is None:
+        return []
+    compiled = view.matcher.compiled
+    memo = memo_of(compiled)
+    tokens = list(compiled.planned_tokens(view.start))
+    if not data or tokenizer.decode(tokens) != data:
+        tokens = list(tokenizer.encode(data)) if data else []
+    state = view.start
+    for at, token in enumerate(tokens):
+        state = view.after(state, token)
+        if state == REFUSED:  # the bytes are allowed, but not as these tokens
+            return tokens[:at]
+
+    def step(before: int, byte: int) -> int | None:
+        found = memo.byte_after(compiled, before, byte)
+        return None if found < 0 else found
+
+    if tokens:
+        # of a longer token in its place the rest must be allowed after it
+        last = tokenizer.token_bytes[tokens[-1]] or b""
+        if next(tokens_behind(Vocabulary.of(tokenizer), last, state, step), None) is not None:
+            return tokens[:-1]
+    if memo.may_end(compiled, state) and not memo.next_bytes(compiled, state):
+        tokens.append(tokenizer.eos_token_ids[0])
+    return tokens

@@ -1,0 +1,96 @@
+"""Drafts from what the model found likely in other samples of the same request, behind the same last tokens.
+
+STAND (Song et al. 2025, "Accelerated Test-Time Scaling with Model-Free Speculative Sampling") without its
+noise: a guess is accepted where the model chooses the same token, so the likeliest guesses are the best ones.
+It is made for requests for several texts alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from structgen.decoding.speculation.drafters.ngrams import grown
+from structgen.decoding.speculation.drafts.draft import Draft
+from structgen.decoding.speculation.drafts.drafter import DraftContext, RequestFacts, VerifiedDraft
+
+SIZES: Final = (4, 2, 1)
+"""Sizes of contexts; the longest that is known decides."""
+TOP: Final = 8
+"""The likeliest tokens of a node that are remembered."""
+MOST_CONTEXTS: Final = 1 << 15
+"""The most contexts of a request; the oldest is dropped."""
+_BYTES: Final = 600
+"""Of a context with its law, about."""
+
+
+class SeenLaws:
+    """For each context the mean of the laws of the next token that the model had behind it."""
+
+    __slots__ = ("_laws",)
+
+    def __init__(self) -> None:
+        self._laws: dict[int, tuple[int, dict[int, float]]] = {}
+        """For the hash of each context, how often it was seen, and the mean. Two contexts of one hash do no
+        harm: a guess may be wrong."""
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of all laws."""
+        return _BYTES * len(self._laws)
+
+    def learn(self, context: Sequence[int], law: dict[int, float]) -> None:
+        """Note a law behind a context of at most `max(SIZES)` tokens. Cost: 5 us a size."""
+        for size in SIZES:
+            if size <= len(context):
+                key = hash(tuple(context[-size:]))
+                count, mean = self._laws.pop(key, (0, {}))
+                tokens = mean.keys() | law.keys()
+                mean = {one: (count * mean.get(one, 0.0) + law.get(one, 0.0)) / (count + 1) for one in tokens}
+                best = sorted(mean.items(), key=lambda one: (-one[1], one[0]))[:TOP]
+                self._laws[key] = count + 1, dict(best)
+        while len(self._laws) > MOST_CONTEXTS:
+            del self._laws[next(iter(self._laws))]
+
+    def after(self, context: Sequence[int]) -> list[tuple[int, float]]:
+        """Return the tokens behind the longest known end of a context, the likeliest first, with their mean
+        probabilities."""
+        for size in SIZES:
+            if size <= len(context) and (found := self._laws.get(hash(tuple(context[-size:])))):
+                return list(found[1].items())
+        return []
+
+
+class OtherSamples:
+    """Drafts a tree of what the model found likely behind the last tokens, in any sample of the request."""
+
+    name, top, first_trust = "samples", TOP, 0.95
+
+    def __init__(self) -> None:
+        self._laws = SeenLaws()
+        self._end: list[int] = []
+
+    def begin(self, facts: RequestFacts) -> None:
+        """Begin with what other samples have seen."""
+        self._laws = facts.shared.setdefault(self.name, self._laws)
+        self._end = list(facts.prompt[-max(SIZES) :])
+
+    def propose(self, view: DraftContext, most: int) -> Draft:
+        """Return the likeliest continuations that the grammar allows. Cost: 10 us a node."""
+        return grown(self._laws.after, self._end, view, most)
+
+    def verified(self, seen: VerifiedDraft) -> None:
+        """Learn the laws behind the end of the text and behind each node. Cost: 30 us a node."""
+        rows = zip(seen.tokens.tolist(), seen.chances.tolist(), strict=True)
+        for node, (best, chances) in enumerate(rows, -1):
+            law = {token: chance for token, chance in zip(best, chances, strict=True) if token >= 0}
+            if law:
+                self._laws.learn([*self._end, *seen.draft.path(node)][-max(SIZES) :], law)
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        """Take the tokens of the answer."""
+        self._end = [*self._end, *taken][-max(SIZES) :]
+
+    def end(self) -> None:
+        """Release the laws."""
+        self._laws = SeenLaws()

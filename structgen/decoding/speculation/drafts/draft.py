@@ -1,0 +1,168 @@
+"""`Draft`: guessed tokens as a flat tree, and the builder that drafters make one with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.errors import OptionError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """A tree of guessed tokens. Node i is `tokens[i]` after node `parents[i]`; -1 is the root, the text so
+    far. Parents come before their children; siblings are different tokens.
+
+    `chances[i]`, above 0 and at most 1, is the probability that the model chooses node i after its parent. It
+    decides which nodes are verified, never what the model writes.
+    """
+
+    tokens: npt.NDArray[np.int32]
+    parents: npt.NDArray[np.int32]
+    chances: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        """Raises OptionError if the three arrays are no such tree. Cost: 1 us a node."""
+        for name, dtype in (("tokens", np.int32), ("parents", np.int32), ("chances", np.float32)):
+            object.__setattr__(self, name, _column(name, getattr(self, name), dtype))
+        count = len(self.tokens)
+        if not len(self.parents) == len(self.chances) == count:
+            raise OptionError(
+                f"It has {count} tokens, {len(self.parents)} parents and {len(self.chances)} chances.",
+                where="draft",
+                cure="Give one of each for every node.",
+            )
+        seen: set[tuple[int, int]] = set()
+        for i, (token, parent, chance) in enumerate(
+            zip(self.tokens.tolist(), self.parents.tolist(), self.chances.tolist(), strict=True)
+        ):
+            if not -1 <= parent < i:
+                what = f"The parent of node {i} is {parent}."
+                cure = "Parents come before their children; -1 is the root."
+            elif token < 0:
+                what, cure = f"The token of node {i} is {token}.", "Token ids are 0 or more."
+            elif not 0.0 < chance <= 1.0:
+                what, cure = f"The chance of node {i} is {chance}.", "Give a number above 0, at most 1."
+            elif (parent, token) in seen:
+                what = f"Node {i} is token {token} behind node {parent}, and so is an earlier node."
+                cure = "Give each child of a node another token."
+            else:
+                seen.add((parent, token))
+                continue
+            raise OptionError(what, where="draft", cure=cure)
+
+    @classmethod
+    def chain(cls, tokens: Iterable[int], chance: float = 1.0) -> Draft:
+        """Return the draft in which each token follows the one before it."""
+        listed = list(tokens)
+        count = len(listed)
+        return cls(
+            np.array(listed, np.int32),
+            np.arange(-1, count - 1, dtype=np.int32),
+            np.full(count, chance, np.float32),
+        )
+
+    @classmethod
+    def made(cls, tokens: Any, parents: Any, chances: Any) -> Draft:
+        """Return the draft of three sequences of numbers without checking them, for code that builds valid
+        trees. Cost: 2 us."""
+        draft = object.__new__(cls)
+        columns = np.array(tokens, np.int32), np.array(parents, np.int32), np.array(chances, np.float32)
+        for name, column in zip(("tokens", "parents", "chances"), columns, strict=True):
+            column.setflags(write=False)
+            object.__setattr__(draft, name, column)
+        return draft
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def children(self) -> list[dict[int, int]]:
+        """Return n + 1 tables, {token: node}: those of the root, of node 0, of node 1, ... Linear time."""
+        found: list[dict[int, int]] = [{} for _ in range(len(self) + 1)]
+        for i, (token, parent) in enumerate(zip(self.tokens.tolist(), self.parents.tolist(), strict=True)):
+            found[parent + 1][token] = i
+        return found
+
+    def path(self, node: int) -> list[int]:
+        """Return the tokens from the root to a node."""
+        found = []
+        while node >= 0:
+            found.append(int(self.tokens[node]))
+            node = int(self.parents[node])
+        return found[::-1]
+
+    def accepted(self, taken: Sequence[int]) -> int:
+        """Return how many of the tokens that the model chose are in the tree, counted from the first."""
+        children, node, count = self.children(), -1, 0
+        for token in taken:
+            if (found := children[node + 1].get(token)) is None:
+                break
+            node, count = found, count + 1
+        return count
+
+    def part(self, nodes: Iterable[int]) -> Draft:
+        """Return the tree of some nodes, whose parents must be among them. Cost: 5 us, and 0.1 us a node."""
+        kept = sorted(nodes)
+        if len(kept) == len(self):
+            return self
+        places = {-1: -1} | {node: place for place, node in enumerate(kept)}
+        above = [places[parent] for parent in self.parents[kept].tolist()]
+        return Draft.made(self.tokens[kept], above, self.chances[kept]) if kept else NO_DRAFT
+
+
+class DraftTree:
+    """Builds a draft node by node. A token that a node already has is not added twice."""
+
+    __slots__ = ("chances", "children", "parents", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens: list[int] = []
+        self.parents: list[int] = []
+        self.chances: list[float] = []
+        self.children: list[dict[int, int]] = [{}]
+        """{token: node} after the root, after node 0, after node 1, ..."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def add(self, parent: int, token: int, chance: float) -> int:
+        """Return the node of a token after a parent. A known node keeps the larger chance."""
+        node = self.children[parent + 1].setdefault(token, len(self.tokens))
+        if node < len(self.tokens):
+            self.chances[node] = max(self.chances[node], chance)
+        else:
+            self.tokens.append(token)
+            self.parents.append(parent)
+            self.chances.append(chance)
+            self.children.append({})
+        return node
+
+    def draft(self) -> Draft:
+        """Return the draft. Cost: 3 us."""
+        return Draft.made(self.tokens, self.parents, self.chances)
+
+
+def _column(name: str, value: Any, dtype: Any) -> npt.NDArray[Any]:
+    """Return a read-only one-dimensional array. Raises OptionError if a number would be changed by the
+    conversion."""
+    given = np.asarray(value)
+    kinds = "iu" if dtype is np.int32 else "f"
+    if given.ndim != 1 or (given.size and given.dtype.kind not in kinds):
+        raise OptionError(
+            f"{name} has the shape {given.shape} and the type {given.dtype}.",
+            where="draft",
+            cure="Give int32 tokens, int32 parents and float32 chances, each of the shape [n].",
+        )
+    if given.size and kinds == "iu" and (given.min() < -(2**31) or given.max() >= 2**31):
+        raise OptionError(f"{name} holds a number that is no int32.", where="draft", cure="Give token ids.")
+    made = np.array(given, dtype)
+    made.setflags(write=False)
+    return made
+
+
+NO_DRAFT = Draft(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
+"""The draft without a node: the model chooses one token, as without speculation."""

@@ -1,0 +1,224 @@
+"""`Speculator`: drafts for all texts of a batch for the next pass, as far as they save time.
+
+What is learnt while an engine runs, for each kind of batch (`Goodput`): the time of a pass and of one more
+row in it, and whether drafts are faster, everything included.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, median
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft
+from structgen.decoding.speculation.drafts.drafter import DraftContext
+from structgen.decoding.speculation.planning.drafting import Drafting, worths
+
+MOST_TEXTS: Final = 512
+"""The most texts of a batch that is drafted for."""
+_MOST_KINDS: Final = 64
+"""The most kinds of batches (by size and drafters) that are distinguished; the oldest is dropped."""
+
+
+class Speculator:
+    """Belongs to one engine: what passes cost is learnt from all of its texts.
+
+    For each pass: `wants_drafts`; if so, `propose`; the pass runs; `ran` with its rows and seconds; the texts
+    take tokens, and each text's own `Drafting.observe` is called; `took` with all seconds of the pass. Not
+    thread-safe.
+
+    Drafting must pay for itself, twice. The planner takes a guess if it raises the expected tokens per time.
+    Batches of about the same size with the same drafters use drafts only if that is faster; so no drafter is
+    asked under load.
+    """
+
+    def __init__(self, overhead: float = 1.5e-4) -> None:
+        """`overhead`: seconds of a pass outside the model, in the loop."""
+        self._overhead = overhead
+        self._goodputs: dict[Hashable, Goodput] = {}
+        self._pass: _Pass | None = None
+        """The pass to be accounted for when the texts have taken their tokens."""
+
+    def wants_drafts(self, count: int, drafters: Hashable) -> bool:
+        """Return whether the next pass, of `count` texts with such drafters, drafts. This begins the pass:
+        `propose` may follow, then `ran` and `took`."""
+        if self._pass is not None:
+            last, self._pass = self._pass, None
+            saved = sum(drafting.saved - before for drafting, before in last.texts)
+            last.goodput.learn(
+                last.goodput.is_drafting, last.count + saved, last.seconds, last.rows, last.ran
+            )
+        if count > MOST_TEXTS:
+            return False
+        kind = count.bit_length(), drafters
+        goodput = self._goodputs.get(kind)
+        if goodput is None:
+            if len(self._goodputs) >= _MOST_KINDS:
+                del self._goodputs[next(iter(self._goodputs))]
+            goodput = self._goodputs[kind] = Goodput(count)
+        self._pass = _Pass(goodput, count)
+        return goodput.is_drafting
+
+    def propose(
+        self, draftings: Sequence[Drafting | None], views: Sequence[DraftContext | None], mosts: Sequence[int]
+    ) -> list[Draft]:
+        """Return a draft for each text, of at most `mosts[i]` nodes; none for a text without a `Drafting`."""
+        drafts = [NO_DRAFT] * len(draftings)
+        if self._pass is None:
+            return drafts
+        for i, (drafting, view, most) in enumerate(zip(draftings, views, mosts, strict=True)):
+            # the first pass with drafts loads code, for which one text is enough
+            is_enough = not self._pass.goodput.is_warm[True] and self._pass.texts
+            if drafting is not None and view is not None and most > 0 and not is_enough:
+                self._pass.texts.append((drafting, drafting.saved))
+                drafts[i] = drafting.candidates(view, most)
+        one, more = self._pass.goodput.of_rows()
+        return plan(drafts, self._overhead + one, more)
+
+    def ran(self, rows: int, seconds: float) -> None:
+        """Note the seconds and rows of the model's pass."""
+        if self._pass is not None and not self._pass.ran:
+            self._pass.rows, self._pass.ran = rows - self._pass.count, seconds
+
+    def took(self, seconds: float) -> None:
+        """Add seconds of the pass for any other work, before or after the model's."""
+        if self._pass is not None:
+            self._pass.seconds += seconds
+
+
+@dataclass(slots=True)
+class _Pass:
+    """A pass in progress."""
+
+    goodput: Goodput
+    count: int
+    """Its texts."""
+    texts: list[tuple[Drafting, int]] = field(default_factory=list)
+    """The texts whose drafters were asked, each with the tokens that drafts had saved it before."""
+    rows: int = 0
+    """The rows of its drafts."""
+    ran: float = 0.0
+    """Seconds of the model."""
+    seconds: float = 0.0
+    """Seconds of the pass so far."""
+
+
+def plan(trees: Sequence[Draft], seconds: float, row: float) -> list[Draft]:
+    """Return for each request the part of its tree that is worth verifying.
+
+    A pass without guesses takes so many seconds, and each node one row more. Of all parts of the trees, the
+    result has the most expected tokens for its time (best-first: DySpec, Xiong et al. 2024; goodput:
+    SmartSpec, Liu et al. 2024); of equally good ones it is the smallest. So there is no draft if rows are
+    expensive: with many requests at once. Cost: 20 us, and 1 us a node.
+    """
+    ranked: list[tuple[float, int, int]] = []
+    for text, tree in enumerate(trees):
+        worth = worths(tree.parents.tolist(), tree.chances.tolist())
+        ranked += [(-one, text, node) for node, one in enumerate(worth)]
+    # no node is worth more than its parent, and of equal ones the parent is the first
+    ranked.sort()
+    expected = len(trees) - np.cumsum([0.0, *(worth for worth, _, _ in ranked)])
+    best = int(np.argmax(expected / (seconds + row * np.arange(len(ranked) + 1))))
+    nodes: list[list[int]] = [[] for _ in trees]
+    for _, text, node in ranked[:best]:
+        nodes[text].append(node)
+    return [tree.part(own) for tree, own in zip(trees, nodes, strict=True)]
+
+
+TRIED: Final = 6
+"""Passes of a trial with one text; fewer with several, because each text gives a measurement."""
+SHORTEST_WAIT: Final = 32
+"""The fewest passes between two trials; two more for each text of the batch, whose drafters are all asked."""
+LONGEST_WAIT: Final = 2048
+"""The most passes between two trials."""
+_SHARE: Final = 0.01
+"""The share of the time that trials may take."""
+_REMEMBERED: Final = 32
+"""Passes of a mode that are remembered."""
+_GAIN: Final = 0.03
+"""The share of the time that drafts must save to be used, so that noise does not switch modes."""
+_ROW: Final = 0.08
+"""First guess: the time of one more row for a text, in passes without drafts."""
+
+
+class Goodput:
+    """The choice between drafting and not, for batches of one kind, by seconds a token, everything included.
+
+    The faster mode is used; the other one is tried for a few passes from time to time, so that a change is
+    noticed; trials take at most a hundredth of the time.
+    """
+
+    def __init__(self, texts: int = 1) -> None:
+        """`texts`: the number of texts in a batch."""
+        self._shortest, self._tried = SHORTEST_WAIT + 2 * texts, max(TRIED // texts, 1)
+        self._texts = texts
+        self._passes = {mode: deque[_Taken](maxlen=_REMEMBERED) for mode in (False, True)}
+        """The latest passes without drafts, and with."""
+        self.is_warm = {False: False, True: False}
+        """Whether a pass without drafts (False), and one with drafts (True), has run."""
+        self.is_drafting = False
+        """Whether the next pass drafts. The first passes do not, for comparison."""
+        self._is_trial, self._left = True, 1 + self._tried
+        self._spent, self._written = 0.0, 0
+        """Seconds and tokens of the current trial."""
+
+    def learn(self, drafting: bool, tokens: int, seconds: float, rows: int = 0, ran: float = 0.0) -> None:
+        """Note a pass with its tokens and seconds, the rows of its drafts and the seconds of the model, and
+        choose the mode of the next one. The first pass of a mode is ignored: it loads code."""
+        if tokens < 1 or not 0.0 < seconds < float("inf"):
+            return
+        if self.is_warm[drafting]:
+            self._passes[drafting].append(_Taken(tokens, seconds, rows, ran))
+            self._spent, self._written = self._spent + seconds, self._written + tokens
+        self.is_warm[drafting] = True
+        self._left -= 1
+        if self._left > 0:
+            return
+        if not self._passes[True]:
+            self._try(drafting=True)
+            self._left += 1
+        elif not self._is_trial:
+            self._try(not self.is_drafting)
+        else:
+            drafted, plain = self._rate(True), self._rate(False)
+            self.is_drafting, self._is_trial = drafted <= (1.0 - _GAIN) * plain, False
+            lost = self._spent - self._written * min(drafted, plain)
+            self._left = int(
+                min(max(lost / self._of_pass(self.is_drafting) / _SHARE, self._shortest), LONGEST_WAIT)
+            )
+
+    def _try(self, drafting: bool) -> None:
+        """Begin a trial. The earlier passes of the mode may be long ago."""
+        self.is_drafting, self._is_trial, self._left = drafting, True, self._tried
+        self._spent, self._written = 0.0, 0
+        self._passes[drafting].clear()
+
+    def _of_pass(self, drafting: bool) -> float:
+        """Return the median seconds of a pass, which ignores one that waited for another process."""
+        return median(one.seconds for one in self._passes[drafting])
+
+    def _rate(self, drafting: bool) -> float:
+        """Return seconds a token. A pass takes about as long however many guesses were accepted."""
+        return self._of_pass(drafting) / fmean(one.tokens for one in self._passes[drafting])
+
+    def of_rows(self) -> tuple[float, float]:
+        """Return the model's seconds of a pass without drafts, and those of one more row: the median over the
+        latest passes with drafts, so that a pass that waited for another process changes little."""
+        one = median(one.ran for one in self._passes[False])
+        more = [max(taken.ran - one, 0.0) / taken.rows for taken in self._passes[True] if taken.rows]
+        return one, median(more) if more else _ROW * one / self._texts
+
+
+class _Taken(NamedTuple):
+    """A pass that is over."""
+
+    tokens: int
+    seconds: float
+    rows: int
+    """Of its drafts."""
+    ran: float
+    """Seconds of the model."""

@@ -1,0 +1,160 @@
+"""`Speculation`: the options of drafts in a request, checked at construction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from types import MappingProxyType
+from typing import Annotated, Any, Final
+
+from structgen.base.errors import OptionError, fields_named
+from structgen.base.language import checks
+from structgen.base.language.checks import By, Instance, Whole, check_fields, shown, wrong
+from structgen.decoding.speculation.drafters.answer_history import AnswerHistory
+from structgen.decoding.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
+from structgen.decoding.speculation.drafters.ngrams import KnownTexts, callers_text
+from structgen.decoding.speculation.drafters.seen_laws import OtherSamples
+from structgen.decoding.speculation.drafts.drafter import Drafter
+
+DRAFTERS: Final = MappingProxyType[str, Callable[[], Drafter]](
+    {"forced": ForcedBytes, "grammar": GrammarTree, "suffix": KnownTexts, "samples": OtherSamples}
+)
+"""The drafters that need only the request, by name."""
+_KNOWN_NAMES: Final = (
+    f"Choose from {', '.join(DRAFTERS)}, or give a function that makes a drafter; the caller's text, "
+    "earlier answers and a draft model have the options edit, history and draft_model."
+)
+MOST_NODES: Final = 256
+"""The most nodes of a draft: the rows of one text delay all the others of its batch."""
+MOST_EDIT: Final = 1 << 20
+"""The most characters of a caller's text."""
+_A_HISTORY = Instance(AnswerHistory | None, "Make one with sg.speculation.AnswerHistory(tokenizer).")
+
+
+def _drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
+    given = (value,) if isinstance(value, str) else value
+    if not isinstance(given, Sequence) or isinstance(given, bytes | bytearray):
+        raise wrong("drafters", value, f"Give a sequence of names ({', '.join(DRAFTERS)}) or of functions.")
+    for at, one in enumerate(given):
+        if isinstance(one, str):
+            if one not in DRAFTERS:
+                raise wrong(f"drafters[{at}]", one, _KNOWN_NAMES)
+        elif not callable(one):
+            # a drafter holds the state of one text, so one object cannot serve several requests
+            raise wrong(f"drafters[{at}]", one, "Give a name, or a function that makes a drafter.")
+        if one in given[:at]:
+            raise OptionError(
+                f"{shown(one)} is there twice.", where=f"drafters[{at}]", cure="Name each drafter once."
+            )
+    return tuple(given)
+
+
+def _edit(value: Any) -> str:
+    if len(checks.encodable("edit", value)) > MOST_EDIT:
+        raise OptionError(
+            f"It has {len(value):,} characters.",
+            where="edit",
+            cure=f"Give at most {MOST_EDIT:,}: the part of the text that is rewritten.",
+        )
+    return str(value)
+
+
+def _draft_model(value: Any) -> Any:
+    is_pair = isinstance(value, tuple) and len(value) == 2 and all(one is not None for one in value)
+    if not is_pair and (not isinstance(value, str | PathLike) or not str(value)):
+        raise wrong("draft_model", value, "Give a name, a folder, or a pair of a model and its tokenizer.")
+    return value
+
+
+@fields_named("sg.Speculation(edit=old_text)")
+@dataclass(frozen=True, slots=True)
+class Speculation:
+    """How the next tokens of a text are guessed: `sg.Request(...,
+    speculation=sg.Speculation(edit=old_text))`.
+
+    Speculation never changes the tokens of a text, only how long it takes. Raises OptionError, which names
+    the field, for a value that is not allowed.
+    """
+
+    drafters: Annotated[Sequence[str | Callable[[], Drafter]], By(_drafters)] = tuple(DRAFTERS)
+    """Names (`forced`, `grammar`, `suffix`, `samples`), or functions (a class, for example) that make a
+    `Drafter` for one text. A single name is allowed. Kept as a tuple."""
+    nodes: Annotated[int, Whole(1, MOST_NODES)] = 32
+    """The most guessed tokens that are checked in one forward pass, 1 to 256."""
+    chain: Annotated[bool, Instance(bool, "Give True or False.")] = False
+    """Whether a draft is a single chain of guesses, without alternatives."""
+    edit: Annotated[str, By(_edit)] = ""
+    """The text of which the answer is an edited version; the draft follows it. At most 1,048,576
+    characters."""
+    history: Annotated[AnswerHistory | None, _A_HISTORY] = None
+    """Earlier answers to the same grammar. A complete answer is added to it."""
+    tenant: Annotated[str, checks.encodable] = ""
+    """The owner of the earlier answers. No tenant's drafts come from another tenant's answers."""
+    draft_model: Annotated[str | PathLike[str] | tuple[Any, Any], By(_draft_model)] | None = None
+    """A small model with the same tokenizer, which drafts under the grammar's mask: a name or a folder as for
+    `sg.Engine`, or a pair of a model object and its tokenizer."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def kind(self) -> Hashable:
+        """The kind of drafting: which drafters a request has, whatever its text."""
+        # functions by their names: each request may have its own, and some are not hashable
+        names = tuple(one if isinstance(one, str) else _name_of(one) for one in self.drafters)
+        has = bool(self.edit), self.history is not None, self.draft_model is not None
+        return names, self.nodes, self.chain, has
+
+
+def own_drafters(how: Speculation, samples: int = 1) -> list[Drafter]:
+    """Return new drafters for one text, in the order: `drafters`, the caller's text, earlier answers. The
+    draft model, which needs an engine's tokenizer, comes behind them (`engine.draft_models.drafters_of`).
+
+    `samples`: how many texts the request asks for; the drafter `samples` is made for several alone. Cost:
+    some microseconds; the request is not read yet. Raises OptionError if a function of `drafters` makes
+    no drafter.
+    """
+    asked = [one for one in how.drafters if one != "samples" or samples > 1]
+    made = [DRAFTERS[one]() if isinstance(one, str) else _made(one) for one in asked]
+    if how.edit:
+        made.append(callers_text())
+    if how.history is not None:
+        made.append(how.history.drafter())
+    return made
+
+
+def checked_speculation(value: Any) -> str | Speculation:
+    """Return the value of a request's `speculation`. Raises OptionError unless it is "auto", "off" or a
+    `Speculation`."""
+    if isinstance(value, Speculation) or (isinstance(value, str) and value in ("auto", "off")):
+        return value
+    raise wrong("speculation", value, 'Give "auto", "off" or sg.Speculation(...).')
+
+
+def _made(make: Callable[[], Drafter]) -> Drafter:
+    name = _name_of(make)
+    try:
+        made: Any = make()
+    except Exception as error:  # any error of the caller's function: the request is refused with it
+        raise OptionError(
+            f"{name} raised {type(error).__name__}: {error}.",
+            where="drafters",
+            cure="Give a function that makes a drafter when it is called without arguments.",
+        ) from error
+    if not isinstance(made, Drafter):
+        lacking = [one for one in ("name", "begin", "propose", "observe", "end") if not hasattr(made, one)]
+        raise OptionError(
+            f"{name} made a {type(made).__name__}, which has no {' and no '.join(lacking)}.",
+            where="drafters",
+            cure="Make an object with all five members of sg.speculation.Drafter.",
+        )
+    return made
+
+
+def _name_of(make: Callable[[], Drafter]) -> str:
+    return str(getattr(make, "__qualname__", type(make).__qualname__))
+
+
+AUTO: Final = Speculation()
+"""The options of "auto"."""

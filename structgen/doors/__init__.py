@@ -1,0 +1,1 @@
+"""What people call: functions with types, the server, plug-ins, MaskBench and the command line."""

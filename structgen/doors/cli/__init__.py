@@ -1,0 +1,153 @@
+"""The command line: one file a command. What a command needs is imported when it runs: --help is quick."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from importlib import import_module
+from io import TextIOWrapper
+from typing import Annotated, Any, Final
+
+import typer
+
+from structgen.base.printable import printable
+from structgen.doors.cli.flags import NAMES, named_below
+from structgen.doors.cli.output import CommandGroup
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from structgen import __version__
+
+        typer.echo(f"structgen {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Structured generation for language models: exact token masks for JSON Schema and grammars."""
+
+
+def app() -> typer.Typer:
+    """Return the command line with all its commands; built anew at each call (a few ms)."""
+    # plain help: it reflows at any width, and is the same in a terminal that knows no colours
+    made = typer.Typer(
+        cls=CommandGroup,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
+    made.callback()(_root)
+    for name, summary in SUMMARIES.items():
+        made_by = name.replace("-", "_")
+        file = "models_at_hand" if name == "models" else made_by
+        command: Any = getattr(import_module(f"structgen.doors.cli.{file}"), made_by)
+        below = _below(name, command)
+        if name == "store":  # a group of commands
+            made.add_typer(command(), name=name, short_help=summary, epilog=below)
+        else:
+            made.command(name, short_help=summary, epilog=below)(command)
+    return made
+
+
+SUMMARIES: Final = {
+    "bulk": "Let a model answer a file of prompts.",
+    "check": "Validate files by a schema or grammar.",
+    "explain": "Explain what a schema or grammar accepts.",
+    "generate": "Let a model write a document or a text.",
+    "infill": "Fill the holes of a template.",
+    "maskbench": "Replay JSONSchemaBench, and time it.",
+    "models": "List the models at hand.",
+    "sample": "Draw from a model's own distribution.",
+    "sample-report": "Report on a file of weighted draws.",
+    "serve": "Serve a model in OpenAI's protocol.",
+    "store": "Show or clear the cache folder.",
+    "warmup": "Compile the inner loops ahead.",
+}
+"""One line for each command, in `structgen --help`. A command is a function of its name in a file of
+that name; only `models` has another file."""
+
+EXAMPLES: Final = {
+    "bulk": (
+        """structgen bulk --schema order.schema.json \\
+      --prompts in.jsonl --out out.jsonl""",
+        "structgen bulk requests.jsonl -o results.jsonl extract",
+    ),
+    "check": (
+        "structgen check --schema order.schema.json a.json b.json",
+        "structgen check --regex '[0-9]{4}' - < year.txt",
+    ),
+    "explain": (
+        "structgen explain --schema order.schema.json",
+        "structgen explain --grammar query.lark --sentences 5",
+    ),
+    "generate": (
+        """structgen generate --schema order.schema.json \\
+      --prompt 'Ada bought 3 lamps.'""",
+        """structgen generate --type datetime:date \\
+      --prompt 'The meeting is on 4 May 2026.'""",
+        """structgen generate --tools tools.json \\
+      -o tool_choice=required --prompt 'Rain in Oslo?'""",
+    ),
+    "infill": (
+        """structgen infill --schema person.schema.json \\
+      --prompt 'Ada Lovelace, 36, lives in London.'""",
+        """structgen infill --template form.txt \\
+      --schema person.schema.json \\
+      --prompt 'Ada Lovelace, 36, lives in London.'""",
+    ),
+    "maskbench": (
+        "structgen maskbench schemas/ --tokenizer tokenizer.json",
+        """structgen maskbench schemas/ --sample 200 \\
+      --failures failures.jsonl""",
+    ),
+    "models": ("structgen models",),
+    "sample": (
+        """structgen sample --schema order.schema.json \\
+      --prompt 'Ada bought 3 lamps.' --n 20 \\
+      --out draws.jsonl""",
+    ),
+    "sample-report": ("structgen sample-report draws.jsonl --html report.html",),
+    "serve": (
+        "structgen serve extract",
+        """structgen serve path/to/Qwen3-8B --port 8080 \\
+      --api-key-file keys.txt""",
+    ),
+    "store": ("structgen store", "structgen store clear --yes"),
+    "warmup": (
+        "structgen warmup",
+        """structgen warmup --tokenizer tokenizer.json \\
+      --grammar query.lark""",
+    ),
+}
+"""What stands below the options of each command."""
+
+
+def _below(name: str, command: Callable[..., None]) -> str:
+    """Return what stands below a command's options: the names of its further ones, and examples, which typer
+    prints as they are behind the mark \\b."""
+    flags = inspect.signature(command).parameters.keys()
+    examples = "\n".join(f"  {one}" for one in EXAMPLES[name])
+    return (f"{named_below(name, flags)}\n\n" if name in NAMES else "") + f"\b\nExamples:\n{examples}"
+
+
+def main() -> None:
+    """Run the command line on sys.argv. The exit status is the command's; 1 where the output was closed, 2
+    for wrong usage, 130 after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):  # characters that its encoding lacks are written as escapes
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    told = logging.StreamHandler()  # what is told of a model that was read
+    told.setFormatter(logging.Formatter("%(message)s"))
+    log = logging.getLogger("structgen")
+    log.addHandler(told)
+    log.setLevel(logging.INFO)
+    warnings.formatwarning = lambda message, category, *_: f"{category.__name__}: {printable(str(message))}\n"
+    app()()

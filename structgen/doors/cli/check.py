@@ -1,0 +1,144 @@
+"""`structgen check`: validate texts against a schema or grammar; say where the first fault is, and why."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from structgen.base.printable import printable
+from structgen.doors.cli.flags import OF_LARK, POLICIES
+from structgen.doors.cli.named_options import Given, reads
+from structgen.doors.cli.output import echo, echo_json, standard_input, tell, unreadable
+from structgen.doors.cli.position import TextStop
+from structgen.doors.cli.wanted_language import WantedLanguage
+
+if TYPE_CHECKING:
+    from structgen.base.language.expectation import Expected
+    from structgen.machines.core.compiled import CompiledGrammar
+
+
+def _has_colours() -> bool:
+    """Return whether standard output gets colours: a terminal does, unless NO_COLOR is set and not empty;
+    FORCE_COLOR has other outputs get them too."""
+    is_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    is_forced = os.environ.get("FORCE_COLOR", "0") not in ("", "0")
+    return (is_terminal or is_forced) and not os.environ.get("NO_COLOR")
+
+
+def walk(language: CompiledGrammar, data: bytes) -> TextStop | None:
+    """Return the place at which a text leaves the language; None for a text of the language. Cost: linear."""
+    state, length = language.live_part(data)
+    is_word = length == len(data) and language.accepts_end(state)
+    return None if is_word else TextStop(state, data, length)
+
+
+@reads("schema", "type", "grammar", "regex", "json", more=("ebnf", *OF_LARK, *POLICIES))
+def check(
+    given: Given,
+    text: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[TEXT_FILE|-]...", help="The texts; - is standard input.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Validate files against a schema, a grammar or a regular expression.
+
+    For a file that is not valid, print the line, column and byte of the first fault, and what was expected.
+
+    A schema is read under the widest policies: each JSON text of a valid value is valid. Options narrow them.
+
+    Exit status: 0 all files are valid; 1 one is not; 2 wrong usage, or a file, the schema or the grammar is
+    not usable. A file that cannot be read is told, and the others are checked.
+    """
+    import structgen
+    from structgen.tokens.tokenizer import byte_tokenizer
+
+    texts, status, colours = text or [Path("-")], 0, _has_colours()
+    wanted = WantedLanguage(given)
+    wanted.check()
+    assert wanted.grammar is not None, "checked before"
+    compiled = structgen.compile(wanted.grammar, byte_tokenizer())
+    is_json = bool(given.some(("schema", "type")))
+    for one in texts:
+        name = "standard input" if str(one) == "-" else str(one)
+        try:
+            stop = walk(compiled, standard_input().read() if str(one) == "-" else one.read_bytes())
+        except OSError as error:
+            tell(unreadable(error, name), "json" in given)
+            status = 2
+            continue
+        status = max(status, int(stop is not None))
+        expected = [] if stop is None else compiled.expected(stop.state)
+        shown = printable(name, lines=False)
+        if "json" in given:
+            said = {"valid": True} if stop is None else _object(stop, expected)
+            echo_json({"text": name, **said} if len(texts) > 1 else said)
+        elif stop is None:
+            told = f"{_painted(f'{shown}:', bold=True)} {_painted('valid', fg='green')}"
+            typer.echo(told, color=colours)
+        else:
+            typer.echo(_message(shown, stop, expected, is_json), color=colours)
+            if stop.following == b"\n" and compiled.accepts_end(stop.state):
+                how = f": (?:{given.get('regex')})\\n?" if "regex" in given else " in the grammar."
+                echo(f"The text ends in a line feed. Remove it (printf '%s' writes none), or allow one{how}")
+    raise typer.Exit(status)
+
+
+def _object(stop: TextStop, expected: Sequence[Expected]) -> dict[str, object]:
+    return {
+        "valid": False,
+        "line": stop.line,
+        "column": stop.column,
+        "byte": stop.byte,
+        "found": stop.found,
+        "expected": [
+            {"what": item.what, "sources": list(item.sources)}
+            | ({"read_before": item.read_before} if item.read_before else {})
+            for item in expected
+        ],
+    }
+
+
+def _painted(text: str, **style: Any) -> str:
+    """Return a text, printable, in a style of `typer.style`."""
+    return typer.style(printable(text), **style)
+
+
+def _message(name: str, stop: TextStop, expected: Sequence[Expected], is_json: bool) -> str:
+    """Return what to print of a fault, painted and printable."""
+    line, caret = stop.excerpt()
+    byte, gutter = stop.byte, str(stop.line)
+    what = "the text ends too early" if stop.found is None else f"{json.dumps(stop.found)} cannot come here"
+    if stop.is_not_utf8:
+        what = f"byte 0x{stop.data[stop.lead]:02X} is not UTF-8. Save the text as UTF-8."
+        expected = () if byte > stop.lead else expected
+        byte = stop.lead  # the fault is the character's first byte
+    lines = [
+        f"{_painted(f'{name}:{stop.line}:{stop.column}', bold=True)} (byte {byte}): "
+        + _painted(what, fg="red", bold=True),
+        f"  {_painted(f'{gutter} |', dim=True)} {printable(line)}",
+        f"  {_painted(' ' * len(gutter) + ' |', dim=True)} {_painted(caret, fg='red', bold=True)}",
+    ]
+    for number, item in enumerate(expected):
+        head = "expected " if number == 0 else "      or "
+        source = f"  (from {', '.join(item.sources)})" if item.sources else ""
+        lines.append(head + _painted(item.what, fg="green") + _painted(source, dim=True))
+    # signs are read as themselves alone; a word may be a keyword or a name
+    before = {item.read_before: None for item in expected if re.search(r"\w", item.read_before)}
+    lines += [printable(f"The text before was read as {' or '.join(before)}.")] if before else []
+    extra = re.match(rb'\s*,\s*("[^"\\]*")', stop.following)
+    is_after_value = '"}"' in [item.what for item in expected] and not stop.before.rstrip().endswith(b"{")
+    if is_json and extra is not None and is_after_value:
+        key = extra[1].decode("utf-8", "replace")
+        lines.append(printable(f"The object takes no further key: {key} is one too many."))
+    if is_json and stop.byte == 0 and stop.following.startswith(b"\xef\xbb\xbf"):
+        lines.append("JSON text must not begin with a byte order mark (RFC 8259, section 8.1). Remove it.")
+    return "\n".join(lines)

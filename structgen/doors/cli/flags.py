@@ -1,0 +1,301 @@
+"""The options of commands by name: flags, and those that `-o` and a file of options say.
+
+An option has the name that it has in Python. A flag goes before what `-o` and a file say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from structgen.asking.tool_calls.format_rows import FORMATS
+from structgen.base.errors import OF_MONITORS
+from structgen.base.system.resources import NAMED_MODELS
+from structgen.decoding.samplers.methods import METHODS
+
+LANGUAGES: Final = ("schema", "type", "grammar", "ebnf", "regex")
+"""What says which texts are valid, of which there is one at most."""
+OF_LARK: Final = ("start", "import_paths", "postlex", "bind", "lexer")
+POLICIES: Final = (
+    "draft", "whitespace", "property_order", "numbers", "escapes", "formats", "max_string", "max_items",
+    "any_value", "resources", "strict",
+)  # fmt: skip
+OF_TOOLS: Final = ("tool_choice", "parallel", "tool_format")
+OF_ENGINE: Final = ("device", "dtype", "max_rows", "cache_bytes")
+OF_SAMPLING: Final = (
+    "temperature", "seed", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty",
+    "frequency_penalty", "logit_bias", "min_tokens", "strategy", "banned", "repetition",
+)  # fmt: skip
+OF_REQUEST: Final = (
+    "max_tokens", "end_margin", "stop", "timeout", "thinking", "speculation", "outline", "chat", "canonical",
+    "healing", "choices", "continue_final_message",
+)  # fmt: skip
+OF_TEXTS: Final = (
+    *("ebnf", *OF_LARK, *POLICIES, *OF_ENGINE, *OF_SAMPLING, *OF_REQUEST, "logprobs"),
+    *("without", "wrap", "edit", "draft_model"),
+)
+"""Of what writes texts, beside its flags."""
+NAMES: Final[dict[str, tuple[str, ...]]] = {}
+"""The options of each command; `named_options.reads` notes them."""
+RENAMED: Final[Mapping[str, str]] = {
+    "import_path": "import_paths", "resource": "resources", "hole": "holes", "monitor": "monitors",
+}  # fmt: skip
+"""Flags of before by the names that their options have in Python."""
+GONE: Final[Mapping[str, Mapping[str, str]]] = {
+    "bulk": OF_MONITORS,
+    "check": {"color": "Set the variable FORCE_COLOR=1 or NO_COLOR=1"},
+    "explain": {
+        "tokenizer": "Read missing_bytes and completion(start) of sg.compile(grammar, tokenizer) in Python",
+    },
+    "generate": OF_MONITORS,
+    "infill": {"tokens_per_step": "Write --scheduler left-to-right for one token in a step"},
+    "sample-report": {
+        "false_accepts": "Of accepted texts a / (a + (1 - a) f) are right, of all a = (Z - f) / (1 - f)"
+    },
+    "warmup": {"text": "Masks are in memory only: call compiled.prepare() in the process that uses them"},
+    "sample": {"tree": "Trees are in memory only: give sg.sample(tree=sg.samplers.PrefixTree()) in Python"},
+}
+"""Options of before, and what to write instead."""
+
+
+class Flag(NamedTuple):
+    """One flag."""
+
+    kind: Any
+    """Of a value; `bool`: a switch; a list: it may be given several times."""
+    help: str
+    metavar: str | None = None
+    least: float | None = None
+    most: float | None = None
+    is_needed: bool = False
+    default: object = None
+    """What holds where nothing else is said; None: that is up to Python's option."""
+
+
+_MODELS: Final = f"as {', '.join(NAMED_MODELS)} (extract for structgen/extract)"
+FLAGS: Final[dict[str, Flag]] = {
+    # --- which texts ----------------------------------------------------------------------------------------
+    "schema": Flag(str, "The JSON Schema: its file, or its text: {...}, true, false.", "FILE|JSON"),
+    "type": Flag(str, "In place of a schema: a Python type, or another target of sg.run, module:Name."),
+    "grammar": Flag(Path, "In place of a schema: a Lark grammar; a file .gbnf or .ebnf: such rules."),
+    "regex": Flag(str, "In place of a schema: a Python regular expression for the whole text.", "PATTERN"),
+    "tools": Flag(
+        str,
+        "In place of a schema: what the model may call, in OpenAI's, Anthropic's or MCP's shape: a tool, a "
+        'list of tools, or an object with the member "tools" or "result". Nothing is called.',
+        "FILE|JSON",
+    ),
+    # --- generate, sample, bulk -----------------------------------------------------------------------------
+    "model": Flag(
+        str,
+        f"A name that `structgen models` lists, {_MODELS}; the folder of a model of transformers; a GGUF "
+        "file; or openai:URL#NAME, ollama:NAME, anthropic:NAME, a model on a server.",
+        default="structgen/extract",
+    ),
+    "sample model": Flag(
+        str,
+        f"A name that `structgen models` lists, {_MODELS}; the folder of a causal model of transformers; or "
+        "a GGUF file.",
+        default="structgen/extract",
+    ),
+    "prompt": Flag(str, "The prompt; - is standard input, and so is a pipe."),
+    "n": Flag(int, "Texts of the prompt.  [default: 1]", least=1),
+    "sample n": Flag(int, "How many draws.", least=1, default=10),
+    "temperature": Flag(
+        float, "0 takes the likeliest token.  [default: 0; with a strategy that draws, 1]", least=0.0
+    ),
+    "max_tokens": Flag(
+        int, "Documents are complete within it.  [default: 512, or what the context leaves]", least=1
+    ),
+    "seed": Flag(int, "The same seed gives the same texts.  [default: 0]"),
+    "stream": Flag(bool, "Print the text as it comes."),
+    "json": Flag(bool, "Print a JSON object; of several texts, one for each."),
+    "method": Flag(str, f"{', '.join(METHODS)} (docs/samplers.md).", default="auto"),
+    "budget": Flag(int, "The most rows of logits that are read.", least=1),
+    "sample out": Flag(Path, "The file of the draws (structgen sample-report reads it)."),
+    "prompts": Flag(
+        Path,
+        'FILE, a file of prompts: on each line a JSON string, {"prompt": ...}, {"messages": [...]}, or the '
+        "prompt itself. Or a batch file of OpenAI or Anthropic, whose requests say all else.",
+    ),
+    "out": Flag(
+        Path,
+        "The file of results, in the order of the prompts when all are there. A second call goes on where "
+        "the first one stopped; FILE.run keeps the options, and other options are refused.",
+    ),
+    "start_over": Flag(bool, "Delete the results that are there."),
+    "ray": Flag(bool, "Work on Ray, on the cluster of RAY_ADDRESS or on this machine."),
+    "workers": Flag(
+        int, "With --ray: how many workers there are.  [default: one for each GPU or processor]", least=1
+    ),
+    # --- explain --------------------------------------------------------------------------------------------
+    "lines": Flag(int, "Lines that tell what a document is.  [default: 400]", least=1),
+    "openai": Flag(bool, "Also what a server for OpenAI's strict outputs refuses."),
+    "prove": Flag(bool, "Also look for constraints that the rest of the schema makes idle."),
+    "sentences": Flag(int, "Random texts of a grammar.  [default: 0]", least=0),
+    # --- infill ---------------------------------------------------------------------------------------------
+    "infill model": Flag(
+        str,
+        "structgen/infill, for short infill, which is included; or a folder with a masked-diffusion model.",
+        default="structgen/infill",
+    ),
+    "template": Flag(
+        Path,
+        "A file of text with holes: {name: int}, {name: /regex/, 8}; {name} with --schema, "
+        "--grammar or -o holes; - is standard input.",
+    ),
+    "given": Flag(
+        str,
+        "With --schema: the fields that are known, a file of JSON or its text: {...}; the others are holes.",
+        "FILE|JSON",
+    ),
+    "infill prompt": Flag(str, "The prompt."),
+    "slots": Flag(
+        list[str],
+        "Tokens that each hole, or the one of that name, has room for. May be given several times.  "
+        "[default: 64, fewer where the context leaves fewer]",
+        "N|NAME=N",
+    ),
+    "scheduler": Flag(
+        str,
+        "auto, which fills as many slots in a step as the model is sure of; left-to-right, which fills one.  "
+        "[default: auto]",
+    ),
+    "infill temperature": Flag(float, "0 takes the most probable tokens.  [default: 0]", least=0.0),
+    "infill stream": Flag(bool, "Print the canvas behind each step, on stderr."),
+    # --- warmup ---------------------------------------------------------------------------------------------
+    "warmup tokenizer": Flag(
+        Path,
+        "Also build and keep this tokenizer's tables: a tokenizer.json, a tekken.json, a "
+        "SentencePiece model, a folder with one of them, or the name of a model (structgen models).",
+    ),
+    "warmup grammar": Flag(Path, "Also load this Lark grammar, and keep its tables and its lexer."),
+    "jobs": Flag(int, "Processes that compile; the processors, at most 4.", least=1),
+    "target": Flag(
+        str,
+        "Write machine code for other machines: generic (x86-64-v3 or armv8), x86-64-v2, x86-64-v3, "
+        "x86-64-v4 or armv8.",
+    ),
+    "output": Flag(
+        Path, "Where --target writes; default: into the package, from where a wheel takes it along."
+    ),
+    # --- maskbench, sample-report ---------------------------------------------------------------------------
+    "policy": Flag(
+        str, "default or widest: our policies. Coverage is judged under the widest.", default="widest"
+    ),
+    "maskbench engine": Flag(
+        str,
+        "Engines, by commas: structgen, and for another one module:function, which makes it (bench/peers.py "
+        "has llguidance, xgrammar and glrmask).",
+        default="structgen",
+    ),
+    "maskbench jobs": Flag(int, "Schemas at a time; more than 1 disturbs the times.", least=1, default=1),
+    "maskbench out": Flag(Path, "A file that takes the results; the next call does what is missing."),
+    "maskbench timeout": Flag(
+        float, "Seconds for a compilation, and for each instance.", least=0.01, default=60.0
+    ),
+    "sample": Flag(int, "Only so many schemas, drawn by the seed.", least=1),
+    "maskbench seed": Flag(int, "Of the sample.", default=0),
+    "maskbench tokenizer": Flag(
+        str,
+        "small, bytes, a tokenizer.json, a tekken.json, a SentencePiece model, a folder with one of them, "
+        "the name of a model, or module:function, which returns a tokenizer.",
+        default="small",
+    ),
+    "failures": Flag(Path, "Write each failure here, a JSON object a line."),
+    "html": Flag(Path, "Write a page with pictures: one file."),
+    "masked": Flag(Path, "Draws from the same target by --method masked: shows what masking would say."),
+    # --- serve ----------------------------------------------------------------------------------------------
+    "host": Flag(
+        str, "The address; 0.0.0.0: reachable from other machines, give keys then.", default="127.0.0.1"
+    ),
+    "allowed_host": Flag(
+        list[str],
+        "Another name under which the server is asked (the header Host), beside its own; *.NAME: those below "
+        "it; *: any. May be given several times.",
+        "NAME",
+    ),
+    "port": Flag(int, "0: one that is free.", least=0, most=65_535, default=8000),
+    "name": Flag(str, "The name under which requests ask for the model.  [default: MODEL]"),
+    "api_key_file": Flag(
+        Path,
+        "A file with a key on each line; the variable STRUCTGEN_API_KEY has one too. Requests need "
+        "one of them; all are compared in constant time.",
+    ),
+    "tool_format": Flag(
+        str,
+        f"How the model writes calls of tools: {', '.join(FORMATS)}.  [default: told by its chat template]",
+    ),
+    "chat_template": Flag(
+        Path,
+        "A file with the chat template, in jinja.  [default: the model's own; where it has none, a "
+        "line for each message behind its role]",
+    ),
+    "serve thinking": Flag(
+        str,
+        "The closing tag of thoughts, such as </think>: each reply begins with thoughts.  [default: "
+        "only where the chat template opens some]",
+    ),
+    "thinking_tokens": Flag(
+        int, "The most tokens of thoughts.  [default: 1024, or a fourth of the context]", least=0
+    ),
+    "serve max_rows": Flag(int, "The most texts that are written at the same time.", least=1, default=32),
+    "serve timeout": Flag(float, "The most seconds of a text.", least=0.1, default=600),
+    "device": Flag(str, "cpu, cuda, ..."),
+    "files": Flag(
+        Path,
+        "The folder for files and batches of clients (/v1/files, /v1/batches).  [default: there are none]",
+    ),
+}
+"""Flags by name; those of one command, where another one has the name too, by both."""
+SWITCHES: Final = {name.rpartition(" ")[2] for name, flag in FLAGS.items() if flag.kind is bool}.union(
+    ["usage", "weights"]
+)
+"""Options whose value is true or false; false counts as not given."""
+LISTS: Final = {name for name, flag in FLAGS.items() if flag.kind in (list[str], list[Path])}.union(
+    "stop without strategy banned import_paths bind resources holes".split()
+)
+"""Options that may be given several times."""
+TEXTS: Final = {name for name, flag in FLAGS.items() if flag.kind in (str, Path, list[Path])}.union(
+    "ebnf tool_choice start postlex lexer draft property_order numbers escapes formats dtype stop".split(),
+    "without strategy import_paths bind resources choices edit draft_model trace engine".split(),
+    ["allowed_host", "holes", "length"],
+)
+"""Options whose values are texts, whatever they look like."""
+
+
+def flag_of(command: str, name: str) -> Flag | None:
+    """Return the flag that an option is, or would be, of a command; None where there is none."""
+    return FLAGS.get(f"{command} {name}") or FLAGS.get(name)
+
+
+def named_below(command: str, flags: Collection[str]) -> str:
+    """Return what `--help` says of the options that have no flag of their own."""
+    grouped = {name for names in _GROUPS.values() for name in names}
+    groups = {**_GROUPS, "the command": [name for name in NAMES[command] if name not in grouped]}
+    shown = {
+        title: [name for name in names if name in NAMES[command] and name not in flags]
+        for title, names in groups.items()
+    }
+    lines = (f"{title}: {', '.join(names)}" for title, names in shown.items() if names)
+    page, told = _PAGES.get(command, "engine"), "; of ".join(lines)
+    return f"Names of -o and --options (docs/{page}.md). Of {told}." if told else ""
+
+
+_GROUPS: Final[dict[str, Iterable[str]]] = {
+    "sg.Sampling": OF_SAMPLING,
+    "sg.Request": OF_REQUEST,
+    "sg.json_schema": POLICIES,
+    "sg.lark": OF_LARK,
+    "sg.tools": OF_TOOLS,
+    "sg.Engine": OF_ENGINE,
+}
+_PAGES: Final = {
+    "check": "json-schema",
+    "explain": "json-schema",
+    "infill": "infilling",
+    "serve": "serving",
+    "warmup": "inside/cache",
+}
+"""The page of docs that says what the options mean, where it is not the engine's."""

@@ -1,0 +1,45 @@
+"""`structgen models`: the models that are at hand, and how to get the one that is not."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from structgen.doors.cli.output import echo, echo_json
+
+
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
+) -> None:
+    """List the models that a name stands for: the embedded ones, and SmolLM2 from a package on PyPI.
+
+    Each name is what --model, `structgen serve` and the functions of Python take; extract stands for
+    structgen/extract, and so on. They also take the folder of a model that transformers reads, and a GGUF
+    file of llama.cpp; generate and bulk take openai:URL#NAME, a model on a server.
+
+    Exit status: 0.
+    """
+    from structgen.base.errors import StructgenError
+    from structgen.base.system.resources import DOES, NAMED_MODELS, model_path
+
+    rows = []
+    for name in NAMED_MODELS:
+        path, install = None, None
+        try:
+            path = str(model_path(name))
+        except StructgenError as error:
+            install = error.cure
+        rows.append({"name": name, "does": DOES[name], "path": path, "install": install})
+    if as_json:
+        echo_json(rows)
+        return
+    widest, longest = (max(len(str(row[key])) for row in rows) for key in ("name", "does"))
+    for row in rows:
+        place = row["path"] or f"not installed: {row['install']}"
+        echo(f"{row['name']:<{widest}}  {row['does']:<{longest}}  {place}")
+    echo(
+        "For short: extract, and so on. Also: the folder of a model that transformers reads, a GGUF file; "
+        "openai:URL#NAME, ollama:NAME and anthropic:NAME for structgen generate, structgen bulk, sg.run and "
+        "sg.generate."
+    )

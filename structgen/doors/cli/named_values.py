@@ -1,0 +1,51 @@
+"""Strategies by name: `mirostat:tau=3,eta=0.1`."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from inspect import signature
+from typing import Any, Final
+
+from structgen.base.errors import GONE, WHERE, OptionError, unknown_option
+from structgen.base.language.checks import OneOf
+from structgen.decoding.engine.searches.plan import PlanningSearch
+from structgen.decoding.engine.strategies.guidance import Guidance
+from structgen.decoding.engine.strategies.mirostat import Mirostat
+from structgen.decoding.engine.strategies.strategy import Strategy
+from structgen.doors.cli.wanted_language import named
+
+STRATEGIES: Final = {one.name: one for one in (Mirostat, Guidance, PlanningSearch)}
+_NEXT_OPTION: Final = re.compile(r",(?=[a-z_]+=)")
+
+
+def strategy_named(told: str) -> Strategy:
+    """Return the strategy of a text NAME or NAME:option=value,option=value. A reward is `module:function`. A
+    value ends before a comma that another option follows. Raises OptionError for names and options that there
+    are not, and those of the strategy."""
+    name, _colon, rest = told.partition(":")
+    if name in GONE:
+        raise OptionError(f"{GONE[name]} is no longer in the package.", where="strategy", cure=WHERE)
+    OneOf([*STRATEGIES])("strategy", name)
+    taken = signature(STRATEGIES[name]).parameters
+    given: dict[str, Any] = {}
+    for option in _NEXT_OPTION.split(rest) if rest else ():
+        key, equals, value = option.partition("=")
+        if not equals or key not in taken:
+            raise unknown_option(name, key, [*taken], where="strategy")
+        given[key] = _read(key, value, str(taken[key].annotation))
+    found: Strategy = STRATEGIES[name](**given)
+    return found
+
+
+def _read(name: str, value: str, annotation: str) -> Any:
+    """Return the value of an option, by the type that its annotation begins with."""
+    kind = annotation.removeprefix("Annotated[").partition(",")[0]
+    if kind.startswith("Reward"):
+        return named(value, name, "module:function")
+    if kind not in ("int", "float"):
+        return value
+    with suppress(ValueError):  # the option's own check refuses what is no number
+        found = float(value)
+        return int(found) if found.is_integer() and "." not in value else found
+    return value

@@ -1,0 +1,204 @@
+"""Printing: all commands print through this module, which escapes control characters for the terminal.
+
+`echo` and `console` print messages, names and tables. `payload` prints a generated document as it is.
+`refuse` prints an error and ends the command.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+import shlex
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from structgen.base.errors import OptionError, StructgenError
+from structgen.base.printable import json_text, printable
+from structgen.doors.cli.flags import GONE, NAMES, RENAMED
+
+WIDTH = 80
+"""Columns of a table, at most."""
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def echo(text: str = "", *, err: bool = False) -> None:
+    """Print lines of text (to stderr: `err`), printable."""
+    typer.echo(printable(text), err=err)
+
+
+def echo_facts(facts: Sequence[tuple[str, str]], *, err: bool = False) -> None:
+    """Print a table of at most 80 columns: names, and beside each a text."""
+    widest = min(max(len(name) for name, _ in facts), WIDTH * 2 // 5)
+    for name, text in facts:
+        lines = textwrap.wrap(printable(text, lines=False), WIDTH - widest - 2) or [""]
+        shown = printable(name, lines=False)
+        shown = shown if len(shown) <= widest else f"{shown[: widest - 1]}…"
+        echo(f"{shown:<{widest}}  " + f"\n{'':{widest}}  ".join(lines), err=err)
+
+
+def echo_json(value: Any) -> None:
+    """Print a value as one line of JSON in ASCII."""
+    typer.echo(json.dumps(value))
+
+
+def echo_json_text(value: Any) -> None:
+    """Print a value as one line of JSON whose strings are readable in all languages, and printable."""
+    typer.echo(json_text(value))
+
+
+def payload(text: str, *, newline: bool = True) -> None:
+    """Print text exactly as it is: what a command returns to whoever reads its output."""
+    typer.echo(text, nl=newline)
+
+
+def console() -> Console:
+    """Return a rich console that escapes control characters in all text, and keeps its own colours."""
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class Printable(Console):
+        def render(self, *arguments: Any, **options: Any) -> Any:
+            for segment in super().render(*arguments, **options):
+                yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+    return Printable(highlight=False, emoji=False)
+
+
+def standard_input() -> BinaryIO:
+    """Return the bytes of standard input. On a terminal, print to stderr that they are waited for."""
+    if sys.stdin.isatty():
+        echo("Reading standard input (end with Ctrl-D) ...", err=True)
+    return sys.stdin.buffer
+
+
+def has_piped_input() -> bool:
+    """Return whether standard input is there and is no terminal: a pipe, a file, or empty."""
+    return sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty()
+
+
+def read_input(file: Path, option: str) -> str:
+    """Return the text of a file, or of standard input for `-`. Raises OptionError where it cannot be read or
+    is not UTF-8, which names the option."""
+    name = "standard input" if str(file) == "-" else str(file)
+    try:
+        data = standard_input().read() if str(file) == "-" else file.read_bytes()
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except OSError as error:
+        raise unreadable(error, name, option) from error
+    except UnicodeDecodeError as error:
+        raise OptionError(
+            f"Byte {error.start} of {name} is not UTF-8: 0x{error.object[error.start]:02x}.",
+            where=option,
+            cure="Save the text as UTF-8 (iconv -f LATIN1 -t UTF-8 converts one).",
+        ) from error
+
+
+def unreadable(error: OSError, name: str, option: str = "") -> OptionError:
+    """Return the error of a file that cannot be opened, with the cure."""
+    cure = {
+        errno.ENOENT: "Check the path.",
+        errno.EISDIR: "Name a file in it.",
+        errno.EACCES: "Give yourself the right to it, or name another file.",
+        errno.EPERM: "Give yourself the right to it, or name another file.",
+        errno.EROFS: "Name a file in a folder that can be written.",
+        errno.ENOSPC: "Free some space there, or name a file on another disk.",
+    }.get(error.errno or 0, "Check the path and the disk.")
+    folder = Path(name).parent
+    if error.errno == errno.ENOENT and not folder.exists():
+        cure = f"There is no folder {folder}: make it (mkdir -p), or check the path."
+    return OptionError(f"{name}: {error.strerror or error}.", where=option, cure=cure)
+
+
+def refuse(error: StructgenError | OSError, as_json: bool, status: int = 2) -> NoReturn:
+    """Print an error (as a JSON object, or to stderr) and exit."""
+    tell(error, as_json)
+    raise typer.Exit(status)
+
+
+@contextmanager
+def refusing(as_json: bool) -> Iterator[None]:
+    """Refuse the errors of a block."""
+    try:
+        yield
+    except (StructgenError, OSError) as error:
+        refuse(error, as_json)
+
+
+def tell(error: StructgenError | OSError, as_json: bool) -> None:
+    """Print an error, as a JSON object, or to stderr."""
+    if isinstance(error, BrokenPipeError):
+        raise error  # whoever read the output has gone, as `head` does: typer ends the command in silence
+    if isinstance(error, OSError):
+        error = unreadable(error, "standard output" if error.filename is None else str(error.filename))
+    if as_json:
+        report = {"kind": type(error).__name__, "message": str(error)}
+        if isinstance(error, StructgenError):
+            report["where"] = error.where
+        echo_json({"error": report})
+    else:
+        echo(f"{type(error).__name__}: {error}", err=True)
+
+
+class CommandGroup(TyperGroup):
+    """The group of all commands. Messages about wrong usage repeat what was typed, escaped."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Read the command line, as typer does."""
+        with _readable():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command, as typer does. An error that the command left over is told as `refuse` tells it."""
+        with _readable():
+            try:
+                return super().invoke(ctx)
+            except (StructgenError, OSError) as error:
+                refuse(error, False)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # of click's errors, which typer brings along under a name of its own
+        message = getattr(error, "message", None)
+        if isinstance(message, str):
+            extra = re.search(r"^Got unexpected extra argument.*? \((.+)\)$", message, re.DOTALL)
+            if extra is not None:
+                message += _hint_of_option(extra[1], getattr(error, "ctx", None))
+            if message.startswith("No such option"):
+                message += _hint_of_name(str(getattr(error, "option_name", "")), getattr(error, "ctx", None))
+            error.message = printable(message)  # type: ignore[attr-defined]
+        raise
+
+
+def _hint_of_option(text: str, context: Any) -> str:
+    """Return which option takes a text that stands alone on the command line; "" if the command has none."""
+    has = {name for parameter in context.command.params for name in parameter.opts} if context else ()
+    of_suffix = {".json": "--schema", ".lark": "--grammar", ".gbnf": "--grammar", ".ebnf": "--grammar"}
+    option = of_suffix.get(Path(text).suffix, "--prompt")
+    return f". Write {option} {shlex.quote(text)}" if option in has else ""
+
+
+def _hint_of_name(option: str, context: Any) -> str:
+    """Return how an option is given that has no flag here, or which command has it; "" if none has."""
+    command = str(getattr(context, "info_name", ""))
+    name = option.lstrip("-").replace("-", "_").removeprefix("no_")
+    name = RENAMED.get(name, name)
+    if name in GONE.get(command, {}):
+        return f". {GONE[command][name]}."
+    if name in NAMES.get(command, ()):
+        return f". Write -o {name}=VALUE."
+    has = [other for other in NAMES if name in NAMES[other]]
+    return f". It is an option of structgen {has[0]}." if has and command in NAMES else ""

@@ -1,0 +1,41 @@
+"""`structgen sample-report`: what draws say of a run, as a table and as a page with pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from structgen.doors.cli.named_options import Given, reads
+from structgen.doors.cli.output import echo_facts, echo_json
+
+
+@reads("html", "masked", "json")
+def sample_report(
+    given: Given,
+    file: Annotated[
+        Path,
+        typer.Argument(help="Draws, as structgen sample --out and Samples.to_jsonl write them."),
+    ],
+) -> None:
+    """Report on a file of weighted draws.
+
+    It shows the acceptance rate, the effective sample size, the probability mass that the grammar removes at
+    each token, the distribution of each field, and what masking alone would have changed.
+
+    Exit status: 0 done, 2 the file cannot be read, or wrong usage.
+    """
+    from structgen.base.system.html_pages import write_page
+    from structgen.decoding.samplers.report import report, rows_of
+    from structgen.decoding.samplers.report_page import page_of
+    from structgen.decoding.samplers.samples import Samples
+
+    draws, masked = Samples.from_jsonl(file), given.get("masked")
+    found = report(draws, None if masked is None else Samples.from_jsonl(masked))
+    if "html" in given:
+        write_page(Path(given.get("html")), page_of(draws, found))
+    if "json" in given:
+        echo_json(found)
+    else:
+        echo_facts(rows_of(draws, found))

@@ -1,0 +1,106 @@
+"""`structgen serve`: an address in OpenAI's protocol, for one model."""
+
+from __future__ import annotations
+
+import math
+import signal
+import socket
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from structgen.base.errors import OptionError, SchemaWarning
+from structgen.base.system.installation import needing
+from structgen.base.system.text_files import read_text
+from structgen.doors.cli.named_options import Given, reads
+from structgen.doors.cli.output import echo
+
+_OF_FILES = ("files_days", "key_bytes", "files_bytes")
+
+
+@reads(
+    *("host", "port", "allowed_host", "name", "api_key_file", "tool_format", "chat_template"),
+    *("thinking", "thinking_tokens", "max_rows", "timeout", "device", "files"),
+    more=("model", "max_waiting", "cache_bytes", "max_body", "grace", *_OF_FILES),
+)
+def serve(
+    given: Given,
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A name that `structgen models` lists, such as structgen/extract or, for short, extract; "
+            "the folder of a model; or a GGUF file."
+        ),
+    ],
+) -> None:
+    """Serve a model: /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages.
+
+    Replies are held to schemas, grammars and tools exactly, and are complete within their tokens. Without
+    --host the address is open to programs of this machine alone. docs/serving.md shows clients.
+
+    Exit status: 0 stopped by Ctrl-C or SIGTERM; 2 wrong usage, or the model cannot be loaded.
+    """
+    with needing("The server", "serve", where="serve", kind=OptionError):
+        # optional: serve; every model needs torch and tokenizers
+        import tokenizers  # noqa: F401
+        import torch  # noqa: F401
+        import uvicorn
+
+        from structgen.doors.serving.app import make_app
+        from structgen.doors.serving.connections import connection_of
+    from structgen.base.language import checks
+    from structgen.decoding.engine import Engine
+    from structgen.doors.serving.served_model import ServedModel
+    from structgen.doors.serving.server_options import is_loopback, named_server, read_keys
+
+    # schemas are the clients' own: what looks misspelt in one is no matter of whoever runs the server
+    warnings.simplefilter("ignore", SchemaWarning)
+    name, host = given.get("name"), given.get("host")
+    of_files: dict[str, Any] = {
+        name: checks.whole(name, value, 1) for name, value in given.some(_OF_FILES).items()
+    }
+    if "files" in given:
+        of_files["files"] = Path(given.get("files"))
+    port = checks.whole("port", given.get("port"), 0, 65_535)
+    max_body = checks.whole("max_body", given.get("max_body", 8), 1)
+    grace = checks.whole("grace", given.get("grace", 30), 0)
+    thoughts = given.some(("tool_format", "thinking", "thinking_tokens"))
+    if "thinking_tokens" in thoughts:
+        checks.whole("thinking_tokens", thoughts["thinking_tokens"], 0)
+    file = given.get("api_key_file")
+    keys = read_keys(None if file is None else Path(file))
+    engine = Engine(
+        model, **{"max_waiting": 256, **given.some(("max_rows", "max_waiting", "device", "cache_bytes"))}
+    )
+    if "chat_template" in given:
+        engine.prompts.use_template(read_text(Path(given.get("chat_template"))))
+    served = ServedModel(
+        engine,
+        name or model,
+        seconds=checks.number("timeout", given.get("timeout"), 0.1, math.inf, "seconds, at least 0.1"),
+        **thoughts,
+    )
+    listening = socket.create_server(
+        (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
+    )
+    address = listening.getsockname()[0]
+    options = named_server(
+        host, address, given.get("allowed_host", ()), keys=keys, max_body=max_body << 20, **of_files
+    )
+    app = make_app(served, options)
+    shown = f"[{host}]" if ":" in host else host
+    where = f"http://{shown}:{listening.getsockname()[1]}/v1"
+    with_key = ", with a key" if keys else ""
+    echo(f"{served.name} is served at {where}{with_key}. {served.told()} Ctrl-C stops it.")
+    if not keys and not is_loopback(address):
+        echo(f"Everybody who reaches {where} can use it. Give keys: --api-key-file FILE.", err=True)
+    sys.stdout.flush()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn raises the signal that stopped it again, once all is closed
+        signal.signal(one, lambda *_: None)
+    http = connection_of(options.body_seconds)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=grace, http=http)
+    uvicorn.Server(config).run([listening])

@@ -1,0 +1,75 @@
+"""`structgen generate` and `structgen bulk` as typed functions ask: the texts are those of a server or of a
+model that fills masks, or they may call tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from structgen.base.system.result_files import Answers
+    from structgen.decoding.engine import Engine
+    from structgen.decoding.engine.bulk_runs import Answering, Prompt
+    from structgen.decoding.engine.requests import Request
+    from structgen.doors.typed.wanted_forms import WantedForm, WantedText
+    from structgen.doors.typed.writers import Writer
+
+
+def form_of_request(request: Request) -> WantedForm:
+    """Return the form of what a request asks for: texts of its grammar, or free text."""
+    from structgen.doors.typed.wanted_forms import WantedForm
+    from structgen.machines.core.grammar import Grammar
+
+    grammar = request.grammar if isinstance(request.grammar, Grammar) else None
+    return WantedForm(str) if grammar is None else WantedForm(grammar=grammar, wrap=True)
+
+
+def asked_of(
+    model: str | Engine, request: Request, form: WantedForm, attempts: int = 3, sample: int = 0
+) -> tuple[Writer, WantedText]:
+    """Return who writes the text of a request, as typed functions ask, and what text is wanted. `sample`: its
+    number among the texts of the request."""
+    from structgen.doors.typed.options import OF_REQUEST, TypedOptions
+    from structgen.doors.typed.wanted_forms import WantedText
+    from structgen.doors.typed.writers import writer_of
+
+    shared = {name: getattr(request, name) for name in OF_REQUEST}
+    how = replace(request.chosen_by, seed=request.chosen_by.seed + sample)
+    options = TypedOptions(how, attempts=attempts, **shared)
+    return writer_of(model, options)(), WantedText(form, options)
+
+
+def served_answers(
+    model: str, form: WantedForm | None, request_of: Callable[[Any], Request], at_once: int
+) -> Answering:
+    """Return what answers many prompts for `engine.bulk_runs.run_bulk`, with a server or a model that fills
+    masks: `at_once` requests at a time."""
+    from structgen.base.errors import StructgenError
+    from structgen.base.system.resources import ON_A_SERVER
+    from structgen.base.system.result_files import as_done
+    from structgen.decoding.engine.bulk_runs import engine_parts, model_digest, shown
+    from structgen.doors.typed.functions import obtained
+    from structgen.doors.typed.prompts import given_source
+    from structgen.doors.typed.waiting import now
+
+    shared = form or form_of_request(request_of("x"))
+
+    def answer(prompt: Prompt) -> dict[str, Any]:
+        try:
+            request = prompt.request(request_of)
+            writer, wanted = asked_of(model, request, shared)
+            outcome = now(obtained(writer, wanted, given_source(request.prompt)))
+        except StructgenError as error:
+            return prompt.answered(error)
+        result = outcome.result
+        if result.error is not None and result.error.where == getattr(writer, "url", None):
+            raise result.error  # the server is not there: the prompt has no answer yet
+        said = {**shown(replace(result, error=outcome.error)), "logprob": None, "constrained_logprob": None}
+        return prompt.answered({**said, "tokens": result.usage.tokens})
+
+    def answers(prompts: Sequence[Prompt]) -> Answers:
+        yield engine_parts(model if model.startswith(ON_A_SERVER) else model_digest(model), "")
+        yield from as_done(answer, prompts, at_once, waits=False)
+
+    return answers

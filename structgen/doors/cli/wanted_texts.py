@@ -1,0 +1,183 @@
+"""From the options of `generate`, `sample` and `bulk` to a model and its requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from structgen.base.errors import OptionError, StructgenError
+from structgen.base.system.resources import is_embedded, model_name
+from structgen.doors.cli.flags import OF_ENGINE, OF_REQUEST, OF_SAMPLING, OF_TOOLS
+from structgen.doors.cli.output import echo, read_input
+from structgen.doors.cli.wanted_language import WantedLanguage, json_of, listed, named
+
+if TYPE_CHECKING:
+    from structgen.decoding.engine import Engine, Request
+    from structgen.decoding.engine.requests import Sampling
+    from structgen.doors.typed.wanted_forms import WantedForm
+
+
+@dataclass(frozen=True)
+class WantedTexts(WantedLanguage):
+    """What the options ask a model for."""
+
+    def check(self) -> None:
+        """Raise OptionError for options that exclude one another, and the errors of all parts but the model:
+        they are told before it is loaded."""
+        super().check()
+        self.request_of("x")
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return model_name(self.given.values["model"])
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the model is one of the small ones that are included."""
+        return is_embedded(self.model)
+
+    @cached_property
+    def is_asked_whole(self) -> bool:
+        """Whether the model gives whole texts alone, and no row of probabilities for the next token: it is on
+        a server, or fills masks."""
+        from structgen.doors.typed.infilled import is_infilling
+
+        return self.given.is_served or is_infilling(self.model)
+
+    # --- which texts ----------------------------------------------------------------------------------------
+
+    @property
+    def usual(self) -> Mapping[str, Any]:
+        """Documents as the embedded models were trained to write them, and those of other models on one line:
+        as `sg.run` has both. Draws are from all texts that the policies of `sg.json_schema` allow."""
+        from structgen.asking.request_reading.request_reader import SERVED
+        from structgen.doors.typed.tool_prompts import EMBEDDED_POLICIES
+
+        if self.is_embedded:
+            return EMBEDDED_POLICIES
+        return {} if self.given.command == "sample" else SERVED
+
+    @cached_property
+    def form(self) -> WantedForm | None:
+        """What a type or tools want; None without them."""
+        if "tools" in self.given:
+            return self._form_of_tools()
+        if "type" not in self.given:
+            return None
+        from structgen.doors.typed.wanted_forms import check_wrap, form_of
+        from structgen.doors.typed.writers import wrapping_of
+
+        wrap = self.given.get("wrap")
+        target = named(str(self.given.get("type")), "--type", "module:Class")
+        form = form_of(target, self.policies or None, self.usual, wrapping_of(self.model, wrap), "--type")
+        check_wrap(form, wrap)
+        return form
+
+    def _form_of_tools(self) -> WantedForm:
+        """Return what tools want. Errors: OptionError, and those of `sg.tools`, with the option or the place
+        in the file."""
+        from structgen.asking.tool_calls.tool_replies import Reply
+        from structgen.doors.typed.options import TypedOptions
+        from structgen.doors.typed.wanted_forms import form_of_calls
+
+        cure = 'Write [{"type": "function", "function": {"name": ..., "parameters": {...}}}].'
+        tools, name = json_of(str(self.given.get("tools")), "--tools", cure)
+        try:
+            options = TypedOptions(tools=tools, policies=self.policies or None, **self.given.some(OF_TOOLS))
+            return form_of_calls(options, Reply)
+        except StructgenError as error:
+            root = error.where.partition("/")[0]
+            if root in OF_TOOLS:
+                raise OptionError(error.what, where=self.given.spelled(root), cure=error.cure) from error
+            if isinstance(tools, dict):  # whose members are named, not the option
+                error.where = error.where.removeprefix("tools/")
+            if name not in error.where:
+                error.name_owner(name, ", ")
+            raise
+
+    # --- how they are written -------------------------------------------------------------------------------
+
+    @cached_property
+    def sampling(self) -> Sampling:
+        """How tokens are chosen."""
+        import structgen as sg
+
+        found = self.given.some(OF_SAMPLING)
+        if "strategy" in found:
+            # start-up time: numpy
+            from structgen.doors.cli.named_values import strategy_named
+
+            found["strategy"] = [strategy_named(one) for one in listed(found["strategy"])]
+        if isinstance(said := found.get("repetition", True), bool | Mapping):
+            # start-up time: numpy
+            from structgen.decoding.engine.strategies.repetitions import repetitions_of
+
+            found["repetition"] = repetitions_of(said)
+        draws = self.given.command == "sample" or any(one.draws for one in found.get("strategy", ()))
+        found.setdefault("temperature", 1.0 if draws else 0.0)
+        return sg.Sampling(**found)
+
+    @cached_property
+    def request_of(self) -> Callable[[Any], Request]:
+        """What makes a request of a prompt."""
+        import structgen as sg
+
+        given = self.given
+        options = given.some((*OF_REQUEST, "logprobs"))
+        if given.command == "generate":  # how many draws are made is no matter of one request
+            options |= given.some(("n",))
+        options["speculation"] = self._speculation()
+        if isinstance(options.get("thinking"), Mapping):
+            options["thinking"] = sg.Thinking(**options["thinking"])
+        options = {"choices": "whole", "sampling": self.sampling, **options}
+        grammar = self.grammar
+        return lambda text: sg.Request(text, grammar, **options)
+
+    def _speculation(self) -> Any:
+        """Return what a request says about guesses."""
+        said = self.given.get("speculation", "auto")
+        if isinstance(said, Mapping) or "edit" in self.given or "draft_model" in self.given:
+            # start-up time: numpy
+            from structgen.decoding.speculation.speculation_options import Speculation
+
+            if isinstance(said, Mapping):
+                return Speculation(**said)
+            file, text = self.given.get("edit"), ""
+            if file is not None:
+                text = read_input(Path(file), self.given.spelled("edit"))
+            return Speculation(edit=text, draft_model=self.given.get("draft_model"))
+        return said
+
+    def engine(self) -> Engine:
+        """Return the model, loaded. A draft model that does not fit is told once, and not for each prompt."""
+        import structgen as sg
+
+        made = sg.Engine(self.model, **self.given.some(OF_ENGINE))
+        speculation = self.request_of("x").speculation
+        if not isinstance(speculation, str):
+            from structgen.decoding.engine.draft_models import check_speculation
+
+            check_speculation(speculation, made.tokenizer)
+        return made
+
+    def hint(self) -> None:
+        """Print to stderr that a small model was not trained for this."""
+        said = ""
+        if "tools" in self.given:
+            said = "was not trained for tools: its calls are valid, no more."
+        elif self.grammar is None:
+            said = "knows JSON alone. Give --schema FILE, or --type module:Class."
+        elif self.given.some(("grammar", "ebnf")) and not _has_json(self.grammar):
+            said = "was trained on JSON alone. What it writes of a grammar is valid, and makes little sense."
+        if said and self.is_embedded:
+            echo(f"Hint: this small model {said}", err=True)
+
+
+def _has_json(grammar: Any) -> bool:
+    """Return whether a text of a text grammar may begin as a JSON object or array does."""
+    language = grammar.language(grammar.limits)
+    return any(language.step(language.start(), byte) is not None for byte in b"{[")

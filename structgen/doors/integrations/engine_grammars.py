@@ -1,0 +1,262 @@
+"""What the requests of an engine ask for, compiled; and the text that one of them writes."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
+
+from structgen.asking.request_reading.grammar_forms import requested
+from structgen.asking.request_reading.request_reader import SERVED
+from structgen.base.errors import BudgetError, OptionError, StructgenError
+from structgen.base.language.checks import whole
+from structgen.grammars.compilation.compiler import compile
+from structgen.grammars.compilation.preloading import preload
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.core.matcher import Matcher
+from structgen.tokens.token_mask import TokenMask
+from structgen.tokens.tokenizer import Tokenizer
+
+_MOST_KEPT: Final = 256
+"""Compiled grammars that are kept."""
+_MOST_BYTES: Final = 1 << 29
+"""Bytes of their tables: most have a megabyte, one of a deep schema a hundred, and as much again lies outside
+of them."""
+SOON: Final = 0.003
+"""Seconds that a new request waits for its grammar before the engine's scheduler is given it. Most are
+compiled by then; the scheduler asks for the others again and again, and sleeps in between."""
+_WEIGHED_EVERY: Final = 16
+"""New grammars between two sums of bytes. Each sum asks all that are kept, which takes as long as half of a
+plain schema's compilation."""
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Recent(OrderedDict[K, V]):
+    """A dict of the last entries that were set or got; the others are let go. Not for several threads."""
+
+    def get(self, key: K, default: Any = None) -> Any:
+        """Return an entry, which is then the last one."""
+        if key in self:
+            self.move_to_end(key)
+        return super().get(key, default)
+
+    def __setitem__(self, key: K, value: V) -> None:
+        super().__setitem__(key, value)
+        while len(self) > _MOST_KEPT:
+            self.popitem(last=False)
+
+
+class EngineGrammars:
+    """The grammars of an engine's requests for one tokenizer. Used by several threads at once."""
+
+    def __init__(self, tokenizer: Any, end_tokens: Sequence[int], vocab_size: int) -> None:
+        """Read the tokenizer, with these end tokens (none: its own), for a model `vocab_size` wide. Raises
+        TokenizerError where it cannot serve for masks."""
+        self.tokenizer = Tokenizer.from_huggingface(
+            tokenizer, eos_token_id=sorted(end_tokens) or None, vocab_size=vocab_size
+        )
+        self._kept: Recent[str, Future[CompiledGrammar]] = Recent()
+        self._held: dict[str, CompiledGrammar] = {}
+        self._lock = threading.Lock()
+        self._added = 0
+
+    def preload(self) -> None:
+        """Load ahead what the first request of each kind needs (`sg.preload`)."""
+        preload(tokenizer=self.tokenizer)
+
+    def compiled(self, asked: Mapping[str, Any]) -> CompiledGrammar:
+        """Return the compiled grammar of a constraint, as the member of a request says it. Requests that ask
+        for the same at once wait for one compilation. Raises StructgenError."""
+        key = repr(asked)
+        with self._lock:
+            if key in self._held:
+                return self._held[key]
+            making = self._kept.get(key)
+            ours = making is None
+            if making is None:
+                making = self._kept[key] = Future()
+        if ours:
+            self._make(key, asked, making)
+        made: CompiledGrammar = making.result()
+        return made
+
+    def _make(self, key: str, asked: Mapping[str, Any], making: Future[CompiledGrammar]) -> None:
+        """Compile a constraint for all requests that wait for it. A refusal is not kept."""
+        try:
+            grammar = requested(asked, None, SERVED)
+            if grammar is None:
+                raise OptionError("It asks for free text.", where="request", cure="Leave the constraint out.")
+            making.set_result(compile(grammar, self.tokenizer))
+        except BaseException as error:
+            with self._lock:
+                self._kept.pop(key, None)
+            making.set_exception(error)
+            return
+        with self._lock:
+            self._added += 1
+            if self._added % _WEIGHED_EVERY:
+                return
+            # they grow as texts are written; what is being compiled has no size yet
+            sizes = [kept.result().nbytes if kept.done() else 0 for kept in self._kept.values()]
+            while len(sizes) > 1 and sum(sizes) > _MOST_BYTES:
+                self._kept.popitem(last=False)
+                del sizes[0]
+
+    def hold(self, asked: Mapping[str, Any], compiled: CompiledGrammar) -> None:
+        """Answer a constraint with this grammar until `release`, whatever it says: for a program that makes
+        its requests in the engine's own process. No server calls it, so no request names a grammar there."""
+        with self._lock:
+            self._held[repr(asked)] = compiled
+
+    def release(self) -> None:
+        """Let go of the grammars that are held."""
+        with self._lock:
+            self._held.clear()
+
+    def clear(self) -> None:
+        """Let go of all compiled grammars."""
+        with self._lock:
+            self._kept.clear()
+            self._held.clear()
+
+
+class EngineText:
+    """A text that an engine writes under a grammar, token by token; drafted tokens are taken back again.
+
+    `stops` are tokens at which the engine ends a text besides the grammar's end tokens: they may come exactly
+    where the text is complete. `reserve`: tokens of thoughts that the request may have without showing them
+    yet.
+    """
+
+    def __init__(self, compiled: CompiledGrammar, stops: Sequence[int] = (), reserve: int = 0) -> None:
+        self.matcher, self.reserve = Matcher(compiled), reserve
+        self.stops = tuple(sorted(set(stops) - set(compiled.end_tokens)))
+        self.failure: StructgenError | None = None
+        """Why no mask could be filled. The text takes no token any more."""
+        self.must_fit = False
+        """Whether the text fails where its first budget is below the least, instead of being cut."""
+        self._stopped = self._before = 0
+        """Stops taken; tokens of the request that are none of the text's: its thoughts."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether an end token or a stop was taken."""
+        return bool(self._stopped) or self.matcher.is_finished
+
+    @property
+    def size(self) -> int:
+        """The tokens taken."""
+        return len(self.matcher.tokens) + self._stopped
+
+    def take(self, token: int) -> None:
+        """Take a token. Raises the failure of its mask, TokenError, FinishedError."""
+        if self.failure is not None:
+            raise self.failure
+        if token in self.stops and not self.is_finished and self.matcher.is_complete:
+            self._stopped = 1
+        else:
+            self.matcher.advance(token)
+
+    def rollback(self, count: int) -> None:
+        """Undo the last `count` tokens."""
+        stop = min(self._stopped, count)
+        self._stopped -= stop
+        if count > stop:
+            self.matcher.rollback(count - stop)
+
+    def reset(self) -> None:
+        """Begin again."""
+        self._stopped = self._before = 0
+        self.failure = None
+        self.matcher.reset()
+
+    def left(self, most: int, written: int) -> int:
+        """Return the budget of the text, the end token not counted, in a request that may have `most` tokens,
+        and has `written`. Drafted tokens are taken by the text, and are not yet the request's."""
+        self._before = max(self._before, written - self.size)
+        return max(most - 1 - self._before - self.size - self.reserve, 0)
+
+    def allowed(self, tokens: Sequence[int], budget: int | None = None) -> int:
+        """Return how many of the tokens may come, one after the other, so that the text is still complete
+        within `budget` tokens from here, the end token not counted."""
+        if self.is_finished or self.failure is not None:
+            return 0
+        count = self.matcher.accepts(tokens)
+        if budget is None:
+            return count
+        taken = 0
+        try:
+            for token in tokens[:count]:
+                self.matcher.advance(token)
+                taken += 1
+            # if the last of them leaves room for the rest, all before it do
+            while taken and not self.matcher.is_finished:
+                left = budget - taken
+                if self.matcher.compiled.cost(self.matcher.state_index, left) <= left:
+                    break
+                self.matcher.rollback(1)
+                taken -= 1
+            return taken
+        finally:  # at a limit too
+            self.matcher.rollback(taken)
+
+    def fill(self, mask: TokenMask, row: int, budget: int | None = None) -> None:
+        """Write the mask of the next token to a row; `budget` as in `allowed`. A budget below the least
+        (thoughts took the tokens) is that least: the text is as short as may be, and the engine cuts it.
+
+        Where no mask can be filled, `failure` says why, and the row has an end token alone: a row without a
+        token would harm the other texts of the batch (the mean of nothing is no number).
+        """
+        try:
+            if self.failure is not None:
+                raise self.failure
+            try:
+                self.matcher.fill_mask(mask, row, budget=budget)
+            except BudgetError as error:
+                if self.must_fit and not self.size + self._before:
+                    raise
+                self.matcher.fill_mask(mask, row, budget=error.minimum)
+            complete = bool(self.stops) and self.matcher.is_complete
+            for token in self.stops:
+                _set(mask, row, token, complete)
+            if self.stops and not mask.array[row].any():
+                raise OptionError(
+                    "The grammar goes on with a stop token alone, at which the text would be cut off.",
+                    where="stop_token_ids",
+                    cure="Leave it out: a text ends where the grammar ends it.",
+                )
+        except StructgenError as error:
+            self.failure = error
+            allow_only(mask, row, self.matcher.compiled.end_tokens)
+
+
+def check_room(compiled: CompiledGrammar, most: int, option: str) -> None:
+    """Raise BudgetError where the shortest text and its end token take more than `most` tokens, which the
+    engine's `option` says; OptionError where that is no number of tokens."""
+    most = whole(option, most, 0)
+    least = compiled.cost(compiled.start.index, most - 1)
+    if least + 1 > most:
+        raise BudgetError(
+            f"The shortest text takes {least:,} tokens and an end token, and {most:,} are allowed.",
+            minimum=least,
+            where=option,
+            cure=f"Allow {least + 1:,} or more.",
+        )
+
+
+def allow_only(mask: TokenMask, row: int, tokens: Sequence[int] | frozenset[int]) -> None:
+    """Allow some tokens in a row, and no other."""
+    mask.array[row] = 0
+    for token in tokens:
+        _set(mask, row, token, True)
+
+
+def _set(mask: TokenMask, row: int, token: int, allowed: bool) -> None:
+    word, bit = divmod(token, 32)
+    flag = 1 << bit if bit < 31 else -(1 << 31)
+    mask.array[row, word] = mask.array[row, word] | flag if allowed else mask.array[row, word] & ~flag

@@ -1,0 +1,82 @@
+"""Where `model.generate` ends a text: the end tokens of a generation, and the tokenizer that its grammars are
+compiled for.
+
+transformers hands a processor the ids and the scores alone. The settings of a generation are a local variable
+of the `generate` that calls it, and are read there.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import warnings
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, Final
+
+import torch
+import transformers
+
+from structgen.base.errors import warning_level
+from structgen.tokens.tokenizer import Tokenizer
+
+_KEPT: Final = 8
+"""The most tokenizers that `generation_tokenizer` caches."""
+_GENERATE: Final = inspect.unwrap(transformers.GenerationMixin.generate).__code__
+_warned: Final = set[tuple[str, tuple[int, ...]]]()
+"""The pairs of a tokenizer's fingerprint and a model's end tokens that a warning has named."""
+
+
+def running_config(processor: Any) -> Any:
+    """Return the generation config of the outermost `generate` that was given this processor: an assistant's
+    `generate` runs inside of its model's. None outside of any. Each generation has a config of its own."""
+    found, frame = None, sys._getframe(1).f_back
+    while frame is not None:
+        if frame.f_code is _GENERATE:
+            values = frame.f_locals
+            if any(one is processor for one in values["logits_processor"] or ()):
+                found = values["generation_config"]
+        frame = frame.f_back
+    return found
+
+
+def end_tokens(*configs: Any) -> tuple[int, ...]:
+    """Return the end tokens that configs of transformers name (`eos_token_id`: an id, several, none)."""
+    named = (getattr(config, "eos_token_id", None) for config in configs)
+    several = (torch.as_tensor(one).flatten().tolist() for one in named if one is not None)
+    return tuple(sorted({end for ends in several for end in ends}))
+
+
+def special_ends(tokenizer: Tokenizer, ends: Iterable[int]) -> tuple[int, ...]:
+    """Return those of a model's end tokens that are no text."""
+    tokens = tokenizer.token_bytes
+    return tuple(end for end in ends if end >= len(tokens) or tokens[end] is None)
+
+
+@lru_cache(maxsize=_KEPT)
+def generation_tokenizer(tokenizer: Tokenizer, ends: tuple[int, ...]) -> Tokenizer:
+    """Return the tokenizer whose texts a generation writes that stops at `ends`: end tokens that are no text
+    are its end tokens too, and those that are text stand in no text, which would be cut off there. The last
+    eight are kept."""
+    if set(ends) <= set(tokenizer.eos_token_ids):
+        return tokenizer
+    return tokenizer.ending_with({*tokenizer.eos_token_ids, *special_ends(tokenizer, ends)}, ends)
+
+
+def tell_difference(tokenizer: Tokenizer, ends: tuple[int, ...]) -> None:
+    """Warn, once for a tokenizer and a model's end tokens, where the two have none in common, or where one of
+    the model's is text."""
+    own, special = tokenizer.eos_token_ids, special_ends(tokenizer, ends)
+    key = tokenizer.fingerprint, ends
+    if key in _warned or (set(own) & set(ends) and special == ends):
+        return
+    _warned.add(key)
+    written = [end for end in ends if end not in special]
+    texts = ", ".join(f"{end} ({tokenizer.token_bytes[end]!r})" for end in written)
+    what = f"generate stops at {', '.join(map(str, ends)) or 'no token'}, and the tokenizer ends texts with "
+    what += f"{', '.join(map(str, own))}. "
+    if written:
+        what += f"Texts are written without {texts}, at which they would be cut off. "
+    if not special:
+        what += "Behind a text come end tokens of the tokenizer, until generate has written all its tokens. "
+    warnings.warn(f"{what}Pass eos_token_id={[*own]} to generate.", stacklevel=warning_level())

@@ -1,0 +1,129 @@
+"""Our masks in llama-cpp-python, as a logits processor.
+
+llama-cpp-python calls processors from compiled code: an exception in one is printed, and the text goes on
+without a mask. So a text whose mask failed is ended there, and the exception is raised afterwards.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.errors import OptionError, options_named
+from structgen.base.system.installation import needing
+
+with needing("structgen.doors.integrations.llama_cpp", "llama-cpp-python"):
+    import llama_cpp
+
+from structgen.doors.integrations.engine_grammars import allow_only, check_room
+from structgen.grammars.compilation.compiler import compile
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.core.grammar import Grammar
+from structgen.machines.core.matcher import Matcher
+from structgen.tokens.token_mask import allocate_mask
+from structgen.tokens.tokenizer import Tokenizer
+
+_LONGEST = 1 << 12
+"""Bytes of a token, at most."""
+
+
+def tokenizer_of(llama: Any) -> Tokenizer:
+    """Return the tokenizer of a loaded model (`llama_cpp.Llama`), with all tokens at which it ends a text.
+    Cost: a call a token; keep it for several grammars. Raises TokenizerError where it cannot serve for masks.
+    """
+    vocabulary = llama_cpp.llama_model_get_vocab(llama.model)
+    buffer = ctypes.create_string_buffer(_LONGEST)
+    tokens: list[bytes | None] = []
+    ends = []
+    for token in range(llama.n_vocab()):
+        if llama_cpp.llama_vocab_is_eog(vocabulary, token):
+            ends.append(token)
+        size = llama_cpp.llama_token_to_piece(vocabulary, token, buffer, _LONGEST, 0, False)
+        special = size <= 0 or llama_cpp.llama_vocab_is_control(vocabulary, token)
+        tokens.append(None if special else buffer.raw[:size])
+    return Tokenizer.from_bytes(tokens, ends)
+
+
+class MaskProcessor:
+    """Masks of one text, for `logits_processor`. Made by `constrained`."""
+
+    def __init__(self, compiled: CompiledGrammar, max_tokens: int | None) -> None:
+        self.matcher = Matcher(compiled)
+        self.failure: BaseException | None = None
+        """What went wrong in the text; only an end token may come since."""
+        self._max_tokens = max_tokens
+        self._mask = allocate_mask(1, compiled.vocab_size)
+        self._prompt, self._seen = 0, 0
+
+    def __call__(
+        self, input_ids: npt.NDArray[np.intc], scores: npt.NDArray[np.single]
+    ) -> npt.NDArray[np.single]:
+        """Return the scores [V] (in place), -inf for tokens that may not come."""
+        try:
+            if self.failure is None:
+                self._fill(input_ids)
+        except BaseException as error:  # Ctrl-C too: llama-cpp-python would swallow it
+            self.failure = error
+            allow_only(self._mask, 0, self.matcher.compiled.end_tokens)
+        allowed = np.unpackbits(self._mask.array[0].view(np.uint8), bitorder="little").astype(bool)
+        scores[..., ~allowed[: scores.shape[-1]]] = -np.inf
+        return scores
+
+    def _fill(self, input_ids: npt.NDArray[np.intc]) -> None:
+        count = len(input_ids)
+        if not self._seen:
+            self._prompt = count
+        elif count != self._seen + 1:
+            raise OptionError(
+                f"{count - self._seen} tokens have come since the last mask, not one: this is another text.",
+                where="logits_processor",
+                cure="Call constrained() for each text.",
+            )
+        else:
+            self.matcher.advance(int(input_ids[-1]))
+        self._seen = count
+        budget = None if self._max_tokens is None else self._max_tokens - 1 - (count - self._prompt)
+        self.matcher.fill_mask(self._mask, budget=budget)
+
+
+@contextmanager
+@options_named("constrained(llama, grammar)", name="constrained")
+def constrained(
+    llama: Any, grammar: Grammar | CompiledGrammar, *, max_tokens: int | None = None
+) -> Iterator[Any]:
+    """Yield what to pass as `logits_processor` to one call of `llama.create_completion` or
+    `create_chat_completion`; what went wrong inside is raised when the block ends.
+
+        with constrained(llama, sg.json_schema(schema), max_tokens=64) as processors:
+            reply = llama.create_completion(prompt, max_tokens=64, logits_processor=processors)
+
+    `grammar`: one that was compiled for `tokenizer_of(llama)` saves reading the tokenizer. `max_tokens`, the
+    same as of the call: the text is complete within it. Read a stream inside the block. Errors: OptionError
+    for a model with a `draft_model` (its drafts are not masked), and for two texts in one block; BudgetError
+    where no text fits; those of `sg.compile`.
+    """
+    if llama.draft_model is not None:
+        raise OptionError(
+            "llama-cpp-python swallows errors of processors in drafts, and goes on without a mask.",
+            where="draft_model",
+            cure="Load the model without draft_model.",
+        )
+    compiled = grammar if isinstance(grammar, CompiledGrammar) else compile(grammar, tokenizer_of(llama))
+    vocabulary = llama_cpp.llama_model_get_vocab(llama.model)
+    if not any(llama_cpp.llama_vocab_is_eog(vocabulary, end) for end in compiled.end_tokens):
+        raise OptionError(
+            "The model stops at none of the end tokens for which the grammar was compiled.",
+            where="grammar",
+            cure="Compile it for structgen.doors.integrations.llama_cpp.tokenizer_of(llama).",
+        )
+    if max_tokens is not None:
+        check_room(compiled, max_tokens, "max_tokens")
+    processor = MaskProcessor(compiled, max_tokens)
+    yield llama_cpp.LogitsProcessorList([processor])
+    if processor.failure is not None:
+        raise processor.failure

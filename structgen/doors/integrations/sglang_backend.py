@@ -1,0 +1,238 @@
+"""The back end that `sglang_plugin` registers with SGLang; this module imports SGLang."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
+from http import HTTPStatus
+from typing import Any
+from weakref import proxy
+
+import torch
+from sglang.srt.constrained.base_grammar_backend import (
+    BaseGrammarBackend,
+    BaseGrammarObject,
+    InvalidGrammarObject,
+)
+from sglang.srt.constrained.reasoner_grammar_backend import ReasonerGrammarBackend
+from sglang.srt.managers.schedule_batch import FINISH_ABORT
+from sglang.srt.parser.reasoning_parser import ReasoningParser
+from sglang.srt.runtime_context import get_serving
+from structgen_kernels import apply_mask_
+
+from structgen.base.errors import OptionError, StructgenError
+from structgen.doors.integrations.engine_grammars import (
+    SOON,
+    EngineGrammars,
+    EngineText,
+    Recent,
+    check_room,
+)
+from structgen.machines.core.batch import RowStatus, fill_masks
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.tokens.token_mask import TokenMask
+
+
+class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
+    """One request's text: complete, with its end token, within the tokens that the request may take."""
+
+    def __init__(self, compiled: CompiledGrammar) -> None:
+        super().__init__()
+        self.compiled, self.text = compiled, EngineText(compiled)
+        self._request: Any = None
+
+    def structgen_admits(self, request: Any, *, thinks: bool) -> None:
+        """Learn of the request; it is aborted, with status 400, where no text fits."""
+        params = request.sampling_params
+        try:
+            # without any it only fills the cache, as the first request of several texts does
+            if params.max_new_tokens:
+                check_room(self.compiled, params.max_new_tokens, "max_new_tokens")
+            if params.min_new_tokens:
+                raise OptionError(
+                    "It could forbid the end where only the end may come.",
+                    where="min_new_tokens",
+                    cure="Bound the lengths in the grammar (minLength, minItems).",
+                )
+        except StructgenError as error:
+            request.set_finish_with_abort(str(error))
+            return
+        self._request = proxy(request)  # it holds the grammar, and lets it go at its end
+        self.text = EngineText(self.compiled, tuple(params.stop_token_ids or ()))
+        # the last token of the thoughts reaches us before it is among the request's
+        self.text.reserve = 1 if thinks else 0
+
+    def budget(self) -> int | None:
+        """Return how many tokens the text may still take, the end token not counted."""
+        request = self._request
+        if request is None or request.sampling_params.max_new_tokens is None:
+            return None
+        return self.text.left(request.sampling_params.max_new_tokens, len(request.output_ids))
+
+    def accept_token(self, token: int) -> None:
+        """Take a token. Raises ValueError, after which SGLang aborts the request, where it may not come."""
+        if self.text.is_finished:
+            return
+        self.current_token = token
+        try:
+            self.text.take(token)
+        except StructgenError as error:
+            raise ValueError(str(error)) from error
+
+    def rollback(self, k: int) -> None:
+        """Take the last tokens back."""
+        self.text.rollback(k)
+
+    def is_terminated(self) -> bool:
+        """Return whether the text has ended."""
+        return self.text.is_finished
+
+    @staticmethod
+    def allocate_vocab_mask(vocab_size: int, batch_size: int, device: Any) -> torch.Tensor:
+        """Return masks that allow everything, in memory from which a GPU copies at once."""
+        words = (vocab_size + 31) // 32
+        return torch.full((batch_size, words), -1, dtype=torch.int32, pin_memory=torch.cuda.is_available())
+
+    def fill_vocab_mask(self, vocab_mask: torch.Tensor, idx: int) -> None:
+        """Write the mask of the next token."""
+        self._fill(TokenMask.wrap(vocab_mask), idx, self.budget())
+
+    def _fill(self, mask: TokenMask, row: int, budget: int | None) -> None:
+        """Write a mask. Where none can be filled the request ends with the reason: at the end token, which
+        is all that is allowed then, SGLang would take the text for complete."""
+        self.text.fill(mask, row, budget)
+        if self.text.failure is not None and self._request is not None:
+            reason = str(self.text.failure), HTTPStatus.BAD_REQUEST, "BadRequestError"
+            self._request.to_finish = FINISH_ABORT(*reason)
+
+    @staticmethod
+    def fill_vocab_mask_batched(entries: Sequence[Any], vocab_mask: torch.Tensor) -> None:
+        """Write the masks of several requests: new ones are worked out on all cores."""
+        mask = TokenMask.wrap(vocab_mask)
+        ours = [one for one in entries if isinstance(one.grammar, SglangGrammar)]
+        budgets = [one.grammar.budget() for one in ours]
+        texts = [one.grammar.text for one in ours]
+        statuses = fill_masks([text.matcher for text in texts], mask, [one.row for one in ours], budgets)
+        for one, text, status, budget in zip(ours, texts, statuses, budgets, strict=True):
+            if status == RowStatus.LIMIT or text.failure is not None or text.stops:
+                one.grammar._fill(mask, one.row, budget)
+        for one in entries:
+            if not isinstance(one.grammar, SglangGrammar):
+                one.grammar.fill_vocab_mask(vocab_mask, one.row)
+
+    @staticmethod
+    def reset_vocab_mask(vocab_mask: torch.Tensor) -> None:
+        """Allow everything."""
+        vocab_mask.fill_(-1)
+
+    @staticmethod
+    def move_vocab_mask(vocab_mask: torch.Tensor, device: Any) -> torch.Tensor:
+        """Return the masks on the device of the logits."""
+        return vocab_mask.to(device, non_blocking=True)
+
+    @staticmethod
+    def apply_vocab_mask(logits: torch.Tensor, vocab_mask: torch.Tensor) -> None:
+        """Forbid tokens in the logits: by a kernel on a GPU, by torch elsewhere."""
+        apply_mask_(logits, vocab_mask)
+
+    def copy(self) -> SglangGrammar:
+        """Return the grammar for another request."""
+        return SglangGrammar(self.compiled)
+
+    def try_jump_forward(self, tokenizer: Any) -> tuple[list[int], str] | None:
+        """Return the text that must come next, as far as it is whole characters."""
+        text = self.text.matcher.forced().decode("utf-8", "ignore")
+        return ([], text) if text else None
+
+    def jump_forward_str_state(self, helper: tuple[list[int], str]) -> tuple[str, int]:
+        """Return the text of `try_jump_forward`; states have no numbers for SGLang."""
+        return helper[1], -1
+
+    def jump_and_retokenize(
+        self, old_output_ids: list[int], new_output_ids: list[int], next_state: int
+    ) -> None:
+        """Take the new tokens in place of the old ones, from where they differ."""
+        same = 0
+        for old, new in zip(old_output_ids, new_output_ids, strict=False):
+            if old != new:
+                break
+            same += 1
+        self.rollback(len(old_output_ids) - same)
+        for token in new_output_ids[same:]:
+            self.accept_token(token)
+
+
+class SglangBackend(BaseGrammarBackend):  # type: ignore[misc]
+    """The back end of one scheduler. A text behind thoughts takes three functions of masks from here."""
+
+    allocate_vocab_mask = staticmethod(SglangGrammar.allocate_vocab_mask)
+    move_vocab_mask = staticmethod(SglangGrammar.move_vocab_mask)
+    apply_vocab_mask = staticmethod(SglangGrammar.apply_vocab_mask)
+
+    def __init__(self, grammars: EngineGrammars, white_space: dict[str, Any]) -> None:
+        super().__init__()
+        self.cache: Recent[Any, Any] = Recent()
+        self.grammars, self._white_space = grammars, white_space
+
+    def _made(self, kind: str, value: Any, **options: Any) -> BaseGrammarObject:
+        try:
+            return SglangGrammar(self.grammars.compiled({"structured_outputs": {kind: value, **options}}))
+        except StructgenError as error:
+            return InvalidGrammarObject(str(error))
+
+    def get_cached_or_future_value(
+        self, key: tuple[str, str], require_reasoning: bool
+    ) -> tuple[BaseGrammarObject | Future[BaseGrammarObject], bool]:
+        """Return the grammar of a request, and True; or its future, and False, where it takes longer."""
+        value, known = super().get_cached_or_future_value(key, require_reasoning)
+        if known or not wait((value,), SOON).done or value.exception() is not None:
+            return value, known
+        self.set_cache(key, value.result().copy())
+        return value.result(), True
+
+    def dispatch_json(self, key_string: str) -> BaseGrammarObject:
+        """Return the grammar of a JSON Schema; "$$ANY$$" stands for any object."""
+        if key_string == "$$ANY$$":
+            return self._made("json_object", True, **self._white_space)
+        return self._made("json", key_string, **self._white_space)
+
+    def dispatch_regex(self, key_string: str) -> BaseGrammarObject:
+        """Return the grammar of a regular expression."""
+        return self._made("regex", key_string)
+
+    def dispatch_ebnf(self, key_string: str) -> BaseGrammarObject:
+        """Return the grammar of a text in EBNF, or in Lark's form."""
+        return self._made("grammar", key_string)
+
+    def dispatch_structural_tag(self, key_string: str) -> BaseGrammarObject:
+        """Return the grammar of a structural tag."""
+        return self._made("structural_tag", key_string, **self._white_space)
+
+
+def made_backend(tokenizer: Any, vocab_size: int, eos_token_ids: Any) -> BaseGrammarBackend:
+    """Return a back end that is loaded; with a reasoning parser, one that begins behind thoughts. Raises
+    OptionError for a setting that it has not, TokenizerError, SGLang's ValueError for strict thinking."""
+    settings = get_serving()
+    if settings.constrained_json_max_whitespace_cnt is not None:
+        raise OptionError(
+            "It is a setting of xgrammar's back end.",
+            where="constrained_json_max_whitespace_cnt",
+            cure="Leave it out, or set constrained_json_whitespace_pattern.",
+        )
+    white_space = {
+        "disable_any_whitespace": settings.constrained_json_disable_any_whitespace,
+        "whitespace_pattern": settings.constrained_json_whitespace_pattern,
+    }
+    grammars = EngineGrammars(tokenizer, sorted(eos_token_ids or ()), vocab_size)
+    grammars.preload()
+    backend = SglangBackend(grammars, white_space)
+    if not settings.reasoning_parser:
+        return backend
+    # SGLang wraps its own back ends so, and not those of its registry
+    parser = ReasoningParser(
+        model_type=settings.reasoning_parser, stream_reasoning=False, tokenizer=tokenizer
+    )
+    strict = settings.enable_strict_thinking
+    behind = ReasonerGrammarBackend(backend, parser, tokenizer, enable_strict_thinking=strict)
+    behind.cache = Recent()
+    return behind

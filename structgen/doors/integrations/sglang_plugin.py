@@ -1,0 +1,87 @@
+"""structgen as a grammar back end of SGLang: `--grammar-backend structgen`.
+
+SGLang has a registry of back ends, and one of hooks; it loads the entry point `sglang.srt.plugins` in all of
+its processes. docs/serving-engines.md says what is served.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from structgen.doors.integrations.engine_hooks import Hook, check_engine
+
+NAME: Final = "structgen"
+VERSIONS: Final = ("0.5.23",)
+"""Releases whose hooks were read, and which were run."""
+_BASE: Final = "sglang.srt.constrained.base_grammar_backend"
+_MANAGER: Final = "sglang.srt.constrained.grammar_manager:GrammarManager"
+_HAS_GRAMMAR: Final = "_apply_request_reasoning_config"
+"""The manager calls it for each request once its grammar is there."""
+_GRAMMAR: Final[dict[str, tuple[str, ...]]] = {
+    "maybe_init_reasoning": ("self", "reasoning"),
+    "accept_token": ("self", "token"),
+    "rollback": ("self", "k"),
+    "is_terminated": ("self",),
+    "allocate_vocab_mask": ("self", "vocab_size", "batch_size", "device"),
+    "fill_vocab_mask": ("self", "vocab_mask", "idx"),
+    "fill_vocab_mask_batched": ("entries", "vocab_mask"),
+    "reset_vocab_mask": ("vocab_mask",),
+    "move_vocab_mask": ("vocab_mask", "device"),
+    "apply_vocab_mask": ("logits", "vocab_mask"),
+    "copy": ("self",),
+    "try_jump_forward": ("self", "tokenizer"),
+    "jump_forward_str_state": ("self", "helper"),
+    "jump_and_retokenize": ("self", "old_output_ids", "new_output_ids", "next_state"),
+}
+HOOKS: Final = (
+    *(Hook(f"{_BASE}:BaseGrammarObject.{name}", parameters) for name, parameters in _GRAMMAR.items()),
+    *(
+        Hook(f"{_BASE}:BaseGrammarBackend.dispatch_{kind}", ("self", "key_string"))
+        for kind in ("json", "regex", "ebnf", "structural_tag")
+    ),
+    Hook(f"{_BASE}:InvalidGrammarObject", ("error_message",)),
+    Hook(f"{_BASE}:register_grammar_backend", ("name", "init_func")),
+    Hook(f"{_MANAGER}.{_HAS_GRAMMAR}", ("self", "req")),
+    Hook("sglang.srt.managers.schedule_batch:FINISH_ABORT", ("message", "status_code", "err_type")),
+    Hook("sglang.srt.managers.schedule_batch:Req.set_finish_with_abort", ("self", "error_msg", "...")),
+    Hook(
+        "sglang.srt.constrained.reasoner_grammar_backend:ReasonerGrammarBackend",
+        ("grammar_backend", "reasoning_parser", "tokenizer", "enable_strict_thinking"),
+    ),
+)
+"""What we implement, call and follow."""
+
+
+def register() -> None:
+    """The entry point: the name, the maker of the back end, and the hook that shows it the requests."""
+    from sglang.srt.arg_groups.choices import (  # optional: the engine
+        GRAMMAR_BACKEND_CHOICES,
+        add_grammar_backend_choices,
+    )
+    from sglang.srt.constrained.base_grammar_backend import register_grammar_backend
+    from sglang.srt.plugins.hook_registry import HookRegistry, HookType
+
+    if NAME in GRAMMAR_BACKEND_CHOICES:
+        return
+    add_grammar_backend_choices([NAME])
+    register_grammar_backend(NAME, make)
+    HookRegistry.register(f"{_MANAGER.replace(':', '.')}.{_HAS_GRAMMAR}", _admit, HookType.AFTER)
+
+
+def make(server_args: Any, tokenizer: Any, vocab_size: int, eos_token_ids: Any) -> Any:
+    """Return the back end of a scheduler, ready for the first request. Raises OptionError for a release that
+    is not known, hooks that have changed, and settings that would be dropped."""
+    import sglang  # optional: the engine
+
+    check_engine("sglang", sglang.__version__, VERSIONS, HOOKS)
+    from structgen.doors.integrations.sglang_backend import made_backend  # start-up: where it is chosen
+
+    return made_backend(tokenizer, vocab_size, eos_token_ids)
+
+
+def _admit(result: None, manager: Any, request: Any) -> None:
+    """Show a request to its grammar, if that is ours."""
+    grammar = getattr(request.grammar, "grammar", request.grammar)  # behind thoughts: wrapped
+    admitted = getattr(grammar, "structgen_admits", None)
+    if admitted is not None:
+        admitted(request, thinks=grammar is not request.grammar)

@@ -1,0 +1,418 @@
+"""Our masks in `model.generate` of transformers, and in its continuous batching."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any, TypeAlias, TypeVar, Union
+
+from structgen.base.errors import BudgetError, OptionError, StructgenError, TokenError, options_named
+from structgen.base.system.installation import needing
+from structgen.base.system.waits import told
+
+with needing("structgen.doors.integrations.transformers", "transformers"):
+    import torch
+    import transformers
+from structgen_kernels.reference import NEVER, allowed_of
+from torch import Tensor
+
+from structgen.asking.request_reading.targets import read_target
+from structgen.base.language.checks import switch, whole
+from structgen.decoding.engine.models import tokenizer_of
+from structgen.doors.integrations.engine_grammars import allow_only
+from structgen.doors.integrations.generation_ends import (
+    end_tokens,
+    generation_tokenizer,
+    running_config,
+    special_ends,
+    tell_difference,
+)
+from structgen.grammars.compilation.compiler import compile
+from structgen.machines.core.batch import RowStatus, fill_masks
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.core.forced_text import AnyText, prompt_border, with_forced_text
+from structgen.machines.core.grammar import Grammar
+from structgen.machines.core.matcher import Matcher
+from structgen.tokens.token_mask import TokenMask, allocate_mask
+from structgen.tokens.tokenizer import Tokenizer
+
+T = TypeVar("T")
+Constraint: TypeAlias = Union[Grammar, CompiledGrammar, None]
+"""A language for a row; None: the row is free."""
+Wanted: TypeAlias = Union[Constraint, type, dict[str, Any]]
+"""What a caller gives for a row: a grammar, a type, or a JSON Schema."""
+
+
+class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
+    """Masks for `model.generate(..., logits_processor=[processor])`.
+
+    `grammars` is one grammar, type or JSON Schema (dict) for all rows, or one for each prompt of the batch
+    (None: free). The number of rows shows how many beams or `num_return_sequences` a prompt has. `tokenizer`
+    is transformers' or ours. With `max_new_tokens`, the same as is given to `generate`, each text is complete
+    within it; that mask costs more (`Matcher.fill_mask(budget=)`).
+
+    A text ends with an end token of the tokenizer or of the model, and only end tokens come behind it. The
+    processor reads the model's (`eos_token_id`) in the `generate` that calls it. An end token that is text
+    stands in no document, for `generate` would stop there. Where model and tokenizer have no end token in
+    common, a warning says so once. In a loop of your own, pass `model`: its configs name its end tokens.
+
+    It may be used for many generations. In a loop of your own, a new one begins where the ids do not continue
+    those of the last call; where they do, call `reset()` before it. A beam without any allowed token gets the
+    score -inf and is then ignored.
+
+    `canonical`: forced text is written in the tokenizer's own tokens. `healing`: the last tokens of a prompt
+    may be written again, so that one token crosses its border; write
+    `model.generate(**processor.healed(**tokenizer(prompts, return_tensors="pt")), ...)`. Both change the law
+    of the tokens, as the options of `sg.Request` do (docs/engine.md). Errors: OptionError for `canonical`
+    with a tokenizer that does not know its rules, and where the model's end tokens are text without which
+    no text of the grammar can be written.
+    """
+
+    @options_named("LogitsProcessor(grammar, tokenizer)", name="LogitsProcessor")
+    def __init__(
+        self,
+        grammars: Wanted | Sequence[Wanted],
+        tokenizer: Any,
+        *,
+        max_new_tokens: int | None = None,
+        canonical: bool = False,
+        healing: bool = False,
+        model: Any = None,
+    ) -> None:
+        self.tokenizer = tokenizer_of(tokenizer)
+        self.max_new_tokens = None if max_new_tokens is None else whole("max_new_tokens", max_new_tokens, 0)
+        self.canonical, self.healing = switch("canonical", canonical), switch("healing", healing)
+        self._given = _compiled(grammars, self.tokenizer)
+        self._ends: tuple[int, ...] | None = None
+        """The end tokens of the model, as far as its logits reach; None before they are known."""
+        self._config: Any = None
+        """The settings of the last generation, whose rows `_rows` are."""
+        self._grammars = self._given
+        self._behind: list[bytes] = [b""] * len(self._given)
+        self._healed: Tensor | None = None
+        """The ids that `healed` has returned; `_behind` has then, for each of its rows, what it took back."""
+        if model is not None:
+            ends = end_tokens(getattr(model, "generation_config", None), model.config)
+            self._learn(ends, model.config.get_text_config().vocab_size)
+        self._compiled = self._policies()
+        self._before: Tensor | None = None
+        self._begun = 0
+        self._rows: list[Matcher | None] = []
+        self._dead: list[bool] = []
+        self._mask: TokenMask | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process begins with a new generation."""
+        fresh = dict.fromkeys(("_before", "_config", "_healed", "_mask"))
+        return {**self.__dict__, **fresh, "_rows": [], "_dead": []}
+
+    def __bool__(self) -> bool:
+        """A processor is there, though it has no length."""
+        return True
+
+    def __len__(self) -> int:
+        """Raise OptionError: transformers asks for the length where it was given no list."""
+        raise OptionError(
+            "A processor alone was given where transformers takes a list of them.",
+            where="logits_processor",
+            cure="Write logits_processor=[processor].",
+        )
+
+    def reset(self) -> None:
+        """Forget the last generation."""
+        self._before = None
+
+    def healed(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, **others: Any
+    ) -> dict[str, Tensor]:
+        """Return what to give to `generate`: the prompts without the tokens that are written again, padded on
+        the left, and their attention mask. `others` (token_type_ids) are left out: they are of the longer
+        prompts. The ids that `generate` returns have the tokens that were written again.
+
+        Errors: OptionError without `healing=True`, and where the rows are not a multiple of the grammars.
+        """
+        if not self.healing:
+            raise OptionError(
+                "The processor was made without healing.", where="healing", cure="Pass healing=True."
+            )
+        if input_ids.ndim != 2:
+            raise OptionError(
+                f"Ids of the shape {[*input_ids.shape]} are no rows.",
+                where="input_ids",
+                cure="Pass one a prompt.",
+            )
+        each = _each(self._grammars, len(input_ids))
+        free = AnyText(self.tokenizer)
+        seen = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        kept, self._behind = [], []
+        for one, row, is_seen in zip(each, input_ids, seen.bool(), strict=True):
+            prompt = row[is_seen].tolist()
+            size = len(prompt) - prompt_border(free if one is None else one, prompt)
+            self._behind.append(self.tokenizer.decode(prompt[size:]))
+            kept.append(prompt[:size])
+        longest = max(map(len, kept))
+        pad = self.tokenizer.eos_token_ids[0]
+        ids = [[*[pad] * (longest - len(prompt)), *prompt] for prompt in kept]
+        shown = [[*[0] * (longest - len(prompt)), *[1] * len(prompt)] for prompt in kept]
+        self._compiled, self._healed, self._before = self._policies(), torch.tensor(ids), None
+        made = {"input_ids": self._healed, "attention_mask": torch.tensor(shown)}
+        return {name: value.to(input_ids) for name, value in made.items()}
+
+    def _policies(self) -> list[CompiledGrammar | None]:
+        """Return for each row what its masks come from: the grammar behind what `healed` took back."""
+        ends = special_ends(self.tokenizer, self._ends or ())
+        made = list[CompiledGrammar | None]()
+        for one, behind in zip(_each(self._grammars, len(self._behind)), self._behind, strict=True):
+            if one is not None:
+                made.append(with_forced_text(one, canonical=self.canonical, behind=behind))
+            elif behind:
+                free = AnyText(generation_tokenizer(self.tokenizer, ends))
+                made.append(with_forced_text(free, canonical=False, behind=behind))
+            else:
+                made.append(None)
+        return made
+
+    def _learn(self, ends: Sequence[int], width: int) -> None:
+        """Take the end tokens of a model whose logits are `width` wide: grammars are compiled for them."""
+        ends = tuple(end for end in ends if 0 <= end < width)  # generate takes -1 for none
+        if ends == self._ends:
+            return
+        tell_difference(self.tokenizer, ends)
+        self._ends = ends
+        try:
+            ending = {one: _ending(one, ends) for one in dict.fromkeys(self._given)}
+        except StructgenError as error:
+            stops = ", ".join(map(str, ends))
+            raise OptionError(
+                f"generate stops at {stops}, and nothing else writes a text: {error.what}",
+                where="eos_token_id",
+                cure=f"Pass eos_token_id={[*self.tokenizer.eos_token_ids]} to generate.",
+            ) from error
+        self._grammars = [ending[one] for one in self._given]
+        self._compiled = self._policies()
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return the scores [rows, V], -inf for tokens that may not come. Cost: the masks, a pass over them.
+
+        Errors: OptionError where the rows are not a multiple of the grammars; BudgetError where no document
+        fits max_new_tokens.
+        """
+        rows, width = scores.shape
+        ids = input_ids.to("cpu")
+        config = running_config(self)
+        if config is not self._config:
+            self._config, self._before = config, None
+            if config is not None:
+                self._learn(end_tokens(config), width)
+        if (parents := self._parents(ids)) is not None:
+            self._follow(ids, parents)
+        elif self._before is None or config is None:
+            self._begin(ids)
+        else:
+            self._write_again(ids)
+        self._before = ids
+        mask, written = self._mask, ids.shape[1] - self._begun
+        if mask is None or mask.rows < rows or mask.vocab_size != width:
+            mask = self._mask = allocate_mask(rows, width)
+        with nullcontext() if written else told("filling the first mask"):
+            self._fill(mask, written)
+        allowed = allowed_of(torch.from_numpy(mask.array[:rows]).to(scores.device), width)
+        made: Tensor = scores.masked_fill(~allowed, NEVER)
+        self._check_left(scores, made)
+        return made
+
+    def _check_left(self, scores: Tensor, made: Tensor) -> None:
+        """Raise OptionError where processors before this one have left none of the tokens that the grammar
+        allows: the next step would be torch's error about probabilities that are no numbers."""
+        none_left = (made == NEVER).all(1) & (scores != NEVER).any(1)
+        for row in none_left.nonzero().flatten().tolist():
+            matcher = self._rows[row]
+            if matcher is None:
+                continue
+            if matcher.is_finished:  # padding behind the text, whatever others say of it
+                made[row, self._ends_behind(matcher)[0]] = 0.0
+                continue
+            raise OptionError(
+                f"Row {row}: another logits processor has forbidden all tokens that the grammar allows"
+                + (", and only the end of the text may come." if matcher.is_complete else "."),
+                where="logits_processor",
+                cure="Leave out min_new_tokens, min_length, no_repeat_ngram_size, bad_words_ids: they know "
+                "nothing of the grammar. Bound lengths in the grammar (minLength, minItems).",
+            )
+
+    # --- which row is which ---------------------------------------------------------------------------------
+
+    def _parents(self, ids: Tensor) -> list[int] | None:
+        """Return for each row the one of the last call that it goes on from, one of its prompt's; None where
+        one goes on from none."""
+        before, earlier = self._before, ids[:, :-1]
+        if before is None or earlier.shape != before.shape:
+            return None
+        written = ids.shape[1] - self._begun
+        if self._config is None and self.max_new_tokens is not None and written >= self.max_new_tokens:
+            return None  # the last one ended before this
+        if torch.equal(earlier, before):
+            return list(range(len(ids)))
+        size = len(ids) // len(self._compiled) if len(self._compiled) > 1 else len(ids)
+        found = list[int]()
+        for row in range(len(ids)):
+            first = row // size * size
+            same = (before[first : first + size] == earlier[row]).all(1).nonzero()
+            if not len(same):
+                return None
+            found.append(first + int(same[0]))
+        return found
+
+    def _begin(self, ids: Tensor) -> None:
+        self._check_healed(ids)
+        self._begun = ids.shape[1]
+        self._rows = [None if one is None else Matcher(one) for one in _each(self._compiled, len(ids))]
+        self._dead = [False] * len(ids)
+
+    def _check_healed(self, ids: Tensor) -> None:
+        """Raise OptionError where `healing` was asked for, and these are not the prompts that `healed` has
+        returned: the borders would be of other prompts."""
+        if not self.healing:
+            return
+        healed = self._healed
+        if healed is not None and len(ids) % len(healed) == 0:
+            wanted = healed.repeat_interleave(len(ids) // len(healed), 0)
+            if torch.equal(wanted, ids):
+                return
+        raise OptionError(
+            "These prompts are not those that healed() has returned.",
+            where="input_ids",
+            cure="Write model.generate(**processor.healed(**inputs), logits_processor=[processor]).",
+        )
+
+    def _write_again(self, ids: Tensor) -> None:
+        """Take all tokens of texts that go back, or go on by several tokens, as drafts of an assistant do."""
+        begun = self._begun
+        self._begin(ids[:, :begun])
+        for end in range(begun, ids.shape[1]):
+            self._advance(ids[:, end])
+
+    def _follow(self, ids: Tensor, parents: Sequence[int]) -> None:
+        """Take a token more in each row."""
+        children = Counter(parents)
+        moved = [self._rows[parent] for parent in parents]
+        # several beams that go on from one: a copy for each
+        self._rows = [
+            row.fork() if row is not None and children[parent] > 1 else row
+            for row, parent in zip(moved, parents, strict=True)
+        ]
+        self._dead = [self._dead[parent] for parent in parents]
+        self._advance(ids[:, -1])
+
+    def _advance(self, tokens: Tensor) -> None:
+        """Take a token in each row whose text has not ended."""
+        for at, (row, token) in enumerate(zip(self._rows, tokens.tolist(), strict=True)):
+            if row is None or self._dead[at] or row.is_finished:
+                continue
+            try:
+                row.advance(token)
+            except TokenError:
+                self._dead[at] = True
+
+    def _ends_behind(self, row: Matcher) -> Sequence[int]:
+        """Return what may come behind a text: the tokens at which the model stops, if any is no text."""
+        return special_ends(self.tokenizer, self._ends or ()) or sorted(row.compiled.end_tokens)
+
+    def _fill(self, mask: TokenMask, written: int) -> None:
+        """Fill the masks; a text that has ended is padded with an end token."""
+        rows = [
+            None if dead or (row is not None and row.is_finished) else row
+            for row, dead in zip(self._rows, self._dead, strict=True)
+        ]
+        left = None if self.max_new_tokens is None else self.max_new_tokens - written
+        statuses = fill_masks(rows, mask, budgets=None if left is None else [left] * len(rows))
+        for at, (row, status) in enumerate(zip(rows, statuses.tolist(), strict=True)):
+            if row is not None and status == RowStatus.LIMIT:
+                try:  # it says why
+                    row.fill_mask(mask, at, budget=left)
+                except BudgetError as error:
+                    error.name_owner("max_new_tokens")
+                    raise
+        for at, row in enumerate(self._rows):
+            if row is not None and row.is_finished:
+                allow_only(mask, at, self._ends_behind(row))
+
+
+def _each(grammars: Sequence[T], rows: int) -> list[T]:
+    """Return the grammar of each row. Raises OptionError."""
+    count = len(grammars)
+    if not rows or rows % count:
+        raise OptionError(
+            f"{rows} rows for {count} grammars.",
+            where="grammars",
+            cure="Give one grammar, or one for each prompt of the batch.",
+        )
+    return [grammars[row // (rows // count)] for row in range(rows)]
+
+
+@options_named(
+    "generate_batch(model, tokenizer, prompts, grammars, max_new_tokens=64)", name="generate_batch"
+)
+def generate_batch(
+    model: Any,
+    tokenizer: Any,
+    inputs: Sequence[Sequence[int]],
+    grammars: Wanted | Sequence[Wanted],
+    *,
+    max_new_tokens: int,
+    generation_config: Any = None,
+    continuous_batching_config: Any = None,
+) -> list[Any]:
+    """Return an output for each prompt of `inputs` (token ids), by transformers' continuous batching under
+    our masks; each text is complete within `max_new_tokens`.
+
+    `grammars` is one for all prompts, or one for each (None: free). The outputs are transformers'
+    `GenerationOutput`s, in the order of the prompts: `generated_tokens`, and `error` where a mask could not
+    be filled. `generation_config` has the settings of sampling; the steps run one after the other
+    (`use_async_batching` and `use_cuda_graph` are refused). Needs transformers 5.23. Errors: OptionError;
+    BudgetError where a grammar's shortest text does not fit; those of `sg.compile`.
+    """
+    from structgen.doors.integrations.transformers_batches import (
+        written_batch,  # optional: a release that has it
+    )
+
+    ours = tokenizer_of(tokenizer, model)
+    each = _compiled(grammars, ours)
+    if len(each) == 1:
+        each *= len(inputs)
+    if len(each) != len(inputs):
+        raise OptionError(
+            f"{len(inputs)} prompts for {len(each)} grammars.",
+            where="grammars",
+            cure="Give one grammar, or one for each prompt.",
+        )
+    config = copy.deepcopy(model.generation_config if generation_config is None else generation_config)
+    config.max_new_tokens = max_new_tokens
+    if (config.num_return_sequences or 1) > 1:
+        raise OptionError("It is one text a prompt.", where="num_return_sequences", cure="Repeat the prompt.")
+    ends = {end for one in each if one is not None for end in one.end_tokens}
+    config.eos_token_id = sorted(ends.union(ours.eos_token_ids))
+    return written_batch(model, inputs, each, config, continuous_batching_config) if inputs else []
+
+
+def _compiled(grammars: Wanted | Sequence[Wanted], tokenizer: Tokenizer) -> list[CompiledGrammar | None]:
+    """Return what a caller gives, compiled, each grammar once."""
+    given: list[Any] = list(grammars) if isinstance(grammars, list | tuple) else [grammars]
+    if not given:
+        raise OptionError("There is no grammar.", where="grammars", cure="Give one, or one for each prompt.")
+    listed = [read_target(one, usual={}, where="grammars").grammar for one in given]
+    known = {
+        one: one if one is None or isinstance(one, CompiledGrammar) else compile(one, tokenizer)
+        for one in dict.fromkeys(listed)
+    }
+    return [known[one] for one in listed]
+
+
+def _ending(one: CompiledGrammar | None, ends: tuple[int, ...]) -> CompiledGrammar | None:
+    """Return a grammar compiled for a generation that stops at `ends`; itself where that changes nothing."""
+    if one is None:
+        return None
+    tokenizer = generation_tokenizer(one.tokenizer, ends)
+    return one if tokenizer is one.tokenizer else compile(one.grammar, tokenizer)

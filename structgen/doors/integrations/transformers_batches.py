@@ -1,0 +1,120 @@
+"""Our masks in the continuous batching of transformers (`model.generate_batch`): a processor of its own kind,
+which is handed one number for each row of a step, here the number of the row's mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from structgen_kernels.reference import NEVER, allowed_of
+from transformers import ContinuousBatchingConfig, GenerationConfig
+from transformers.generation.continuous_batching.cb_logits_processors import ContinuousBatchingLogitsProcessor
+
+from structgen.base.errors import OptionError
+from structgen.doors.integrations.engine_grammars import EngineText, check_room
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.tokens.token_mask import allocate_mask
+
+
+class GenerationMasks(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
+    """Masks for `generate_batch`, whose steps run one after the other.
+
+    A request says by `structgen=i` which of the grammars it has. What goes wrong with a mask is noted in
+    `failures` by the request's id; its text ends there.
+    """
+
+    supported_kwargs: ClassVar[dict[str, type]] = {"structgen": int}
+    ignored_kwargs: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, grammars: Sequence[CompiledGrammar | None], width: int, most: int) -> None:
+        self.grammars, self.width, self.most = grammars, width, most
+        self.failures: dict[str, str] = {}
+        self._texts: dict[str, EngineText] = {}
+        self._mask = allocate_mask(1, width)
+        self._mask.array[0] = -1  # of the rows that pad a step, and of free texts
+
+    def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
+        """Fill in the number of the mask that allows everything."""
+        int32_tensor.fill_(0)
+
+    def prepare_tensor_args(self, requests_with_new_token: list[Any]) -> torch.Tensor:
+        """Fill the masks of a step; return the numbers of their rows, int32 [requests]."""
+        states = [one.state for one in requests_with_new_token]
+        if self._mask.rows <= len(states):
+            self._mask = allocate_mask(2 * len(states) + 1, self.width)
+            self._mask.array[0] = -1
+        return torch.tensor(
+            [self._filled(state, row) for row, state in enumerate(states, 1)], dtype=torch.int32
+        )
+
+    def _filled(self, state: Any, row: int) -> int:
+        grammar = self.grammars[state.logit_processor_kwargs["structgen"]]
+        if grammar is None:
+            return 0
+        text = self._texts.get(state.request_id)
+        if text is None:
+            text = self._texts[state.request_id] = EngineText(grammar, tuple(state._eos_token_ids))
+        # a request that was put off goes on with its tokens as a part of the prompt
+        start = state._true_initial_tokens or len(state.initial_tokens)
+        written = [*state.initial_tokens, *state.generated_tokens][start:]
+        for token in written[text.size :]:
+            text.take(token)
+        text.fill(self._mask, row, text.left(self.most, len(written)))
+        if text.failure is not None:
+            self.failures[state.request_id] = str(text.failure)
+        return row
+
+    def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
+        """Return the scores [rows, V], -inf for tokens that may not come."""
+        chosen = torch.from_numpy(self._mask.array).to(scores.device)[tensor_arg[: scores.size(0)].long()]
+        return scores.masked_fill(~allowed_of(chosen, scores.size(1)), NEVER)
+
+
+def written_batch(
+    model: Any,
+    inputs: Sequence[Sequence[int]],
+    grammars: Sequence[CompiledGrammar | None],
+    generation_config: GenerationConfig,
+    batching: ContinuousBatchingConfig | None,
+) -> list[Any]:
+    """Return transformers' outputs for prompts, each under its grammar; see `transformers.generate_batch`."""
+    config = ContinuousBatchingConfig() if batching is None else batching
+    for option in ("use_async_batching", "use_cuda_graph"):
+        if getattr(config, option):
+            raise OptionError(
+                "A mask is worked out when the token before it is known.",
+                where=option,
+                cure="Leave it out, or set it to False.",
+            )
+        setattr(config, option, False)
+    config.per_request_processors = True
+    most = generation_config.max_new_tokens
+    for one in dict.fromkeys(one for one in grammars if one is not None):
+        check_room(one, most, "max_new_tokens")
+    manager = model.init_continuous_batching(
+        generation_config=generation_config, continuous_batching_config=config
+    )
+    masks = GenerationMasks(grammars, model.get_output_embeddings().weight.shape[0], most)
+    processors = manager.logit_processor
+    # before the others: top_k alone could leave none of the tokens that may come
+    processors.logits_processor.insert(0, masks)
+    processors.tensors_required += 1
+    processors.do_processing = True
+    processors.supported_keys.update(masks.supported_kwargs)
+    results: dict[str, Any] = {}
+    manager.start()
+    try:
+        names = [
+            manager.add_request(list(prompt), max_new_tokens=most, structgen=number)
+            for number, prompt in enumerate(inputs)
+        ]
+        while len(results) < len(names) and (manager.is_running() or not results):
+            result = manager.get_result(timeout=1)
+            if result is not None and result.is_finished():
+                results[result.request_id] = result
+    finally:
+        manager.stop(block=True)
+    for name, failure in masks.failures.items():
+        results[name].error = failure
+    return [results[name] for name in names]

@@ -1,0 +1,168 @@
+"""The back end that `vllm_plugin` puts into vLLM; this module imports vLLM."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from typing import Any, ClassVar, Final
+from weakref import proxy
+
+import torch
+from vllm.v1.structured_output.backend_types import StructuredOutputBackend, StructuredOutputGrammar
+
+from structgen.asking.request_reading.request_members import REQUESTS
+from structgen.base.errors import OptionError, StructgenError
+from structgen.doors.integrations.engine_grammars import SOON, EngineGrammars, EngineText, check_room
+from structgen.tokens.token_mask import TokenMask
+
+_log = logging.getLogger("vllm.plugins.structgen")
+_made: Final[dict[int, tuple[Any, EngineGrammars]]] = {}
+"""By the address of a model's configuration, which is held: front end and engine may share a process."""
+_lock: Final = threading.Lock()
+
+
+def grammars_of(model_config: Any, tokenizer: Any) -> EngineGrammars:
+    """Return the grammars of a model's requests in this process. Raises TokenizerError for a tokenizer that
+    cannot be read."""
+    with _lock:
+        found = _made.get(id(model_config))
+        if found is None:
+            named = model_config.try_get_generation_config().get("eos_token_id")
+            ends = {*([named] if isinstance(named, int) else named or ()), tokenizer.eos_token_id} - {None}
+            found = model_config, EngineGrammars(tokenizer, sorted(ends), model_config.get_vocab_size())
+            _made[id(model_config)] = found
+        return found[1]
+
+
+def check_request(params: Any, grammars: EngineGrammars, room: int | None = None) -> None:
+    """Compile what a request's parameters ask for; `room`: the tokens that the model has left. Raises
+    StructgenError for what is refused: here it is the client's error, in the engine it would be the
+    server's."""
+    if params.ignore_eos:
+        raise OptionError(
+            "Behind the end of the document nothing would be constrained.",
+            where="ignore_eos",
+            cure="Leave it out.",
+        )
+    compiled = grammars.compiled(asked_of(params.structured_outputs))
+    bounds = [bound for bound in (params.max_tokens, room) if bound is not None]
+    if bounds and not _is_prefill(params):
+        check_room(compiled, min(bounds), "max_tokens")
+
+
+def asked_of(outputs: Any) -> dict[str, Any]:
+    """Return what is set of `StructuredOutputsParams`, as a request says it."""
+    said = {name: getattr(outputs, name) for name in REQUESTS.objects["structured_outputs"]}
+    return {"structured_outputs": {name: value for name, value in said.items() if value not in (None, False)}}
+
+
+def _is_prefill(params: Any) -> bool:
+    """Tell whether another instance writes the text: this one fills the cache, and writes a token that is
+    thrown away."""
+    return bool(((params.extra_args or {}).get("kv_transfer_params") or {}).get("do_remote_decode"))
+
+
+class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
+    """One request's text: complete, with its end token, within the tokens that the request may take."""
+
+    def __init__(self, backend: VllmBackend, text: EngineText, request: Any = None) -> None:
+        """Without a `request` there is no budget. The request holds the grammar, and is not kept alive."""
+        self.backend, self.text = backend, text
+        self.request: Any = None if request is None else proxy(request)
+
+    def _budget(self) -> int | None:
+        request = self.request
+        if request is None:
+            return None
+        most = min(request.max_tokens, self.backend.model_len - request.num_prompt_tokens)
+        return self.text.left(most, request.num_output_tokens)
+
+    def accept_tokens(self, request_id: str, tokens: list[int]) -> bool:
+        """Take tokens; return False, and say why in the log, where one may not come."""
+        for token in tokens:
+            if self.is_terminated():
+                break
+            try:
+                self.text.take(token)
+            except StructgenError as error:
+                _log.error("Request %s: %s", request_id, error)
+                if self.request is not None:
+                    self.request.stop_reason = str(error)  # the engine's output takes it to the server
+                return False
+        return True
+
+    def validate_tokens(self, tokens: list[int]) -> list[int]:
+        """Return the drafted tokens, up to the first that may not come."""
+        try:
+            return tokens[: self.text.allowed(tokens, self._budget())]
+        except StructgenError:  # a limit: the mask of this place will say so
+            return []
+
+    def rollback(self, num_tokens: int) -> None:
+        """Take the last tokens back."""
+        self.text.rollback(num_tokens)
+
+    def fill_bitmask(self, bitmask: torch.Tensor, batch_index: int) -> None:
+        """Write the mask of the next token."""
+        self.text.fill(self.backend.wrapped(bitmask), batch_index, self._budget())
+
+    def is_terminated(self) -> bool:
+        """Return whether the text has ended."""
+        return self.text.is_finished
+
+    def reset(self) -> None:
+        """Begin again."""
+        self.text.reset()
+
+
+class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
+    """The back end of one engine."""
+
+    name: ClassVar[str] = "structgen"
+    soon = SOON
+
+    def __init__(self, vllm_config: Any, tokenizer: Any, vocab_size: int) -> None:
+        super().__init__(vllm_config, tokenizer, vocab_size)
+        self.model_len = vllm_config.model_config.max_model_len
+        self.drafted = vllm_config.num_speculative_tokens
+        self.grammars = grammars_of(vllm_config.model_config, tokenizer)
+        self.grammars.preload()
+        self._wrapped: tuple[torch.Tensor, TokenMask] | None = None
+
+    def compile_grammar(
+        self, request_type: Any, grammar_spec: str, stop_token_ids: set[int] | None = None
+    ) -> VllmGrammar:
+        """Return the grammar of a constraint, for a text of any length."""
+        kind = request_type.name.lower()
+        value = json.loads(grammar_spec) if kind == "choice" else kind == "json_object" or grammar_spec
+        compiled = self.grammars.compiled({"structured_outputs": {kind: value}})
+        return VllmGrammar(self, EngineText(compiled, tuple(stop_token_ids or ())))
+
+    def grammar_of(self, request: Any, *, thinks: bool) -> VllmGrammar:
+        """Return the grammar of a request; `thinks`: its text may begin behind thoughts."""
+        params = request.sampling_params
+        try:
+            compiled = self.grammars.compiled(asked_of(params.structured_outputs))
+        except StructgenError as error:
+            _log.error("Request %s: %s", request.request_id, error)
+            raise
+        # thoughts may take tokens unseen, in a draft in which they end
+        made = EngineText(compiled, tuple(params.all_stop_token_ids), self.drafted if thinks else 0)
+        # the first mask finds out, at no cost, whether the text fits
+        made.must_fit = not thinks
+        return VllmGrammar(self, made, None if _is_prefill(params) else request)
+
+    def allocate_token_bitmask(self, max_num_seqs: int) -> torch.Tensor:
+        """Return masks that allow everything."""
+        return torch.full((max_num_seqs, (self.vocab_size + 31) // 32), -1, dtype=torch.int32)
+
+    def wrapped(self, bitmask: torch.Tensor) -> TokenMask:
+        """Return our view of vLLM's masks, which are the same in all calls."""
+        if self._wrapped is None or self._wrapped[0] is not bitmask:
+            self._wrapped = bitmask, TokenMask.wrap(bitmask)
+        return self._wrapped[1]
+
+    def destroy(self) -> None:
+        """Let go of the compiled grammars."""
+        self.grammars.clear()

@@ -1,0 +1,180 @@
+"""Bulk work on Ray with vLLM inside each worker: `run_bulk_on_ray(..., engine="vllm")`.
+
+vLLM's engine runs in the worker's own process. So the back end holds a text to the request's own grammar
+(`EngineGrammars.hold`), and not to a text that says it. Only work in a worker imports vLLM.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache, partial
+from hashlib import blake2b
+from typing import Any, Final
+
+from structgen.base.errors import OptionError, StructgenError
+from structgen.base.language.exclusions import Exclusions
+from structgen.base.system.installation import needing
+from structgen.base.system.resources import model_path
+from structgen.base.system.result_files import Answers
+from structgen.decoding.engine.bulk_runs import Prompt, engine_parts, model_digest, shown
+from structgen.decoding.engine.model_prompts import ModelPrompts, RequestTokens, check_budget
+from structgen.decoding.engine.requests import NUMBERS, FinishReason, Request, Result, Usage
+from structgen.decoding.engine.strategies.repetitions import ENDS
+from structgen.decoding.speculation.speculation_options import Speculation
+from structgen.doors.integrations.vllm_plugin import NAME, register
+from structgen.grammars.compilation.compiler import compile
+from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
+from structgen.machines.core.forced_text import with_forced_text
+from structgen.machines.core.matcher import Matcher
+
+_REASONS = {"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS}
+_KEPT = 256
+"""Compiled grammars that a worker keeps."""
+
+
+_REFUSED: Final = Exclusions(
+    """
+n logprobs: vLLM does not do what {} asks for here. A line of results has one text, without its steps. | CURE
+timeout thinking end_margin healing special_texts speculation strategy repetition:
+    vLLM does not do what {} asks for here. It chooses tokens by a mask and the options that it has. | CURE
+begun: vLLM does not go on with the last message. It begins each text anew.
+    | Say continue_final_message=False, or take the engine structgen.
+banned: vLLM does not do what {} asks for here. Ban texts in the grammar: sg.without. | CURE
+temperature: vLLM does not do what {} asks for here. vLLM takes 0, and 0.01 to 2. | CURE
+presence_penalty frequency_penalty: vLLM does not do what {} asks for here. vLLM takes -2 to 2. | CURE
+min_p excludes top_p: vLLM does not do what {} asks for here. It comes before top_p. | CURE
+logit_bias excludes repetition_penalty: vLLM does not do what {} asks for here.
+    It comes before repetition_penalty. | CURE
+min_tokens excludes stop: vLLM does not do what {} asks for here.
+    Stop strings are not looked for before them. | CURE
+""".replace("CURE", "Leave it out, or take the engine structgen."),
+    speculation=lambda asked, how: isinstance(asked.speculation, Speculation),
+    repetition=lambda asked, how: how.repetition not in (None, ENDS),
+    temperature=lambda asked, how: how.temperature != 0 and not 0.01 <= how.temperature <= 2,
+    presence_penalty=lambda asked, how: abs(how.presence_penalty) > 2,
+    frequency_penalty=lambda asked, how: abs(how.frequency_penalty) > 2,
+)
+"""Of a request, and its sampling with all defaults: what vLLM cannot do, or would do otherwise."""
+
+
+def check_request(request: Request) -> None:
+    """Raise OptionError for what vLLM cannot do, or would do otherwise than our own engine."""
+    _REFUSED.refuse(request, request.chosen_by)
+
+
+class VllmAnswers:
+    """What an actor does: an `LLM` of vLLM answers one shard at a time."""
+
+    def __init__(self, model: str, options: Mapping[str, Any], request_of: Callable[[Any], Request]) -> None:
+        """Cost: vLLM's start. Raises StructgenError where vLLM is not there, is of another release, or does
+        not start."""
+        # before vLLM is imported: its engine in this process, beside the grammars
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        with needing(
+            "The engine vLLM", "vllm", where="engine", kind=OptionError, otherwise="on every machine"
+        ):
+            import vllm  # optional: the engine
+        register()  # where the release is not known, the name of our back end is refused below
+        from vllm.platforms import current_platform  # optional: the engine
+
+        device, of_engine = options["device"], options["engine_options"]
+        if device is not None and device.partition(":")[0] != current_platform.device_type:
+            raise OptionError(
+                f"This vLLM runs on {current_platform.device_type}.", where="device", cure="Leave it out."
+            )
+        try:
+            self._llm = vllm.LLM(
+                str(model_path(model)),
+                dtype=options["dtype"] or "auto",
+                max_num_seqs=options["max_rows"],
+                structured_outputs_config={"backend": NAME},
+                **of_engine,
+            )
+        except Exception as error:  # of any of vLLM's parts
+            raise StructgenError(
+                f"vLLM does not start: {error}", where="engine", cure="Mend it, or see engine_options."
+            ) from error
+        from structgen.doors.integrations.vllm_backend import grammars_of  # optional: the engine
+
+        config, self._request_of = self._llm.llm_engine.model_config, request_of
+        self._grammars = grammars_of(config, self._llm.get_tokenizer())
+        tokenizer = self._grammars.tokenizer
+        self._compiled = lru_cache(_KEPT)(partial(compile, tokenizer=tokenizer))
+        sizes = config.get_vocab_size(), config.max_model_len
+        self._reading = RequestTokens(ModelPrompts(model), tokenizer, *sizes, self._compiled)
+        told = json.dumps(of_engine, sort_keys=True, default=repr).encode()  # it may hold a secret
+        digest = f"{model_digest(model)} {blake2b(told, digest_size=16).hexdigest()}"
+        self._parts = engine_parts(digest, tokenizer.fingerprint, f"vllm {vllm.__version__}")
+
+    def __call__(self, shard: Sequence[Prompt]) -> Answers:
+        """Answer a shard, all of whose texts are written at once."""
+        yield self._parts
+        texts, asked, params = [], [], []
+        try:
+            for prompt in shard:
+                try:
+                    tokens, compiled, how = self._asked(prompt)
+                except StructgenError as error:
+                    yield prompt.answered(error)
+                else:
+                    texts.append((prompt, compiled))
+                    asked.append({"prompt_token_ids": tokens})
+                    params.append(how)
+            made = self._llm.generate(asked, params, use_tqdm=False)
+        finally:
+            self._grammars.release()
+        for (prompt, compiled), found in zip(texts, made, strict=True):
+            yield prompt.answered(self._said(compiled, found.outputs[0]))
+
+    def _asked(self, prompt: Prompt) -> tuple[list[int], CompiledGrammar | None, Any]:
+        """Return what vLLM is asked for a prompt: its tokens, the grammar, and the parameters. Raises
+        StructgenError where our own engine would."""
+        from vllm.sampling_params import SamplingParams, StructuredOutputsParams  # optional: the engine
+
+        from structgen.doors.integrations.vllm_backend import asked_of  # optional: the engine
+
+        request = prompt.request(self._request_of)
+        read = self._reading.read(request)
+        check_request(replace(request, begun=read.question.begun))
+        tokens = read.tokens
+        grammar, compiled, outputs = request.grammar, None, None
+        # vLLM counts the end token of a document
+        request = self._reading.bounded(request, len(tokens), int(grammar is not None))
+        if grammar is not None:
+            compiled = with_forced_text(self._compiled(plain_grammar(grammar)), canonical=request.canonical)
+            check_budget(request, Matcher(compiled).tokens_to_finish())
+            outputs = StructuredOutputsParams(regex=f"{compiled.grammar.fingerprint} {request.canonical}")
+            self._grammars.hold(asked_of(outputs), compiled)
+        how = request.chosen_by
+        params = SamplingParams(
+            **{name: getattr(how, name) for name in NUMBERS},
+            seed=how.seed % 2**63,  # vLLM takes -1 for none
+            logit_bias=dict(how.logit_bias) or None,
+            stop=list(request.stops) or None,
+            max_tokens=request.most_tokens + (compiled is not None),
+            structured_outputs=outputs,
+        )
+        return tokens, compiled, params
+
+    def _said(self, compiled: CompiledGrammar | None, output: Any) -> dict[str, Any]:
+        """Return what a line says of a text, as of our own engine's."""
+        tokenizer, tokens = self._reading.tokenizer, list(output.token_ids)
+        if tokens and tokens[-1] in tokenizer.eos_token_ids:
+            tokens.pop()
+        text = tokenizer.decode(tokens).decode("utf-8", "replace")
+        if isinstance(output.stop_reason, str):
+            text = text.partition(output.stop_reason)[0]
+        result = Result(text, _REASONS.get(output.finish_reason, FinishReason.ERROR), tokens, [], Usage())
+        if result.finish_reason is FinishReason.ERROR:
+            what = f"vLLM ended the text ({output.finish_reason})."
+            result.error = StructgenError(what, where="engine", cure="Its log in the worker says why.")
+        elif compiled is not None and result.finish_reason is FinishReason.STOP:
+            # an integer may have more digits than Python reads
+            with suppress(ValueError, RecursionError):
+                result.value = compiled.value(text.encode())
+        # vLLM's own probabilities are those behind the mask, or those before it, as its version has them
+        return shown(result) | {"logprob": None, "constrained_logprob": None}

@@ -1,0 +1,114 @@
+"""What a mask engine is to maskbench: a few calls, which its adapter binds to its own, for they are timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from structgen.base.errors import OptionError
+from structgen.doors.maskbench.vocabularies import load
+
+if TYPE_CHECKING:
+    from structgen.tokens.tokenizer import Tokenizer
+
+
+class EngineRefusal(Exception):
+    """An engine refuses a schema. `reason` groups (a keyword, a limit); the message is the engine's own."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """Everything a worker process needs to make its engine; plain values, since it crosses by pickle."""
+
+    name: str
+    """The column's name."""
+    adapter: str
+    """`module:function`, called with the tokenizer and the options; returns a `MaskEngine`."""
+    tokenizer: str = "bytes"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def create(self) -> tuple[MaskEngine, Tokenizer]:
+        """Return the engine with its tokenizer. Raises what the adapter does where it is not installed."""
+        tokenizer = load(self.tokenizer)
+        module, _, name = self.adapter.partition(":")
+        engine: MaskEngine = getattr(import_module(module), name)(tokenizer, **self.options)
+        return engine, tokenizer
+
+
+def engine_configs(engines: str, tokenizer: str, policies: Mapping[str, Any]) -> list[EngineConfig]:
+    """Return the configs of engines, which are named with commas between them: `structgen`, and
+    `module:function` for an adapter of another one.
+
+    Raises `OptionError` for another name, and for two adapters whose functions have the same name.
+    """
+    configs: dict[str, EngineConfig] = {}
+    for given in map(str.strip, engines.split(",")):
+        module, _, name = given.rpartition(":")
+        if given == "structgen":
+            config = EngineConfig(name, "structgen.doors.maskbench.ours:structgen", tokenizer, policies)
+        elif module and name.isidentifier():
+            config = EngineConfig(name, given, tokenizer)
+        else:
+            raise OptionError(
+                f"{given!r} is no engine.",
+                where="--engine",
+                cure="Write structgen, or module:function for another engine's adapter. bench/peers.py of "
+                "structgen's repository has those of llguidance, xgrammar and glrmask: "
+                "PYTHONPATH=bench structgen maskbench PATH --engine structgen,peers:llguidance.",
+            )
+        if configs.setdefault(name, config) != config:
+            raise OptionError(
+                f"Two engines would be called {name}.", where="--engine", cure="Rename one of the functions."
+            )
+    return list(configs.values())
+
+
+@dataclass
+class Session:
+    """One document being written: calls of an engine. What comes behind `ends` is not timed, and left out
+    where an engine has no such call."""
+
+    fill: Callable[[], object]
+    """Writes the next mask into `row`."""
+    commit: Callable[[int], object]
+    """Takes a token. Where it is not allowed, returns False or raises an error."""
+    row: memoryview
+    """Int32 words."""
+    ends: Sequence[int] = ()
+    """The end tokens; without any, `may_end` says whether the document may end here."""
+    may_end: Callable[[], bool] = bool
+    """It is asked behind the last token that the engine takes. Raises `LimitError` where a bound on the
+    engine's work was met."""
+    fill_closing: Callable[[], object] | None = None
+    """Fills the row so that any allowed token brings the end nearer."""
+    why: Callable[[bytes, int], tuple[int, str]] = lambda _text, start: (start, "")
+    """Returns the byte where a text leaves the language, and what was expected there; it is given where the
+    refused token begins."""
+
+    def allows(self, token: int) -> bool:
+        """Return whether the row that was filled last has the token."""
+        return bool(self.row[token >> 5] >> (token & 31) & 1)
+
+    def end_allowed(self) -> bool:
+        """Return whether the document may end here; asked after a fill."""
+        return any(self.allows(token) for token in self.ends) or self.may_end()
+
+
+Start: TypeAlias = Callable[[], Session]
+"""Begins a document under a compiled schema."""
+
+
+@dataclass
+class MaskEngine:
+    """A mask engine with its vocabulary loaded and warm: the one-time work of both is in no figure."""
+
+    version: str
+    compile: Callable[[str], Start]
+    """Compiles a schema, given as JSON text. Raises `EngineRefusal` where the engine refuses it; any other
+    exception counts as a crash."""

@@ -1,0 +1,158 @@
+"""JSONSchemaBench as cases, from each of the layouts in which people keep it."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from json import JSONDecodeError
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from structgen.base.errors import StructgenError
+from structgen.base.json_text.raw_json import read, write
+from structgen.base.system.installation import needing
+
+_NAME_COLUMNS: Final = ("unique_id", "name", "id")
+
+
+class ReaderError(StructgenError):
+    """A path holds nothing that can be read as JSONSchemaBench."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One JSON text to replay: as `json.dumps(ensure_ascii=False)` writes it, numerals as in the file."""
+
+    text: bytes
+    valid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One schema with its instances; `name` is its place under the path that was given."""
+
+    name: str
+    split: str
+    schema: str
+    instances: tuple[Instance, ...] = ()
+    bare: bool = False
+    """A schema alone: it is compiled, and walked instead of replayed."""
+    problem: str = ""
+    """Why the file could not be read; no engine sees such a case, and it passes for none."""
+
+    @property
+    def digest(self) -> bytes:
+        """What tells it from any other case."""
+        return blake2b(repr(self).encode(), digest_size=16).digest()
+
+
+def data_digest(cases: Iterable[Case]) -> str:
+    """Return the digest of some cases, which is the same in any order."""
+    return blake2b(b"".join(sorted(case.digest for case in cases)), digest_size=16).hexdigest()
+
+
+Source: TypeAlias = tuple[str, Callable[[], Case]]
+"""The name of a case, and what reads it."""
+
+
+def select(paths: Sequence[Path], *, sample: int | None = None, seed: int = 0) -> list[Source]:
+    """Return the cases under the paths: all, or `sample` of them drawn by the seed over sorted names. Raises
+    `ReaderError` where a path holds no case."""
+    pool = [source for path in paths for source in sources_of(path)]
+    if sample is not None and sample < len(pool):
+        pool = [pool[at] for at in sorted(random.Random(seed).sample(range(len(pool)), sample))]
+    return pool
+
+
+def sources_of(path: Path) -> list[Source]:
+    """Return all cases under a path, which is a file of JSON or parquet, or a folder of them, sorted by name.
+    Raises `ReaderError` where there is none."""
+    folder = path if path.is_dir() else path.parent
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    tables = [file for file in files if file.suffix == ".parquet"]
+    root, found = folder.resolve().name, list[Source]()
+    if path.exists():
+        for file in tables or files:
+            name = file.relative_to(folder).as_posix()
+            if tables:
+                found += _rows(file, name.rpartition("/")[0], root)
+            elif file == path or file.suffix == ".json":
+                found.append((name, partial(_of_file, name, file, root)))
+    if not found:
+        raise ReaderError(
+            "there is no schema here." if path.exists() else "no such file or folder.",
+            where=str(path),
+            cure="Give a folder or file of JSON schemas.",
+        )
+    return sorted(found, key=itemgetter(0))
+
+
+def split_of(name: str, root: str) -> str:
+    """Return the split that a name tells: `Github_easy---o1.json`, `Kubernetes/x.json`, `JME_7.json`.
+
+    `root` is the split of a name that tells none: what the folder around it is called.
+    """
+    folder, _, base = name.removesuffix(".json").rpartition("/")
+    if "---" in base:
+        return base.partition("---")[0]
+    if folder:
+        return folder
+    numbered = re.fullmatch(r"(.+)[-_]\d+", base)
+    return numbered[1] if numbered else root
+
+
+def parse(name: str, data: bytes, root: str) -> Case:
+    """Return the case in the bytes of one JSON file, of either layout; what is wrong is in `problem`."""
+    split = split_of(name, root)
+    try:
+        text = data.decode("utf-8-sig")
+        value = read(text)
+    except UnicodeDecodeError as error:
+        return Case(name, split, "", problem=f"not UTF-8 at byte {error.start}")
+    except JSONDecodeError as error:
+        return Case(name, split, "", problem=f"not JSON at line {error.lineno}, column {error.colno}")
+    if not _is_maskbench(value):
+        return Case(name, split, text, bare=True)
+    instances = (Instance(write(test["data"]).encode(), test["valid"]) for test in value["tests"])
+    return Case(name, split, write(value["schema"]), tuple(instances))
+
+
+def _is_maskbench(value: Any) -> bool:
+    """Return whether a file is a schema with its instances, not a schema that has such keys by chance."""
+    if not isinstance(value, dict) or not isinstance(value.get("schema"), (dict, bool)):
+        return False
+    tests = value.get("tests")
+    return isinstance(tests, list) and all(
+        isinstance(test, dict) and "data" in test and isinstance(test.get("valid"), bool) for test in tests
+    )
+
+
+def _of_file(name: str, path: Path, root: str) -> Case:
+    return parse(name, path.read_bytes(), root)
+
+
+def _rows(file: Path, folder: str, root: str) -> Iterator[Source]:
+    """Yield the rows of a table: bare schemas, as JSONSchemaBench is on the Hugging Face hub."""
+    with needing("A parquet file", "pyarrow", where=str(file), kind=ReaderError):
+        import pyarrow
+        from pyarrow.parquet import read_table
+    try:
+        rows = read_table(file).to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise ReaderError(str(error), where=str(file), cure="Download or save the table anew.") from error
+    for at, row in enumerate(rows):
+        if (schema := row.get("json_schema", row.get("schema"))) is None:
+            raise ReaderError(
+                f"the table has no schemas in a column json_schema or schema, only {', '.join(row)}.",
+                where=str(file),
+                cure="Rename the column that holds the schema's text to json_schema.",
+            )
+        base = next((row[column] for column in _NAME_COLUMNS if column in row), f"{file.stem}/{at}")
+        name = f"{folder}/{base}" if folder else str(base)
+        text = schema if isinstance(schema, str) else write(schema)
+        yield name, partial(parse, name, text.encode("utf-8", "surrogatepass"), root)

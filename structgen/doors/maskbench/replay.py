@@ -1,0 +1,176 @@
+"""One schema through one engine: compiled, its instances replayed token by token, every call timed.
+
+Times are `time.perf_counter_ns` immediately before and after the engine's call, as Python sees it; the cost
+of the clock and of the call itself is in them, and nothing is subtracted. Every call is in exactly one
+figure: the first mask of the first matcher is part of the time to first mask, and of nothing else.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+from array import array
+from collections.abc import Callable, Sequence
+from json import JSONDecodeError
+from time import perf_counter_ns
+from typing import Any, Final
+
+from structgen.base.errors import LimitError
+from structgen.base.json_text.raw_json import read
+from structgen.doors.maskbench.engines import EngineConfig, EngineRefusal, Session
+from structgen.doors.maskbench.measurements import NOT_MEASURED, StepResult, Verdict
+from structgen.doors.maskbench.readers import Case
+
+WALK_FREE, WALK_MOST, WALK_SEED = 48, 4096, 7
+_LONGEST: Final = 2000
+"""Of what an engine says, so many characters are kept."""
+
+
+class Replay:
+    """What runs in an engine's process, and may hang or die with it: one case at a time, a step at a time.
+    Called with the name of one of its methods, and what that takes."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._config = config
+
+    def __call__(self, question: str, *given: Any) -> Any:
+        return getattr(self, question)(*given)
+
+    def start(self) -> str:
+        """Make the engine; return its version. Raises what the adapter raises."""
+        self._engine, self._tokenizer = self._config.create()
+        # What is loaded now lives as long as the process: no collection need look at it again.
+        gc.collect()
+        gc.freeze()
+        return self._engine.version
+
+    def compile(self, case: Case) -> StepResult:
+        """Compile the schema of a case, and fill the first mask."""
+        self._case = case
+        gc.collect()
+        begin = perf_counter_ns()
+        try:
+            self._start = self._engine.compile(case.schema)
+            session = self._start()
+            session.fill()
+            taken = perf_counter_ns() - begin
+        except EngineRefusal as refusal:
+            return StepResult(Verdict.REFUSED, reason=refusal.reason, detail=str(refusal)[:_LONGEST])
+        except Exception as error:
+            return _raised(error, array("q"))
+        self._fresh: Session | None = session
+        return StepResult(times=array("q", [taken]))
+
+    def replay(self, index: int) -> StepResult:
+        """Replay an instance; write a document of a bare schema."""
+        times, fresh = array("q"), self._fresh
+        self._fresh = None
+        try:
+            session = fresh or self._start()
+            if self._case.bare:
+                step = self._walked(session, times)
+            else:
+                step = self._replayed(session, index, times, is_filled=fresh is not None)
+        except Exception as error:
+            step = _raised(error, times)
+        if len(times) % 2:
+            times.append(NOT_MEASURED)
+        return step
+
+    def _replayed(self, session: Session, index: int, times: array[int], *, is_filled: bool) -> StepResult:
+        instance = self._case.instances[index]
+        tokens = self._tokenizer.encode(instance.text)
+        taken = replay(session, tokens, times, is_filled=is_filled)
+        accepted = session.end_allowed() and taken == len(tokens)
+        if accepted or not instance.valid:
+            return StepResult(
+                Verdict.RIGHT if accepted == instance.valid else Verdict.INVALID_ACCEPTED, times
+            )
+        begins = len(self._tokenizer.decode(tokens[:taken]))
+        try:
+            byte, expected = session.why(instance.text, begins)
+        except Exception as fault:
+            # What is told of a refusal must not change the verdict on it.
+            byte, expected = begins, f"not told: {_describe(fault)}"
+        return StepResult(Verdict.VALID_REFUSED, times, byte=byte, expected=expected[:_LONGEST])
+
+    def _walked(self, session: Session, times: array[int]) -> StepResult:
+        """Write one document of a bare schema: at first any token that is allowed, later what leads to the
+        end; the first mask is filled already.
+
+        The walk fails at a mask without tokens where the end is not allowed either, and with a finished
+        document that is no JSON. An engine that cannot lead to the end may run out of positions: that is no
+        verdict against it.
+        """
+        import numpy as np
+
+        draw = random.Random(WALK_SEED)
+        text, ends = bytearray(), set(session.ends)
+        for position in range(WALK_MOST):
+            if position:
+                timed(times, session.fill)
+            else:
+                times.append(NOT_MEASURED)
+            may_end = session.end_allowed()
+            if position >= WALK_FREE and not may_end and session.fill_closing is not None:
+                session.fill_closing()
+            bits = np.unpackbits(np.asarray(session.row, np.int32).view(np.uint8), bitorder="little")
+            allowed = [token for token in np.flatnonzero(bits).tolist() if token not in ends]
+            if may_end and (not allowed or position >= WALK_FREE or draw.random() < 0.25):
+                try:
+                    read(text.decode())
+                except (UnicodeDecodeError, JSONDecodeError) as error:
+                    return StepResult(
+                        Verdict.INVALID_ACCEPTED, times, detail=f"{error}: {bytes(text[:200])!r}"
+                    )
+                return StepResult(times=times)
+            if not allowed:
+                detail = f"after {bytes(text[-80:])!r}"
+                return StepResult(Verdict.DEAD_END, times, byte=len(text), detail=detail)
+            token = allowed[draw.randrange(len(allowed))]
+            commit(session, token, times)
+            text += self._tokenizer.token_bytes[token] or b""
+        return StepResult(times=times)
+
+
+def replay(session: Session, tokens: Sequence[int], times: array[int], *, is_filled: bool = False) -> int:
+    """Return how many of the tokens the engine takes, each allowed by the mask before it.
+
+    With all taken, one more mask is filled, so that the session can tell whether the end is allowed.
+    `is_filled` says that the first mask is there already.
+    """
+    for position, token in enumerate(tokens):
+        if is_filled and not position:
+            times.append(NOT_MEASURED)
+        else:
+            timed(times, session.fill)
+        if not session.allows(token):
+            return position
+        commit(session, token, times)
+    timed(times, session.fill)
+    return len(tokens)
+
+
+def timed(times: array[int], call: Callable[..., object], *given: object) -> object:
+    """Make a call of the engine, and append its time; a call that raises has none."""
+    begin = perf_counter_ns()
+    answer = call(*given)
+    end = perf_counter_ns()
+    times.append(end - begin)
+    return answer
+
+
+def commit(session: Session, token: int, times: array[int]) -> None:
+    """Take a token that the mask allows. Raises `RuntimeError` where the engine refuses it."""
+    if timed(times, session.commit, token) is False:
+        raise RuntimeError(f"token {token} is in the mask, and refused.")
+
+
+def _raised(error: Exception, times: array[int]) -> StepResult:
+    """Return the verdict on an exception of the engine."""
+    kind = Verdict.LIMITED if isinstance(error, LimitError) else Verdict.CRASHED
+    return StepResult(kind, times, detail=_describe(error))
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip()}"[:500]

@@ -1,0 +1,167 @@
+"""What a run amounts to: one report, a plain value, which is shown as JSON or as tables."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from structgen.doors.maskbench.measurements import CaseResult, Verdict
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+PERMILLES: Final = {"p25": 250, "p50": 500, "p75": 750, "p90": 900, "p95": 950, "p99": 990, "p99_9": 999}
+COUNTS: Final = {
+    "passing": (Verdict.RIGHT, "passing: all instances judged right"),
+    "refused": (Verdict.REFUSED, "refused to compile"),
+    "valid_refused": (Verdict.VALID_REFUSED, "valid refused: a valid instance rejected"),
+    "invalid_accepted": (Verdict.INVALID_ACCEPTED, "invalid accepted: a wrong one passed"),
+    "dead_ends": (Verdict.DEAD_END, "dead ends: no token was allowed"),
+    "limited": (Verdict.LIMITED, "stopped by a limit of the engine"),
+    "crashed": (Verdict.CRASHED, "crashed"),
+    "timed_out": (Verdict.TIMED_OUT, "timed out"),
+}
+"""The counts of schemas, what each is of, and the words that a table has for them: they are read without a
+legend."""
+EXCLUSIVE: Final = ("passing", "refused", "limited", "crashed", "timed_out")
+"""Counts of the worst that happened to a schema. The others are of all that happened: a schema that refuses a
+valid instance may accept an invalid one too, and is then in both."""
+MEASURES: Final = {
+    "first mask": "first mask",
+    "mask": "mask",
+    "commit": "take token",
+    "mask + commit": "mask + token",
+}
+"""What a table calls the measures; JSON has their names and all percentiles."""
+Report: TypeAlias = dict[str, Any]
+"""`common_schemas`, and `engines`: of each its counts in all and by split, and the times (ns) over all
+schemas that it compiled and over those that every engine compiled."""
+
+
+def report_of(results: Sequence[CaseResult]) -> Report:
+    """Return the report of the results of a run. Cost: sorting all times, 16 bytes a position and engine."""
+    by_engine: dict[str, list[CaseResult]] = {}
+    for result in results:
+        by_engine.setdefault(result.engine, []).append(result)
+    # A compilation that was cut short counts: left out, it would make an engine faster by its slowest schema.
+    compiled = [{case.name for case in of if len(times(case)["first mask"])} for of in by_engine.values()]
+    common = set.intersection(*compiled) if compiled else set[str]()
+    splits = sorted({result.split for result in results} - {"all"})
+    return {
+        "common_schemas": len(common),
+        "engines": {
+            engine: {
+                "all": counted(of),
+                "splits": {split: counted([case for case in of if case.split == split]) for split in splits},
+                "ns": _figures(of),
+                "ns_common": _figures([case for case in of if case.name in common]),
+            }
+            for engine, of in by_engine.items()
+        },
+    }
+
+
+def counted(results: Sequence[CaseResult]) -> dict[str, Any]:
+    """Return the counts of an engine's schemas, by the names of `COUNTS`, then refusals by reason, and
+    instances by verdict."""
+    outcomes = Counter(case.outcome for case in results)
+    having = Counter(kind for case in results for kind in {step.kind for step in case.steps})
+    counts = {name: (outcomes if name in EXCLUSIVE else having)[kind] for name, (kind, _) in COUNTS.items()}
+    reasons = Counter(case.steps[0].reason for case in results if case.outcome == Verdict.REFUSED)
+    instances = Counter(str(step.kind) for case in results for step in case.steps[1:])
+    told = {"refused_by_reason": dict(reasons.most_common()), "instances": dict(instances)}
+    return {"schemas": len(results), **counts, **told}
+
+
+def times(case: CaseResult) -> dict[str, Any]:
+    """Return the times of a schema by measure, arrays of ns; a sum is of a position with both its times."""
+    first, *instances = [step.times for step in case.steps] or [array("q")]
+    pairs = np.concatenate([np.array([], np.int64), *instances]).reshape(-1, 2)
+    there = pairs >= 0
+    return {
+        "first mask": np.array(first, np.int64),
+        "mask": pairs[there[:, 0], 0],
+        "commit": pairs[there[:, 1], 1],
+        "mask + commit": pairs[there.all(axis=1)].sum(axis=1),
+    }
+
+
+def timing(measured: ArrayLike) -> dict[str, float]:
+    """Return the figures of some times: `count`, `avg`, percentiles by nearest rank, so that each is a
+    measured time, and `max`; none where there is no time."""
+    ranked = np.sort(measured)
+    if not (count := len(ranked)):
+        return {}
+    rank = {name: max(0, -(-permille * count // 1000) - 1) for name, permille in PERMILLES.items()}
+    figures = {name: int(ranked[at]) for name, at in rank.items()}
+    return {"count": count, "avg": int(ranked.sum()) / count, **figures, "max": int(ranked[-1])}
+
+
+def _figures(results: Sequence[CaseResult]) -> dict[str, dict[str, float]]:
+    found = [times(case) for case in results]
+    figures = {
+        measure: timing(np.concatenate([of[measure] for of in found])) for measure in MEASURES if found
+    }
+    return {measure: of for measure, of in figures.items() if of}
+
+
+def tables(report: Report) -> Iterator[tuple[str, Table]]:
+    """Yield the titles and the tables of a report: the counts, reasons of refusals, times."""
+    found = report["engines"]
+    every = [of["all"] for of in found.values()]
+    words = {"schemas": "schemas", **{name: told for name, (_, told) in COUNTS.items()}}
+    if not any(of["dead_ends"] for of in every):
+        del words["dead_ends"]
+    rows = [[told, *(f"{of[name]:,}" for of in every)] for name, told in words.items()]
+    yield "Schemas", table(("of all schemas", *found), rows)
+    splits = list(next(iter(found.values()))["splits"])
+    if len(splits) > 1:
+        by_split = [(at, [of["splits"][at] for of in found.values()]) for at in splits]
+        rows = [[at, *(f"{of['passing']:,} of {of['schemas']:,}" for of in every)] for at, every in by_split]
+        yield "Passing schemas by split", table(("split", *found), rows)
+    reasons = [(engine, of["all"]["refused_by_reason"]) for engine, of in found.items()]
+    refused = [[engine, reason, f"{count:,}"] for engine, of in reasons for reason, count in of.items()]
+    if refused:
+        yield "Refused to compile, by reason", table(("engine", "reason", "schemas"), refused)
+    if len(found) > 1:
+        over = f"the {report['common_schemas']:,} schemas that every engine compiled"
+        yield _speed({engine: of["ns_common"] for engine, of in found.items()}, over)
+    yield _speed({engine: of["ns"] for engine, of in found.items()}, "all schemas that compiled")
+
+
+def _speed(timings: Mapping[str, Any], over: str) -> tuple[str, Table]:
+    rows = [
+        [words, engine, f"{found[measure]['count']:,}"]
+        + [microseconds(found[measure][name]) for name in ("avg", "p50", "p99", "p99_9", "max")]
+        for measure, words in MEASURES.items()
+        for engine, found in timings.items()
+        if measure in found
+    ]
+    head = ("measure", "engine", "count", "mean", "median", "99 %", "99.9 %", "max")
+    return f"Microseconds a call, over {over}", table(head, rows)
+
+
+def microseconds(ns: float) -> str:
+    """Return a time in microseconds with three digits that count, or all before the point."""
+    value = ns / 1000
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table of aligned columns, those of numbers to the right. What is wider than the screen goes on
+    in the next line."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, padding=(0, 0, 0, 2))
+    for name, *cells in zip(head, *rows, strict=True):
+        is_number = bool(cells) and all(cell[:1].isdigit() for cell in cells)
+        shown.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*map(Text, row))
+    return shown

@@ -1,0 +1,168 @@
+"""A run: every case through every engine, each engine in a process of its own, with a limit on its time."""
+
+from __future__ import annotations
+
+import queue
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from structgen.base.errors import StructgenError
+from structgen.base.system.ray_workers import ray_answers
+from structgen.base.system.result_files import Answers, as_done, results_of
+from structgen.base.system.worker_process import EndedError, LateError, WorkerProcess
+from structgen.doors.maskbench.engines import EngineConfig
+from structgen.doors.maskbench.measurements import NOT_MEASURED, CaseResult, StepResult, Verdict
+from structgen.doors.maskbench.readers import Case, data_digest
+from structgen.doors.maskbench.replay import Replay
+
+_START_SECONDS: Final = 600.0
+"""An engine may compile its inner loop and read its vocabulary before the first case."""
+_SHARD: Final = 16
+"""Schemas that a worker on Ray is given at a time."""
+Task: TypeAlias = tuple[int, Case]
+
+
+class EngineProcess:
+    """One engine's process: started when first needed, and again after it was killed or died."""
+
+    def __init__(self, config: EngineConfig, timeout: float) -> None:
+        """`timeout`: seconds, for the compilation and each instance."""
+        self._config, self._timeout = config, timeout
+        self._process = WorkerProcess(Replay(config), f"engine {config.name}", "--engine", is_fresh=True)
+        self.end = self._process.end
+
+    def start(self) -> str:
+        """Start the process unless it runs, and return its engine's version. Raises StructgenError where it
+        cannot run."""
+        if not self._process.is_running:
+            try:
+                self._version: str = self._asked(_START_SECONDS, "start")
+            except Exception as error:
+                self.end()
+                said = str(error).rstrip(".")
+                reason = f"{self._config.name} cannot run: {type(error).__name__}: {said}."
+                cure = f"Install it, or see whether python can import {self._config.adapter}."
+                raise StructgenError(reason, where="--engine", cure=cure) from error
+        return self._version
+
+    def run(self, case: Case) -> CaseResult:
+        """Return what came of one case. A process that hangs is ended, a death is noted; neither raises."""
+        result = CaseResult(case.name, case.split, self._config.name)
+        if case.problem:
+            result.steps.append(StepResult(Verdict.REFUSED, reason=case.problem, detail=case.problem))
+            return result
+        self.start()
+        try:
+            result.steps.append(self._asked(self._timeout, "compile", case))
+            if result.steps[0].kind == Verdict.RIGHT:
+                for index in range(1 if case.bare else len(case.instances)):
+                    result.steps.append(self._asked(self._timeout, "replay", index))
+        except LateError:
+            # the call that hangs has a time, which is a lower bound
+            times = [int(self._timeout * 1e9), NOT_MEASURED][: 2 if result.steps else 1]
+            detail = f"no answer within {self._timeout:g} s"
+            result.steps.append(StepResult(Verdict.TIMED_OUT, array("q", times), detail=detail))
+        except EndedError as death:
+            result.steps.append(StepResult(Verdict.CRASHED, detail=f"exit code {death.code}"))
+        return result
+
+    def _asked(self, seconds: float, question: str, *given: Any) -> Any:
+        return self._process.ask((question, *given), seconds, f"to {question}", "Give a longer --timeout.")
+
+
+class Engines:
+    """Engines in processes, which start when they are first called and end with `end`."""
+
+    def __init__(self, configs: Sequence[EngineConfig], timeout: float, jobs: int = 1) -> None:
+        self._names = [config.name for config in configs]
+        self._processes = [[EngineProcess(config, timeout) for config in configs] for _ in range(jobs)]
+        """Of each job, one for each engine."""
+
+    def end(self) -> None:
+        """End every process."""
+        for process in chain.from_iterable(self._processes):
+            process.end()
+
+    def __call__(self, tasks: Iterable[Task]) -> Answers:
+        """Yield the versions of the engines; then a line for each task, which is a case and its number: one
+        engine after another on one case, then the next case. Raises StructgenError where one cannot run.
+
+        With several jobs, several cases at a time, in the order in which they are done; their times then
+        disturb each other.
+        """
+        yield dict(zip(self._names, [process.start() for process in self._processes[0]], strict=True))
+        free: queue.SimpleQueue[list[EngineProcess]] = queue.SimpleQueue()
+        for engines in self._processes:
+            free.put(engines)
+
+        def work(task: Task) -> dict[str, Any]:
+            engines, (number, case) = free.get(), task
+            try:
+                return {"line": number, "results": [process.run(case).plain() for process in engines]}
+            finally:
+                free.put(engines)
+
+        yield from as_done(work, tasks, len(self._processes))
+
+
+class BenchRun:
+    """Engines over a set of cases."""
+
+    def __init__(
+        self,
+        configs: Sequence[EngineConfig],
+        *,
+        timeout: float,
+        jobs: int = 1,
+        out: Path | None = None,
+        on_ray: bool = False,
+        workers: int | None = None,
+    ) -> None:
+        """`timeout`: seconds for a compilation, and for each instance. `jobs`: cases at a time. `out`: a file
+        that takes a line of results for each case, with which a later run goes on (`system.result_files`).
+        `on_ray`: work on Ray, by so many `workers`, each with engines of its own; by default as many as it
+        has processors."""
+        self._configs, self._timeout, self.jobs = list(configs), timeout, jobs
+        self._out, self._on_ray, self._workers = out, on_ray, workers
+        self.versions: dict[str, str] = {}
+        """Of the engines, once there are results."""
+
+    def results(self, cases: Iterable[Case]) -> Iterator[list[CaseResult]]:
+        """Yield the results of each case, one for each engine: those of an earlier run, then the others as
+        they are done. Raises StructgenError where an engine cannot run, and OptionError where `out` is of
+        another run."""
+        tasks = dict(enumerate(enumerate(cases)))
+        with ExitStack() as stack:
+            if self._out is None:
+                lines = stack.enter_context(closing(self._answers([*tasks.values()])))
+                self.versions = next(lines)
+            else:
+                kept = results_of(self._out, tasks, self._answers, self._run_of)
+                lines = (line for line, _ in stack.enter_context(closing(kept)))
+            for line in lines:
+                yield [CaseResult.of_plain(said) for said in line["results"]]
+
+    def _answers(self, left: Sequence[Task]) -> Answers:
+        if self._on_ray:
+            said = ray_answers(partial(Engines, self._configs, self._timeout), left, _SHARD, self._workers)
+            self.jobs = next(said)
+            yield from said
+        else:
+            engines = Engines(self._configs, self._timeout, self.jobs)
+            try:
+                yield from engines(left)
+            finally:
+                engines.end()
+
+    def _run_of(self, versions: dict[str, str], tasks: Sequence[Task]) -> dict[str, str]:
+        self.versions = versions
+        return {
+            "version of an engine": repr(versions),
+            "timeout, policy or tokenizer": repr((self._timeout, self._configs)),
+            "set of schemas": data_digest(case for _, case in tasks),
+        }

@@ -1,0 +1,34 @@
+"""The tokenizer that a run names."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from structgen.base.errors import TokenizerError
+from structgen.base.system.resources import small_tokenizer
+
+if TYPE_CHECKING:
+    from structgen.tokens.tokenizer import Tokenizer
+
+
+def load(spec: str) -> Tokenizer:
+    """Return the tokenizer of a spec: `small`, which ships with structgen; `bytes`, one token a byte;
+    `module:function`, which returns one; the path of a tokenizer, as `Tokenizer.from_huggingface` takes it;
+    or a model's name, or its GGUF file.
+
+    Raises `TokenizerError`.
+    """
+    from structgen.decoding.engine.models import tokenizer_of
+    from structgen.tokens.tokenizer import byte_tokenizer
+
+    if spec == "bytes":
+        return byte_tokenizer()
+    module, _, name = spec.partition(":")
+    if module and name.isidentifier():
+        try:
+            made: Tokenizer = getattr(import_module(module), name)()
+        except (ImportError, AttributeError) as error:
+            raise TokenizerError(str(error), where=spec, cure="Set PYTHONPATH to its folder.") from error
+        return made
+    return tokenizer_of(small_tokenizer() if spec == "small" else spec)

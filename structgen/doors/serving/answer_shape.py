@@ -1,0 +1,147 @@
+"""What the addresses share: one body is read, and its answer is written, whole or as events."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Final, TypeAlias
+
+from starlette.responses import JSONResponse
+
+from structgen.asking.request_reading.request_members import members_of
+from structgen.decoding.engine.requests import Result
+from structgen.doors.serving.api_errors import ApiError
+from structgen.doors.serving.error_places import place_in
+from structgen.doors.serving.reply_parts import Delta, ReplyParts
+from structgen.doors.serving.request_fields import check_members
+from structgen.doors.serving.served_model import AskedTexts, ServedModel
+
+MOST_WARNING: Final = 1000
+_OLDER: Final = (
+    (r"^tools\b", "functions"),
+    (r"^tool_choice(/function)?\b", "function_call"),
+)
+"""What errors say of tools, and what those call them who send functions."""
+Event: TypeAlias = dict[str, Any]
+as_json: Final = json.JSONEncoder(ensure_ascii=False).encode
+"""Writes an event. `json.dumps` would make an encoder for each."""
+
+
+class ObjectResponse(JSONResponse):
+    """An answer that may repeat what the body said: half a character that was sent comes back as "?"."""
+
+    def render(self, content: Any) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
+
+
+class AnswerShape(ABC):
+    """An address for bodies of one shape. Made for one body; then `began` is called, `piece` with what is new
+    in each text, and at the end `whole` for the body of an answer, or `ended` for each text and `closed` for
+    a stream. Events are to be written one by one: they hold what still grows."""
+
+    path: ClassVar[str]
+    address: ClassVar[str]
+    """Whose members its bodies have (`request_members.members_of`)."""
+    prefix: ClassVar[str]
+    renamed: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """What errors say of members that chat completions have, as patterns, and what clients call them."""
+    last: ClassVar[str] = ""
+    """What stands behind the last event of a stream."""
+
+    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+        """Read a body. Errors: ApiError, and StructgenError for what is refused."""
+        self.model, self.body = model, check_members(body, self.address)
+        model.check_name(body)
+        self.asked = self.read()
+        self.id = f"{self.prefix}{secrets.token_hex(12)}"
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Members of our own of a reply that goes on with the last message."""
+        repeats = self.asked.repeats
+        return {} if repeats is None else {"repeats_beginning": repeats}
+
+    @property
+    def warning(self) -> str:
+        """What of the body was taken and cannot act, or was cut: one header, in ASCII."""
+        told = [self.in_its_words(ApiError(one), self.body).message for one in self.asked.warnings]
+        if self.body.get("context_management"):
+            told.append("context_management: nothing of a prompt is left out; one too long is refused")
+        return "; ".join(told).encode("unicode_escape").decode()[:MOST_WARNING]
+
+    @abstractmethod
+    def read(self) -> AskedTexts:
+        """Return what the body asks for."""
+
+    @abstractmethod
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+        """Return the body of an answer."""
+
+    def began(self, count: int) -> Iterator[Event]:
+        """Yield the events that begin a stream of `count` texts."""
+        yield from ()
+
+    @abstractmethod
+    def piece(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
+        """Yield the events of what is new in a text."""
+
+    @abstractmethod
+    def ended(self, index: int, reply: ReplyParts, result: Result) -> Iterator[Event]:
+        """Yield the events of the end of a text."""
+
+    def closed(self, results: Sequence[Result]) -> Iterator[Event]:
+        """Yield the last events of a stream."""
+        yield from ()
+
+    def failed(self, error: ApiError) -> Event:
+        """Return the event of an error inside a stream."""
+        return self.error_body(error)
+
+    @classmethod
+    def in_its_words(cls, error: ApiError, body: Mapping[str, Any]) -> ApiError:
+        """Return an error that names the members which a body of this address has."""
+        counts = ("max_completion_tokens", "max_output_tokens")
+        own = body.get("prompt") is not None  # which is no member of most addresses
+        renamed = [one for one in cls.renamed if not (own and one[0].startswith("^prompt"))]
+        renamed += [(r"\bmax_tokens\b", name) for name in counts if body.get(name) is not None]
+        renamed += _OLDER if any(body.get(name) for name in ("functions", "function_call")) else ()
+        place = "" if error.param is None else f"{error.param}: "
+        for pattern, name in renamed:
+            error.message = re.sub(pattern, name, error.message)
+            place = re.sub(pattern, name, place)
+        if place:
+            found = error.param = place_in(body, place.removesuffix(": "), members_of(cls.address))
+            error.message = re.sub(r"^target: ", lambda _: f"{found}: ", error.message)
+        return error
+
+    @staticmethod
+    def error_body(error: ApiError) -> dict[str, Any]:
+        """Return the body of an error."""
+        return error.body
+
+    @staticmethod
+    def line(event: Event) -> str:
+        """Return an event as it is sent."""
+        return f"event: {event['type']}\ndata: {as_json(event)}\n\n"
+
+
+class CountedPrompt(AnswerShape):
+    """Another address for the bodies of a shape, which stands behind it: the tokens of a prompt, of which
+    nothing is written."""
+
+    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+        super().__init__(model, body)
+        self.body = {**self.body, "stream": False}
+
+    def read(self) -> AskedTexts:
+        asked = super().read()  # type: ignore[safe-super]
+        self.input_tokens = len(asked.requests[0].prompt)
+        return replace(asked, requests=(), warnings=())
+
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+        return {"input_tokens": self.input_tokens}

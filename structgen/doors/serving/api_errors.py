@@ -1,0 +1,85 @@
+"""Errors as OpenAI's clients read them: a status and an object with message, type, param and code."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from structgen.base.errors import BudgetError, BusyError, GenerationError, LimitError, StructgenError
+from structgen.base.json_text.events import escape
+from structgen.doors.serving.error_places import path_of, readable
+
+_PYTHON = re.compile(
+    r"\bsg\.|\bPython|\b(?:limits|resources|start|bind|postlex|import_paths|formats|escapes|strict|specials"
+    r"|lexer|dialect|numbers|custom_formats|banned|policies|cursor)="
+)
+"""Names in a cure that a program in Python can say, and no body of a request."""
+_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
+
+
+MOST_MESSAGE = 4000
+"""Characters of a message: its beginning, and its end, where the cure is."""
+
+
+class ApiError(Exception):
+    """A request that is refused, or failed. `param`: the place of the fault, a JSON pointer into the body;
+    `code`: a name for programs."""
+
+    def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None):
+        message = readable(message)
+        if len(message) > MOST_MESSAGE:
+            message = f"{message[: MOST_MESSAGE // 2]} ... {message[-MOST_MESSAGE // 2 :]}"
+        self.message, self.status, self.code, self.param = message, status, code, param
+        super().__init__(message)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body of the answer."""
+        kind = "server_error" if self.status >= 500 else _TYPES.get(self.status, "invalid_request_error")
+        said = {"message": self.message, "type": kind, "param": path_of(self.param or "") or None}
+        return {"error": {**said, "code": self.code}}
+
+
+def answer_to(error: StructgenError, *, is_begun: bool = False) -> ApiError:
+    """Return the answer to a request that structgen refuses or, where it `is_begun`, whose text ended in an
+    error: the message with the cure that an HTTP client can follow, and the name of the error's class as
+    codes are written: unsatisfiable_schema. Status 400; 429 where too many texts wait; 504 where the time is
+    over; 500 for a text that neither a limit nor its model ended."""
+    told = str(StructgenError(error.what, where=error.where, cure=client_cure(error)))
+    if isinstance(error, BusyError):
+        return ApiError(told, status=429, code="too_many_waiting")
+    if is_begun and error.where == "timeout":
+        return ApiError(told, status=504, code="timeout")
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower().removesuffix("_error")
+    code = "max_tokens_too_small" if isinstance(error, BudgetError) else name
+    is_fault = is_begun and not isinstance(error, LimitError | GenerationError)
+    return ApiError(told, status=500 if is_fault else 400, param=None if is_begun else error.where, code=code)
+
+
+def client_cure(error: StructgenError) -> str:
+    """Return the parts of an error's cure that an HTTP client can follow; a general cure if none is left."""
+    cure = re.sub(r" \((?:sg\.|strict=)[^()]*\)", "", error.cure)
+    if not _PYTHON.search(cure):
+        return cure
+    kept = []
+    for sentence in re.split(r"(?<=[.;])\s+(?:or )?", cure):
+        parts = [sentence]
+        if _PYTHON.search(sentence):
+            parts = re.split(r",? or |, (?=a |give |pass )", sentence)
+        if said := ", or ".join(part for part in parts if not _PYTHON.search(part)):
+            kept.append(said.rstrip(".;,"))
+    if not kept:
+        is_limit = isinstance(error, LimitError)
+        return (
+            "Ask for less: the limits are the server's." if is_limit else "Change this part of the request."
+        )
+    return " ".join(f"{one[0].upper()}{one[1:]}." for one in kept)
+
+
+def unsupported(name: str, known: str = "") -> ApiError:
+    """Return the answer to a member that is not offered."""
+    return ApiError(
+        f"{name} is not supported. {known or 'Leave it out.'}",
+        param=escape(name),
+        code="unsupported_parameter",
+    )

@@ -1,0 +1,456 @@
+"""The application: addresses, keys, limits, errors, and clients that go away."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import hmac
+import json
+import logging
+import math
+import threading
+import time
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+from typing import Any, Final, TypeVar
+
+import anyio
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from structgen.base.errors import StructgenError
+from structgen.base.json_text.events import escape
+from structgen.base.system.public_calls import THIS_CALL, Stop
+from structgen.decoding.engine.driver import listening
+from structgen.decoding.engine.requests import Handle, Result
+from structgen.doors.serving.answer_shape import AnswerShape, ObjectResponse
+from structgen.doors.serving.api_errors import ApiError, answer_to
+from structgen.doors.serving.batches import Batches
+from structgen.doors.serving.chat_shape import ChatShape, CompletionShape
+from structgen.doors.serving.message_shape import CountShape, MessageShape
+from structgen.doors.serving.reply_parts import ReplyParts
+from structgen.doors.serving.response_shape import InputTokensShape, ResponseShape
+from structgen.doors.serving.served_model import AskedTexts, ServedModel
+from structgen.doors.serving.server_metrics import ServerMetrics
+from structgen.doors.serving.server_options import ServerOptions
+
+T = TypeVar("T")
+
+_GONE: Final = 499
+"""The status that is counted where a client went away."""
+_ANSWERS: Final = 32
+"""Answers between two returns of memory: one takes some tens of milliseconds of another thread."""
+_log = logging.getLogger("structgen.doors.serving")
+SHAPES: Final[tuple[type[AnswerShape], ...]] = (
+    ChatShape,
+    CompletionShape,
+    ResponseShape,
+    InputTokensShape,
+    MessageShape,
+    CountShape,
+)
+"""What is served."""
+
+
+def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starlette:
+    """Return the ASGI application that serves a model. Its engine is closed when the application ends."""
+    server = ModelServer(model, ServerOptions() if options is None else options)
+    batches = Batches(server)
+    routes = [
+        *(Route(kind.path, partial(_Answer, server, kind), methods=["POST"]) for kind in SHAPES),
+        Route("/v1/models", server.models),
+        Route("/v1/models/{name:path}", server.model),
+        Route("/health", server.health),
+        Route("/metrics", server.told_metrics),
+        *batches.routes(),
+    ]
+    handlers: dict[Any, Any] = dict.fromkeys((ApiError, HTTPException, Exception), _error)
+    named = [Middleware(_OwnNames, server.options)] if server.options.hosts else []
+    return Starlette(routes=routes, lifespan=batches.running, exception_handlers=handlers, middleware=named)
+
+
+class _OwnNames:
+    """Answers requests whose header Host has one of the server's names, and refuses the others.
+    starlette's `TrustedHostMiddleware` refuses them in words that no client of an API reads."""
+
+    def __init__(self, app: ASGIApp, options: ServerOptions) -> None:
+        self.app, self.options = app, options
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            http = Request(scope, receive)
+            host = http.headers.get("host", "")
+            if not self.options.answers_to(host):
+                said = host.encode("latin-1").decode("utf-8", "replace")
+                what = f"The server is not called {said[:80]!r}. Ask it under its address, or have it started"
+                refusal = ApiError(f"{what} with --allowed-host NAME.", code="unknown_host")
+                await (await _error(http, refusal))(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+class ModelServer:
+    """What the addresses share: the model, the options, the counts."""
+
+    def __init__(self, model: ServedModel, options: ServerOptions) -> None:
+        self.named, self.options = model, options
+        self.metrics = ServerMetrics(model.engine)
+        self.answers = 0
+        self._trim = glibc_trim()
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    # --- addresses ------------------------------------------------------------------------------------------
+
+    async def models(self, http: Request) -> Response:
+        """Answer `/v1/models`."""
+        self.check_key(http)
+        return JSONResponse({"object": "list", "data": [self.named.described()]})
+
+    async def model(self, http: Request) -> Response:
+        """Answer `/v1/models/NAME`."""
+        self.check_key(http)
+        self.named.check_name({"model": http.path_params["name"]})
+        return JSONResponse(self.named.described())
+
+    async def health(self, http: Request) -> Response:
+        """Answer `/health`."""
+        return JSONResponse({"status": "ok", "model": self.named.name})
+
+    async def told_metrics(self, http: Request) -> Response:
+        """Answer `/metrics`."""
+        return Response(self.metrics.page(), media_type=self.metrics.content_type)
+
+    # --- bodies ---------------------------------------------------------------------------------------------
+
+    def check_key(self, http: Request) -> bytes:
+        """Return the key that was sent; b"" where none is needed. Errors: ApiError for a wrong or no key."""
+        if not self.options.keys:
+            return b""
+        scheme, _, sent = http.headers.get("authorization", "").partition(" ")
+        sent = sent if scheme.lower() == "bearer" else http.headers.get("x-api-key", "")
+        given = sent.strip().encode()
+        # all are compared, in a time that says nothing of them
+        if not sum(hmac.compare_digest(given, key.encode()) for key in self.options.keys):
+            raise ApiError("The API key is missing or wrong.", status=401, code="invalid_api_key")
+        return given
+
+    async def body(self, http: Request) -> dict[str, Any]:
+        """Return the object that was posted. Errors: ApiError."""
+        kind = http.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json" and not kind.endswith("+json"):
+            # browsers send other kinds to any address without asking it
+            raise ApiError("The body's content-type must be application/json.", status=415)
+        data = bytearray()
+        try:
+            async with asyncio.timeout(self.options.body_seconds):
+                async for piece in http.stream():
+                    data += piece
+                    if len(data) > self.options.max_body:
+                        raise ApiError(
+                            f"The body has more than {self.options.max_body:,} bytes.",
+                            status=413,
+                            code="too_large",
+                        )
+        except TimeoutError:
+            raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
+        wrong: list[str] = []
+
+        def number(text: str) -> float:
+            found = float(text)
+            if not math.isfinite(found):
+                wrong.append(text)
+            return found
+
+        try:
+            found = json.loads(data, parse_float=number, parse_constant=number)
+        except (ValueError, RecursionError) as error:
+            raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
+        if wrong:
+            place = _not_finite(found)
+            what = f"{place}: The body is no JSON: the number {wrong[0][:40]} is not finite."
+            raise ApiError(what, param=place)
+        if not isinstance(found, dict):
+            raise ApiError(f"The body is a {type(found).__name__}, and must be an object.")
+        return found
+
+    async def read(self, kind: type[AnswerShape], body: dict[str, Any]) -> AnswerShape:
+        """Read a body in a thread: a large schema holds up nobody. Errors: ApiError."""
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(self.options.readers)
+        stop = Stop()
+        reading = partial(THIS_CALL.until, stop, partial(self._read, kind, body))
+        try:
+            return await anyio.to_thread.run_sync(reading, limiter=self._limiter, abandon_on_cancel=True)
+        except StructgenError as error:
+            raise answer_to(error) from error
+        except RecursionError:
+            raise ApiError("The body is nested too deeply.") from None
+        finally:
+            stop.set()
+
+    def _read(self, kind: type[AnswerShape], body: dict[str, Any]) -> AnswerShape:
+        """Read a body as one call, whose steps its limits bound."""
+        with THIS_CALL.begin(self.named.limits):
+            return kind(self.named, body)
+
+    async def begin(self, asked: AskedTexts) -> list[Handle]:
+        """Return the texts of a request, which the engine brings on. Errors: ApiError."""
+        handles: list[Handle] = []
+        try:
+            for request in asked.requests:
+                handles += await self.named.engine.asubmit(request)
+        except BaseException as error:
+            _cancel(handles)
+            if isinstance(error, StructgenError):
+                raise self.named.too_long(asked, error) or answer_to(error) from error
+            raise
+        for handle in handles if asked.parts.stops else ():
+            handle.listen(partial(_stop, handle, replace(asked.parts, parts={})))
+        return handles
+
+    def answered(self, path: str, status: int, seconds: float, results: Sequence[Result]) -> None:
+        """Count an answer. After some of them, freed memory goes back to the system in another thread: tables
+        of ever new grammars leave holes between them, which glibc keeps (0.1 MiB a grammar was measured)."""
+        self.metrics.answered(path, status, seconds, results)
+        self.answers += 1
+        if self._trim is not None and self.answers % _ANSWERS == 0:
+            threading.Thread(target=self._trim, name="structgen-freed-memory", daemon=True).start()
+
+    async def answer_line(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        """Return the status and the body of the whole answer to a body that came over no connection."""
+        kind = next(kind for kind in SHAPES if kind.path == path)
+        line, began = _Line(self, kind, {"type": "http", "method": "POST", "path": path}), time.perf_counter()
+        try:
+            await line.answer({**body, "stream": None})
+        except Exception as error:
+            said = kind.in_its_words(error, body) if isinstance(error, ApiError) else error
+            await line.respond(await _error(Request(line.scope), said))
+        finally:
+            line.over(began)
+        return line.status, json.loads(bytes(line.response.body))
+
+
+class _ClientGoneError(Exception):
+    """The client closed its connection."""
+
+
+class _Answer:
+    """The answer to a body: it is read, written and sent by one task, which ends where the client goes."""
+
+    def __init__(
+        self,
+        server: ModelServer,
+        kind: type[AnswerShape],
+        scope: Scope,
+        receive: Any = None,
+        send: Any = None,
+    ) -> None:
+        self.server, self.kind = server, kind
+        self.scope, self.receive, self.send = scope, receive, send
+        self.handles: list[Handle] = []
+        self.status = _GONE
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self.run().__await__()
+
+    async def run(self) -> None:
+        began, http = time.perf_counter(), Request(self.scope, self.receive)
+        body: dict[str, Any] = {}
+        try:
+            self.server.check_key(http)
+            body = await self.server.body(http)
+            await _unless_gone(self.receive, self.answer(body))
+        except (_ClientGoneError, ClientDisconnect):
+            pass
+        except ApiError as error:
+            await self.respond(await _error(http, self.kind.in_its_words(error, body)))
+        except Exception:
+            self.status = 500
+            raise
+        finally:
+            self.over(began)
+
+    def over(self, began: float) -> None:
+        """End what is not written yet, and count the answer."""
+        _cancel(self.handles)
+        done = [one.result for one in self.handles if one.result is not None]
+        self.server.answered(self.kind.path, self.status, time.perf_counter() - began, done)
+
+    async def answer(self, body: dict[str, Any]) -> None:
+        shape = await self.server.read(self.kind, body)
+        self.handles = await self.server.begin(shape.asked)
+        replies = [replace(shape.asked.parts, parts={}) for _ in self.handles]
+        told = {"x-structgen-warning": shape.warning} if shape.warning else {}
+        if shape.body.get("stream"):
+            await self.send_lines(self.lines(shape, replies), told)
+            return
+        async for index in _changes(self.handles, pieces=False):
+            for _ in shape.piece(index, replies[index].ended(self.result(index))):
+                pass
+        results = [self.result(index) for index in range(len(self.handles))]
+        await self.respond(ObjectResponse(shape.whole(replies, results), headers=told))
+
+    def result(self, index: int) -> Result:
+        """Return the result of a text that has ended. Raises ApiError where it ended in an error."""
+        found = self.handles[index].result
+        assert found is not None, "its end was told"
+        if found.error is not None:
+            raise answer_to(found.error, is_begun=True)
+        return found
+
+    async def lines(self, shape: AnswerShape, replies: Sequence[ReplyParts]) -> AsyncIterator[str]:
+        """Yield the events of a stream as text, those that come together at once."""
+        try:
+            yield "".join(map(shape.line, shape.began(len(replies))))
+            async with aclosing(_changes(self.handles, pieces=True)) as changed:
+                async for index in changed:
+                    handle, reply = self.handles[index], replies[index]
+                    if handle.result is None:
+                        events = shape.piece(index, reply.grown(handle.written, handle.thoughts))
+                    else:
+                        result = self.result(index)
+                        piece = shape.piece(index, reply.ended(result))
+                        events = chain(piece, shape.ended(index, reply, result))
+                    yield "".join(map(shape.line, events))
+            results = [self.result(index) for index in range(len(replies))]
+            yield "".join(map(shape.line, shape.closed(results))) + shape.last
+        except ApiError as error:
+            yield shape.line(shape.failed(shape.in_its_words(error, shape.body)))
+
+    async def send_lines(self, lines: AsyncIterator[str], told: Mapping[str, str]) -> None:
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+        headers += [(name.encode(), value.encode()) for name, value in told.items()]
+        self.status = 200
+        await self.send({"type": "http.response.start", "status": 200, "headers": headers})
+        async for several in lines:
+            if several:
+                await self.sent({"body": several.encode("utf-8", "replace"), "more_body": True})
+        await self.sent({"body": b"", "more_body": False})
+
+    async def sent(self, piece: Message) -> None:
+        """Send a piece of an answer. A client that does not take it in time is gone."""
+        try:
+            async with asyncio.timeout(self.server.options.body_seconds):
+                await self.send({"type": "http.response.body", **piece})
+        except (TimeoutError, OSError):
+            raise _ClientGoneError from None
+
+    async def respond(self, response: Response) -> None:
+        self.status = response.status_code
+        await response(self.scope, self.receive, self.send)
+
+
+class _Line(_Answer):
+    """The answer to a line of a batch, which is kept."""
+
+    async def respond(self, response: Response) -> None:
+        self.status, self.response = response.status_code, response
+
+
+async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """Return what some work returns. Raises _ClientGoneError if the client goes away first; the work is then
+    cancelled, and has ended. The body of the request must have been read."""
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    working, watching = asyncio.ensure_future(work), asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise _ClientGoneError
+        return working.result()
+    finally:
+        working.cancel()
+        watching.cancel()
+        await asyncio.wait((working, watching))
+        # an error would hold this frame, which holds the error, and what was compiled for its request
+        del working, watching
+
+
+async def _changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator[int, None]:
+    """Yield the number of a text each time that it may have grown, and when it has ended, until all have
+    ended; what came between two looks is one change. `pieces`: whether texts that grow are told, or their
+    ends alone."""
+    woken = listening(handles, pieces=pieces)
+    open_ = list(range(len(handles)))
+    while open_:
+        await woken.wait()
+        woken.clear()
+        for index in list(open_):
+            if handles[index].result is not None:
+                open_.remove(index)
+                yield index
+            elif pieces:
+                yield index
+
+
+def glibc_trim() -> Callable[[], object] | None:
+    """Return the function of the C library that gives freed memory back, called without the interpreter's
+    lock; None without glibc."""
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return None
+    return lambda: trim(0)
+
+
+def _not_finite(body: Any) -> str:
+    """Return where the first number is in a body that no JSON can repeat, as a JSON pointer."""
+    left: list[tuple[str, Any]] = [("", body)]
+    while left:
+        place, value = left.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            return place[1:]
+        if isinstance(value, dict | list):
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            left += [(f"{place}/{escape(key)}", one) for key, one in pairs][::-1]
+    return ""
+
+
+def _stop(handle: Handle, parts: ReplyParts, _piece: str | None) -> None:
+    """End a text that goes on behind a stop. It is called in the thread that writes it."""
+    for _ in parts.grown(handle.written, ""):
+        pass
+    if parts.stopped_by:
+        handle.cancel()
+
+
+def _cancel(handles: Iterable[Handle]) -> None:
+    for handle in handles:
+        handle.cancel()
+
+
+async def _error(http: Request, error: Exception) -> Response:
+    """Answer a request with an error as the clients of its address read it: a refusal, an address that is not
+    there, or a fault, of which the log says all and the answer nothing."""
+    if isinstance(error, HTTPException):
+        what = "There is no such address" if error.status_code == 404 else error.detail
+        error = ApiError(f"{what}: {http.method} {http.scope['path']}.", status=error.status_code)
+    elif not isinstance(error, ApiError):
+        _log.error("%s %s failed", http.method, http.scope["path"], exc_info=error)
+        error = ApiError("The server failed. Its log says why.", status=500, code="internal_error")
+    path = http.scope["path"]
+    of_anthropic = any(name == b"anthropic-version" for name, _ in http.scope.get("headers", ()))
+    other = MessageShape if of_anthropic or path.startswith(MessageShape.path) else AnswerShape
+    kind = next((one for one in SHAPES if one.path == path), other)
+    headers = {"retry-after": "1"} if error.status == 429 else None
+    return ObjectResponse(kind.error_body(error), error.status, headers)

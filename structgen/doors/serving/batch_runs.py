@@ -1,0 +1,117 @@
+"""Batch files of OpenAI's and Anthropic's protocol: requests, one a line, and a line of results for each.
+
+What comes in: a file of requests. What goes out: its checked lines; and answers, made by the application that
+answers the same bodies over connections. `system.result_files` writes them, so that a run goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from structgen.base.errors import OptionError, within
+from structgen.base.language.shapes import JsonShapes
+from structgen.base.system.result_files import Answers, as_done, results_of
+
+LineAnswers: TypeAlias = Callable[[str, dict[str, Any]], Awaitable[tuple[int, Any]]]
+"""What answers a body at an address: with a status and a body."""
+URLS: Final = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
+"""The addresses whose bodies lines of OpenAI's protocol may have."""
+
+
+def protocol_of(path: Path) -> str:
+    """Return the protocol of a file, "openai" or "anthropic", as its first line tells; "prompts" if it is
+    none of a batch, as a pipe is, which is read once. Raises OSError."""
+    if not path.is_file():
+        return "prompts"
+    with path.open("rb") as file:
+        try:
+            found = json.loads(next(filter(bytes.strip, file), b"0"))
+        except (ValueError, RecursionError):
+            return "prompts"
+    keys = set(found) if isinstance(found, dict) else set()
+    return "anthropic" if "params" in keys else "openai" if keys & {"custom_id", "url", "body"} else "prompts"
+
+
+def read_batch(
+    path: Path, protocol: str, name: str, most: int, urls: Sequence[str] = URLS
+) -> dict[str, bytes]:
+    """Return the requests of a file as they stand, by their `custom_id`. Their bodies are not looked at.
+
+    Raises OSError, and OptionError for a file without requests and for the first line that has more than
+    `most` bytes, is no JSON or no request of the protocol, whose `url` is none of `urls`, or whose
+    `custom_id` has been there; `name`: that of the file."""
+    shapes = JsonShapes(
+        f"openai: word custom_id!; 'POST' method; {'|'.join(map(repr, urls))} url!; object body!\n"
+        "anthropic: word custom_id!; object params!"
+    )
+    lines: dict[str, bytes] = {}
+    with path.open("rb") as file:
+        for number, line in enumerate(iter(partial(file.readline, most + 1), b""), 1):
+            if not line.strip():
+                continue
+            with within(f"{name}:{number}", ", "):
+                if len(line) > most:
+                    raise OptionError(f"The line has more than {most:,} bytes.", cure="Shorten the request.")
+                try:
+                    found = json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    cure = "Write a request, a JSON object, on each line."
+                    raise OptionError(f"No JSON: {error}.", cure=cure) from None
+                shapes.check(found, protocol, "")
+                if lines.setdefault(found["custom_id"], line) is not line:
+                    what = f"A line before it has {found['custom_id'][:80]!r} too."
+                    raise OptionError(what, where="custom_id", cure="Give each request another one.")
+    if not lines:
+        raise OptionError("The file has no request.", where=name, cure="Write one on each line.")
+    return lines
+
+
+def batch_results(
+    portal: Any,
+    server: Any,
+    lines: Mapping[str, bytes],
+    results: Path,
+    at_once: int,
+    *,
+    model: str = "",
+    start_over: bool = False,
+) -> Generator[tuple[dict[str, Any], bool], None, None]:
+    """Yield the lines of `results_of` of requests, so many of which a server answers at a time in the event
+    loop of a portal. `model`: whose name stands in place of that in each body."""
+    # start-up: torch
+    from structgen.decoding.engine.bulk_runs import own_parts
+
+    def answers(left: Sequence[bytes]) -> Answers:
+        yield own_parts(server.named.engine)
+        ask = partial(portal.call, answered, server.answer_line, model)
+        yield from as_done(ask, left, at_once, waits=False)
+
+    return results_of(results, lines, answers, batch_run, start_over=start_over, member="custom_id")
+
+
+def batch_run(parts: Mapping[str, str], lines: Sequence[bytes]) -> dict[str, str]:
+    """Return what a run is for `results_of`: the parts of the engine, and a digest of the requests."""
+    said = b"\n".join(map(bytes.strip, lines))
+    return {**parts, "file of requests": blake2b(said, digest_size=16).hexdigest()}
+
+
+async def answered(answer: LineAnswers, model: str, line: bytes) -> dict[str, Any]:
+    """Return the line of results of a request. A server that has no room for another text is asked again."""
+    asked = json.loads(line)
+    body = {**asked.get("body", asked.get("params")), **({"model": model} if model else {})}
+    while (found := await answer(asked.get("url", "/v1/messages"), body))[0] == 429:
+        await asyncio.sleep(1)
+    status, said = found
+    if "params" in asked:
+        kind, member = ("succeeded", "message") if status == 200 else ("errored", "error")
+        return {"custom_id": asked["custom_id"], "result": {"type": kind, member: said}}
+    response = {"status_code": status, "request_id": f"req_{secrets.token_hex(12)}", "body": said}
+    number = f"batch_req_{secrets.token_hex(12)}"
+    return {"custom_id": asked["custom_id"], "id": number, "response": response, "error": None}

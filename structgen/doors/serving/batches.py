@@ -1,0 +1,291 @@
+"""`/v1/files` and `/v1/batches`: files of requests, which are answered while nobody waits.
+
+All lies in a folder for each key, under names that no client gives: digests of keys and random numbers. A
+record is a file of JSON; it goes some days after its last change, with what belongs to it. One thread answers
+a batch after another, and goes on with those that a server before it left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+import secrets
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, closing, suppress
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Final
+
+import anyio
+from anyio.from_thread import BlockingPortal
+from filelock import FileLock, Timeout
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from structgen.base.errors import OptionError, StructgenError
+from structgen.base.language.shapes import JsonShapes
+from structgen.base.system.cache import make_folders, replacing
+from structgen.base.system.text_files import naming
+from structgen.doors.serving.answer_shape import ObjectResponse
+from structgen.doors.serving.api_errors import ApiError, answer_to
+from structgen.doors.serving.batch_runs import URLS, batch_results, read_batch
+
+_BATCH: Final = JsonShapes(
+    f"batch: word input_file_id!; {'|'.join(map(repr, URLS))} endpoint!; '24h' completion_window!; "
+    "object metadata"
+)
+DAY: Final = 24 * 60 * 60
+_PREFIXES: Final = {"files": "file-", "batches": "batch_"}
+_ENDED: Final = ("completed", "failed", "expired", "cancelled")
+_log = logging.getLogger("structgen.doors.serving")
+
+
+class Batches:
+    """The addresses, and what they keep. `server` has the options, reads keys and bodies, and answers the
+    requests of batches. Errors: OptionError for a folder that another server has; OSError."""
+
+    def __init__(self, server: Any) -> None:
+        self.server, self.options = server, server.options
+        self.queue = SimpleQueue[Path | None]()
+        self.is_over = False
+        self.lock = FileLock((self.options.files or Path()) / "lock", 0, 0o600, thread_local=False)
+        if self.options.files is not None:
+            with naming(self.options.files):
+                make_folders(self.options.files)
+            try:
+                self.lock.acquire()
+            except Timeout:
+                what = "Another server has this folder."
+                raise OptionError(what, where="files", cure="Name another one.") from None
+
+    def routes(self) -> Iterator[Route]:
+        """Yield what is served."""
+        for kind in _PREFIXES:
+            for path in (f"/v1/{kind}", f"/v1/{kind}/{{rest:path}}"):
+                yield Route(path, partial(self._answer, kind), methods=["GET", "POST", "DELETE"])
+
+    async def _answer(self, kind: str, http: Request) -> Response:
+        key, files = self.server.check_key(http), self.options.files
+        if files is None:
+            what = "The server keeps no files and no batches. Have it started with --files FOLDER."
+            raise ApiError(what, status=404, code="no_files")
+        for path, facts in _facts(files):
+            if facts.st_mtime + self.options.files_days * DAY < time.time():
+                path.unlink(missing_ok=True)
+        folder = files / blake2b(key, digest_size=16).hexdigest()
+        make_folders(folder)
+        try:
+            found = await self._found(kind, folder, http)
+        except ClientDisconnect:
+            return Response()
+        except TimeoutError:
+            raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
+        except StructgenError as error:
+            raise answer_to(error) from error
+        return found if isinstance(found, Response) else ObjectResponse(found)
+
+    async def _found(self, kind: str, folder: Path, http: Request) -> Any:
+        """Return the answer to a request of an owner, or the object in it. Errors: ApiError, OptionError."""
+        match http.method, kind, *http.path_params.get("rest", "").split("/"):
+            case "GET", _, "":
+                found = map(_record, folder.glob(f"{_PREFIXES[kind]}*.json"))
+                data = sorted(found, key=lambda one: (-one["created_at"], one["id"]))
+                return {"object": "list", "data": data, "has_more": False}
+            case "GET", _, name:
+                return _record(_known(folder, kind, name))
+            case "GET", "files", name, "content":
+                held = _known(folder, kind, name).with_suffix("")
+                return FileResponse(held, media_type="application/octet-stream")
+            case "DELETE", "files", name:
+                place = _known(folder, kind, name)
+                place.unlink()
+                place.with_suffix("").unlink(missing_ok=True)
+                return {"id": name, "object": "file", "deleted": True}
+            case "POST", "files", "":
+                return await self._upload(folder, http)
+            case "POST", "batches", "":
+                return self._begin(folder, await self.server.body(http))
+            case "POST", "batches", name, "cancel":
+                place = _known(folder, kind, name)
+                place.with_suffix(".cancel").touch()
+                return _record(place)
+        raise HTTPException(404)
+
+    # --- files ----------------------------------------------------------------------------------------------
+
+    async def _upload(self, folder: Path, http: Request) -> dict[str, Any]:
+        """Keep a file of requests, and return its record."""
+        if "origin" in http.headers:  # a page in a browser may send a form to any address
+            raise ApiError("A page in a browser may send no files.", status=403)
+        if int(http.headers.get("content-length", 1 << 62)) > self._room(folder):
+            raise _full()
+        async with asyncio.timeout(20 * self.options.body_seconds):
+            fields = _form(await http.body(), http.headers.get("content-type", ""))
+        filename, content = fields.pop("file", ("", b""))
+        if fields.pop("purpose", ("", b""))[1] != b"batch" or fields:
+            name = next(iter(fields), "purpose")
+            raise ApiError(f"{name}: A form has file and purpose, which is batch, and no more.", param=name)
+        if len(content) > self._room(folder):  # after what came at the same time
+            raise _full()
+        return self._keep_file(folder, filename, "batch", [content])
+
+    def _keep_file(
+        self, folder: Path, filename: str, purpose: str, content: Iterable[bytes]
+    ) -> dict[str, Any]:
+        """Keep a file, and return its record."""
+        place, now = folder / f"file-{secrets.token_hex(12)}.json", int(time.time())
+        with replacing(place.with_suffix("")) as file:
+            file.writelines(content)
+            size = file.tell()
+        said = {"id": place.stem, "object": "file", "bytes": size, "created_at": now, "filename": filename}
+        until = now + self.options.files_days * DAY
+        return _keep(place, {**said, "purpose": purpose, "status": "processed", "expires_at": until})
+
+    def _room(self, folder: Path) -> int:
+        """Return how many bytes an owner may still keep. Each file counts for 4,096 more."""
+        sizes = ([one.st_size + 4096 for _, one in _facts(folder.parent, of)] for of in (folder.name, "*"))
+        own, every = map(sum, sizes)
+        return int(min(self.options.key_bytes - own, self.options.files_bytes - every))
+
+    # --- batches --------------------------------------------------------------------------------------------
+
+    def _begin(self, folder: Path, body: dict[str, Any]) -> dict[str, Any]:
+        """Begin a batch, and return its record."""
+        _BATCH.check(body, "batch", "")
+        _known(folder, "files", body["input_file_id"])
+        place, now = folder / f"batch_{secrets.token_hex(12)}.json", int(time.time())
+        said = {"id": place.stem, "object": "batch", "status": "validating", "created_at": now}
+        record = _keep(place, {**body, **said, "expires_at": now + DAY})
+        self.queue.put(place)
+        return record
+
+    @asynccontextmanager
+    async def running(self, _app: Any) -> AsyncIterator[None]:
+        """Answer batches during a block, at whose end the engine is closed."""
+        files, umask = self.options.files, os.umask(0o077)
+        os.umask(umask if files is None else 0o077)
+        places = [] if files is None else [*files.glob("*/batch_*.json")]
+        for place in sorted(places, key=lambda one: int(_record(one)["created_at"])):
+            self.queue.put(place)
+        async with BlockingPortal() as portal:
+            thread = Thread(None, self._work, "structgen-batches", [portal], daemon=True)
+            thread.start()
+            yield
+            self.is_over = True
+            self.queue.put(None)
+            await portal.stop(cancel_remaining=True)
+        await anyio.to_thread.run_sync(thread.join)
+        # the threads of the engine may be in the middle of a step
+        await anyio.to_thread.run_sync(self.server.named.engine.close)
+        os.umask(umask)
+        self.lock.release()
+
+    def _work(self, portal: BlockingPortal) -> None:
+        """Answer batches until the server stops, which cancels what the portal does."""
+        while (place := self.queue.get()) and not self.is_over:
+            try:
+                self._run(place, portal)
+            except Exception as error:  # the batch goes on when the server is started again
+                if not self.is_over:
+                    _log.error("%s stopped", place.stem, exc_info=error)
+
+    def _run(self, place: Path, portal: BlockingPortal) -> None:
+        """Answer the requests of a batch."""
+        record, results, counts = _record(place), place.with_suffix(".results"), Counter[str]()
+        if record["status"] in _ENDED:
+            return
+        record |= {"status": "in_progress", "in_progress_at": int(time.time()), "request_counts": counts}
+        try:
+            file, rows = place.with_name(record["input_file_id"]), self.server.named.engine.max_rows
+            lines = read_batch(file, "openai", file.name, self.options.max_body, [record["endpoint"]])
+            counts.update(total=len(lines), completed=0, failed=0)
+            with closing(batch_results(portal, self.server, lines, results, max(1, rows // 4))) as found:
+                while not (status := self._ended(place, record)) and (line := next(found, (None,))[0]):
+                    counts[_outcome(line)] += 1
+        except (StructgenError, ApiError, OSError) as error:
+            what = str(error).replace(f"{place.parent}{os.sep}", "")
+            fault = {"code": "invalid_request", "message": what, "line": None, "param": None}
+            record["errors"], status = {"object": "list", "data": [fault]}, "failed"
+        *whole, _ = results.read_bytes().split(b"\n") if results.exists() else [b""]  # a kill cuts lines
+        for member, outcome in (("output_file_id", "completed"), ("error_file_id", "failed")):
+            said = [line + b"\n" for line in whole if _outcome(json.loads(line)) == outcome]
+            counts[outcome] = len(said)
+            if said:
+                made = self._keep_file(place.parent, f"{place.stem}.jsonl", "batch_output", said)
+                record[member] = made["id"]
+        status = status or "completed"
+        _keep(place, {**record, "status": status, f"{status}_at": int(time.time())})
+        for path in place.parent.glob(f"{place.stem}.[!j]*"):
+            path.unlink()
+
+    def _ended(self, place: Path, record: dict[str, Any]) -> str:
+        """Write the record of a batch that goes on, and return the status that ends it, or "". Raises
+        ApiError where its owner may keep no more."""
+        _keep(place, record)
+        if self._room(place.parent) < 0:
+            raise _full()
+        if place.with_suffix(".cancel").exists():
+            return "cancelled"
+        return "expired" if record["expires_at"] < time.time() else ""
+
+
+def _known(folder: Path, kind: str, name: str) -> Path:
+    """Return the path of a record. Raises ApiError where the owner has none of this name."""
+    place = folder / f"{name}.json"
+    if not re.fullmatch(f"{_PREFIXES[kind]}[0-9a-f]{{24}}", name) or not place.exists():
+        raise ApiError(f"There is no {name[:80]!r} here.", status=404, code="not_found")
+    return place
+
+
+def _keep(place: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """Write a record, whole or not at all, and return it."""
+    with replacing(place) as file:
+        file.write(json.dumps(record).encode())
+    return record
+
+
+def _record(place: Path) -> dict[str, Any]:
+    """Return a record as it is now."""
+    found: dict[str, Any] = json.loads(place.read_bytes())
+    is_cancelled = found["status"] not in _ENDED and place.with_suffix(".cancel").exists()
+    return {**found, "status": "cancelling"} if is_cancelled else found
+
+
+def _facts(files: Path, owner: str = "*") -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield the paths of an owner, or of all, and what the system says of each."""
+    for path in files.glob(f"{owner}/*"):
+        with suppress(FileNotFoundError):  # it has gone meanwhile
+            yield path, path.stat()
+
+
+def _outcome(line: dict[str, Any]) -> str:
+    return "completed" if line["response"]["status_code"] == 200 else "failed"
+
+
+def _full() -> ApiError:
+    what = "The files of this key, or of all, would have more bytes than they may. Delete some."
+    return ApiError(what, status=413, code="too_large")
+
+
+def _form(data: bytes, kind: str) -> dict[str, tuple[str, bytes]]:
+    """Return the members of a form by name: the name of a file, or "", and what the member holds. Raises
+    ApiError."""
+    mark = re.fullmatch(r'multipart/form-data;.*\bboundary="?([^";]+)"?.*', kind)
+    if mark is None:
+        raise ApiError("The body's content-type must be multipart/form-data.", status=415)
+    found = {}
+    for part in (b"\r\n" + data).split(b"\r\n--" + mark[1].encode())[1:-1]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        said = dict(re.findall(r'\b(name|filename)="([^"]*)"', head.decode("utf-8", "replace")))
+        found[said.get("name", "")] = said.get("filename", ""), content
+    return found

@@ -1,0 +1,85 @@
+"""Where an error is in a body, as it was sent, and how an answer repeats what was sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from structgen.base.json_text.exact_json import unescape
+
+MOST_SHOWN: Final = 200
+"""Characters of what was sent that an answer repeats in one place."""
+_LETTER: Final = re.compile(
+    r"(?<!\\)\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))"
+    r"|([\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff])"
+)
+"""What `repr` and `printable` write for a character, and the characters that a terminal obeys."""
+_LONG: Final = re.compile(rf"(?<![\w'])'[^']{{{MOST_SHOWN},}}'|\S{{{MOST_SHOWN},}}")
+_FORMS: Final = tuple(
+    "response_format text output_config output_format structured_outputs json_schema regex ebnf "
+    "structural_tag tools functions".split()
+)
+_INSIDE: Final = tuple(
+    "format json_schema grammar definition schema json regex choice structural_tag".split()
+)
+"""Members in which a form says its grammar, from the outside to the inside."""
+_OF_TOOLS: Final = ("parameters", "input_schema", "inputSchema", "format")
+
+
+def readable(text: str) -> str:
+    """Return a text that repeats what was sent: its letters as they are, the characters that a terminal
+    obeys as U+202E, and no more of one word or quotation than a person reads."""
+
+    def letter(found: re.Match[str]) -> str:
+        code = int(found[1] or found[2] or found[3], 16) if found[4] is None else ord(found[4])
+        return f"U+{code:04X}" if _LETTER.fullmatch(chr(code)) else chr(code)
+
+    return _LONG.sub(lambda found: f"{found[0][: MOST_SHOWN - 9]}...", _LETTER.sub(letter, text))
+
+
+def _parts(place: str) -> list[str]:
+    """Return the members that a place leads through: `messages/0/content`, or `prompt[0]`."""
+    pointer = re.sub(r"^([a-z_]+)\['?([^\]']*)'?\]", r"\1/\2", place.partition(": ")[0])
+    return [unescape(one) for one in pointer.split("/")]
+
+
+def path_of(place: str) -> str:
+    """Return a place as clients have it: `messages.0.content`."""
+    return readable(".".join(_parts(place)))[:MOST_SHOWN]
+
+
+def place_in(body: Mapping[str, Any], place: str, known: Collection[str]) -> str:
+    """Return the place of an error in a body as it was sent. An error of a tool that it names, or inside of
+    the grammar that the body asks for, is in the member that has this. "": it is in no member. `known`:
+    members that a body may have."""
+    more = body.get("extra_body")
+    inner: Mapping[str, Any] = more if isinstance(more, Mapping) else {}
+    whole, first = {**body, **inner}, _parts(place)[0]
+    if found := re.match(r"the tool (.+?)(?:: (its name)?|$)", place):
+        place = _tool_place(whole, found[1], is_name=bool(found[2]))
+    elif whole and first not in whole and (first not in known or first in _FORMS):
+        named = (name for name in whole if name in _FORMS or name.startswith("guided_"))
+        place = next(filter(None, (_form_place(name, whole[name]) for name in named)), "")
+    return f"extra_body/{place}" if _parts(place)[0] in inner else place
+
+
+def _tool_place(body: Mapping[str, Any], tool: str, *, is_name: bool) -> str:
+    for name in ("tools", "functions"):
+        for at, one in enumerate(body.get(name) or ()):
+            kind = one.get("type") or "function"
+            path, said = (f"/{kind}", one[kind]) if isinstance(one.get(kind), Mapping) else ("", one)
+            if said.get("name") == tool:
+                member = next((each for each in _OF_TOOLS if said.get(each) is not None), "name")
+                return f"{name}/{at}{path}/{'name' if is_name else member}"
+    return "tools"
+
+
+def _form_place(place: str, value: Any) -> str:
+    """Return where a form says its grammar; "" where it says none."""
+    is_whole = place.endswith(("/schema", "/json")) or place.startswith("guided_") or place == "json_schema"
+    inside = value if isinstance(value, Mapping) and not is_whole else {}
+    key = next((one for one in _INSIDE if inside.get(one) is not None), "")
+    if key:
+        return _form_place(f"{place}/{key}", inside[key])
+    return "" if value is None or place in ("text", "output_config") else place

@@ -1,0 +1,199 @@
+"""Anthropic's `/v1/messages`: its bodies as those of chat completions, and replies in its shape."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from structgen.base.language.checks import content_text
+from structgen.decoding.engine.requests import Result
+from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
+from structgen.doors.serving.api_errors import ApiError
+from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
+from structgen.doors.serving.served_model import AskedTexts, ServedModel
+
+_SAME: Final = tuple(
+    "model stream max_tokens temperature top_k top_p tools outline choices repetition".split()
+)
+"""Members that mean the same in chat completions, whose tools may be Anthropic's."""
+_THREAD: Final = "thread_unsupported_request"
+"""What tells Anthropic's clients that a conversation is not kept."""
+_CHOICES: Final = {"auto": "auto", "any": "required", "none": "none"}
+_DELTAS: Final[dict[PartKind, tuple[str, str]]] = {
+    "text": ("text_delta", "text"),
+    "thoughts": ("thinking_delta", "thinking"),
+    "function": ("input_json_delta", "partial_json"),
+}
+"""What pieces of the parts of a reply are called, and the member that holds one."""
+
+
+def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body of `/v1/messages`, whose members are known, as one of chat completions. Errors: ApiError
+    for what has no place there."""
+    if body.get("thread") is not None:  # whose client then sends the whole conversation
+        what = "thread: No conversation is kept here. Send it whole, without the member."
+        raise ApiError(what, param="thread", code=_THREAD)
+    found = {name: body[name] for name in _SAME if body.get(name) is not None}
+    system = content_text(body.get("system"), "system", "/{}")
+    before = [{"role": "system", "content": system}] if system else []
+    turns = enumerate(body["messages"])
+    found["messages"] = before + [
+        one for at, turn in turns for one in _messages(turn, f"messages/{at}/content")
+    ]
+    last = found["messages"][-1:]
+    if last and last[0]["role"] == "assistant" and not last[0].get("tool_calls"):
+        found["continue_final_message"] = True  # as Anthropic does it
+    if body.get("stop_sequences"):
+        found["stop"] = list(body["stop_sequences"])
+    choice = body.get("tool_choice")
+    if choice is not None:
+        found["tool_choice"] = _CHOICES.get(choice["type"], {"name": choice.get("name")})
+        if (disabled := choice.get("disable_parallel_tool_use")) is not None:
+            found["parallel_tool_calls"] = not disabled
+    thinking = body.get("thinking") or {}
+    if thinking.get("type") in ("enabled", "disabled"):
+        found["thinking"] = {**thinking, "display": None}
+    format = (body.get("output_config") or {}).get("format") or body.get("output_format")
+    if format is not None:
+        found["response_format"] = format
+    return found
+
+
+def _messages(turn: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
+    """Yield the messages of a turn: results of tools come before what is said with them."""
+    content = turn["content"]
+    if isinstance(content, str):
+        yield {"role": turn["role"], "content": content}
+        return
+    texts: list[str] = []
+    made: dict[str, Any] = {}
+    for at, block in enumerate(content):
+        place = f"{where}/{at}"
+        if block["type"] == "tool_result":
+            said = content_text(block.get("content"), f"{place}/content", "/{}")
+            said = "\n".join(filter(None, ("Error:", said))) if block.get("is_error") else said
+            result = {"role": "tool", "tool_call_id": block["tool_use_id"], "place": f"{place}/tool_use_id"}
+            yield {**result, "content": said}
+        elif block["type"] == "tool_use":
+            function = {"name": block["name"], "arguments": block["input"]}
+            made.setdefault("tool_calls", []).append({"id": block["id"], "function": function})
+        elif block["type"] == "thinking":
+            made["reasoning_content"] = made.get("reasoning_content", "") + block["thinking"]
+        elif block["type"] != "redacted_thinking":  # which nobody but its server can read
+            texts.append(content_text([block], where, "/{}", at))
+    if texts or made:
+        yield {"role": turn["role"], "content": "\n".join(texts), **made}
+
+
+class MessageShape(AnswerShape):
+    """Answers of `/v1/messages`: blocks of thoughts, text and calls."""
+
+    path, address, prefix = "/v1/messages", "messages", "msg_"
+    renamed = (
+        (
+            r"^prompt: This .* length is (\d+) tokens\. However, the prompt has (\d+) tokens, and",
+            r"prompt is too long: \2 tokens > \1 maximum, and",
+        ),
+        (r"^prompt: ", "messages: "),
+        (r"^stop: ", "stop_sequences: "),
+        (r"^thinking: ", "thinking/type: "),
+        (r"^(?:target|response_format(?:/schema)?)\b", "output_config/format/schema"),
+        (r'"auto", "required", "none", a name, or a dict of OpenAI\'s', '{"type": "auto"}'),
+        (r'or write "auto"', 'or write {"type": "auto"}'),
+    )
+
+    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+        super().__init__(model, body)
+        said = {"id": self.id, "type": "message", "role": "assistant", "model": model.name}
+        self.head: dict[str, Any] = {**said, **self.told}
+        self.count = 0
+        """How many blocks have begun."""
+        self.open: ReplyPart | None = None
+        """The part of the reply that the last block is, while it goes on."""
+
+    def read(self) -> AskedTexts:
+        body = chat_body(self.body)
+        return self.model.read_chat(body, given=body.pop("messages"))
+
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+        content = []
+        for part in replies[0].parts.values():
+            member = {"text": "text", "thoughts": "thinking"}.get(part.kind, "input")
+            said = json.loads(part.text or "{}") if member == "input" else part.text
+            content.append({**_block(part), member: said})
+        end, usage = self._end(replies[0], results[0]), _usage(results[0])
+        return {**self.head, "content": content, **end, "usage": usage}
+
+    def began(self, count: int) -> Iterator[Event]:
+        # how long the prompt is comes with the last event but one
+        usage = {"input_tokens": 0, "output_tokens": 0}
+        message: dict[str, Any] = {
+            **self.head,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": usage,
+        }
+        yield {"type": "message_start", "message": message}
+
+    def piece(self, index: int, deltas: Iterable[Delta]) -> Iterator[Event]:
+        for part, text in deltas:
+            if part is not self.open:  # blocks follow one another: a text behind a call is a new one
+                yield from self._closed()
+                self.open, self.count = part, self.count + 1
+                block = _block(part)
+                yield {"type": "content_block_start", "index": self.count - 1, "content_block": block}
+            if text:
+                kind, member = _DELTAS[part.kind]
+                said = {"type": kind, member: text}
+                yield {"type": "content_block_delta", "index": self.count - 1, "delta": said}
+
+    def ended(self, index: int, reply: ReplyParts, result: Result) -> Iterator[Event]:
+        yield from self._closed()
+        yield {"type": "message_delta", "delta": self._end(reply, result), "usage": _usage(result)}
+        yield {"type": "message_stop"}
+
+    @staticmethod
+    def error_body(error: ApiError) -> dict[str, Any]:
+        said = error.body["error"]
+        kind = {"server_error": "api_error"}.get(said["type"], said["type"])
+        told = {"type": kind, "message": said["message"]}
+        more = {"details": {"error_code": _THREAD}} if error.code == _THREAD else {}
+        return {"type": "error", "error": {**told, **more}}
+
+    def _closed(self) -> Iterator[Event]:
+        if self.open is not None:
+            self.open = None
+            yield {"type": "content_block_stop", "index": self.count - 1}
+
+    def _end(self, reply: ReplyParts, result: Result) -> dict[str, Any]:
+        """Return why a text ended, and the stop sequence that ended it."""
+        found = result.stopped_by or (not reply.calls and reply.stopped_by)
+        stop = found if found in (self.body.get("stop_sequences") or ()) else None
+        reasons = {"length": "max_tokens", "tool_calls": "tool_use", "stop": "end_turn"}
+        reason = reasons[reply.reason(result)] if stop is None else "stop_sequence"
+        return {"stop_reason": reason, "stop_sequence": stop}
+
+
+class CountShape(CountedPrompt, MessageShape):
+    """Answers of `/v1/messages/count_tokens`."""
+
+    path = "/v1/messages/count_tokens"
+
+    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+        super().__init__(model, {"max_tokens": 1, **body})
+
+
+def _block(part: ReplyPart) -> dict[str, Any]:
+    """Return the block of a part, as it begins."""
+    if part.kind == "text":
+        return {"type": "text", "text": ""}
+    if part.kind == "thoughts":
+        return {"type": "thinking", "thinking": "", "signature": ""}
+    return {"type": "tool_use", "id": part.id, "name": part.name, "input": {}}
+
+
+def _usage(result: Result) -> dict[str, int]:
+    said = usage_of([result])
+    return {"input_tokens": said["prompt_tokens"], "output_tokens": said["completion_tokens"]}

@@ -1,0 +1,161 @@
+"""The members that bodies share: which are offered, how tokens are chosen, how many there may be, and the
+messages of a conversation."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from structgen.asking.request_reading.request_members import HANDED, members_of, read_members
+from structgen.asking.tool_calls.custom_tools import INPUT
+from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.base.errors import within
+from structgen.base.language import checks
+from structgen.base.language.shapes import nearest
+from structgen.decoding.engine.requests import NUMBERS, Sampling
+from structgen.decoding.engine.strategies.repetitions import repetitions_of
+from structgen.doors.serving.api_errors import ApiError, unsupported
+
+MOST_STOPS: Final = 256
+_OFFERED: Final = frozenset(
+    "n seed stop logit_bias logprobs top_logprobs max_tokens max_completion_tokens max_output_tokens "
+    "thinking_token_budget outline choices repetition".split()
+).union(NUMBERS)
+"""Members handed to whoever generates that this server's engine has."""
+_NOTHING: Final[tuple[Any, ...]] = (False, [], {})
+"""Values by which other members usually ask for nothing."""
+_HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(
+    {
+        "modalities": ([], ["text"]),
+        # the last is about prompts that are too long, which are refused
+        **dict.fromkeys(("prediction", "include", "context_management", "truncation"), None),
+        **dict.fromkeys(("web_search_options", "allowed_token_ids"), ()),
+        **dict.fromkeys(
+            # by most of which others do what is done here
+            "skip_special_tokens add_generation_prompt separate_reasoning include_reasoning stream_reasoning "
+            "spaces_between_special_tokens best_of length_penalty".split(),
+            (True,),
+        ),
+        "add_special_tokens": (True, False),
+        "priority": (0,),
+    }
+)
+"""Those for which it is other values that do not change the text; None: any value."""
+_INSTEAD: Final = MappingProxyType({"reasoning": "reasoning_effort", "guided_decoding": "structured_outputs"})
+"""Members of other servers, and what does it here."""
+
+
+def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
+    """Return a body whose members are known, of their types, and offered by this server. Errors: ApiError for
+    what is not offered at this address, OptionError with the place for all else."""
+    known = members_of(address)
+    if address == "messages":
+        return read_members(body, address)
+    for name, value in body.items():
+        if name not in known and value is not None and not (name in _INSTEAD and value == {}):
+            near = f"Write {_INSTEAD[name]}. " if name in _INSTEAD else nearest(name, known)
+            raise unsupported(name, f"{near}It is none of the members of {address}.")
+        has_turns = address != "completions" and name in ("continue_final_message", "echo")
+        is_idle = name in HANDED and name not in _OFFERED and not has_turns
+        if value is None or not (is_idle or (address == "responses" and name == "prompt")):
+            continue
+        values = _HARMLESS.get(name, _NOTHING)
+        if name == "add_generation_prompt" and body.get("continue_final_message"):
+            continue  # vLLM wants it to be false beside the other one
+        if values is not None and value not in values:
+            raise unsupported(name)
+    return read_members({name: one for name, one in body.items() if name in known}, address)
+
+
+def count_of(body: Mapping[str, Any], *names: str, most: int | None = None) -> int | None:
+    """Return the first of some members that is there, a whole number; None where none is."""
+    for name in names:
+        found = body.get(name)
+        if found is not None:
+            if most is not None and found > most:
+                raise ApiError(f"{name} is {found:,}, and may be from 0 to {most:,} here.", param=name)
+            return int(found)
+    return None
+
+
+def sampling_of(body: Mapping[str, Any], *, is_greedy: bool) -> Sampling:
+    """Return how tokens are chosen. Without a seed there is a new one each time; without a temperature it is
+    0 where `is_greedy`, else 1. Errors: OptionError."""
+    given: dict[str, Any] = {name: body[name] for name in NUMBERS if body.get(name) is not None}
+    given.setdefault("temperature", 0.0 if is_greedy else 1.0)
+    if given.get("top_k") == -1:  # vLLM's word for all
+        del given["top_k"]
+    given["logit_bias"] = body.get("logit_bias") or {}
+    if body.get("repetition") is not None:
+        with within("repetition", "/"):
+            given["repetition"] = repetitions_of(body["repetition"])
+    seed = body.get("seed")
+    return Sampling(**given, seed=secrets.randbits(32) if seed is None else seed)
+
+
+def stops_of(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the texts that end free text. Errors: ApiError for too many: each is looked for at each
+    token."""
+    given = body.get("stop") or ()
+    found = (given,) if isinstance(given, str) else tuple(given)
+    if len(found) > MOST_STOPS:
+        raise ApiError(f"stop: There are {len(found):,}. Give at most {MOST_STOPS}.", param="stop")
+    return found
+
+
+def usage_wanted(body: Mapping[str, Any]) -> bool:
+    """Return whether a stream ends with its usage (`stream_options`)."""
+    options = body.get("stream_options")
+    if options is None:
+        return False
+    if not body.get("stream"):
+        raise ApiError("stream_options is of streams. Leave it out.", param="stream_options")
+    return bool(options.get("include_usage"))
+
+
+def read_messages(given: Any, format: ToolFormat | None, where: str = "messages") -> list[dict[str, Any]]:
+    """Return messages, whose members are known, with text as content, and arguments of earlier calls as the
+    format's template takes them. Errors: those of `checks.read_messages`, with JSON pointers as places."""
+    if not given:
+        raise ApiError(f"{where} is a list of one message or more.", param=where)
+    for at, one in enumerate(given):
+        if fault := checks.message_fault(at, one):
+            raise ApiError(f"{where}/{at}/content: {fault}", param=f"{where}/{at}/content")
+    found: list[dict[str, Any]] = []
+    for at, message in enumerate(checks.read_messages(given, where, "/{}", "/")):
+        role, calls = message["role"], message.get("tool_calls")
+        told = (one for one in ("reasoning_content", "prefix", "place") if message.get(one))
+        made = {"role": role, "content": message["content"], **{one: message[one] for one in told}}
+        if calls:
+            made["tool_calls"] = [
+                _call(one, f"{where}/{at}/tool_calls/{index}", format) for index, one in enumerate(calls)
+            ]
+        elif role == "tool":
+            made |= {"tool_call_id": message.get("tool_call_id") or "", "name": message.get("name") or ""}
+            made["role"] = role if format is None else format.role
+        found.append(made)
+    return found if format is None else format.renamed(found, where)
+
+
+def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:
+    """Return an earlier call, its arguments as an object or as JSON text."""
+    called = given.get("function") or {
+        **given["custom"],
+        "arguments": {INPUT: given["custom"]["input"]},
+    }
+    arguments = called.get("arguments") or "{}"
+    try:
+        value = json.loads(arguments) if isinstance(arguments, str) else arguments
+        value = {} if value in (None, []) else value  # as some servers write no arguments
+        if not isinstance(value, dict):
+            raise ValueError
+    except (ValueError, RecursionError):
+        where = f"{given.get('place') or where + '/function'}/arguments"
+        raise ApiError(f"{where}: The arguments are no JSON object.", param=where) from None
+    as_text = format is not None and format.history == "text"
+    written = json.dumps(value, ensure_ascii=False) if as_text else value
+    function = {"name": called["name"], "arguments": written}
+    return {"id": given.get("id") or "", "type": "function", "function": function}

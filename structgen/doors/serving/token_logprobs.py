@@ -1,0 +1,56 @@
+"""Log-probabilities of tokens in the shapes of chat completions and of completions.
+
+They are those of the model alone (temperature 1, no grammar), as OpenAI has them; so a token that a grammar
+demands may be unlikely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from structgen.decoding.engine.requests import Result
+from structgen.tokens.tokenizer import Tokenizer
+
+
+def chat_logprobs(result: Result, tokenizer: Tokenizer, likeliest: int) -> dict[str, Any]:
+    """Return the member `logprobs` of a choice of a chat completion: its tokens, end tokens left out."""
+    content = [
+        {
+            **_token(step.token, step.logprob, tokenizer),
+            "top_logprobs": [_token(*one, tokenizer) for one in step.likeliest[:likeliest]],
+        }
+        for step in result.steps[: len(result.tokens)]
+    ]
+    return {"content": content, "refusal": None}
+
+
+def text_logprobs(result: Result, tokenizer: Tokenizer, likeliest: int) -> dict[str, Any]:
+    """Return the member `logprobs` of a choice of a completion."""
+    steps, places, data = result.steps[: len(result.tokens)], [], b""
+    for step in steps:
+        places.append(len(data.decode("utf-8", "ignore")))
+        data += tokenizer.token_bytes[step.token] or b""
+    return {
+        "tokens": [_text(step.token, tokenizer) for step in steps],
+        "token_logprobs": [_shown(step.logprob) for step in steps],
+        "top_logprobs": [
+            {_text(token, tokenizer): _shown(value) for token, value in step.likeliest[:likeliest]}
+            for step in steps
+        ],
+        "text_offset": places,
+    }
+
+
+def _token(token: int, logprob: float, tokenizer: Tokenizer) -> dict[str, Any]:
+    data: Sequence[int] = tokenizer.token_bytes[token] or b""
+    return {"token": _text(token, tokenizer), "logprob": _shown(logprob), "bytes": list(data)}
+
+
+def _shown(logprob: float) -> float:
+    # minus infinity is no JSON; OpenAI writes this number for tokens that are unlikely
+    return max(logprob, -9999.0)
+
+
+def _text(token: int, tokenizer: Tokenizer) -> str:
+    return (tokenizer.token_bytes[token] or b"").decode("utf-8", "replace")

@@ -1,0 +1,133 @@
+"""Anthropic's messages: their requests, made of those of chat completions, and their answers.
+
+A schema is sent as the parameters of a tool: its arguments are the document. One of the tools must be called.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, Final
+
+from structgen.base.errors import OptionError
+from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, Usage
+from structgen.doors.typed.server_answers import Answer
+from structgen.doors.typed.tool_use import history
+
+_SAME: Final = ("model", "max_tokens", "timeout", "stream")
+_OF_SAMPLING: Final = ("temperature", "top_p")
+"""Fields that newer clients do not know, though older models take them."""
+_CHOICES: Final = {"auto": "auto", "required": "any", "none": "none"}
+_REASONS: Final = {**dict.fromkeys(("end_turn", "stop_sequence"), "stop"), "max_tokens": "length"}
+_DOCUMENT: Final = "answer"
+"""The tool whose arguments are the document."""
+
+
+def request(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `messages.create` for a request of chat completions."""
+    # the client refuses requests of many tokens, unless the time limit, here its own, is said
+    made: dict[str, Any] = {"max_tokens": DEFAULT_MAX_TOKENS, "timeout": 600.0}
+    made |= {name: body[name] for name in _SAME if name in body}
+    made["extra_body"] = {name: body[name] for name in _OF_SAMPLING if name in body}
+    systems = [one for one in body["messages"] if one["role"] in ("system", "developer")]
+    if systems:
+        made["system"] = [block for one in systems for block in _blocks(one["content"])]
+    made["messages"] = [_message(one) for one in body["messages"] if one not in systems]
+    if "stop" in body:
+        made["stop_sequences"] = body["stop"]
+    tools, choice = [one["function"] for one in body.get("tools", ())], body.get("tool_choice", "auto")
+    if "response_format" in body:
+        if any(one["name"] == _DOCUMENT for one in tools):
+            what = f"A tool is called {_DOCUMENT!r}, as the one that takes the document is."
+            raise OptionError(what, where="tools", cure="Give it another name.")
+        tools.append({"name": _DOCUMENT, "parameters": body["response_format"]["json_schema"]["schema"]})
+        choice = "required" if tools[1:] else {"function": tools[0]}
+    if tools:
+        made["tools"] = [
+            {
+                "name": one["name"],
+                "description": one.get("description", ""),
+                "input_schema": {"type": "object", **one["parameters"]},
+            }
+            for one in tools
+        ]
+        made["tool_choice"] = (
+            {"type": _CHOICES[choice]}
+            if isinstance(choice, str)
+            else {"type": "tool", "name": choice["function"]["name"]}
+        )
+        if (parallel := body.get("parallel_tool_calls")) is not None:
+            made["tool_choice"]["disable_parallel_tool_use"] = not parallel
+    return made
+
+
+def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message of chat completions as one of Anthropic's."""
+    if message["role"] == "tool":
+        block = {"type": "tool_result", "tool_use_id": message["tool_call_id"]}
+        return {"role": "user", "content": [{**block, "content": _blocks(message["content"])}]}
+    blocks = _blocks(message["content"])
+    for call in history([message], "object")[0].get("tool_calls") or ():
+        said = {"name": call["function"]["name"], "input": call["function"]["arguments"]}
+        blocks.append({"type": "tool_use", "id": call["id"], **said})
+    return {"role": message["role"], "content": blocks}
+
+
+def _blocks(content: Any) -> list[dict[str, Any]]:
+    """Return the blocks of a content: texts that are not empty, and images."""
+    found: list[dict[str, Any]] = []
+    parts: Any = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
+    for part in parts:
+        if part["type"] == "image_url":
+            url = part["image_url"]["url"]
+            head, _, data = url.partition(";base64,")
+            source = {"type": "url", "url": url}
+            if head.startswith("data:"):
+                source = {"type": "base64", "media_type": head.removeprefix("data:"), "data": data}
+            found.append({"type": "image", "source": source})
+        elif part["type"] != "text" or part["text"]:
+            found.append(part)
+    return found
+
+
+def add(answer: Answer, received: Any) -> None:
+    """Have an answer take a message, or an event of its stream."""
+    match getattr(received, "type", ""):
+        case "message":
+            for index, block in enumerate(received.content or ()):
+                _add_part(answer, index, block, is_whole=True)
+        case "content_block_start":
+            _add_part(answer, received.index, received.content_block)
+        case "content_block_delta":
+            _add_part(answer, received.index, received.delta)
+    usage = getattr(getattr(received, "message", received), "usage", None)
+    answer.usage = Usage(
+        prompt_tokens=getattr(usage, "input_tokens", 0) or answer.usage.prompt_tokens,
+        tokens=getattr(usage, "output_tokens", 0) or answer.usage.tokens,
+    )
+    end = getattr(received, "delta", received)  # of the event that ends a stream, or the message itself
+    reason = getattr(end, "stop_reason", None)
+    if reason == "refusal":
+        said = getattr(getattr(end, "stop_details", None), "explanation", None)
+        answer.add("", refusal=said or "it does not say why")
+    elif reason == "tool_use" and answer.documents:
+        answer.add("" if answer.reply else "{}", reason="stop")  # no pieces of an object without members
+    else:
+        answer.add("", reason=_REASONS.get(str(reason), "tool_calls" if reason == "tool_use" else reason))
+
+
+def _add_part(answer: Answer, index: int, part: Any, *, is_whole: bool = False) -> None:
+    """Have an answer take a block, or a delta of one."""
+    text, calls = getattr(part, "text", "") or "", list[Any]()
+    arguments = getattr(part, "partial_json", None)
+    if part.type == "tool_use":
+        arguments = json.dumps(part.input, ensure_ascii=False) if is_whole else ""
+        if answer.form.tools is None or part.name == _DOCUMENT:
+            answer.documents.add(index)
+    if arguments is not None and index in answer.documents:
+        text = arguments
+    elif arguments is not None:
+        function = SimpleNamespace(name=getattr(part, "name", None), arguments=arguments)
+        calls = [SimpleNamespace(index=index, id=getattr(part, "id", None), function=function)]
+    answer.add(text, calls, thoughts=getattr(part, "thinking", ""))

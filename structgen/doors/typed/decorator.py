@@ -1,0 +1,219 @@
+"""`sg.generate` and `sg.filled`: a function with a return type, answered by a model."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, Unpack, overload
+
+from structgen.asking.python_types.pydantic_formats import refuse
+from structgen.base.errors import OptionError, options_named
+from structgen.decoding.engine.model_prompts import Message
+from structgen.doors.typed.functions import Asking, AsyncTypedFunction, FilledPrompt, TypedFunction
+from structgen.doors.typed.infilled import Infilling, is_infilling, no_stream
+from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
+from structgen.doors.typed.prompts import Template
+from structgen.doors.typed.servers import Server
+from structgen.doors.typed.wanted_forms import WantedForm
+from structgen.doors.typed.writers import Preparation
+
+if TYPE_CHECKING:
+    from structgen.decoding.engine.engine import Engine
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Decorator(Protocol):
+    """What `sg.generate(...)` returns."""
+
+    # of the two overloads, which meet in coroutine functions, the first is meant
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Coroutine[Any, Any, R]]
+    ) -> AsyncTypedFunction[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R]) -> TypedFunction[P, R]: ...
+
+
+def filled(prompt: str | Sequence[Message] | None = None) -> NoReturn:
+    """Stand for the answer in a function's body: `return sg.filled()`, or with the prompt, text or messages,
+    where the docstring is not it.
+
+    Errors: it raises what the decorator catches; in a function that is not decorated, an exception that says
+    so.
+    """
+    raise FilledPrompt(prompt)
+
+
+@options_named(
+    '@sg.generate(model="structgen/extract"), with the parentheses',
+    NAMED_ELSEWHERE | dict.fromkeys(TARGETS, "Annotate the return type: `-> Person`; or write target="),
+    options=CallOptions,
+    defaults=OPTION_DEFAULTS,
+)
+def generate(
+    *,
+    model: str | Path | Engine | Infilling | Server,
+    target: Any = None,
+    tools: Any = None,
+    **options: Unpack[CallOptions],
+) -> Decorator:
+    """Return a decorator: the function's docstring is the prompt, its return annotation the result's type.
+
+    model
+        a name (`structgen/extract`), a folder that transformers reads, `openai:URL#NAME`, `ollama:NAME`,
+        `anthropic:NAME`, an `sg.Server`, or an `sg.Engine`. A named model is loaded at the first call,
+        and all functions of the process share it. A masked-diffusion model (`structgen/infill`, a folder of a
+        known family, an `sg.Infilling`) fills the document in any order.
+    target
+        any target of `sg.run`, such as a grammar, a pattern or a JSON Schema, if the return annotation does
+        not define the result. The annotation may then be the type of the value: `-> str`.
+    tools
+        the tools that the model may call, as `sg.tools` takes them. The function then returns `Person | Call`
+        (an object of any type, or a call), `str | Call`, `Call`, the same with `list[Call]`, or `Reply`; a
+        `target` is answered, or a call is written. structgen calls no tool. The chat template
+        describes the tools to the model.
+    tool_choice, parallel
+        the tools that the model may or must call, and how often, as for `sg.tools`. By default a call is
+        required if the type has no text, and several calls are allowed if the type can hold several.
+    tool_format
+        the format of calls, as `format` of `sg.tools`; the default comes from the model's chat template.
+    sampling
+        an `sg.Sampling`; by default greedy (temperature 0; with a strategy that draws, temperature 1).
+    strategy
+        a decoding strategy, such as `sg.strategies.Mirostat()` (docs/strategies.md). Not for servers or
+        infilling.
+    max_tokens
+        the maximum number of tokens of a document, which is complete within this number; by default 512, or
+        the rest of the context. With infilling: the slots of the canvas, by default 64.
+    attempts
+        how often the model is asked, if the type's own validators refuse its document. A later attempt draws,
+        and reads the refused document and the validators' messages (the embedded models read neither).
+    outline
+        whether the prompt has the outline of the schema; by default for the embedded models, and for
+        models with a chat template unless the type lists a few values.
+    chat
+        whether the model's chat template is applied; by default if the model has one.
+    timeout
+        the time limit of a text, in seconds. Of a server, that of its silence: by default 600, and a request
+        that fails is sent once more.
+    policies
+        options of `sg.json_schema` for the documents, such as `whitespace`. Strings and arrays have no
+        default cap: a document is complete within max_tokens in any case, and a cap would refuse valid
+        values. `max_string` and `max_items` set a cap.
+    thinking
+        free text before the document (`sg.Thinking`), returned in `detailed(...).result.thoughts`. Not with
+        infilling. With tools also True or "auto": the thoughts of the format, without a token budget.
+    speculation
+        how the next tokens are guessed, so that one pass of the model verifies several: "auto", "off", or an
+        `sg.Speculation`. It changes the time of a call, but none of its tokens; draws use no speculation.
+    canonical
+        whether the parts of a document that its grammar forces are written in the tokenizer's own tokens.
+    healing
+        whether the text may write the last tokens of the prompt again, so that one token crosses the end of
+        the prompt. `canonical` and `healing` change the distribution of the tokens (docs/engine.md).
+    stop
+        strings that end a free text (`-> str`); the text does not include them. Every other type has a
+        grammar, which defines the end of a document, and refuses `stop`.
+    wrap
+        whether the model writes `{"value": ...}` around a value that is not an object (`int`, `list[Person]`,
+        a union). The grammar and `.detailed(...).text` then have this object; values and partial objects are
+        those of the type. By default for the embedded models, which were trained on objects, for servers,
+        which accept only objects, and for chat models unless the type lists a few values.
+    choices
+        how a model of this process chooses if the type lists at most 64 values (`Literal`, `Enum`, `bool`).
+        "whole" writes the value that is the most probable as a whole. "calibrated" first subtracts the
+        likelihood of the value after a prompt without the arguments. "tokens" chooses token by token, as in
+        any document. The first two need temperature 0; `detailed(...).probabilities` has their figures.
+
+    Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
+    type that has no schema and for Iterator[T] with infilling, StructgenError for a missing model.
+    """
+    Preparation(model, tools, options)  # its errors are told before a function is decorated
+    given = {"model": model, "target": target, "tools": tools, **options}
+    names = sys._getframe(2).f_locals  # of the caller; 1 is the check of the options
+
+    def decorated(function: Callable[..., Any]) -> Any:
+        if isinstance(function, staticmethod | classmethod):
+            raise OptionError(
+                f"@{type(function).__name__} stands below @sg.generate.",
+                where="generate",
+                cure="Put it above.",
+            )
+        made = _asking(function, given, names)
+        return (AsyncTypedFunction if made.waits else TypedFunction)(made)
+
+    return decorated
+
+
+def _asking(function: Callable[..., Any], given: Mapping[str, Any], names: Mapping[str, Any]) -> Asking:
+    """Return what a function asks. `given`: the options of `generate`; `names`: those of the place where it
+    was decorated."""
+    options = dict(given)
+    model, target, tools = (options.pop(name) for name in ("model", "target", "tools"))
+    prepared = Preparation(model, tools, options)
+    streams = not is_infilling(model)  # whether it can hand out items as they come
+    signature = inspect.signature(function)
+    docstring = function.__doc__
+    template = Template(docstring, signature) if docstring and docstring.strip() else None
+    annotation = _annotation(function) if target is None else None
+    waits = inspect.iscoroutinefunction(function)
+
+    def form() -> WantedForm:
+        """Return the form of the target, or where it is None of the return annotation. Raises NameError
+        where the annotation names what is not defined yet."""
+        if target is None:
+            form = prepared.form(_resolved(annotation, function, names), "return")
+        else:
+            form = prepared.form(target)
+        if form.items and not streams:
+            raise no_stream()
+        if form.items and not form.asynchronous and waits:
+            raise refuse(
+                f"The coroutine function {function.__qualname__} returns an Iterator.",
+                "type",
+                "Annotate AsyncIterator[T], on def or async def.",
+                "return",
+            )
+        return form
+
+    made = Asking(function.__qualname__, form, prepared.writer, prepared.options, waits, function, template)
+    made.changed = lambda changes: _asking(function, {**given, **changes}, names)
+    with suppress(NameError):  # else it is read at the first call
+        made.form = form()
+    return made
+
+
+def _annotation(function: Callable[..., Any]) -> Any:
+    """Return a function's return annotation. Errors: UnsupportedError where there is none."""
+    annotation = getattr(function, "__annotations__", {}).get("return", inspect.Parameter.empty)
+    if annotation is inspect.Parameter.empty:
+        raise refuse(
+            f"{function.__qualname__} has no return type.",
+            "type",
+            "Annotate what comes back: `-> Person`.",
+            "return",
+        )
+    return annotation
+
+
+def _resolved(annotation: Any, function: Callable[..., Any], names: Mapping[str, Any]) -> Any:
+    holder = types.SimpleNamespace(__annotations__={"return": annotation})
+    module = getattr(function, "__globals__", {})
+    try:
+        return typing.get_type_hints(holder, module, {**names}, include_extras=True)["return"]
+    except TypeError:  # it is no type: a grammar, a pattern or a dict
+        return eval(annotation, module, {**names}) if isinstance(annotation, str) else annotation
+    except (SyntaxError, IndexError) as error:  # the text is no expression, or empty
+        raise refuse(
+            f"The annotation {annotation!r} is no expression of Python.",
+            "type",
+            "Annotate a type, such as `-> Person`, or write target=.",
+            "return",
+        ) from error

@@ -1,0 +1,510 @@
+"""What the decorator makes of a function: something to call, to stream from, to ask in batches.
+
+One core of coroutines asks; functions without an event loop have its results by `waiting.now` and `each`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import functools
+import inspect
+import pickle
+import warnings
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
+
+from structgen.base.errors import (
+    GenerationError,
+    OptionError,
+    ShortenedWarning,
+    UnsupportedError,
+    ValidatorError,
+    options_named,
+    warning_level,
+)
+from structgen.decoding.engine.requests import FinishReason, Result, Usage
+from structgen.decoding.engine.searches.confidence import confidences_of, probabilities_of
+from structgen.doors.typed.local import Local
+from structgen.doors.typed.options import NAMED_ELSEWHERE, FunctionOptions, TypedOptions
+from structgen.doors.typed.outcomes import Outcome
+from structgen.doors.typed.partial import Partial, Progress, progress_of
+from structgen.doors.typed.prompts import PromptSource, Template, source_of
+from structgen.doors.typed.typed_draws import Sampler, check_names, drawn
+from structgen.doors.typed.waiting import each, now
+from structgen.doors.typed.wanted_forms import WantedForm, WantedText, failed
+from structgen.doors.typed.writers import Writer
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from structgen.decoding.samplers.sample import TypedSampleOptions
+    from structgen.decoding.samplers.samples import Samples
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+@dataclass(eq=False)
+class Asking:
+    """What is asked of a model, by a function or by one call: its form, its model and its options."""
+
+    name: str
+    """Of the function, for errors and warnings."""
+    read_form: Callable[[], WantedForm]
+    model: Callable[[], Writer]
+    options: TypedOptions
+    waits: bool
+    """Whether the caller waits in an event loop."""
+    function: Any = None
+    template: Template | None = None
+    """Of the docstring of a function."""
+    has_warned: bool = False
+    changed: Callable[[Mapping[str, Any]], Asking] | None = None
+    """Of a function: returns what it asks under other options."""
+
+    @cached_property
+    def form(self) -> WantedForm:
+        """What is wanted; read at the first call where its names were not known before."""
+        try:
+            return self.read_form()
+        except NameError as error:
+            raise UnsupportedError(
+                f"{self.name} returns a type in which {error.name!r} is not defined.",
+                keyword="type",
+                where="return",
+                cure="Define it at the top of the module, before the first call.",
+            ) from error
+
+    @cached_property
+    def wanted(self) -> WantedText:
+        """What the model is asked for."""
+        return WantedText(self.form, self.options, self.waits)
+
+    async def _writer(self) -> Writer:
+        """Return the model; for one call in an event loop it is loaded in a thread."""
+        is_apart = self.waits and self.function is None
+        return await asyncio.to_thread(self.model) if is_apart else self.model()
+
+    async def result(self, source: PromptSource, *, detailed: bool = False) -> Any:
+        """Return the object; with `detailed`, its outcome."""
+        writer = await self._writer()
+        outcome = await obtained(writer, self.wanted, source, detailed=detailed)
+        if detailed:
+            return outcome
+        self.warn_if_shortened(outcome.result)
+        return outcome.value
+
+    async def partials(
+        self, source: PromptSource, document: Progress | None = None, *, detailed: bool = False
+    ) -> AsyncGenerator[Partial[Any], None]:
+        """Yield what there is after each piece of text; the last partial has the outcome. There is one
+        attempt. `document` follows the text, where its items are handed out.
+
+        Errors: GenerationError as soon as a part that closes is refused by its type, and at the end; with
+        `detailed` the outcome has it, and the partials end before it.
+        """
+        writer, wanted = await self._writer(), self.wanted
+        if document is not None:
+            wanted = replace(wanted, waits=self.waits or self.form.asynchronous)
+        progress = document or progress_of(self.form, functools.partial(writer.read, wanted))
+        ended, is_refused = list[Result](), False
+        async with aclosing(writer.stream(wanted, source, ended.append)) as pieces:
+            async for piece in pieces:
+                if is_refused:
+                    continue
+                try:
+                    partial = progress.add(piece)
+                except GenerationError:
+                    if not detailed:
+                        raise
+                    is_refused = True
+                else:
+                    yield partial
+        outcome = judged(self.form, ended[0], 1, None)
+        if detailed:
+            outcome = with_details(outcome, writer, wanted, source)
+        else:
+            self.warn_if_shortened(ended[0])
+            _ = outcome.value  # its error is raised here
+        yield Partial(progress, outcome)
+
+    async def items(self, source: PromptSource) -> AsyncGenerator[Any, None]:
+        """Yield the items of a list as they close."""
+        document, known = progress_of(self.form), 0
+        async with aclosing(self.partials(source, document)) as partials:
+            async for _ in partials:
+                items, known = document.closed_items(known)
+                for item in items:
+                    yield item
+
+    def warn_if_shortened(self, result: Result) -> None:
+        """Warn, once for the function, whoever gets a value alone of a text that its budget shortened. The
+        warning names the first caller outside of this package."""
+        if self.has_warned or result.error is not None:
+            return  # the error tells more
+        told, bound = list[str](), self.model().bound
+        if result.usage.outline:
+            cure = "Shorten the prompt, or lower max_tokens=; outline=False leaves the outline out."
+            told.append(f"{result.usage.outline} {cure}")
+        cure = f"Raise {bound}=; `finish_reason` of a detailed result says whether it is enough."
+        match result.finish_reason:
+            case FinishReason.STEERED:
+                told.append(f"The document was closed early, so that it ends within {bound}. {cure}")
+            case FinishReason.MAX_TOKENS:
+                told.append(f"The text was cut off at {bound}. {cure}")
+            case FinishReason.REPETITION:
+                cure = (
+                    "`usage.closed` of a detailed result tells it; sg.Sampling(repetition=None) closes none."
+                )
+                closed = "; ".join(result.usage.closed)
+                told.append(f"The document has a value that was closed early: {closed}. {cure}")
+        for text in told:
+            warnings.warn(ShortenedWarning(f"{self.name}: {text}"), stacklevel=warning_level())
+        self.has_warned = bool(told)
+
+
+def judged(form: WantedForm, tried: Result, attempts: int, best: GenerationError | None) -> Outcome[Any]:
+    """Return an attempt's outcome: its object, or the error of the best attempt so far."""
+    tried = form.said(tried)
+    if tried.error is not None and not isinstance(tried.error, ValidatorError):
+        error = failed(tried.error.what, tried.text, attempts, tried.error.where, tried.error.cure)
+        error.__cause__ = tried.error
+        return Outcome(tried, attempts, error, None)
+    try:
+        if tried.error is not None:
+            raise tried.error
+        return Outcome(tried, attempts, None, form.read(tried))
+    except ValidatorError as refusal:
+        error = failed(refusal.what, tried.text, attempts, refusal.where)
+        error.__cause__ = refusal
+        known = getattr(best, "__cause__", None)
+        if best is not None and isinstance(known, ValidatorError) and known.count <= refusal.count:
+            error = failed(best.what, best.text, attempts, best.where)
+            error.__cause__ = known
+        return Outcome(tried, attempts, error, None)
+
+
+async def obtained(
+    writer: Writer,
+    wanted: WantedText,
+    source: PromptSource,
+    first: Result | None = None,
+    *,
+    detailed: bool = False,
+) -> Outcome[Any]:
+    """Return the outcome of a call: attempts until an object comes of one. A later one is asked with the
+    refused answer and what the validators said. `first` is an attempt that was made; `detailed`: whether the
+    outcome also tells its prompt, which is made again, and how sure an engine's model was."""
+    form, options = wanted.form, wanted.options
+    best: GenerationError | None = None
+    usages = list[Usage]()
+    for attempt in range(options.attempts):
+        tried = first
+        if attempt or tried is None:
+            (tried,) = await writer.write(wanted, [source], attempt)
+        usages.append(tried.usage)
+        outcome = judged(form, tried, attempt + 1, best)
+        best = outcome.error
+        refusal = getattr(best, "__cause__", None)
+        if not isinstance(refusal, ValidatorError):
+            break
+        if attempt + 1 < options.attempts:
+            source = replace(source, refused=(tried.text, str(refusal)))
+    outcome = replace(outcome, usages=tuple(usages))
+    return with_details(outcome, writer, wanted, source) if detailed else outcome
+
+
+def with_details(
+    outcome: Outcome[Any], writer: Writer, wanted: WantedText, source: PromptSource
+) -> Outcome[Any]:
+    """Return an outcome that also tells its prompt, which is made again, and how sure an engine's model
+    was."""
+    form, prompt = wanted.form, writer.prompt(wanted, source)
+    if not isinstance(writer, Local) or wanted.options.sampling.strategies or outcome.reply is not None:
+        return replace(outcome, prompt=prompt)
+    result, tokenizer = outcome.result, writer.engine.tokenizer
+    return replace(
+        outcome,
+        probabilities=probabilities_of(result, form.grammar),
+        confidences=confidences_of(result, form.grammar, tokenizer, form.holder),
+        prompt=prompt,
+    )
+
+
+class _Common(Generic[P, R]):
+    """What synchronous and asynchronous functions share."""
+
+    def __init__(self, asked: Asking, bound: tuple[object, ...] = ()) -> None:
+        self._asked, self._bound = asked, bound
+        functools.update_wrapper(cast("Callable[..., Any]", self), asked.function)
+        signature = inspect.signature(asked.function)
+        parameters = list(signature.parameters.values())[len(bound) :]
+        self.__signature__ = signature.replace(parameters=parameters)
+        self._whole = signature
+        self._parameters = parameters
+        self._said = f"{asked.name}{self.__signature__}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._said}>"
+
+    def __reduce__(self) -> Any:
+        """Pickle by name, as Python's functions are: whoever loads it imports the module. A method's instance
+        goes along. Raises PicklingError for a function inside another one; so does `pickle` for one that its
+        module does not have under its name."""
+        function = self._asked.function
+        if self._bound:
+            return getattr, (self._bound[0], function.__name__)
+        if "<locals>" in function.__qualname__:
+            raise pickle.PicklingError(
+                f"{function.__qualname__} cannot be pickled. Define it at the top of a module."
+            )
+        return function.__qualname__
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of the documents, a copy; {} where the text is free."""
+        return copy.deepcopy(self._asked.form.schema) or {}
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """What the model's place costs in guarantees: () for an engine of this process."""
+        return self._asked.model().lost
+
+    @options_named("using(target=int)", NAMED_ELSEWHERE, "using", FunctionOptions)
+    def using(self, **changes: Unpack[FunctionOptions]) -> Self:
+        """Return the function with other options of `sg.generate`, those that are not given as they were: so
+        a call may have a type, or tools, that exist only now. For type checkers it returns what its
+        annotation says.
+
+        `target`: any target of `sg.run`; None for the annotation. Errors: those of `sg.generate`. Cost: that
+        of reading the type and the tools.
+        """
+        assert self._asked.changed is not None, "it asks for a function"
+        return type(self)(self._asked.changed(changes), self._bound)
+
+    def _of(self, instance: object) -> _Common[Any, R]:
+        """Return the method of an instance; the function itself, asked of its class."""
+        return self if instance is None else type(self)(self._asked, (instance,))
+
+    # --- the core -------------------------------------------------------------------------------------------
+
+    async def _source(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
+        """Return the source of a call: what the body returns, or the docstring."""
+        try:
+            returned = self._asked.function(*self._bound, *arguments, **named)
+            if self._asked.waits:
+                returned = await returned
+        except FilledPrompt as filled:
+            returned = filled.prompt
+        bound = self._whole.bind(*self._bound, *arguments, **named)
+        bound.apply_defaults()
+        return source_of(returned, self._asked.template, bound.arguments)
+
+    async def _value(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+        asked, source = self._asked, await self._source(arguments, named)
+        if asked.form.items:
+            items = asked.items(source)
+            return items if asked.waits or asked.form.asynchronous else each(items)
+        return await asked.result(source)
+
+    async def _outcome(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Outcome[R]:
+        outcome: Outcome[R] = await self._asked.result(await self._source(arguments, named), detailed=True)
+        return outcome
+
+    async def _prompt(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
+        source = await self._source(arguments, named)
+        return self._asked.model().prompt(self._asked.wanted, source)
+
+    async def _draws(
+        self, how: Mapping[str, Any], arguments: tuple[Any, ...], named: Mapping[str, Any]
+    ) -> Samples[R]:
+        asked, source = self._asked, await self._source(arguments, named)
+        given = asked.model(), asked.wanted, source, how
+        return await asyncio.to_thread(drawn, *given) if asked.waits else drawn(*given)
+
+    def _sampler(self, draws: Callable[..., Any], n: int, options: Mapping[str, Any]) -> Any:
+        """Return what draws, or, of a function without parameters, what it returns."""
+        check_names(options)
+        how = {**options, "n": n}
+        sampler: Sampler[..., Any] = Sampler(lambda *args, **kwargs: draws(how, args, kwargs), self._said)
+        return sampler if self._parameters else sampler()
+
+    @staticmethod
+    def _calls_of(calls: Iterable[Any]) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+        """Return the calls of a batch. Errors: OptionError for what is one call, or no iterable."""
+        single = isinstance(calls, str | bytes | bytearray | Mapping)
+        if single or not isinstance(calls, Iterable):
+            raise OptionError(
+                f"A {type(calls).__name__} is {'one call' if single else 'no list'}: batch takes many calls.",
+                where="calls",
+                cure="Write batch([call]), with one item for each call.",
+            )
+        return [
+            ((), one) if isinstance(one, dict) else (one if isinstance(one, tuple) else (one,), {})
+            for one in calls
+        ]
+
+
+class FilledPrompt(Exception):
+    """Raised by `sg.filled()`, and caught by the decorator: the prompt that was given, if any."""
+
+    def __init__(self, prompt: object = None) -> None:
+        super().__init__("sg.filled() stands in the body of a function that sg.generate decorates.")
+        self.prompt = prompt
+
+
+class TypedFunction(_Common[P, R]):
+    """A function that a model answers. Made by `sg.generate`."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the object; where the annotation is Iterator[T], items as they close.
+
+        Errors: GenerationError, with the text so far, where the engine failed or the type's validators
+        refused every attempt; OptionError for a prompt that cannot be made; BudgetError where no document
+        fits.
+        """
+        return cast("R", now(self._value(args, kwargs)))
+
+    def detailed(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
+        """Return the object with its text, finish reason, usage and attempts; a failure is its `error`.
+
+        Of Iterator[T], the value is the list of all items.
+        """
+        return now(self._outcome(args, kwargs))
+
+    def stream(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Partial[R]]:
+        """Yield what there is after each piece of text; the last one has the result.
+
+        Errors: GenerationError as soon as a part that closes is refused by its type; there is one attempt.
+        """
+        return each(self._asked.partials(now(self._source(args, kwargs))))
+
+    @overload
+    def batch(self, calls: Iterable[Any], *, errors: Literal["raise"] = "raise") -> list[R]: ...
+    @overload
+    def batch(self, calls: Iterable[Any], *, errors: Literal["return"]) -> list[R | GenerationError]: ...
+    def batch(self, calls: Iterable[Any], *, errors: str = "raise") -> Any:
+        """Return the objects of many calls, in order, written together.
+
+        A call is its one argument, or a tuple of arguments, or a dict of named ones. `errors`: "raise" the
+        first error once all are done, or "return" errors in the places of objects.
+        """
+        asked = self._asked
+        sources = [now(self._source(*call)) for call in self._calls_of(calls)]
+        writer, wanted = asked.model(), asked.wanted
+        firsts = now(writer.write(wanted, sources)) if sources else []
+        outcomes = [
+            now(obtained(writer, wanted, source, first))
+            for source, first in zip(sources, firsts, strict=True)
+        ]
+        for one in outcomes:
+            asked.warn_if_shortened(one.result)
+        if errors == "return":
+            return [one.error if one.error is not None else one.value for one in outcomes]
+        return [one.value for one in outcomes]
+
+    def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Return the prompt that a call would send, as text, the outline and the chat template applied."""
+        return now(self._prompt(args, kwargs))
+
+    # of the two overloads, which meet in functions without parameters, the first is meant
+    @overload
+    def sample(  # type: ignore[overload-overlap]
+        self: TypedFunction[[], R], n: int, **options: Unpack[TypedSampleOptions]
+    ) -> Samples[R]: ...
+    @overload
+    def sample(self, n: int, **options: Unpack[TypedSampleOptions]) -> Sampler[P, Samples[R]]: ...
+    def sample(self, n: int, **options: Any) -> Any:
+        """Return draws from the model's own distribution, given that the type accepts the document.
+
+        Of a function without parameters these are the draws: `verdict.sample(100)`. Of any other it is what
+        takes the arguments: `person.sample(100, method="cars")("Ada Lovelace, 36")`; so no option of the
+        sampler can be taken for a parameter of the function. The options are those of `sg.sample`, but for
+        what is said of the model; `max_tokens` is by default that of a call. The decorator's `sampling` is of
+        calls, and not used here.
+
+        Errors: those of `sg.sample`; UnsupportedError for a model on a server, whose distribution cannot be
+        asked for, for `Iterator[T]`, and for free text.
+        """
+        return self._sampler(lambda *call: now(self._draws(*call)), n, options)
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> TypedFunction[P, R]: ...
+    @overload
+    def __get__(
+        self: TypedFunction[Concatenate[S, Q], R], instance: S, owner: type | None = None
+    ) -> TypedFunction[Q, R]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Return the method of an instance."""
+        return self._of(instance)
+
+
+class AsyncTypedFunction(_Common[P, R]):
+    """A coroutine function that a model answers. Made by `sg.generate`."""
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the object, as `TypedFunction.__call__` does; other calls share its batches."""
+        return cast("R", await self._value(args, kwargs))
+
+    async def detailed(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
+        """Return the object with its text, finish reason, usage and attempts; a failure is its `error`."""
+        return await self._outcome(args, kwargs)
+
+    async def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Partial[R]]:
+        """Yield what there is after each piece of text; the last one has the result."""
+        source = await self._source(args, kwargs)
+        async with aclosing(self._asked.partials(source)) as partials:
+            async for partial in partials:
+                yield partial
+
+    async def batch(self, calls: Iterable[Any]) -> list[R]:
+        """Return the objects of many calls, in order; calls are as in `TypedFunction.batch`."""
+        prepared = self._calls_of(calls)
+        return list(await asyncio.gather(*(self(*args, **named) for args, named in prepared)))
+
+    async def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Return the prompt that a call would send, as text."""
+        return await self._prompt(args, kwargs)
+
+    @overload
+    def sample(  # type: ignore[overload-overlap]
+        self: AsyncTypedFunction[[], R], n: int, **options: Unpack[TypedSampleOptions]
+    ) -> Coroutine[Any, Any, Samples[R]]: ...
+    @overload
+    def sample(
+        self, n: int, **options: Unpack[TypedSampleOptions]
+    ) -> Sampler[P, Coroutine[Any, Any, Samples[R]]]: ...
+    def sample(self, n: int, **options: Any) -> Any:
+        """Return what gives draws once it is awaited, as `TypedFunction.sample` does: `await size.sample(9)`,
+        or `await size.sample(9)("Ada")`. The draws are made in a thread."""
+        return self._sampler(self._draws, n, options)
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> AsyncTypedFunction[P, R]: ...
+    @overload
+    def __get__(
+        self: AsyncTypedFunction[Concatenate[S, Q], R], instance: S, owner: type | None = None
+    ) -> AsyncTypedFunction[Q, R]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Return the method of an instance."""
+        return self._of(instance)
+
+
+__all__ = ["AsyncTypedFunction", "FilledPrompt", "TypedFunction"]

@@ -1,0 +1,76 @@
+"""`sg.outcome_of`: the text of a model that somebody else calls, read as a typed function reads its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from structgen.base.errors import OptionError, options_named
+from structgen.doors.typed.functions import judged
+from structgen.doors.typed.outcomes import Outcome
+from structgen.doors.typed.partial import Partial, progress_of
+from structgen.doors.typed.server_answers import Answer
+from structgen.doors.typed.wanted_forms import form_of
+
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
+    from structgen.asking.request_reading.targets import AnyTarget, TextTarget
+
+
+@overload
+def outcome_of(  # type: ignore[overload-overlap]
+    text: str, target: TypeForm[T], *, cut: bool = False
+) -> Outcome[T]: ...
+@overload
+def outcome_of(text: Iterable[str], target: TypeForm[T], *, cut: bool = False) -> Iterator[Partial[T]]: ...
+@overload
+def outcome_of(  # type: ignore[overload-overlap]
+    text: str, target: TextTarget, *, cut: bool = False
+) -> Outcome[str]: ...
+@overload
+def outcome_of(  # type: ignore[overload-overlap]
+    text: str, target: AnyTarget, *, cut: bool = False
+) -> Outcome[Any]: ...
+@overload
+def outcome_of(text: Iterable[str], target: AnyTarget, *, cut: bool = False) -> Iterator[Partial[Any]]: ...
+@options_named('sg.outcome_of("Ada is 36.", Person)')
+def outcome_of(text: Any, target: Any, *, cut: bool = False) -> Any:
+    """Return what a model's text says of a target: an `Outcome`, whose `value` is the object or raises the
+    error that a typed function raises. Of an iterable of pieces, return an iterator of `Partial`s; the last
+    one has the outcome.
+
+    For those who call a model themselves. The text may be more than the document: thoughts in `<think>` tags,
+    a fence, sentences around an object (docs/typed-functions.md has the rules). The target is that of
+    `sg.run`. `cut`: whether the model ended at its most tokens; that is an error, with the text so far.
+
+    Errors: those of `sg.run` for a target; UnsupportedError for a grammar that no schema says; OptionError
+    for what is no text. Pieces raise GenerationError as soon as the type refuses a complete part, and at the
+    end. Cost: that of compiling the schema, then linear in the text.
+    """
+    if isinstance(text, bytes) or not isinstance(text, Iterable):
+        cure = "Pass a str: a message's content is None where the model refuses, or calls a tool."
+        raise OptionError(f"It is of the type {type(text).__name__}.", where="text", cure=cure)
+    form = form_of(target)
+    answer = Answer(form, "text", reason="length" if cut else "stop")
+    if not isinstance(text, str):
+        return _partials(text, answer)
+    answer.add(text)
+    return judged(form, answer.result(), 1, None)
+
+
+def _partials(pieces: Iterable[str], answer: Answer) -> Iterator[Partial[Any]]:
+    """Yield what there is after each piece of text that tells more; the last partial has the outcome."""
+    progress = progress_of(answer.form)
+    for piece in pieces:
+        answer.add(piece)
+        if new := answer.new():
+            yield progress.add(new)
+    result = answer.result()
+    if rest := answer.rest(result):
+        yield progress.add(rest)
+    outcome = judged(answer.form, result, 1, None)
+    _ = outcome.value  # its error is raised here
+    yield Partial(progress, outcome)

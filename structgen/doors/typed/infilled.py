@@ -1,0 +1,234 @@
+"""Writing by infilling: the document is a canvas of masked slots that a masked-diffusion model fills."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from structgen.asking.python_types.pydantic_formats import refuse
+from structgen.asking.tool_calls.tool_replies import Reply
+from structgen.base.errors import NoFillingError, OptionError, UnsupportedError, fields_named
+from structgen.base.system.resources import model_name
+from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion, continued
+from structgen.decoding.engine.requests import FinishReason, Result, Usage
+from structgen.doors.typed.missing_options import OF_INFILLING
+from structgen.doors.typed.prompts import PromptSource
+from structgen.doors.typed.wanted_forms import WantedText
+
+if TYPE_CHECKING:
+    from structgen.decoding.infilling.infill import Length
+    from structgen.decoding.infilling.masked_model import MaskedModel
+    from structgen.decoding.infilling.results import Infilled
+    from structgen.decoding.infilling.schedulers import Scheduler
+    from structgen.tokens.tokenizer import Tokenizer
+
+_MOST_MODELS: Final = 2
+"""Models that are kept by name in a process."""
+
+
+@fields_named(
+    'sg.Infilling("structgen/infill")',
+    {"tokens_per_step": 'Write scheduler="left-to-right" for one token in a step'},
+)
+@dataclass(frozen=True)
+class Infilling:
+    """A masked-diffusion model for `sg.generate` and `sg.run`, with those options of `sg.infill` that a typed
+    function does not have itself. A model's bare name stands for one with the defaults."""
+
+    model: MaskedModel | str | Path | Any
+    """`structgen/infill`, a folder of a known family, or anything with the members of `MaskedModel`."""
+    tokenizer: Tokenizer | Any | None = None
+    """Of a model that is no name."""
+    scheduler: str | Scheduler = "auto"
+    sure: float | None = None
+    length: Length = "at most"
+    depth: int | None = None
+    """Recursion of the type is cut at so many open brackets."""
+    max_states: int | None = None
+
+    def __post_init__(self) -> None:
+        from structgen.decoding.infilling.schedulers import named
+
+        named(self.scheduler, sure=self.sure)
+
+    @property
+    def name(self) -> str:
+        """The model's name, or "" for a model without a name."""
+        return model_name(self.model) if isinstance(self.model, str | Path) else ""
+
+
+class Infiller:
+    """A masked-diffusion model, and how it is asked."""
+
+    kind: Final = "infilling"
+    lost: tuple[str, ...] = (
+        "Streams: no part of a document is final before the whole is.",
+        "Log-probabilities of tokens, and draws from the model's own distribution of documents.",
+    )
+
+    bound = "timeout"
+
+    def __init__(self, how: Infilling) -> None:
+        self.how = how
+        self._prompts = ModelPrompts(how.name)
+        self._lock = threading.Lock()
+
+    def prompt(self, wanted: WantedText, source: PromptSource) -> str:
+        """Return the text of a prompt, the chat template applied."""
+        return self._prompts.text(self._question(wanted, source))
+
+    def _question(self, wanted: WantedText, source: PromptSource) -> ModelQuestion:
+        source = source.in_texts()
+        if continued(source.prompt, None, None)[1] is not None:
+            OF_INFILLING.refuse(("continue_final_message",), ())
+        return source.question(wanted)
+
+    async def write(
+        self, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0
+    ) -> list[Result]:
+        """Return a document for each source, one after another; in a thread, where the caller waits.
+
+        Errors: those of `sg.infill`, told in the words of a typed function.
+        """
+        if wanted.waits:
+            return [await asyncio.to_thread(self._written, wanted, one, attempt) for one in sources]
+        return [self._written(wanted, one, attempt) for one in sources]
+
+    def stream(
+        self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
+    ) -> AsyncGenerator[str, None]:
+        """Raise UnsupportedError: slots are not filled from left to right."""
+        raise no_stream()
+
+    def read(self, wanted: WantedText, text: str) -> Reply:
+        """Raise UnsupportedError: a canvas has no calls."""
+        raise no_calls()
+
+    def _written(self, wanted: WantedText, source: PromptSource, attempt: int) -> Result:
+        from structgen.decoding.infilling.infill import infill
+
+        form, options = wanted.form, wanted.options
+        if form.grammar is None:
+            raise refuse(
+                "Free text has no grammar to fill slots under.",
+                "str",
+                "Annotate a type that has a schema; sg.infill fills templates of text.",
+                "return",
+            )
+        with self._lock:
+            model, tokenizer = self._loaded
+        prompt = self._prompts.tokens(self._question(wanted, source), tokenizer)
+        room = model.context - len(prompt) - 1  # the end token stands behind the canvas
+        if room < 1:
+            raise OptionError(
+                f"The prompt has {len(prompt):,} tokens, and the model's context is {model.context:,}.",
+                where="prompt",
+                cure="Shorten the prompt.",
+            )
+        how, drawn = self.how, options.sampling_of(attempt)
+        try:
+            found = infill(
+                model,
+                grammar=form.grammar,
+                prompt=prompt,
+                slots=None if options.max_tokens is None else min(options.max_tokens, room),
+                temperature=drawn.temperature,
+                seed=drawn.seed,
+                tokenizer=tokenizer,
+                timeout=options.timeout,
+                **{one.name: getattr(how, one.name) for one in fields(how)[2:]},
+            )
+        except NoFillingError as error:
+            raise NoFillingError(
+                f"No document fits: {error.what}",
+                where="max_tokens",
+                cure=f"Give as many with max_tokens=; the context leaves room for {room:,}.",
+            ) from error
+        except OptionError as error:
+            if error.where != "grammar":
+                raise
+            raise OptionError(
+                error.what,
+                where="return",
+                cure=f"depth= and max_states= are said in model=sg.Infilling(model, depth=...). {error.cure}",
+            ) from error
+        return _result(found, len(prompt))
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Tokenizer]:
+        """The model and its tokenizer, loaded when they are first asked for."""
+        from structgen.decoding.infilling.infill import model_of
+
+        given = self.how
+        try:
+            return model_of(given.model, given.tokenizer)
+        except OptionError as error:
+            if not given.name:
+                raise
+            raise OptionError(
+                error.what,
+                where=error.where,
+                cure=f"{error.cure} What load_masked_model returns goes into sg.Infilling(model, tokenizer).",
+            ) from error
+
+
+def _result(found: Infilled, prompt: int) -> Result:
+    """Return the engine's kind of result. Where a deadline brought about the end, that is STEERED."""
+    cost = found.usage
+    usage = Usage(
+        prompt_tokens=prompt,
+        tokens=len(found.tokens),
+        model_seconds=cost.model_seconds,
+        mask_seconds=cost.lattice_seconds,
+        calls=cost.steps,
+    )
+    is_late = found.finish_reason == "deadline"
+    return Result(
+        found.text,
+        FinishReason.STEERED if is_late else FinishReason.STOP,
+        list(found.tokens),
+        [],
+        usage,
+        value=found.value,
+    )
+
+
+def no_calls() -> UnsupportedError:
+    """Return the error for tools."""
+    return refuse(
+        "A masked-diffusion model fills the slots of a document, and writes no calls.",
+        "tools",
+        "Ask a causal model; or ask this one for the type of one tool's arguments.",
+        "tools",
+    )
+
+
+def no_stream() -> UnsupportedError:
+    """Return the error for a stream."""
+    return refuse(
+        "A masked-diffusion model fills a document in any order: there is no beginning to stream.",
+        "stream",
+        "Call the function for the whole, with list[T] in place of Iterator[T]; sg.infill(listen=...) "
+        "tells each canvas.",
+        "model",
+    )
+
+
+@lru_cache(maxsize=_MOST_MODELS)
+def infiller_of(name: str) -> Infiller:
+    """Return the writer of a model by its bare name, shared in the process. Nothing is loaded yet."""
+    return Infiller(Infilling(name))
+
+
+def is_infilling(model: object) -> bool:
+    """Tell whether a model, as `sg.generate` takes it, fills masks, without loading it."""
+    if isinstance(model, str | Path):
+        from structgen.decoding.infilling.presets import fills_masks
+
+        return fills_masks(model)
+    return isinstance(model, Infilling)

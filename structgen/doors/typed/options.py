@@ -1,0 +1,133 @@
+"""How a typed function asks: what may be chosen, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Final, Literal, TypedDict, cast
+
+from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.base.language import checks
+from structgen.base.language.checks import By, Instance, OneOf, Whole, check_fields
+from structgen.decoding.engine.requests import (
+    A_SAMPLING,
+    IN_SAMPLING,
+    Request,
+    Sampling,
+    redrawn,
+    with_strategy,
+)
+from structgen.decoding.engine.strategies.strategy import Strategy
+from structgen.decoding.engine.thinking import Thinking
+from structgen.decoding.speculation.speculation_options import Speculation, checked_speculation
+from structgen.doors.typed.missing_options import WITHOUT_TOOLS
+
+TARGETS: Final = ("schema", "response_model", "response_format", "output_type")
+"""What other libraries call the type or schema of an answer."""
+CHOICES: Final = ("whole", "calibrated", "tokens")
+"""How a model chooses among listed values."""
+NAMED_ELSEWHERE: Final = {
+    **IN_SAMPLING,
+    **dict.fromkeys(("max_retries", "retries"), "Write attempts="),
+    **{
+        policy: f"Write policies={{{policy!r}: ...}}"
+        for policy in ("max_string", "max_items", "whitespace", "numbers", "escapes", "property_order")
+    },
+    **dict.fromkeys(("n", "num_samples"), "For many samples of one prompt, call sg.sample"),
+    "parallel_tool_calls": "Write parallel=",
+    "functions": "Write tools=",
+    "function_call": "Write tool_choice=",
+    "device": "Load the model first: model=sg.Engine(name, device=...)",
+    "dtype": "Load the model first: model=sg.Engine(name, dtype=...)",
+    "backend": "Leave it out; the model decides how texts are made",
+}
+"""Names that other libraries, or other functions of this one, give to options; and what to write here."""
+
+
+class CallOptions(TypedDict, total=False):
+    """The options of `sg.generate` and `sg.run`; `sg.generate` says what each means."""
+
+    sampling: Sampling | None
+    strategy: Strategy | Sequence[Strategy]
+    max_tokens: int | None
+    attempts: int
+    outline: bool | None
+    chat: bool | None
+    timeout: float | None
+    policies: Mapping[str, Any] | None
+    speculation: str | Speculation
+    canonical: bool
+    healing: bool
+    stop: str | Sequence[str]
+    wrap: bool | None
+    choices: str
+    continue_final_message: bool | None
+    thinking: Thinking | bool | Literal["auto"] | None
+    tool_choice: Any
+    parallel: bool | int | None
+    tool_format: str | ToolFormat | Any
+
+
+class FunctionOptions(CallOptions, total=False):
+    """All options of `sg.generate`."""
+
+    model: Any
+    target: Any
+    tools: Any
+
+
+_POLICIES = Instance(Mapping, 'Pass a dict, such as policies={"max_string": 80}.')
+_A_THINKING = Instance(
+    Thinking, 'Pass sg.Thinking(until=..., max_tokens=...); True and "auto" are said beside tools.'
+)
+
+
+_UNTIL_MADE: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class TypedOptions:
+    """Options of `sg.generate` and `sg.run`, with defaults; `sampling` to `tool_format` are `CallOptions`."""
+
+    sampling: Annotated[Sampling, A_SAMPLING] = _UNTIL_MADE
+    """With the strategies of the call; by default greedy."""
+    strategy: Strategy | Sequence[Strategy] = ()
+    max_tokens: Annotated[int, Whole(1)] | None = None
+    attempts: Annotated[int, Whole(1)] = 3
+    outline: Annotated[bool | None, checks.flag] = None
+    chat: Annotated[bool | None, checks.flag] = None
+    timeout: Annotated[float | None, checks.seconds] = None
+    policies: Annotated[Mapping[str, Any], _POLICIES] | None = None
+    speculation: Annotated[str | Speculation, By(checked_speculation)] = "auto"
+    canonical: Annotated[bool, checks.switch] = False
+    healing: Annotated[bool, checks.switch] = False
+    stop: Annotated[str | Sequence[str], checks.texts] = ()
+    wrap: Annotated[bool | None, checks.flag] = None
+    choices: Annotated[str, OneOf(CHOICES)] = "whole"
+    continue_final_message: Annotated[bool | None, checks.flag] = None
+    thinking: Annotated[Thinking, _A_THINKING] | None = None
+    """Beside tools, what is said of a format's own thoughts goes to `thoughts`."""
+    tool_choice: Any = None
+    parallel: bool | int | None = None
+    tool_format: str | ToolFormat | Any = None
+    tools: Any = None
+    thoughts: bool | Literal["auto"] = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        WITHOUT_TOOLS.refuse(self)
+        if self.tools is not None and isinstance(said := cast("Any", self.thinking), bool | str):
+            object.__setattr__(self, "thoughts", said)
+            object.__setattr__(self, "thinking", None)
+        object.__setattr__(self, "sampling", with_strategy(self.sampling, self.strategy, 0.0))
+        object.__setattr__(self, "strategy", ())
+        check_fields(self)
+
+    def sampling_of(self, attempt: int) -> Sampling:
+        """Return how tokens are chosen at an attempt, from 0 (`redrawn`)."""
+        return redrawn(self.sampling, attempt)
+
+
+OF_REQUEST: Final = (CallOptions.__annotations__.keys() & Request.__annotations__) - {"sampling", "choices"}
+"""Options that a request has by the same names, and with the same meaning."""
+OPTION_DEFAULTS: Final = {one.name: one.default for one in fields(TypedOptions)}
+"""The defaults that `help` shows."""

@@ -1,0 +1,83 @@
+"""`Outcome`: what a call gives, the object and how its text came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from structgen.asking.tool_calls.tool_replies import Call, Reply
+from structgen.base.errors import GenerationError
+from structgen.base.system.html_pages import cell, counted, percent
+from structgen.decoding.engine.requests import FinishReason, Result, Usage, total_usage
+from structgen.decoding.engine.searches.confidence import Confidence
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[R]):
+    """A call's result: the object, and how its text came to be."""
+
+    result: Result
+    """The engine's, of the last attempt."""
+    attempts: int
+    error: GenerationError | None
+    _value: Any
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    """Where the type lists values that were compared as a whole: the probability of each among them, by the
+    value: a string without quotes, any other value as JSON. It is a model's own opinion, and says nothing of
+    how often that is right. Else {}."""
+    confidences: Mapping[str, Confidence] = field(default_factory=dict)
+    """How sure the model was of each string, number, boolean and null of a document, by JSON pointer. {} of
+    servers and of infilling, of other texts, and under a strategy."""
+    prompt: str = ""
+    """The prompt of the last attempt as text, the outline and the chat template applied."""
+    usages: tuple[Usage, ...] = ()
+    """What each attempt cost."""
+
+    @property
+    def value(self) -> R:
+        """The object; never None in place of one. Raises the error of a call that failed."""
+        if self.error is not None:
+            raise self.error
+        found: R = self._value
+        return found
+
+    @property
+    def text(self) -> str:
+        """The document, in its wrapper if it has one."""
+        return self.result.text
+
+    @property
+    def reply(self) -> Reply | None:
+        """What the text consists of, where it may call tools: texts, thoughts and calls; else None."""
+        found = self.result.value
+        return found if isinstance(found, Reply) else None
+
+    @property
+    def calls(self) -> list[Call]:
+        """The calls of tools in the text. structgen makes none of them."""
+        return [] if self.reply is None else self.reply.calls
+
+    @property
+    def finish_reason(self) -> FinishReason:
+        """Why the text ended."""
+        return self.result.finish_reason
+
+    @property
+    def usage(self) -> Usage:
+        """What all attempts cost together; what it tells in words is of the last one."""
+        return total_usage(self.usages or (self.result.usage,))
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the object, how its text ended, and the likeliest listed values."""
+        usage, count = self.usage, self.attempts
+        facts = [
+            ("error", self.error) if self.error is not None else ("value", repr(self._value)),
+            ("text", self.text),
+            ("ended", f"{self.finish_reason.value}, {counted(count, 'attempt')}"),
+            ("tokens", f"{usage.tokens:,} after a prompt of {usage.prompt_tokens:,}"),
+        ]
+        likeliest = sorted(self.probabilities.items(), key=lambda one: -one[1])
+        return cell(facts, ("probability", "value"), [(percent(p), value) for value, p in likeliest])

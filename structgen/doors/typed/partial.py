@@ -1,0 +1,210 @@
+"""What a stream has so far: closed parts as objects, the open ones as far as they go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from structgen.base.errors import OptionError, ValidatorError
+from structgen.base.json_text.events import JsonError, Place, pointer_of
+from structgen.base.json_text.growing_json import MISSING, GrowingJson
+from structgen.doors.typed.outcomes import Outcome
+from structgen.doors.typed.wanted_forms import WantedForm, failed
+from structgen.doors.typed.wrapping import WRAPPER
+
+if TYPE_CHECKING:
+    from structgen.asking.python_types.type_places import TypeParts
+
+T_co = TypeVar("T_co", covariant=True)
+Parts: TypeAlias = "tuple[str | int, ...]"
+"""A place in the document: keys and indices from its root."""
+
+
+class Partial(Generic[T_co]):
+    """A result so far, which later ones only add to; a value that does not change.
+
+    Names are those of the document (a field's alias). Lists that are open hold the items that have begun.
+    """
+
+    __slots__ = ("_count", "_outcome", "_pieces", "_progress")
+
+    def __init__(self, progress: Progress, outcome: Outcome[Any] | None = None) -> None:
+        self._progress, self._outcome = progress, outcome
+        self._count, self._pieces = progress.size
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is the last one, which has the result."""
+        return self._outcome is not None
+
+    @property
+    def text(self) -> str:
+        """The document so far, in its wrapper if it has one."""
+        return self._progress.text(self._pieces)
+
+    @property
+    def value(self) -> Any:
+        """What there is: an object of the type for each part that has closed (a date, a model, a list); for
+        open ones a dict, a list, or the string so far; None before anything has come. Of a reply that may
+        call tools: the call that is being written, its name first, then its arguments; or the text so far.
+        Cost: linear in it."""
+        if self._outcome is not None and self._outcome.error is None:
+            return self._outcome.value
+        return self._progress.value(self._pieces)
+
+    @property
+    def closed(self) -> frozenset[str]:
+        """The JSON pointers (RFC 6901) of the parts that have closed."""
+        return self._progress.closed(self._count)
+
+    @property
+    def result(self) -> T_co:
+        """The result. Errors: OptionError before the end; that of a call that failed."""
+        return self.outcome.value
+
+    @property
+    def outcome(self) -> Outcome[T_co]:
+        """The result, and how its text came to be. Errors: OptionError before the end."""
+        if self._outcome is None:
+            raise OptionError("The stream has not ended.", where="result", cure="Ask the last partial.")
+        return self._outcome
+
+    def __getitem__(self, key: str | int) -> Any:
+        """Return a member or an item of what there is so far. Raises KeyError or IndexError."""
+        found = self._progress.value(self._pieces)
+        if not isinstance(found, dict | list):
+            raise KeyError(key)
+        held: Any = found
+        return held[key]
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError with the way to a member of the document, which is no attribute."""
+            raise AttributeError(
+                f"A Partial has no attribute {name!r}. Write partial[{name!r}] or partial.get({name!r}) for "
+                "a member of the document so far; partial.value is all of it.",
+                name=name,
+                obj=self,
+            )
+
+    def __contains__(self, key: object) -> bool:
+        found = self._progress.value(self._pieces)
+        return isinstance(found, dict) and key in found
+
+    def get(self, key: str | int, default: Any = None) -> Any:
+        """Return a member or an item of what there is so far, or the default."""
+        try:
+            return self[key]
+        except (KeyError, IndexError):
+            return default
+
+    def __repr__(self) -> str:
+        return f"<Partial {self.value!r}>"
+
+
+class Progress:
+    """Follows a text that is being written; of a document it reads each part, once that has closed, as its
+    type says."""
+
+    def __init__(
+        self,
+        types: TypeParts | None = None,
+        *,
+        is_json: bool = True,
+        wrapped: bool = False,
+        calls: Callable[[str], Any] | None = None,
+    ) -> None:
+        """`types` reads the text's parts; None: they are taken as JSON has them. `is_json`: whether the text
+        is a document. `wrapped`: an object with one member holds it. `calls` returns the calls of a text so
+        far that may be written in place of a document, perhaps as JSON too; None: it has none."""
+        self._read, self._types, self._pieces = calls, types, list[str]()
+        self._outside = int(wrapped)
+        """How many keys lead from the root of the text to the document."""
+        self._is_json, self._is_broken = is_json, not is_json
+        """Whether the text is a document; and whether it is no JSON from here on."""
+        self._reader = GrowingJson(closed=self._close)
+        self._closed: dict[int, tuple[Parts, Any]] = {}
+        """The parts that have closed, in order: where each begins in the text, its place, its object."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many parts have closed, and how many pieces have come."""
+        return len(self._closed), len(self._pieces)
+
+    def text(self, pieces: int | None = None) -> str:
+        """Return the first so many pieces; None: all."""
+        return "".join(self._pieces[:pieces])
+
+    def add(self, piece: str) -> Partial[Any]:
+        """Take a piece of the text; returns what there is now. Errors: GenerationError for a part that its
+        type refuses, with the text so far. Cost: linear in the piece, and the reading of what it closes."""
+        self._pieces.append(piece)
+        if not self._is_broken:
+            self._is_broken = not _fed(self._reader, piece)
+        return Partial(self)
+
+    def _close(self, place: Place, start: int, end: int, value: Any) -> Any:
+        """Return the object of a part that has closed. The whole is read once, as the result."""
+        parts = place.parts[self._outside :]
+        if not parts and isinstance(value, dict | list):
+            return value
+        part = self._types.at(place.parts, self._reader.open) if self._types and parts else None
+        if part is not None:
+            try:
+                value = part.read(self._reader.between(start, end))
+            except ValidatorError as refusal:
+                if self._read is not None:  # the end of the text tells whether it is a call
+                    return value
+                where = pointer_of(parts) + refusal.where
+                raise failed(refusal.what, self.text(), 1, where) from refusal
+        self._closed[start] = parts, value
+        return value
+
+    def closed_items(self, since: int) -> tuple[list[Any], int]:
+        """Return the items of the document's array that have closed after so many parts, and the number of
+        parts now."""
+        found = islice(self._closed.values(), since, None)
+        items = [value for parts, value in found if len(parts) == 1 and isinstance(parts[0], int)]
+        return items, len(self._closed)
+
+    def closed(self, count: int) -> frozenset[str]:
+        """Return the pointers of the first so many parts that closed."""
+        return frozenset(pointer_of(parts) for parts, _ in islice(self._closed.values(), count))
+
+    def value(self, pieces: int) -> Any:
+        """Return what there was after so many pieces. Cost: of a document the containers that are open, or,
+        where others have come since, linear in what came before; of another text, linear in it."""
+        if self._read is not None or not self._is_json:
+            text = self.text(pieces)
+            said = text if self._read is None else self._read(text)
+            if said is not None or not self._is_json:
+                return said
+        reader = self._reader
+        if pieces < len(self._pieces):
+            reader = GrowingJson(
+                closed=lambda _place, at, _end, value: self._closed.get(at, (None, value))[1]
+            )
+            _fed(reader, self.text(pieces))
+        found = reader.value
+        if self._outside:
+            found = found.get(WRAPPER, MISSING) if isinstance(found, dict) else MISSING
+        return None if found is MISSING else found
+
+
+def _fed(reader: GrowingJson, piece: str) -> bool:
+    """Have a piece read; tells whether it may be JSON. Whoever reads the whole text says what is wrong."""
+    try:
+        reader.feed(piece)
+    except JsonError:
+        return False
+    return True
+
+
+def progress_of(form: WantedForm, read: Callable[[str], Any] | None = None) -> Progress:
+    """Return what follows a new text, which is JSON where its form has a schema. `read`: of a reply that may
+    call tools, returns what there is of its text so far."""
+    read = None if form.tools is None else read
+    is_held, is_json = form.is_wrapped or form.is_said, form.schema is not None
+    return Progress(form.parts, is_json=is_json, wrapped=is_held, calls=read)

@@ -1,0 +1,168 @@
+"""Prompts: a docstring is a template of the arguments; a body may return text or chat messages instead."""
+
+from __future__ import annotations
+
+import inspect
+import string
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import repeat
+from typing import Any, Final
+
+from structgen.base.errors import OptionError
+from structgen.base.language import checks
+from structgen.decoding.engine.model_prompts import ModelQuestion, Prompt
+from structgen.decoding.engine.thinking import text_behind
+from structgen.doors.typed.wanted_forms import WantedText
+
+NEUTRAL: Final = "N/A"
+"""A text that says nothing (Zhao et al., "Calibrate Before Use", 2021)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSource:
+    """What a prompt is made from. Errors: OptionError for half of a surrogate pair, which no model reads."""
+
+    prompt: Prompt
+    """Text, or chat messages."""
+    values: tuple[str, ...]
+    """What the arguments say, by themselves: the text from which an extracting model reads. () beside
+    messages."""
+    refused: tuple[str, str] | None = None
+    """The answer of the last attempt, and why it was refused."""
+    neutral: str = NEUTRAL
+    """The prompt with nothing in place of the arguments."""
+
+    def question(
+        self, wanted: WantedText, outline: str | None = None, *, knows_choices: bool = True
+    ) -> ModelQuestion:
+        """Return what is asked of a model. `outline`: None for the form's own; `knows_choices`: whether the
+        model is asked otherwise where values are listed."""
+        form, options = wanted.form, wanted.options
+        return ModelQuestion(
+            self.prompt,
+            form.schema is not None,
+            form.outline if outline is None else outline,
+            self.values,
+            options.outline,
+            options.chat,
+            self.refused,
+            is_choice=knows_choices and bool(form.choices),
+            thinks_until="" if options.thinking is None else text_behind(options.thinking),
+        )
+
+    def in_texts(self) -> PromptSource:
+        """Return the source, whose messages have texts alone: what an engine reads. A server may read images
+        too. Errors: OptionError for other parts."""
+        return (
+            self if isinstance(self.prompt, str) else replace(self, prompt=checks.read_messages(self.prompt))
+        )
+
+    def __post_init__(self) -> None:
+        prompt = self.prompt
+        contents = [prompt] if isinstance(prompt, str) else [one.get("content") for one in prompt]
+        for said in (*contents, *self.values):
+            if isinstance(said, str):
+                checks.encodable("prompt", said)
+
+
+class Template:
+    """A docstring, with the parameters' names in braces, as `str.format` has them: `{text}`,
+    `{user.name}`."""
+
+    def __init__(self, docstring: str, signature: inspect.Signature) -> None:
+        """Read a template. Errors: OptionError for a field that is no parameter."""
+        try:
+            self._pieces = list(string.Formatter().parse(inspect.cleandoc(docstring)))
+        except ValueError as error:
+            raise OptionError(
+                f"The docstring is no template: {error}.",
+                where="docstring",
+                cure="Double braces that are meant as such: {{ and }}.",
+            ) from error
+        names = list(signature.parameters)
+        for _, field, _, _ in self._pieces:
+            root = None if field is None else field.partition(".")[0].partition("[")[0]
+            if root is not None and root not in names:
+                known = ", ".join(f"{{{name}}}" for name in names) or "none, for there are no parameters"
+                raise OptionError(
+                    f"{{{field}}} is no parameter of the function.",
+                    where="docstring",
+                    cure=f"Fields are {known}; braces that are meant as such are doubled.",
+                )
+
+    def filled(self, arguments: Mapping[str, Any]) -> PromptSource:
+        """Return the prompt of a call. Errors: OptionError for a value that cannot be printed."""
+        values = [
+            _shown(arguments, field, spec, conversion)
+            for _, field, spec, conversion in self._pieces
+            if field is not None
+        ]
+
+        def joined(said: Iterator[str]) -> str:
+            return "".join(text + ("" if field is None else next(said)) for text, field, _, _ in self._pieces)
+
+        whole = joined(iter(values))
+        # where no argument says anything, the docstring is all that there is
+        neutral = joined(repeat(NEUTRAL)) if values else NEUTRAL
+        every = (str(value) for name, value in arguments.items() if name not in ("self", "cls"))
+        return PromptSource(whole, tuple(values or every) or (whole,), neutral=neutral)
+
+
+def _shown(arguments: Mapping[str, Any], field: str, spec: str | None, conversion: str | None) -> str:
+    """Return the text of a field. Errors: OptionError for a value that cannot be printed, and for None."""
+    formatter = string.Formatter()
+    try:
+        found, _ = formatter.get_field(field, (), arguments)
+        if found is not None or conversion:
+            return format(formatter.convert_field(found, conversion), spec or "")
+    except Exception as error:  # whatever the value's own __format__ raises
+        raise OptionError(
+            f"The value of {{{field}}} cannot be printed: {type(error).__name__}: {error}.",
+            where="docstring",
+            cure="Pass a value that str.format takes, or convert it: {name!r}.",
+        ) from error
+    raise OptionError(
+        f"The value of {{{field}}} is None, and the prompt would hold the word None.",
+        where=field,
+        cure=f"Pass a text, or write {{{field}!r}} in the docstring if None may stand there.",
+    )
+
+
+def source_of(prompt: object, template: Template | None, arguments: Mapping[str, Any]) -> PromptSource:
+    """Return the source of a call: of what the body returned, or of the docstring where it returned nothing.
+
+    Errors: OptionError where there is neither, or the body returned something else.
+    """
+    if prompt is None:
+        if template is None:
+            raise OptionError(
+                "There is no docstring, and the body returned no prompt.",
+                where="prompt",
+                cure="Write what is wanted as the docstring, or return sg.filled(prompt).",
+            )
+        return template.filled(arguments)
+    return given_source(prompt)
+
+
+def given_source(prompt: Any) -> PromptSource:
+    """Return the source of a text or of chat messages. Errors: OptionError."""
+    if isinstance(prompt, str):
+        return PromptSource(prompt, (prompt,))
+    what = f"An object of the type {type(prompt).__name__} is not a prompt."
+    cure = 'Give text, or messages such as [{"role": "user", "content": "..."}].'
+    match prompt:
+        case None:
+            what = "None is not a prompt."
+        case bytes() | bytearray():
+            cure = "Decode it: prompt.decode()."
+        case Mapping():
+            cure = "Put the message into a list: [{...}]."
+        case []:
+            what = "The list of messages is empty."
+        case [str(), *_]:
+            what = "A list of texts is more than one prompt."
+            cure = "Call once for each text, or all at once: sg.generate(...) makes functions with .batch."
+        case [*_]:
+            return PromptSource([dict(one) for one in checks.messages("prompt", prompt)], ())
+    raise OptionError(what, where="prompt", cure=cure)

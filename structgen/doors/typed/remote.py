@@ -1,0 +1,311 @@
+"""Writing with a server: `openai:URL#NAME`, `ollama:NAME`, `anthropic:NAME`.
+
+The schema goes along as `response_format`, to Anthropic as the only tool; how well the server keeps it is the
+server's affair. What comes back is read (`server_replies`), held to the grammar and to the type here, and
+asked for again where it fails. A server that takes no schema, or breaks it, finds it in the prompt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from typing import Any, Final
+
+from structgen.asking.tool_calls.tool_replies import Reply
+from structgen.base.errors import StructgenError, ValidatorError
+from structgen.base.system.installation import needing
+from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
+from structgen.doors.typed import anthropic_messages
+from structgen.doors.typed.missing_options import OF_SERVER_FORMS
+from structgen.doors.typed.prompts import PromptSource
+from structgen.doors.typed.remote_calls import fields_of, is_strict, read_reply
+from structgen.doors.typed.server_answers import Answer
+from structgen.doors.typed.servers import (
+    KNOWN,
+    PROTOCOLS,
+    SCHEMA,
+    Server,
+    ServerHabits,
+    words_of,
+    words_of_error,
+)
+from structgen.doors.typed.tool_use import history
+from structgen.doors.typed.waiting import now, pieces_of
+from structgen.doors.typed.wanted_forms import WantedText
+
+LOST = (
+    "That every token keeps the schema: the server may ignore parts of it. A document that breaks it is "
+    "asked for again, up to `attempts` times.",
+    "That a document is complete within max_tokens: it may be cut off, which is an error with the text so "
+    "far.",
+    "Log-probabilities, the mass removed and traces; the same text for the same seed in any batch.",
+    "Policies (white space, numbers, escapes), and thoughts with a budget.",
+)
+"""What an engine of this process guarantees, and a server does not."""
+
+MOST_AT_ONCE = 8
+"""Requests of a batch that are under way at a time."""
+MOST_SECONDS: Final = 600.0
+"""The time limit of an answer, and between two pieces of a stream, where `timeout` says none."""
+_REQUEST = "The server does not take this request: its message says which part."
+_CURES = {
+    **dict.fromkeys(
+        ("AuthenticationError", "PermissionDeniedError", "CredentialsError", "AnthropicError"),
+        "Set the environment variable {key} to a key of this server.",
+    ),
+    **dict.fromkeys(("BadRequestError", "UnprocessableEntityError"), _REQUEST),
+    "NotFoundError": "Check the URL, which mostly ends in /v1, and the model's name {name!r}: "
+    "curl {url}/models lists the names.",
+    "APIConnectionError": "Check that the server runs and that the URL is right (host, port).",
+    "RateLimitError": "Wait, ask for fewer texts at a time, or raise the quota at the server.",
+    "EOFError": "Ask again; a proxy's time limit, or the server's log, may say why it ends.",
+    "APITimeoutError": f"Raise timeout=, in seconds (by default {MOST_SECONDS:.0f}), or look whether the "
+    "server is overloaded.",
+}
+"""What a person can do, by the name of a client's error."""
+_URL = "Check that the URL is that of an OpenAI-compatible server: it mostly ends in /v1."
+_WHOLE = "Call the function itself, without .stream and with list[T] in place of Iterator[T]."
+
+
+class Remote:
+    """A model on a server."""
+
+    kind: Final = "server"
+    lost = LOST
+    bound = "max_tokens"
+
+    def __init__(self, server: Server) -> None:
+        """Errors: StructgenError where the client of its protocol is not installed."""
+        self._protocol = PROTOCOLS[server.protocol]
+        package = self._protocol.package
+        with needing("A model on a server", package, where="model"):
+            self._library = import_module(package)
+        self.url, self.name = server.url, server.name
+        self._is_anthropic = package == "anthropic"
+        failed = self._library.AnthropicError if self._is_anthropic else self._library.OpenAIError
+        # the others: a reply that is not JSON, and one of another shape than the protocol's
+        self._faults = (failed, ValueError, TypeError, AttributeError)
+        self._add = anthropic_messages.add if self._is_anthropic else _add_completion
+        self._client = cache(self._made)
+        self._habits = KNOWN.setdefault(server, ServerHabits(server))
+
+    def _made(self, make: Callable[..., Any]) -> Any:
+        """Return a client with the key of the environment. Errors: the client's, where a key is needed and is
+        not there."""
+        key = os.environ.get(self._protocol.key) or self._protocol.without_key
+        within = self._library.Timeout(MOST_SECONDS, connect=5.0)
+        client = make(base_url=self.url, api_key=key, max_retries=1, timeout=within)
+        if not (client.api_key or client.auth_token or getattr(client, "credentials", None)):
+            raise self._faults[0]("There is no key")
+        return client
+
+    # --- what is sent ---------------------------------------------------------------------------------------
+
+    def prompt(self, wanted: WantedText, source: PromptSource) -> str:
+        """Return the text of the last message."""
+        return str(self._messages(wanted, source)[-1]["content"])
+
+    def _messages(self, wanted: WantedText, source: PromptSource) -> list[dict[str, Any]]:
+        question, form = source.question(wanted), wanted.form
+        if form.grammar is not None and wanted.options.outline is not False:
+            schema = form.sent.schema
+            if self._habits.breaks_schemas or not self._habits.takes(schema):
+                question = replace(question, schema=json.dumps(schema, ensure_ascii=False))
+        messages = question.messages()
+        return messages if form.tools is None else history(messages, "text")
+
+    def _body(self, wanted: WantedText, source: PromptSource, attempt: int) -> dict[str, Any]:
+        """Return a request of chat completions."""
+        form, options = wanted.form, wanted.options
+        OF_SERVER_FORMS.refuse(options, form)
+        how = options.sampling_of(attempt)
+        body: dict[str, Any] = {
+            "model": self.name,
+            "messages": self._messages(wanted, source),
+            "max_tokens": options.max_tokens or DEFAULT_MAX_TOKENS,
+            "temperature": how.temperature,
+            "seed": how.seed,
+        }
+        for name, unset in (("top_p", 1.0), ("presence_penalty", 0.0), ("frequency_penalty", 0.0)):
+            if getattr(how, name) != unset:
+                body[name] = getattr(how, name)
+        if how.logit_bias:
+            body["logit_bias"] = {str(token): bias for token, bias in dict(how.logit_bias).items()}
+        if options.stop:
+            body["stop"] = list(options.stop)
+        if options.timeout is not None:
+            body["timeout"] = options.timeout
+        if form.tools is not None:
+            body |= fields_of(form.tools)
+        if form.grammar is not None and self._habits.takes(schema := form.sent.schema):
+            said = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
+            body[SCHEMA] = {"type": "json_schema", "json_schema": said}
+        taken = {name: self._habits.field(name) for name in body}
+        return {sent: body[name] for name, sent in taken.items() if sent is not None}
+
+    async def _sent(self, wanted: WantedText, *asked: Any, **more: bool) -> Any:
+        """Send a request (`_body`, and `more` of its fields), and send it again, made anew, while a refusal
+        names a field that can be mended: at most twice for each. Errors: those of the client."""
+        client = self._client(self._library.AsyncClient if wanted.waits else self._library.Client)
+        while True:
+            made = {**self._body(wanted, *asked), **more}
+            try:
+                if self._is_anthropic:
+                    answer = client.messages.create(**anthropic_messages.request(made))
+                else:
+                    answer = client.chat.completions.create(**made)
+                return await answer if wanted.waits else answer
+            except self._library.APIStatusError as error:
+                if not self._habits.learn(error, made):
+                    raise
+
+    # --- what comes back ------------------------------------------------------------------------------------
+
+    def _failure(self, error: Exception, text: str = "") -> Result:
+        """Return the result of a request that failed, or without an answer that is one of the protocol's."""
+        if not isinstance(error, StructgenError):
+            words, what = words_of_error(error), "The server failed"
+            cures = {**_CURES, **self._protocol.cures}
+            cure = cures.get(type(error).__name__, "See the server's log.")
+            if text:
+                what = f"The server's stream broke off behind {text[-60:]!r}"
+            elif isinstance(error, ValueError):
+                what, cure = "The server's reply is not JSON", _URL
+            elif isinstance(error, (TypeError, AttributeError)):
+                what, cure = "The server's reply is not of its protocol's shape", _URL
+            elif cure == _REQUEST and not words:
+                cure = "The server does not take this request, and does not say why: see its log."
+            told = "" if words in " ".join(str(error).split()) else f" - {words}"
+            what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}{told.rstrip('.')}."
+            error = StructgenError(
+                what, where=self.url, cure=cure.format(name=self.name, url=self.url, key=self._protocol.key)
+            )
+        return Result(text, FinishReason.ERROR, [], [], Usage(), error=error)
+
+    def _no_answer(self, what: str, said: Any, cure: str = _URL) -> StructgenError:
+        """Return the error of a reply, of status 200, that is no answer: perhaps it says why."""
+        words = words_of(said)
+        if words:
+            what = f"{what} It says: {words.rstrip('.')}."
+            cure = cure if isinstance(said, str) else _REQUEST  # a page is of another server
+        return StructgenError(what, where=self.url, cure=cure)
+
+    def _result(self, answer: Answer, whole: Any = "") -> Result:
+        """Return the result of an answer that is over. Where it is no document of its schema, the schema goes
+        into later prompts. `whole`: the reply, if it came at once."""
+        if answer.reason is None and not answer.refusal:
+            if not whole and answer.reply:
+                return self._failure(EOFError("it has no finish_reason"), answer.reply)
+            missing = _missing_key(whole) if whole and not self._is_anthropic else "finish_reason"
+            what = f"The server's reply has no {missing}."
+            return self._failure(self._no_answer(what, _beside(whole)))
+        result = answer.result()
+        if isinstance(result.error, ValidatorError) and not isinstance(result.value, Reply):
+            self._habits.breaks_schemas = True
+        return result
+
+    async def write(
+        self, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0
+    ) -> list[Result]:
+        """Return a text for each source; some are under way at the same time."""
+        for source in sources[1:]:
+            self._body(wanted, source, attempt)  # wrong options are told before anything is sent
+
+        async def one(source: PromptSource) -> Result:
+            answer = Answer(wanted.form, self.name)
+            try:
+                whole = await self._sent(wanted, source, attempt)
+                self._add(answer, whole)
+            except self._faults as error:
+                return self._failure(error)
+            return self._result(answer, whole)
+
+        if wanted.waits:
+            return await asyncio.gather(*map(one, sources))
+        if len(sources) == 1:
+            return [now(one(sources[0]))]
+        with ThreadPoolExecutor(MOST_AT_ONCE, "structgen-remote") as pool:
+            return list(pool.map(lambda source: now(one(source)), sources))
+
+    def read(self, wanted: WantedText, text: str) -> Any:
+        """Return what is taken of a reply that may call tools, from its text so far."""
+        use = wanted.form.tools
+        assert use is not None, "the form is one of replies"
+        return use.so_far(read_reply(use, text, ended=False))
+
+    async def stream(
+        self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
+    ) -> AsyncGenerator[str, None]:
+        """Yield a text in pieces as they arrive, and hand its result to `done`."""
+        answer = Answer(wanted.form, self.name)
+        try:
+            stream = await self._sent(wanted, source, 0, stream=True)
+            # a server that knows no streams sends one JSON object
+            if stream.response.headers.get("content-type", "").startswith("application/json"):
+                said = await stream.response.aread() if wanted.waits else stream.response.read()
+                what = "The server did not stream: it answered with one object."
+                raise self._no_answer(what, json.loads(said), _WHOLE)
+            async with aclosing(pieces_of(stream)) as chunks:
+                async for chunk in chunks:
+                    if not getattr(chunk, "choices", None) and words_of(said := _beside(chunk)):
+                        raise self._no_answer("The server's stream ends in an error.", said)
+                    self._add(answer, chunk)
+                    if piece := answer.new():
+                        yield piece
+        except Exception as error:  # of the client, of its HTTP library, or a chunk that is none
+            done(self._failure(error, answer.reply))
+            return
+        result = self._result(answer)
+        if rest := answer.rest(result):
+            yield rest
+        done(result)
+
+
+def _add_completion(answer: Answer, received: Any) -> None:
+    """Have an answer take a chat completion, or a chunk of one."""
+    if usage := getattr(received, "usage", None):
+        answer.usage = Usage(
+            prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
+            tokens=getattr(usage, "completion_tokens", 0) or 0,
+        )
+    choice = _choice(received)
+    part = getattr(choice, "message", None) or getattr(choice, "delta", None)
+    if part is None:
+        return
+    content = getattr(part, "content", None)
+    if isinstance(content, list):  # some servers send parts, of which those of text count
+        content = "".join(str(one.get("text") or "") for one in content if isinstance(one, dict))
+    answer.add(
+        content,
+        getattr(part, "tool_calls", None),
+        # some servers send the thoughts beside the text
+        thoughts=getattr(part, "reasoning_content", None) or getattr(part, "reasoning", None),
+        refusal=getattr(part, "refusal", None),
+        reason=getattr(choice, "finish_reason", None),
+    )
+
+
+def _choice(answer: Any) -> Any:
+    """Return the first choice of a chat completion, or of a chunk; None where there is none."""
+    choices = getattr(answer, "choices", None)
+    return choices[0] if isinstance(choices, list) and choices else None
+
+
+def _beside(answer: Any) -> Any:
+    """Return what a reply has beside the members of the protocol; all of one that is a text."""
+    return answer if isinstance(answer, str) else getattr(answer, "model_extra", None)
+
+
+def _missing_key(answer: Any) -> str:
+    """Return the first key of a chat completion that a reply does not have; "" where it has all."""
+    first = _choice(answer)
+    found = {"choices": getattr(answer, "choices", None), "choices[0]": first}
+    found |= {f"choices[0].{key}": getattr(first, key, None) for key in ("message", "finish_reason")}
+    return next((name for name, one in found.items() if one is None), "")

@@ -1,0 +1,142 @@
+"""Calls of a model on a server: what is sent in OpenAI's shape, and how what comes back is read.
+
+The answer's `tool_calls` become a part of its text, in `NATIVE`, a format of our own: so streams are texts,
+and one parser reads them all. A server without a parser of calls sends them as the model wrote them; such a
+text is read in the format that is named, or in the first one of those known that finds calls of the tools.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final
+
+from structgen.asking.tool_calls.call_reader import parse_calls
+from structgen.asking.tool_calls.call_texts import begun, searcher
+from structgen.asking.tool_calls.format_marks import marks_of
+from structgen.asking.tool_calls.format_rows import ROWS
+from structgen.asking.tool_calls.tool_definitions import Tool
+from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.tool_replies import Reply, without_repeats
+from structgen.base.errors import StructgenError
+from structgen.doors.typed.server_replies import thoughts_apart
+from structgen.doors.typed.tool_use import ToolUse
+from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
+from structgen.schema.reading.openai import check_subset
+
+NATIVE: Final = ToolFormat(
+    "chat_completions",
+    '<tool_call id="$id" name="$name">$arguments</tool_call>',
+    trigger='<tool_call id="',
+    history="text",
+)
+"""How calls that a server sends apart stand in the text of a result."""
+
+
+def fields_of(use: ToolUse) -> dict[str, Any]:
+    """Return the fields of a request that are of tools, in the shape of chat completions. Of a choice among
+    some of the tools, these alone are sent, for few servers know `allowed_tools`."""
+    choice = use.choice
+    listed = use.tools if choice.mode in ("forced", "none") else choice.tools
+    if not listed:
+        return {}
+    said: Any = choice.mode
+    if choice.mode == "forced":
+        said = {"type": "function", "function": {"name": choice.tools[0].name}}
+    found = {"tools": list(map(_sent, listed)), "tool_choice": said}
+    if choice.most == 1 or choice.mode == "required":  # of which some servers want one, if nothing is said
+        found["parallel_tool_calls"] = choice.most != 1
+    return found
+
+
+def _sent(tool: Tool) -> dict[str, Any]:
+    """Return a tool in OpenAI's shape, strict where its schema is in the subset that is held to."""
+    made, strict = tool.openai(), {"strict": True} if is_strict(tool.closed_schema) else {}
+    return {**made, "function": {**made["function"], "parameters": tool.closed_schema, **strict}}
+
+
+def is_strict(schema: dict[str, Any]) -> bool:
+    """Tell whether a schema is in the subset that OpenAI's servers hold a text to."""
+    try:
+        check_subset(unwarned_schema(schema).schema)
+    except StructgenError:
+        return False
+    return True
+
+
+class SentCalls:
+    """The calls of an answer, whole or in pieces. What goes on with which call tells `index`, where a server
+    sends it; another id beside a name begins a call whatever the index is. A name may be sent again."""
+
+    def __init__(self) -> None:
+        self._calls: list[dict[str, str]] = []
+        """The `id`, the `name` and the `arguments` of each; "" is what has not been sent."""
+        self._last: dict[int, dict[str, str]] = {}
+        """The call of each index to which the next piece belongs."""
+
+    def add(self, sent: Any) -> None:
+        """Take the `tool_calls` of a message or of a delta; None is none."""
+        for at, one in enumerate(sent or ()):
+            index, id = getattr(one, "index", None), getattr(one, "id", None) or ""
+            index = at if index is None else index
+            function = getattr(one, "function", None)
+            name = getattr(function, "name", None) or ""
+            call = self._last.get(index)
+            if call is None or (name and id and call["id"] not in ("", id)):
+                call = self._last[index] = dict.fromkeys(("id", "name", "arguments"), "")
+                self._calls.append(call)
+            call["id"] = id or call["id"]
+            call["name"] += name if name != call["name"] else ""
+            call["arguments"] += getattr(function, "arguments", None) or ""
+
+    def text(self, *, ended: bool) -> str:
+        """Return all calls so far in `NATIVE`; the last one open, where more may come."""
+        begin, _, end = NATIVE.calls[0].partition("$arguments")
+        found = ""
+        for at, call in enumerate(self._calls):
+            is_closed = ended or at + 1 < len(self._calls)
+            found += begin.replace("$id", call["id"] or f"call_{at}").replace("$name", call["name"])
+            found += (call["arguments"] or "{}" * is_closed) + end * is_closed
+        return found
+
+
+def read_reply(use: ToolUse, text: str, *, ended: bool) -> Reply:
+    """Return what an answer consists of, whole or so far."""
+    parts = thoughts_apart(text)
+    thoughts, rest = (text, "") if parts is None else parts
+    found = without_repeats(_read(use, rest, ended))
+    return replace(found, thinking=thoughts) if thoughts else found
+
+
+def _read(use: ToolUse, text: str, ended: bool) -> Reply:
+    """Return what a text consists of. Where no format is named, it is read in one of those known: at its end
+    the first in which it holds calls and no problem; before, the first whose calls are of the tools, or whose
+    call may be beginning."""
+    tools = use.choice.tools
+
+    def parsed(row: ToolFormat, text: str) -> Reply:
+        return parse_calls(text, row, tools=tools, thinking=False, ended=ended)
+
+    is_native = _begins_call(NATIVE, text)
+    if is_native or use.format is not None or not tools:
+        return parsed(NATIVE if is_native or use.format is None else use.format, text)
+    rows, replies = [row for row in ROWS if not row.text], list[Reply]()
+    for row in rows:
+        if _begins_call(row, text):
+            with suppress(StructgenError):  # this format cannot write the arguments of one of the tools
+                replies.append(parsed(row, text))
+    if ended:
+        called = [one for one in replies if one.calls]
+        return next((one for one in called if not one.problems), (called or [parsed(NATIVE, text)])[0])
+    known = {tool.name for tool in tools}
+    for reply in replies:
+        calls = [*reply.calls, *([] if reply.partial is None else [reply.partial])]
+        if calls and all(call.name in known for call in calls):
+            return reply
+    waiting = [one for one in replies if not one.calls and one.partial is None and one.pending]
+    end = begun(text, tuple(one for row in rows for one in marks_of(row).openings))
+    return waiting[0] if waiting else parsed(NATIVE, text[:end])
+
+
+def _begins_call(row: ToolFormat, text: str) -> bool:
+    return searcher(marks_of(row).openings).search(text) is not None

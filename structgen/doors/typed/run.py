@@ -1,0 +1,273 @@
+"""`sg.run` and `sg.arun`: one call without a function."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Required, TypeAlias, TypeVar, Unpack, overload
+
+from structgen.asking.tool_calls.tool_replies import Call, Reply
+from structgen.base.errors import OptionError, options_named
+from structgen.base.language import checks
+from structgen.decoding.engine.model_prompts import Message
+from structgen.doors.typed.functions import Asking
+from structgen.doors.typed.infilled import Infilling
+from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
+from structgen.doors.typed.outcomes import Outcome
+from structgen.doors.typed.partial import Partial
+from structgen.doors.typed.prompts import PromptSource, given_source
+from structgen.doors.typed.servers import Server
+from structgen.doors.typed.waiting import AsyncStream, each, now
+from structgen.doors.typed.writers import Preparation
+
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+    from typing_extensions import TypeVar as DefaultTypeVar
+
+    from structgen.asking.request_reading.targets import AnyTarget, TextTarget
+    from structgen.decoding.engine.engine import Engine
+
+    Awaited: TypeAlias = Coroutine[Any, Any, T]
+    C = DefaultTypeVar("C", Reply, list[Call], default=Reply)
+    Untyped: TypeAlias = TextTarget | AnyTarget
+
+Asked: TypeAlias = "str | Path | Engine | Infilling | Server"
+Prompt: TypeAlias = str | Sequence[Message]
+_OTHER_NAMES = NAMED_ELSEWHERE | dict.fromkeys(TARGETS, "Pass it as the third argument, target")
+
+
+def _asked(
+    name: str, model: Any, prompt: Prompt, target: Any, tools: Any, options: Any, *, waits: bool
+) -> tuple[Asking, PromptSource]:
+    """Return what is asked in one call, and the source of its prompt. `name`: of the function, for warnings.
+    Errors: those of `run`, but for a model's own."""
+    prepared = Preparation(model, tools, options)
+    form = prepared.form(Reply if target is None and tools is not None else target)
+    if form.items:
+        raise OptionError(
+            "Items one by one come from a function.",
+            where="target",
+            cure="Ask for list[T], with stream=True for what there is of it; or decorate a function.",
+        )
+    asked = Asking(name, lambda: form, prepared.writer, prepared.options, waits)
+    return asked, given_source(prompt)
+
+
+class Whole(CallOptions, total=False):
+    """The options of a call that returns the object."""
+
+    detailed: Literal[False]
+    stream: Literal[False]
+
+
+class WholeBeside(Whole, total=False):
+    """The same, perhaps with tools."""
+
+    tools: Any
+
+
+class Detailed(CallOptions, total=False):
+    """The options of a call that returns the outcome."""
+
+    detailed: Required[Literal[True]]
+    stream: Literal[False]
+
+
+class DetailedBeside(Detailed, total=False):
+    """The same, perhaps with tools."""
+
+    tools: Any
+
+
+class Streamed(CallOptions, total=False):
+    """The options of a call that returns a stream."""
+
+    detailed: bool
+    stream: Required[Literal[True]]
+
+
+class StreamedBeside(Streamed, total=False):
+    """The same, perhaps with tools."""
+
+    tools: Any
+
+
+@overload
+def run(model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Whole]) -> str: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Detailed]
+) -> Outcome[str]: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Streamed]
+) -> Iterator[Partial[str]]: ...
+@overload
+def run(model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[WholeBeside]) -> Any: ...
+@overload
+def run(model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[DetailedBeside]) -> Outcome[Any]: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[StreamedBeside]
+) -> Iterator[Partial[Any]]: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Whole]
+) -> C: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Detailed]
+) -> Outcome[C]: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Streamed]
+) -> Iterator[Partial[C]]: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Whole]
+) -> T | Call: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Detailed]
+) -> Outcome[T | Call]: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Streamed]
+) -> Iterator[Partial[T | Call]]: ...
+@overload
+def run(model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[WholeBeside]) -> T: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[DetailedBeside]
+) -> Outcome[T]: ...
+@overload
+def run(
+    model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamedBeside]
+) -> Iterator[Partial[T]]: ...
+@options_named(
+    'sg.run("structgen/extract", "Ada is 36.", Person)',
+    _OTHER_NAMES,
+    options=CallOptions,
+    defaults=OPTION_DEFAULTS,
+)
+def run(
+    model: Asked,
+    prompt: Prompt,
+    target: Any = None,
+    *,
+    tools: Any = None,
+    detailed: bool = False,
+    stream: bool = False,
+    **options: Unpack[CallOptions],
+) -> Any:
+    """Return a model's answer to a prompt: an object of the target; with `detailed`, its `Outcome`; with
+    `stream`, an iterator of `Partial`s: one after each piece of text. The last partial has the `outcome` and
+    the `result`.
+
+    `target` is a type, a grammar, a pattern (`re.compile(...)`), a JSON Schema (dict or boolean), OpenAI's
+    `response_format`, vLLM's `structured_outputs`, or None for free text (`request_reading.grammar_forms` has
+    all accepted dicts). For a schema, the object is the value that `json.loads` returns, with an int wherever
+    only integers are valid (also for `1.0` and `-0.0`). For other grammars, it is the text. The prompt is
+    text or chat messages; the other options are those of `sg.generate`.
+
+    With `tools` the result is an `sg.Reply`: texts, thoughts, and calls, whose arguments follow the tools'
+    schemas and types. With any other target, it is an object of the target or a `Call`, whichever the model
+    writes. A union says it itself: `Person | Call`, `Person | list[Call]`, `str | list[Call]`; `Call` and
+    `list[Call]` require a call. structgen calls no tool. `tool_choice` and `parallel` are those of
+    `sg.tools`; `tool_format` is the format of calls. Its default comes from the model's chat template, which
+    also describes the tools to the model.
+
+    Errors: OptionError for a target of unknown shape, or with unknown keys; UnsupportedError for a target
+    that is not supported; those of a typed function's call. A stream makes one attempt. It raises
+    GenerationError as soon as the type refuses a complete part; with `detailed` its outcome has the error.
+    """
+    asked, source = _asked("sg.run", model, prompt, target, tools, options, waits=False)
+    if checks.switch("stream", stream):
+        return each(asked.partials(source, detailed=detailed))
+    return now(asked.result(source, detailed=detailed))
+
+
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Whole]
+) -> Awaited[str]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Detailed]
+) -> Awaited[Outcome[str]]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[Streamed]
+) -> AsyncStream[Partial[str]]: ...
+@overload
+def arun(model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[WholeBeside]) -> Awaited[Any]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[DetailedBeside]
+) -> Awaited[Outcome[Any]]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: Untyped, **options: Unpack[StreamedBeside]
+) -> AsyncStream[Partial[Any]]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Whole]
+) -> Awaited[C]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Detailed]
+) -> Awaited[Outcome[C]]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: type[C] | None = None, *, tools: Any, **options: Unpack[Streamed]
+) -> AsyncStream[Partial[C]]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Whole]
+) -> Awaited[T | Call]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Detailed]
+) -> Awaited[Outcome[T | Call]]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: type[T], *, tools: Any, **options: Unpack[Streamed]
+) -> AsyncStream[Partial[T | Call]]: ...
+@overload
+def arun(model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[WholeBeside]) -> Awaited[T]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[DetailedBeside]
+) -> Awaited[Outcome[T]]: ...
+@overload
+def arun(
+    model: Asked, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamedBeside]
+) -> AsyncStream[Partial[T]]: ...
+@options_named(
+    'await sg.arun("structgen/extract", "Ada is 36.", Person)',
+    _OTHER_NAMES,
+    options=CallOptions,
+    defaults=OPTION_DEFAULTS,
+)
+def arun(
+    model: Asked,
+    prompt: Prompt,
+    target: Any = None,
+    *,
+    tools: Any = None,
+    detailed: bool = False,
+    stream: bool = False,
+    **options: Unpack[CallOptions],
+) -> Any:
+    """Return a coroutine of what `sg.run` returns: `await sg.arun(model, prompt, target)`; with `stream`, an
+    asynchronous iterator: `async for partial in sg.arun(..., stream=True)`.
+
+    The arguments are those of `sg.run`. Calls that wait at the same time share batches; a model by name is
+    loaded in a thread. Errors: those of `sg.run`.
+    """
+    asked, source = _asked("sg.arun", model, prompt, target, tools, options, waits=True)
+    if checks.switch("stream", stream):
+        return AsyncStream(asked.partials(source, detailed=detailed))
+    return asked.result(source, detailed=detailed)

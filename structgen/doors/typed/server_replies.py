@@ -1,0 +1,244 @@
+"""Reading the reply of a model that nothing holds to its schema: where in it the document stands.
+
+A server that keeps `response_format` sends the document and nothing else. Many others send thoughts before
+it, a sentence around it, or a fence. `read` finds the document by rules that never choose between two:
+
+1. The whole reply, if it is a document. Everything below is for replies that are none.
+2. Thoughts are taken apart: `<think>...</think>` at the beginning, also where only `</think>` is there,
+   because the server put the opening tag into the prompt. What follows them may be a document as a whole. In
+   the thoughts themselves none is looked for.
+3. What is left shows candidates: the content of each fence (the word behind the marks says nothing), and
+   each outermost `{...}` and `[...]`. Nothing is looked for inside of a candidate: a part of an answer is no
+   answer, and what stands in brackets that are not JSON may be a part of something broken.
+4. Exactly one of the candidates is a document: it is the answer. A candidate that the schema refuses
+   cannot be what was asked for: so a footnote `[1]` or a broken draft does no harm, and no choice is made.
+   The same value twice is one. With two different documents nothing tells a draft from the answer, nor an
+   example from it: the reply is refused, says so, and is asked for again.
+
+Only objects, and lists that hold objects, are looked for in sentences. A number, a word or another list would
+be found in many sentences that do not mean it: `[1]` is a list of integers and a footnote. These are read
+where they are the whole reply, what follows the thoughts, or the content of a fence; of listed strings one
+may stand there without its quotes. A document that was asked for inside of an object is read as it is where
+no such object is found.
+
+Nothing is mended: comments, trailing commas and typographic quotes are not JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from structgen.base.json_text.events import JsonError
+from structgen.base.json_text.growing_json import GrowingJson
+from structgen.doors.typed.wrapping import WRAPPER, is_object, unwrapped, wrapper_of
+from structgen.machines.core.compiled import CompiledGrammar, first_fault
+
+_TAG = r"(?:<{0}(?:think|thinking|reasoning)>|\[{0}THINK\])"
+_OPENING = re.compile(_TAG.format(""))
+_CLOSING = re.compile(_TAG.format("/"))
+_LONGEST_TAG = len("</reasoning>")
+_LINE = re.compile(rf"[ \t\r\ufeff]*+(?:(?P<bracket>[\[{{])|{_OPENING.pattern})")
+"""The beginning of a line that begins with a bracket, or with thoughts."""
+_GOING_ON = re.compile(rf"(?P<end>{_CLOSING.pattern}|\n)|[\[{{]")
+"""What ends a line, or a bracket inside of one."""
+_MARK = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+"""What opens or closes brackets, and strings, whose brackets are text."""
+_FENCE = re.compile(
+    r"^[ \t]*(?P<marks>(?P<mark>[`~])(?P=mark){2,}+)[^`\n]*\n(?P<content>(?s:.*?))"
+    r"(?:^[ \t]*(?P=marks)(?P=mark)*\s*?$|(?P<open>\Z))",
+    re.MULTILINE,
+)
+"""A line that opens a fence, and what follows it up to a line of at least as many marks alone."""
+_BLANKS = " \t\r\n\ufeff"
+"""What may stand around a document: JSON's white space and the byte order mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentSchema:
+    """The schema that a model is asked for, and what is wanted of its documents."""
+
+    schema: dict[str, Any]
+    compiled: CompiledGrammar
+    """Its grammar over bytes."""
+    is_wrapped: bool
+    """Whether an object with one member holds what is wanted."""
+    keeps_wrapper: bool
+    """Whether the text of a result has this object, as that of a type has."""
+    is_said: bool
+    """Whether what is wanted is the text that a string says, without its quotes."""
+    is_listed: bool
+    """Whether a few listed values are wanted: a word by itself means no other."""
+
+    def asked(self, text: str) -> str | None:
+        """Return a text that is a document as it was asked for, else None."""
+        return text if accepts(self.compiled, text) else None
+
+    def bare(self, text: str) -> str | None:
+        """Return the document that says what a text is by itself; None where the schema has none."""
+        inner = (text, json.dumps(text)) if self.is_said or self.is_listed else (text,)
+        return next(filter(self.asked, map(wrapper_of, inner) if self.is_wrapped else inner), None)
+
+    def fault(self, text: str) -> str:
+        """Return in words why a text is no document: as it was asked for if it begins an object, else by
+        itself."""
+        if not self.is_wrapped or text.strip(_BLANKS).startswith("{"):
+            return first_fault(self.compiled, text)
+        before = wrapper_of('"' if self.is_said and not text.strip(_BLANKS).startswith('"') else "")[:-1]
+        return first_fault(self.compiled, text, before)
+
+    def wanted(self, document: str) -> tuple[str, Any]:
+        """Return what is wanted of a document: its text and its value."""
+        value = self.compiled.value(document.encode("utf-8", "surrogatepass"))
+        if self.is_wrapped and not self.keeps_wrapper:
+            document, value = unwrapped(document), value[WRAPPER]
+        return value if self.is_said else document, value
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReply:
+    """What was found in a reply."""
+
+    found: str
+    """The text that is read, as it stands in the reply; all of the reply where nothing is."""
+    document: str | None
+    """The document that it says; None where it says none."""
+    thoughts: str = ""
+    fault: str = ""
+    """Why there is no document, where that is no matter of one text: a sentence without its full stop."""
+
+
+def read_document(reply: str, sent: SentSchema) -> ReadReply:
+    """Return what a reply says: a document as it was asked for, else what it holds by itself, else why there
+    is none. Cost: that of `read`, twice."""
+    found = read(reply, sent.asked, inside=is_object(sent.schema))
+    if found.document is None and not found.fault:
+        bare = read(reply, sent.bare, inside=False)
+        if bare.document is not None or bare.fault:
+            return bare
+        what = f"The document is none of the schema's: {sent.fault(found.found)}"
+        if sent.bare(found.found) is not None:
+            what = "The document is no object, and stands inside of a sentence"
+        found = replace(found, fault=what)
+    return found
+
+
+def read(reply: str, document_of: Callable[[str], str | None], *, inside: bool) -> ReadReply:
+    """Return what a reply says, by the rules above. `document_of` returns the document that a text is, or
+    None; `inside`: whether a sentence may hold any object. Cost: linear in the reply, and a call for each
+    candidate."""
+    if not reply.strip(_BLANKS):
+        return ReadReply(reply, None, fault="The reply is empty")
+    parts = thoughts_apart(reply)
+    thoughts, rest = parts if parts is not None else ("", "")
+    for whole, before in ((reply, ""), (reply.strip(_BLANKS), ""), (rest.strip(_BLANKS), thoughts)):
+        if (document := document_of(whole)) is not None:
+            return ReadReply(whole, document, before)
+    if parts is None:
+        return ReadReply(reply, None, fault="The reply is thoughts alone: their tag is never closed")
+    values = list(dict.fromkeys(_bracketed(rest)))
+    blocks = [one["content"].strip(_BLANKS) for one in _FENCE.finditer(rest) if one["open"] is None]
+    blocks += [one for one in values if inside or (one[0] == "[" and "{" in one)]
+    documents: dict[str, tuple[str, str]] = {}
+    for one in dict.fromkeys(blocks):
+        if (document := document_of(one)) is not None:
+            documents.setdefault(_value_of(document), (one, document))
+    if len(documents) == 1:
+        ((one, document),) = documents.values()
+        return ReadReply(one, document, thoughts)
+    if documents:
+        what = f"The reply has {len(documents)} different documents, and does not say which is meant"
+        return ReadReply(reply, None, thoughts, what)
+    return ReadReply(values[0] if inside and len(values) == 1 else reply, None, thoughts)
+
+
+def thoughts_apart(reply: str) -> tuple[str, str] | None:
+    """Return the thoughts at the beginning of a reply, without their tags, and what follows them; None for
+    thoughts that are not closed."""
+    thoughts, rest = list[str](), reply
+    while True:
+        begun = _OPENING.match(rest.lstrip(_BLANKS))
+        ended = _CLOSING.search(rest)
+        if begun is not None and ended is None:
+            return None
+        if ended is None or (begun is None and thoughts):
+            return "\n".join(thoughts), rest
+        said = rest[: ended.start()].lstrip(_BLANKS)
+        thoughts.append(said[begun.end() if begun is not None else 0 :].strip())
+        rest = rest[ended.end() :]
+
+
+def _bracketed(text: str) -> Iterator[str]:
+    """Yield each outermost text between brackets that close; what one leaves open ends the search."""
+    at = 0
+    while (begun := re.compile(r"[\[{]").search(text, at)) is not None:
+        depth = 0
+        for mark in _MARK.finditer(text, begun.start()):
+            depth += (mark[0] in "[{") - (mark[0] in "]}")
+            if not depth:
+                break
+        if depth:
+            return
+        at = mark.end()
+        yield text[begun.start() : at]
+
+
+def _value_of(document: str) -> str:
+    """Return a text that is the same for equal JSON values."""
+    try:
+        return json.dumps(json.loads(document), sort_keys=True)
+    except (ValueError, RecursionError):
+        return document
+
+
+def accepts(compiled: CompiledGrammar, text: str) -> bool:
+    """Tell whether a text is one of a grammar's. Linear in the text."""
+    state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
+    return state is not None and compiled.accepts_end(state)
+
+
+class ArrivingObject:
+    """Finds the object or the array in a reply that arrives in pieces: what begins with the first bracket
+    outside of thoughts, if a line begins with it, as far as it is JSON. `read` has the last word on whether
+    it is the document."""
+
+    def __init__(self, bracket: str = "{") -> None:
+        self.reply, self._bracket = "", bracket
+        self._line = 0
+        """Where the last line begins, or what stands behind the thoughts."""
+        self._is_hidden = False
+        """Whether it can only begin behind thoughts that end: inside of these, and behind another bracket."""
+        self._reader: GrowingJson | None = None
+        """Reads the object; None before it begins."""
+        self._is_over = False
+        """Whether it has ended, or is no JSON from here on."""
+
+    @property
+    def found(self) -> str:
+        """What there is of it, as it stands in the reply."""
+        return "" if self._reader is None else self._reader.text
+
+    def add(self, piece: str) -> None:
+        """Take a piece. Cost: linear in it, and in the white space before the line's first character."""
+        at, self.reply = len(self.reply), self.reply + piece
+        while self._reader is None:
+            head = None if self._is_hidden else _LINE.match(self.reply, self._line)
+            if head is not None and head["bracket"] == self._bracket:
+                self._reader, at = GrowingJson(), head.start("bracket")
+                break
+            self._is_hidden = self._is_hidden or head is not None
+            ends = _CLOSING if self._is_hidden else _GOING_ON
+            end = ends.search(self.reply, max(self._line, at - _LONGEST_TAG))
+            if end is None:
+                return
+            self._is_hidden = not self._is_hidden and end["end"] is None
+            self._line = end.start() if self._is_hidden else end.end()
+        if not self._is_over:
+            try:
+                self._reader.feed(self.reply[at:])
+                self._is_over = self._reader.is_whole
+            except JsonError:
+                self._is_over = True

@@ -1,0 +1,230 @@
+"""Models on servers: how one is named, which protocol it speaks, and what it was found to take.
+
+Servers differ in the fields of a request that they take. Newer models of OpenAI refuse `max_tokens` (they
+want `max_completion_tokens`) and every `temperature` but 1; others know no `response_format` or no `seed`.
+A refusal is a status 400 (or 422) that names the field.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, NamedTuple
+
+from structgen.base.errors import OptionError, fields_named
+from structgen.base.language import checks
+from structgen.base.language.checks import By, OneOf, check_fields
+
+SCHEMA = "response_format"
+"""The field that holds the schema."""
+_OTHER = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+_OPTIONAL = (*_OTHER, "temperature", "seed", SCHEMA, "parallel_tool_calls")
+_NAMED = re.compile(
+    r"\b(?:(?P<field>max_completion_tokens|max_tokens|temperature|seed|parallel_tool_calls)"
+    r"|response[_ ]format|json[_ ]?schema|input_schema|structured[_ ]outputs?|guided[_ ]\w+|grammar)\b",
+    re.IGNORECASE,
+)
+"""The names of the fields in messages, and other words for the schema."""
+_REFUSED = re.compile(
+    r"un(?:supported|recogni[sz]ed|known|expected|available)|deprecated|extra (?:inputs|fields)"
+    r"|(?:not|n't) (?:be )?(?:support|recogni[sz]|permit|allow|accept|available|take)"
+    r"|invalid schema|schema (?:contains|conversion)|parse grammar",
+    re.IGNORECASE,
+)
+"""Says that a field is not taken at all, or this schema. Of a value out of range only the caller knows what
+he wants."""
+_ADDRESS = re.compile(r"openai:(https?://[^#]+)#(.+)", re.DOTALL)
+_HOST = re.compile(r"(?:(https?)://)?(\[[^\]]*\]|[^:/]*)(?::(\d+))?((?:/.*)?)")
+
+
+class Protocol(NamedTuple):
+    """What is said of a protocol."""
+
+    package: str
+    """The client."""
+    key: str
+    """The environment variable of the key."""
+    without_key: str | None
+    """What stands in its place; None: the client looks for other credentials, and one is needed."""
+    cures: Mapping[str, str]
+    """What a person can do that is of this protocol, by the name of a client's error."""
+
+
+PROTOCOLS: Final = {
+    "openai": Protocol("openai", "OPENAI_API_KEY", "none", {}),  # servers of one's own need no key
+    "ollama": Protocol(
+        "openai",
+        "OLLAMA_API_KEY",
+        "ollama",
+        {
+            "NotFoundError": "Download the model: ollama pull {name}. What is there, says ollama list.",
+            "APIConnectionError": "Start it: ollama serve. OLLAMA_HOST says where, if not on this machine.",
+        },
+    ),
+    "anthropic": Protocol(
+        "anthropic",
+        "ANTHROPIC_API_KEY",
+        None,
+        {"NotFoundError": "Check the model's name {name!r}, and ANTHROPIC_BASE_URL if it is set."},
+    ),
+}
+
+
+def _address(value: Any) -> str:
+    if not checks.text("url", value).startswith(("http://", "https://")):
+        raise OptionError(
+            f"{value!r} is no address of a server.",
+            where="url",
+            cure="Write it with http:// or https://, such as http://localhost:8000/v1.",
+        )
+    return str(value)
+
+
+def _left_out(value: Any) -> tuple[str, ...]:
+    return tuple(OneOf(_OPTIONAL)("leave_out", field) for field in checks.texts("leave_out", value))
+
+
+_WORDS = ("error", "message", "msg", "detail", "errors")
+"""Members that hold the words of a refusal: OpenAI's, FastAPI's, those of other servers."""
+_MOST_WORDS = 500
+"""Characters of them that are told, at most."""
+
+
+def words_of(said: object, depth: int = 6) -> str:
+    """Return what a server says of a refusal, on one line: a text, or what is in members of an object whose
+    names are known, each behind its place (`loc`) if it has one. "" where it says nothing; what lies deeper
+    than `depth` objects is not read."""
+    if isinstance(said, str):
+        plain = re.sub(r"<[^>]*>", " ", said) if said.lstrip().startswith("<") else said
+        return " ".join(plain.split())[:_MOST_WORDS]
+    if not isinstance(said, list | Mapping) or not depth:
+        return ""
+    parts = said[:8] if isinstance(said, list) else [said.get(name) for name in _WORDS]
+    found = "; ".join(dict.fromkeys(filter(None, (words_of(one, depth - 1) for one in parts))))
+    place = said.get("loc") if isinstance(said, Mapping) else None
+    return f"{'/'.join(map(str, place))}: {found}" if found and isinstance(place, list) else found
+
+
+def words_of_error(error: Exception) -> str:
+    """Return what a server says with an error of its client, or of JSON; "" where it says nothing."""
+    response = getattr(error, "response", None)
+    if response is None:
+        return words_of(getattr(error, "body", None) or getattr(error, "doc", None))
+    try:
+        return words_of(response.json())
+    except ValueError:
+        return words_of(response.text)
+    except RuntimeError:  # the client has not read it: the error stands inside of a stream
+        return words_of(getattr(error, "body", None))
+
+
+@fields_named(
+    'sg.Server("http://localhost:8000/v1", "llama")',
+    {"max_tokens_field": 'Write leave_out="max_tokens", and max_completion_tokens is sent'},
+)
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A model on a server for `sg.generate` and `sg.run`, and which fields of a request it takes.
+    `openai:URL#NAME`, `ollama:NAME` and `anthropic:NAME` stand for one with the defaults. Errors:
+    OptionError.
+
+    Nobody has to say what a server refuses by name: the request is sent again without it, once in a process.
+    """
+
+    url: Annotated[str, By(_address)]
+    """The address, which mostly ends in /v1; Anthropic's does not."""
+    name: Annotated[str, checks.text]
+    """The model's name on the server."""
+    leave_out: Annotated[str | Sequence[str], By(_left_out)] = ()
+    """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `parallel_tool_calls`;
+    `response_format`, without which the schema stands in the prompt; `max_tokens`, in whose place
+    `max_completion_tokens` is sent if that is not left out too."""
+    protocol: Annotated[str, OneOf(tuple(PROTOCOLS))] = "openai"
+    """What it speaks: chat completions (`openai`, `ollama`), or Anthropic's messages."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+def server_of(name: str) -> Server:
+    """Return the server that `openai:URL#NAME`, `ollama:NAME` or `anthropic:NAME` names. The address of the
+    latter two is that of the environment, or their own. Errors: OptionError."""
+    protocol, _, model = name.partition(":")
+    if protocol == "ollama" and model:
+        return Server(_ollama_address(os.environ.get("OLLAMA_HOST", "")), model, protocol=protocol)
+    if protocol == "anthropic" and model:
+        url = os.environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
+        return Server(url, model, protocol=protocol)
+    found = _ADDRESS.fullmatch(name)
+    if found is None:
+        raise OptionError(
+            f"{name!r} names no model on a server.",
+            where="model",
+            cure="Write openai:URL#NAME, such as openai:http://localhost:8000/v1#llama; ollama:NAME; or "
+            "anthropic:NAME.",
+        )
+    return Server(found[1], found[2])
+
+
+def _ollama_address(given: str) -> str:
+    """Return the address of Ollama's chat completions for the value of OLLAMA_HOST, as Ollama reads it."""
+    found = _HOST.fullmatch(given.strip(" \"'"))
+    if found is None:
+        raise OptionError(f"{given!r} is no host.", where="OLLAMA_HOST", cure="Write it as 127.0.0.1:11434.")
+    scheme, host, port, path = found.groups()
+    port = port or {"http": "80", "https": "443"}.get(scheme, "11434")
+    host = "127.0.0.1" if host in ("", "0.0.0.0", "[::]") else host  # where it listens: at all addresses
+    return f"{scheme or 'http'}://{host}:{port}{path.rstrip('/')}/v1"
+
+
+class ServerHabits:
+    """What a model on a server was found to do with requests. All writers of this model share one."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._refused = set[str | None](server.leave_out)
+        """The fields that it does not take, and the schemas, as text."""
+        self.breaks_schemas = False
+        """Whether a reply broke its schema: then the schema stands in the prompt as well."""
+
+    def field(self, name: str | None) -> str | None:
+        """Return the field that is sent in place of a field, or that field itself; None: neither is sent."""
+        return next((one for one in (name, _OTHER.get(name or "")) if one not in self._refused), None)
+
+    def takes(self, schema: Mapping[str, Any]) -> bool:
+        """Tell whether a schema is sent in its field."""
+        return not {SCHEMA, json.dumps(schema, sort_keys=True)} & self._refused
+
+    def learn(self, error: Exception, body: Mapping[str, Any]) -> bool:
+        """Note which field of a request an error names; tells whether the request is worth sending again,
+        made anew. A field that is left out from now on is told in a warning, for it was asked for."""
+        if getattr(error, "status_code", None) not in (400, 422):
+            return False
+        url, name = self._server.url, self._server.name
+        said = f"{error} {words_of_error(error)} {getattr(error, 'code', None)}".replace(name, "")
+        param = str(getattr(error, "param", None) or "").split(".")[0]
+        found = _NAMED.search(said)
+        named = param if param in body or found is None else found["field"] or SCHEMA
+        is_refused = _REFUSED.search(said) or named == param == SCHEMA
+        if not is_refused or named not in _OPTIONAL or named not in body:
+            return False
+        if named == SCHEMA:
+            self._refused.add(json.dumps(body[SCHEMA]["json_schema"]["schema"], sort_keys=True))
+        elif named not in self._refused:  # else another request was told the same a moment ago
+            self._refused.add(named)
+            if self.field(named) is None:
+                leave_out = tuple(_OTHER) if named in _OTHER else named
+                warnings.warn(
+                    f"{name} at {url} takes no {named}: it is left out from now on. To say so beforehand, "
+                    f"pass sg.Server({url!r}, {name!r}, {leave_out=}).",
+                    stacklevel=2,
+                )
+        return True
+
+
+KNOWN: dict[Server, ServerHabits] = {}
+"""The habits of each model on a server, for the life of the process."""

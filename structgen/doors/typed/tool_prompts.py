@@ -1,0 +1,238 @@
+"""How a model of this process is asked for calls: its format, the grammar of its replies, its prompts.
+
+A model with a chat template gets the tools through it. Where the template leaves them out, they stand before
+the first words of the user. A model without a template reads a plain prompt: a line for each tool, its name
+and the outline of its arguments; how a call is written; then the messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from structgen.asking.request_reading.request_reader import SERVED, ReadRequest
+from structgen.asking.tool_calls.call_reader import parse_calls
+from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.format_rows import FORMATS, format_of
+from structgen.asking.tool_calls.tool_choices import ToolChoice
+from structgen.asking.tool_calls.tool_definitions import Tool
+from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.tool_replies import Call, Reply, without_repeats
+from structgen.base.errors import OptionError
+from structgen.decoding.engine.model_prompts import ANY, ModelPrompts, ModelQuestion, last_question
+from structgen.decoding.engine.requests import Result
+from structgen.doors.typed.prompts import PromptSource
+from structgen.doors.typed.server_replies import accepts
+from structgen.doors.typed.tool_use import ToolUse, history
+from structgen.doors.typed.wanted_forms import WantedText
+from structgen.grammars.compilation.compiler import compile
+from structgen.grammars.json_grammars.outline_writer import ModelPrompt, extraction_prompt_under
+from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.core.grammar import Grammar
+from structgen.schema.reading.policies import READABLE_DUMPS
+from structgen.tokens.tokenizer import byte_tokenizer
+
+if TYPE_CHECKING:
+    from structgen.decoding.engine.engine import Engine
+
+EMBEDDED_FORMAT: Final = "hermes"
+"""The format of the embedded models, which were trained for none."""
+EMBEDDED_POLICIES: Final = READABLE_DUMPS
+"""How they write documents and arguments: as json.dumps does."""
+
+
+Guard: TypeAlias = Callable[[Any], Any]
+"""`ControlTokens.guarded` of a model: what people say writes none of its control tokens."""
+
+
+class ToolPrompts:
+    """How one model is asked for calls of some tools."""
+
+    def __init__(self, engine: Engine, use: ToolUse, wanted: WantedText) -> None:
+        """Errors: OptionError for a model whose chat template shows no format, and that has none."""
+        self._prompts, self._wanted, options = engine.prompts, wanted, wanted.options
+        self.answer = wanted.form.written_by(engine.tokenizer)
+        """The grammar of a reply that calls nothing; None: free text, if any."""
+        if self._prompts.is_embedded and use.choice.mode == "auto" and self.answer is None:
+            # its free text means nothing, and it does not know when to stop calling
+            use = replace(use, choice=replace(use.choice, mode="required", most=1))
+        self.engine, self.use = engine, use
+        self.has_template = options.chat is not False and self._prompts.has_template()
+        self.format = self._opened(model_format(self._prompts) if use.format is None else use.format)
+
+    def _opened(self, format: ToolFormat) -> ToolFormat:
+        """Return a format, which opens thoughts in its prompts if this model's chat template does."""
+        if not (self.has_template and format.thinking and self.use.thinking):
+            return format
+        asked = ModelQuestion(ANY, template=self._template)
+        tail = self._prompts.text(asked).rstrip()
+        return replace(format, opened=tail.endswith(format.thinking[0].rstrip()))
+
+    @cached_property
+    def grammar(self) -> Grammar | None:
+        """The grammar of replies, as a server has it that is asked for an answer beside tools. Errors: those
+        of `sg.tools`."""
+        use, usual = self.use, EMBEDDED_POLICIES if self._prompts.is_embedded else SERVED
+        policies = {**usual, **use.policies}
+        asked = ReadRequest(use.tools, None, True, use.choice, self.answer, policies=policies)
+        return asked.grammar(self.format, thinking=use.thinking, specials=specials_of(self.engine))
+
+    def told(self, result: Result) -> Result:
+        """Return a result whose value is the document, or the reply: a text that may be both is a call."""
+        text = result.text + (self.ending(result.steps[-1].token) if result.steps else "")
+        reply = self.read(text, ended=True)
+        is_called = reply.calls and not reply.problems and not reply.text.strip()
+        if self._answers is not None and not is_called and accepts(self._answers, result.text):
+            return replace(result, value=self._answers.value(result.text.encode()))
+        thoughts = reply.thinking or result.thoughts
+        reply = replace(reply, thinking=thoughts or None)
+        return replace(result, text=text, value=reply, thoughts=thoughts)
+
+    @cached_property
+    def _answers(self) -> CompiledGrammar | None:
+        """The grammar of replies that call nothing, over bytes."""
+        return None if self.answer is None else compile(self.answer, byte_tokenizer())
+
+    def ending(self, token: int) -> str:
+        """Return the text of a token that ended a text, if the format has it, as harmony has `<|call|>`."""
+        row = self.format
+        ends = (*row.text[1:], row.end, *row.calls)
+        named = (text for text, id in self.engine.specials.items() if id == token)
+        return next((text for text in named if any(one.endswith(text) for one in ends)), "")
+
+    def read(self, text: str, *, ended: bool) -> Reply:
+        """Return what a text consists of, whole or so far."""
+        thinking = self.use.thinking if self.format.thinking else False
+        tools = self.use.choice.tools
+        return without_repeats(parse_calls(text, self.format, tools=tools, thinking=thinking, ended=ended))
+
+    # --- prompts --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _template(self) -> dict[str, Any]:
+        """What the chat template reads beside the messages. Those that know hybrid models ask for one of two
+        names whether there are thoughts; the others read neither."""
+        found = {} if self.use.choice.mode == "none" else template_tools(self.use.tools)
+        if self.use.thinking != "auto":
+            thinks = bool(self.use.thinking) or self._wanted.options.thinking is not None
+            found |= {"enable_thinking": thinks, "thinking": thinks}
+        return found
+
+    def question(self, source: PromptSource) -> ModelQuestion:
+        """Return what is asked of the model. Errors: OptionError for earlier calls that are none."""
+        prompt = source.prompt
+        given = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+        messages = self.format.renamed(history(given, self.format.history), "prompt")
+        marks, template = str(self.format), self._template
+        asked = replace(source.question(self._wanted, ""), prompt=messages, marks=marks)
+        if self.has_template or self._wanted.options.chat:
+            told = told_tools(self._prompts, self.use.choice, self.format, template) * self.has_template
+            return replace(asked, template=template, told=told)
+        if self._prompts.is_embedded:
+            said = "\n".join(source.values) if isinstance(prompt, str) else last_question(messages)
+            answer = self._wanted.form.outline.partition("\n")[0]  # without descriptions
+            return ModelQuestion(embedded_prompt(self.use.choice.tools, said, answer))
+        guard = self._prompts.controls(marks).guarded
+        tools = _told_tools(self.use.choice.tools, self.format, guard)
+        parts = [tools, *(_said(one, self.format, guard) for one in messages)]
+        text = "\n\n".join(filter(None, parts)) + "\n\n"
+        return replace(asked, prompt=text, chat=False, refused=guard(asked.refused), is_guarded=True)
+
+
+def model_format(prompts: ModelPrompts) -> ToolFormat:
+    """Return how a model writes calls. Errors: OptionError where neither it nor its chat template tells."""
+    if prompts.has_template():
+        return format_of(prompts.template_holder())
+    if prompts.is_embedded:
+        return FORMATS[EMBEDDED_FORMAT]
+    raise OptionError(
+        f"{prompts.name or 'The model'} has no chat template that would show how it writes calls.",
+        where="tool_format",
+        cure=f"Name its format: {', '.join(FORMATS)}; or make an sg.ToolFormat.",
+    )
+
+
+def specials_of(engine: Engine) -> dict[str, int | None]:
+    """Return the special tokens that a grammar of calls may name, by their texts; None for those that end a
+    text."""
+    ends = engine.tokenizer.eos_token_ids
+    return {text: None if id in ends else id for text, id in engine.specials.items()}
+
+
+def template_tools(tools: Sequence[Tool]) -> dict[str, Any]:
+    """Return what a chat template reads of tools."""
+    return {"tools": [tool.openai() for tool in tools] or None}
+
+
+def told_tools(
+    prompts: ModelPrompts, choice: ToolChoice, format: ToolFormat, template: Mapping[str, Any]
+) -> str:
+    """Return what stands of the tools before the first words of the user, guarded; "" where the chat template
+    writes them itself as it reads `template`."""
+    tells = not choice.tools or prompts.tells_tools(template)
+    return "" if tells else _told_tools(choice.tools, format, prompts.controls(str(format)).guarded)
+
+
+def embedded_prompt(tools: Sequence[Tool], text: str, answer: str = "") -> ModelPrompt:
+    """Return the prompt of a model that knows outlines and texts alone: the outline of the answer, if there
+    may be one, and of each tool's arguments, on lines of their own; several have their tools' names."""
+    outlines = [answer] * bool(answer) + [f"{tool.name}: {_call_outline(tool)}" for tool in tools]
+    if len(outlines) == 1 and tools:
+        outlines = [_call_outline(tools[0])]
+    return extraction_prompt_under("\n".join(outlines), text)
+
+
+def plain_chat(
+    messages: Sequence[Mapping[str, Any]],
+    tools: Sequence[Tool],
+    format: ToolFormat | None,
+    guard: Guard,
+) -> str:
+    """Return the prompt of a model without a chat template that goes on with a conversation: the tools, then
+    each message behind its role, guarded. `format`: how calls are written; None: there are none."""
+    told = [_told_tools(tools, format, guard)] if format is not None else []
+    told += [
+        f"{guard(one['role'].capitalize())}: {_said(one, format or FORMATS[EMBEDDED_FORMAT], guard)}"
+        for one in messages
+    ]
+    return "\n\n".join([*filter(None, told), "Assistant:"])
+
+
+def _told_tools(listed: Sequence[Tool], format: ToolFormat, guard: Guard) -> str:
+    """Return what a prompt says of the tools, where no template does; what people say of them is guarded."""
+    if not listed:
+        return ""
+    lines = [guard(line) for tool in listed for line in _described(tool)]
+    example = written_calls([Call(guard(listed[0].name), {}, "call_0")], format)
+    return "\n".join(["Tools:", *lines, "A call is written so, with its arguments:", example])
+
+
+def _said(message: Mapping[str, Any], format: ToolFormat, guard: Guard) -> str:
+    """Return a message as plain text, guarded, its calls as the format writes them."""
+    parts = [guard(message["content"])]
+    earlier = message.get("tool_calls")
+    if earlier:
+        of_calls = history([message], "object")[0]["tool_calls"]
+        said = [
+            (one["function"]["name"], one["function"]["arguments"], str(one.get("id", "")))
+            for one in of_calls
+        ]
+        written_calls([Call(*one) for one in said], format)  # which refuses what the format cannot write
+        parts.append(written_calls([Call(*guard(one)) for one in said], format))
+    return "\n".join(filter(None, parts))
+
+
+def _call_outline(tool: Tool) -> str:
+    """Return the outline of a tool's arguments. Where some may be left out, it is that of the whole call:
+    else a model that knows nothing of calls writes none of them."""
+    outline = unwarned_schema(tool.closed_schema).outline()
+    return f"{{name: string, arguments: {outline}}}" if "?: " in outline else outline
+
+
+def _described(tool: Tool) -> list[str]:
+    """Return the outline of a tool with its description, and the descriptions of its arguments below."""
+    outline, *lines = unwarned_schema(tool.closed_schema).outline(descriptions=True).split("\n")
+    return [f"{tool.name}: {outline} {tool.description}".strip(), *(f"  {line}" for line in lines)]

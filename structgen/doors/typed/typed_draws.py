@@ -1,0 +1,69 @@
+"""Draws from a typed function: objects of the model's own distribution, given that the type accepts them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+
+from structgen.asking.request_reading.targets import ReadTarget
+from structgen.base.errors import OptionError, unknown_option
+from structgen.doors.typed.local import Local
+from structgen.doors.typed.missing_options import OF_DRAWS
+from structgen.doors.typed.prompts import PromptSource
+from structgen.doors.typed.wanted_forms import WantedText
+from structgen.doors.typed.writers import Writer
+
+if TYPE_CHECKING:
+    from structgen.decoding.samplers.samples import Samples
+
+P = ParamSpec("P")
+D = TypeVar("D")
+
+
+class Sampler(Generic[P, D]):
+    """What `person.sample(n, ...)` is of a function with parameters: call it with the arguments."""
+
+    def __init__(self, drawn: Callable[P, D], said: str) -> None:
+        self._drawn, self._said = drawn, said
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> D:
+        """Return the draws."""
+        return self._drawn(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Sampler of {self._said}: call it with these arguments>"
+
+
+def check_names(given: Mapping[str, Any]) -> None:
+    """Raise OptionError for an option of draws that there is not."""
+    from structgen.decoding.samplers.sample import (
+        TypedSampleOptions,  # start-up: few functions are drawn from
+    )
+
+    known = list(TypedSampleOptions.__annotations__)
+    for name in given:
+        if name not in known:
+            raise unknown_option("sample", name, known)
+
+
+def drawn(writer: Writer, wanted: WantedText, source: PromptSource, how: Mapping[str, Any]) -> Samples[Any]:
+    """Return objects drawn from the model's distribution of documents that the type accepts. `how`: `n` and
+    other options of `sg.sample`; without max_tokens, those of a call count.
+
+    Raises UnsupportedError for what has no such distribution, and what `sg.sample` raises.
+    """
+    from structgen.decoding.samplers.sample import sample
+
+    form = wanted.form
+    OF_DRAWS.refuse(wanted.options, form, writer)
+    assert isinstance(writer, Local)
+    request = writer.request(wanted, source)
+    if request.begun:
+        cure = "Leave this message out, or write continue_final_message=False."
+        raise OptionError("Draws are whole, and the last message begins one.", where="prompt", cure=cure)
+    # The documents of the function's policies, read and checked as the type has it.
+    grammar = ReadTarget(form.grammar, form.reader)
+    most = {"max_tokens": request.most_tokens} if how.get("max_tokens") is None else {}
+    return sample(
+        writer.engine, writer.engine.prompt_tokens(request), grammar, **{**how, **most, "name": writer.name}
+    )

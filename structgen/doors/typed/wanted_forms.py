@@ -1,0 +1,316 @@
+"""What is wanted of a model: a type, items of a type one by one, a schema, a grammar, or free text."""
+
+from __future__ import annotations
+
+import collections.abc
+import json
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+from structgen.asking.python_types.definitions import Definition
+from structgen.asking.python_types.pydantic_formats import refuse
+from structgen.asking.python_types.type_hints import TypeReader, read_type, shown
+from structgen.asking.request_reading.targets import read_target
+from structgen.asking.tool_calls.tool_replies import Reply
+from structgen.base.errors import (
+    GenerationError,
+    GrammarError,
+    OptionError,
+    TokenizerError,
+)
+from structgen.base.language.ir import Pattern, Words
+from structgen.decoding.engine.requests import Result
+from structgen.decoding.engine.searches.listed_values import listed, listed_values
+from structgen.doors.typed.missing_options import OF_TOOLS
+from structgen.doors.typed.options import TypedOptions
+from structgen.doors.typed.server_replies import SentSchema
+from structgen.doors.typed.tool_use import ToolUse, names_calls, tool_use
+from structgen.doors.typed.wrapping import WRAPPER, WrappedReader, Wrapping, is_object, wrapped, wrapper_of
+from structgen.grammars.compilation.compiler import compile
+from structgen.grammars.json_grammars.outline_writer import Outlines, shorter_outlines
+from structgen.grammars.json_grammars.schema_grammar import json_schema, unwarned_schema
+from structgen.grammars.text_grammars.regular import RegularGrammar
+from structgen.machines.core.compiled import plain_grammar
+from structgen.machines.core.grammar import Grammar
+from structgen.schema.reading.policies import JSON_DUMPS, READABLE_DUMPS, WIDEST
+from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
+
+if TYPE_CHECKING:
+    from structgen.asking.python_types.type_places import TypeParts
+
+_SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
+_ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator)
+
+
+@dataclass(frozen=True)
+class WantedForm:
+    """What is wanted. Made by `form_of`."""
+
+    hint: Any = None
+    """The type of the value; of the list, where items are handed out one by one. None: there is no type."""
+    reader: TypeReader[Any] | None = None
+    grammar: Grammar | None = None
+    """None: free text."""
+    items: bool = False
+    """Whether the items of the list are handed out as they close."""
+    asynchronous: bool = False
+    """Whether they are handed out by an asynchronous iterator."""
+    tools: ToolUse | None = None
+    """Which tools a reply may call, which has the form if it calls none; its grammar is then its model's
+    affair. None: it is no such reply."""
+    wrap: bool = False
+    """Whether the model is asked for objects alone. The reader and the grammar of a type are then those of an
+    object that holds the document; what else is sent to a server, its writer puts into one."""
+    is_said: bool = False
+    """Whether the grammar is that of an object that holds, as a string, the text that is wanted."""
+
+    @cached_property
+    def schema(self) -> dict[str, Any] | None:
+        """The JSON Schema; None of free text, or of a grammar that has none."""
+        if self.reader is not None:
+            return self.reader.schema
+        value = None if self.grammar is None else self.grammar.schema
+        return value if value is None or isinstance(value, dict) else {}
+
+    @cached_property
+    def parts(self) -> TypeParts | None:
+        """What reads the parts of a document as its type has them; None without a type."""
+        if self.reader is None:
+            return None
+        # optional: pydantic
+        from structgen.asking.python_types.type_places import TypeParts
+
+        return TypeParts(self.reader.core_schema)
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:
+        """The documents, as texts, where they are a few listed values; () where they are not."""
+        return listed(self.grammar).texts
+
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether an object with one member holds the type's document."""
+        return isinstance(self.reader, WrappedReader)
+
+    @property
+    def holder(self) -> str:
+        """The JSON pointer of what is wanted in the document that is written."""
+        return f"/{WRAPPER}" if self.is_wrapped or self.is_said else ""
+
+    @cached_property
+    def outlines(self) -> Outlines | None:
+        """What gives the outlines of the schema, for prompts; None where there is no schema."""
+        outline = None if self.grammar is None else self.grammar.outline
+        return None if outline is None else cache(outline)
+
+    @property
+    def outline(self) -> str:
+        """The deepest outline of the schema that is written, its descriptions too; "" where there is none."""
+        if self.outlines is None:
+            return ""
+        return next(shorter_outlines(self.outlines, descriptions=True))[0]
+
+    @cached_property
+    def spoken(self) -> dict[str, Any] | None:
+        """The JSON Schema of the strings that are the texts of a choice or a pattern; None for all else."""
+        match None if self.grammar is None else self.grammar.bare():
+            case RegularGrammar(formula=Words(words)):
+                return {"type": "string", "enum": sorted(words)}
+            case RegularGrammar(formula=Pattern(source)):
+                return {"type": "string", "pattern": source}
+        return None
+
+    @cached_property
+    def sent(self) -> SentSchema:
+        """What a server is asked for. Raises UnsupportedError for a grammar that no schema says."""
+        schema = self.schema if self.spoken is None else self.spoken
+        if schema is None or (self.grammar is not None and self.grammar.bare() is not self.grammar.innermost):
+            raise refuse(
+                "A grammar that no JSON Schema says cannot be sent.",
+                "grammar",
+                "Ask an engine, or for a schema, a choice or a regular expression.",
+                "target",
+            )
+        sent = wrapped(schema) if self.wrap else schema
+        own = dict(self.reader.policies) if self.reader is not None else {}
+        compiled = compile(unwarned_schema(sent, **{**own, **WIDEST}), byte_tokenizer())
+        is_wrapped = self.is_wrapped or sent is not schema
+        is_said, is_listed = self.spoken is not None, bool(listed_values(schema))
+        return SentSchema(sent, compiled, is_wrapped, self.is_wrapped, is_said, is_listed)
+
+    def written_by(self, tokenizer: Tokenizer) -> Grammar | None:
+        """Return the grammar for a vocabulary. The object that says a text has no needless escapes; where the
+        tokens write none of the texts without escapes, it has all. Cost: that of compiling, for such an
+        object and a vocabulary that lacks bytes."""
+        grammar = self.grammar
+        if self.is_said and grammar is not None and tokenizer.missing_bytes:
+            try:
+                compile(grammar, tokenizer)
+            except (GrammarError, TokenizerError):
+                how: Mapping[str, Any] = {**JSON_DUMPS, "escapes": "canonical"}
+                return json_schema(self.schema or {}, **how)
+        return grammar
+
+    def begun(self, text: str) -> Iterator[tuple[str, str]]:
+        """Yield the ways in which a text may begin what is written, and what would then close it: inside of
+        its object, where one holds it, and as it is."""
+        if self.holder:
+            said, closing = (json.dumps(text, ensure_ascii=False)[:-1], '"}') if self.is_said else (text, "}")
+            yield wrapper_of(said)[:-1], closing
+        yield text, ""
+
+    def said(self, result: Result) -> Result:
+        """Return a result with the text that is wanted in place of the object that says it, which is then its
+        `reply`."""
+        if not self.is_said or result.error is not None or isinstance(result.value, Reply):
+            return result
+        text = result.value[WRAPPER]
+        return replace(result, text=text, value=text, reply=result.text)
+
+    def read(self, result: Result) -> Any:
+        """Return the object of a whole document; without a type, the result's value; of a reply that may
+        call tools, what is taken of it. Errors: ValidatorError."""
+        if self.tools is not None and isinstance(result.value, Reply):
+            return self.tools.value(result.value)
+        return result.value if self.reader is None else self.reader.read(result.text)
+
+
+@dataclass(frozen=True)
+class WantedText:
+    """What a writer is asked for beside the prompt."""
+
+    form: WantedForm
+    options: TypedOptions
+    waits: bool = False
+    """Whether the caller waits in an event loop; else the writer blocks."""
+
+
+def form_of(
+    target: Any,
+    policies: Mapping[str, Any] | None = None,
+    usual: Mapping[str, Any] | None = None,
+    wrap: Wrapping = "never",
+    where: str = "target",
+) -> WantedForm:
+    """Return the form of a target (`read_target`): free text for None and `str`, items for Iterator[T] and
+    AsyncIterator[T], else one text.
+
+    `policies` are options of `sg.json_schema`; `usual` those of schemas where nothing is said. `wrap`:
+    whether a type's document that is no object is held by one, "always" or where it is none of a few listed
+    values; and so what is sent to a server. `where`: "return", or the option's name, for errors.
+    Errors: those of `read_target`; UnsupportedError for a type that leaves nothing to write.
+    """
+    if names_calls(target):
+        raise refuse(
+            f"{shown(target)} has calls of tools, and there are no tools.",
+            "type",
+            "Give tools=[...].",
+            where,
+        )
+    if any(target is nothing for nothing in (type(None), typing.NoReturn, typing.Never)):
+        raise refuse(
+            f"{shown(target)} leaves nothing to write.",
+            "type",
+            "Annotate what comes back: `-> Person`.",
+            where,
+        )
+    origin, items, asynchronous = typing.get_origin(target) or target, False, False
+    if any(origin is one for one in (*_SYNC, *_ASYNC)):
+        item = (typing.get_args(target) or (Any,))[0]
+        target, items, asynchronous = types.GenericAlias(list, item), True, origin in _ASYNC
+    if isinstance(target, type) or typing.get_origin(target) is not None:
+        said = tuple((name, type(value), value) for name, value in (policies or {}).items())
+        try:
+            key = Definition(target), said, wrap, items, asynchronous
+            hash(key)
+        except Exception:  # people's code may run in it: the type is read anew, and tells its own faults
+            return _typed(target, policies, wrap, items, asynchronous)
+        return _kept(*key)
+    grammar = plain_grammar(read_target(target, policies, usual, where=where).grammar)
+    if grammar is None:
+        return WantedForm(str)
+    form = WantedForm(grammar=grammar, wrap=wrap == "always")
+    if wrap == "unlisted" and "pattern" in (form.spoken or {}):
+        # a chat model ends a string of JSON, and goes on with a bare text as long as the pattern does
+        held = json_schema(wrapped(form.spoken or {}), **READABLE_DUMPS)
+        return WantedForm(grammar=held, is_said=True)
+    return form
+
+
+def _typed(
+    target: Any, policies: Mapping[str, Any] | None, wrap: Wrapping, items: bool, asynchronous: bool
+) -> WantedForm:
+    """Return the form of a type, perhaps free text."""
+    found, reader = read_target(target, policies, reading=partial(_held, wrap=wrap))
+    if reader is None:
+        return WantedForm(str)
+    return WantedForm(target, reader, plain_grammar(found), items, asynchronous, wrap=wrap == "always")
+
+
+@lru_cache(maxsize=64)
+def _kept(definition: Definition, said: tuple[tuple[str, type, Any], ...], *how: Any) -> WantedForm:
+    """Return `_typed` of a type that is as it was, under policies of the same types and values."""
+    return _typed(definition.hint, {name: value for name, _, value in said}, *how)
+
+
+def _held(hint: Any, wrap: Wrapping) -> TypeReader[Any]:
+    """Return the reader of a type, or of objects that hold its documents."""
+    reader: TypeReader[Any] = read_type(hint)
+    is_held = wrap == "always" or (wrap == "unlisted" and not listed_values(reader.schema))
+    return WrappedReader(reader) if is_held and not is_object(reader.schema) else reader
+
+
+def form_of_calls(
+    options: TypedOptions,
+    hint: Any,
+    usual: Mapping[str, Any] | None = None,
+    wrap: Wrapping = "never",
+    where: str = "target",
+) -> WantedForm:
+    """Return the form of a reply that may call tools; one that calls none has that of `form_of`.
+
+    Errors: those of `tool_use` and `form_of`; OptionError for options that have no meaning beside tools.
+    """
+    use = tool_use(options, hint, where)
+    OF_TOOLS.refuse(options, use)
+    if use.taken.answer is None:
+        return WantedForm(hint, tools=use)
+    form = form_of(use.taken.answer, options.policies, usual, wrap, where)
+    if form.items:
+        raise refuse(
+            "Items one by one are no answer beside calls.",
+            "type",
+            "Write list[T] in place of Iterator[T].",
+            where,
+        )
+    use = replace(use, taken=use.taken._replace(text=form.schema is None))
+    return form if use.choice.mode == "none" else replace(form, hint=hint, tools=use)
+
+
+def check_wrap(form: WantedForm, wrap: bool | None) -> None:
+    """Raise OptionError where a person asks to wrap what is never wrapped."""
+    if wrap and form.reader is None:
+        what = (
+            "Free text is no document" if form.grammar is None else "A schema or a grammar is taken as it is"
+        )
+        raise OptionError(
+            f"{what}: there is nothing to wrap.",
+            where="wrap",
+            cure="Leave wrap out, or ask for a Python type such as list[str].",
+        )
+
+
+def failed(what: str, text: str, attempts: int, where: str = "", cure: str = "") -> GenerationError:
+    """Return the error of a text that is not what was asked for. `cure`: "" for a fault of the text."""
+    tried = "one attempt" if attempts == 1 else f"{attempts} attempts"
+    return GenerationError(
+        what,
+        text=text,
+        attempts=attempts,
+        where=where,
+        cure=cure or f"This was after {tried}; the text is in `.text`. Ask again, or loosen what refuses it.",
+    )

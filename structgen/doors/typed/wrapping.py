@@ -1,0 +1,108 @@
+"""Documents that are no objects, inside objects: `{"value": 36}` for the return type `int`.
+
+The embedded models were trained on objects, and servers of OpenAI's protocol take objects alone. Such a model
+is asked for an object with one member, and the member's value is what was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+from structgen.asking.python_types.type_hints import TypeReader
+
+T = TypeVar("T")
+Wrapping: TypeAlias = Literal["never", "unlisted", "always"]
+"""Whether documents that are no objects are held by one; "unlisted": those that are not listed values."""
+
+WRAPPER: Final = "value"
+"""The name of the member that holds the document."""
+_HELD: Final = re.compile(r'\s*\{\s*("(?:[^"\\]|\\.)*")\s*:(.*)\}\s*', re.DOTALL)
+"""An object: its first key, and all behind its colon."""
+
+_BEGUN: Final = re.compile(rf'\s*\{{\s*"{WRAPPER}"\s*:\s*')
+
+
+def is_object(schema: dict[str, Any]) -> bool:
+    """Tell whether the root of a schema, or what it refers to, says that documents are objects."""
+    name = str(schema.get("$ref", ""))
+    root = schema.get("$defs", {}).get(name.removeprefix("#/$defs/"), {}) if name else schema
+    return isinstance(root, dict) and root.get("type") == "object"
+
+
+def wrapped(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of objects with one member, whose values are the documents of a schema; the schema
+    itself, if its documents are objects."""
+    if is_object(schema):
+        return schema
+    made: dict[str, Any] = {
+        "type": "object",
+        "properties": {WRAPPER: {key: value for key, value in schema.items() if key != "$defs"}},
+        "required": [WRAPPER],
+        "additionalProperties": False,
+    }
+    return {**made, "$defs": schema["$defs"]} if "$defs" in schema else made
+
+
+def wrapper_of(text: str) -> str:
+    """Return a text of `wrapped(schema)` for a document of the schema."""
+    return f'{{"{WRAPPER}": {text}}}'
+
+
+def unwrapped(text: str) -> str:
+    """Return the document inside a text of `wrapped(schema)`; the text itself, if it is no such object."""
+    found = _HELD.fullmatch(text)
+    with suppress(ValueError):
+        if found is not None and json.loads(found[1]) == WRAPPER:  # the policies may allow escapes
+            return found[2].strip()
+    return text
+
+
+class Unwrapping:
+    """The document inside a text that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._text = self._told = ""
+
+    def add(self, piece: str | None) -> str:
+        """Return what a piece adds to the document; None ends the text. What may be the wrapper's end is held
+        back until more comes. Cost: linear in the text so far."""
+        self._text += piece or ""
+        begun = _BEGUN.match(self._text)
+        rest = "" if begun is None else self._text[begun.end() :].rstrip("} \t\n\r")
+        document = unwrapped(self._text) if piece is None else rest
+        added = document[len(self._told) :]
+        self._told += added
+        return added
+
+
+class WrappedReader(TypeReader[T]):
+    """A type as a language of objects with one member. The objects that it reads, and the places of its
+    errors, are those of the type."""
+
+    __slots__ = ("_inner",)
+
+    def __init__(self, inner: TypeReader[T]) -> None:
+        """`inner` reads the type's own documents."""
+        self._inner = inner
+
+        def read(document: str | bytes) -> T:
+            return inner.read(unwrapped(document if isinstance(document, str) else document.decode()))
+
+        core = inner.core_schema
+        is_shared = core["type"] == "definitions"
+        field = {
+            "type": "typed-dict-field",
+            "schema": core["schema"] if is_shared else core,
+            "required": True,
+        }
+        held: dict[str, Any] = {"type": "typed-dict", "fields": {WRAPPER: field}}
+        core = {**core, "schema": held} if is_shared else held
+        super().__init__(inner.hint, SimpleNamespace(validate_json=read), wrapped(inner.schema), core)
+
+    def __reduce__(self) -> Any:
+        """Pickle by the type, as its own reader does."""
+        return WrappedReader, (self._inner,)

@@ -1,0 +1,121 @@
+"""What writes texts: an engine of this process, a masked-diffusion model, or a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from structgen.base.errors import OptionError
+from structgen.base.system.resources import ON_A_SERVER, is_embedded, model_name
+from structgen.decoding.engine.model_prompts import ModelPrompts
+from structgen.decoding.engine.models import check_model
+from structgen.doors.typed.infilled import Infiller, Infilling, infiller_of, is_infilling, no_calls
+from structgen.doors.typed.local import Local, local_model
+from structgen.doors.typed.missing_options import OF_ANTHROPIC, OF_INFILLING, OF_SERVER_FIELDS, OF_SERVERS
+from structgen.doors.typed.options import TypedOptions
+from structgen.doors.typed.servers import Server, server_of
+from structgen.doors.typed.wanted_forms import WantedForm, check_wrap, form_of, form_of_calls
+from structgen.doors.typed.wrapping import Wrapping
+from structgen.schema.reading.policies import READABLE_DUMPS
+
+if TYPE_CHECKING:
+    from structgen.doors.typed.remote import Remote
+
+
+Writer: TypeAlias = "Local | Infiller | Remote"
+"""Writes texts for prompts. A text is one of the grammar's, or its result has an error: a ValidatorError,
+where another attempt may help. Its coroutines wait only where the caller does (`WantedText.waits`)."""
+
+
+def wrapping_of(model: object, wrap: bool | None) -> Wrapping:
+    """Return which documents a model is asked for inside an object: all where `wrap` is True, and those of
+    the embedded models, which were trained on objects, and of servers, whose protocol takes nothing else. A
+    chat model gives better numbers, lists and texts as the value of a key (docs/inside/results.md)."""
+    if wrap is not None:
+        return "always" if wrap else "never"
+    name = _named(model)
+    if isinstance(model, Server) or name.startswith(ON_A_SERVER):
+        return "always"
+    prompts = model.prompts if hasattr(model, "prompts") else ModelPrompts(name)
+    if prompts.is_embedded:
+        return "always"
+    return "unlisted" if prompts.has_template() else "never"
+
+
+def _named(model: object) -> str:
+    """Return the name of a model; "" where it has none."""
+    return model_name(model if isinstance(model, str | Path) else getattr(model, "name", ""))
+
+
+def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
+    """Return what gives the writer of a model, which is loaded when it is first asked for.
+
+    Errors: StructgenError where there is no model of this name, as far as can be told at once; OptionError
+    for options that a server or infilling does not have.
+    """
+    if isinstance(model, str) and model.startswith(ON_A_SERVER):
+        model = server_of(model)
+    if isinstance(model, Server):
+        # start-up: most models are no servers
+        from structgen.doors.typed.remote import Remote
+
+        OF_SERVERS.refuse(options, options.sampling)
+        OF_SERVER_FIELDS.refuse(options, model)
+        if model.protocol == "anthropic":
+            OF_ANTHROPIC.refuse(options.sampling)
+        asked = Remote(model)
+        return lambda: asked
+    name = _named(model)
+    if isinstance(model, str | Path) or (name and isinstance(model, Infilling)):
+        check_model(name)
+    if is_infilling(model):
+        OF_INFILLING.refuse(options, options.sampling)
+        filler = Infiller(model) if isinstance(model, Infilling) else infiller_of(name)
+        return lambda: filler
+    if isinstance(model, str | Path):
+        return lambda: local_model(name)
+    from structgen.decoding.engine import Engine
+
+    if isinstance(model, Engine):
+        known = Local(model, model.name)
+        return lambda: known
+    if hasattr(model, "model") and hasattr(model, "tokenizer"):
+        cure = "Write sg.Engine(pipe.model, pipe.tokenizer) for a pipeline of transformers."
+    elif hasattr(model, "forward") and hasattr(model, "config"):
+        cure = (
+            "Write sg.Engine(model, tokenizer); for a masked-diffusion model sg.Infilling(model, tokenizer)."
+        )
+    else:
+        cure = "Pass a name, a folder, an sg.Engine, or sg.Infilling(model, tokenizer)."
+    raise OptionError(
+        f"A {type(model).__name__} is not taken as a model here.",
+        where="model",
+        cure=cure,
+    )
+
+
+class Preparation:
+    """What the options of a typed function, or of `sg.run`, say: which text of which model is wanted, and how
+    it is made."""
+
+    def __init__(self, model: object, tools: Any, given: Mapping[str, Any]) -> None:
+        """`given`: `options.CallOptions`. Errors: those of `writer_of` and `TypedOptions`;
+        UnsupportedError for tools with infilling."""
+        self.options = TypedOptions(tools=tools, **given)
+        self.writer = writer_of(model, self.options)
+        if tools is not None and is_infilling(model):
+            raise no_calls()
+        # what the embedded models were trained to write, and what sg.infill fills
+        as_dumps = is_embedded(_named(model)) or is_infilling(model)
+        self._usual = READABLE_DUMPS if as_dumps else None
+        self._wrapping = wrapping_of(model, self.options.wrap)
+
+    def form(self, target: Any, where: str = "target") -> WantedForm:
+        """Return the form of what is wanted. Errors: those of `form_of`, and of `form_of_calls` where there
+        are tools."""
+        if self.options.tools is not None:
+            return form_of_calls(self.options, target, self._usual, self._wrapping, where)
+        form = form_of(target, self.options.policies, self._usual, self._wrapping, where)
+        check_wrap(form, self.options.wrap)
+        return form

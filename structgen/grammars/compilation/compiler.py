@@ -1,0 +1,110 @@
+"""`compile`: a grammar and a tokenizer become a `CompiledGrammar`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from operator import methodcaller
+from typing import Any, Final, Literal, Protocol, TypeVar
+
+from structgen.base.errors import (
+    GrammarError,
+    TokenizerError,
+    UnsatisfiableUnderPolicy,
+    options_named,
+)
+from structgen.base.language import checks
+from structgen.base.limits import Limits
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.core.grammar import Grammar
+from structgen.machines.store.mask_store import MaskStore, store_of
+from structgen.tokens.tokenizer import Tokenizer
+
+C = TypeVar("C", bound=CompiledGrammar, covariant=True)
+
+
+class Compilable(Protocol[C]):
+    """A `Grammar`, by the class that it is compiled to: `sg.compile` returns what its grammar says."""
+
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> C:
+        """Return the grammar compiled against a tokenizer."""
+        ...
+
+
+_GRAMMAR: Final = checks.Instance(
+    Grammar, "Make one with sg.json_schema(...), sg.lark(...) or sg.regex(...)."
+)
+TOKENIZER: Final = checks.Instance(
+    Tokenizer, "Make one with sg.Tokenizer.from_huggingface(...), from_tiktoken(...) or from_bytes(...)."
+)
+_TEXT = frozenset((*range(0xC0), *range(0xC2, 0xF5)))
+"""The bytes of UTF-8."""
+_JSON = _TEXT.difference(range(0x20)) | {9, 10, 13}
+"""The bytes of JSON text (RFC 8259)."""
+
+
+@options_named("sg.compile(grammar, tokenizer)")
+def compile(
+    grammar: Compilable[C],
+    tokenizer: Tokenizer,
+    *,
+    limits: Limits | None = None,
+    store: MaskStore | str | os.PathLike[str] | Literal[False] | None = None,
+) -> C:
+    """Return a grammar compiled against a tokenizer, expanded on demand from there.
+
+    `store` is the mask store to share: None the process's default, False none, a `MaskStore`, or a folder:
+    this process's store there, which keeps Lark grammars in files. Of a JSON Schema that comes again the
+    store may still have the compiled grammar: that is returned. Raises `UnsatisfiableSchema` where no
+    document exists, `UnsupportedError`, `LimitError`, `TokenizerError` where the vocabulary can write no
+    text, `OptionError`.
+
+    Where no token writes some byte of UTF-8 by itself, the texts are those of the grammar that sequences of
+    tokens write (docs/tokenizers.md): a byte that stands in no token leaves the grammar's own alphabet, and
+    what stands inside longer tokens alone is looked for in each mask (`WrittenTexts`).
+    """
+    given: Grammar = _GRAMMAR("grammar", grammar)
+    TOKENIZER("tokenizer", tokenizer)
+    if limits is not None:
+        limits = checks.limits(limits)
+    if not tokenizer.missing_bytes:
+        return grammar.compiled(tokenizer, limits, store_of(store))
+    written: Any = given.inside(partial(_written, tokenizer=tokenizer))
+    try:
+        compiled: C = written.compiled(tokenizer, limits, store_of(store))
+    except GrammarError as error:
+        if written is grammar:
+            raise
+        raise _refusal(given.innermost, tokenizer, error) from error
+    return compiled
+
+
+def _written(grammar: Grammar, tokenizer: Tokenizer) -> Grammar:
+    """Return the grammar of those texts that the tokenizer's tokens write."""
+    # start-up: a grammar may need no texts, and few vocabularies lack bytes
+    from structgen.grammars.text_grammars.text_grammar import as_text
+    from structgen.grammars.text_grammars.written_texts import WrittenTexts
+
+    is_json = grammar.policies is not None
+    missing = (_JSON if is_json else _TEXT).intersection(tokenizer.missing_bytes)
+    if not missing or isinstance(grammar, WrittenTexts):  # of one around it, which compiles it here
+        return grammar
+    if is_json and missing.issubset(tokenizer.absent_bytes):
+        without: Callable[[Any], Grammar] = methodcaller("without_bytes", missing)
+        return without(grammar)
+    # masks of machines are exact where each byte can be written by itself
+    return WrittenTexts(as_text(grammar))
+
+
+def _refusal(grammar: Grammar, tokenizer: Tokenizer, error: GrammarError) -> GrammarError | TokenizerError:
+    """Return the error for a grammar of which tokens write nothing; of one without any text, its own."""
+    # start-up: few grammars are refused
+    from structgen.grammars.text_grammars.text_grammar import as_text
+    from structgen.grammars.text_grammars.written_texts import BYTES, refusal
+
+    escapes = isinstance(error, UnsatisfiableUnderPolicy) and "escapes" in error.policies
+    cure = f'Give escapes="any": escapes write what tokens do not; or u{BYTES[1:]}' if escapes else BYTES
+    return refusal(as_text(grammar), tokenizer, error.where, cure)

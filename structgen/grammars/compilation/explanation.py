@@ -1,0 +1,93 @@
+"""`explain`: what a schema or a grammar comes to, for people."""
+
+from __future__ import annotations
+
+from typing import Any, overload
+
+from structgen.base.errors import OptionError, options_named
+from structgen.grammars.compilation.compiler import compile
+from structgen.grammars.compilation.grammar_explanation import GrammarExplanation, explain_grammar
+from structgen.grammars.compilation.implied_constraints import proved
+from structgen.grammars.compilation.schema_explanation import Costs, Explanation
+from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.grammars.text_grammars.text_grammar import TextGrammar
+from structgen.machines.core.grammar import Grammar
+from structgen.schema.explaining.impossible import impossible
+from structgen.schema.explaining.outline import MOST_LINES, outline
+from structgen.schema.reading.openai import refusals
+from structgen.schema.recogniser.schema_network import SchemaNetwork
+from structgen.tokens.tokenizer import byte_tokenizer
+
+
+@overload
+def explain(
+    grammar: JsonSchemaGrammar, *, lines: int = MOST_LINES, openai: bool = False, prove: bool = False
+) -> Explanation: ...
+
+
+@overload
+def explain(grammar: TextGrammar, *, sentences: int = 0, seed: int = 0) -> GrammarExplanation: ...
+
+
+@overload
+def explain(grammar: Grammar) -> Explanation | GrammarExplanation: ...
+
+
+@options_named(
+    "sg.explain(grammar)",
+    {"tokenizer": "Read missing_bytes and completion(start) of sg.compile(grammar, tokenizer)"},
+)
+def explain(
+    grammar: Grammar,
+    *,
+    lines: int = MOST_LINES,
+    openai: bool = False,
+    prove: bool = False,
+    sentences: int = 0,
+    seed: int = 0,
+) -> Explanation | GrammarExplanation:
+    """Return the explanation of a JSON Schema, with at most `lines` lines of outline (`openai`: also what a
+    server for OpenAI's strict structured outputs refuses; `prove`: the report also calls those constraints
+    redundant that only the rest of the schema makes so), or of a grammar of texts (`sg.lark`, `sg.ebnf`,
+    `sg.regex`, and what is made of them), with `sentences` random texts that it accepts.
+
+    A schema is compiled (against single bytes) and expanded as a whole: milliseconds for most schemas, and
+    for a schema of thousands of alternatives as long as they take to be told apart. `prove` asks the liveness
+    oracle about each keyword: some milliseconds, seconds where it is hard. Errors: those of
+    `sg.compile`; `OptionError` for a grammar of another kind, or what says nothing of this one.
+    """
+    of: Any = grammar.innermost if isinstance(grammar, Grammar) else None
+    if isinstance(of, TextGrammar):
+        if lines != MOST_LINES or openai or prove:
+            raise OptionError(
+                "A grammar of texts has no outline and no keywords.",
+                where="lines",
+                cure="Leave lines, openai, prove out.",
+            )
+        return explain_grammar(of, sentences, seed)
+    if of is None or of.schema is None:
+        raise OptionError(
+            f"A {type(grammar).__name__} is not explained.",
+            where="grammar",
+            cure="Make one with sg.json_schema(...), sg.lark(...), sg.ebnf(...) or sg.regex(...).",
+        )
+    if sentences or seed:
+        raise OptionError("Random texts are of grammars of texts.", where="sentences", cure="Leave it out.")
+    compiled = compile(of, byte_tokenizer(), store=False)
+    network = compiled.network
+    assert isinstance(network, SchemaNetwork)
+    with compiled.lock:
+        smallest = compiled.completion(compiled.start).decode()
+        table_bytes = compiled.sizes["table_bytes"]
+        tree = outline(network, lines)
+        never, whole = impossible(network, tree.demands)
+    report = proved(of, of.report) if prove else of.report
+    return Explanation(
+        report,
+        tree,
+        tuple(never),
+        whole and not tree.cut,
+        smallest,
+        Costs(len({one.pointer for one in report.findings}), table_bytes),
+        tuple(refusals(of.schema)) if openai else (),
+    )

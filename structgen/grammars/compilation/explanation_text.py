@@ -1,0 +1,48 @@
+"""What explanations share: sections of lines, for `structgen explain`, `print` and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from structgen.base.system.html_pages import in_cell
+
+SHOWN_LINES: Final = 400
+"""Lines of an outline that are printed."""
+_MOST_LISTED: Final = 200
+"""A section prints so many lines at most."""
+_SHORTEST: Final = 2_000
+"""Characters of the shortest text that are printed."""
+_MOST_IN_CELL: Final = 20_000
+"""Characters of an explanation that a notebook shows."""
+
+
+class Shown:
+    """An explanation that prints itself as lines of text."""
+
+    def told(self, name: str = "", most: int = SHOWN_LINES) -> Iterator[str]:
+        """Yield what is said, at most `most` lines of an outline. `name`: of the file, if any."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        """Return what `structgen explain` prints of it."""
+        return "\n".join(self.told())
+
+    def _repr_html_(self) -> str:
+        """Return the text of the explanation, its beginning if it is very long."""
+        return f"<pre>{in_cell(str(self), _MOST_IN_CELL)}</pre>"
+
+
+def section(title: str, rows: Iterable[str], most: int = _MOST_LISTED) -> Iterator[str]:
+    """Yield a title and at most `most` lines of some rows below it; nothing where there are no rows."""
+    listed = [line for row in rows for line in row.split("\n")]
+    yield from [f"\n{title}"] * bool(listed)
+    yield from (f"  {line}" for line in listed[:most])
+    if len(listed) > most:
+        yield f"  and {len(listed) - most:,} more (--json has all)"
+
+
+def shortest_section(title: str, text: str, shown: str) -> Iterator[str]:
+    """Yield a section with the shortest text of a language, as it is shown, as far as it is printed."""
+    cut = shown if len(shown) <= _SHORTEST else shown[:_SHORTEST] + " …"
+    return section(f"{title} ({len(text.encode()):,} bytes)", [cut], most=_SHORTEST)

@@ -1,0 +1,181 @@
+"""What a grammar of texts comes to: what lark resolved in silence, what is of no use, what is accepted."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from structgen.base.errors import GrammarError, LimitError
+from structgen.base.language import checks
+from structgen.base.language.remarks import NO_REMARKS, Remarks
+from structgen.grammars.compilation.explanation_text import SHOWN_LINES, Shown, section, shortest_section
+from structgen.grammars.lark_grammars.compiled.beaten import beaten, beaten_in
+from structgen.grammars.lark_grammars.compiled.bound_lark import BoundLark
+from structgen.grammars.lark_grammars.compiled.lark_language import LarkLanguage
+from structgen.grammars.lark_grammars.compiled.loaded_lark import LarkGrammar
+from structgen.grammars.lark_grammars.reading.loaded_grammar import rule_as_written
+from structgen.grammars.text_grammars.context_free.productive_symbols import S, productive
+from structgen.grammars.text_grammars.machine.language import TOKEN, Language
+from structgen.grammars.text_grammars.machine.random_sentences import random_word
+from structgen.grammars.text_grammars.text_grammar import RulesGrammar, TextGrammar
+
+
+@dataclass(frozen=True, slots=True)
+class Beaten:
+    """A terminal that no lexeme can be of, in any context of the lexer that looks for it."""
+
+    terminal: str
+    winners: tuple[str, ...]
+    """What its shortest texts become."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrammarCosts:
+    """How large a grammar is."""
+
+    terminals: int = 0
+    rules: int = 0
+    parser_states: int = 0
+    contexts: int = 0
+    """Sets of terminals that the lexer looks for; 0 without a lexer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrammarExplanation(Remarks, Shown):
+    """A grammar of texts explained; made by `explain`. Conflicts: none where rules are read without a
+    lexer."""
+
+    kind: str
+    """What it is, and what reads it."""
+    unproductive: tuple[str, ...]
+    """Rules that derive no text."""
+    beaten: tuple[Beaten, ...]
+    shortest: str | None
+    """A short text that is accepted; None where none is."""
+    sentences: tuple[str, ...]
+    """Random texts that are accepted."""
+    costs: GrammarCosts
+
+    @property
+    def has_faults(self) -> bool:
+        """Whether a part is of no use, or no text is accepted. Conflicts are none."""
+        parts = (self.unused_rules, self.unproductive, self.unused_terminals, self.never_made, self.beaten)
+        return self.shortest is None or any(parts)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as a JSON-ready dict."""
+        return asdict(self)
+
+    def told(self, name: str = "", most: int = SHOWN_LINES) -> Iterator[str]:
+        """Yield what `structgen explain` prints of it; there is no outline."""
+        costs = self.costs
+        yield f"{name}{': ' * bool(name)}{self.kind}"
+        if costs.rules:
+            lexer = f"; {costs.parser_states:,} parser states, {costs.contexts:,} contexts of the lexer"
+            yield f"{costs.rules:,} rules, {costs.terminals:,} terminals{lexer * bool(costs.contexts)}"
+        conflicts = []
+        for one in self.conflicts:
+            conflicts += [f"before {one.terminal}, lark goes on with", *(f"    {kept}" for kept in one.kept)]
+            conflicts += ["  and does not reduce by", *(f"    {rule}" for rule in one.dropped)]
+        beaten = (
+            f"{one.terminal}: its texts become {', '.join(one.winners) or 'nothing'}" for one in self.beaten
+        )
+        for title, found in (
+            ("Conflicts that lark resolves", conflicts),
+            ("Rules that the start rule does not lead to", self.unused_rules),
+            ("Rules that derive no text", self.unproductive),
+            ("Terminals of no use to a rule", self.unused_terminals),
+            ("Terminals that never come: they are declared, and nothing makes them", self.never_made),
+            ("Terminals that can never win", beaten),
+        ):
+            yield from section(title, found)
+        if self.shortest is None:
+            yield "\nIt accepts no text."
+        else:
+            yield from shortest_section("A shortest text", self.shortest, repr(self.shortest))
+        yield from section("Random texts", map(repr, self.sentences), most=len(self.sentences))
+
+
+def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> GrammarExplanation:
+    """Return the explanation of a grammar of texts, with so many random texts; the same seed gives the same.
+
+    Cost: some 10 ms, seconds for grammars like Python's. Raises LimitError where it was not found out
+    whether anything is accepted; OptionError.
+    """
+    checks.whole("sentences", sentences, 0)
+    language, shortest = _shortest(grammar)
+    source = random.Random(seed)
+    words: tuple[str, ...] = ()
+    if language is not None and shortest is not None:
+        words = tuple(random_word(language, source).decode() for _ in range(sentences))
+    kind, remarks = grammar.source, NO_REMARKS
+    never_win: tuple[Beaten, ...] = ()
+    barren: Iterable[str] = ()
+    numbers = {} if language is None else {"parser_states": language.sizes.get("parser_states", 0)}
+    if isinstance(grammar, BoundLark | LarkGrammar):
+        lark = grammar.of if isinstance(grammar, BoundLark) else grammar
+        kind, tables = "a Lark grammar under LALR(1) with lark's contextual lexer", lark.tables
+        remarks = tables.remarks
+        never_win = _beaten(lark, language)
+        made = {at for at, one in enumerate(tables.terminals) if one.pattern is not None or at == 0}
+        if tables.indentation is not None:
+            made |= {tables.indentation.indent, tables.indentation.dedent}
+        rules = [(-1 - rule.origin, tuple(rule.symbols)) for rule in tables.rules]
+        barren = (tables.nonterminals[-1 - one] for one in _barren(rules, made))
+        numbers = {"terminals": len(tables.terminals) - 1, "rules": len(rules)}
+        numbers |= {"parser_states": len(tables.actions), "contexts": len(tables.contexts)}
+    elif isinstance(grammar, RulesGrammar):
+        remarks = grammar.remarks
+        terminals = (*grammar.terminals, *grammar.bound)
+        barren = _barren(grammar.rules, terminals)
+        numbers |= {"terminals": len(terminals), "rules": len(grammar.rules)}
+    # what is made of a rule's parts has no name that a person wrote
+    written = sorted(
+        name for name in set(map(rule_as_written, barren)) if name.strip() == name and name[:1] != "$"
+    )
+    return GrammarExplanation(
+        **{one.name: getattr(remarks, one.name) for one in fields(remarks)},
+        kind=kind,
+        unproductive=tuple(written),
+        beaten=never_win,
+        shortest=shortest,
+        sentences=words,
+        costs=GrammarCosts(**numbers),
+    )
+
+
+def _shortest(grammar: TextGrammar) -> tuple[Language | None, str | None]:
+    """Return the language of a grammar, None where it cannot be made because there is no text; and a short
+    text, None where there is none."""
+    language = None
+    try:
+        language = grammar.language(grammar.limits)
+        symbols = language.shortest(language.start())
+    except GrammarError as error:
+        if type(error) is not GrammarError:
+            raise
+        return language, None
+    return language, bytes(symbol for symbol in symbols if symbol < TOKEN).decode()
+
+
+def _barren(rules: Sequence[tuple[S, tuple[S, ...]]], made: Iterable[S]) -> set[S]:
+    """Return the symbols on the left of rules that derive no text, where those that are made have one."""
+    return {left for left, _right in rules} - productive(rules, made)
+
+
+def _beaten(grammar: LarkGrammar, language: Language | None) -> tuple[Beaten, ...]:
+    """Return the terminals that no lexeme is of; none where that was not found out within the limits."""
+    tables = grammar.tables
+    try:
+        if isinstance(language, LarkLanguage):
+            found = beaten_in(language.compiled.answers.letters)
+        else:
+            found = beaten(tables, grammar.is_local, grammar.limits)
+    except LimitError:
+        return ()
+    shown = [one.shown for one in tables.terminals]
+    return tuple(
+        Beaten(shown[one.terminal], tuple(sorted(shown[won] for won in one.winners))) for one in found
+    )

@@ -1,0 +1,158 @@
+"""Constraints that only the rest of a schema makes idle, found by proof.
+
+`keyword_report` sees what a look at one place shows. A bound that another schema of an `allOf`
+implies, a length that a pattern has already: for these the schema is read without the keyword, and the
+liveness oracle is asked for a value that only one of the two takes. If there is none, the keyword is
+redundant.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+from structgen.automata.formats.named_formats import CUTS
+from structgen.base.errors import LimitError, SchemaError
+from structgen.base.json_text.exact_json import Json, escape, unescape
+from structgen.grammars.json_grammars.plain_network import network_of
+from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
+from structgen.schema.reading.document import Document
+from structgen.schema.reading.model import Schema, with_others
+from structgen.schema.reading.policies import WIDEST
+
+IMPLIED = "the rest of the schema asks as much"
+_CAPS = ("max_string", "max_items", "any_value")
+
+
+def proved(grammar: JsonSchemaGrammar, report: KeywordReport) -> KeywordReport:
+    """Return the report of a grammar with constraints called redundant that a proof shows to be so; a note
+    for each that was not decided.
+
+    The proof is about values: under narrower policies (the declared order of keys, caps, digits) other texts
+    of them may be in the language. Cost: a reading of the schema and a question to the oracle for each
+    keyword that the report calls enforced, some milliseconds, and at most `limits.oracle_steps`.
+    """
+    search = _Search(grammar)
+    findings = tuple(
+        replace(one, standing=KeywordStanding.REDUNDANT, why=IMPLIED) if search.changes_nothing(one) else one
+        for one in report.findings
+    )
+    return replace(report, findings=findings, notes=(*report.notes, *search.notes))
+
+
+class _Search:
+    def __init__(self, grammar: JsonSchemaGrammar) -> None:
+        self._grammar = grammar
+        self._policies = grammar.policies.widened(*WIDEST, *_CAPS)
+        self._limits = replace(grammar.limits, liveness="refuse")
+        self._whole: SchemaDifference | None = None
+        """Anew after each question that met a limit."""
+        self.notes: list[str] = []
+
+    def changes_nothing(self, finding: Finding) -> bool:
+        """Return whether the schema without an enforced keyword takes the same values; False also if nobody
+        knows."""
+        if finding.standing is not KeywordStanding.ENFORCED:
+            return False
+        if not finding.pointer.startswith("#"):
+            return self._undecided(finding, "it stands in another document")
+        while True:
+            asked_before = self._whole is not None
+            try:
+                return self._proved(finding)
+            except SchemaError:
+                return False  # without it, it is no schema: a reference would lead nowhere
+            except LimitError as error:
+                self._whole = None
+                if not asked_before:
+                    return self._undecided(finding, f"the limit {error.limit} was met")
+                # What other questions made fills the same room: once more, alone.
+
+    def _proved(self, finding: Finding) -> bool:
+        other = self._read(without_keyword(self._grammar.schema, finding.pointer, finding.keyword))
+        if other.refusals:
+            return False  # it hides what is not handled, as `$ref` does up to draft 7
+        if self._whole is None:
+            self._whole = SchemaDifference(self._read(self._grammar.schema))
+        if self._whole.difference(other) is not None:
+            return False
+        if self._whole.cut:
+            # What is cut is neither in the format nor in its negation, so that nothing shows on such strings.
+            return self._undecided(finding, f"some strings of the format {self._whole.cut} are left out")
+        return True
+
+    def _read(self, value: Json) -> Document:
+        return self._grammar.document(value, policies=self._policies, limits=self._limits)
+
+    def _undecided(self, finding: Finding, why: str) -> bool:
+        place = f"{finding.pointer}/{escape(finding.keyword)}"
+        self.notes.append(f"{place}: whether it changes anything was not decided: {why}")
+        return False
+
+
+class SchemaDifference:
+    """A document with its network, to which other documents are held that differ in little."""
+
+    def __init__(self, document: Document) -> None:
+        """The network grows with each question."""
+        self.network = network_of(document)
+        self.cut = next((name for name in document.formats if name in CUTS), "")
+        """A format some of whose strings are left out."""
+        self.places = {place.pointer: place for place in _in_text(document)}
+        self._next = len(document.schemas)
+
+    def difference(self, other: Document, pointer: str = "#") -> int | None:
+        """Return a demand that some value meets, and only values that one of the two documents takes and the
+        other does not (or their places at a pointer); None where there is no such value.
+
+        `other` must not be used afterwards: its places then lead to those of this document. Cost: linear in
+        the places of both, more where references lead back, and at most two questions to the liveness oracle.
+        Raises LimitError where the oracle does not decide.
+        """
+        for place in other.schemas:
+            place.id += self._next
+        self._next += len(other.schemas)
+        equal = self._equal(other)
+        for place in other.schemas:
+            if place.id not in equal:
+                for name, held in place.__dict__.items():
+                    setattr(place, name, with_others(held, equal))
+        two = next((place for place in other.schemas if place.pointer == pointer), other.root)
+        tables, oracle = self.network.tables, self.network.oracle
+        pair = tables.literal(self.places[pointer]), tables.literal(equal.get(two.id, two))
+        for more, less in (pair[::-1], pair):
+            demand = tables.demand((more, tables.negate(less)))
+            if oracle.alive(demand):
+                return demand
+        return None
+
+    def _equal(self, other: Document) -> dict[int, Schema]:
+        """Return the places of this document that equal another's, by the ids of these: in their own fields,
+        and in all that they lead to."""
+        known = self.places
+        equal = {one.id: known[one.pointer] for one in _in_text(other) if one.pointer in known}
+        before = len(equal) + 1
+        while len(equal) < before:
+            before = len(equal)
+            for one in reversed(other.schemas):  # inner places first
+                if one.id in equal and with_others(one.__dict__, equal) != equal[one.id].__dict__:
+                    del equal[one.id]
+        return equal
+
+
+def _in_text(document: Document) -> list[Schema]:
+    return [place for place in document.schemas if isinstance(place.raw, dict)]
+
+
+def without_keyword(value: Json, pointer: str, keyword: str) -> Json:
+    """Return a schema without a keyword at a place (`#/properties/a`); places off the path are shared."""
+    root: Json = copy(value)
+    here: Any = root
+    for step in map(unescape, pointer.split("/")[1:]):
+        at = int(step) if isinstance(here, list) else step
+        here[at] = copy(here[at])
+        here = here[at]
+    del here[keyword]
+    return root

@@ -1,0 +1,115 @@
+"""`preload`: everything that a first compilation loads or compiles, ahead of it.
+
+What comes in: kinds of grammars. What happens: small grammars of these kinds are compiled and a text of each
+is matched, so that the modules are imported, the machine code is loaded, and tables that are built once in a
+process are there. A server calls it before it forks its workers, which then share the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal, get_args
+
+from lark import Lark
+
+from structgen.base.errors import OptionError, options_named
+from structgen.base.native import first_use
+from structgen.base.native.jit import compile_modules
+from structgen.grammars.compilation.compiler import TOKENIZER, compile
+from structgen.grammars.json_grammars.schema_grammar import json_schema
+from structgen.grammars.lark_grammars.lark_grammar import lark
+from structgen.grammars.text_grammars.ebnf_grammar import ebnf
+from structgen.grammars.text_grammars.regular import regex
+from structgen.grammars.text_grammars.text_grammar import sequence
+from structgen.machines.core.batch import advance_all, fill_masks
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.core.draft_masks import fill_draft
+from structgen.machines.core.grammar import Grammar
+from structgen.machines.core.matcher import Matcher
+from structgen.machines.store.mask_store import default_store
+from structgen.tokens.token_mask import allocate_mask
+from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
+
+Kind = Literal["json", "lark", "text"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+_SCHEMA: Final = {
+    "type": "object",
+    "properties": {
+        "text": {"type": "string", "minLength": 1, "maxLength": 40},
+        "code": {"type": "string", "pattern": "^[a-z]{2,5}$"},
+        "day": {"type": "string", "format": "date"},
+        "count": {"type": "integer", "minimum": -3, "maximum": 1200},
+        "ratio": {"type": "number", "multipleOf": 0.25},
+        "list": {"type": "array", "items": {"enum": ["a", "b", 1, None, True]}, "maxItems": 3},
+    },
+    "required": ["text"],
+    "patternProperties": {"^x-": {"type": "string"}},
+}
+_DOCUMENT: Final = (
+    b'{"text": "ab", "code": "abc", "day": "2024-02-29", "count": -2, '
+    b'"ratio": 0.25, "list": ["a", 1], "x-1": ""}'
+)
+_LARK: Final = 'start: (NAME "=" /[0-9]+/)+\nNAME: /[a-z]+/\n%ignore /[ \\n]+/\n'
+_EBNF: Final = 'root ::= "a" root "b" | [0-9]+'
+_USES: Final[dict[Kind, tuple[str, Callable[[], Grammar], bytes]]] = {
+    "json": (first_use.JSON, lambda: json_schema(_SCHEMA), _DOCUMENT),
+    "lark": (first_use.LARK, lambda: lark(_LARK), b"ab = 12\nc = 3"),
+    "text": (first_use.TEXT, lambda: sequence(ebnf(_EBNF), regex("(xy|z)+")), b"aa12bbxyz"),
+}
+"""Of each kind: the machine code that it alone needs, a grammar, and a text of it."""
+
+
+@options_named('sg.preload("json")')
+def preload(*kinds: Kind, tokenizer: Tokenizer | None = None, jobs: int = first_use.JOBS) -> None:
+    """Load ahead what the first grammar of each kind needs: `"json"`, `"lark"`, `"text"` (regexes, EBNF,
+    choices, structural tags); without a kind, all three.
+
+    Machine code that is not kept yet is compiled first, by up to `jobs` processes: once after an
+    installation, 45 s of one processor for all kinds. Else the first call costs some 0.5 s, and the next ones
+    some 10 ms.
+    With a `tokenizer` its tables are built or read too: the workers that are forked later share them.
+    Raises OptionError for another kind.
+
+        sg.preload("json", tokenizer=tokenizer)  # in the parent, before the workers are forked
+    """
+    for kind in kinds:
+        if kind not in KINDS:
+            raise OptionError(
+                f"{kind!r} is not a kind of grammar.",
+                where="kinds",
+                cure=f"Name some of {', '.join(map(repr, KINDS))}, or none for all.",
+            )
+    if tokenizer is not None:
+        TOKENIZER("tokenizer", tokenizer)
+    wanted = kinds or KINDS
+    default_store()
+    groups = [*dict.fromkeys(_USES[kind][0] for kind in wanted), first_use.AUTOMATA, first_use.SHARED]
+    modules = [name for group in groups for name in first_use.GROUPS[group]]
+    compile_modules(modules, jobs, title="all kinds of masks" if len(wanted) > 1 else groups[0])
+    if tokenizer is None:
+        tokenizer = byte_tokenizer()
+    if "lark" in wanted:  # a kept grammar is read without lark
+        Lark('start: "a"', parser="lalr")
+    for kind in wanted:
+        _, grammar, text = _USES[kind]
+        _use(compile(grammar(), tokenizer, store=False), text)
+
+
+def _use(compiled: CompiledGrammar, text: bytes) -> None:
+    """Fill masks along a text of a grammar: of one matcher, of a batch and of a draft, and under a budget."""
+    tokenizer = compiled.tokenizer
+    mask = allocate_mask(4, tokenizer.vocab_size)
+    matchers = [Matcher(compiled) for _ in range(2)]
+    tokens = tokenizer.encode(text)
+    fill_draft(matchers[0], tokens[:3], [-1, 0, 1], mask, [0, 1, 2, 3])
+    for token in tokens:
+        fill_masks(matchers, mask)
+        advance_all(matchers, [token, token])
+    one = Matcher(compiled)
+    for token in tokens:
+        one.fill_mask(mask)
+        one.advance(token)
+    one.fill_mask(mask, budget=one.tokens_to_finish())
+    one.rollback(len(tokens))
+    one.forced()
+    compiled.step_bytes(compiled.start, text)

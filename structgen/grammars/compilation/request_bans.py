@@ -1,0 +1,84 @@
+"""What `Sampling(banned=...)` takes from the texts of a request: texts, and tokens by their ids.
+
+A banned text is in no text, in whichever tokens: `sg.without` makes a grammar of the other texts. A banned
+token is never chosen: the grammar is compiled for a tokenizer without it. So both are exact, with budgets,
+and a grammar that needs a banned text is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from structgen.base.errors import OptionError
+from structgen.grammars.text_grammars.composition.bans import without
+from structgen.grammars.text_grammars.free_text import text
+from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
+from structgen.machines.core.grammar import Grammar
+from structgen.tokens.tokenizer import Tokenizer
+
+_KEPT: Final = 8
+"""Tokenizers without banned tokens that are kept."""
+
+
+def checked_bans(given: Any) -> tuple[int | str, ...]:
+    """Return banned texts and token ids as a tuple. Raises OptionError."""
+    is_list = isinstance(given, Sequence) and not isinstance(given, bytes | str)
+    found = tuple(given) if is_list else (given,)
+    for one in found:
+        is_id = isinstance(one, int) and not isinstance(one, bool) and one >= 0
+        if not is_id and not (isinstance(one, str) and one):
+            raise OptionError(
+                f"banned={one!r:.60} is neither a text nor a token id.",
+                where="banned",
+                cure='Give a list of texts and token ids, as in banned=["<unsafe>", 17].',
+            )
+    return found
+
+
+def without_banned_texts(
+    grammar: Grammar | CompiledGrammar | None, banned: Sequence[int | str]
+) -> Grammar | CompiledGrammar | None:
+    """Return the grammar of the texts without the banned ones; None stands for free text. Errors: those of
+    `sg.without`."""
+    texts = [one for one in banned if isinstance(one, str)]
+    if not banned:
+        return grammar
+    plain = plain_grammar(grammar)
+    plain = text() if plain is None else plain
+    return without(plain, texts) if texts else plain
+
+
+def without_tokens(tokenizer: Tokenizer, banned: Sequence[int | str]) -> Tokenizer:
+    """Return a tokenizer without the banned tokens; the same one if none is banned. The last eight are kept.
+
+    Raises OptionError for ids that are no tokens, for end tokens, and for special tokens without bytes.
+    """
+    ids = frozenset(one for one in banned if isinstance(one, int))
+    return _reduced(tokenizer, ids) if ids else tokenizer
+
+
+@lru_cache(maxsize=_KEPT)
+def _reduced(tokenizer: Tokenizer, ids: frozenset[int]) -> Tokenizer:
+    for one in ids:
+        if one >= tokenizer.vocab_size:
+            raise OptionError(
+                f"There is no token {one:,}: the vocabulary has {tokenizer.vocab_size:,}.",
+                where="banned",
+                cure="Check that the id is of the model's tokenizer.",
+            )
+        if one in tokenizer.eos_token_ids:
+            raise OptionError(
+                f"Token {one} ends texts, and cannot be banned.",
+                where="banned",
+                cure="Leave it out; min_tokens makes a free text longer.",
+            )
+        if tokenizer.token_bytes[one] is None:
+            raise OptionError(
+                f"Token {one} is a special token without bytes: no text has it unless its grammar names it.",
+                where="banned",
+                cure="Leave it out, or take it out of the grammar.",
+            )
+    known = [None if token in ids else data for token, data in enumerate(tokenizer.token_bytes)]
+    return Tokenizer(known, tokenizer.eos_token_ids)

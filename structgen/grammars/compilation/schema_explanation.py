@@ -1,0 +1,140 @@
+"""A JSON Schema explained: what its documents are, what in it can never hold, what it costs; and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from structgen.base.printable import printable
+from structgen.grammars.compilation.explanation_text import SHOWN_LINES, Shown, section, shortest_section
+from structgen.schema.explaining.impossible import Impossible
+from structgen.schema.explaining.keyword_report import KeywordReport
+from structgen.schema.explaining.outline import Line, Outline
+from structgen.schema.reading.openai import OpenAIRefusal
+
+_LEVELS = 24
+"""Levels that are drawn; what lies deeper stands at the last of them, with its depth."""
+_LABEL = 44
+"""Columns after which the words about a value begin at the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """How large a grammar is, once its shortest document is known (`compiled.sizes` has the numbers of
+    states)."""
+
+    subschemas: int
+    """Subschemas with keywords that the root reaches, each counted once."""
+    table_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation(Shown):
+    """A schema explained; made by `explain`."""
+
+    report: KeywordReport
+    """Keyword by keyword: enforced, annotation; with the draft, the policies and notes."""
+    outline: Outline
+    """What the documents are, place by place."""
+    impossible: tuple[Impossible, ...]
+    """Branches, properties, items and constants that no document makes use of."""
+    complete: bool
+    """Whether all of the schema was searched for such parts, and told in the outline."""
+    smallest: str
+    """The shortest document within the policies."""
+    costs: Costs
+    openai: tuple[OpenAIRefusal, ...] = ()
+    """What a server for OpenAI's strict structured outputs refuses, if that was asked."""
+
+    @property
+    def may_dead_end(self) -> tuple[str, ...]:
+        """Places that the liveness oracle could not decide (`Limits(liveness="flag")`)."""
+        return self.report.may_dead_end
+
+    @property
+    def has_faults(self) -> bool:
+        """Whether something in the schema can never hold, a place may dead-end, or a server refuses it."""
+        return bool(self.impossible or self.may_dead_end or self.openai)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as a JSON-ready dict; lines refer to each other by their index, without depth."""
+        whole = asdict(self)
+        outline = whole.pop("outline")
+        documents = {"documents": outline["lines"], "lines_cut": outline["cut"]}
+        return {**documents, **whole, "report": self.report.to_json()}
+
+    def told(self, name: str = "", most: int = SHOWN_LINES) -> Iterator[str]:
+        """Yield what `structgen explain` prints of it, at most `most` lines of its outline."""
+        report, costs, lines = self.report, self.costs, self.outline.lines
+        yield f"{name}{': ' * bool(name)}JSON Schema draft {report.draft}"
+        yield f"under {report.options}"
+        yield "\nA document is"
+        yield from _tree(lines[:most])
+        if len(lines) > most:
+            yield f"and {len(lines) - most:,} more lines (--lines)"
+        never = (f"{one.pointer}  {one.what}: {one.why}" for one in self.impossible)
+        yield from section("What can never hold", never)
+        yield from section("Places that may dead-end", self.may_dead_end)
+        refused = (f"{one.pointer}  {one.why}" for one in self.openai)
+        yield from section("What a server for OpenAI's strict structured outputs refuses", refused)
+        if not self.complete:
+            yield "The schema is larger than what was searched for parts that cannot hold."
+        idle: dict[str, list[str]] = {}
+        for finding in (*report.annotations, *report.redundant):
+            if finding.why:
+                idle.setdefault(f"{finding.keyword}: {finding.why}", []).append(finding.pointer)
+        rows = []
+        for words, pointers in idle.items():
+            more = f" and {len(pointers) - 3:,} more places" if len(pointers) > 3 else ""
+            rows.append(f"{', '.join(pointers[:3])}{more}  {words}")
+        yield from section("What says nothing here", [*report.notes, *rows])
+        plain = sorted({one.keyword for one in report.annotations if not one.why})
+        if plain:
+            yield f"Annotations: {', '.join(plain)}"
+
+        yield from shortest_section("The smallest one", self.smallest, self.smallest)
+        many = f"{costs.subschemas:,} subschema{'s' * (costs.subschemas != 1)}"
+        tables = f"{costs.table_bytes / 1024:,.0f} KiB of tables for its first masks"
+        yield from section("What it costs", [f"{many}, {tables}"])
+
+
+def _tree(lines: Sequence[Line]) -> Iterator[str]:
+    """Yield the lines of an outline as a tree, of at most _LEVELS levels."""
+    guides = _guides([min(one.depth, _LEVELS) for one in lines])
+    labels = [
+        guide + f"(level {one.depth}) " * (one.depth > _LEVELS) + _label(one) + "?" * (one.need == "optional")
+        for one, guide in zip(lines, guides, strict=True)
+    ]
+    width = min(max(map(len, labels)), _LABEL)
+    for one, label in zip(lines, labels, strict=True):
+        what = "never" if one.need == "never" else one.what
+        if one.same_as >= 0:
+            what += f", as {' of '.join(_path(lines[one.same_as], lines)[:3]) or 'the document'}"
+        more = ", …" if len(one.sources) > 2 else ""
+        source = f"  ({', '.join(one.sources[:2])}{more})" if one.sources else ""
+        yield f"{label:<{width}}  {what}{source}".rstrip()
+
+
+def _guides(depths: Sequence[int]) -> list[str]:
+    """Return what is drawn before the lines of a tree, four columns for each level."""
+    later: set[int] = set()
+    found = []
+    for depth in reversed(depths):
+        marks = ["│   " if level in later else "    " for level in range(1, depth)]
+        found.append("".join([*marks, *["├── " if depth in later else "└── "] * (depth > 0)]))
+        later = {level for level in later if level < depth} | {depth}
+    return found[::-1]
+
+
+def _label(one: Line) -> str:
+    return printable(one.label, lines=False) if one.parent >= 0 else "the document"
+
+
+def _path(one: Line, lines: Sequence[Line]) -> list[str]:
+    """Return the labels from a line outwards."""
+    found = []
+    while one.parent >= 0:
+        found += [_label(one)] * bool(one.label)
+        one = lines[one.parent]
+    return found

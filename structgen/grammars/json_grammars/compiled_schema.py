@@ -1,0 +1,251 @@
+"""`CompiledSchema`: the machine of JSON texts, as a compiled grammar."""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from structgen.base.language.expectation import Expected
+from structgen.base.language.ir import Network
+from structgen.base.limits import Limits
+from structgen.base.native.raw_memory import address_of
+from structgen.base.native.typed_blocks import word_of
+from structgen.base.system.public_calls import THIS_CALL
+from structgen.grammars.json_grammars.completion import Completer
+from structgen.grammars.json_grammars.document_values import value_of
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.json_machine.expected import expected
+from structgen.machines.json_machine.inspection import Inspection
+from structgen.machines.json_machine.masks import mask_filling, state_walk
+from structgen.machines.json_machine.meaning import expander_of
+from structgen.machines.json_machine.records.recorder import Recorder
+from structgen.machines.json_machine.tables import json_blocks as L
+from structgen.machines.json_machine.tables.json_tables import JSON_TABLES
+from structgen.machines.machine_core import token_steps
+from structgen.machines.machine_core.layout import LARGE
+from structgen.machines.machine_core.questions import call_answered
+from structgen.machines.store.mask_store import MaskStore, default_store
+from structgen.schema.schema_source import SchemaSource
+from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    # start-up: few grammars become explicit automata
+    from structgen.machines.core.dfa import Dfa
+
+_SPACE = {
+    "bounded": L.SPACE_BOUNDED,
+    "compact": L.SPACE_COMPACT,
+    "oneline": L.SPACE_ONELINE,
+    "any": L.SPACE_ANY,
+    "indent": L.SPACE_INDENT,
+}
+
+_ESCAPES = {
+    "canonical": (L.ESCAPES_PAIRED, L.ESCAPES_CANONICAL),
+    "utf8": (L.ESCAPES_CANONICAL, L.ESCAPES_CANONICAL),
+    "ascii": (L.ESCAPES_ASCII, L.ESCAPES_ASCII),
+    "any": (L.ESCAPES_ANY, L.ESCAPES_ANY),
+}
+"""Of strings, and of keys and constants."""
+_IN_ESCAPES = b'"\\/bfnrtu0123456789abcdefABCDEF'
+_RESIDUE = 1000
+"""Bytes of what the network knows of a residue; about."""
+
+
+def compiled_schema(
+    grammar: SchemaSource, tokenizer: Tokenizer, limits: Limits, store: MaskStore | Literal[False] | None
+) -> CompiledSchema:
+    """Return a grammar compiled against a tokenizer, or the compiled grammar of an equal one that the store
+    still has. `store`: as `sg.compile` takes it. Errors: those of `SchemaSource.network`. Cost of one that
+    is found: 30 us, 1 us for each KB of schema."""
+    if limits.liveness == "flag":  # each grammar is flagged with the places that the oracle leaves undecided
+        return CompiledSchema(grammar, tokenizer, limits, store)
+    recent = key = found = None
+    if store is not False:
+        vocabulary = Vocabulary.of(tokenizer)  # held: the store's part goes with it
+        recent = (store or default_store()).of(vocabulary).recent
+        # what is found holds the tokenizer: no other has its id
+        key = grammar.spelling, id(tokenizer), limits
+        found = recent.get(key)
+    if found is not None:
+        found = found.generation.newest(found)
+    if found is None or found.used > 1:
+        with THIS_CALL.begin(limits):
+            found = CompiledSchema(grammar, tokenizer, limits, store)
+        if recent is not None:
+            recent.put(key, found)
+    return found
+
+
+class CompiledSchema(CompiledGrammar):
+    """The JSON texts that a network accepts, compiled: the machine of `structgen.machines.json_machine`."""
+
+    grammar: SchemaSource
+    table_plan = JSON_TABLES
+    byte_steps = state_walk.BYTE_STEPS
+    part_calls = (
+        token_steps.take_token,
+        token_steps.may_end,
+        token_steps.ends_below,
+    )
+    has_events = True
+
+    def __init__(
+        self,
+        grammar: SchemaSource,
+        tokenizer: Tokenizer,
+        limits: Limits | None = None,
+        store: MaskStore | Literal[False] | None = None,
+    ) -> None:
+        super().__init__(grammar, tokenizer, limits, store)
+        policies = grammar.policies
+        self._configure(policies, grammar.quoting.missing)
+        # Nothing that this holds may refer to it: a grammar is gone when it is dropped, not when garbage is
+        # collected in the midst of another's first mask.
+        self._expander = expander = expander_of(grammar, self.limits, self._tables)
+        self._recorder = recorder = Recorder(self._tables, expander, self.vocabulary, self._masks)
+        answer = recorder.answer
+        self._retry = retry = partial(call_answered, self.lock, self._begin_call, answer, self.address)
+        self._machine = Inspection(expander, self._tables, self._space, retry)
+        self._start = retry(state_walk.start_node)
+        self.is_young = True
+
+    @property
+    def used(self) -> float:
+        """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
+        tables, limits = self._tables, self.limits
+        size = self.nbytes + self._recorder.nbytes + _RESIDUE * tables.count(L.T_RES)
+        most = max(self._expander.strings.count, self._expander.numbers.count) / limits.automaton_states
+        rows = tables.most_interned / limits.parser_states
+        return max(size / limits.grammar_memory, 2 * most, 2 * rows)
+
+    @property
+    def network(self) -> Network:
+        """The network of the language, for whoever asks it himself."""
+        return self._expander.network
+
+    def _configure(self, policies: Any, missing: frozenset[int]) -> None:
+        context = self._tables.context
+        kind, blanks, most = policies.space
+        self._space = (_SPACE[kind], blanks.encode())
+        self._indent = np.frombuffer(blanks.encode() or b" ", np.uint8).copy()
+        context[L.JsonContext.space] = _SPACE[kind]
+        context[L.JsonContext.most_space] = -1 if most is None else min(most, L.UNBOUNDED)
+        context[word_of(L.JsonContext, "indent")] = address_of(self._indent)
+        context[L.JsonContext.indent_length] = len(blanks)
+        context[L.JsonContext.escapes], context[L.JsonContext.key_escapes] = _ESCAPES[policies.escapes]
+        self._absent = np.zeros(256, np.uint8)
+        self._absent[[*missing]] = 1
+        context[word_of(L.JsonContext, "absent")] = address_of(self._absent)
+        context[L.JsonContext.lacks] = L.LACKS_ESCAPES * (not missing.isdisjoint(_IN_ESCAPES))
+        context[L.JsonContext.lacks] |= L.LACKS_TAILS * (not missing.isdisjoint(range(0x80, 0xC0)))
+        context[L.JsonContext.depth_limit] = self.limits.depth
+
+    def look_ahead(self) -> None:
+        """Expand the first places of the grammar (some 0.3 ms), once: whoever has taken a first token has the
+        model work meanwhile, and one by one, in masks, they would cost more."""
+        with self.lock:
+            if self.is_young:
+                self.is_young = False
+                self._expander.ahead()
+
+    def _compute(self, index: int, target: int) -> int:
+        return self._retry(mask_filling.compute, index, target)
+
+    def walk_bound(self, index: int) -> int:
+        """Return `mask_filling.compute_bound` of a state."""
+        with self.lock, self._begin_call():
+            self._attached()
+            return self._retry(mask_filling.compute_bound, index)
+
+    def _compute_bounded(self, index: int) -> int | None:
+        """As CompiledGrammar's, in one walk."""
+        with self.lock:
+            code = self.walk_bound(index)
+            if code == LARGE:
+                self._keep_large(index, 0)
+                return None
+            # where all is known nobody asks the completions, which may have to be made
+            return self._remember(index, code or self.completions.sufficient_as_walked(index, code))
+
+    # --- states ---------------------------------------------------------------------------------------------
+
+    def _next_bytes(self, index: int) -> bytes:
+        return self._machine.next_bytes(index)
+
+    def _expected(self, index: int) -> list[Expected]:
+        return expected(self._machine, index)
+
+    def value(self, text: bytes) -> Any:
+        """Return the value of a document; see CompiledGrammar."""
+        return value_of(text, self._takes_only_integers, self.limits.number_chars)
+
+    def _takes_only_integers(self, before: bytes) -> bool:
+        """Return whether every numeral that begins with the last byte of a text is an integer."""
+        with self.lock:
+            index = self._machine.after(self._start, before)
+            return index >= 0 and self._machine.takes_only_integers(index)
+
+    def to_dfa(
+        self,
+        max_states: int,
+        depth: int | None = None,
+        *,
+        minimal: bool = False,
+        repeated_keys: bool = False,
+        named_keys: bool = False,
+    ) -> Dfa:
+        """Return the explicit automaton of all states over classes of tokens (structgen.machines.core.dfa.Dfa); with
+        `minimal`, states with the same continuations are one.
+
+        `depth`: documents with more open brackets are left out; None: none are. `repeated_keys`: the
+        automaton takes besides the documents in which keys come again that the schema does not name.
+        `named_keys`: it takes only the documents in which no object has a key without a name in the schema,
+        if the schema names keys of it. Without either, objects with such keys have endlessly many states.
+        Raises LimitError, naming max_states, where there are more states (such objects; a recursive schema
+        without a depth); UnsatisfiableSchema where no document is left. Cost: some microseconds for each
+        state and byte, 0.1 us a byte of the vocabulary.
+        """
+        # start-up: few grammars become explicit automata
+        from structgen.machines.core.dfa import explicit
+
+        after = partial(self._machine.after_all, repeated_keys=repeated_keys, named_keys=named_keys)
+        with self.lock:
+            return explicit(self, after, max_states, depth, minimal, leaves_out=named_keys)
+
+    @property
+    def has_depth(self) -> bool:
+        """Brackets are counted."""
+        return True
+
+    def depth_of(self, index: int) -> int:
+        """Return how many brackets are open in a state."""
+        with self.lock:
+            return self._machine.brackets(self._machine.registers(index))
+
+    # --- completion -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def completions(self) -> Completer:
+        """The shortest completions; made when they are first asked for: of most grammars they never are."""
+        return Completer(self._machine, self.vocabulary, self, self.grammar.quoting)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the grammar's own tables: states, masks as lists, automata;
+        not the store's nor the vocabulary's."""
+        return int(
+            self._tables.nbytes() + self._expander.strings.trans.nbytes + self._expander.numbers.trans.nbytes
+        )
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How far the grammar is expanded: states of the machine and of string automata, and bytes."""
+        return {
+            "machine_states": self._tables.count(L.T_NODE),
+            "string_states": self._expander.strings.count,
+            "table_bytes": self.nbytes,
+        }

@@ -1,0 +1,266 @@
+"""The shortest way to the end: from any state, the text that completes the document.
+
+The completion of a state is the shortest text (ties: the smallest bytes; of items that must differ, of keys
+without a name, the shortest first) that completes it in the forms that the network and the automata call
+shortest, spaced as the policy asks. It is a function of the state alone, and the completion after its first
+byte is the rest of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from structgen.base.language.ir import Demands
+from structgen.grammars.json_grammars.completion.begun_values import BegunValues
+from structgen.grammars.json_grammars.completion.next_characters import escape_of, escape_rests
+from structgen.grammars.json_grammars.completion.obligatory_space import ready, spaced
+from structgen.grammars.json_grammars.completion.shortest_texts import behind, least, order
+from structgen.grammars.json_grammars.completion.string_rests import Names, Quoted
+from structgen.machines.json_machine.inspection import Inspection
+from structgen.machines.json_machine.tables import json_blocks as L
+from structgen.schema.reading.missing_bytes import Quoting
+
+
+class Shortest:
+    """Completions of the states of one compiled grammar, remembered; its lock is held by the caller."""
+
+    def __init__(self, machine: Inspection, quoting: Quoting) -> None:
+        """`quoting`: how strings are written."""
+        self._machine, self._quoting = machine, quoting
+        self._names = Names(machine)
+        self._begun = BegunValues(machine)
+        self._quoted = Quoted(machine, self._names, quoting)
+        self._texts: dict[int, tuple[bytes, int]] = {}
+        self.clear()
+
+    @property
+    def names_asked(self) -> int:
+        """How many names of extra keys were looked for among those that objects hold, and values among those
+        of arrays. With one more, fewer states are alike."""
+        return self._names.count + self._begun.count
+
+    def names_begun(self, text: int) -> frozenset[bytes]:
+        """Return how names go on that were looked for and begin with the text of a key (`Names.begun`)."""
+        return self._names.begun(text)
+
+    def clear(self) -> None:
+        """Forget what was remembered."""
+        self._asked: set[int] = set()
+        self._alike: dict[tuple[int, ...], int] = {}
+        self._texts.clear()
+        self._quoted.clear()
+        self._names.clear()
+        self._begun.clear()
+        self._names_told = 0
+
+    def text(self, index: int) -> bytes:
+        """Return the completion of a state; empty where the document is complete."""
+        text, start = self.rest(index)
+        return text[start:]
+
+    def length(self, index: int) -> int:
+        """Return the bytes of the completion of a state."""
+        text, start = self.rest(index)
+        return len(text) - start
+
+    def remember(self, index: int, text: bytes, start: int) -> None:
+        """Note the completion of a state, text[start:], where another one has shown it."""
+        self._texts.setdefault(index, (text, start))
+
+    def _comparing(self, frame: int) -> Iterator[tuple[int, int]]:
+        """Yield the frames of items, from one on down, on which the rest of an array depends: the array's
+        residue, and where in the log the item begins."""
+        while frame >= 0:
+            residue, begin, key, frame = self._machine.frame(frame)
+            if self._compares(residue, key):
+                yield self._machine.residue(residue), begin & L.LOG
+
+    def rest(self, index: int) -> tuple[bytes, int]:
+        """Return the completion of a state as a text and where in it it begins."""
+        while (found := self._texts.get(index)) is None:
+            like, names = self.stand_in(index), self.names_asked
+            self.ask(like)
+            if names == self.names_asked:
+                self._texts[index] = self._texts[like]
+        return found
+
+    def ask(self, index: int) -> None:
+        """Have the names looked for on which the completion of a state depends: where another state has shown
+        the text, nobody has. Only then may it stand for others."""
+        if index not in self._asked:
+            self._texts.setdefault(index, (self._find(index), 0))
+            self._asked.add(index)
+
+    def stand_in(self, index: int) -> int:
+        """Return the state that stands for all that differ from this one in the text of a key or an item
+        alone, of which none may become a name or a value that was looked for. What they have left is the
+        same, byte for byte, unless a completion looks for one more, and the same tokens may come in them. So
+        the text so far, however long, is none of its costs."""
+        if self._names_told != self.names_asked:
+            self._alike.clear()
+            self._names_told = self.names_asked
+        regs = self._machine.registers(index)
+        *key, text, frame = regs
+        named = regs.mode == L.M_KEY and self._names.begun(text)
+        if not text or named or self.near_rests(text, frame) is not None:
+            return index
+        return self._alike.setdefault((*key, text & L.CAPTURE, frame), index)
+
+    def near_rests(self, text: int, frame: int) -> frozenset[bytes] | None:
+        """Return how the string goes on in which an item ends, by the registers `text` and `frame`, to become
+        a value that was looked for among those of its array (`BegunValues`); None where no rest depends on
+        the item."""
+        log = text & L.LOG if text & L.CAPTURE else 0
+        if not log:
+            return None
+        found = frozenset[bytes]() if self.wants_again(frame) else None
+        for _residue, begin in self._comparing(frame):
+            rests = self._begun.rests(log, begin)
+            if rests is not None:
+                found = rests.union(found or ())
+        return found
+
+    def wants_again(self, frame: int) -> bool:
+        """Return whether, around a frame, the rest of an array may be the item that is being written."""
+        return any(map(self._machine.network.wants_again, (one for one, _begin in self._comparing(frame))))
+
+    # --- one state ------------------------------------------------------------------------------------------
+
+    def _find(self, index: int) -> bytes:
+        machine = self._machine
+        if machine.may_end(index):
+            return b""
+        regs = machine.registers(index)
+        if escape_of(regs) != 0:
+            return self._escaped(index)
+        demands = self._innermost(ready(machine, index))
+        return spaced(machine, self._outer(regs.frame, demands, machine.log(regs)), index)
+
+    def _outer(self, frame: int, demands: Demands, log: int) -> bytes:
+        """Return the shortest rest of the document, given those of the innermost value or container.
+        `log`: that of items whose values matter."""
+        machine = self._machine
+        while frame >= 0:
+            residue, extras, written, frame = machine.frame(frame)
+            if self._compares(residue, written):
+                item = machine.expander.written(log, extras)
+                demands = machine.network.finish_with(machine.residue(residue), None, demands, written=item)
+                continue
+            demands = machine.network.finish_with(
+                machine.residue(residue),
+                machine.expander.key(residue, written),
+                demands,
+                self._names.held(extras),
+            )
+        return min(demands.values(), key=order)
+
+    def _compares(self, row: int, key: int) -> bool:
+        """Return whether the rest of an array (of an object: never) depends on the item that is being
+        written."""
+        machine = self._machine
+        if key != -1 or not machine.watches(row):
+            return False
+        return not machine.network.items(machine.residue(row)).closes_next
+
+    def _innermost(self, index: int) -> Demands:
+        """Return the shortest rest of the innermost value or container, for each of its demands."""
+        machine = self._machine
+        regs = machine.registers(index)
+        mode = regs.mode
+        if mode == L.M_STRING:
+            return self._quoted.string(index)
+        if mode == L.M_WORDS:
+            return self._quoted.word(regs)
+        if mode == L.M_NUMBER:
+            return machine.numbers.finish(regs.lexeme)
+        if mode == L.M_LITERAL:
+            which, at = regs.lexeme >> 4, regs.lexeme & 15
+            rest = (b"true", b"false", b"null")[which][at:]
+            return dict.fromkeys(machine.network.outcomes.values[regs.residue], rest)
+        if mode == L.M_DOC:
+            return self._value(machine.network.root, index)
+        if mode == L.M_KEY:
+            return self._quoted.key(index)
+        row, written = regs.residue, regs.lexeme
+        residue = machine.residue(row)
+        if mode in (L.M_COLON, L.M_VALUE):
+            key, place = machine.expander.key(row, written), machine.child_place(row, written)
+            value = self._value(place, index if mode == L.M_VALUE else None)
+            rests = machine.network.finish_with(residue, key, value, self._names.held(regs.extras))
+            return behind(b":", rests) if mode == L.M_COLON else rests
+        return self._container(index, mode, residue)
+
+    def _container(self, index: int, mode: int, residue: int) -> Demands:
+        """Return the rest of an object or array, from between its tokens."""
+        machine = self._machine
+        regs = machine.registers(index)
+        taken = self._names.held(regs.extras)
+        whole = machine.network.finish(residue, taken)
+        if mode in (L.M_OBJECT, L.M_MEMBER, L.M_ARRAY, L.M_ITEM):
+            if regs.position == 0:
+                return whole
+            # white space was written, after which not every token may stand
+            possible = machine.next_bytes(index)
+            close = b"}" if mode in (L.M_OBJECT, L.M_MEMBER) else b"]"
+            options: dict[int, bytes] = {}
+            if close[0] in possible:
+                options = {j: text for j, text in whole.items() if text == close}
+            comma = b"," if mode in (L.M_MEMBER, L.M_ITEM) else b""
+            if comma and comma[0] not in possible:
+                return options
+            after = machine.after(index, comma) if comma else index
+            going_on = self._item(after, residue) if mode in (L.M_ARRAY, L.M_ITEM) else self._member(after)
+            return least(options, behind(comma, going_on))
+        if mode == L.M_NEXT:
+            return self._item(index, residue)
+        return self._member(index)
+
+    def _item(self, index: int, residue: int) -> Demands:
+        """Return the rest of an array that goes on with an item."""
+        network = self._machine.network
+        menu = network.items(residue)
+        if menu.item is None:
+            return {}
+        values = self._value(menu.item, index)
+        if menu.values:
+            network.look_for(values.values())
+        return network.finish_with(residue, None, values)
+
+    def _member(self, index: int) -> Demands:
+        """Return the rest of an object that goes on with a member."""
+        after = self._machine.after(index, b'"')
+        return {} if after < 0 else behind(b'"', self._quoted.key(after))
+
+    def _value(self, place: int, index: int | None) -> Demands:
+        """Return the shortest values of a place; `index`: the state,
+        where white space may rule out some of them."""
+        machine = self._machine
+        shortest = machine.network.finish_place(place)
+        if index is None or machine.registers(index).position == 0:
+            return shortest
+        possible = machine.next_bytes(index)
+        if all(text[0] in possible for text in shortest.values()):
+            return shortest
+        # so many blanks that only a bracket may follow
+        return machine.network.finish_bracketed(place)
+
+    def _escaped(self, index: int) -> bytes:
+        """Return the completion from inside an escape: the least over the characters that it may become."""
+        machine = self._machine
+        found: dict[int, list[bytes]] = {}
+        for way in escape_rests(machine, index, self._quoting.lost_digits):
+            # Digits in lower case where the policy takes both, as they are written elsewhere: a completion of
+            # this state is the rest of one that was found before it.
+            for rest in self._quoting.cases(way):
+                after = machine.after(index, rest)
+                if after >= 0:
+                    found.setdefault(after, []).append(rest)
+                    break
+        if escape_of(machine.registers(index)) == 6:
+            # behind a high surrogate another one only where nothing else may come: that could go on for ever
+            found = {one: r for one, r in found.items() if escape_of(machine.registers(one)) == 0} or found
+        if not found:  # what is alike has other digits: the first bytes that may come do
+            present = bytes({*range(128)}.difference(self._quoting.missing))
+            byte, after = machine.after_each(index, present)[0]
+            return bytes((byte,)) + self.text(after)
+        return min((min(found[after], key=order) + self.text(after) for after in found), key=order)

@@ -1,0 +1,321 @@
+"""Writing the outline of a schema, and its descriptions, as `prompting` says them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from itertools import chain
+from types import MappingProxyType
+from typing import Final, NamedTuple, TypeAlias
+
+from structgen.base.errors import LimitError
+from structgen.base.json_text.exact_json import Json, write
+from structgen.schema.reading.model import Schema
+
+MOST_OUTLINE = 100_000
+"""Characters of an outline, at most: a prompt that long fits few models."""
+MOST_DESCRIPTION = 200
+"""Characters of a description that are told, at most: a longer one is cut behind a word."""
+_REPEATED = 200
+"""Characters of a definition that are written a second time; a longer one is then called by its name."""
+_UNTOLD = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+"""Control characters, and halves of characters, which no encoding has."""
+_PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
+_TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
+_MORE: Final[Mapping[str, str]] = MappingProxyType({"integer": "number"})
+"""Type -> the type that has all of its values too."""
+
+_Demand: TypeAlias = tuple[Schema, ...]
+"""Schemas that hold of one value together."""
+
+
+class _Part(NamedTuple):
+    """A part of an outline: a value inside another value, or a value that was met before."""
+
+    demand: _Demand
+    label: str = ""
+    """Its key, "[]" for an item."""
+    is_told: bool = True
+    """Whether it stands in the outline; else its description alone is listed."""
+
+
+_Piece: TypeAlias = str | _Part
+_TOLD = ("types", "enum", "verdict", "format", "properties", "pattern_properties", "additional", "items")
+_CHOICES = ("any_of", "one_of", "prefix")
+"""With those above: the fields of `Schema` of which an outline tells."""
+
+_LEVELS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        **{depth: f"the first {depth} levels alone" for depth in (6, 4, 3, 2)},
+        1: "the first level alone",
+        0: "the type alone",
+    }
+)
+"""Levels of objects and lists that a shortened outline keeps, tried in this order, and what it then tells."""
+Outlines: TypeAlias = Callable[..., str]
+"""`schema_outline` of one schema, which takes its other arguments."""
+
+
+def shorter_outlines(outline: Outlines, *, descriptions: bool) -> Iterator[tuple[str, str]]:
+    """Yield the outlines of a schema, each with what it tells of the schema: the whole one (""), then the
+    same without descriptions, then shallower ones, at last the type of the whole. Those that are no shorter
+    than the one before, or longer than MOST_OUTLINE, are left out. `descriptions`: whether any has them."""
+    known: str | None = None
+    whole = [(None, True, ""), (None, False, "no descriptions")] if descriptions else [(None, False, "")]
+    forms = [*whole, *((depth, False, told) for depth, told in _LEVELS.items())]
+    for depth, described, told in forms:
+        try:
+            found = outline(depth=depth, descriptions=described)
+        except LimitError:
+            continue  # a shorter form follows
+        if known is None or len(found) < len(known):
+            yield found, told
+            known = found
+
+
+class ModelPrompt(str):
+    """A prompt in the form that its model was trained on. The engine hands it to the model as it is."""
+
+    __slots__ = ()
+
+
+def extraction_prompt_under(outline: str, text: str) -> ModelPrompt:
+    """Return the same for an outline that was written before."""
+    return ModelPrompt(f"{outline}\n{text.strip()}\n")
+
+
+class OutlineWriter:
+    """Writes one outline. What is still to be written lies on a stack of its own."""
+
+    def __init__(self, depth: int | None, descriptions: bool) -> None:
+        self.depth, self.descriptions = depth, descriptions
+        self.described: set[int] = set()
+        """The subschemas whose descriptions are written, by `id` of their JSON."""
+        self.pieces: list[str] = []
+        self.length = 0
+        self.begun: dict[tuple[int, ...], int] = {}
+        """Where the text began of each demand that is written, or being written."""
+        self.sizes: dict[tuple[int, ...], int] = {}
+        """The characters of each demand that is written, and not being written again."""
+        self.names: dict[tuple[int, ...], str] = {}
+        self.stack: list[tuple[Iterator[_Piece], tuple[int, ...], int, str]] = []
+        """What is left of the demands that are being written, their keys, the characters before, and their
+        labels."""
+        self.lines: list[str] = []
+        """The descriptions."""
+
+    def written(self, root: _Demand) -> str:
+        """Return the outline of a value that meets some schemas, and the lines below it."""
+        self._enter(_Part(root))
+        while self.stack:
+            pieces, key, start, _ = self.stack[-1]
+            piece = next(pieces, None)
+            if piece is None:
+                self.stack.pop()
+                self.sizes[key] = self.length - start
+            elif isinstance(piece, str):
+                self._put(piece)
+            else:
+                self._enter(piece)
+        return "\n".join(["".join(self.pieces), *self.lines])
+
+    def _put(self, text: str) -> None:
+        self.pieces.append(text)
+        self._count(len(text))
+
+    def _count(self, characters: int) -> None:
+        self.length += characters
+        if self.length > MOST_OUTLINE:
+            raise LimitError(
+                f"The outline of the schema has more than {MOST_OUTLINE:,} characters.",
+                limit="MOST_OUTLINE",
+                where="schema",
+                cure="Describe the schema in the prompt yourself, or outline a part of it.",
+            )
+
+    def _enter(self, part: _Part) -> None:
+        parts = tuple(_conjuncts(part.demand))
+        self._describe(parts, part.label)
+        if not part.is_told:
+            return
+        # One that only refers says nothing of its own; without it, two references to one place are equal.
+        parts = tuple(part for part in parts if part.ref is None or _says(part)) or parts
+        key = tuple(part.id for part in parts)
+        if key in self.begun and self.sizes.get(key, MOST_OUTLINE) > _REPEATED:
+            if key not in self.names:
+                self.names[key] = self._fresh_name(parts)
+                self.pieces[self.begun[key]] = f"{self.names[key]}="
+            self._put(self.names[key])
+        elif self.depth is not None and len(self.stack) >= self.depth:
+            self._put("|".join(_types(parts) or ["any"]))
+        else:
+            self.begun[key] = len(self.pieces)
+            self.sizes.pop(key, None)
+            self._put("")  # the place for a name, should one be needed
+            self.stack.append((_meaning(parts), key, self.length, part.label))
+
+    def _describe(self, parts: _Demand, label: str) -> None:
+        """List the descriptions of a value that are not listed yet, behind its place."""
+        told: dict[str, None] = {}
+        for part in parts if self.descriptions else ():
+            raw = part.raw
+            if isinstance(raw, dict) and id(raw) not in self.described:
+                self.described.add(id(raw))
+                if text := short_description(raw.get("description")):
+                    told[text] = None
+        if not told:
+            return
+        labels = filter(None, [*(entry[-1] for entry in self.stack), label])
+        place = "".join(name if name.startswith("[") else f".{name}" for name in labels).removeprefix(".")
+        values = [part.enum[0] for part in parts if part.enum is not None and len(part.enum) == 1]
+        named = " = ".join(filter(None, [place, *map(literal, values[:1])]))
+        self.lines.append(": ".join(filter(None, [named, "; ".join(told)])))
+        self._count(len(self.lines[-1]) + 1)
+
+    def _fresh_name(self, parts: _Demand) -> str:
+        last = parts[-1].pointer.rsplit("/", 1)[-1]
+        plain = re.sub(r"\W+", "_", last.replace("~1", "_").replace("~0", "_")).strip("_") or "Root"
+        name, count = plain, 1
+        while name in self.names.values():
+            count += 1
+            name = f"{plain}{count}"
+        return name
+
+
+def short_description(given: object) -> str:
+    """Return a description as prompts have it: on one line, without control characters, and no longer than
+    MOST_DESCRIPTION; "" where there is none."""
+    if not isinstance(given, str):
+        return ""
+    words = _UNTOLD.sub(" ", given).split()
+    text = " ".join(words)
+    if len(text) <= MOST_DESCRIPTION:
+        return text
+    cut = text[: MOST_DESCRIPTION - 3]
+    return f"{cut.rpartition(' ')[0] or cut}..."
+
+
+def _conjuncts(demand: _Demand) -> Iterator[Schema]:
+    """Yield the schemas of a demand and all that they join by `$ref` and `allOf`, each once."""
+    seen: set[int] = set()
+    stack = list(reversed(demand))
+    while stack:
+        schema = stack.pop()
+        if schema.id in seen:
+            continue
+        seen.add(schema.id)
+        yield schema
+        stack.extend(reversed(schema.all_of))
+        if schema.ref is not None:
+            stack.append(schema.ref)
+
+
+def _meaning(parts: _Demand) -> Iterator[_Piece]:
+    """Yield the texts and the inner values that tell what a value is."""
+    if any(part.verdict is False for part in parts):
+        yield "never"
+        return
+    listed = [part.enum for part in parts if part.enum is not None]
+    choices = [branches for part in parts for branches in (part.any_of, part.one_of) if branches]
+    if listed:
+        allowed = [set(map(write, values)) for values in listed[1:]]
+        values = {write(value): value for value in listed[0]}
+        common = (value for text, value in values.items() if all(text in others for others in allowed))
+        yield "|".join(map(literal, common)) or "never"
+        yield from (_Part((branch,), is_told=False) for branch in chain(*choices))
+        return
+    types = _types(parts)
+    said = [] if types is None and choices else list(_joined(_typed(parts, types), "|"))
+    for at, branches in enumerate(choices):
+        # `anyOf: [{required: [a]}, ...]` and the like say nothing that the outline writes.
+        if said and not all(any(map(_says, _conjuncts((branch,)))) for branch in branches):
+            said.extend(_Part((branch,), is_told=False) for branch in branches)
+            continue
+        many = len(branches) > 1 and (bool(said) or len(choices) > at + 1 or at > 0)
+        said.extend(["&"] * bool(said) + ["("] * many)
+        said.extend(_joined([[_Part((branch,))] for branch in branches], "|"))
+        said.extend([")"] * many)
+    yield from said or ["any"]
+
+
+def literal(value: Json) -> str:
+    """Return a listed value as JSON; a fraction as people write it, `1.5`."""
+    if isinstance(value, Decimal) and -20 < value.adjusted() < 20:
+        return format(value, "f")
+    return write(value)
+
+
+def _says(part: Schema) -> bool:
+    """Tell whether one schema, without those that it joins, has something that an outline writes."""
+    return any(getattr(part, name) not in (None, {}, ()) for name in _TOLD + _CHOICES)
+
+
+def _types(parts: _Demand) -> list[str] | None:
+    """Return the types that all parts allow, in a fixed order; None where none of them says."""
+    said = [part.types for part in parts if part.types is not None]
+    if said:
+        shared = [name for name in _TYPES if all(name in types or _MORE.get(name) in types for types in said)]
+        return [name for name in shared if _MORE.get(name) not in shared]
+    if any(part.properties or part.additional or part.pattern_properties for part in parts):
+        return ["object"]
+    if any(part.items is not None or part.prefix for part in parts):
+        return ["array"]
+    return ["string"] if any(part.format is not None for part in parts) else None
+
+
+def _typed(parts: _Demand, types: list[str] | None) -> Iterator[list[_Piece]]:
+    """Yield for each type the texts and values that tell of its values."""
+    for name in types or []:
+        if name == "object":
+            yield list(_object(parts))
+        elif name == "array":
+            yield list(_array(parts))
+        else:
+            formats = (part.format for part in parts if part.format and name == "string")
+            yield [next(formats, name)]
+    if types == []:
+        yield ["never"]
+
+
+def _object(parts: _Demand) -> Iterator[_Piece]:
+    required = {key for part in parts for key in part.required}
+    properties: dict[str, list[Schema]] = {}
+    for part in parts:
+        for key, schema in part.properties.items():
+            properties.setdefault(key, []).append(schema)
+    for key in sorted(required - properties.keys()):
+        properties[key] = []
+    members: list[list[_Piece]] = []
+    for key, schemas in properties.items():
+        if all(schema.verdict is not False for schema in schemas):
+            name = key if _PLAIN_KEY.fullmatch(key) else write(key)
+            members.append([name + "?" * (key not in required) + ": ", _Part(tuple(schemas), name)])
+    matched = [(f"/{pattern}/", schema) for part in parts for pattern, schema in part.pattern_properties]
+    others = [part.additional for part in parts if part.additional is not None]
+    matched += [("...", schema) for schema in others if schema.verdict is None]
+    members += [[f"{name}: ", _Part((schema,), name)] for name, schema in matched]
+    if not members:
+        yield "{}" if any(schema.verdict is False for schema in others) else "object"
+    else:
+        yield from ("{", *_joined(members, ", "), "}")
+    yield from (_Part((schema,), "...", is_told=False) for schema in others)
+
+
+def _array(parts: _Demand) -> Iterator[_Piece]:
+    prefix = next((part.prefix for part in parts if part.prefix), ())
+    items = next((part.items for part in parts if part.items is not None), None)
+    if not prefix and (items is None or items.verdict is True):
+        yield "array"
+    else:
+        members: list[list[_Piece]] = [[_Part((schema,), f"[{at}]")] for at, schema in enumerate(prefix)]
+        if items is not None and items.verdict is None:
+            members.append([*["..."] * bool(prefix), _Part((items,), "[]")])
+        yield from ("[", *_joined(members, ", "), "]")
+    if items is not None:
+        yield _Part((items,), "[]", is_told=False)
+
+
+def _joined(groups: Iterable[list[_Piece]], mark: str) -> Iterator[_Piece]:
+    for at, group in enumerate(groups):
+        yield from [*[mark] * (at > 0), *group]

@@ -1,0 +1,495 @@
+"""`json_schema`: the door for schemas, and the grammar that it returns."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from weakref import ref
+
+from structgen.base.errors import (
+    OptionError,
+    SchemaError,
+    SchemaWarning,
+    options_named,
+    warning_level,
+    within,
+)
+from structgen.base.json_text.exact_json import Json, exact, read, repeated, write
+from structgen.base.language import checks
+from structgen.base.limits import Limits
+from structgen.base.system.text_files import read_text
+from structgen.machines.core.grammar import Grammar
+from structgen.schema.reading.document import Document
+from structgen.schema.reading.draft_names import DRAFTS
+from structgen.schema.reading.missing_bytes import Quoting, quoting_of
+from structgen.schema.reading.policies import Policies
+from structgen.schema.reading.remotes import Remotes, check_resources
+from structgen.schema.schema_source import SchemaSource
+
+if TYPE_CHECKING:
+    from structgen.grammars.json_grammars.compiled_schema import CompiledSchema
+    from structgen.machines.store.mask_store import MaskStore
+
+    # start-up: the report is worked out when asked
+    from structgen.schema.explaining.keyword_report import KeywordReport
+    from structgen.schema.meaning.scalars import NumberOracle, StringOracle
+
+    # start-up: who only reads schemas needs no network
+    from structgen.schema.recogniser.schema_network import SchemaNetwork
+    from structgen.tokens.tokenizer import Tokenizer
+
+
+class JsonSchemaGrammar(Grammar, SchemaSource):
+    """The JSON texts of the values that a schema accepts, within the policies. Made by `json_schema`."""
+
+    __slots__ = (
+        "_banned",
+        "_canonical",
+        "_draft",
+        "_file",
+        "_limits",
+        "_missing",
+        "_networks",
+        "_notes",
+        "_policies",
+        "_read_as",
+        "_resources",
+        "_spare",
+        "_spelling",
+        "_text",
+        "_value",
+        "reader",
+        "root_types",
+    )
+
+    def __init__(
+        self,
+        value: Json,
+        *,
+        draft: str | None,
+        policies: Policies,
+        limits: Limits,
+        text: str | None = None,
+        notes: tuple[str, ...] = (),
+        remotes: Remotes | None = None,
+        banned: tuple[str, ...] = (),
+        missing: frozenset[int] = frozenset(),
+    ) -> None:
+        """Read the schema `value` (exact JSON that nobody changes); `text` is what it was read from.
+
+        Of the `remotes`, those that references lead to become part of the grammar. No string and no key may
+        hold one of the texts in `banned`. Of texts with a byte in `missing` some are left out, as
+        `without_bytes` says.
+        """
+        self._value, self._text, self._notes = value, text, notes
+        self.reader: Callable[[str], Any] | None = None
+        """What makes a value of a document: a type's reader, where the schema is that of a type. None: the
+        value is that of the JSON. The language does not depend on it."""
+        self._draft, self._policies, self._limits = draft, policies, limits
+        self._banned, self._missing = banned, missing
+        self._file: str | None = None  # that the schema was read from, for errors
+        remotes = remotes if remotes is not None else Remotes()
+        self._take_over(self.document(remotes=remotes))
+        self._resources = remotes.used
+
+    def _take_over(self, document: Document) -> None:
+        """Note what was read of the schema. Reading is its check; the first network takes the document
+        over."""
+        self._canonical = self._spelling = ""
+        self._networks: list[ref[SchemaNetwork]] = []
+        self._spare = [document]
+        self.root_types = document.written.types
+        """The types of which a value is one, as the root's `type` names them; None where it says nothing."""
+        self._read_as = document.draft
+        if document.references.has_custom_dialects:
+            self._read_as += " and meta-schemas"
+
+    @property
+    def schema(self) -> Json:
+        """The schema as exact JSON (numbers as int or Decimal), which must not be changed."""
+        return self._value
+
+    @property
+    def canonical(self) -> str:
+        """The options and the schema as one JSON text, the schema's members in their order."""
+        if not self._canonical:
+            formats = self._policies.custom_formats
+            own: dict[str, Json] = {
+                name: said if isinstance(said, str) else dict(said) for name, said in formats
+            }
+            options: dict[str, Json] = {
+                "kind": "json_schema 1",
+                "draft": self._read_as,
+                "policies": {**asdict(self._policies), "custom_formats": own},
+                "limits": dict(asdict(self._limits)),
+            }
+            if self._resources:
+                options["resources"] = dict(sorted(self._resources.items()))
+            if self._banned:
+                options["banned"] = list(self._banned)
+            if self._missing:
+                options["missing"] = [*sorted(self._missing)]
+            self._canonical = write([options, self._value])
+        return self._canonical
+
+    @property
+    def spelling(self) -> str:
+        """The options and the schema, as its text or as `repr` writes it."""
+        if not self._spelling:
+            try:
+                schema = self._text if self._text is not None else repr(self._value)
+                resources = repr(sorted(self._resources.items())) if self._resources else ""
+            except RecursionError:
+                return self.canonical
+            options = schema, self._read_as, repr(self._policies), repr(self._limits), resources
+            more = self._banned, sorted(self._missing)
+            self._spelling = "\0".join((*options, repr(more)) if any(more) else options)
+        return self._spelling
+
+    @property
+    def banned(self) -> tuple[str, ...]:
+        """The texts that no string and no key of a value may hold (`sg.without`), in order."""
+        return self._banned
+
+    def without(self, banned: tuple[str, ...]) -> JsonSchemaGrammar:
+        """Return this grammar with more texts banned from strings and keys; `sg.without` checks them."""
+        return self._with(_banned=tuple(sorted({*self._banned, *banned})))
+
+    def under(self, policies: Policies) -> JsonSchemaGrammar:
+        """Return the grammar of the same schema under other policies."""
+        return self._with(_policies=policies)
+
+    def without_bytes(self, missing: frozenset[int]) -> JsonSchemaGrammar:
+        """Return the grammar of those texts of this one that have none of some bytes. That there are none is
+        said when it is compiled. It takes over what was read of the schema."""
+        if missing <= self._missing:
+            return self
+        missing |= self._missing
+        document = self._spare.pop() if self._spare else None
+        if document is not None:
+            document.lose(missing)
+        return self._with(document, _missing=missing)
+
+    def _with(self, document: Document | None = None, **others: Any) -> JsonSchemaGrammar:
+        """Return a grammar that differs in some attributes; `document`: what was read of its schema."""
+        made = JsonSchemaGrammar.__new__(JsonSchemaGrammar)
+        for name in self.__slots__:
+            setattr(made, name, others.get(name, getattr(self, name)))
+        made._take_over(document or made.document())
+        return made
+
+    @property
+    def policies(self) -> Policies:
+        """The written policies: which texts of a value are in the language."""
+        return self._policies
+
+    @property
+    def outline(self) -> Callable[..., str]:
+        """What writes the outline for prompts: `schema_outline` without the schema."""
+        return self._outline
+
+    def _outline(self, *, depth: int | None = None, descriptions: bool = False) -> str:
+        # start-up: not every schema is in a prompt
+        from structgen.grammars.json_grammars.outline_writer import OutlineWriter
+
+        # a format that the caller defined himself is read as a pattern, and the outline says its name
+        held = self._policies
+        policies = replace(held, custom_formats=()) if held.custom_formats else held
+        return OutlineWriter(depth, descriptions).written((self.document(policies=policies).written,))
+
+    @property
+    def quoting(self) -> Quoting:
+        """How strings are written, and which bytes no text has."""
+        return quoting_of(self._policies.escapes, self._missing)
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds on work and memory."""
+        return self._limits
+
+    @property
+    def report(self) -> KeywordReport:
+        """What is enforced, what is annotation, what was refused; worked out anew when asked.
+
+        `may_dead_end` lists the places that its compiled forms, while they live, have flagged so far.
+        """
+        # start-up: the report is worked out when asked
+        from structgen.schema.explaining.keyword_report import report_of
+
+        networks = [network for network in (known() for known in self._networks) if network is not None]
+        flagged = dict.fromkeys(pointer for network in networks for pointer in network.may_dead_end)
+        return report_of(self.document(), self._reading_notes(), flagged)
+
+    def warn_of_suspects(self, *, strict: bool = False) -> None:
+        """Warn (`SchemaWarning`) of keywords, formats and required keys that look misspelt; see
+        `suspect_keywords`.
+
+        For a grammar that was just made. With `strict` they are a `SchemaError` that names the first.
+        """
+        document = self._spare[0]
+        if not (document.unknown or document.patterns or document.unknown_formats or document.undeclared):
+            return
+        # start-up: most schemas have nothing to look at
+        from structgen.schema.reading.suspect_keywords import told
+
+        said = told(document)
+        if strict and said:
+            others = f" {len(said) - 1} more such places." if len(said) > 1 else ""
+            raise SchemaError(
+                f"{said[0].what}{others}",
+                where=said[0].where,
+                cure=f"{said[0].cure} (strict=True refuses it.)",
+            )
+        level = warning_level()
+        for one in said:
+            what = f"{one.where}: {one.what} {one.cure}"
+            warnings.warn(SchemaWarning(what, where=one.where, likely=one.likely), stacklevel=level)
+
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledSchema:
+        """Return the grammar compiled against a tokenizer, or an equal one that the store has."""
+        # start-up: who reads or reports schemas needs no machine
+        from structgen.grammars.json_grammars.compiled_schema import compiled_schema
+
+        return compiled_schema(self, tokenizer, limits or self._limits, store)
+
+    def network(
+        self,
+        strings: StringOracle,
+        numbers: NumberOracle,
+        limits: Limits | None = None,
+        *,
+        widest: Callable[[], NumberOracle] | None = None,
+    ) -> SchemaNetwork:
+        """Return a new network of the language; `limits` stands for the grammar's own.
+
+        `strings` and `numbers` are asked about scalars; `widest` makes the widest policies' number oracle,
+        to tell a contradiction in the schema from one with the policies. Errors: `UnsupportedError` for a
+        keyword that is not handled, `RegexError`, `UnsatisfiableSchema`, `LimitError`.
+        """
+        # start-up: who only reads schemas needs no network
+        from structgen.schema.recogniser.schema_network import SchemaNetwork
+
+        document = self._take() if limits is None or limits == self._limits else self.document(limits=limits)
+        with within(self._file, ", "):
+            document.require_handled()
+            network = SchemaNetwork(document, strings, numbers, widest=widest)
+        self._networks[:] = [known for known in self._networks if known() is not None]
+        self._networks.append(ref(network))
+        return network
+
+    def _take(self) -> Document:
+        """Return the document that the constructor made, the first time, and then new ones."""
+        try:
+            return self._spare.pop()  # one step, so that two threads never share a document
+        except IndexError:
+            return self.document()
+
+    def document(
+        self,
+        value: Json | None = None,
+        *,
+        policies: Policies | None = None,
+        limits: Limits | None = None,
+        remotes: Remotes | None = None,
+    ) -> Document:
+        """Return the schema read anew, for those who tell of it, or another one under the same draft and
+        resources; the caller owns it. `policies`, `limits`, `remotes` stand for the grammar's own."""
+        return Document(
+            self._value if value is None else value,
+            draft=self._draft,
+            policies=policies or self._policies,
+            limits=limits or self._limits,
+            remotes=Remotes.holding(self._resources) if remotes is None else remotes,
+            banned=self._banned,
+            missing=self._missing,
+        )
+
+    def _reading_notes(self) -> tuple[str, ...]:
+        if self._text is None:
+            return self._notes
+        return tuple(
+            f"{place} is given more than once; the last one counts." for place in repeated(self._text)
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.canonical, self._draft, self._reading_notes(), self.reader)
+
+
+@options_named(
+    'sg.json_schema({"type": "object"})', {"indent": "Write whitespace=", "schema_draft": "Write draft="}
+)
+def json_schema(
+    schema: dict[str, Any] | bool | str | Path,
+    *,
+    draft: str | None = None,
+    whitespace: str | int = "bounded",
+    property_order: str = "declared",
+    numbers: str = "bounded",
+    escapes: str = "canonical",
+    formats: str = "assert",
+    max_string: int | None = None,
+    max_items: int | None = None,
+    any_value: str | int = "any",
+    custom_formats: Mapping[str, str | Mapping[str, int]] | None = None,
+    subset: str | None = None,
+    resources: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
+    strict: bool | None = False,
+) -> JsonSchemaGrammar:
+    """Return the grammar of a JSON Schema, given as a dict, a boolean, a JSON text, or the path of a file.
+
+    `draft` is one of "3", "4", "6", "7", "2019-09", "2020-12", "v1"; None: the draft that `$schema` names,
+    else 2020-12. `resources` maps URIs to further schemas for `$ref` (dicts, booleans, JSON texts, or a
+    `referencing.Registry`). A reference never opens a file or a connection. The standard meta-schemas are
+    built in. The policies define which texts of an accepted value are in the language:
+
+    whitespace
+        "bounded": up to 8 blanks, or a line break and 8 blanks a level; "compact"; "oneline" (", " and ": ");
+        an int or str: exactly json.dumps(indent=...)'s text; "any"; a word and ":3": up to 3 together.
+    property_order
+        "declared": keys in the order in which the schema first mentions them; "any".
+    numbers
+        "bounded": only digits where only integers are valid, else finite floats; at most 20 integer, 20
+        fraction and 3 exponent digits, more if the schema needs more; none that a double takes over a bound
+        or onto another number;
+        "plain": no exponent, no -0, integers without a fraction; "python": as `repr` writes them; "decimal":
+        as "bounded", but exact decimals; "any": any number of digits, exact decimals.
+    escapes
+        "canonical": keys and constants as json.dumps(ensure_ascii=False) writes them; "utf8", "ascii": all
+        strings as json.dumps writes them with ensure_ascii=False, True; "any".
+    formats
+        "assert", or "annotate": `format` has no effect.
+    max_string, max_items
+        code points of a string, items of an array, if the schema sets no bound; None: no bound.
+    any_value
+        the values allowed where the schema has no constraint: "any"; "scalar"; an int: the nesting depth of
+        arrays and objects.
+    custom_formats
+        your own formats by name, which override the standard's. A format is a regular expression as for
+        `pattern`, which without anchors matches anywhere in the string. Or it is a dict of integers for
+        numbers: `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum` and `multipleOf`.
+        `sg.OPENAPI_FORMATS` has OpenAPI's formats.
+
+    `sg.WIDEST` has the widest policies; `sg.OPENAI_STRICT` those for OpenAI's strict structured outputs,
+    with `subset="openai"`: it refuses a schema that such a server refuses (`UnsupportedError`). The call
+    reads every subschema that the root reaches (some 2 us each, and the copy of a dict); it compiles nothing.
+    Errors: `SchemaError` for invalid JSON (line and column) or an invalid schema (its place), `OptionError`,
+    `LimitError`. `sg.compile` refuses unsupported keywords (`UnsupportedError`), and `schema_grammar.report`
+    lists them. Four faults cause a `SchemaWarning`, once for each place: an unknown keyword that looks like
+    a known one (`maxLenght`, `nullable`), an unknown format that looks like a known one, a required key that
+    looks like a key of `properties`, and a schema none of whose keys is a keyword. With `strict=True` they
+    raise a `SchemaError`, and with `strict=None` there is no warning.
+    """
+    if strict is not None and not isinstance(strict, bool):
+        raise OptionError(f"strict={strict!r} is no flag.", where="strict", cure="Give True, False or None.")
+    policies = _policies(
+        whitespace,
+        property_order,
+        numbers,
+        escapes,
+        formats,
+        max_string,
+        max_items,
+        any_value,
+        custom_formats,
+    )
+    if draft is not None and draft not in DRAFTS:
+        raise OptionError(
+            f"draft={draft!r} is not a draft.", where="draft", cure=f"Use None or one of {', '.join(DRAFTS)}."
+        )
+    if subset not in (None, "openai"):
+        raise OptionError(f"subset={subset!r} is not known.", where="subset", cure='Use None or "openai".')
+    check_resources(resources)
+    limits = checks.limits(limits)
+    file = str(schema) if isinstance(schema, Path) else None
+    text: str | None = None
+    value: Json
+    if isinstance(schema, (str, Path)):
+        text = schema if isinstance(schema, str) else read_text(schema, SchemaError)
+        try:
+            value = read(text)
+        except SchemaError as error:
+            cure, where = error.cure, error.where
+            if file is not None:
+                cure, where = "Mend the file.", f"{file}, {where}"
+            elif _names_file(text):
+                cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
+            raise SchemaError(error.what, where=where, cure=cure) from None
+    elif isinstance(schema, (dict, bool)):
+        value = exact(schema)
+    else:
+        raise OptionError(
+            f"A schema is not given as a {type(schema).__name__}.",
+            where="schema",
+            cure="Pass its schema (with pydantic: T.model_json_schema()); sg.generate and sg.run take types."
+            if isinstance(schema, type)
+            else "Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
+        )
+    with within(file, ", "):
+        if subset is not None:
+            # start-up: few schemas are held to this subset
+            from structgen.schema.reading.openai import check_subset
+
+            check_subset(value)
+        grammar = JsonSchemaGrammar(
+            value, draft=draft, policies=policies, limits=limits, text=text, remotes=Remotes(resources)
+        )
+        grammar._file = file
+        if strict is not None:
+            grammar.warn_of_suspects(strict=strict)
+    return grammar
+
+
+def _names_file(text: str) -> bool:
+    """Return whether a text that is not JSON is probably the path of a schema."""
+    return (
+        len(text) < _LONGEST_PATH and text.isprintable() and (text.endswith(".json") or Path(text).is_file())
+    )
+
+
+_LONGEST_PATH: Final = 250
+
+
+_checked = lru_cache(64, typed=True)(Policies)
+
+
+def _policies(*options: Any) -> Policies:
+    """Return `Policies` of the same arguments: where the last, the caller's own formats, is None, the same
+    object for arguments that were seen before. So a request with tools does not check them anew."""
+    with suppress(TypeError):  # one of them has no hash
+        if options[-1] is None:
+            return _checked(*options)
+    return Policies(*options)
+
+
+def unwarned_schema(schema: dict[str, Any] | bool | str | Path, **options: Any) -> JsonSchemaGrammar:
+    """Return what `json_schema` returns for the same options, without its warnings: for a schema of which
+    was warned before."""
+    return json_schema(schema, strict=None, **options)
+
+
+def _restored(
+    canonical: str, draft: str | None, notes: tuple[str, ...], reader: Callable[[str], Any] | None
+) -> JsonSchemaGrammar:
+    """Return a pickled grammar again; fields of `Limits` that this version does not know are left out."""
+    options, value = cast("tuple[dict[str, Any], Json]", read(canonical))
+    known = {field.name for field in fields(Limits)}
+    made = JsonSchemaGrammar(
+        value,
+        draft=draft,
+        policies=Policies(**options["policies"]),
+        limits=Limits(**{name: value for name, value in options["limits"].items() if name in known}),
+        notes=notes,
+        remotes=Remotes.holding(options.get("resources", {})),
+        banned=tuple(options.get("banned", ())),
+        missing=frozenset(options.get("missing", ())),
+    )
+    made.reader = reader
+    return made

@@ -1,0 +1,59 @@
+"""A Lark grammar as a `Language`, read byte by byte: for explanations, random texts, and compositions without
+masks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from types import MappingProxyType
+
+from structgen.base.limits import Limits
+from structgen.grammars.lark_grammars.compiled.compiled_lark import CompiledLark
+from structgen.grammars.lark_grammars.liveness.cells import classes_of_bytes
+from structgen.grammars.text_grammars.machine.language import Config, Language
+from structgen.grammars.text_grammars.machine.masked_language import CompiledLanguage
+from structgen.tokens.tokenizer import Tokenizer
+
+_BYTES = 256
+
+
+@cache
+def bytes_alone() -> Tokenizer:
+    """Return a vocabulary with a token for each byte, and an end token."""
+    return Tokenizer.from_bytes([*(bytes((one,)) for one in range(_BYTES)), None], eos_token_id=_BYTES)
+
+
+class LarkLanguage(CompiledLanguage):
+    """The texts that lark takes; a configuration is the number of a state of the machine."""
+
+    compiled: CompiledLark
+    has_stack = True
+
+    def __init__(
+        self,
+        grammar: object,
+        limits: Limits,
+        bound: Mapping[int, Language | None] = MappingProxyType({}),
+    ) -> None:
+        """`bound`: as of `Lexer`. Cost: as `CompiledLark`. Raises LimitError."""
+        self.compiled = CompiledLark(grammar, bytes_alone(), limits, False, needs_text=False, bound=bound)
+        self.locks, lexer = 1 + self.compiled.height, self.compiled.answers.lexer
+        self.classes = classes_of_bytes(bytes(lexer.classes), lexer.tables)
+
+    def start(self) -> Config:
+        """Return the configuration before the first byte. Raises GrammarError where lark takes no text."""
+        self.compiled.check_text()
+        return super().start()
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        """Return a shortest completion."""
+        return self.compiled.shortest_rest(config)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The numbers of lexer states, of parser stacks, and of the languages that are bound."""
+        own = self.compiled.sizes
+        found = Counter({name: own[name] for name in ("lexer_states", "stacks")})
+        found.update(super().sizes)
+        return dict(found)

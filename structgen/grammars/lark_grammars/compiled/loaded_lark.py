@@ -1,0 +1,92 @@
+"""`LarkGrammar`: a Lark grammar as lark has loaded it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from structgen.base.limits import Limits
+from structgen.base.system.public_calls import THIS_CALL
+from structgen.base.system.waits import told
+from structgen.grammars.lark_grammars.kept.kept_grammars import FoundGrammar
+from structgen.grammars.text_grammars.machine.language import CompileTarget, Language
+from structgen.grammars.text_grammars.text_grammar import TextGrammar
+
+if TYPE_CHECKING:
+    from structgen.machines.core.compiled import CompiledGrammar
+    from structgen.machines.store.mask_store import MaskStore
+    from structgen.tokens.tokenizer import Tokenizer
+
+
+class LarkGrammar(TextGrammar):
+    """A Lark grammar. Made by `lark`."""
+
+    __slots__ = ("_found", "_made", "_missing", "limits", "tables")
+    limits: Limits
+    source = "a Lark grammar"
+    has_masks = True
+
+    def __init__(
+        self,
+        found: FoundGrammar,
+        made: tuple[Callable[..., Any], dict[str, Any]],
+        limits: Limits,
+        missing: frozenset[int] = frozenset(),
+    ) -> None:
+        """`found`: its tables; here texts have none of the bytes `missing`. `made`: what makes it again, and
+        the arguments, for pickling."""
+        self._found, self._made, self.limits, self._missing = found, made, limits, missing
+        self.tables = found.tables.without_bytes(missing)
+        """The parser and the terminals, as lark built them."""
+
+    @property
+    def canonical(self) -> str:
+        """The patterns of its terminals, and the digest of what lark made of it, as JSON."""
+        terminals = [(one.name, one.pattern) for one in self.tables.terminals]
+        return json.dumps([self.digest, *terminals], ensure_ascii=False)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether no lexeme looks behind its beginning (by a look-behind, `\\b` or `^` at its start)."""
+        return self._found.is_local
+
+    @property
+    def digest(self) -> str:
+        """A digest of the tables, with their numbering, and the bytes that texts lack."""
+        return f"{self._found.digest}{bytes(sorted(self._missing)).hex()}"
+
+    @property
+    def spelling(self) -> str:
+        """A name that no other grammar has."""
+        return f"lark {self.digest}"
+
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledGrammar:
+        """Return the grammar compiled against a tokenizer."""
+        # start-up: a grammar that is only loaded needs no machine
+        from structgen.grammars.lark_grammars.compiled.compiled_lark import CompiledLark
+
+        bounds = self.limits if limits is None else limits
+        with told("compiling a Lark grammar"), THIS_CALL.begin(bounds):
+            return CompiledLark(self, tokenizer, limits, store)
+
+    def without_bytes(self, missing: frozenset[int]) -> LarkGrammar:
+        """Return the grammar of the texts that have none of some bytes."""
+        return LarkGrammar(self._found, self._made, self.limits, self._missing | missing)
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        """Return the language of lark: byte by byte, or with masks for a target."""
+        # start-up time: a program that loads a grammar may never compile it
+        from structgen.grammars.lark_grammars.compiled.compiled_lark import CompiledLark
+        from structgen.grammars.lark_grammars.compiled.lark_language import LarkLanguage
+        from structgen.grammars.text_grammars.machine.masked_language import Masked
+
+        if target is None:
+            return LarkLanguage(self, limits)
+        return Masked(CompiledLark(self, target.tokenizer, limits, target.store))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        again, arguments = self._made
+        return again, (arguments, self._missing)

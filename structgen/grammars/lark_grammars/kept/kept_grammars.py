@@ -1,0 +1,252 @@
+"""A cache of lark's tables in files: loading the same grammar again does not import lark.
+
+A file's name is a digest of all its inputs except imported files: the grammar's text and options, the
+versions of lark and Python, our own sources. Imports are checked when the file is read: each place where lark
+looked must hold the same text as then, or nothing if there was nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import marshal
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache
+from hashlib import blake2b
+from importlib.util import find_spec
+from itertools import starmap
+from pathlib import Path
+from typing import Any, ClassVar, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.language.remarks import Conflict, Remarks
+from structgen.base.limits import Limits
+from structgen.base.native.cache_entries import CacheEntries, entry_key
+from structgen.base.system.cache import cache_folder
+from structgen.grammars.lark_grammars.lexer.instructions import Instructions
+from structgen.grammars.lark_grammars.reading.lark_loader import INDENTER, Import, Importer, Loaded
+from structgen.grammars.lark_grammars.reading.loaded_grammar import (
+    Context,
+    Indentation,
+    ParserTables,
+    Rule,
+    Terminal,
+)
+from structgen.grammars.lark_grammars.reading.plain_rules import PlainRules
+
+FOLDER: Final = "grammars"
+"""The folder's name inside the cache folder."""
+SUFFIX: Final = ".lark-tables"
+_MOST: Final = 1 << 26
+"""The most bytes of all files; the least recently used are deleted first."""
+_ARRAYS: Final = ("actions", "gotos", "context_of")
+"""The fields of the tables that are arrays."""
+_LIBRARY: Final = "lark:"
+"""The prefix of paths of files in lark's own `grammars/` folder."""
+
+
+@cache
+def _version() -> str:
+    """Return lark's version, without importing it."""
+    found = re.search(r"__version__[^=]*=\s*['\"]([^'\"]+)", (_lark() / "__init__.py").read_text("utf-8"))
+    assert found is not None, "lark without a version"
+    return found[1]
+
+
+@cache
+def _lark() -> Path:
+    """Return lark's folder, without importing it."""
+    found = find_spec("lark")
+    assert found is not None and found.origin is not None, "structgen needs lark"
+    return Path(found.origin).parent
+
+
+class FoundGrammar(NamedTuple):
+    """The tables of a grammar, and what is slow to compute from them."""
+
+    tables: ParserTables
+    digest: str
+    """A digest of the tables with their numbering."""
+    is_local: bool
+    """Whether no lexeme looks behind its beginning."""
+
+
+class KeptFile:
+    """The file of one grammar. There is none if a custom loader read an import."""
+
+    kind: ClassVar[str]
+    """The kind of the contents, and the version of their format."""
+
+    def __init__(
+        self,
+        text: str,
+        start: str,
+        source: str | None,
+        import_paths: Sequence[Importer],
+        indenter: Any,
+        bound: Sequence[str] = (),
+    ) -> None:
+        """`indenter`: an instance, or None; `bound`: terminals with stand-ins."""
+        self._source = source
+        self._folders = [os.path.abspath(path) for path in import_paths if isinstance(path, str | Path)]
+        self._serves = len(self._folders) == len(import_paths) and sys.byteorder == "little"
+        imports = "%import" in text
+        said = [
+            _version(),
+            text,
+            start,
+            # imports depend on the folder of the file
+            [os.path.dirname(os.path.abspath(source)) if source else "", self._folders] if imports else None,
+            None if indenter is None else [repr(getattr(indenter, name)) for name in INDENTER],
+            *bound,
+        ]
+        self._key = entry_key(self.kind, json.dumps(said))
+        self._entries = CacheEntries(cache_folder() / FOLDER, SUFFIX, _MOST)
+
+    def _open(self, limits: Limits) -> tuple[Any, dict[str, npt.NDArray[Any]]] | None:
+        """Return the file's values and arrays; None if there is no file, if it is outdated, or if the grammar
+        exceeds the limits. A damaged file causes a StoreWarning."""
+        if not self._serves:
+            return None
+        found = self._entries.read(self.kind, self._key)
+        try:
+            if found is None or found.numbers["grammar_rules"] > limits.grammar_rules:
+                return None
+            imports, said = marshal.loads(found.arrays["said"].data)
+        except (LookupError, TypeError, ValueError, EOFError):
+            self._entries.drop(self._key, "cannot be read")
+            return None
+        if any(_digest(path) != digest for path, digest in imports):
+            return None
+        return said, found.arrays
+
+    def _keep(
+        self,
+        asked: Sequence[Import],
+        rules: int,
+        said: tuple[Any, ...],
+        arrays: dict[str, npt.NDArray[Any]],
+    ) -> None:
+        """Write the file; `rules`: how many the limit counts. If the folder does not allow it, a StoreWarning
+        says so."""
+        imports = self._imports(asked) if self._serves else None
+        if imports is None:
+            return
+        written = np.frombuffer(marshal.dumps((tuple(imports), said)), np.uint8)
+        self._entries.write(self.kind, self._key, {"said": written, **arrays}, {"grammar_rules": rules})
+
+    def _imports(self, asked: Sequence[Import]) -> list[tuple[str, str | None]] | None:
+        """Return the places where lark looked for imports, with digests of what was there; None if
+        unknown."""
+        found: dict[str, str | None] = {}
+        for one in asked:
+            if one.base is not None and (
+                self._source is None or not os.path.isdir(os.path.abspath(one.base))
+            ):
+                return None  # relative to the program, or to something that is no file
+            folders = [*self._folders, *([] if one.base is None else [os.path.abspath(one.base)])]
+            for path in (*(os.path.join(folder, one.file) for folder in folders), _LIBRARY + one.file):
+                digest = found[path] = _digest(path)
+                if digest is not None:
+                    break
+        return list(found.items())
+
+
+class KeptTables(KeptFile):
+    """The file of a grammar's tables."""
+
+    kind = "lark-15"
+
+    def read(self, limits: Limits) -> FoundGrammar | None:
+        """Return the tables; None if there are none, see `KeptFile`.
+
+        Cost: 0.5 ms for JSON, 5 ms for Python, and reading the imports.
+        """
+        found = self._open(limits)
+        if found is None:
+            return None
+        said, file = found
+        plain, digest, is_local = said
+        return FoundGrammar(_tables(plain, file), digest, is_local)
+
+    def write(self, loaded: Loaded) -> FoundGrammar:
+        """Write the loaded tables, and return them. Cost: that of the patterns' instructions, up to 0.1 s.
+        Raises LimitError where these are too many."""
+        tables = loaded.tables
+        plain, arrays = _plain(tables), {name: getattr(tables, name) for name in _ARRAYS}
+        digest = blake2b(repr(plain).encode("utf-8", "surrogatepass"), digest_size=16)
+        for array in arrays.values():
+            digest.update(repr(array.shape).encode() + array.astype(np.int32).tobytes())
+        made = FoundGrammar(tables, digest.hexdigest(), Instructions(tables).is_local)
+        self._keep(loaded.imports, loaded.rules, (plain, *made[1:]), arrays)
+        return made
+
+
+class KeptRules(KeptFile):
+    """The file of a grammar's rules, without a lexer."""
+
+    kind = "lark-rules-6"
+
+    def read(self, limits: Limits) -> PlainRules | None:
+        """Return the rules; None if there are none, see `KeptFile`. Cost: 0.1 ms, and reading the imports."""
+        found = self._open(limits)
+        if found is None:
+            return None
+        rules, patterns, ignored, remarks = found[0]
+        return PlainRules(rules, patterns, ignored, Remarks(*remarks), ())
+
+    def write(self, plain: PlainRules) -> None:
+        """Write the loaded rules."""
+        said = plain.rules, plain.patterns, plain.ignored, _plain(plain.remarks)
+        self._keep(plain.imports, len(plain.rules), said, {})
+
+
+def _digest(path: str) -> str | None:
+    """Return the digest of an imported file; None if there is none."""
+    if path.startswith(_LIBRARY):
+        path = str(_lark() / "grammars" / path.removeprefix(_LIBRARY))
+    try:
+        with open(path, "rb") as file:
+            return blake2b(file.read(), digest_size=16).hexdigest()
+    except OSError:
+        return None
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with tuples of their fields in place of dataclasses, without its arrays."""
+    if is_dataclass(value):
+        found = (getattr(value, one.name) for one in fields(value))
+        return tuple(_plain(one) for one in found if not isinstance(one, np.ndarray))
+    if isinstance(value, frozenset):
+        return tuple(sorted(value))
+    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
+
+
+def _tables(plain: tuple[Any, ...], arrays: Mapping[str, npt.NDArray[Any]]) -> ParserTables:
+    """Return the tables that a file has (`_plain`)."""
+    terminals, names, rules, contexts, ignored, start, end, lines, flags, kernels, remarks, _available = plain
+    if lines is not None:
+        newline, opening, closing, *rest = lines
+        lines = Indentation(newline, frozenset(opening), frozenset(closing), *rest)
+    conflicts, *unused = remarks
+    return ParserTables(
+        terminals=tuple(starmap(Terminal, terminals)),
+        nonterminals=names,
+        rules=tuple(starmap(Rule, rules)),
+        actions=arrays["actions"],
+        gotos=arrays["gotos"],
+        context_of=arrays["context_of"],
+        contexts=tuple(starmap(Context, contexts)),
+        ignored=frozenset(ignored),
+        start=start,
+        end=end,
+        indentation=lines,
+        flags=flags,
+        kernels=kernels,
+        remarks=Remarks(tuple(starmap(Conflict, conflicts)), *unused),
+    )

@@ -1,0 +1,212 @@
+"""`lark`, the public function for Lark grammars."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, overload
+
+from structgen.base.errors import OptionError, options_named
+from structgen.base.language import checks
+from structgen.base.limits import Limits
+from structgen.base.system.public_calls import THIS_CALL
+from structgen.base.system.text_files import grammar_text
+from structgen.base.system.waits import told
+from structgen.grammars.lark_grammars.compiled.bound_lark import BoundLark
+from structgen.grammars.lark_grammars.compiled.loaded_lark import LarkGrammar
+from structgen.grammars.lark_grammars.kept.kept_grammars import KeptRules, KeptTables
+from structgen.grammars.lark_grammars.reading.lark_loader import (
+    PROPERTIES_CURE,
+    Importer,
+    check_options,
+    indenter_of,
+    load,
+)
+from structgen.grammars.lark_grammars.reading.pattern_places import patterns_placed
+from structgen.grammars.lark_grammars.reading.plain_rules import load_rules
+from structgen.grammars.text_grammars.text_grammar import Operand, RulesGrammar, TextGrammar, as_text
+
+_LEXERS = ("contextual", "characters")
+_READING = "reading a Lark grammar"
+_NUMBERS_TO_READ: Final = 500
+"""Lark takes some 10 us for a character of a grammar: as many numbers could be read."""
+
+
+def _again(arguments: dict[str, Any], missing: frozenset[int]) -> Any:
+    """Return a grammar from what `__reduce__` says of it."""
+    whole = lark(**arguments)
+    return whole.without_bytes(missing) if missing else whole
+
+
+@overload
+def lark(
+    grammar: str | os.PathLike[str],
+    *,
+    start: str = ...,
+    lexer: Literal["contextual"] = ...,
+    import_paths: Sequence[Importer] = ...,
+    postlex: Any = ...,
+    bind: None = ...,
+    text_only: bool = ...,
+    limits: Limits | None = ...,
+) -> LarkGrammar: ...
+
+
+@overload
+def lark(
+    grammar: str | os.PathLike[str],
+    *,
+    start: str = ...,
+    lexer: Literal["contextual"] = ...,
+    import_paths: Sequence[Importer] = ...,
+    postlex: Any = ...,
+    bind: Mapping[str, Operand],
+    text_only: bool = ...,
+    limits: Limits | None = ...,
+) -> BoundLark: ...
+
+
+@overload
+def lark(
+    grammar: str | os.PathLike[str],
+    *,
+    start: str = ...,
+    lexer: Literal["characters"],
+    import_paths: Sequence[Importer] = ...,
+    bind: Mapping[str, Operand] | None = ...,
+    text_only: bool = ...,
+    limits: Limits | None = ...,
+) -> RulesGrammar: ...
+
+
+@options_named(
+    'sg.lark("query.lark")',
+    {
+        **dict.fromkeys(("parser", "ambiguity"), "Leave it out: the parser is LALR(1)"),
+        "regex": PROPERTIES_CURE,
+    },
+)
+def lark(
+    grammar: str | os.PathLike[str],
+    *,
+    start: str = "start",
+    lexer: Literal["contextual", "characters"] = "contextual",
+    import_paths: Sequence[Importer] = (),
+    postlex: Any = None,
+    bind: Mapping[str, Operand] | None = None,
+    text_only: bool = False,
+    limits: Limits | None = None,
+) -> LarkGrammar | BoundLark | RulesGrammar:
+    """Return the language of a Lark grammar: its text, or the path of a file (`.lark`).
+
+    `lexer="contextual"`: exactly the texts that lark's LALR(1) parser with its contextual lexer accepts,
+    including which terminal wins and where lark reports an error. `lexer="characters"`: all texts that the
+    rules derive, over characters: no terminal takes precedence, any context-free rules are allowed, and there
+    is no post-lexer.
+
+    `postlex` is a `lark.indenter.Indenter` that sets its six attributes and overrides nothing. `import_paths`
+    are folders for `%import`, besides the file's own folder and lark's library. `bind` maps terminals that
+    the grammar `%declare`s to grammars (or to literal texts). Such a text may appear wherever the parser
+    allows the terminal, and may end as soon as it is complete; lark's lexer reads everything else, and never
+    looks for it. `text_only` is for grammars of strangers: no file is opened, neither one that the text
+    may name nor one that it imports; `%import` finds lark's own library alone.
+
+    Cost: the first time lark's own loading (5 ms for JSON, 50 ms and more for Python), later 1 to 3 ms: the
+    tables are kept in the cache folder, by the grammar's text, its imports and lark's version. Raises
+    `GrammarError` with lark's message if lark refuses the grammar, `RegexError` (with the file, line and
+    column of the pattern) for one that is refused, `LimitError` beyond `limits.grammar_rules` and, for the
+    terminals of the shortest text, `limits.oracle_steps`; `OptionError`.
+    """
+    if lexer not in _LEXERS:
+        raise OptionError(
+            f"lexer={lexer!r} is not offered.", where="lexer", cure=f"Choose one of {', '.join(_LEXERS)}."
+        )
+    if not isinstance(text_only, bool):
+        raise OptionError(
+            f"text_only={text_only!r} is neither True nor False.", where="text_only", cure="Pass one."
+        )
+    check_options(start, import_paths)
+    bounds = checks.limits(limits)
+    bound = _bound(bind)
+    text, source = _text_alone(grammar, import_paths) if text_only else _read(grammar)
+    THIS_CALL.work(_NUMBERS_TO_READ * len(text))
+    names, asked = tuple(bound), (text, start, source, import_paths)
+    given: dict[str, Any] = {
+        "start": start,
+        "source": source,
+        "import_paths": import_paths,
+        "limits": bounds,
+        "bound": names,
+        "text_only": text_only,
+    }
+    if lexer == "characters":
+        if postlex is not None:
+            raise OptionError(
+                "Without a lexer there is no post-lexer.", where="postlex", cure='Choose lexer="contextual".'
+            )
+        kept_rules = KeptRules(*asked, None, names)
+        plain = kept_rules.read(bounds)
+        if plain is None:
+            with told(_READING), patterns_placed(text, source, import_paths):
+                plain = load_rules(text, **given)
+            kept_rules.write(plain)
+        terminals = plain.terminals()
+        return RulesGrammar(plain.rules, terminals, start, plain.ignored, bounds, bound, plain.remarks)
+    indenter = None if postlex is None else indenter_of(postlex)
+
+    kept = KeptTables(*asked, indenter, names)
+    found = kept.read(bounds)
+    if found is None:
+        with told(_READING), patterns_placed(text, source, import_paths):
+            loaded = load(text, postlex=indenter, **given)
+        found = kept.write(loaded)
+    arguments = {
+        "grammar": Path(source) if source is not None else text,
+        "start": start,
+        "lexer": lexer,
+        "import_paths": tuple(import_paths),
+        "postlex": postlex,
+        "bind": bound or None,
+        "text_only": text_only,
+        "limits": limits,
+    }
+    made = LarkGrammar(found, (_again, arguments), bounds)
+    return BoundLark(made, bound) if bound else made
+
+
+def _bound(bind: Mapping[str, Operand] | None) -> dict[str, TextGrammar]:
+    """Return the bound grammars, sorted by name. Raises OptionError for a value that is no grammar."""
+    if bind is None:
+        return {}
+    if not isinstance(bind, Mapping) or not all(isinstance(name, str) for name in bind):
+        raise OptionError(
+            f"bind maps names to grammars; this is {bind!r}.",
+            where="bind",
+            cure='Pass bind={"NAME": grammar}.',
+        )
+    found = {}
+    for name in sorted(bind):
+        try:
+            found[name] = as_text(bind[name])
+        except OptionError as error:
+            raise OptionError(error.what, where=f"bind, {name}", cure=error.cure) from None
+    return found
+
+
+def _text_alone(grammar: Any, import_paths: Sequence[Importer]) -> tuple[str, str | None]:
+    """Return the text of a grammar, and no path. Raises OptionError for a path, and for folders."""
+    if not isinstance(grammar, str) or import_paths:
+        raise OptionError(
+            "With text_only=True no file is read.",
+            where="text_only",
+            cure="Pass the text of the grammar, and no import_paths.",
+        )
+    return grammar_text(grammar, "grammar", "")
+
+
+def _read(grammar: str | os.PathLike[str]) -> tuple[str, str | None]:
+    """Return the text of a grammar, and its path (None for a text)."""
+    if isinstance(grammar, str) and "\n" not in grammar and grammar.endswith(".lark"):
+        grammar = Path(grammar)
+    return grammar_text(grammar, "grammar", 'Pass the text of the grammar, or Path("my.lark").')

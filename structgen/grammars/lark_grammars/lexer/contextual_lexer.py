@@ -1,0 +1,405 @@
+"""Lark's contextual lexer as one automaton, determinised where it is asked for.
+
+A state is an ordered list of items, the strings that may replace a match, what is owed to the lexeme
+before, and what the lexeme may be if it ends here. An *end* is a terminal with a debt: a *carry*, which is
+the guards that the text behind must meet, and what look-behinds know there. The start of the next lexeme
+takes the carry over. So several open ends of a lexeme, and ends that wait for a look-ahead, need nothing of
+their own: each reading of a text is exact by itself.
+
+A terminal may be bound to another language. lark's lexer never looks for it: where the parser takes it, the
+text goes on as a lexeme or as a text of that language, whose configurations are states of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.language.numbered import Numbered
+from structgen.base.limits import Limits
+from structgen.grammars.lark_grammars.lexer.effort import check_states, spend
+from structgen.grammars.lark_grammars.lexer.instructions import CHAR, MATCH, Instructions
+from structgen.grammars.lark_grammars.lexer.items_and_guards import FREE, Behind, Guards, LexerItems
+from structgen.grammars.lark_grammars.reading.loaded_grammar import ParserTables
+from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Language
+from structgen.grammars.text_grammars.machine.scanning import remembered
+
+DEAD: Final = -1
+"""In place of a state: no lexeme goes on so."""
+BROKEN, NOTHING_OWED, OWED = range(3)
+"""What a byte does to a carry."""
+_ROW: Final = 64
+"""Numbers that the row of a state costs at least (`spend`)."""
+_AGAIN: Final = -1
+"""In place of a sign: the same guards again."""
+_SIGNED: Final = 1
+"""Bytes behind which guards are told by their texts."""
+Unless = tuple[tuple[int, tuple[int, ...]], ...]
+
+
+class Carry(NamedTuple):
+    """What an end leaves to the text behind it."""
+
+    guards: Guards
+    behind: Behind | None
+
+
+class LexerState(NamedTuple):
+    """A state of the lexer. Equal states are one number."""
+
+    items: tuple[int, ...]
+    words: tuple[int, ...]
+    """Items of strings that may replace a match."""
+    unless: Unless
+    owed: Guards
+    behind: Behind | None
+    ends: tuple[tuple[int, int], ...]
+    """What the lexeme may be if it ends here: terminals, each with a carry."""
+    has_begun: bool
+    """False before the first byte: there the text may end where the parser says so."""
+    bound: tuple[int, Config] | None = None
+    """Inside a bound text: the terminal, and the configuration of its language. There are no items then, and
+    `owed` and `behind` are a carry."""
+
+
+class Lexer:
+    """The states of the lexer of one grammar. Cost: 10 to 100 us a state. Not thread-safe."""
+
+    def __init__(
+        self,
+        tables: ParserTables,
+        is_local: bool,
+        limits: Limits,
+        kept: Sequence[Any] | None = None,
+        bound: Mapping[int, Language | None] = MappingProxyType({}),
+    ) -> None:
+        """`is_local`: no lexeme looks behind its beginning. `kept`: what another process has kept. `bound`:
+        the languages of bound terminals, by number (None: without a text). Cost: that of the patterns'
+        instructions; where they are kept, 4 us for each kept state."""
+        self.tables, self.is_local, self.limits = tables, is_local, limits
+        self.bound = {terminal: of for terminal, of in bound.items() if of is not None}
+        self.ways = 1 + len(self.bound)
+        """How many kinds of starts there are (`start`)."""
+        self.instructions = Instructions(tables, None if kept is None else kept[0], bound)
+        self.items = LexerItems(self.instructions, limits)
+        self.classes, self.width = self.instructions.classes, self.items.width
+        self._states, self._carries = Numbered[LexerState](), Numbered[Carry]()
+        self.states, self.carries = self._states.values, self._carries.values
+        self._moved: dict[tuple[Any, ...], int] = {}
+        """States by what goes on, what is owed, and what look-behinds know: contexts share most of them."""
+        self._alike: dict[object, int] = {}
+        self._alike_of: dict[int, int] = {}
+        self._signs: dict[object, object] = {}
+        self._sign_of: dict[object, int] = {}
+        self._anywhere = self.items.behind((), False)
+        self.nothing = self._carry(FREE, self._anywhere)
+        """The carry that owes nothing: number 0."""
+        self.first = self.nothing if is_local else self._carry(FREE, self.items.behind((), True))
+        """The carry before the text."""
+        if kept is not None:
+            _instructions, numbered, carries, states, *alike = kept
+            self.items.load(*numbered)
+            for guards, behind in carries:
+                self._carries.of(Carry(guards, behind and Behind(*behind)))
+            for one in states:
+                self._states.of(LexerState._make((*one[:4], one[4] and Behind(*one[4]), *one[5:])))
+            self._alike_of, self._alike, self._signs, self._sign_of = alike
+
+    @property
+    def kept(self) -> tuple[Any, ...]:
+        """The instructions, items, states and carries, and which carries are alike, as plain values. Rows are
+        made again."""
+        carries = [(guards, _plain(behind)) for guards, behind in self.carries]
+        states = [(*one[:4], _plain(one.behind), *one[5:]) for one in self.states]
+        told = ({_plain(key): of for key, of in some.items()} for some in (self._alike, self._sign_of))
+        alike, sign_of = told
+        signs = {_plain(key): sign for key, sign in self._signs.items() if isinstance(sign, int)}
+        numbered = self.instructions.kept, self.items.kept
+        return *numbered, carries, states, self._alike_of, alike, signs, sign_of
+
+    def _carry(self, guards: Guards, behind: Behind | None) -> int:
+        number = self._carries.of(Carry(guards, behind))
+        check_states(self.limits, number)
+        return number
+
+    def start(self, context: int, carry: int) -> int:
+        """Return the state before a lexeme in a context of the parser, behind a carry; DEAD where there is
+        none. Contexts past those of the parser: before a text of the first bound terminal, of the next..."""
+        return self._started(context, self.alike(carry))
+
+    @remembered
+    def _started(self, context: int, carry: int) -> int:
+        guards, behind = self.carries[carry]
+        way, context = divmod(context, len(self.tables.contexts))
+        closure, one = self.items.closure, self.tables.contexts[context]
+        if way:
+            terminal = [*self.bound][way - 1]
+            if terminal not in one.terminals:
+                return DEAD
+            return self._bound_state(terminal, self.bound[terminal].start(), carry, False)
+        first, word = self.instructions.first, self.instructions.word
+        strings = sorted({string for _terminal, of in one.unless for string in of})
+        terminals = [terminal for terminal in one.terminals if terminal in first]
+        found = [item for terminal in terminals for item in closure(first[terminal], FREE, behind)]
+        words = [item for string in strings for item in closure(word[string], FREE, behind)]
+        is_first = carry == self.first  # the text may be empty
+        return self._state(found, words, one.unless, guards, behind, False, is_first)
+
+    def moves(self, number: int) -> npt.NDArray[np.int32]:
+        """Return the state after each class of bytes, or DEAD."""
+        items, words, unless, owed, behind, _ends, _begun, bound = self.states[number]
+        if bound is not None:
+            return self._in_bound(number, *bound)
+        if not items:
+            return np.full(self.width, DEAD, np.int32)
+        of, count, every = self.items, len(items), len(items) + len(words)
+        rows = [of.row(one, behind) for one in (*items, *words)]
+        rows.append(of.guard_row(owed, behind))
+        if behind is not None:
+            rows.append(of.behinds(behind))
+        partition, columns = of.columns_of(rows)
+        found = []
+        for column in columns:
+            also = tuple(filter(None, column[count:every]))
+            key = tuple(filter(None, column[:count])), also, unless if also else (), column[every:]
+            state = self._moved.get(key)
+            if state is None:
+                state = self._moved[key] = self._after(*key)
+            found.append(state)
+        spend(self.limits, (_ROW if owed or behind is not None else 0) + len(rows) + len(found))
+        moved: npt.NDArray[np.int32] = np.array(found, np.int32)
+        return moved[np.frombuffer(of.partitions.parts[partition], np.uint8)]
+
+    def _after(
+        self, lists: tuple[int, ...], words: tuple[int, ...], unless: Unless, around: tuple[int, ...]
+    ) -> int:
+        """Return the state in which some lists of items go on, best first, and some of strings that may
+        replace a match. `around`: the guards, and what look-behinds know, by their numbers."""
+        of = self.items
+        left = of.guard_sets[around[0]]
+        if not lists or left is None:
+            return DEAD
+        behind = of.behind_of[around[1]] if len(around) > 1 else None
+        return self._state(of.members(lists), of.members(words), unless, left, behind, True)
+
+    def _state(
+        self,
+        found: list[int],
+        words: list[int],
+        unless: Unless,
+        owed: Guards,
+        behind: Behind | None,
+        has_begun: bool,
+        is_kept: bool = False,
+    ) -> int:
+        """Return the number of a state, from its items, best first; DEAD where there are none, unless it
+        `is_kept`."""
+        of, code = self.items, self.instructions.code
+        live: list[int] = []
+        ends: list[tuple[int, Guards]] = []
+        seen: dict[int, list[Guards]] = {}
+        cost, barred = len(found), of.barred(owed)
+        better: Guards | None = FREE
+        """That no end with open guards, which is better than what follows, comes true."""
+        for one in found:
+            at, guards = of.items[one]
+            assert better is not None
+            if better:
+                both = of.both(*guards, *better)
+                if both is None:
+                    continue
+                one, guards = of.item(at, both), both
+            if code[at].kind == MATCH:
+                held = of.both(*owed, *guards, of.guard(False, live))
+                cost += len(live)
+                if held is not None:
+                    ends.append((code[at].number, held))
+                if not guards:
+                    break
+                better = of.both(*better, of.guard(False, [one]))
+                if better is None:
+                    break
+                continue
+            if at in barred or any(other <= guards for other in seen.get(at, ())):
+                continue
+            seen.setdefault(at, []).append(guards)
+            live.append(one)
+        if words:
+            ends = [(self._replaced(terminal, words, unless), held) for terminal, held in ends]
+        if not live and not ends and not is_kept:
+            return DEAD
+        spend(self.limits, cost + sum(len(held) for _terminal, held in ends))
+        tracked = tuple(sorted({one for one in words if code[of.items[one].at].kind == CHAR})) if live else ()
+        last = behind
+        if behind is not None and self.is_local:
+            guards = owed.union(*(held for _terminal, held in ends))
+            if not of.guards_look_behind(guards) and not any(map(of.looks_behind, (*live, *tracked))):
+                behind = None  # nobody asks any more
+        key = LexerState(
+            tuple(live),
+            tracked,
+            unless if tracked else (),
+            owed,
+            behind,
+            tuple((terminal, self._carry(held, self._behind(held, last))) for terminal, held in ends),
+            has_begun,
+        )
+        return self._number(key)
+
+    def _number(self, key: LexerState) -> int:
+        number = self._states.of(key)
+        check_states(self.limits, number)
+        return number
+
+    def _replaced(self, terminal: int, words: Iterable[int], unless: Unless) -> int:
+        """Return the string that replaces a terminal which ends together with some words, else itself."""
+        code, items = self.instructions.code, self.items.items
+        ended = {code[items[one].at].number for one in words if code[items[one].at].kind == MATCH}
+        return next((word for word in dict(unless).get(terminal, ()) if word in ended), terminal)
+
+    def _behind(self, guards: Guards, behind: Behind | None) -> Behind | None:
+        """Return what look-behinds must know behind an end that leaves guards."""
+        return self._anywhere if self.is_local and not self.items.guards_look_behind(guards) else behind
+
+    # --- bound texts ----------------------------------------------------------------------------------------
+
+    def bound_in(self, number: int, config: Config) -> int:
+        """Return the state further in a bound text, in another configuration of its language."""
+        bound, carry = self.states[number].bound, self.owed_in(number)
+        assert bound is not None
+        return self._bound_state(bound[0], config, carry, True)
+
+    def owed_in(self, number: int) -> int:
+        """Return the carry of a state in a bound text."""
+        return self._carry(self.states[number].owed, self.states[number].behind)
+
+    def _bound_state(self, terminal: int, config: Config, carry: int, has_begun: bool) -> int:
+        ends = ((terminal, carry),) if has_begun and self.bound[terminal].accepts(config) else ()
+        return self._number(LexerState((), (), (), *self.carries[carry], ends, has_begun, (terminal, config)))
+
+    def _in_bound(self, number: int, terminal: int, config: Config) -> npt.NDArray[np.int32]:
+        """Return the state after each class of bytes, and each special token, in a bound text."""
+        language, carry = self.bound[terminal], self.owed_in(number)
+        is_free, found = self.is_local and carry == self.nothing, np.full(self.width, DEAD, np.int32)
+        told = language.told(config)
+        after = {self.classes[byte]: language.step(config, byte) for byte in told or b""}
+        for kind in range(0 if told is None else max(self.classes) + 1, self.width):
+            after[kind] = language.step(config, self.symbol_of(kind))
+        for kind, to in after.items():
+            left = DEAD if to is None else carry if is_free else self.carry_after(carry, kind)
+            found[kind] = left if left == DEAD else self._bound_state(terminal, to, left, True)
+        spend(self.limits, _ROW)
+        return found
+
+    def symbol_of(self, kind: int) -> int:
+        """Return a symbol of a class: a byte, or a special token (`machine.language.TOKEN`)."""
+        of = self.instructions
+        token = kind - self.width + len(of.specials)
+        return of.bytes_of[kind] if token < 0 else TOKEN + of.specials[token]
+
+    def kind_of(self, symbol: int) -> int:
+        """Return the class of a symbol."""
+        specials = self.instructions.specials
+        if symbol < TOKEN:
+            return self.classes[symbol]
+        return self.width - len(specials) + specials.index(symbol - TOKEN)
+
+    def shortest_end(self, number: int) -> tuple[tuple[int, ...], int, int]:
+        """Return the shortest rest of a bound text, its terminal, and the carry behind it: DEAD where the
+        rest breaks what is owed."""
+        bound, carry = self.states[number].bound, self.owed_in(number)
+        assert bound is not None
+        rest = tuple(self.bound[bound[0]].shortest(bound[1]))
+        for symbol in rest:
+            carry = carry if carry == DEAD else self.carry_after(carry, self.kind_of(symbol))
+        return rest, bound[0], carry
+
+    # --- what is owed ---------------------------------------------------------------------------------------
+
+    def alike(self, carry: int) -> int:
+        """Return a carry that each text behind meets exactly if it meets this one: of all such carries the
+        first, where that is plain. Terminals that end in the same look-ahead leave the same."""
+        known = self._alike_of.get(carry)
+        if known is None:
+            guards, behind = self.carries[carry]
+            known = carry
+            if self.is_local and guards:
+                known = self._alike.setdefault((self._sign(guards, behind), behind), carry)
+            self._alike_of[carry] = known
+        return known
+
+    def is_freed(self, carry: int, kind: int) -> bool:
+        """Return whether nothing is owed behind a class of bytes."""
+        guards, behind = self.carries[carry]
+        return self.is_local and self.items.guards_after(guards, behind, kind) == FREE
+
+    def _sign(self, guards: Guards, behind: Behind | None, *above: object) -> object:
+        """Return what tells a conjunction of guards from others that other texts meet. What is deep in it, or
+        comes back to it over others, is told by itself."""
+        of = self.items
+        if behind is not None and not of.guards_look_behind(guards):
+            behind = None
+        known = self._signs.get((guards, behind))
+        if known is None:
+            here = guards, behind
+            if len(above) > _SIGNED or here in above:
+                return here
+            partition, columns = of.columns_of([of.guard_row(guards, behind), of.behinds(behind)])
+            signs = []
+            for held, behind_number in columns:
+                left, then = of.guard_sets[held], of.behind_of[behind_number]
+                if left:
+                    same = left == guards and behind is None
+                    signs.append(_AGAIN if same else self._sign(left, then, here, *above))
+                else:
+                    signs.append(BROKEN if left is None else NOTHING_OWED)
+            key = of.hold_at_end(guards, behind), *(signs[one] for one in of.partitions.parts[partition])
+            known = self._signs[guards, behind] = self._sign_of.setdefault(key, len(self._sign_of) + OWED)
+        return known
+
+    def carry_moves(self, carry: int) -> list[int]:
+        """Return for each class of bytes what it does to a carry: BROKEN, NOTHING_OWED behind it, or OWED."""
+        guards, behind = self.carries[carry]
+        row = self.items.guard_row(guards, behind).numbers
+        return [
+            BROKEN if left is None else (OWED if left or not self.is_local else NOTHING_OWED)
+            for left in map(self.items.guard_sets.__getitem__, row)
+        ]
+
+    def carry_after(self, carry: int, kind: int) -> int:
+        """Return the carry behind one more byte, of a class; DEAD where it is broken."""
+        guards, behind = self.carries[carry]
+        left = self.items.guards_after(guards, behind, kind)
+        if left is None:
+            return DEAD
+        after = self.items.behind_of[self.items.behinds(behind).numbers[kind]]
+        return self._carry(left, self._anywhere if self.is_local and not left else after)
+
+    def holds_at_end(self, carry: int) -> bool:
+        """Return whether a carry is met where the text ends."""
+        return self.items.hold_at_end(*self.carries[carry])
+
+    def is_met_at_end(self, number: int) -> bool:
+        """Return whether what is owed in a state is met where the text ends."""
+        state = self.states[number]
+        return self.items.hold_at_end(state.owed, state.behind)
+
+    def ends_with_text(self, number: int) -> list[int]:
+        """Return the terminals as which a lexeme may end together with the text."""
+        state = self.states[number]
+        if not self.is_met_at_end(number):
+            return []
+        return [
+            terminal
+            for terminal, carry in state.ends
+            if self.items.hold_at_end(self.carries[carry].guards, state.behind)
+        ]
+
+
+def _plain(value: object) -> object:
+    """Return a value with plain tuples in place of named ones, which are equal to them."""
+    return tuple(map(_plain, value)) if isinstance(value, tuple) else value

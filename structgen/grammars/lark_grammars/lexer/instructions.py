@@ -1,0 +1,300 @@
+"""The patterns of a grammar's terminals as instructions of threads (K. Thompson's construction), and the
+classes of bytes that no instruction tells apart.
+
+A thread stands at an instruction. CHAR waits for a character; the others are passed without reading: SPLIT
+goes on in several places, best first; AHEAD, BEHIND, START and EOF go on under a condition; MATCH ends a
+terminal's pattern, FOUND the pattern of a look-around.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import starmap
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from structgen.automata.regex.python_syntax import parse_python
+from structgen.automata.regex.syntax_tree import (
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    LookAround,
+    Node,
+    Repetition,
+    TextEnd,
+    TextStart,
+    descendants,
+    nullable,
+)
+from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of, written_with
+from structgen.base.errors import LimitError, RegexError
+from structgen.grammars.lark_grammars.reading.loaded_grammar import ParserTables
+from structgen.grammars.text_grammars.machine.language import Language
+
+CHAR, SPLIT, MATCH, AHEAD, BEHIND, START, EOF, FOUND = range(8)
+"""Kinds of instructions."""
+NO_TERMINAL: Final = -1
+"""In place of a terminal."""
+NO_NODE, WHOLE = range(2)
+"""Numbers of nodes: no such character, and a character that is complete."""
+MOST_INSTRUCTIONS: Final = 1 << 18
+"""The most instructions of one grammar: counted repetitions are written out."""
+_OF_MAKING: Final = ("_tables", "_look_of", "_node_of")
+"""What is not kept: only making the instructions needs it."""
+_NO_CHARACTER: Final = 0xFF
+"""A byte of no text: patterns take special tokens for it."""
+_LEADS: Final = ((0x80, 0), (0xC0, 1), (0xE0, 2), (0xF0, 3), (0x100, 4))
+"""Look-behinds begin at characters: first bytes of other lengths are classes of their own."""
+
+
+class Instruction(NamedTuple):
+    """One instruction."""
+
+    kind: int
+    to: list[int]
+    """The next instructions, best first."""
+    node: int = NO_NODE
+    """What the rest of a character may be (CHAR): a row of `Instructions.rows`."""
+    number: int = -1
+    """The terminal (MATCH), the number of the look-behind (BEHIND), the first instruction of the look-ahead
+    (AHEAD)."""
+    holds: bool = True
+    """Whether a look-around must hold, or must not."""
+
+
+class Instructions:
+    """The instructions of the terminals that a lexer may meet. Cost: some 3 us an instruction. Raises
+    RegexError for an atomic group, LimitError (automaton_states) past MOST_INSTRUCTIONS."""
+
+    def __init__(
+        self,
+        tables: ParserTables,
+        kept: dict[str, Any] | None = None,
+        bound: Mapping[int, Language | None] = MappingProxyType({}),
+    ) -> None:
+        """`kept`: what another process has kept of the same tables; the cost is a tenth then. `bound`: as of
+        `Lexer`."""
+        self.code: list[Instruction] = []
+        if kept is not None:
+            vars(self).update(kept)
+            self.code = list(starmap(Instruction, kept["code"]))
+            return
+        self.looks: list[tuple[int, int]] = []
+        """The first instruction and the end of each look-behind."""
+        found = self.put(Instruction(FOUND, []))
+        self._at_end = self.put(Instruction(EOF, [found]))
+        """The look-ahead that only the text's end meets: an end of a lexeme owes it, as it owes any other."""
+        self._look_of: dict[Node, int] = {}
+        self._inner: dict[tuple[int, int], int] = {}
+        """Those that are inside of characters, by their node and what is next."""
+        self._node_of: dict[ByteNode | None, int] = {None: NO_NODE, DONE: WHOLE}
+        self._tables = tables
+        contexts = tables.contexts
+        words = {word for one in contexts for _terminal, of in one.unless for word in of}
+        used = {terminal for one in contexts for terminal in one.terminals} - bound.keys()
+        self.first = {terminal: self._add(terminal) for terminal in sorted(used)}
+        """The first instruction of each terminal that is looked for."""
+        self.word = {terminal: self._add(terminal) for terminal in sorted(words)}
+        """The same of each string that may replace a match."""
+        self.looks_behind = [one.kind == BEHIND for one in self.code]
+        """Whether a look-behind can be reached from each instruction."""
+        self.ends_as = [one.number if one.kind == MATCH else NO_TERMINAL for one in self.code]
+        """The terminal whose end can be reached from each instruction, NO_TERMINAL inside of look-arounds."""
+        self._reach_back()
+        self._count_classes([one for one in bound.values() if one is not None])
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """All that is asked for, as plain values."""
+        found = {name: one for name, one in vars(self).items() if name not in _OF_MAKING}
+        return found | {"code": list(map(tuple, self.code))}
+
+    def put(self, instruction: Instruction) -> int:
+        """Add an instruction; return its number."""
+        if len(self.code) >= MOST_INSTRUCTIONS:
+            raise LimitError(
+                f"The patterns of the terminals come to more than {MOST_INSTRUCTIONS:,} instructions.",
+                limit="automaton_states",
+                where="grammar",
+                cure="Make the counts of their repetitions smaller.",
+            )
+        self.code.append(instruction)
+        return len(self.code) - 1
+
+    def inside(self, at: int, node: int) -> int:
+        """Return the instruction that waits for a rest of a character, where another one waits for all of
+        it."""
+        to = self.code[at].to[0]
+        number = self._inner.get((node, to))
+        if number is None:
+            number = self.put(Instruction(CHAR, [to], node))
+            # the dictionary is written last: remains of an interrupted call are led to by nothing
+            self.looks_behind[number:], self.ends_as[number:] = (self.looks_behind[to],), (self.ends_as[to],)
+            self._inner[node, to] = number
+        return number
+
+    def _reach_back(self) -> None:
+        """Note for each instruction what can be reached from it."""
+        before: list[list[int]] = [[] for _ in self.code]
+        for at, one in enumerate(self.code):
+            for to in (*one.to, *((one.number,) if one.kind == AHEAD else ())):
+                before[to].append(at)
+        every: tuple[tuple[list[Any], object], ...] = (self.looks_behind, False), (self.ends_as, NO_TERMINAL)
+        for found, none in every:
+            pending = [at for at, reached in enumerate(found) if reached != none]
+            while pending:
+                at = pending.pop()
+                more = [other for other in before[at] if found[other] == none]
+                for other in more:
+                    found[other] = found[at]
+                pending += more
+
+    @property
+    def is_local(self) -> bool:
+        """Whether no lexeme looks behind its beginning: each look-behind reads one character, and none is met
+        before a character is read. Cost: a walk over the instructions."""
+        for first, _end in self.looks:
+            second = [to for one in self._passed([first]) if one.kind == CHAR for to in one.to]
+            if any(one.kind == CHAR for one in self._passed(second)):
+                return False
+        return not any(one.kind in (BEHIND, START) for one in self._passed(self.first.values()))
+
+    def _passed(self, starts: Iterable[int]) -> list[Instruction]:
+        """Return the instructions that are reached without reading, those of look-aheads among them."""
+        pending = list(dict.fromkeys(starts))
+        seen = set(pending)
+        for at in pending:  # the list grows meanwhile
+            one = self.code[at]
+            ahead = [one.number] if one.kind == AHEAD else []
+            more = set(ahead if one.kind == CHAR else [*one.to, *ahead]) - seen
+            seen |= more
+            pending += more
+        return [self.code[at] for at in pending]
+
+    # --- patterns -------------------------------------------------------------------------------------------
+
+    def _add(self, terminal: int) -> int:
+        one = self._tables.terminals[terminal]
+        assert one.pattern is not None
+        where = f"terminal {one.name}"
+        tree = parse_python(one.pattern, self._tables.flags, where=where)
+        end = self.put(Instruction(MATCH, [], number=terminal))
+        return self._emit(tree, end, end, where)
+
+    def _emit(self, node: Node, fresh: int, moved: int, where: str) -> int:
+        """Return the first instruction of a pattern that goes on at `moved`, or at `fresh` where it has
+        read nothing: a round of a loop that reads nothing ends the loop, as in re."""
+        if fresh != moved and not nullable(node):
+            fresh = moved
+        match node:
+            case CharacterClass(ranges):
+                return self._character(node_of(ranges), moved)
+            case Concatenation(parts):
+                for left in range(len(parts) - 1, -1, -1):
+                    first = self._emit(parts[left], fresh, moved, where)
+                    if fresh != moved and left > 0:
+                        moved = self._emit(parts[left], moved, moved, where)
+                    else:
+                        moved = first
+                    fresh = first
+                return fresh
+            case Alternation(parts):
+                return self.put(Instruction(SPLIT, [self._emit(one, fresh, moved, where) for one in parts]))
+            case LookAround(ahead, holds, of):
+                if ahead:
+                    found = self.put(Instruction(FOUND, []))
+                    first = self._emit(of, found, found, where)
+                    return self.put(Instruction(AHEAD, [fresh], number=first, holds=holds))
+                return self.put(Instruction(BEHIND, [fresh], number=self._look(of, where), holds=holds))
+            case TextStart():
+                return self.put(Instruction(START, [fresh]))
+            case TextEnd():
+                return self.put(Instruction(AHEAD, [fresh], number=self._at_end))
+            case Repetition():
+                return self._repeated(node, fresh, moved, where)
+        raise RegexError(
+            "An atomic group or possessive repetition is not read here.",
+            where=where,
+            cure="Write the pattern without it: (?>a+) as a+(?!a), for example.",
+        )
+
+    def _character(self, node: ByteNode, to: int) -> int:
+        available = self._tables.available
+        left = node if available is None else written_with(node, available)
+        # without a way nothing matches
+        if left is None:
+            return self.put(Instruction(SPLIT, []))
+        return self.put(Instruction(CHAR, [to], self._node_of.setdefault(left, len(self._node_of))))
+
+    def _look(self, of: Node, where: str) -> int:
+        if of not in self._look_of:
+            if any(isinstance(one, LookAround | TextStart | TextEnd) for one in descendants(of)):
+                raise RegexError(
+                    "A look-around stands inside a look-behind.",
+                    where=where,
+                    cure="Write the look-behind as a set of characters, or as several look-behinds.",
+                )
+            found = self.put(Instruction(FOUND, []))
+            self._look_of[of] = len(self.looks)
+            self.looks.append((self._emit(of, found, found, where), found))
+        return self._look_of[of]
+
+    def _repeated(self, node: Repetition, fresh: int, moved: int, where: str) -> int:
+        def split(round_: int, out: int) -> int:
+            return self.put(Instruction(SPLIT, [round_, out] if node.greedy else [out, round_]))
+
+        of, first_fresh, first = node.of, fresh, moved
+        if node.most is None:
+            first = first_fresh = self.put(Instruction(SPLIT, []))
+            round_ = self._emit(of, moved, first, where)
+            self.code[first].to.extend([round_, moved] if node.greedy else [moved, round_])
+            if fresh != moved:
+                first_fresh = split(self._emit(of, fresh, first, where), fresh)
+        else:
+            for _ in range(node.most - node.least):
+                after = first
+                first = first_fresh = split(self._emit(of, moved, after, where), moved)
+                if fresh != moved:
+                    first_fresh = split(self._emit(of, fresh, after, where), fresh)
+        for _ in range(node.least):
+            after = first
+            first = self._emit(of, after, after, where)
+            first_fresh = first if first_fresh == after else self._emit(of, first_fresh, after, where)
+        return first_fresh
+
+    # --- classes of bytes -----------------------------------------------------------------------------------
+
+    def _count_classes(self, bound: list[Language]) -> None:
+        number_of = self._node_of
+        nodes = [one for one in number_of if one is not None and one is not DONE]
+        for node in nodes:  # the list grows meanwhile
+            more = [one for one in dict.fromkeys(node.after) if one is not None and one not in number_of]
+            number_of.update({one: len(number_of) + at for at, one in enumerate(more)})
+            nodes += more
+        leads = [next(size for end, size in _LEADS if byte < end) if self.looks else 0 for byte in range(256)]
+        numbers: dict[tuple[Any, ...], int] = {}
+        told = zip(leads, *(one.classes for one in bound), strict=True)
+        columns = zip(told, *(one.after for one in nodes), strict=True)
+        self.classes = [numbers.setdefault(column, len(numbers)) for column in columns]
+        """The class of each byte."""
+        self.specials = sorted({token for one in bound for token in one.specials})
+        """Special tokens of bound texts: each is a class by itself, behind those of bytes."""
+        self.bytes_of = [self.classes.index(kind) for kind in range(len(numbers))] + [0] * len(self.specials)
+        """A byte of each class; 0 for special tokens, which like it are no beginning of a character."""
+        rows = zip(*(map(number_of.__getitem__, column[1:]) for column in numbers), strict=True)
+        none = [NO_NODE] * len(self.bytes_of)
+        no_character = self.classes[_NO_CHARACTER]
+        self.rows = [none, none, *([*row, *[row[no_character]] * len(self.specials)] for row in rows)]
+        """By nodes: the node behind each class of bytes."""
+        self.rests = {number_of[one] for one in rests_of_characters() if one in number_of}
+        """The nodes at which any rest of a character may follow, as behind the first byte of any one."""
+
+
+def rests_of_characters() -> frozenset[ByteNode]:
+    """Return the nodes inside characters in the automaton of all of them."""
+    found = {node_of(((0, 0x10FFFF),)): None}
+    for node in (pending := list(found)):  # the list grows meanwhile
+        more = [one for one in dict.fromkeys(node.after) if one is not None and one is not DONE]
+        pending += [one for one in more if one not in found]
+        found |= dict.fromkeys(more)
+    return frozenset(pending[1:])

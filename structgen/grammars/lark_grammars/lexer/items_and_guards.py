@@ -1,0 +1,469 @@
+"""Items and guards: the one concept behind look-aheads and behind "the longest match wins".
+
+An *item* is a thread under conditions: an instruction, and guards on the text that follows. A *guard* is
+(must or must not, a set of items): some item of the set must reach its end in the text behind, or none may.
+Lark's lexer takes the match of its best thread, however late that one ends; so where a lexeme ends while
+better threads are alive, these must never match, which is a guard. A look-ahead that is open at an end is a
+guard too.
+
+A set of guards is a conjunction. Items, guards and lists of items are interned: they are numbers. What
+follows an item is a *row*: for each class of bytes the number of the list of items behind it, best first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from itertools import starmap
+from operator import itemgetter
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from structgen.base.language.numbered import Numbered
+from structgen.base.limits import Limits
+from structgen.grammars.lark_grammars.lexer.effort import spend
+from structgen.grammars.lark_grammars.lexer.instructions import (
+    AHEAD,
+    BEHIND,
+    CHAR,
+    EOF,
+    FOUND,
+    MATCH,
+    NO_NODE,
+    SPLIT,
+    START,
+    WHOLE,
+    Instructions,
+)
+from structgen.grammars.text_grammars.machine.scanning import remembered
+
+Guards: TypeAlias = frozenset[int]
+FREE: Final[Guards] = frozenset()
+"""No guard."""
+FREE_SET: Final = 1
+"""Its number (`LexerItems.guard_sets`)."""
+_OF_LIST: Final = 4
+"""Numbers that a list of items behind a guard costs (`spend`)."""
+_CONTINUED: Final = ((192, 0), (224, 1), (240, 2), (256, 3))
+"""How many bytes follow the first byte of a character."""
+
+
+class Partitions:
+    """Partitions of the classes of bytes into parts that are treated alike, as numbers. Many rows have few
+    partitions: so a row is worked out for one class of each part. Cost: 20 us for a new one."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self.parts: list[bytes] = []
+        """The part of each class."""
+        self.first: list[list[int]] = []
+        """A class of each part."""
+        self.of_parts: list[Callable[[list[int]], Sequence[int]]] = []
+        """What returns of the numbers of a row those for the parts."""
+        self._numbers: dict[bytes, int] = {}
+        self._joined: dict[frozenset[int], int] = {}
+        self.whole = self.number([None] * width)
+        """The partition of one part."""
+
+    def number(self, values: Iterable[Hashable]) -> int:
+        """Return the partition of the classes by their values."""
+        numbers: dict[Hashable, int] = {}
+        return self._number(bytes([numbers.setdefault(one, len(numbers)) for one in values]))
+
+    def _number(self, parts: bytes) -> int:
+        number = self._numbers.get(parts)
+        if number is None:
+            number = len(self._numbers)
+            first = [parts.index(part) for part in range(max(parts) + 1)]
+            of_parts = itemgetter(*first) if len(first) > 1 else itemgetter(slice(1))
+            # the dictionary is written last, so that remains of an interrupted call are overwritten
+            self.parts[number:], self.first[number:], self.of_parts[number:] = (parts,), (first,), (of_parts,)
+            self._numbers[parts] = number
+        return number
+
+    def joined(self, some: Iterable[int]) -> int:
+        """Return the coarsest partition that is finer than some others."""
+        key = frozenset(some)
+        known = self._joined.get(key)
+        if known is None:
+            parts = zip(*(self.parts[one] for one in key), strict=True)
+            known = self._joined[key] = self.number(parts) if key else self.whole
+        return known
+
+    def row(self, partition: int, made: Sequence[int]) -> ClassRow:
+        """Return a row from its numbers for the parts."""
+        parts, numbers = self.parts[partition], dict[int, int]()
+        coarser = bytes([numbers.setdefault(one, len(numbers)) for one in made])
+        return ClassRow(self._number(parts.translate(coarser.ljust(256))), [made[part] for part in parts])
+
+
+class ClassRow(NamedTuple):
+    """A number for each class of bytes."""
+
+    partition: int
+    """Classes of one part have the same number."""
+    numbers: list[int]
+
+
+class Behind(NamedTuple):
+    """What look-behinds know of the text before."""
+
+    start: bool
+    """Whether no text is before."""
+    threads: frozenset[int]
+    holding: frozenset[int]
+    """The look-behinds that hold here."""
+    left: int
+    """Bytes of the present character that are still to come."""
+
+
+class Item(NamedTuple):
+    """A thread under conditions."""
+
+    at: int
+    """An instruction."""
+    guards: Guards
+
+
+class Guard(NamedTuple):
+    """A condition on the text that follows."""
+
+    holds: bool
+    items: frozenset[int]
+
+
+class LexerItems:
+    """The items and guards of one lexer."""
+
+    def __init__(self, instructions: Instructions, limits: Limits) -> None:
+        self.instructions, self.limits = instructions, limits
+        self._code = instructions.code
+        self.width = len(instructions.bytes_of)
+        self.items: list[Item] = []
+        self._item_of: dict[tuple[int, Guards], int] = {}
+        self.guards: list[Guard] = []
+        self._guard_of: dict[tuple[bool, frozenset[int]], int] = {}
+        self._lists, self._guard_sets = Numbered[tuple[int, ...]](), Numbered[Guards | None]()
+        self.lists, self.guard_sets = self._lists.values, self._guard_sets.values
+        """Lists of items, number 0: none; conjunctions, number 0: one has failed."""
+        self._lists.of(())
+        self._guard_sets.of(None)
+        self._guard_sets.of(FREE)
+        self.partitions = Partitions(self.width)
+        self._rows: dict[tuple[int, Behind | None], ClassRow] = {}
+        self._guard_rows: dict[tuple[Guards, Behind | None], ClassRow] = {}
+        self._closures: dict[tuple[int, Guards, Behind | None], tuple[int, ...]] = {}
+        self._guards_made: dict[tuple[tuple[bool, frozenset[int]], ...], int] = {}
+        whole = self.partitions.whole
+        self._free_row, self._no_row = (
+            ClassRow(whole, [FREE_SET] * self.width),
+            ClassRow(whole, [0] * self.width),
+        )
+        self._behinds = Numbered[Behind | None]()
+        self.behind_of = self._behinds.values
+        self._ended: set[int] = set()
+        """The items that have surely ended..."""
+        self._ended_when: dict[int, Guards] = {}
+        """... and those that have ended when guards are met."""
+
+    @property
+    def kept(self) -> tuple[Any, ...]:
+        """All that has numbers which states and carries name, as plain values (`load`)."""
+        return self._guard_of, self._item_of, self._ended, self._ended_when
+
+    def load(self, *kept: Any) -> None:
+        """Begin with what another process has kept. Cost: 0.3 us for each item and guard."""
+        self._guard_of, self._item_of, self._ended, self._ended_when = kept
+        self.guards = list(starmap(Guard, self._guard_of))
+        self.items = list(starmap(Item, self._item_of))
+
+    def item(self, at: int, guards: Guards) -> int:
+        """Return the number of an item."""
+        number = self._item_of.get((at, guards))
+        if number is None:
+            number = len(self._item_of)
+            has_ended = self._code[at].kind in (MATCH, FOUND)
+            is_sure = not guards and (has_ended or self._has_surely_ended(at))
+            # an interrupted call may have left the number of another item there
+            (self._ended.add if is_sure else self._ended.discard)(number)
+            self._ended_when.pop(number, None)
+            if has_ended and not is_sure:
+                self._ended_when[number] = guards
+            self.items[number:], self._item_of[at, guards] = (Item(at, guards),), number
+        return number
+
+    @remembered
+    def looks_behind(self, item: int) -> bool:
+        """Return whether an item, or a guard of it, may look at the text before."""
+        at, guards = self.items[item]
+        return self.instructions.looks_behind[at] or self.guards_look_behind(guards)
+
+    def guards_look_behind(self, guards: Guards) -> bool:
+        """Return whether guards may look at the text before."""
+        return any(map(self._guard_looks_behind, guards))
+
+    @remembered
+    def _guard_looks_behind(self, guard: int) -> bool:
+        return any(map(self.looks_behind, self.guards[guard].items))
+
+    # --- guards ---------------------------------------------------------------------------------------------
+
+    def guard(self, holds: bool, items: Iterable[int]) -> int | bool:
+        """Return the number of a guard, or its outcome where that is certain."""
+        members = frozenset(items)
+        if not members:
+            return not holds
+        if not members.isdisjoint(self._ended):
+            return holds
+        for one in members & self._ended_when.keys():
+            if len(self._ended_when[one]) == 1:
+                (only,) = self._ended_when[one]
+                if not self.guards[only].holds and self.guards[only].items <= members:
+                    return holds  # it has ended, or another one ends
+        number = self._guard_of.get((holds, members))
+        if number is None:
+            number = len(self._guard_of)
+            self.guards[number:], self._guard_of[holds, members] = (Guard(holds, members),), number
+        return number
+
+    def _has_surely_ended(self, at: int) -> bool:
+        """Return whether an instruction stands inside a character of which every rest leads to an end."""
+        one = self._code[at]
+        return one.kind == CHAR and one.node in self.instructions.rests and self._ends_plainly(one.to[0])
+
+    def _ends_plainly(self, at: int) -> bool:
+        seen, pending = {at}, [at]
+        while pending:
+            one = self._code[pending.pop()]
+            if one.kind in (MATCH, FOUND):
+                return True
+            if one.kind == SPLIT:
+                pending += [to for to in one.to if to not in seen]
+                seen.update(one.to)
+        return False
+
+    def both(self, *several: int | bool) -> Guards | None:
+        """Return the conjunction of guards and outcomes, None where one has failed. Those that must not
+        hold are one guard over all their items."""
+        never, found = set[int](), set[int]()
+        for one in several:
+            if one is True:
+                continue
+            if one is False:
+                return None
+            holds, items = self.guards[one]
+            if holds:
+                found.add(one)
+            else:
+                never |= items
+        if never:
+            joined = self.guard(False, never)
+            if joined is False:
+                return None
+            found.add(joined)
+            for one in never & self._ended_when.keys():
+                if all(self._follows(guard, found, never) for guard in self._ended_when[one]):
+                    return None  # it has ended if the others are met
+        return frozenset(found)
+
+    def _follows(self, guard: int, found: set[int], never: set[int]) -> bool:
+        """Return whether a guard is met where guards are `found`, and items never reach their end."""
+        holds, items = self.guards[guard]
+        return guard in found or (not holds and items <= never)
+
+    def barred(self, guards: Guards) -> set[int]:
+        """Return the instructions of items that never reach their end under guards: it must not come."""
+        never = (self.guards[one].items for one in guards if not self.guards[one].holds)
+        return {self.items[one].at for some in never for one in some if not self.items[one].guards}
+
+    # --- items without reading ------------------------------------------------------------------------------
+
+    def closure(self, at: int, guards: Guards, behind: Behind | None) -> tuple[int, ...]:
+        """Return the items that an instruction leads to without reading, best first."""
+        key = at, guards, behind
+        known = self._closures.get(key)
+        if known is not None:
+            return known
+        found: dict[int, None] = {}
+        seen, pending = set[tuple[int, Guards]](), [(at, guards)]
+        while pending:
+            here = pending.pop()
+            if here in seen:
+                continue
+            seen.add(here)
+            one, held = self._code[here[0]], here[1]
+            if one.kind == SPLIT:
+                pending += [(to, held) for to in reversed(one.to)]
+            elif one.kind == AHEAD:
+                ahead = self.guard(one.holds, self.closure(one.number, FREE, behind))
+                both = self.both(*held, ahead)
+                if both is not None:
+                    pending.append((one.to[0], both))
+            elif one.kind == BEHIND:
+                assert behind is not None
+                if (one.number in behind.holding) == one.holds:
+                    pending.append((one.to[0], held))
+            elif one.kind == START:
+                if behind is not None and behind.start:
+                    pending.append((one.to[0], held))
+            else:
+                found[self.item(here[0], held)] = None
+        spend(self.limits, len(seen))
+        self._closures[key] = made = tuple(found)
+        return made
+
+    # --- look-behinds: one set of threads for all of them, begun anew at each character
+    # -----------------------
+
+    @remembered
+    def behind(self, threads: Collection[int], start: bool) -> Behind | None:
+        """Return what look-behinds know before a character; without threads, before a text (`start`), or
+        where nothing is known of the text before."""
+        looks = self.instructions.looks
+        if not looks and not start:
+            return None
+        seen, found, holding = set[int](), set[int](), set[int]()
+        pending = [*threads, *(first for first, _found in looks)]
+        while pending:
+            at = pending.pop()
+            if at in seen:
+                continue
+            seen.add(at)
+            one = self._code[at]
+            if one.kind == SPLIT:
+                pending += one.to
+            elif one.kind == START:
+                pending += one.to if start else []
+            elif one.kind == FOUND:
+                holding |= {number for number, (_first, end) in enumerate(looks) if end == at}
+            else:
+                found.add(at)
+        return Behind(start, frozenset(found), frozenset(holding), 0)
+
+    def _behind_step(self, behind: Behind | None, kind: int) -> Behind | None:
+        if behind is None or not self.instructions.looks:
+            return None
+        found = set[int]()
+        for at in behind.threads:
+            one = self._code[at]
+            after = self.instructions.rows[one.node][kind]
+            if after == WHOLE:
+                found.add(one.to[0])
+            elif after != NO_NODE:
+                found.add(self.instructions.inside(at, after))
+        byte = self.instructions.bytes_of[kind]
+        left = behind.left - 1 if behind.left else next(size for end, size in _CONTINUED if byte < end)
+        threads = frozenset(found)
+        if left:
+            return Behind(False, threads, frozenset(), left)
+        return self.behind(threads, False)
+
+    @remembered
+    def behinds(self, behind: Behind | None) -> ClassRow:
+        """Return what look-behinds know after each class of bytes, as numbers (`behind_of`)."""
+        row = [self._behinds.of(self._behind_step(behind, kind)) for kind in range(self.width)]
+        return ClassRow(self.partitions.number(row), row)
+
+    # --- rows -----------------------------------------------------------------------------------------------
+
+    def row(self, item: int, behind: Behind | None) -> ClassRow:
+        """Return for each class of bytes the number of the list of items behind it (`lists`)."""
+        key = item, behind
+        known = self._rows.get(key)
+        if known is None:
+            is_free = behind is not None and not self.looks_behind(item)
+            known = self._rows[key] = self.row(item, None) if is_free else self._row(item, behind)
+        return known
+
+    def _row(self, item: int, behind: Behind | None) -> ClassRow:
+        at, guards = self.items[item]
+        one, of = self._code[at], self.partitions
+        if one.kind == EOF:
+            return self._no_row
+        held = self.guard_row(guards, behind)
+        if one.node == NO_NODE:  # it has ended, and its guards are still open
+            ended = (self.guard_sets[held.numbers[place]] for place in of.first[held.partition])
+            lists = [0 if left is None else self._lists.of((self.item(at, left),)) for left in ended]
+            return of.row(held.partition, lists)
+        nodes, behinds = self._node_row(one.node), self._no_row if behind is None else self.behinds(behind)
+        partition = of.joined((nodes.partition, held.partition, behinds.partition))
+        made = []
+        for place in of.first[partition]:
+            then, left = nodes.numbers[place], self.guard_sets[held.numbers[place]]
+            items: tuple[int, ...] = ()
+            if then == WHOLE and left is not None:
+                then_behind = None if behind is None else self.behind_of[behinds.numbers[place]]
+                items = self.closure(one.to[0], left, then_behind)
+            elif then != NO_NODE and left is not None:
+                items = (self.item(self.instructions.inside(at, then), left),)
+            made.append(self._lists.of(items))
+        spend(self.limits, len(made))
+        return of.row(partition, made)
+
+    @remembered
+    def _node_row(self, node: int) -> ClassRow:
+        numbers = self.instructions.rows[node]
+        return ClassRow(self.partitions.number(numbers), numbers)
+
+    def guard_row(self, guards: Guards, behind: Behind | None) -> ClassRow:
+        """Return for each class of bytes the number of the guards behind it (`guard_sets`)."""
+        if not guards:
+            return self._free_row
+        key = guards, behind
+        known = self._guard_rows.get(key)
+        if known is None and behind is not None and not self.guards_look_behind(guards):
+            known = self._guard_rows[key] = self.guard_row(guards, None)
+        if known is None:
+            said = [self.guards[one] for one in sorted(guards)]
+            rows = [self.row(item, behind) for one in said for item in one.items]
+            partition, columns = self.columns_of(rows)
+            made = [self._guards_behind(said, column) for column in columns]
+            known = self._guard_rows[key] = self.partitions.row(partition, made)
+        return known
+
+    def columns_of(self, rows: Sequence[ClassRow]) -> tuple[int, Iterable[tuple[int, ...]]]:
+        """Return the partition of some rows, and their numbers for each part."""
+        partition = self.partitions.joined(row.partition for row in rows)
+        of_parts = self.partitions.of_parts[partition]
+        return partition, zip(*(of_parts(row.numbers) for row in rows), strict=True)
+
+    def guards_after(self, guards: Guards, behind: Behind | None, kind: int) -> Guards | None:
+        """Return the guards behind one class of bytes, None where one has failed."""
+        return self.guard_sets[self.guard_row(guards, behind).numbers[kind]]
+
+    def _guards_behind(self, said: list[Guard], column: Sequence[int]) -> int:
+        """Return the number of some guards behind a byte, from the lists behind their items."""
+        lists = iter(column)
+        key = tuple([(one.holds, frozenset([next(lists) for _ in one.items])) for one in said])
+        known = self._guards_made.get(key)
+        if known is None:
+            left = self.both(*(self.guard(holds, self.members(some)) for holds, some in key))
+            of_lists = sum(_OF_LIST + len(self.lists[number]) for _holds, some in key for number in some)
+            spend(self.limits, of_lists)
+            known = self._guards_made[key] = self._guard_sets.of(left)
+        return known
+
+    def members(self, numbers: Iterable[int]) -> list[int]:
+        """Return the items of some lists, one after another."""
+        return [item for number in numbers for item in self.lists[number]]
+
+    # --- the text's end -------------------------------------------------------------------------------------
+
+    def hold_at_end(self, guards: Guards, behind: Behind | None) -> bool:
+        """Return whether guards are met where the text ends."""
+        return all(self._holds_at_end(one, behind) for one in guards)
+
+    @remembered
+    def _holds_at_end(self, guard: int, behind: Behind | None) -> bool:
+        one = self.guards[guard]
+        return any(True for _end in self.ends_at_end(one.items, behind)) == one.holds
+
+    def ends_at_end(self, items: Iterable[int], behind: Behind | None) -> Iterator[int]:
+        """Yield the instructions (MATCH, FOUND) that items reach where the text ends, best first."""
+        for one in items:
+            at, guards = self.items[one]
+            instruction = self._code[at]
+            if instruction.kind == CHAR or not self.hold_at_end(guards, behind):
+                continue
+            if instruction.kind == EOF:
+                yield from self.ends_at_end(self.closure(instruction.to[0], FREE, behind), behind)
+            else:
+                yield at

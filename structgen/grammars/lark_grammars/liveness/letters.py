@@ -1,0 +1,562 @@
+"""Which lexemes may come next: the letters over which the parser's liveness is computed, as if there were
+no lexer.
+
+A *letter* is a terminal with a *kind*: the carry that its end leaves. Kinds behind which the same letters
+may come in every context, ignored lexemes in between included, are one (E. F. Moore's partitions). A *class
+of endings* is the set of letters that a state of the lexer may become.
+
+The whole automaton is not made for that. As what a lexeme may end is followed from a state through those
+states that still have the terminal's items, and no further than to an end that owes nothing, or to a state of
+which the same is known. Where that is not settled among so many states, or a terminal has too many kinds, the
+terminal has the letter of kind UNSETTLED beside those that were found: it may have more. Letters that were
+found are certain, so what they lead to is; where they lead nowhere and an unsettled one is met, `liveness`
+searches.
+
+Most carries are freed by a separator: a blank, a tab or a newline that begins an ignored lexeme, behind which
+nothing is owed. If behind that byte the same letters may come as at once, in each context behind the
+terminal, such a carry is kind 0: it owes nothing (a bisimulation, whose contexts are a greatest fixpoint).
+Whether they do is checked, because an ignored lexeme may take in what must come: behind `#` of `/#[^\\n]*/`
+nothing else comes. A newline alone frees what no text on the line may end: behind an operator `%`, beside
+`/%.*?%/`, the rest of the line has no `%`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from structgen.grammars.lark_grammars.lexer.instructions import NO_TERMINAL
+from structgen.grammars.lark_grammars.lexer.lexer_tables import LexerTables
+from structgen.grammars.lark_grammars.lexer.newline_widths import Widths, widths_of
+from structgen.grammars.lark_grammars.liveness.cells import blocks_are_even
+from structgen.grammars.lark_grammars.reading.loaded_grammar import END
+from structgen.grammars.text_grammars.machine.scanning import remembered
+
+_SEPARATORS: Final = b"\n \t"
+NOWHERE: Final = -1
+"""In place of the letters behind a kind, in a context in which it is never met."""
+UNSETTLED: Final = 1
+"""The kind of a letter that says: this terminal may have more letters than were found."""
+_FOLLOWED: Final = 16
+"""States that are followed, at least, until all ends of a terminal that owe something are known, or where
+something is owed already..."""
+_FOLLOWED_FIRST: Final = 4096
+"""... and until one is known."""
+_MOST_STARTS: Final = 4096
+"""Kinds times contexts, from which on a terminal in a state of the lexer gets no second kind that is new."""
+
+
+_MADE_AGAIN: Final = (
+    "rows", "lexer", "tables", "_ignored", "_insides", "_behind_of", "_taken", "remembered terminals_of",
+    "remembered following",
+    "_found_by", "_ends",
+)  # fmt: skip
+"""What is not kept: the grammar's tables say it, or the lexer."""
+
+
+class Letters:
+    """The letters, kinds and classes of endings of one grammar. The letters are listed when they are made:
+    what a lexeme may become later on beside them is the unsettled letter of its terminal."""
+
+    def __init__(self, rows: LexerTables, kept: dict[str, Any] | None = None) -> None:
+        """`kept`: what another process has kept, of a lexer with the same numbers. Cost: else what begins a
+        lexeme in each context, and what ends it. Raises LimitError."""
+        self.rows, self.lexer = rows, rows.lexer
+        self.tables = rows.lexer.tables
+        indentation = self.tables.indentation
+        dropped = frozenset() if indentation is None else frozenset((indentation.newline,))
+        self._ignored = (self.tables.ignored, self.tables.ignored | dropped)
+        """Without and with an open bracket."""
+        self._insides = (False, True) if indentation else (False,)
+        self._behind_of = self._contexts_behind()
+        """The contexts behind each terminal that the parser reads."""
+        contexts = range(rows.contexts)
+        self._taken = [[self._taken_in(one, ignored) for one in contexts] for ignored in self._ignored]
+        """The terminals that are taken in each context, without and with an open bracket."""
+        self._found_by: dict[tuple[object, ...], frozenset[int]] = {}
+        self._ends: dict[int, dict[int, frozenset[int]]] = {}
+        if kept is not None:
+            vars(self).update(kept)
+            self.widths = Widths(*kept["widths"])
+            return
+        for context in range(rows.contexts):
+            rows.start(context, self.lexer.nothing)
+        self._find_parted()
+        self._close()
+        self._merge()
+        self._is_merged = True
+        self._close()  # of kinds that are one, more letters may be met
+        if self.unsettled and not self.lexer.is_local:
+            # behind what was not followed, other terminals may be met
+            for one in self.tables.contexts:
+                for terminal in one.every_terminal:
+                    self._number(terminal, UNSETTLED)
+        self._with.clear()
+        self.made = len(self.letters)
+        """How many letters are listed. Past them are unsettled ones alone."""
+        self._are_settled = not self.unsettled
+        """Whether these are all that may be met behind a lexeme."""
+        members = ((one, met) for kind, met in self._where.items() for one in self._members[kind])
+        starts = {rows.start(context, carry) for carry, met in members for context in met} - {NOWHERE}
+        self.widths = widths_of(rows, starts, self.terminals_of, self._behind_newline)
+        """Which widths the indenter's newline may have."""
+        made = {*self.lexer.bound, *(terminal for start in starts for terminal in self.following(start))}
+        self.tell_lines = self.widths.has_each and blocks_are_even(self.tables, made)
+        """Whether letters tell how lines go on, if a newline's column is of no matter."""
+        self.keeps_column = not (self.widths.goes_on and self.tell_lines)
+        """Whether the column matters that a newline has so far."""
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What was decided, as plain values."""
+        found = {name: one for name, one in vars(self).items() if name not in _MADE_AGAIN}
+        return found | {"widths": tuple(self.widths)}
+
+    def _behind_newline(self, carry: int) -> list[int]:
+        """Return the letters behind a newline that leaves a carry, by contexts. A carry of which these are
+        not known is like no other one; in a grammar with many kinds none is returned: it is left out."""
+        kind, lines = self._kind_of.get(self.lexer.alike(carry), NOWHERE), self.tables.indentation
+        newline = END if lines is None else lines.newline
+        behind, number = sorted(self._behind_of[newline]), self._number_of.get((newline, kind))
+        if number is not None and self.noted >> number & 1:
+            return [self.available(one, kind, False) for one in behind]
+        return [] if self.is_large else [1 << len(self.letters) + carry] * len(behind)
+
+    def _taken_in(self, context: int, ignored: frozenset[int]) -> frozenset[int]:
+        """Return the terminals that the parser takes in some state of a context, and the ignored ones."""
+        taken = (self.tables.actions[self.tables.context_of == context] != 0).any(axis=0)
+        return ignored | frozenset(np.flatnonzero(taken).tolist())
+
+    def _contexts_behind(self) -> list[frozenset[int]]:
+        """Return for each terminal the contexts behind it, where the parser reads it; behind a newline, also
+        those behind the blocks that it opens or closes."""
+        tables = self.tables
+        found: list[set[int]] = [set() for _ in tables.terminals]
+        states, terminals = np.nonzero(tables.actions > 0)
+        contexts = tables.context_of[tables.actions[states, terminals] - 1]
+        for terminal, context in {*zip(terminals.tolist(), contexts.tolist(), strict=True)}:
+            found[terminal].add(context)
+        if tables.indentation is not None:
+            lines = tables.indentation
+            found[lines.newline] |= found[lines.indent] | found[lines.dedent]
+        return [frozenset(some) for some in found]
+
+    # --- separators -----------------------------------------------------------------------------------------
+
+    def _begin(self, parted: dict[int, frozenset[int]]) -> None:
+        """Begin anew with some classes of bytes as separators, each in some contexts."""
+        self._parted, self._is_merged, self.made = parted, False, 0
+        nothing = self.lexer.nothing
+        self._members: list[list[int]] = [[nothing], [nothing]]
+        """The carries that were each a kind, and are one now."""
+        self.kinds: list[int] = [nothing, nothing]
+        """A carry of each kind; kind 0 owes nothing."""
+        self._kind_of: dict[int, int] = {nothing: 0}
+        self._put_letters([(END, 0)])
+        self._frees: dict[int, list[int]] = {}
+        """The separators behind which nothing of a carry is owed."""
+        self._found: dict[tuple[int, int], frozenset[int]] = {}
+        self._found_by.clear()
+        self._ends.clear()
+        self._where: dict[int, set[int]] = {0: set(range(self.rows.contexts))}
+        """The contexts in which each kind may be met behind a terminal that the parser reads."""
+        self.classes: list[tuple[int, ...]] = [()]
+        """The letters of each class of endings; class 0 never ends."""
+        self._class_of: dict[tuple[int, int], int] = {(0, -1): 0}
+        self.state_of: list[int] = [-1]
+        """A state of each class."""
+        self.first_kind = self._kind(self.lexer.first)
+        """The kind of the carry before the text."""
+        self._where.setdefault(self.first_kind, set()).add(int(self.tables.context_of[self.tables.start]))
+
+    def _find_parted(self) -> None:
+        """Begin anew with each separator in all contexts in which it separates: a greatest fixpoint."""
+        every = frozenset(range(self.rows.contexts) if self.lexer.is_local else ())
+        parted = {self.lexer.classes[byte]: every for byte in _SEPARATORS}
+        kept: dict[tuple[int, int], frozenset[int]] = {}
+        while True:
+            self._begin(parted)
+            self._found = kept
+            left = {
+                kind: frozenset(one for one in some if self._separates(one, kind))
+                for kind, some in parted.items()
+            }
+            if left == parted:
+                return
+            lost = [one for kind, one in parted.items() if one != left[kind]]
+            kept = {
+                key: some
+                for key, some in self._found.items()
+                if not any(self._behind_of[key[1]] <= one for one in lost)
+            }
+            parted = left
+
+    def _separates(self, context: int, separator: int) -> bool:
+        """Return whether behind a separator the same letters may come in a context as at once."""
+        start = self.rows.start(context, self.lexer.nothing)
+        if start < 0:
+            return False
+        self.rows.put_row(start)
+        after = int(self.rows.moves[start, separator])
+        if after < 0:
+            return False
+        return not any(
+            self.available(context, 0, inside)
+            & ~self._behind(context, self.letters_in(context, inside, after), (), inside)
+            & ~self.unsettled
+            for inside in self._insides
+        )
+
+    # --- letters --------------------------------------------------------------------------------------------
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are so many kinds that no more are made than must be."""
+        return len(self.kinds) * self.rows.contexts > _MOST_STARTS
+
+    def _put_letters(self, letters: list[tuple[int, int]]) -> None:
+        """Take some letters for those that there are."""
+        self.letters: list[tuple[int, int]] = []
+        """By number: a terminal and the kind of its carry."""
+        self._number_of: dict[tuple[int, int], int] = {}
+        self.unsettled = 0
+        """Bits of the letters that say that there may be more."""
+        self._dropped = [0, 0]
+        """Bits of the letters of ignored terminals, without and with an open bracket."""
+        self._with: dict[tuple[int, frozenset[int]], int] = {}
+        self._reached: dict[tuple[int, int, bool], int] = {}
+        self._closed, self.noted = -1, 0
+        """Bits of the letters that are met: what may come behind them is known."""
+        for one in letters:
+            self._number(*one)
+
+    def _number(self, terminal: int, kind: int) -> int:
+        key = terminal, kind
+        number = self._number_of.get(key)
+        if number is None:
+            number = len(self._number_of)
+            unsettled = self.unsettled | (kind == UNSETTLED) << number
+            pairs = zip(self._dropped, self._ignored, strict=True)
+            dropped = [bits | (terminal in ignored) << number for bits, ignored in pairs]
+            # one statement: no exception finds a part of a letter
+            self.letters[number:], self._number_of[key], self.unsettled, self._dropped = (
+                (key,),
+                number,
+                unsettled,
+                dropped,
+            )
+        return number
+
+    def _kind(self, carry: int) -> int:
+        kind = self._kind_of.get(carry)
+        if kind is None:
+            one = self.lexer.alike(carry)
+            if one not in self._kind_of:
+                number = min(len(self.kinds), len(self._members))
+                self.kinds[number:], self._members[number:], self._kind_of[one] = (one,), ([one],), number
+            kind = self._kind_of[carry] = self._kind_of[one]
+        return kind
+
+    def _letters_with(self, terminal: int, carries: frozenset[int]) -> int:
+        """Return the letters of a terminal with some carries, as bits: where there are many kinds already, no
+        more than one new one."""
+        known = self._with.get((terminal, carries))
+        if known is not None:
+            return known
+        bits, is_settled = 0, -1 not in carries
+        for carry in sorted(carries - {-1}, key=self._weight):
+            kind = self._kind_of.get(carry, self._kind_of.get(self.lexer.alike(carry), -1))
+            number = self._number_of.get((terminal, kind), -1)
+            if self.made:
+                is_left_out = number < 0 or not (self.noted | self._dropped[0]) >> number & 1
+            else:
+                is_left_out = self.is_large and (number < 0 if self._is_merged else kind < 0 and bits > 0)
+            if is_left_out:
+                is_settled = False
+            else:
+                bits |= 1 << self._number(terminal, self._kind(carry))
+        if not is_settled:
+            bits |= 1 << self._number(terminal, UNSETTLED)
+        self._with[terminal, carries] = bits
+        return bits
+
+    def are_all(self, letters: int) -> bool:
+        """Return whether some letters, as bits, and those that may follow them are all that there are."""
+        return self._are_settled and not letters & self.unsettled
+
+    def letters_of(self, state: int, terminals: frozenset[int] | None = None) -> int:
+        """Return the letters that a lexeme in a state of the lexer may become, as bits; of some terminals
+        alone."""
+        bits, some = 0, self.terminals_of(state)
+        for terminal in sorted(some if terminals is None else some & terminals):
+            carries = self._carries(state, terminal)
+            bits |= self._letters_with(terminal, carries) if carries else 0
+        return bits
+
+    def letters_in(self, context: int, inside: bool, state: int) -> int:
+        """Return the same without the terminals that the parser never takes in a context."""
+        found = self.letters_of(state, self._taken[inside][context])
+        if not self.made:
+            self._note(found & ~self._dropped[inside])
+            for one in ones(found & self._dropped[inside]):
+                self._where.setdefault(self.letters[one][1], set()).add(context)
+        return found
+
+    def _note(self, letters: int) -> None:
+        """Note where the kinds of some letters may be met, behind terminals that the parser reads."""
+        for one in ones(letters & ~self.noted):
+            terminal, kind = self.letters[one]
+            if kind != UNSETTLED:
+                self._where.setdefault(kind, set()).update(self._behind_of[terminal])
+        self.noted |= letters
+
+    @remembered
+    def terminals_of(self, state: int) -> frozenset[int]:
+        """Return the terminals whose ends its items can reach, if no guard is broken."""
+        one, items = self.lexer.states[state], self.lexer.items.items
+        ends_as = self.lexer.instructions.ends_as
+        every = {ends_as[items[item].at] for item in (*one.items, *one.words)} - {NO_TERMINAL}
+        every |= set() if one.bound is None else {one.bound[0]}
+        return frozenset(every.union(end[0] for end in one.ends))
+
+    @remembered
+    def following(self, state: int) -> dict[int, tuple[int, ...]]:
+        """Return the states after one more byte, by the terminals that they may become."""
+        self.rows.put_row(state)
+        some: dict[int, list[int]] = {}
+        for after in dict.fromkeys(self.rows.moves[state].tolist()):
+            for terminal in self.terminals_of(after) if after >= 0 else ():
+                some.setdefault(terminal, []).append(after)
+        return {terminal: tuple(after) for terminal, after in some.items()}
+
+    def _left_of(self, state: int) -> dict[int, frozenset[int]]:
+        """Return what it may leave, by terminals: nothing where a separator frees it."""
+        found = self._ends.get(state)
+        if found is None:
+            nothing, some = self.lexer.nothing, dict[int, set[int]]()
+            for terminal, carry in self._ends_behind(state):
+                left = nothing if self._is_freed(terminal, carry) else carry
+                some.setdefault(terminal, set()).add(left)
+            found = self._ends[state] = {terminal: frozenset(left) for terminal, left in some.items()}
+        return found
+
+    def _ends_behind(self, state: int) -> Sequence[tuple[int, int]]:
+        """Return the ends of a state; of one in a bound text that of the shortest rest too."""
+        one = self.lexer.states[state]
+        if one.bound is None:
+            return one.ends
+        carry = self.lexer.owed_in(state)
+        if not self.lexer.is_local or carry != self.lexer.nothing:  # else nothing is owed behind any rest
+            carry = self.lexer.shortest_end(state)[2]
+        return [*one.ends, (one.bound[0], carry)] if carry >= 0 else one.ends
+
+    def _is_freed(self, terminal: int, carry: int) -> bool:
+        """Return whether a carry is taken for none behind a terminal."""
+        # what an ignored lexeme owes is never taken for nothing: that would be to assume what is to be shown
+        behind = self._behind_of[terminal]
+        if terminal in self._ignored[1]:
+            return False
+        freeing = self._frees.get(carry)
+        if freeing is None:
+            freeing = self._frees[carry] = [one for one in self._parted if self.lexer.is_freed(carry, one)]
+        return any(behind <= self._parted[one] for one in freeing)
+
+    def _carries(self, state: int, terminal: int) -> frozenset[int]:
+        """Return what a lexeme may leave that goes on from a state and ends as a terminal: carries;
+        -1 among them: there may be more. Cost: a row of the lexer for each state that is followed."""
+        known = self._found.get((state, terminal))
+        if known is not None:
+            return known
+        if self.lexer.states[state].has_begun:
+            return self._followed(state, terminal)
+        # contexts share what follows
+        key = terminal, self.following(state).get(terminal, ()), self._left_of(state).get(terminal)
+        known = self._found_by.get(key)
+        if known is None:
+            known = self._found_by[key] = self._followed(state, terminal)
+        self._found[state, terminal] = known
+        return known
+
+    def _followed(self, state: int, terminal: int) -> frozenset[int]:
+        """Return the same, by following states from this one on."""
+        nothing, before, found = self.lexer.nothing, {state: -1}, set[int]()
+        few = max(_FOLLOWED, _MOST_STARTS // (4 * self.rows.contexts))
+        order, pending, is_settled, fresh = list[int](), 0, True, [state]
+        while True:
+            for one in fresh:
+                known = self._found.get((one, terminal))
+                found |= self._left_of(one).get(terminal, frozenset()) if known is None else known
+                if (
+                    nothing in found and self.lexer.is_local
+                ):  # else other carries know more of the text before
+                    at, free = one, frozenset((nothing,))
+                    while at >= 0:
+                        self._found[at, terminal] = free
+                        at = before[at]
+                    return free
+                if known is None:
+                    order.append(one)
+            if pending == len(order):
+                break
+            if pending > (few if found - {-1} else _FOLLOWED_FIRST):
+                is_settled = False
+                break
+            here = order[pending]
+            pending += 1
+            fresh = [one for one in self.following(here).get(terminal, ()) if one not in before]
+            before |= dict.fromkeys(fresh, here)
+        if is_settled:
+            self._settle(order[::-1], terminal)
+        else:
+            self._found[state, terminal] = frozenset(found | {-1})
+        return self._found[state, terminal]
+
+    def _settle(self, order: list[int], terminal: int) -> None:
+        """Note the carries of all states that were followed, the last ones first: a least fixpoint."""
+        made = {one: self._left_of(one).get(terminal, frozenset()) for one in order}
+        changed = True
+        while changed:
+            changed = False
+            for one in order:
+                known, found = self._found, made[one]
+                for after in self.following(one).get(terminal, ()):
+                    found = found | (made[after] if after in made else known[after, terminal])
+                if len(found) > len(made[one]):
+                    made[one], changed = found, True
+        for one, found in made.items():
+            self._found[one, terminal] = found
+
+    def _weight(self, carry: int) -> tuple[int, int]:
+        """Return how many items a carry owes, and its number."""
+        of = self.lexer.items.guards
+        return sum(len(of[one].items) for one in self.lexer.carries[max(carry, 0)].guards), carry
+
+    # --- classes of endings ---------------------------------------------------------------------------------
+
+    def class_of(self, state: int) -> int:
+        """Return the class of endings of a state of the lexer. Cost: once, what is followed from it."""
+        if self.rows.end_class[state] < 0:
+            bits = self.letters_of(state)
+            is_own = bits & self.unsettled or (self.keeps_column and self.rows.may_break(state))
+            key = bits, state if is_own else -1
+            number = self._class_of.get(key)
+            if number is None:
+                number, letters = len(self._class_of), tuple(ones(bits))
+                self.classes[number:], self.state_of[number:], self._class_of[key] = (
+                    (letters,),
+                    (state,),
+                    number,
+                )
+            self.rows.end_class[state] = number
+        return int(self.rows.end_class[state])
+
+    def _close(self) -> None:
+        """Know what may follow all letters."""
+        while (met := sum(map(len, self._where.values()))) != self._closed:
+            for kind, contexts in list(self._where.items()):
+                for context in list(contexts):
+                    for inside in self._insides:
+                        self.available(context, kind, inside)
+            self._closed = met
+
+    # --- boundaries -----------------------------------------------------------------------------------------
+
+    def available(self, context: int, kind: int, inside: bool) -> int:
+        """Return the letters that may come in a context behind a kind, ignored lexemes in between included,
+        as bits; bit 0: the text's end. `inside`: a bracket is open."""
+        key = context, kind, inside
+        known = self._reached.get(key)
+        if known is None:
+            if kind == 0 and self.lexer.is_local:
+                # what comes behind ignored lexemes may come at once, and then owes no more
+                known = 1
+                for state in self.rows.begun(context, self.lexer.nothing):
+                    known |= self.letters_in(context, inside, state) & ~self._dropped[inside]
+            else:
+                known = self._behind(context, 0, (kind,), inside)
+            self._reached[key] = known
+        return known
+
+    def _behind(self, context: int, letters: int, kinds: tuple[int, ...], inside: bool) -> int:
+        """Return some letters, those behind the ignored ones among them, and those behind some kinds."""
+        lexer = self.lexer
+        found, met, pending, fresh = 0, set(kinds), list(kinds), letters
+        while True:
+            dropped = self._dropped[inside] & ~self.unsettled
+            found |= fresh & ~dropped
+            for one in ones(fresh & dropped):
+                kind = self.letters[one][1]
+                if kind not in met:
+                    met.add(kind)
+                    pending.append(kind)
+            if not pending:
+                return found
+            kind, fresh = pending.pop(), 0
+            if kind == 0 and lexer.is_local:
+                found |= self.available(context, 0, inside)
+                continue
+            # of kinds that are one, ignored lexemes may lead from one to another
+            for carry in self._members[kind]:
+                found |= 1 if lexer.holds_at_end(carry) else 0
+                for state in self.rows.begun(context, carry):
+                    fresh |= self.letters_in(context, inside, state)
+
+    # --- kinds that are one ---------------------------------------------------------------------------------
+
+    def _merge(self) -> None:
+        """Make those kinds one behind which the same letters may come (by partitions that are refined)."""
+        kinds = range(len(self.kinds))
+        behind = [
+            [
+                self.available(context, kind, inside) if context in self._where.get(kind, ()) else NOWHERE
+                for context in range(self.rows.contexts)
+                for inside in self._insides
+            ]
+            for kind in kinds
+        ]
+        of_rows = {row: ones(row) for some in behind for row in some if row != NOWHERE}
+        # a kind that was not looked at, or behind which there may be more letters, stays as it is; so does
+        # that of an ignored lexeme, which is met in contexts that are not compared
+        own = {kind for terminal, kind in self.letters if terminal in self._ignored[1]}
+        own |= {kind for kind in kinds if any(row & self.unsettled for row in behind[kind] if row != NOWHERE)}
+        part = [0 if self._where.get(kind) and kind not in own else kind for kind in kinds]
+        parts = len(set(part))
+        while True:
+            met: dict[int, frozenset[tuple[int, int]]] = {NOWHERE: frozenset({(END, NOWHERE)})} | {
+                row: frozenset((self.letters[one][0], part[self.letters[one][1]]) for one in some)
+                for row, some in of_rows.items()
+            }
+            numbers: dict[tuple[object, ...], int] = {}
+            part = [
+                numbers.setdefault((part[k], *map(met.__getitem__, behind[k])), len(numbers)) for k in kinds
+            ]
+            if len(numbers) == parts:
+                break
+            parts = len(numbers)
+        members: list[list[int]] = [[] for _ in range(parts)]
+        for kind, one in enumerate(part):
+            members[one] += self._members[kind]
+        self._members, self.kinds = members, [some[0] for some in members]
+        self._kind_of = {carry: part[kind] for carry, kind in self._kind_of.items()}
+        self.first_kind = part[self.first_kind]
+        where: dict[int, set[int]] = {}
+        for kind, met_in in self._where.items():
+            where.setdefault(part[kind], set()).update(met_in)
+        self._where = where
+        before, noted = self.letters, self.noted
+        self._put_letters([(terminal, part[kind]) for terminal, kind in before])
+        for one in ones(noted):
+            terminal, kind = before[one]
+            self.noted |= 1 << self._number(terminal, part[kind])
+
+
+def ones(bits: int) -> list[int]:
+    """Return the numbers of the bits that are set."""
+    found = []
+    while bits:
+        low = bits & -bits
+        found.append(low.bit_length() - 1)
+        bits ^= low
+    return found

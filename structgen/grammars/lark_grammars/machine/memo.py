@@ -1,0 +1,180 @@
+"""What holds for many places: whether some text goes on, and what was found of a place, remembered by what
+was read of it.
+
+A unit of work (a walk, a whole mask) reads some topmost cells of a place's stack. What it found holds for
+each place that agrees in these, in the widths and in the brackets: so it is remembered by how many cells, and
+a hash of all that.
+"""
+
+from __future__ import annotations
+
+import numba
+
+from structgen.base.native.jit import entry, jit
+from structgen.grammars.lark_grammars.machine.lark_layout import (
+    MOST_DEPTHS,
+    PROOF_KEY,
+    RESULT_KEY,
+    UNIT_KEY,
+    UNPROVED,
+    WHOLE_MASK,
+    LarkContext,
+)
+from structgen.grammars.lark_grammars.machine.parser import reduced, top_of
+from structgen.machines.machine_core.interning import ask, find, intern
+from structgen.machines.machine_core.layout import ASKED
+from structgen.machines.machine_core.lexeme_layout import ASK_CLASS, ASK_PROOF
+
+
+@jit
+def letter_lives(c: LarkContext, place: int, letter: int) -> int:
+    """Return 1 if behind a letter some text goes on, 0 if none does, ASKED if that is to be proved."""
+    terminal, boundary, is_open = c.letter_terminal[letter], c.letter_boundary[letter], 0
+    if c.newline >= 0:
+        is_open = 1 if c.places[place].brackets > 0 else 0
+    if c.ignored[terminal] or (is_open and terminal == c.newline):
+        top, boundary = top_of(c, place), c.letter_kind[letter]
+    else:
+        # a newline is of any width: the blocks that open or close behind it are letters of the boundary
+        top, _before, _below = reduced(c, c.places[place].stack, terminal)
+        if top < 0:
+            return ASKED if top == ASKED else 0
+        if terminal == c.newline and c.keeps_column:
+            return ASKED
+        bracket = c.brackets[terminal]
+        if bracket != 0:
+            open_brackets = c.places[place].brackets + (1 if bracket == 1 else -1)
+            if open_brackets < 0:
+                return 0
+            is_open = 1 if open_brackets > 0 else 0
+    return 1 if c.certain[2 * (top * c.boundaries + boundary) + is_open] else ASKED
+
+
+@jit
+def lives(c: LarkContext, place: int, lexeme: int, column: int) -> int:
+    """Return 1 if some text goes on in a reading, 0 if none does, or ASKED."""
+    end_class = c.end_class[lexeme]
+    if not 0 <= end_class < c.class_count:  # not known, or not told yet
+        ask(c, ASK_CLASS, lexeme, 0, 0)
+        return ASKED
+    return class_lives(c, place, end_class, column)
+
+
+@jit
+def class_lives(c: LarkContext, place: int, end_class: int, column: int) -> int:
+    """As `lives`, of a class of endings."""
+    low, is_asked = c.low, False
+    c.low = min(low, c.places[place].stack)
+    for i in range(c.class_at[end_class], c.class_at[end_class + 1]):
+        one = letter_lives(c, place, c.class_letters[i])
+        if one == 1:
+            return 1
+        is_asked = is_asked or one == ASKED
+    if not is_asked:
+        return 0
+    # not certain: proved once, and remembered
+    c.low = low
+    row = c.work
+    row.words[0], row.words[1], row.words[2] = place, end_class, column
+    row.words[3] = UNPROVED
+    number = intern(c, c.proofs, PROOF_KEY, row)
+    if number < 0:
+        return ASKED
+    proof = c.proofs[number]
+    if proof.answer == UNPROVED:
+        ask(c, ASK_PROOF, place, end_class, column)
+        return ASKED
+    c.low = 0  # the whole stack was read
+    return proof.answer
+
+
+@entry("int64(int64, int64, int64, int64)")
+def find_proof(address: int, place: int, end_class: int, column: int) -> int:
+    """Return the row of a proof that was asked for."""
+    c = LarkContext(address)
+    row = c.work
+    row.words[0], row.words[1], row.words[2] = place, end_class, column
+    return find(c.proofs, PROOF_KEY, row)
+
+
+@jit
+def hash_of(c: LarkContext, place: int, depth: int) -> int:
+    """Return a hash of the topmost cells of a place, its widths and its brackets."""
+    here, cells = c.places[place], c.cells
+    cell = here.stack
+    mixed = numba.uint64((here.widths << 32) ^ here.brackets) * numba.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> numba.uint64(32)
+    for _ in range(depth):
+        mixed = (mixed ^ numba.uint64(cells[cell].top)) * numba.uint64(0xFF51AFD7ED558CCD)
+        mixed ^= mixed >> numba.uint64(32)
+        cell = cells[cell].below
+        if cell < 0:
+            break
+    return numba.int64(mixed >> numba.uint64(1))  # type: ignore[no-any-return]
+
+
+@jit
+def unit_of(c: LarkContext, what: int, lexeme: int, column: int) -> int:
+    """Return the number of a unit of work, below 0 where there is no room."""
+    row = c.work
+    row.words[0], row.words[1], row.words[2], row.words[3] = what, lexeme, column, 0
+    return intern(c, c.units, UNIT_KEY, row)
+
+
+@jit
+def recall(c: LarkContext, unit: int, place: int) -> int:
+    """Return what a unit has found for places that agree with this one, or -1; and note what it has read."""
+    one = c.units[unit]
+    for i in range(one.depths):
+        depth, row = one.depth[i], c.work
+        row.words[0], row.words[1], row.words[2] = unit, depth, hash_of(c, place, depth)
+        known = find(c.results, RESULT_KEY, row)
+        if known >= 0:
+            cell, cells = c.places[place].stack, c.cells
+            for _ in range(depth - 1):
+                if cells[cell].below < 0:
+                    break
+                cell = cells[cell].below
+            if depth:
+                c.low = min(c.low, cell)
+            return c.results[known].found
+    return -1
+
+
+@jit
+def remember(c: LarkContext, unit: int, place: int, found: int) -> int:
+    """Keep what a unit has found, by what was read of the place since `low` was reset. Returns 0, or ASKED
+    where there is no room."""
+    one, cells = c.units[unit], c.cells
+    depth, cell = 0, c.places[place].stack
+    while cell >= 0 and cell >= c.low:
+        depth, cell = depth + 1, cells[cell].below
+    at = 0
+    while at < one.depths and one.depth[at] != depth:
+        at += 1
+    if at == one.depths:
+        if at == MOST_DEPTHS:
+            return 0
+        one.depth[at] = depth
+        one.depths = at + 1
+    row = c.work
+    row.words[0], row.words[1], row.words[2], row.words[3] = unit, depth, hash_of(c, place, depth), found
+    return 0 if intern(c, c.results, RESULT_KEY, row) >= 0 else ASKED
+
+
+@jit
+def same_mask(c: LarkContext, index: int) -> bool:
+    """Take over a state's mask from one with one reading, whose place agrees in what the mask has read;
+    return whether there is one."""
+    one = c.nodes[index].registers
+    if one.others >= 0:
+        return False
+    unit = unit_of(c, WHOLE_MASK, one.lexeme, one.column)
+    if unit < 0 or c.units[unit].depths == 0:
+        return False
+    known = recall(c, unit, one.place)
+    if known < 0 or c.nodes[known].token_list < 0:
+        return False
+    c.nodes[index].dense_row = c.nodes[known].dense_row
+    c.nodes[index].token_list = c.nodes[known].token_list
+    return True

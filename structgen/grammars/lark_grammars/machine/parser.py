@@ -1,0 +1,202 @@
+"""The parser in compiled code: an LALR(1) configuration reads a terminal, lark's indenter in between.
+
+What is read of a place is noted in `low`, the lowest cell of its stack, so that what follows from it holds
+for all places that agree there (`memo`).
+"""
+
+from __future__ import annotations
+
+from structgen.base.native.jit import jit
+from structgen.grammars.lark_grammars.machine.lark_layout import (
+    CELL_KEY,
+    NOTHING_READ,
+    PLACE_KEY,
+    STEP_KEY,
+    LarkContext,
+)
+from structgen.machines.machine_core.interning import ask, intern
+from structgen.machines.machine_core.layout import ASKED, REFUSED
+from structgen.machines.machine_core.lexeme_layout import ASK_START, UNKNOWN
+
+
+@jit
+def put_cell(c: LarkContext, top: int, below: int) -> int:
+    """Return the number of a stack, or ASKED."""
+    row = c.work
+    row.words[0], row.words[1] = top, below
+    found = intern(c, c.cells, CELL_KEY, row)
+    return found if found >= 0 else ASKED
+
+
+@jit
+def put_place(c: LarkContext, stack: int, widths: int, brackets: int) -> int:
+    """Return the number of a place, or ASKED."""
+    row = c.work
+    row.words[0], row.words[1], row.words[2], row.words[3] = stack, widths, brackets, 0
+    found = intern(c, c.places, PLACE_KEY, row)
+    return found if found >= 0 else ASKED
+
+
+@jit
+def reduced(c: LarkContext, stack: int, terminal: int) -> tuple[int, int, int]:
+    """Reduce a stack as far as a terminal wants it. Returns the state to which the terminal is shifted (the
+    end state where it is the text's end), REFUSED, or ASKED; and the stack before that, its top and what is
+    below. Of a stack whose top unit reductions change, the ones in between are not made.
+
+    Reductions that never end are refused; lark hangs there: an empty rule below itself, or rules in a ring.
+    They come back to a state that was on top, and in between nothing below it was read (R. P. Brent's search
+    for cycles, 1980: the state that is looked for changes after 1, 2, 4, ... reductions).
+    """
+    cells = c.cells
+    top, below = cells[stack].top, cells[stack].below
+    met, met_at, least, height, count = -1, 0, 0, 0, 0
+    c.low = min(c.low, stack)
+    while True:
+        action = c.actions[top * c.terminal_count + terminal]
+        if action >= 0:
+            return action - 1, top, below  # REFUSED is 0 - 1
+        least = min(least, height)
+        if top == met and (least > met_at or least == height == met_at):
+            return REFUSED, top, below
+        if least < met_at or count & (count - 1) == 0:
+            met, met_at, least = top, height, NOTHING_READ
+        count += 1
+        rule = -1 - action
+        size = c.sizes[rule]
+        height += 1 - size
+        if size == 0:
+            below = put_cell(c, top, below)
+            if below < 0:
+                return below, top, below
+        else:
+            for _ in range(size - 1):
+                below = cells[below].below
+        c.low = min(c.low, below)
+        top = c.gotos[cells[below].top * c.nonterminal_count + c.origins[rule]]
+        if top < 0 or (terminal == 0 and top == c.end_state):
+            return top, top, below
+
+
+@jit
+def feed(c: LarkContext, stack: int, terminal: int) -> int:
+    """Return the stack behind a terminal, REFUSED, or ASKED."""
+    state, top, below = reduced(c, stack, terminal)
+    if state < 0:
+        return state
+    under = put_cell(c, top, below)
+    return under if under < 0 or terminal == 0 else put_cell(c, state, under)
+
+
+@jit
+def top_of(c: LarkContext, place: int) -> int:
+    """Return the state of the parser at a place."""
+    return c.cells[c.places[place].stack].top
+
+
+@jit
+def behind_newline(c: LarkContext, place: int, column: int) -> int:
+    """Return the place behind the indenter's newline, whose last line has a width; REFUSED, or ASKED."""
+    here = c.places[place]
+    stack, widths = here.stack, here.widths
+    if here.brackets > 0:
+        return place
+    stack = feed(c, stack, c.newline)
+    if stack < 0 or column < 0:
+        return stack if stack < 0 else REFUSED
+    cells = c.cells
+    width = -1 - cells[widths].top
+    if column > width:
+        stack = feed(c, stack, c.indent)
+        widths = put_cell(c, -1 - column, widths)
+        if stack < 0 or widths < 0:
+            return stack if stack < 0 else widths
+        return put_place(c, stack, widths, 0)
+    while column < width:
+        stack = feed(c, stack, c.dedent)
+        if stack < 0:
+            return stack
+        widths = cells[widths].below
+        width = -1 - cells[widths].top
+    return put_place(c, stack, widths, 0) if column == width else REFUSED
+
+
+@jit
+def behind_terminal(c: LarkContext, place: int, terminal: int) -> int:
+    """Return the place behind a terminal that is neither ignored nor the newline; REFUSED, or ASKED."""
+    here = c.places[place]
+    widths, brackets, bracket = here.widths, here.brackets, c.brackets[terminal]
+    after = feed(c, here.stack, terminal)
+    if bracket == 1:
+        brackets += 1
+    elif bracket == 2:
+        brackets -= 1
+    if after < 0:
+        return after
+    return REFUSED if brackets < 0 else put_place(c, after, widths, brackets)
+
+
+@jit
+def read(c: LarkContext, place: int, terminal: int, column: int) -> int:
+    """Return the place behind a lexeme, REFUSED, or ASKED. `column`: of a newline."""
+    if c.ignored[terminal]:
+        return place
+    row = c.work
+    row.words[0], row.words[1] = place, terminal
+    row.words[2] = column if terminal == c.newline else 0
+    row.words[3], row.words[4] = ASKED, NOTHING_READ
+    number = intern(c, c.steps_known, STEP_KEY, row)
+    if number < 0:
+        return ASKED
+    step = c.steps_known[number]
+    if step.after == ASKED:
+        low, c.low = c.low, NOTHING_READ
+        if terminal == c.newline:
+            step.after = behind_newline(c, place, column)
+        else:
+            step.after = behind_terminal(c, place, terminal)
+        step.low, c.low = c.low, low
+    c.low = min(c.low, step.low)
+    return step.after
+
+
+@jit
+def begun(c: LarkContext, place: int, carry: int, way: int) -> int:
+    """Return the lexer's state before a lexeme, or a bound text (`Lexer.start`), at a place behind a carry;
+    below 0: none, or ASKED."""
+    stack = c.places[place].stack
+    c.low = min(c.low, stack)
+    context = c.context_of[c.cells[stack].top] + way * c.contexts
+    state = c.starts[carry * c.ways * c.contexts + context]
+    if state == UNKNOWN:
+        ask(c, ASK_START, context, carry, 0)
+        return ASKED
+    return state
+
+
+@jit
+def ends_at(c: LarkContext, place: int) -> int:
+    """Return 1 if the text may end at a place, 0, or ASKED."""
+    here = c.places[place]
+    stack, widths = here.stack, here.widths
+    if c.newline >= 0:
+        while c.cells[widths].below >= 0:
+            stack = feed(c, stack, c.dedent)
+            if stack < 0:
+                return ASKED if stack == ASKED else 0
+            widths = c.cells[widths].below
+    stack = feed(c, stack, 0)
+    return ASKED if stack == ASKED else (0 if stack < 0 else 1)
+
+
+# --- the columns of newlines --------------------------------------------------------------------------------
+
+
+@jit
+def column_after(c: LarkContext, column: int, byte: int) -> int:
+    """Return the column behind the last line break of a lexeme, after one more byte; below 0: no line break
+    yet."""
+    if byte == 10:
+        return 0
+    if column < 0:
+        return column
+    return column + c.tab if byte == 9 else (column + 1 if byte == 32 else column)

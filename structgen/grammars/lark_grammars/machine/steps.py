@@ -1,0 +1,271 @@
+"""The readings of a text, moved by a byte, in compiled code."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from structgen.base.native.jit import entry, jit
+from structgen.base.native.typed_blocks import Int64s, skip
+from structgen.grammars.lark_grammars.machine.lark_layout import (
+    MOST_READINGS,
+    READING,
+    READING_WORDS,
+    WALK_WORDS,
+    LarkContext,
+)
+from structgen.grammars.lark_grammars.machine.memo import lives, same_mask
+from structgen.grammars.lark_grammars.machine.parser import (
+    begun,
+    column_after,
+    ends_at,
+    put_cell,
+    put_place,
+    read,
+)
+from structgen.machines.machine_core.interning import ask, intern
+from structgen.machines.machine_core.layout import ASKED, REFUSED
+from structgen.machines.machine_core.lexeme_layout import (
+    ASK_CARRY,
+    ASK_LASTS,
+    ASK_ROW,
+    FULL,
+    UNASKED,
+    UNKNOWN,
+)
+
+
+@jit
+def put_reading(c: LarkContext, there: Int64s, made: int, place: int, state: int, column: int) -> int:
+    """Append a reading, once; return how many there are then, or FULL."""
+    for i in range(made):
+        one = skip(there, READING_WORDS * i)
+        if one[0] == place and one[1] == state and one[2] == column:
+            return made
+    if made == MOST_READINGS:
+        return FULL
+    one = skip(there, READING_WORDS * made)
+    one[0], one[1], one[2] = place, state, column
+    return made + 1
+
+
+@jit
+def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte: int, kind: int) -> int:
+    """Read a byte of a class in some readings. Returns how many there are behind it, ASKED, or FULL."""
+    width, made, is_asked = c.width, 0, False
+    for n in range(count):
+        one = skip(here, READING_WORDS * n)
+        place, state, column = one[0], one[1], one[2]
+        for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
+            terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
+            move = c.carry_moves[carry * width + kind]
+            if move == UNASKED:
+                ask(c, ASK_CARRY, carry, 0, 0)
+                is_asked = True
+            if move == 0 or move == UNASKED:
+                continue
+            after = read(c, place, terminal, column)
+            is_asked = is_asked or after == ASKED
+            if after < 0:
+                continue
+            for way in range(c.ways):
+                first = begun(c, after, 0 if move == 1 else carry, way)
+                is_asked = is_asked or first == ASKED
+                if first < 0:
+                    continue
+                to = c.moves[first * width + kind]
+                if to == UNKNOWN:
+                    ask(c, ASK_ROW, first, 0, 0)
+                    is_asked = True
+                elif to >= 0:
+                    before = -1 if c.may_break[first] else 0
+                    made = put_reading(
+                        c, there, made, after, to, column_after(c, before, byte) if c.may_break[to] else 0
+                    )
+                    if made == FULL:
+                        return FULL
+        to = c.moves[state * width + kind]
+        if to == UNKNOWN:
+            ask(c, ASK_ROW, state, 0, 0)
+            is_asked = True
+        elif to >= 0:
+            made = put_reading(
+                c, there, made, place, to, column_after(c, column, byte) if c.may_break[to] else 0
+            )
+            if made == FULL:
+                return FULL
+    return ASKED if is_asked else made
+
+
+@jit
+def read_byte(c: LarkContext, spot: int, other: int, byte: int) -> int:
+    """Read a byte in the readings at a spot (`walks` has a row for each); the readings behind it stand at
+    another one. Returns how many there are; REFUSED where there is none; ASKED, or FULL."""
+    here, there = skip(c.walks, WALK_WORDS * spot), skip(c.walks, WALK_WORDS * other)
+    there[0] = move_readings(c, skip(here, 1), here[0], skip(there, 1), byte, c.classes[byte])
+    return there[0] if there[0] != 0 else REFUSED
+
+
+@jit
+def put_state(c: LarkContext, readings: Int64s, count: int) -> int:
+    """Return the number of the state of some readings, or ASKED."""
+    # in order, so that equal sets are one state: there are few
+    for i in range(1, count):
+        j = i
+        while j > 0:
+            one, two = skip(readings, READING_WORDS * (j - 1)), skip(readings, READING_WORDS * j)
+            if (one[0], one[1], one[2]) <= (two[0], two[1], two[2]):
+                break
+            for w in range(READING_WORDS):
+                held = one[w]
+                one[w] = two[w]
+                two[w] = held
+            j -= 1
+    state = -1
+    for i in range(count):
+        one, row = skip(readings, READING_WORDS * i), c.work
+        row.words[0], row.words[1], row.words[2], row.words[3] = READING, one[0], one[1], one[2]
+        row.words[4], row.words[5], row.words[6], row.words[7] = state, 0, 0, 0
+        row.words[8], row.words[9] = -1, -1
+        state = intern(c, c.nodes, 8, row)
+        if state < 0:
+            return ASKED
+    return state
+
+
+@jit
+def live_state(c: LarkContext, readings: Int64s, count: int) -> int:
+    """Return the state of those of some readings from which some text goes on; REFUSED where there is none,
+    or ASKED."""
+    kept, is_asked = 0, False
+    for i in range(count):
+        one = skip(readings, READING_WORDS * i)
+        alive = lives(c, one[0], one[1], one[2])
+        is_asked = is_asked or alive == ASKED
+        if alive == 1:
+            to = skip(readings, READING_WORDS * kept)
+            to[0], to[1], to[2] = one[0], one[1], one[2]
+            kept += 1
+    if is_asked:
+        return ASKED
+    return put_state(c, readings, kept) if kept else REFUSED
+
+
+# --- the text's end -----------------------------------------------------------------------------------------
+
+
+@jit
+def may_end_here(c: LarkContext, place: int, state: int, column: int) -> int:
+    """Return 1 if the text may end in a reading, 0, or ASKED."""
+    if c.last_at[2 * state] == UNKNOWN:
+        ask(c, ASK_LASTS, state, 0, 0)
+        return ASKED
+    for i in range(c.last_at[2 * state], c.last_at[2 * state + 1]):
+        terminal = c.lasts[i]
+        after = place if terminal < 0 else read(c, place, terminal, column)
+        if after == ASKED:
+            return ASKED
+        if after >= 0:
+            code = ends_at(c, after)
+            if code != 0:
+                return code
+    return 0
+
+
+# --- how texts are read (`layout.ByteSteps`): the readings at a spot ----------------------------------------
+
+
+@jit
+def put_readings(c: LarkContext, index: int, spot: int) -> int:
+    """Have a state's readings stand at a spot. Returns how many they are; REFUSED after an end token."""
+    there = skip(c.walks, WALK_WORDS * spot)
+    if c.nodes[index].registers.mode != READING:
+        return REFUSED
+    there[0] = 0
+    while index >= 0:
+        known, to = c.nodes[index].registers, skip(there, 1 + READING_WORDS * there[0])
+        to[0], to[1], to[2] = known.place, known.lexeme, known.column
+        there[0] += 1
+        index = known.others
+    return there[0]
+
+
+@jit
+def readings_end(c: LarkContext, spot: int) -> int:
+    """Return 1 if the text may end in a reading at a spot, 0, or ASKED."""
+    there, found = skip(c.walks, WALK_WORDS * spot), 0
+    for i in range(there[0]):
+        one = skip(there, 1 + READING_WORDS * i)
+        code = may_end_here(c, one[0], one[1], one[2])
+        if code == 1:
+            return 1
+        found = min(found, code)
+    return found
+
+
+@entry("int64(int64, int64, int64)")
+def begin(address: int, index: int, spot: int) -> int:
+    """As `put_readings`."""
+    return put_readings(LarkContext(address), index, spot)
+
+
+@entry("int64(int64, int64, int64, int64)")
+def step_on(address: int, spot: int, other: int, byte: int) -> int:
+    """As `read_byte`."""
+    return read_byte(LarkContext(address), spot, other, byte)
+
+
+@entry("int64(int64, int64)")
+def may_end_at(address: int, spot: int) -> int:
+    """As `readings_end`."""
+    return readings_end(LarkContext(address), spot)
+
+
+@entry("int64(int64, int64)")
+def state_at(address: int, spot: int) -> int:
+    """Return the live state of the readings at a spot, with its mask where another place has it; REFUSED, or
+    ASKED."""
+    c = LarkContext(address)
+    there = skip(c.walks, WALK_WORDS * spot)
+    state = live_state(c, skip(there, 1), there[0])
+    if state >= 0 and c.nodes[state].token_list < 0:
+        same_mask(c, state)
+    return state
+
+
+BYTE_STEPS: Final = (begin, step_on, may_end_at, state_at)
+
+
+@entry("int64(int64, int64, int64)")
+def after_special(address: int, index: int, kind: int) -> int:
+    """Return the state after a special token of a class, REFUSED, or ASKED."""
+    c = LarkContext(address)
+    if put_readings(c, index, 0) < 0:
+        return REFUSED
+    there = skip(c.walks, WALK_WORDS)
+    count = move_readings(c, skip(c.walks, 1), c.walks[0], there, -1, kind)
+    return count if count < 0 else live_state(c, there, count)
+
+
+@entry("int64(int64, int64, int64)")
+def live_state_of(address: int, readings: int, count: int) -> int:
+    """Return the live state of some readings, REFUSED where none lives, or ASKED."""
+    c, made = LarkContext(address), 0
+    for i in range(count):
+        one = skip(Int64s(readings), READING_WORDS * i)
+        made = put_reading(c, c.walks, made, one[0], one[1], one[2])
+        if made == FULL:
+            return FULL
+    return live_state(c, c.walks, made)
+
+
+@entry("int64(int64, int64, int64)")
+def first_state(address: int, parser_state: int, lexeme: int) -> int:
+    """Return the state before the first byte, or ASKED."""
+    c = LarkContext(address)
+    stack, widths = put_cell(c, parser_state, -1), put_cell(c, -1, -1)
+    place = ASKED if stack < 0 or widths < 0 else put_place(c, stack, widths, 0)
+    if place < 0:
+        return ASKED
+    one = c.walks
+    one[0], one[1], one[2] = place, lexeme, -1 if c.may_break[lexeme] else 0
+    return put_state(c, one, 1)

@@ -1,0 +1,620 @@
+"""Loading: the `lark` package builds a grammar, and its tables are read into frozen values.
+
+lark (1.2 and later) loads the grammar, expands templates and EBNF, and makes the LALR(1) table. The lexer's
+contexts are made here as in lark/lexer.py (`BasicLexer` and `_create_unless`: the order of the terminals, and
+the strings that replace a regular expression's match), but no regular expression is compiled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+
+from structgen.automata.regex.python_syntax import parse_python
+from structgen.automata.regex.syntax_tree import Node
+from structgen.base.errors import GrammarError, LimitError, OptionError, RegexError
+from structgen.base.language.numbered import Numbered
+from structgen.base.language.remarks import Remarks
+from structgen.base.limits import Limits
+from structgen.grammars.lark_grammars.reading.lark_cures import cure_for, place_of
+from structgen.grammars.lark_grammars.reading.loaded_grammar import (
+    NONE,
+    Context,
+    Indentation,
+    ParserTables,
+    Rule,
+    Terminal,
+)
+from structgen.grammars.lark_grammars.reading.loader_remarks import remarks_of
+from structgen.grammars.lark_grammars.reading.written_out import check_rules, check_shortest, check_terminals
+from structgen.grammars.text_grammars.context_free.productive_symbols import productive
+from structgen.grammars.text_grammars.context_free.rules import grouped
+from structgen.grammars.text_grammars.machine.scanning import remembered
+
+Importer: TypeAlias = str | Path | Callable[[Any, str], tuple[Any, str]]
+"""A folder in which `%import` looks, or a loader in lark's format."""
+
+INDENTER: Final = (
+    "NL_type",
+    "OPEN_PAREN_types",
+    "CLOSE_PAREN_types",
+    "INDENT_type",
+    "DEDENT_type",
+    "tab_len",
+)
+"""The attributes of an indenter."""
+
+
+class _Recorder:
+    """Replaces lark's contextual lexer, and records its arguments."""
+
+    def __init__(self, conf: Any, states: dict[int, Any], always_accept: Sequence[str] = ()) -> None:
+        self.conf, self.states, self.always = conf, states, frozenset(always_accept)
+
+
+class Import(NamedTuple):
+    """One `%import`, also of an imported grammar: the file that lark looked for, and the first folder."""
+
+    file: str
+    """`folder/name.lark`."""
+    base: str | None
+    """The folder that it is relative to; None if there is none."""
+
+
+class Imports:
+    """A loader that comes before all others. It has no files, and records which ones are asked for."""
+
+    def __init__(self) -> None:
+        self.met: dict[Import, None] = {}
+
+    def __call__(self, base: Any, file: str) -> tuple[Any, str]:
+        self.met[Import(file, None if base is None else str(base))] = None
+        raise FileNotFoundError
+
+
+def read_by_lark(
+    text: str,
+    source: str | None,
+    import_paths: Sequence[Importer],
+    limits: Limits,
+    bound: Sequence[str],
+    text_only: bool,
+) -> tuple[Any, Imports]:
+    """Return lark's `Grammar` of a text, and the imports that it asked for (arguments: as of `load`).
+
+    Raises lark's errors; GrammarError for a bound name that is not declared; LimitError for what it comes to.
+    """
+    from lark.load_grammar import GrammarBuilder
+
+    imports, where = Imports(), source or "grammar"
+    if text_only:
+        check_terminals(text, limits)
+    places: list[Any] = [imports, _library_alone] if text_only else [imports, *import_paths]
+    builder = GrammarBuilder(False, places)
+    builder.load_grammar(text, source or "<string>")
+    grammar = builder.build()
+    check_rules(grammar.rule_defs, limits, where)
+    terminals = {str(name) for name, _held in grammar.term_defs}
+    declared = _declared(grammar)
+    for name in bound:
+        if name not in declared:
+            what = f"{name} has a pattern" if name in terminals else f"There is no terminal {name}"
+            there = f"; declared are {', '.join(sorted(declared))}" if declared else ""
+            raise GrammarError(
+                f"{what}: what is bound is declared.",
+                where=where,
+                cure=f"Write %declare {name} in the grammar, or bind another name{there}.",
+            )
+    return grammar, imports
+
+
+def _library_alone(base: Any, file: str) -> tuple[Any, str]:
+    """Return a grammar of lark's own library. Raises GrammarError for any other, so that lark does not look
+    for it in folders."""
+    from lark.load_grammar import stdlib_loader
+
+    try:
+        found: tuple[Any, str] = stdlib_loader(base, file)
+    except OSError:
+        raise GrammarError(
+            f"It imports {Path(file).stem}, which is not in lark's own library.",
+            where="grammar",
+            cure="Write what it imports into the grammar itself: here a grammar is text alone.",
+        ) from None
+    return found
+
+
+class Loaded(NamedTuple):
+    """A loaded grammar, and its imports."""
+
+    tables: ParserTables
+    imports: tuple[Import, ...]
+    rules: int
+    """The number of rules, as `limits.grammar_rules` counts them."""
+
+
+_STATES_AN_ITEM: Final = 4
+"""An item of lark's analysis, some 2 us, counts as so many of `Limits.parser_states`."""
+
+
+def stand_in(number: int) -> str:
+    """Return the character, in a private plane of Unicode, that stands for a bound terminal."""
+    return chr(0x100000 + number)
+
+
+def load(
+    text: str,
+    *,
+    start: str,
+    source: str | None,
+    import_paths: Sequence[Importer],
+    postlex: Any,
+    limits: Limits,
+    bound: Sequence[str] = (),
+    text_only: bool = False,
+) -> Loaded:
+    """Return the tables of a grammar, and its imports. Cost: lark's own loading (5 ms for JSON, 50 to 100 ms
+    for Python) and a few milliseconds.
+
+    `postlex`: an indenter (`indenter_of`), or None. `bound`: declared terminals that another grammar reads;
+    each gets its stand-in as a pattern.
+    `text_only`: only lark's own library is imported. Raises GrammarError with lark's message, RegexError
+    (by terminal) for patterns without an automaton, LimitError
+    for more rules than `limits.grammar_rules` and for texts of more terminals than `limits.oracle_steps`,
+    OptionError.
+    """
+    import lark
+
+    try:
+        grammar, imports = read_by_lark(text, source, import_paths, limits, bound, text_only)
+        _put_stand_ins(grammar, bound)
+        built = lark.Lark(
+            grammar,
+            parser="lalr",
+            lexer="contextual",
+            start=start,
+            source_path=source,
+            postlex=postlex,
+            _plugins={"ContextualLexer": _Recorder, "LALR_Parser": _bounded_parser(limits)},
+        )
+    except (lark.exceptions.LarkError, OSError, RecursionError, AssertionError) as error:
+        raise refusal(error, text, source, start) from error
+    lexer = built.parser.lexer
+    if postlex is not None:
+        lexer = lexer.lexer
+    parser = built.parser.parser
+    tables = _Tables(lexer, parser, start, postlex, _declared(grammar))
+    tables.indentation()  # names a missing terminal of the indenter before `never_made` does
+    made = () if postlex is None else (postlex.INDENT_type, postlex.DEDENT_type)
+    have = {*(one.name for one in built.terminals), *made}
+    never = never_made(built.rules, start, built.ignore_tokens, have, source or "grammar")
+    remarks = remarks_of(grammar, built, parser.analysis, start, never)
+    read = tables.read(remarks)  # names a pattern that is wrong
+    check_shortest(built.rules, built.terminals, start, limits)
+    return Loaded(read, tuple(imports.met), len(built.rules))
+
+
+def _declared(grammar: Any) -> set[str]:
+    """Return the declared terminals of lark's `Grammar`."""
+    return {str(name) for name, (tree, _priority) in grammar.term_defs if tree is None}
+
+
+def _put_stand_ins(grammar: Any, bound: Sequence[str]) -> None:
+    """Give each bound terminal its stand-in as a pattern."""
+    from lark import Tree
+    from lark.lexer import PatternRE
+
+    numbers = {name: number for number, name in enumerate(bound)}
+    grammar.term_defs = [
+        (name, (Tree("pattern", [PatternRE(stand_in(numbers[name]))]), 0))
+        if name in numbers
+        else (name, held)
+        for name, held in grammar.term_defs
+    ]
+
+
+def never_made(
+    rules: Sequence[Any], start: str, ignored: Sequence[str], have: Collection[str], where: str
+) -> tuple[str, ...]:
+    """Return the declared terminals in lark's rules that nothing makes: those not in `have`. Raises
+    GrammarError, which names the terminal, if it is ignored, or if every text of the start rule needs it."""
+    used = {str(one.name) for rule in rules for one in rule.expansion if one.is_term}
+    never = tuple(sorted(used.difference(have)))
+    needed = sorted(map(str, set(ignored).difference(have)))
+    if never and not needed:
+        plain = [(str(one.origin.name), tuple(str(of.name) for of in one.expansion)) for one in rules]
+        if start in productive(plain, used) and start not in productive(plain, used.difference(never)):
+            needed = [*never]
+    if needed:
+        raise GrammarError(
+            f"The terminal {needed[0]} is declared, and nothing makes it.",
+            where=where,
+            cure=f'Bind it to a grammar (bind={{"{needed[0]}": ...}}), pass the indenter that makes it'
+            " (postlex=...), or define it.",
+        )
+    return never
+
+
+PROPERTIES_CURE: Final = r"Write the patterns as Python's re reads them: letters of any script are [^\W\d_]"
+"""For patterns in the syntax of the `regex` module."""
+
+
+def parse_pattern(pattern: str, flags: int, *, where: str) -> Node:
+    r"""Return the tree of a terminal's pattern. Raises RegexError; for `\p{...}`, which is of the `regex`
+    module, its cure names re's sets."""
+    try:
+        return parse_python(pattern, flags, where=where)
+    except RegexError as error:
+        if not re.search(r"\\[pP]|\[:\w+:\]", pattern):
+            raise
+        raise RegexError(error.what, where=error.where, cure=f"{PROPERTIES_CURE}.") from None
+
+
+def check_options(start: str, import_paths: Sequence[Importer]) -> None:
+    """Raise OptionError for a start, or import_paths, of the wrong kind."""
+    if not isinstance(start, str):
+        raise OptionError(
+            f"A start rule is a name, not a {type(start).__name__}.", where="start", cure='Pass start="rule".'
+        )
+    listed = isinstance(import_paths, Sequence) and not isinstance(import_paths, str)
+    for one in import_paths if listed else [import_paths]:
+        if one is import_paths or not (isinstance(one, str | Path) or callable(one)):
+            raise OptionError(
+                f"import_paths holds folders and lark's loaders; this is {one!r}.",
+                where="import_paths",
+                cure='Pass a list of folders: import_paths=["grammars"].',
+            )
+
+
+def _bounded_parser(limits: Limits) -> type:
+    """Return lark's LALR parser with bounds on the rules and on the shortest text, checked before the table
+    is made, and on the items of the table's states, counted while they are made."""
+    from lark.parsers.lalr_analysis import IntParseTable, LALR_Analyzer
+    from lark.parsers.lalr_parser import LALR_Parser
+
+    most = limits.parser_states // _STATES_AN_ITEM
+
+    class Analyzer(LALR_Analyzer):
+        items, expanded = 0, dict[tuple[Any, int], Any]()
+
+        def expand_rule(self, source_rule: Any, rules_by_origin: Any = None) -> Any:
+            """As lark's, once for each rule; counts the items that it adds to a state."""
+            key = source_rule, id(rules_by_origin)
+            if key not in self.expanded:
+                self.expanded[key] = super().expand_rule(source_rule, rules_by_origin)
+            self.items += 1 + len(self.expanded[key])
+            if self.items > most:
+                raise LimitError(
+                    f"The states of its parser have more than {most:,} items.",
+                    limit="parser_states",
+                    where="grammar",
+                    cure="Have fewer rules begin alike; or raise it: limits=sg.Limits(parser_states=...).",
+                )
+            return self.expanded[key]
+
+        def compute_includes_lookback(self) -> None:
+            """As lark's, which walks all items of a state for each of its rules."""
+            every, self.nonterminal_transitions = self.nonterminal_transitions, []
+            for state, origins in grouped(every).items():
+                whole = state.closure
+                parts: dict[Any, Any] = grouped((item.rule.origin, item) for item in whole)
+                for origin in origins:
+                    state.closure = parts.get(origin, [])
+                    self.nonterminal_transitions = [(state, origin)]
+                    super().compute_includes_lookback()  # type: ignore[no-untyped-call]
+                state.closure = whole
+            self.nonterminal_transitions = every
+
+    class Bounded(LALR_Parser):
+        def __init__(self, conf: Any, debug: bool = False, strict: bool = False) -> None:
+            if len(conf.rules) > limits.grammar_rules:
+                raise LimitError(
+                    f"The grammar comes to {len(conf.rules):,} rules.", limit="grammar_rules", where="grammar"
+                )
+            # in debug mode the table contains the items of its states; state numbers are positions there
+            analysis = Analyzer(conf, debug=True, strict=strict)
+            analysis.compute_lalr()
+            self.items = tuple(analysis.parse_table.states)
+            self.analysis = analysis
+            self._parse_table = IntParseTable.from_ParseTable(analysis.parse_table)
+            self.parser_conf = conf
+
+    return Bounded
+
+
+_READERS: Final = {
+    ".json": "Read a JSON Schema with sg.json_schema; in the shell: --schema FILE.",
+    ".gbnf": "Read GBNF with sg.ebnf; in the shell: -o ebnf=FILE.",
+    ".ebnf": "Read EBNF with sg.ebnf; in the shell: -o ebnf=FILE.",
+}
+"""The cure by the ending of a file that is probably in another language."""
+
+
+def refusal(error: BaseException, text: str, source: str | None, start: str) -> GrammarError:
+    """Return the GrammarError for an error of lark."""
+    message = str(error).strip()
+    where = source or "grammar"
+    line, column = getattr(error, "line", -1), getattr(error, "column", -1)
+    place = (line, column) if isinstance(line, int) and line > 0 else place_of(message, text)
+    if place is not None:
+        where = f"{where}, line {place[0]}, column {place[1]}"
+    cure = cure_for(message, text, place)
+    if "undefined rule" in message and f"'{start}'" in message:
+        names = sorted(set(re.findall(r"^[ \t]*[?!]*(_*[a-z][a-z0-9_]*)\b", text, re.MULTILINE)))[:12]
+        message = f"there is no rule {start}."
+        cure = f"Pass start= one of its rules: {', '.join(names)}." if names else f"Write {start}: ..."
+    cure = _READERS.get(Path(source or "").suffix, cure)
+    end = "\n" if message.endswith("^") else "" if message.endswith((".", "!")) else "."
+    return GrammarError(f"lark refuses the grammar: {message}{end}", where=where, cure=cure)
+
+
+def indenter_of(postlex: Any) -> Any:
+    """Return an instance of an indenter that overrides attributes only. Raises OptionError for others."""
+    from lark.indenter import Indenter
+
+    kind = postlex if isinstance(postlex, type) else type(postlex)
+    cure = "Subclass lark.indenter.Indenter and set its six attributes, nothing else."
+    if not issubclass(kind, Indenter):
+        raise OptionError(
+            f"A post-lexer that is a {kind.__name__} cannot be followed.", where="postlex", cure=cure
+        )
+    for base in kind.__mro__:
+        if base is Indenter:
+            break
+        _check_overrides(base.__name__, vars(base), cure)
+    if isinstance(postlex, type):
+        try:
+            postlex = kind()
+        except (TypeError, AssertionError) as error:
+            # lark only asserts that tab_len is above 0, without a message
+            what = f"lark cannot make a {kind.__name__}: {str(error) or 'its tab_len is not above nought'}."
+            raise OptionError(what, where="postlex", cure=cure) from None
+    _check_overrides(kind.__name__, vars(postlex), cure)
+    if not isinstance(postlex.tab_len, int) or postlex.tab_len < 1:
+        raise OptionError(
+            f"{kind.__name__}.tab_len is {postlex.tab_len!r}.",
+            where="postlex",
+            cure="Set it to how many blanks a tabulator stands for.",
+        )
+    return postlex
+
+
+def _check_overrides(kind: str, attributes: Mapping[str, Any], cure: str) -> None:
+    own = [
+        name
+        for name, value in attributes.items()
+        if name not in INDENTER
+        and (callable(value) or isinstance(value, property | classmethod | staticmethod))
+    ]
+    if own:
+        raise OptionError(
+            f"{kind} overrides {', '.join(sorted(own))}: what it does to tokens is not known.",
+            where="postlex",
+            cure=cure,
+        )
+
+
+class _Tables:
+    """Reads one grammar that lark has built."""
+
+    def __init__(
+        self,
+        lexer: _Recorder,
+        parser: Any,
+        start: str,
+        indenter: Any,
+        declared: Set[str],
+    ) -> None:
+        """`declared`: terminals without a pattern (those of the indenter may be in no rule)."""
+        self._flags = int(lexer.conf.g_regex_flags)
+        self.lexer, self.start, self.indenter = lexer, start, indenter
+        self.table, self.items = parser._parse_table, parser.items
+        table = self.table
+        self.terminals = {terminal.name: terminal for terminal in lexer.conf.terminals}
+        origins = {item.rule.origin.name for items in self.items for item in items}
+        names = {name for row in table.states.values() for name in row} - origins
+        if indenter is not None:
+            names |= declared & {indenter.INDENT_type, indenter.DEDENT_type}
+        self.names = ["$END", *sorted((names | set(self.terminals)) - {"$END"})]
+        self.number = {name: number for number, name in enumerate(self.names)}
+        # An ignored string that replaces a match is not ignored: lark decides that by the match. It is a
+        # separate terminal, which the parser treats like the string.
+        self.seen = {
+            name: len(self.names) + count
+            for count, name in enumerate(
+                name for name in self.names if name in lexer.conf.ignore and self._is_string(name)
+            )
+        }
+        self._order: dict[str, tuple[Any, ...]] = {}
+        """For each terminal read so far: the key by which lark orders it."""
+        self._rules: dict[Any, int] = {}
+        self._rule_numbers: dict[int, int] = {}
+        self._rule_texts: dict[int, str] = {}
+        """By the identities of rules, because hashing or formatting a rule is slow."""
+
+    def _is_string(self, name: str) -> bool:
+        from lark.lexer import PatternStr
+
+        return isinstance(self.terminals[name].pattern, PatternStr)
+
+    def _numbers(self, name: str) -> list[int]:
+        """Return the numbers of a terminal: its own, and the one under which it is not ignored."""
+        return [self.number[name], *([self.seen[name]] if name in self.seen else [])]
+
+    def _rule_number(self, rule: Any) -> int:
+        known = self._rule_numbers.get(id(rule))
+        if known is None:
+            known = self._rule_numbers[id(rule)] = self._rules.setdefault(rule, len(self._rules))
+        return known
+
+    def _item_order(self, item: Any) -> tuple[str, int]:
+        """Return the key by which the items of a state are ordered."""
+        text = self._rule_texts.get(id(item.rule))
+        if text is None:
+            text = self._rule_texts[id(item.rule)] = str(item.rule)
+        return text, item.index
+
+    def _state_order(self) -> list[int]:
+        """Return lark's states in an order that depends only on the grammar: as they are reached from the
+        start, by the names of symbols. Lark numbers them in the order of sets, which differs between
+        processes, and ties between completions are broken by numbers."""
+        from lark.parsers.lalr_analysis import Shift
+
+        found = dict.fromkeys([self.table.start_states[self.start]])
+        waiting = list(found)
+        for state in waiting:  # the list grows meanwhile
+            row = self.table.states[state]
+            after = [argument for _name, (action, argument) in sorted(row.items()) if action is Shift]
+            waiting += (new := [one for one in dict.fromkeys(after) if one not in found])
+            found |= dict.fromkeys(new)
+        return [*found, *(state for state in self.table.states if state not in found)]
+
+    def read(self, remarks: Remarks) -> ParserTables:
+        from lark.parsers.lalr_analysis import Shift
+
+        table, states = self.table, self.table.states
+        order = self._state_order()
+        new = {state: number for number, state in enumerate(order)}
+        terminals = tuple(map(self._terminal, [*self.names, *self.seen]))
+        count = len(order)
+        rules = self._rules
+        kernels: list[tuple[tuple[int, int], ...]] = [()] * count
+        for state, old in enumerate(order):
+            begun = [one for one in self.items[old] if one.index or one.rule.origin.name.startswith("$root_")]
+            begun.sort(key=self._item_order)
+            kernels[state] = tuple((self._rule_number(one.rule), one.index) for one in begun)
+        actions = np.zeros((count, len(self.names) + len(self.seen)), np.int32)
+        cells: list[tuple[int, int, int]] = []
+        shifts: list[tuple[int, str, int]] = []
+        numbers = {name: self._numbers(name) for name in self.names}
+        for state, old in enumerate(order):
+            for name, (action, argument) in sorted(states[old].items()):
+                if name not in numbers:
+                    shifts.append((state, name, new[argument]))
+                    continue
+                does = new[argument] + 1 if action is Shift else -1 - self._rule_number(argument)
+                cells += [(state, number, does) for number in numbers[name]]
+        at_states, at_terminals, done = np.array(cells, np.int32).reshape(-1, 3).T
+        actions[at_states, at_terminals] = done
+        # a terminal that nothing makes is an error everywhere; the states stay those of lark
+        # (a terminal of unreachable rules has no number)
+        actions[:, [self.number[name] for name in remarks.never_made if name in self.number]] = NONE
+        origins: dict[str, int] = {}
+        for rule in rules:
+            for symbol in (rule.origin, *rule.expansion):
+                if symbol.name not in self.number:
+                    origins.setdefault(symbol.name, len(origins))
+        gotos = np.full((count, len(origins)), -1, np.int32)
+        for state, name, after in shifts:
+            gotos[state, origins[name]] = after
+        contexts, context_of = self._contexts(order)
+        return ParserTables(
+            terminals=terminals,
+            nonterminals=tuple(map(str, origins)),
+            rules=tuple(self._rule(rule, origins) for rule in rules),
+            actions=actions,
+            gotos=gotos,
+            contexts=contexts,
+            context_of=context_of,
+            ignored=frozenset(self.number[name] for name in self.lexer.conf.ignore),
+            start=new[table.start_states[self.start]],
+            end=new[table.end_states[self.start]],
+            indentation=self.indentation(),
+            flags=self._flags,
+            kernels=tuple(kernels),
+            remarks=remarks,
+        )
+
+    def _rule(self, rule: Any, origins: dict[str, int]) -> Rule:
+        symbols = tuple(
+            self._numbers(symbol.name)[-1] if symbol.name in self.number else -1 - origins[symbol.name]
+            for symbol in rule.expansion
+        )
+        text = f"{rule.origin.name}: {' '.join(symbol.name for symbol in rule.expansion)}".rstrip()
+        return Rule(origins[rule.origin.name], symbols, text)
+
+    def _terminal(self, name: str) -> Terminal:
+        found = self.terminals.get(name)
+        if found is None:
+            return Terminal(str(name), None, False)
+        pattern = found.pattern.to_regexp()
+        shown = found.pattern.raw or pattern
+        return Terminal(str(name), pattern, self._is_string(name), shown)
+
+    def _contexts(self, order: list[int]) -> tuple[tuple[Context, ...], Any]:
+        found = Numbered[frozenset[str]]()
+        context_of = np.zeros(len(order), np.int32)
+        always = frozenset(self.lexer.conf.ignore) | self.lexer.always
+        for state, old in enumerate(order):
+            names = frozenset(name for name in always.union(self.lexer.states[old]) if name in self.terminals)
+            context_of[state] = found.of(names)
+        return tuple(map(self._context, found.values)), context_of
+
+    def _context(self, names: frozenset[str]) -> Context:
+        """As BasicLexer orders terminals, and `_create_unless` takes strings out of the scan."""
+        from lark.lexer import PatternRE, PatternStr
+
+        for name in sorted(names - self._order.keys()):
+            self._order[name] = self._read_terminal(self.terminals[name])
+        terminals = [self.terminals[name] for name in sorted(names, key=self._order.__getitem__)]
+        strings = [t for t in terminals if isinstance(t.pattern, PatternStr)]
+        embedded: set[str] = set()
+        unless: list[tuple[int, tuple[int, ...]]] = []
+        for one in terminals:
+            if not isinstance(one.pattern, PatternRE):
+                continue
+            equal = [s for s in strings if s.priority == one.priority and self._embeds(one, s)]
+            if equal:
+                if one.name not in self.lexer.conf.ignore:
+                    named = tuple(self._numbers(s.name)[-1] for s in equal)
+                    unless.append((self.number[one.name], named))
+                embedded |= {s.name for s in equal if s.pattern.flags <= one.pattern.flags}
+        kept = tuple(self.number[t.name] for t in terminals if t.name not in embedded)
+        return Context(kept, tuple(unless))
+
+    def _read_terminal(self, terminal: Any) -> tuple[Any, ...]:
+        """Return the key by which lark orders terminals. Raises RegexError for a pattern without an
+        automaton."""
+        pattern, where = terminal.pattern, f"terminal {terminal.name}"
+        expression = pattern.to_regexp()
+        parse_pattern(expression, self._flags, where=where)
+        if pattern.min_width == 0:
+            raise GrammarError(
+                f"It may match the empty text, and the lexer would not move on: {expression!r}.",
+                where=where,
+                cure="Have it match one character at least, and make it optional in the rules.",
+            )
+        return -terminal.priority, -pattern.max_width, -len(pattern.value), terminal.name
+
+    @remembered
+    def _embeds(self, one: Any, string: Any) -> bool:
+        match = re.match(one.pattern.to_regexp(), string.pattern.value, self._flags)
+        return match is not None and match.group(0) == string.pattern.value
+
+    def indentation(self) -> Indentation | None:
+        """Return the indenter's attributes. Raises GrammarError if one of its terminals is missing."""
+        one = self.indenter
+        if one is None:
+            return None
+        for name in (one.NL_type, one.INDENT_type, one.DEDENT_type):
+            if name not in self.number:
+                raise GrammarError(
+                    f"The indenter's terminal {name} is not in the grammar.",
+                    where="postlex",
+                    cure=f"Define or %declare it; there are {', '.join(self.names[1:9])}, ...",
+                )
+        number = self.number
+        return Indentation(
+            number[one.NL_type],
+            self._all(one.OPEN_PAREN_types),
+            self._all(one.CLOSE_PAREN_types),
+            number[one.INDENT_type],
+            number[one.DEDENT_type],
+            int(one.tab_len),
+        )
+
+    def _all(self, names: Sequence[str]) -> frozenset[int]:
+        return frozenset(one for name in names if name in self.number for one in self._numbers(name))

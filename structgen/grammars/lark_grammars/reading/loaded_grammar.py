@@ -1,0 +1,138 @@
+"""A loaded Lark grammar as frozen tables: terminals, contexts of the lexer, actions of the parser.
+
+The cache of grammars stores these values; the lexer and the parser of this package read them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.language.remarks import NO_REMARKS, Remarks
+
+_SHOWN: Final = 80
+"""The most characters of a pattern in messages."""
+END: Final = 0
+"""The number of `$END` among the terminals."""
+NONE: Final = 0
+"""In `actions`: an error. k > 0: shift to the state k - 1; k < 0: reduce by the rule -k - 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """One terminal, as lark defines it."""
+
+    name: str
+    pattern: str | None
+    """A regular expression of Python's re; None for `$END` and for terminals of a post-lexer."""
+    is_string: bool
+    """Whether the grammar has it as a string."""
+    where: str = ""
+    """Its source text, for messages."""
+
+    @property
+    def shown(self) -> str:
+        """Its name in messages: a string as it is, a pattern with its name; long ones are cut."""
+        text = self.where if len(self.where) <= _SHOWN else f"{self.where[:_SHOWN]}…"
+        if text and (self.is_string or self.name.startswith("__ANON_")):
+            return text
+        return f"{self.name} {text}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The terminals that lark's contextual lexer looks for in some states of the parser."""
+
+    terminals: tuple[int, ...]
+    """The terminals in the order in which they are tried."""
+    unless: tuple[tuple[int, tuple[int, ...]], ...]
+    """For a terminal, a list of strings. The first one that equals the whole match replaces the terminal."""
+
+    @property
+    def every_terminal(self) -> frozenset[int]:
+        """The terminals that a lexeme may be, including the strings that replace a match."""
+        return frozenset(self.terminals).union(*(strings for _terminal, strings in self.unless))
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of the grammar, as the parser reduces by it."""
+
+    origin: int
+    """The nonterminal."""
+    symbols: tuple[int, ...]
+    """Its right side: k >= 0 the terminal k, -1 - k the nonterminal k."""
+    text: str
+    """The rule as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Indentation:
+    """The attributes of a `lark.indenter.Indenter`, as numbers of terminals."""
+
+    newline: int
+    opening: frozenset[int]
+    closing: frozenset[int]
+    indent: int
+    dedent: int
+    tab_size: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ParserTables:
+    """A Lark grammar under LALR(1) with lark's contextual lexer."""
+
+    terminals: tuple[Terminal, ...]
+    """By number; number 0 is `$END`."""
+    nonterminals: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    actions: npt.NDArray[np.int32]
+    """[states, terminals]"""
+    gotos: npt.NDArray[np.int32]
+    """[states, nonterminals]: the state after a nonterminal, -1 where there is none."""
+    contexts: tuple[Context, ...]
+    context_of: npt.NDArray[np.int32]
+    """[states]: the number of the lexer's context."""
+    ignored: frozenset[int]
+    """Terminals that the parser never sees."""
+    start: int
+    end: int
+    """The states before the first terminal, and after the start rule."""
+    indentation: Indentation | None
+    flags: int
+    """The flags of `re` for all patterns."""
+    kernels: tuple[tuple[tuple[int, int], ...], ...]
+    """[states]: the kernel items: a rule, and how many of its symbols were read."""
+    remarks: Remarks = NO_REMARKS
+    available: frozenset[int] | None = None
+    """The bytes that texts have, where a vocabulary lacks some: what needs others is left out of the
+    patterns. None: all."""
+
+    def without_bytes(self, missing: frozenset[int]) -> ParserTables:
+        """Return the tables for texts that have none of some bytes. The terminals, and which of them the
+        lexer looks for where, stay: each such text is read as it was."""
+        return replace(self, available=frozenset(range(256)) - missing) if missing else self
+
+    def contexts_after(self, terminal: int) -> list[int]:
+        """Return the contexts in which the lexer may be after a terminal: all of them after an ignored one
+        (also the indenter's newline, which is ignored in brackets)."""
+        newline = self.indentation is not None and terminal == self.indentation.newline
+        if newline or terminal in self.ignored:
+            return list(range(len(self.contexts)))
+        shifts = self.actions[:, terminal]
+        found: list[int] = np.unique(self.context_of[shifts[shifts > 0] - 1]).tolist()
+        return found
+
+
+_MADE: Final = re.compile(r"^__(.+)_(?:star|plus|repeat_a\d+_b\d+(?:_opt)?)_\d+$")
+
+
+def rule_as_written(name: str) -> str:
+    """Return the rule in the source text for a rule's name: lark makes `__list_star_0` of the `*` in
+    `list`."""
+    found = _MADE.match(name)
+    return found[1] if found else name.removeprefix("$root_")

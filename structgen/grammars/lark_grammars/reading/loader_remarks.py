@@ -1,0 +1,81 @@
+"""Remarks about a grammar: conflicts that lark resolves silently, unused rules and terminals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from structgen.base.language.remarks import Conflict, Remarks
+from structgen.grammars.lark_grammars.reading.loaded_grammar import rule_as_written
+from structgen.grammars.text_grammars.context_free.rules import reached
+
+
+def _item(rule: Any, read: int) -> str:
+    """Return an item as text."""
+    names = [symbol.name for symbol in rule.expansion]
+    names.insert(read, "•")
+    return f"{rule.origin.name}: {' '.join(names)}"
+
+
+def conflicts_of(analysis: Any) -> tuple[Conflict, ...]:
+    """Return the conflicts that lark's LALR(1) analysis resolved, each once.
+
+    It shifts where it could reduce, and of several rules it reduces by the one of the highest priority
+    (lark/parsers/lalr_analysis.py). Cost: a few milliseconds for a thousand states.
+    """
+    found: set[Conflict] = set()
+    for state in analysis.lr0_itemsets:
+        shifts = {symbol.name for symbol in state.transitions if symbol.is_term}
+        for terminal, rules in state.lookaheads.items():
+            if len(rules) == 1 and terminal.name not in shifts:
+                continue
+            ordered = sorted(rules, key=lambda rule: (-(rule.options.priority or 0), str(rule)))
+            reduced = tuple(_item(rule, len(rule.expansion)) for rule in ordered)
+            if terminal.name in shifts:
+                begun = [one for one in state.closure if not one.is_satisfied and one.next == terminal]
+                shifted = sorted(_item(one.rule, one.index) for one in begun)
+                found.add(Conflict(terminal.name, tuple(shifted), reduced))
+            else:
+                found.add(Conflict(terminal.name, reduced[:1], reduced[1:]))
+    return tuple(sorted(found, key=lambda one: (one.terminal, one.dropped, one.kept)))
+
+
+def remarks_of(grammar: Any, built: Any, analysis: Any, start: str, never: tuple[str, ...]) -> Remarks:
+    """Return the remarks about a grammar (lark's `Grammar`) that was built (`Lark`). `never`: the terminals
+    that nothing makes."""
+    kept = set(built.ignore_tokens)
+    if built.options.postlex is not None:
+        indenter = built.options.postlex
+        kept |= {indenter.NL_type, indenter.INDENT_type, indenter.DEDENT_type}
+    return Remarks(conflicts_of(analysis), *unused(grammar, built.rules, kept, start), never)
+
+
+def unused(
+    grammar: Any, made: Sequence[Any], kept: set[str], start: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the rules of a grammar (lark's `Grammar`) that the start does not reach, and the terminals that
+    no reached rule uses. `made`: the rules that lark expanded; `kept`: terminals with another use."""
+    plain = [
+        (rule.origin.name, tuple(one.name for one in rule.expansion if not one.is_term)) for rule in made
+    ]
+    reach = reached(plain, [start])
+    # an instance of a template is a rule `name{arguments}`
+    used = {rule_as_written(name).partition("{")[0] for name in reach}
+    rules = tuple(sorted(str(name) for name, *_rest in grammar.rule_defs if name not in used))
+
+    kept = kept | {
+        symbol.name
+        for rule in made
+        if rule.origin.name in reach
+        for symbol in rule.expansion
+        if symbol.is_term
+    }
+    # lark has inlined the trees of terminals into the trees that name them
+    trees = {id(tree): str(name) for name, (tree, _priority) in grammar.term_defs if tree is not None}
+    parts = {
+        str(name): ()
+        if tree is None
+        else tuple(trees[id(one)] for one in tree.iter_subtrees() if id(one) in trees)
+        for name, (tree, _priority) in grammar.term_defs
+    }
+    return rules, tuple(sorted(parts.keys() - reached(parts.items(), kept & parts.keys())))

@@ -1,0 +1,123 @@
+"""Where in its file the pattern of a terminal stands that is refused.
+
+lark joins the patterns of a terminal before any is read, and keeps no places. So when a grammar was refused,
+its text and its imports are parsed again, and each pattern is read by itself: the first that is refused is
+the fault. Where each is fine and only their join is not, the place is the terminal's definition.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from structgen.base.errors import GrammarError, RegexError
+from structgen.grammars.lark_grammars.reading.lark_loader import Importer, Imports, parse_pattern
+
+_OF_TERMINAL: Final = re.compile(r"terminal (\w+)")
+_IN_PATTERN: Final = re.compile(r"line (\d+), column (\d+)$")
+
+
+@contextmanager
+def patterns_placed(text: str, source: str | None, import_paths: Sequence[Importer]) -> Iterator[None]:
+    """Raise an error of a pattern in a block that loads the grammar `text` with the file, line and column of
+    the pattern: `source` or an imported file, "grammar" for a text."""
+    try:
+        yield
+    except GrammarError as error:
+        name = _OF_TERMINAL.match(error.where)
+        # re's errors name their pattern
+        if name is None and not hasattr(getattr(error.__cause__, "orig_exc", None), "pattern"):
+            raise
+        what = error.what
+        faults: list[tuple[GrammarError, str]] = []
+        definitions, shown = [], []
+        for definition, file in _definitions(text, source, import_paths):
+            faults += _faults(definition, file)
+            tokens = _tokens(definition, "REGEXP")
+            shown += [(one, file) for one in tokens if repr(_pattern(one).to_regexp()) in what]
+            if name is not None and name[1] in (names := _tokens(definition, "TERMINAL")[:1]):
+                definitions += [(one, file) for one in names if definition.data == "term"]
+        # the fault of a terminal that is not used comes last
+        for found in sorted(faults, key=lambda one: repr(one[1])[1:-1] not in what):
+            raise found[0] from None
+        for token, file in (*definitions, *shown):
+            raise _placed(error, file, token, error.where) from None
+        raise
+
+
+def _definitions(
+    text: str, source: str | None, import_paths: Sequence[Importer]
+) -> Iterator[tuple[Any, str]]:
+    """Yield lark's trees of rules, terminals and ignored patterns of a grammar and its imports, with the file
+    of each."""
+    import lark
+    from lark import load_grammar
+
+    parse: Any = load_grammar._parse_grammar
+    for one, file in ((text, source or "grammar"), *_imported(text, source, import_paths)):
+        with suppress(lark.exceptions.LarkError):
+            tree = parse(one, file)
+            for definition in tree.find_pred(lambda node: node.data in ("term", "rule", "ignore")):
+                yield definition, file
+
+
+def _tokens(tree: Any, kind: str) -> list[Any]:
+    import lark
+
+    return list(tree.scan_values(lambda one: isinstance(one, lark.Token) and one.type == kind))
+
+
+def _pattern(token: Any) -> Any:
+    from lark import load_grammar
+
+    read: Any = load_grammar._literal_to_pattern
+    return read(token)
+
+
+def _imported(text: str, source: str | None, paths: Sequence[Importer]) -> Iterator[tuple[str, str]]:
+    """Yield the texts and the files of what a grammar imports from folders of the caller."""
+    from lark.load_grammar import GrammarBuilder
+
+    imports = Imports()
+    places: list[Any] = [imports, *paths]
+    with suppress(Exception):  # whatever lark refuses: its own error is on its way
+        GrammarBuilder(False, places).load_grammar(text, source or "<string>")
+    for one in imports.met:
+        folders = [*(path for path in paths if isinstance(path, str | Path)), one.base]
+        for folder in folders:
+            file = None if folder is None else Path(folder, one.file)
+            if file is not None and file.is_file():
+                with suppress(OSError, UnicodeDecodeError):
+                    yield file.read_text(encoding="utf-8"), str(file)
+                break
+
+
+def _faults(definition: Any, file: str) -> Iterator[tuple[GrammarError, str]]:
+    """Yield the errors of the patterns of a definition that are refused, placed, and these patterns."""
+    kind = {"term": "TERMINAL", "rule": "RULE"}.get(definition.data, "")
+    name = " ".join(("terminal" if kind == "TERMINAL" else kind.lower(), *_tokens(definition, kind)[:1]))
+    for token in _tokens(definition, "REGEXP"):
+        pattern = _pattern(token)
+        flags = 0
+        for letter in pattern.flags:
+            flags |= getattr(re, letter.upper())
+        try:
+            parse_pattern(pattern.value, flags, where="")
+        except RegexError as error:
+            yield _placed(error, file, token, name or "%ignore", written=pattern.value), pattern.value
+
+
+def _placed(error: GrammarError, file: str, token: Any, name: str, *, written: str = "") -> GrammarError:
+    """Return an error with the place of a token, or, inside a pattern that is `written` as it is read, with
+    that of the fault in it."""
+    line, column = token.line, token.column
+    inside = _IN_PATTERN.search(error.where)
+    if inside is not None and written and str(token).startswith(f"/{written}/"):
+        line += int(inside[1]) - 1
+        column = int(inside[2]) + (token.column if inside[1] == "1" else 0)
+    return type(error)(
+        f"{name}: {error.what}", where=f"{file}, line {line}, column {column}", cure=error.cure
+    )

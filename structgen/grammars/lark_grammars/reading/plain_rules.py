@@ -1,0 +1,104 @@
+"""A Lark grammar as plain rules over patterns, for `lexer="characters"`, which has no lexer.
+
+lark loads the grammar and expands templates, repetitions and optional parts. No parser table is made, so any
+context-free rules are allowed. Priorities choose between trees, not between texts, so they are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from structgen.automata.regex.syntax_tree import Node
+from structgen.base.errors import GrammarError, LimitError
+from structgen.base.language.remarks import Remarks
+from structgen.base.limits import Limits
+from structgen.grammars.lark_grammars.reading.lark_loader import (
+    Import,
+    Importer,
+    never_made,
+    parse_pattern,
+    read_by_lark,
+    refusal,
+)
+from structgen.grammars.lark_grammars.reading.loader_remarks import unused
+from structgen.grammars.text_grammars.context_free.productive_symbols import productive
+
+
+class PlainRules(NamedTuple):
+    """A context-free grammar over characters."""
+
+    rules: tuple[tuple[str, tuple[str, ...]], ...]
+    patterns: dict[str, str]
+    """The patterns of the terminals; all of them can be parsed."""
+    ignored: tuple[str, ...]
+    """Terminals that may come before the first terminal, and after each."""
+    remarks: Remarks
+    imports: tuple[Import, ...]
+
+    def terminals(self) -> dict[str, Node]:
+        """Return the trees of the terminals."""
+        return {name: _tree(name, pattern) for name, pattern in self.patterns.items()}
+
+
+def load_rules(
+    text: str,
+    *,
+    start: str,
+    source: str | None,
+    import_paths: Sequence[Importer],
+    limits: Limits,
+    bound: Sequence[str],
+    text_only: bool,
+) -> PlainRules:
+    """Return the expanded rules of a grammar. Cost: lark's own loading, without its table.
+
+    `bound`: declared terminals that another grammar reads; they have no pattern here. `text_only`: as
+    in `load`.
+
+    Raises GrammarError, with lark's message, if lark refuses the grammar, if the start rule does not exist,
+    or for a terminal without a pattern or with the empty text; RegexError by terminal; LimitError for more
+    rules than `limits.grammar_rules`.
+    """
+    import lark
+
+    where = source or "grammar"
+    try:
+        grammar, asked = read_by_lark(text, source, import_paths, limits, bound, text_only)
+        names = {str(name) for name, parameters, *_rest in grammar.rule_defs if not parameters}
+        if start not in names:
+            raise GrammarError(
+                f"There is no rule {start}.",
+                where=where,
+                cure=f"Pass start= one of its rules: {', '.join(sorted(names)[:12])}.",
+            )
+        terminals, rules, ignored = grammar.compile([start], set())
+    except (lark.exceptions.LarkError, OSError, RecursionError, AssertionError) as error:
+        raise refusal(error, text, source, start) from error
+    if len(rules) > limits.grammar_rules:
+        raise LimitError(f"The grammar comes to {len(rules):,} rules.", limit="grammar_rules", where=where)
+    patterns: dict[str, str] = {}
+    for terminal in terminals:
+        name = str(terminal.name)
+        patterns[name] = terminal.pattern.to_regexp()
+        _tree(name, patterns[name])
+        if terminal.pattern.min_width == 0:
+            raise GrammarError(
+                "It may match the empty text.",
+                where=f"terminal {name}",
+                cure="Have it match a character at least, and make it optional in the rules.",
+            )
+    plain = tuple(
+        (str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)) for rule in rules
+    )
+    never = never_made(rules, start, ignored, (*patterns, *bound), where)
+    if never:
+        # a rule that needs a terminal that nothing makes derives nothing
+        derive = productive(plain, (*patterns, *bound))
+        plain = tuple(rule for rule in plain if derive.issuperset(rule[1]))
+    remarks = Remarks((), *unused(grammar, rules, set(ignored), start), never)
+    return PlainRules(plain, patterns, tuple(str(name) for name in ignored), remarks, tuple(asked.met))
+
+
+def _tree(name: str, pattern: str) -> Node:
+    return parse_pattern(pattern, 0, where=f"terminal {name}")

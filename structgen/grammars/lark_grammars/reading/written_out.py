@@ -1,0 +1,152 @@
+"""What a Lark grammar comes to, counted before lark writes it out.
+
+lark distributes choices over sequences, copies what is repeated less than fifty times, and makes rules of
+each use of a template. Each of these can double with every few characters of the text, and lark has no
+bounds. Rules are counted here on the trees that lark has read; nothing is copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, Final
+
+from structgen.base.errors import LimitError
+from structgen.base.limits import Limits
+from structgen.grammars.text_grammars.context_free.productive_symbols import least_lengths
+
+_COPIED: Final = 50
+"""Fewer copies than so many are written in place (lark's REPEAT_BREAK_THRESHOLD)."""
+_FACTOR: Final = 10
+"""The most copies in one of the rules that a longer repetition is split into."""
+
+
+def check_terminals(text: str, limits: Limits) -> None:
+    """Raise LimitError if the pattern of a terminal comes to more parts than `limits.automaton_states`, once
+    the terminals in it are written out: lark walks over each part. Imported terminals count once; a cycle is
+    left to lark, which refuses it. Raises lark's errors."""
+    from lark import load_grammar
+
+    parse: Any = load_grammar._parse_grammar
+    parts: dict[str, list[str]] = {}
+    for tree in parse(text, "<string>").find_data("term"):
+        own, *used = (str(getattr(one, "name", one)) for one in tree.scan_values(lambda one: True))
+        parts[own] = [*parts.get(own, []), *used]
+    sizes: dict[str, int] = {}
+    order = TopologicalSorter({name: set(used) & parts.keys() for name, used in parts.items()})
+    with suppress(CycleError):
+        for name in order.static_order():
+            sizes[name] = sum(sizes.get(one, 1) for one in parts[name])
+            if sizes[name] > limits.automaton_states:
+                raise LimitError(
+                    f"The pattern of {name} comes to more than {limits.automaton_states:,} parts.",
+                    limit="automaton_states",
+                    where="grammar",
+                )
+
+
+def check_rules(definitions: Sequence[Any], limits: Limits, where: str) -> int:
+    """Return how many rules a grammar comes to, alternatives that are alike counted each. `definitions`: the
+    `rule_defs` of lark's `Grammar`. Cost: linear in the trees, those of templates once for each use. Raises
+    LimitError for more than `limits.grammar_rules`."""
+    counter = _RuleCounter(definitions, limits.grammar_rules, where)
+    for _name, parameters, tree, _options in definitions:
+        if not parameters:
+            counter.add(tree, {})
+    while counter.waiting:
+        name, *arguments = counter.waiting.pop()
+        parameters, tree = counter.templates[name]
+        counter.add(tree, dict(zip(map(str, parameters), arguments, strict=False)))
+    return counter.count
+
+
+class _RuleCounter:
+    def __init__(self, definitions: Sequence[Any], most: int, where: str) -> None:
+        self.most, self.where, self.count = most, where, 0
+        self.templates = {
+            str(name): (parameters, tree) for name, parameters, tree, _ in definitions if parameters
+        }
+        self.met: dict[tuple[str, ...], str] = {}
+        """A short name of each use of a template, by the template's name and the names of its arguments."""
+        self.waiting: list[tuple[str, ...]] = []
+
+    def add(self, tree: Any, names: Mapping[str, str]) -> None:
+        """Count what one definition comes to. `names`: what the parameters of its template stand for."""
+        found = self.alternatives(tree, names)  # which counts rules of its own
+        self.count = self.bounded(self.count + found)
+
+    def bounded(self, count: int) -> int:
+        if count > self.most:
+            raise LimitError(
+                f"The grammar comes to more than {self.most:,} rules.",
+                limit="grammar_rules",
+                where=self.where,
+                cure="Give each choice that is counted, as (a | b)~9, a rule of its own; or raise it with"
+                " limits=sg.Limits(grammar_rules=...).",
+            )
+        return count
+
+    def alternatives(self, tree: Any, names: Mapping[str, str]) -> int:
+        """Return the number of alternatives that a tree comes to."""
+        kind = getattr(tree, "data", None)
+        if kind == "value":
+            self.name(tree, names)
+            return 1
+        parts = [one for one in getattr(tree, "children", ()) if hasattr(one, "data")]
+        if kind == "expr":
+            return self.repeated(self.alternatives(parts[0], names), tree.children[1:])
+        counts = [self.alternatives(one, names) for one in parts]
+        if kind == "expansions":
+            return self.bounded(sum(counts))
+        found = 1
+        for count in counts:
+            found = self.bounded(found * count)
+        return found + (kind == "maybe")
+
+    def repeated(self, count: int, operator: Sequence[Any]) -> int:
+        """Return the alternatives of a repetition of what has `count` of them."""
+        sign, *bounds = operator
+        if sign == "?":
+            return count + 1
+        if sign != "~":  # a rule of its own
+            self.count = self.bounded(self.count + 2 * count)
+            return 2
+        least, most = int(bounds[0]), int(bounds[-1])
+        if most >= _COPIED:
+            self.count = self.bounded(self.count + 2 * _FACTOR * count**_FACTOR * most.bit_length())
+            return 1
+        return self.bounded(sum(count**copies for copies in range(least, most + 1)))
+
+    def name(self, value: Any, names: Mapping[str, str]) -> str:
+        """Return the name of a value, and note the templates that it uses."""
+        (tree,) = value.children
+        if getattr(tree, "data", None) != "template_usage":
+            said = str(getattr(tree, "name", tree))
+            return names.get(said, said)
+        of, *arguments = tree.children
+        use = (names.get(str(of.name), str(of.name)), *(self.name(one, names) for one in arguments))
+        if use not in self.met:
+            self.met[use] = f"{{{self.bounded(len(self.met))}}}"
+            if use[0] in self.templates:  # lark refuses what is none
+                self.waiting.append(use)
+        return self.met[use]
+
+
+def check_shortest(rules: Iterable[Any], terminals: Iterable[Any], start: str, limits: Limits) -> None:
+    """Raise LimitError if each text of lark's compiled rules comes to more than `limits.oracle_steps`:
+    completions are written out. A terminal counts one, and a long one the square of its length. Cost: that of
+    `least_lengths`."""
+    plain, known = [], dict[str, int]()
+    for rule in rules:
+        known |= {str(one.name): 1 for one in rule.expansion if one.is_term}
+        plain.append((str(rule.origin.name), tuple(str(one.name) for one in rule.expansion)))
+    known |= {str(one.name): max(1, one.pattern.min_width**2 // 125) for one in terminals}
+    least = least_lengths(plain, known).get(start, 0)
+    if least > limits.oracle_steps:
+        raise LimitError(
+            f"Its shortest text comes to {least:,} steps.",
+            limit="oracle_steps",
+            where="grammar",
+            cure="Count less; of a long terminal, count in the rules: /[a-z]/~5000.",
+        )

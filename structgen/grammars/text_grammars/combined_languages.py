@@ -1,0 +1,285 @@
+"""Languages made of languages: concatenation, union, repetition, any order.
+
+A configuration is the set of places that the text so far may have reached (a subset construction on the fly).
+A language says which part stands at a place, and which places are behind it (V. M. Glushkov, 1961). Each
+place has a rest, since each part has a word.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import chain
+from typing import Final, TypeAlias
+
+from structgen.base.language.expectation import Expected
+from structgen.base.system.public_calls import NUMBERS, THIS_CALL
+from structgen.grammars.text_grammars.machine.language import Config, InsidePart, Language
+from structgen.grammars.text_grammars.machine.scanning import common_classes, remembered
+from structgen.grammars.text_grammars.regular_language import WordsLanguage
+
+Place: TypeAlias = "tuple[int, Config]"
+"""A number, which says what part it is and what was read before, and the configuration of the part's
+language."""
+Behind: TypeAlias = "tuple[frozenset[Place], bool]"
+"""The places behind a part, and whether the whole text may end there."""
+_END: Final[Place] = -1, (0, 1, 0)
+"""The end of the whole text."""
+_NOTHING: Final = WordsLanguage((b"",), "nothing")
+"""The part that stands at the end."""
+
+
+class Parts(Language):
+    """A language over parts; a configuration is a frozenset of places."""
+
+    def __init__(self, parts: Sequence[Language]) -> None:
+        self.parts = tuple(parts)
+        for part in parts:
+            self.specials |= part.specials
+            self.counts_tokens |= part.counts_tokens
+            self.has_stack |= part.has_stack
+            self.locks = max(self.locks, part.locks)
+        self._over: dict[tuple[Language, Config], bool] = {}
+
+    def part(self, number: int) -> Language:
+        """Return the part of the places with a number."""
+        return self._part(number) if number >= 0 else _NOTHING
+
+    def _part(self, number: int) -> Language:
+        return self.parts[number]
+
+    @abstractmethod
+    def _before(self) -> Behind:
+        """Return the places before the first part, and whether the whole text may be empty."""
+
+    @abstractmethod
+    def _behind(self, number: int) -> Behind:
+        """Return what is behind the part of a place."""
+
+    def start(self) -> Config:
+        return self._ended(*self._before())
+
+    def _ended(self, places: frozenset[Place], ends: bool) -> frozenset[Place]:
+        """Return places, and the end where the whole text may end and they do not tell."""
+        return places | {_END} if ends and not self.accepts(places) else places
+
+    def accepts(self, config: Config) -> bool:
+        return any(
+            number < 0 or (self.part(number).accepts(at) and self._behind(number)[1]) for number, at in config
+        )
+
+    @cached_property
+    def classes(self) -> bytes:  # type: ignore[override]
+        return common_classes(part.classes for part in self.parts)
+
+    @cached_property
+    def outer_classes(self) -> bytes | None:  # type: ignore[override]
+        return common_classes(part.outer_classes or part.classes for part in self.parts)
+
+    def height(self, config: Config) -> int:
+        return max(self.part(number).height(at) for number, at in config)
+
+    def expected(self, config: Config) -> list[Expected]:
+        places = sorted(config, key=lambda place: place[0])
+        return list(dict.fromkeys(told for number, at in places for told in self.part(number).expected(at)))
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        found: set[Place] = set()
+        if steps := len(config) // 8:  # a place takes some 2 us
+            THIS_CALL.work(steps * NUMBERS)
+        for number, at in config:
+            part = self.part(number)
+            after = part.step(at, symbol)
+            if after is not None:
+                found |= self._after(number, part, after)
+        return frozenset(found) or None
+
+    def places(self, config: Config) -> Iterable[Config]:
+        if self.accepts(config):
+            return (config,)
+        # where a part may end and the whole may not, the place behind the part is there too
+        begun = ((number, at) for number, at in config if not self.part(number).accepts(at))
+        return (frozenset({(number, one)}) for number, at in begun for one in self.part(number).places(at))
+
+    def _after(self, number: int, part: Language, after: Config) -> frozenset[Place]:
+        """Return the places after a part has moved on to `after`: inside it unless nothing can follow there,
+        and behind it if its text may end. `number`: of the part's place."""
+        here = frozenset({(number, after)})
+        if not part.accepts(after):
+            return here
+        places, ends = self._behind(number)
+        if not places:
+            return here
+        is_over = self._over.get((part, after))
+        if is_over is None:
+            is_over = self._over[part, after] = not part.goes_on(after)
+        behind = self._ended(places, ends)
+        return behind if is_over else here | behind
+
+    def told(self, config: Config) -> bytes | None:
+        found = [told for number, at in config if (told := self.part(number).told(at)) is not None]
+        return bytes(sorted(set(b"".join(found)))) if len(found) == len(config) else None
+
+    def run(self, config: Config) -> tuple[bytes, Config] | None:
+        if len(config) != 1:
+            return None
+        ((number, at),) = config
+        part = self.part(number)
+        run = part.run(at)
+        return None if run is None else (run[0], self._after(number, part, run[1]))
+
+    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+        found: list[InsidePart] = []
+        others: set[Place] = set()
+        for number, at in config:
+            insides, left = self.part(number).inside(at)
+            found += [self._lifted(number, one) for one in insides]
+            if left is not None or not insides:
+                others.add((number, left))
+        return tuple(found), frozenset(others) or None
+
+    def _lifted(self, number: int, one: InsidePart) -> InsidePart:
+        """Return a place inside a part of this language's part, as a place of this language. `number`: of
+        the place."""
+        behind: set[Place] = set() if one.after_end is None else {(number, one.after_end)}
+        ends = False
+        if one.ends:
+            places, ends = self._behind(number)
+            behind |= places
+        return one._replace(after_end=frozenset(behind) or None, ends=ends)
+
+    def after_inside(self, config: Config, state: int) -> Config:
+        found: set[Place] = set()
+        for number, at in config:
+            part = self.part(number)
+            found |= self._after(number, part, part.after_inside(at, state))
+        return frozenset(found)
+
+    def _needed(self, number: int) -> Iterable[tuple[Language, int]]:
+        """Return the parts of which words must still follow the part of a place, and how many of each."""
+        return ()
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        ways: list[tuple[int, tuple[int, ...], list[tuple[tuple[int, ...], int]]]] = []
+        for number, at in config:
+            rest = tuple(self.part(number).shortest(at))
+            words = [(self._least_word(part), count) for part, count in self._needed(number) if number >= 0]
+            ways.append((len(rest) + sum(len(word) * count for word, count in words), rest, words))
+        size, rest, words = min(ways)
+        if steps := size // 400:  # what is made of a rest takes some 50 ns a symbol
+            THIS_CALL.work(steps * NUMBERS)
+        return [*rest, *chain.from_iterable(word * count for word, count in words)]
+
+    @remembered
+    def _least_word(self, part: Language) -> tuple[int, ...]:
+        """Return the shortest word of a part."""
+        return tuple(part.shortest(part.start()))
+
+    def boundary(self, config: Config) -> Config | None:
+        every = ((number, self.part(number).boundary(at)) for number, at in config)
+        return frozenset(place for place in every if place[1] is not None) or None
+
+
+class Chain(Parts):
+    """Concatenation: a word of each part, one after another."""
+
+    def __init__(self, parts: Sequence[Language]) -> None:
+        super().__init__(parts)
+        self._begun: list[Behind] = [(frozenset(), True)]
+        """What is before each part, and behind the last."""
+        for number, part in reversed(list(enumerate(parts))):
+            places, ends = self._begun[0]
+            start = part.start()
+            may_be_empty = part.accepts(start)
+            here = frozenset({(number, start), *(places if may_be_empty else ())})
+            self._begun.insert(0, (here, ends and may_be_empty))
+
+    def _before(self) -> Behind:
+        return self._begun[0]
+
+    def _behind(self, number: int) -> Behind:
+        return self._begun[number + 1]
+
+    def _needed(self, number: int) -> Iterable[tuple[Language, int]]:
+        return ((part, 1) for part in self.parts[number + 1 :])
+
+
+class Union(Parts):
+    """Union: a word of any part."""
+
+    def _before(self) -> Behind:
+        return frozenset((number, part.start()) for number, part in enumerate(self.parts)), False
+
+    def _behind(self, number: int) -> Behind:
+        return frozenset(), True
+
+
+class RepeatedLanguage(Parts):
+    """`least` to `most` words of a language, one after another (`most` None: no bound). The number of a place
+    is that of the copies read before, counted as far as it matters."""
+
+    def __init__(self, of: Language, least: int, most: int | None) -> None:
+        super().__init__((of,))
+        self.of, self.most = of, most
+        self._first = of.start()
+        # empty copies may make up the number
+        self.least = 0 if of.accepts(self._first) else least
+
+    def _part(self, number: int) -> Language:
+        return self.of
+
+    def _before(self) -> Behind:
+        return self._behind(-1)
+
+    def _behind(self, number: int) -> Behind:
+        read = number + 1
+        place = min(read, self.least) if self.most is None else read, self._first
+        return frozenset(() if read == self.most else (place,)), read >= self.least
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        places = super().step(config, symbol) or ()
+        # once enough copies were read, fewer leave more to come: only the fewest count
+        fewest: dict[Config, int] = {}
+        for number, at in places:
+            if number >= self.least:
+                fewest[at] = min(number, fewest.get(at, number))
+        return frozenset(one for one in places if one[0] <= fewest.get(one[1], one[0])) or None
+
+    def _needed(self, number: int) -> Iterable[tuple[Language, int]]:
+        return ((self.of, max(0, self.least - number - 1)),)
+
+
+class AnyOrder(Parts):
+    """A word of each of some languages, in any order, with a word of `between` between two. Those behind the
+    first `needed` may be absent.
+
+    The number of a place says which words were read before, a bit each, and which language is being read.
+    """
+
+    def __init__(self, of: Sequence[Language], needed: int, between: Language) -> None:
+        later = list(of) if not between.goes_on(between.start()) else [Chain((between, one)) for one in of]
+        super().__init__((*of, *later))
+        self._count, self._needs = len(of), (1 << needed) - 1
+
+    def _part(self, number: int) -> Language:
+        read, one = divmod(number, self._count)
+        return self.parts[one + self._count * bool(read)]
+
+    def _before(self) -> Behind:
+        return self._ready(0)
+
+    def _behind(self, number: int) -> Behind:
+        read, one = divmod(number, self._count)
+        return self._ready(read | 1 << one)
+
+    def _ready(self, read: int) -> Behind:
+        """Return what is behind some words."""
+        ready = (read * self._count + one for one in range(self._count) if not read >> one & 1)
+        return frozenset((one, self._part(one).start()) for one in ready), not self._needs & ~read
+
+    def _needed(self, number: int) -> Iterable[tuple[Language, int]]:
+        read, one = divmod(number, self._count)
+        read |= 1 << one
+        missing = (one for one in range(self._count) if self._needs & ~read & 1 << one)
+        return ((self.parts[one + self._count], 1) for one in missing)

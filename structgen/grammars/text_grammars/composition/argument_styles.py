@@ -1,0 +1,141 @@
+"""How arguments stand one by one: `<parameter=city>Oslo</parameter>`. The styles of formats, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from structgen.base.errors import OptionError
+from structgen.grammars.text_grammars.composition.templates import first_text, pieces
+
+JSON_TYPES = ("string", "number", "integer", "boolean", "null", "object", "array")
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentStyle:
+    """How a format writes arguments one by one. Texts may have places: `$key`, `$value`, `$type`, and `$gap`
+    (white space, usually none)."""
+
+    name: str
+    _: KW_ONLY
+    member: str = ""
+    """One argument: `<parameter=$key>$value</parameter>`, and `$type` where its type is told. "": the
+    arguments are one JSON object."""
+    item: str = ""
+    """One item of an array. With it, or with `brackets`, arrays and objects inside arguments are written in
+    the same way; without, they are JSON."""
+    brackets: tuple[str, str, str, str] | tuple[()] = ()
+    """What stands around an object and around an array."""
+    between: str = "\n"
+    """What is written between arguments; any white space may stand there if this is white space, or none."""
+    quote: str = ""
+    """What stands around strings; "": strings stand raw, up to what follows `$value`."""
+    stops: tuple[str, ...] = ()
+    """Texts that no string may hold, those inside JSON neither; (): a raw string may not hold what follows
+    `$value`, a quoted one not `quote`."""
+    ends: tuple[str, ...] = ()
+    """Marks that show that an argument is over, though what closes it is missing: the beginning of another
+    one, the end of the call. No string that is not JSON holds one."""
+    frame: str = ""
+    """What is usually written on both sides of a value, and belongs to no string."""
+    blanks: bool = True
+    """White space may stand around values that are no strings."""
+    types: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The word for `$type` of each of JSON Schema's types."""
+    keys: str = r"""[^\s\x00-\x1f\x7f"'<>=&,:{}\[\]|]{1,256}"""
+    """A pattern of the names of arguments that can be written."""
+
+    def __post_init__(self) -> None:
+        if not self.name or not isinstance(self.name, str):
+            where = type(self).__name__
+            raise OptionError(f"Its name is {self.name!r}.", where=where, cure="Give it a name.")
+        if self.member:
+            self._check_member()
+
+    def _wrong(self, field: str, what: str, cure: str) -> OptionError:
+        return OptionError(what, where=f"{type(self).__name__} {self.name}, {field}", cure=cure)
+
+    def _check_member(self) -> None:
+        for name, template in (("member", self.member), ("item", self.item or "$value")):
+            found = [kind for kind, _ in pieces(template)]
+            if found.count("value") != 1 or (name == "member") != ("key" in found):
+                raise self._wrong(name, f"{template!r} has not the places it needs.", "See its docstring.")
+            if "type" in found and set(JSON_TYPES) - self.types.keys():
+                raise self._wrong("types", "Some types have no word.", f"Name {', '.join(JSON_TYPES)}.")
+        if not self.brackets and not first_text(self.member):
+            raise self._wrong("member", "Nothing says where an argument begins.", "Write a text before $key.")
+        if not self.quote and pieces(self.member)[-1][0] == "value":
+            raise self._wrong("member", "Nothing says where a raw string ends.", "Write a text after $value.")
+        end = self.quote or self.member.partition("$value")[2].partition("$")[0]
+        if any(end.startswith(end[at:]) for at in range(1, len(end))):
+            raise self._wrong(
+                "quote" if self.quote else "member",
+                f"The end of strings, {end!r}, ends as it begins, so that it can overlap itself.",
+                "Choose another text.",
+            )
+
+    @property
+    def nested(self) -> bool:
+        """Whether arrays and objects inside arguments are written as the arguments are."""
+        return bool(self.item or self.brackets)
+
+    @property
+    def spaced(self) -> bool:
+        """Whether white space may stand between arguments."""
+        return not self.between.strip() and not self.brackets
+
+
+_IS_STRING: Final = MappingProxyType({one: str(one == "string").lower() for one in JSON_TYPES})
+_M3: Final = "]<]minimax[>["
+TAGGED: Final = r"""[^\s\x00-\x1f\x7f"'<>]{1,256}"""
+"""The names of arguments that stand in tags: nothing but quotes and brackets of tags ends them."""
+
+
+def _deepseek(blank: str) -> Mapping[str, Any]:
+    tag = f"｜DSML｜{blank}parameter"
+    return {
+        "member": f'<{tag} name="$key" string="$type">$value</{tag}>',
+        "types": _IS_STRING,
+        "keys": TAGGED,
+    }
+
+
+ARGUMENT_STYLES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "qwen_xml": {"member": "<parameter=$key>$value</parameter>", "frame": "\n", "keys": TAGGED},
+        "minimax_xml": {"member": '<parameter name="$key">$value</parameter>', "keys": TAGGED},
+        "minimax_m3_xml": {
+            "member": f"{_M3}<$key>$value{_M3}</$key>",
+            "item": f"{_M3}<item>$value{_M3}</item>",
+            "stops": (_M3,),
+            "between": "",
+            "blanks": False,
+            "keys": rf"(?!/){TAGGED}",
+        },
+        "deepseek_xml": _deepseek(""),
+        "deepseek_v4_1_xml": _deepseek(" "),
+        "glm_xml": {
+            "member": "<arg_key>$key</arg_key>$gap<arg_value>$value</arg_value>",
+            "between": "",
+            "keys": TAGGED,
+        },
+        "cohere_xml": {
+            "member": '<cofl:value name="$key" type="$type">$value</cofl:value>',
+            "item": '<cofl:value type="$type">$value</cofl:value>',
+            "between": "",
+            "keys": TAGGED,
+            "types": MappingProxyType(
+                {**dict.fromkeys(JSON_TYPES, "json"), "string": "raw", "object": "dict", "array": "list"}
+            ),
+        },
+        "kimi_k3_xml": {
+            "member": '<|open|>argument key="$key" type="$type"<|sep|>$value<|close|>argument<|sep|>',
+            "between": "",
+            "keys": TAGGED,
+            "types": MappingProxyType({one: "number" if one == "integer" else one for one in JSON_TYPES}),
+        },
+    }
+)
+"""The fields of the styles that formats of tool calls share with structural tags, under XGrammar's names."""

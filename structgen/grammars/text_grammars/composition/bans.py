@@ -1,0 +1,76 @@
+"""`sg.without`: a grammar from which texts are banned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from structgen.automata.strings.banned_patterns import minimal
+from structgen.base.errors import LimitError, OptionError, options_named
+from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.grammars.text_grammars.regular_formulas import check_utf8
+from structgen.grammars.text_grammars.text_grammar import Operand, as_text, banned
+from structgen.machines.core.grammar import Grammar
+
+_SHOWN = 60
+
+
+@options_named('sg.without(grammar, ["a text"])')
+def without(grammar: Operand, texts: Iterable[str], *, decoded: bool = True) -> Grammar:
+    """Return the grammar of the texts of `grammar` that contain none of the banned `texts`.
+
+    For a JSON Schema with `decoded`, no string and no key contains a banned text, after JSON's escapes are
+    decoded: `"\\u0066oo"` is `foo`. Numbers, literals, punctuation and white space are not checked. The
+    result is a grammar of a JSON Schema. In all other cases the written bytes contain no banned text: with
+    `decoded=False` those of the JSON text, across strings and punctuation too; for any other grammar those of
+    its texts (a special token has no text and separates the texts around it). Without `texts` the grammar is
+    returned unchanged. There are no dead ends: a token is refused if every continuation needs a banned text,
+    and a grammar without any text left is refused when it is compiled.
+
+    Errors: `OptionError` for anything but texts, an empty text or a lone surrogate; `LimitError`
+    (banned_texts). Cost: linear in the characters of the texts, about; masks: docs/composition.md.
+    """
+    if not isinstance(decoded, bool):
+        raise OptionError(f"decoded={decoded!r} is no flag.", where="decoded", cure="Give True or False.")
+    if isinstance(grammar, Grammar) and grammar.innermost is not grammar:
+        held = [*texts]
+        return grammar.inside(lambda inner: without(inner, held, decoded=decoded))
+    of = grammar if isinstance(grammar, JsonSchemaGrammar) else as_text(grammar)
+    given = _checked(texts)
+    if not given:
+        return of
+    most = of.limits.banned_texts
+    if len(given) > most:
+        raise LimitError(f"{len(given):,} texts are banned, of at most {most:,}.", limit="banned_texts")
+    least = minimal(given)
+    if isinstance(of, JsonSchemaGrammar) and decoded:
+        return of.without(least)
+    return banned(of, least)
+
+
+def _checked(texts: Iterable[str]) -> set[str]:
+    """Return the banned texts, each once. Raises `OptionError` for what cannot be banned."""
+    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
+        raise OptionError(
+            f"The banned texts are {texts!r}."
+            if isinstance(texts, (str, bytes)) and len(texts) < _SHOWN
+            else f"The banned texts are a {type(texts).__name__}.",
+            where="texts",
+            cure='Give them in a list: ["..."].',
+        )
+    found: set[str] = set()
+    for text in texts:
+        if not isinstance(text, str):
+            raise OptionError(
+                f"A banned text is a string, not a {type(text).__name__}.",
+                where="texts",
+                cure="Give strings.",
+            )
+        if not text:
+            raise OptionError(
+                "The empty text stands in every text.",
+                where="texts",
+                cure="Ban texts of one character or more.",
+            )
+        check_utf8(text)
+        found.add(text)
+    return found

@@ -1,0 +1,399 @@
+"""`sg.structural_tag`: XGrammar's structural tags, which vLLM takes too, as grammars of texts.
+
+A tag is a tree of formats: texts, schemas, patterns and rules, sequences and choices of them, and free text
+with tags that begin with a trigger. The source of their meaning is XGrammar's page "Structural Tag Usage"
+(0.2.6), and its release 0.2.8 where the page is silent. Tokens that are not special have no format of their
+own: their text has. Unknown fields are refused; XGrammar ignores them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+from structgen.base.errors import OptionError, UnsupportedError, options_named, within
+from structgen.base.json_text.exact_json import exact, read
+from structgen.base.language.ir import All, Formula, Not, Pattern
+from structgen.base.language.shapes import JsonShapes
+from structgen.base.system.garbage import uncollected
+from structgen.grammars.json_grammars.schema_grammar import json_schema
+from structgen.grammars.text_grammars.composition.argument_grammar import (
+    argument_grammar,
+    blank_of,
+    plan_of,
+)
+from structgen.grammars.text_grammars.composition.argument_styles import ARGUMENT_STYLES, ArgumentStyle
+from structgen.grammars.text_grammars.composition.bans import without
+from structgen.grammars.text_grammars.composition.dispatching import (
+    dispatched,
+    free_of,
+    interrupted,
+    triggered,
+)
+from structgen.grammars.text_grammars.ebnf_grammar import ebnf
+from structgen.grammars.text_grammars.free_text import text
+from structgen.grammars.text_grammars.regular import RegularGrammar, choice, literal, regex
+from structgen.grammars.text_grammars.regular_formulas import holding, shown
+from structgen.grammars.text_grammars.special_tokens import SpecialToken, special
+from structgen.grammars.text_grammars.text_grammar import TextGrammar, as_text, either, meet, sequence
+from structgen.schema.reading.model import TYPES
+from structgen.schema.reading.policies import counted_space
+
+_SHAPES: Final = JsonShapes("""
+whole: any type format
+structure: text begin! end!; any schema!
+structures: any type; [structure+] structures!; [word] triggers; flag at_least_one
+token: 'token' type!; integer|text token!
+behind: 'tag' type; object content!; text|[text+]|token end!
+tag: +behind; text|token begin!
+begun: +behind; text begin!
+bound: +behind; token begin!
+
+format by type
+any_text: [word] excludes; count max_tokens max_chars
+any_tokens: list exclude_tokens; count max_tokens
+const_string: text value!
+dispatch: [any+] rules!; flag loop; [word] excludes
+exclude_token: list exclude_tokens
+grammar: text grammar!
+json_schema: any json_schema! style; flag any_order; count max_whitespace_cnt; [word] excludes
+optional plus star: object content!
+or sequence: [any+] elements!
+qwen_xml_parameter: any json_schema!
+regex: text pattern!
+repeat: object content!; integer min! max!
+tag: +tag
+tags_with_separator: [tag+] tags!; text separator; flag at_least_one stop_after_first
+token: integer|text token!
+token_dispatch: [any+] rules!; flag loop; list exclude_tokens
+token_triggered_tags: [any+] trigger_tokens!; [bound+] tags!; flag at_least_one stop_after_first;
+    list exclude_tokens
+triggered_tags: [word] triggers excludes; [begun+] tags!; flag at_least_one stop_after_first
+""")
+"""Formats, whose own formats are objects here: each is checked when it is read."""
+Format: TypeAlias = "dict[str, Any]"
+Ends: TypeAlias = "tuple[str, ...]"
+"""Texts that end the tag around a format: free text at the end of the tag contains none of them."""
+
+_COUNTS: Final = MappingProxyType({"optional": (0, 1), "plus": (1, None), "star": (0, None)})
+_METHODS: Final = MappingProxyType(
+    {"any_tokens": "any_text", "or": "either", **dict.fromkeys(_COUNTS, "some")}
+)
+"""The methods that read formats, where they have other names than these."""
+MOST_NESTED: Final = 64
+"""The deepest nesting of formats."""
+
+
+@options_named('sg.structural_tag({"type": "structural_tag", "format": {...}})')
+def structural_tag(
+    tag: str | Mapping[str, Any], *, specials: Mapping[str, int] | None = None, **policies: Any
+) -> TextGrammar:
+    """Return the grammar of a structural tag: a dict, or its JSON text.
+
+    Taken are `{"type": "structural_tag", "format": {...}}`, and the older `{"structures": [{"begin",
+    "schema", "end"}, ...], "triggers": [...]}`, to which SGLang adds `at_least_one`. `specials`: the ids of
+    special tokens by their texts, for formats that name tokens so. `policies` are options of `sg.json_schema`
+    for the schemas in it.
+
+    Errors, each with its place: `SchemaError` for text that is not JSON, `OptionError` for a wrong shape,
+    `UnsupportedError` for a format that is not supported, and the errors of the parts. Cost: that of reading
+    the parts; nothing is compiled yet.
+    """
+    if not isinstance(tag, str | Mapping):
+        raise OptionError(
+            f"A structural tag is not given as a {type(tag).__name__}.",
+            where="structural_tag",
+            cure="Pass a dict, or its JSON text.",
+        )
+    value: Any = read(tag) if isinstance(tag, str) else dict(tag)
+    reader, place = _Reader(specials or {}, policies), "structural_tag"
+    if isinstance(value, dict) and "structures" in value:
+        return reader.legacy(value, place)
+    alone = value.get("type") if isinstance(value, dict) and "format" not in value else None
+    if isinstance(alone, str) and alone in reader.kinds:
+        raise OptionError(
+            f"It is the format {alone} alone.",
+            where=place,
+            cure='Wrap it: {"type": "structural_tag", "format": {...}}.',
+        )
+    _SHAPES.check(value, "whole", place)
+    if value.get("type", "structural_tag") != "structural_tag" or "format" not in value:
+        raise OptionError(
+            "There is no format in it.",
+            where=place,
+            cure='Write {"type": "structural_tag", "format": {"type": "triggered_tags", ...}}.',
+        )
+    with uncollected():
+        return reader.read(value["format"], f"{place}/format")
+
+
+class _Reader:
+    """Reads formats; the schemas in them under its policies, and tokens by its list of special ones."""
+
+    def __init__(self, specials: Mapping[str, int], policies: Mapping[str, Any]) -> None:
+        self.specials, self.policies, self.depth = specials, policies, 0
+        self.ends: Ends = ()
+        self.kinds: dict[str, Callable[[Format, str], TextGrammar]] = {
+            kind: getattr(self, _METHODS.get(kind, kind)) for kind in sorted(_SHAPES.unions["format"].shapes)
+        }
+
+    def read(self, value: object, place: str, ends: Ends = ()) -> TextGrammar:
+        """Return the grammar of a format; `ends`: of the tag whose end follows it."""
+        if not isinstance(value, dict):
+            raise OptionError("It is no format.", where=place, cure='Write {"type": ...}.')
+        kind = value.get("type")
+        known = self.kinds.get(kind) if isinstance(kind, str) else None
+        if known is None:
+            raise UnsupportedError(
+                f"The format {kind!r} is not offered.",
+                keyword=str(kind),
+                where=f"{place}/type",
+                cure=self._likely(value),
+            )
+        if self.depth > MOST_NESTED:
+            raise OptionError(
+                f"More than {MOST_NESTED} formats are inside one another.", where=place, cure="Nest less."
+            )
+        _SHAPES.check(value, "format", place)
+        self.check_excluded(value, place)
+        around, self.ends, self.depth = self.ends, ends, self.depth + 1
+        found = known(value, place)
+        self.ends, self.depth = around, self.depth - 1
+        return found
+
+    def _likely(self, value: Format) -> str:
+        """Return how to mend a format of an unknown type: the schema, or the type, that is probably meant."""
+        kind = value.get("type")
+        names = kind if isinstance(kind, list) else [kind]
+        if names and all(isinstance(one, str) and one in TYPES for one in names):
+            return 'Write {"type": "json_schema", "json_schema": {...}} around a schema.'
+        close = get_close_matches(kind, self.kinds, 1, 0.8) if isinstance(kind, str) else []
+        return f"Write {close[0]}." if close else f"Offered are {', '.join(self.kinds)}."
+
+    # --- texts ----------------------------------------------------------------------------------------------
+
+    def const_string(self, value: Format, place: str) -> TextGrammar:
+        return literal(value["value"])
+
+    def regex(self, value: Format, place: str) -> TextGrammar:
+        with within(f"{place}/pattern"):
+            return regex(value["pattern"])
+
+    def grammar(self, value: Format, place: str) -> TextGrammar:
+        with within(f"{place}/grammar"):
+            return ebnf(value["grammar"])
+
+    def json_schema(self, value: Format, place: str) -> TextGrammar:
+        style = value.get("style") or "json"
+        if style not in ("json", *ARGUMENT_STYLES):
+            raise UnsupportedError(
+                f"style={style!r} is not offered.",
+                keyword="style",
+                where=f"{place}/style",
+                cure=f"Offered are json, {', '.join(ARGUMENT_STYLES)}.",
+            )
+        return self.styled(value, style, place)
+
+    def qwen_xml_parameter(self, value: Format, place: str) -> TextGrammar:
+        return self.styled(value, "qwen_xml", place)
+
+    def styled(self, value: Format, style: str, place: str, key: str = "json_schema") -> TextGrammar:
+        """Return the grammar of the values of the schema at a key, as JSON or as arguments one by one."""
+        most, excludes = value.get("max_whitespace_cnt"), _texts(value, "excludes")
+        policies = {**self.policies}
+        if value.get("any_order"):
+            policies["property_order"] = "any"
+        schema = value[key]
+        with within(f"{place}/{key}"):
+            if most is not None:
+                policies["whitespace"] = counted_space(policies.get("whitespace", "any"), most)
+            if style != "json" or not isinstance(schema, dict):
+                schema = exact(schema)  # `json_schema` copies a dict itself
+            if style == "json":
+                return as_text(without(json_schema(schema, **policies), excludes))
+            if not isinstance(schema, dict):
+                raise OptionError(
+                    "It names no arguments.", where="#", cure="Give an object that describes them."
+                )
+            row = ArgumentStyle(style, **ARGUMENT_STYLES[style])
+            blank = blank_of(plan_of(schema, policies).written.whitespace)
+            return argument_grammar(schema, policies, row, excludes) + (blank or "")
+
+    # --- tokens ---------------------------------------------------------------------------------------------
+
+    def token(self, value: Format, place: str) -> SpecialToken:
+        return self.special(value["token"], f"{place}/token")
+
+    def special(self, token: Any, place: str) -> SpecialToken:
+        """Return the grammar of a special token, which is named by its id or its text."""
+        if isinstance(token, str) and token not in self.specials:
+            raise UnsupportedError(
+                f"The token {token!r} is named by its text.",
+                keyword="token",
+                where=place,
+                cure=f"Give its id, or pass specials={{{token!r}: its id}}.",
+            )
+        with within(place):
+            return special(self.specials[token] if isinstance(token, str) else token)
+
+    def exclude_token(self, value: Format, place: str) -> TextGrammar:
+        return meet(self.any_text({"max_tokens": 1}, place), regex(r"[\s\S]+"))
+
+    def check_excluded(self, value: Format, place: str) -> None:
+        """Check that the excluded tokens are special: no free text has any, they need no grammar."""
+        for index, one in enumerate(value.get("exclude_tokens") or ()):
+            there = f"{place}/exclude_tokens/{index}"
+            self.special(one, there)
+            if one not in self.specials and one not in self.specials.values():
+                raise UnsupportedError(
+                    f"Nothing says that the token {one} is special.",
+                    keyword="exclude_tokens",
+                    where=there,
+                    cure=f'Pass specials={{"its text": {one}}}, or exclude a text: any_text has excludes.',
+                )
+
+    def token_triggered_tags(self, value: Format, place: str) -> TextGrammar:
+        listed = enumerate(value["trigger_tokens"])
+        triggers = {self.special(one, f"{place}/trigger_tokens/{index}").token for index, one in listed}
+        begins, tags = set(), []
+        for index, one in enumerate(value["tags"]):
+            there = f"{place}/tags/{index}"
+            begin = self.token(one["begin"], f"{there}/begin")
+            begins.add(begin.token)
+            tags.append(begin + self.after(one, there))
+        if begins != triggers:
+            raise OptionError(
+                f"The tags begin with the tokens {sorted(begins)}, and the triggers are {sorted(triggers)}.",
+                where=f"{place}/trigger_tokens",
+                cure="Have each tag begin with a trigger, and each trigger begin a tag.",
+            )
+        tag, free, stops = either(*tags), free_of(self.ends), value.get("stop_after_first")
+        if not value.get("at_least_one"):
+            return interrupted(free + tag, free, 1 if stops else None)
+        return tag if stops else tag + interrupted(free + tag, free, None)
+
+    def token_dispatch(self, value: Format, place: str) -> TextGrammar:
+        bodies = [
+            self.special(token, f"{there}/0") + self.read(of, f"{there}/1")
+            for there, token, of in self.rules(value, place, (str, int))
+        ]
+        return interrupted(text() + either(*bodies), text(), 1 if value.get("loop") is False else None)
+
+    def any_text(self, value: Format, place: str) -> TextGrammar:
+        tokens, chars = value.get("max_tokens"), value.get("max_chars")
+        if 0 in (tokens, chars):
+            return literal("")
+        avoided = (*_texts(value, "excludes"), *self.ends)
+        what = f"any text without {shown(avoided)}" if avoided else "any text"
+        of: list[Formula] = [] if chars is None else [Pattern(rf"^[\s\S]{{0,{chars}}}$")]
+        of += [Not(holding(avoided))] if avoided else []
+        if not of:
+            return text(max_tokens=tokens)
+        bounded = RegularGrammar(of[0] if len(of) == 1 else All(tuple(of)), what)
+        return bounded if tokens is None else text(max_tokens=tokens) & bounded
+
+    # --- made of others -------------------------------------------------------------------------------------
+
+    def sequence(self, value: Format, place: str) -> TextGrammar:
+        elements, last = value["elements"], len(value["elements"]) - 1
+        return sequence(
+            *(
+                self.read(one, f"{place}/elements/{index}", self.ends if index == last else ())
+                for index, one in enumerate(elements)
+            )
+        )
+
+    def either(self, value: Format, place: str) -> TextGrammar:
+        return either(
+            *(
+                self.read(one, f"{place}/elements/{index}", self.ends)
+                for index, one in enumerate(value["elements"])
+            )
+        )
+
+    def some(self, value: Format, place: str) -> TextGrammar:
+        """Return the grammar of so many texts of a format as its type says."""
+        return self.content(value, place, self.ends).repeat(*_COUNTS[value["type"]])
+
+    def repeat(self, value: Format, place: str) -> TextGrammar:
+        most = value["max"]
+        with within(place):
+            return self.content(value, place, self.ends).repeat(value["min"], None if most == -1 else most)
+
+    def content(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+        return self.read(value["content"], f"{place}/content", ends)
+
+    # --- tags -----------------------------------------------------------------------------------------------
+
+    def tag(self, value: Format, place: str) -> TextGrammar:
+        return self.edge(value["begin"], f"{place}/begin") + self.after(value, place)
+
+    def after(self, value: Format, place: str) -> TextGrammar:
+        """Return the grammar of a tag behind its beginning."""
+        end, there = value["end"], f"{place}/end"
+        ends = () if isinstance(end, dict) else (end,) if isinstance(end, str) else tuple(dict.fromkeys(end))
+        inside = self.content(value, place, tuple(filter(None, ends)))
+        return inside + (choice(ends) if ends else self.edge(end, there))
+
+    def edge(self, value: Any, place: str) -> TextGrammar:
+        """Return the grammar of a text or a token at the beginning or the end of a tag."""
+        return literal(value) if isinstance(value, str) else self.token(value, place)
+
+    def tags_with_separator(self, value: Format, place: str) -> TextGrammar:
+        tags = enumerate(value["tags"])
+        one = either(*(self.tag(tag, f"{place}/tags/{i}") for i, tag in tags))
+        if not value.get("stop_after_first"):
+            _SHAPES.check(value.get("separator"), "text", f"{place}/separator")
+            one = one + (value["separator"] + one).repeat()
+        return one if value.get("at_least_one") else one.optional()
+
+    def legacy(self, value: Format, place: str) -> TextGrammar:
+        """Return the grammar of the older form: free text, and in it schemas between tags."""
+        _SHAPES.check(value, "structures", place)
+        found = [
+            (one["begin"], self.styled(one, "json", f"{place}/structures/{index}", "schema") + one["end"])
+            for index, one in enumerate(value["structures"])
+        ]
+        return self.among_text(value, found, place)
+
+    def triggered_tags(self, value: Format, place: str) -> TextGrammar:
+        found = [(one["begin"], self.after(one, f"{place}/tags/{i}")) for i, one in enumerate(value["tags"])]
+        return self.among_text(value, found, place)
+
+    def among_text(self, value: Format, found: list[tuple[str, TextGrammar]], place: str) -> TextGrammar:
+        """Return free text with tags at triggers; with `at_least_one` it begins with a tag."""
+        triggers, avoided = _texts(value, "triggers"), (*_texts(value, "excludes"), *self.ends)
+        stops = value.get("stop_after_first")
+        if not value.get("at_least_one"):
+            return triggered(found, triggers, place, avoided, 1 if stops else None)
+        first = either(*(begin + rest for begin, rest in found))
+        return first if stops else first + triggered(found, triggers, place, avoided)
+
+    def dispatch(self, value: Format, place: str) -> TextGrammar:
+        rules = {begin: self.read(of, f"{there}/1") for there, begin, of in self.rules(value, place, (str,))}
+        most = 1 if value.get("loop") is False else None
+        return dispatched(rules, place, _texts(value, "excludes"), most)
+
+    def rules(self, value: Format, place: str, kinds: tuple[type, ...]) -> Iterator[tuple[str, Any, Any]]:
+        """Yield for each rule its place, what begins it, and its format. `kinds`: what may begin it."""
+        known: list[Any] = []
+        for index, rule in enumerate(value["rules"]):
+            there = f"{place}/rules/{index}"
+            if (
+                not isinstance(rule, list)
+                or len(rule) != 2
+                or not isinstance(rule[0], kinds)
+                or rule[0] == ""
+            ):
+                raise OptionError("It is no rule.", where=there, cure='Write ["a text", {"type": ...}].')
+            if rule[0] in known:
+                raise OptionError(f"{rule[0]!r} has two rules.", where=there, cure="Leave one out.")
+            known.append(rule[0])
+            yield there, rule[0], rule[1]
+
+
+def _texts(value: Format, name: str) -> list[str]:
+    """Return a list of texts, each once; [] where there is none."""
+    return list(dict.fromkeys(value.get(name) or ()))

@@ -1,0 +1,184 @@
+"""`ContextFree`: the context-free language of rules over terminals that are languages themselves.
+
+All rules are allowed: ambiguous, left-, right- and hidden-left-recursive, nullable, cyclic ones. A terminal
+may end wherever its language has a word. A configuration is the set of all parser stacks that the text so far
+allows, each with the terminals that are being read on top of it; equal sets are equal values. Every stack can
+be completed, because the rules have no useless symbols (`rules`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias, cast
+
+from structgen.automata.regex.ecma_text import ecma_text
+from structgen.automata.regex.look_behinds import settled
+from structgen.automata.regex.syntax_tree import CharacterClass, Concatenation, Node
+from structgen.base.errors import GrammarError
+from structgen.base.language.expectation import Expected
+from structgen.base.language.ir import Formula, Pattern
+from structgen.base.limits import DEFAULT, Limits
+from structgen.grammars.text_grammars.context_free.parsed_lexemes import ParsedLexemes
+from structgen.grammars.text_grammars.context_free.parser_stacks import ROOT, Items, Stacks
+from structgen.grammars.text_grammars.context_free.rules import Rule, prepare
+from structgen.grammars.text_grammars.context_free.shortest_rests import Rests, Tops
+from structgen.grammars.text_grammars.machine.language import Config, Language
+from structgen.grammars.text_grammars.machine.scanning import Scanner, remembered
+from structgen.grammars.text_grammars.regular_language import RegularLanguage
+
+PatternLanguage: TypeAlias = Callable[[Formula, str, Limits], Language]
+"""Makes the language of a pattern from its formula and its description."""
+
+
+class ContextFree(Language):
+    """The words that `rules` derive from `start`. A terminal is a language (None: without a word), or a
+    pattern as a tree.
+
+    `ignored` names terminals that may stand before the first terminal and after each; `make` makes the
+    languages of patterns. Raises `GrammarError` for undefined symbols, and where there is no word.
+    """
+
+    has_stack = True
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        terminals: Mapping[str, Language | Node | None],
+        start: str,
+        *,
+        ignored: Sequence[str] = (),
+        limits: Limits = DEFAULT,
+        make: PatternLanguage = RegularLanguage,
+    ) -> None:
+        languages: dict[str, Language | None] = {}
+        have: dict[str, tuple[bool, bool]] = {}
+        for name, terminal in terminals.items():
+            language = (
+                terminal
+                if terminal is None or isinstance(terminal, Language)
+                else _of_pattern(name, terminal, limits, make)
+            )
+            languages[name] = language
+            have[name] = (False, False) if language is None else _has_words(language)
+        self.rules = prepare(rules, have, start, ignored)
+        if self.rules.start < 0 and not self.rules.empty:
+            raise GrammarError(
+                f"No text is derived from {start}.",
+                where="start",
+                cure="See to it that each of its rules comes to an end, and its terminals match something.",
+            )
+        names = self.rules.names[: self.rules.terminals]
+        self.scanner = Scanner([cast(Language, languages[name]) for name in names])
+        self.classes, self.specials = self.scanner.classes, self.scanner.specials
+        self.counts_tokens = self.scanner.counts_tokens
+        self.locks = max((language.locks for language in self.scanner.languages), default=0)
+        self.items = Items(self.rules)
+        self.stacks = Stacks(self.items, limits)
+        self.rests = Rests(self.rules, self.scanner, self.stacks, limits)
+        if not self.specials and not self.counts_tokens:
+            self.lexemes = ParsedLexemes(self.items, self.stacks, self.scanner)
+
+    def start(self) -> Config:
+        if self.rules.start < 0:
+            return True, ()
+        return self.rules.empty, ((ROOT, self.fresh(0)),)
+
+    @remembered
+    def fresh(self, state: int) -> int:
+        """Return the bundle before the first symbol of the terminals that may follow in a state."""
+        return self.scanner.fresh(self.items.terminals(state))
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        reading: dict[int, int] = {}
+        shifted: list[int] = []
+        scanner = self.scanner
+        for node, bundle in config[1]:
+            going, ended = scanner.after(bundle, symbol)
+            if going != scanner.nothing:
+                reading[node] = scanner.union(reading[node], going) if node in reading else going
+            for terminal in ended:
+                shifted += self.stacks.tops(node, terminal)
+        if not reading and not shifted:
+            return None
+        return self.configuration(reading, shifted)
+
+    def configuration(self, reading: Mapping[int, int], shifted: Iterable[int]) -> Tops:
+        """Return the configuration of some stacks: on those of `reading` a terminal is being read, on those
+        of `shifted` one has just ended."""
+        complete = False
+        tops: dict[int, int] = dict(reading)
+        for state, node in self.stacks.union(dict.fromkeys(shifted)).items():
+            complete = complete or self.items.accepts(state)
+            if self.items.terminals(state):
+                fresh = self.fresh(state)
+                tops[node] = self.scanner.union(tops[node], fresh) if node in tops else fresh
+        # stacks with the same state on top and the same bundle become one node
+        same: dict[tuple[int, int], int] = {}
+        for node, bundle in tops.items():
+            key = (self.stacks.states[node], bundle)
+            same[key] = self.stacks.merge(same[key], node) if key in same else node
+        return complete, tuple(sorted((node, bundle) for (_, bundle), node in same.items()))
+
+    def height(self, config: Config) -> int:
+        return max((self.stacks.height(node) for node, _ in config[1]), default=0)
+
+    def accepts(self, config: Config) -> bool:
+        return bool(config[0])
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        rest = self.rests.shortest(config)
+        assert rest is not None, "a configuration that no text completes"
+        return rest
+
+    def expected(self, config: Config) -> list[Expected]:
+        bundles = (bundle for _, bundle in config[1])
+        return list(dict.fromkeys(one for bundle in bundles for one in self.scanner.expected(bundle)))
+
+    def boundary(self, config: Config) -> Config | None:
+        if not self.counts_tokens:
+            return config
+        complete, tops = config
+        left: dict[int, int] = {}
+        for node, bundle in tops:
+            after = self.scanner.bounded(bundle)
+            if after != self.scanner.nothing:
+                left[node] = self.scanner.union(left[node], after) if node in left else after
+        if not left and not complete:
+            return None
+        return complete, self.configuration(left, ())[1]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        strings = sum(language.sizes.get("string_states", 0) for language in self.scanner.languages)
+        return {
+            "parser_states": len(self.items.kernels),
+            "stacks": len(self.stacks),
+            "string_states": strings,
+        }
+
+
+def _of_pattern(name: str, tree: Node, limits: Limits, make: PatternLanguage) -> Language | None:
+    """Return the language of a pattern; None where it matches nothing."""
+    source = f"^(?:{ecma_text(settled(tree, name))})$"
+    try:
+        return make(Pattern(source), _description(name, tree), limits)
+    except GrammarError as error:
+        if type(error) is not GrammarError:
+            raise
+        return None
+
+
+def _description(name: str, tree: Node) -> str:
+    """Return the description of a terminal: a literal as written, a name, or its pattern."""
+    parts = tree.parts if isinstance(tree, Concatenation) else (tree,)
+    sets = [part.ranges for part in parts if isinstance(part, CharacterClass) and part.ranges]
+    if len(sets) == len(parts) and all(ranges[0][0] == ranges[-1][1] for ranges in sets):
+        return json.dumps("".join(chr(ranges[0][0]) for ranges in sets), ensure_ascii=False)
+    return name if name.strip() == name else f"/{ecma_text(settled(tree))}/"
+
+
+def _has_words(language: Language) -> tuple[bool, bool]:
+    """Return whether a language has the empty word, and whether it has another."""
+    start = language.start()
+    return language.accepts(start), language.goes_on(start)

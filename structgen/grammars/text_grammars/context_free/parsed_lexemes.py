@@ -1,0 +1,86 @@
+"""`ParsedLexemes`: a context-free language as lexemes between places of its parser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from structgen.base.language.numbered import Numbered
+from structgen.grammars.text_grammars.context_free.parser_stacks import Items, Stacks
+from structgen.grammars.text_grammars.context_free.rules import grouped, reached
+from structgen.grammars.text_grammars.machine.language import Config
+from structgen.grammars.text_grammars.machine.scanning import Scanner, remembered
+
+
+class ParsedLexemes:
+    """What a language says of its texts where a parser reads lexemes: masks are then made of what tokens do
+    inside a lexeme, which is found once for all places of the parser. Places and states of the lexer are
+    numbers; after each of them some word goes on.
+
+    A place is a set of stacks; a state of the lexer is a bundle of terminals that are being read, and the
+    terminals that may end there."""
+
+    def __init__(self, items: Items, stacks: Stacks, scanner: Scanner) -> None:
+        self._items, self._stacks, self._scanner = items, stacks, scanner
+        self.terminals = items.rules.terminals
+        """How many there are."""
+        rules = items.rules.rules
+        self._next = grouped({pair for _, right in rules for pair in pairwise(right)})
+        """Symbol -> the symbols that stand behind it in some rule."""
+        self._outer = grouped({(right[-1], left) for left, right in rules})
+        """Symbol -> the symbols of which some rule ends with it."""
+        self._states, self._places = Numbered[tuple[int, tuple[int, ...]]](), Numbered[tuple[int, ...]]()
+
+    def _state(self, bundle: int, ended: Sequence[int] = ()) -> int:
+        return self._states.of((bundle, tuple(ended)))
+
+    def _place(self, nodes: Iterable[int]) -> int:
+        return self._places.of(tuple(sorted(set(nodes))))
+
+    def readings(self, config: Config) -> list[tuple[int, int]]:
+        """Return the places and the states of the lexer of a configuration, which together say all."""
+        tops = config[1]
+        return [(self._place([node]), self._state(bundle)) for node, bundle in tops]
+
+    def row(self, state: int) -> list[int]:
+        """Return the states after a byte of each class, -1 where there is none."""
+        scanner, found = self._scanner, []
+        for byte in scanner.representatives:
+            going, ended = scanner.after(self._states.values[state][0], byte)
+            found.append(self._state(going, ended) if ended or going != scanner.nothing else -1)
+        return found
+
+    def ends(self, state: int) -> Sequence[int]:
+        """Return the terminals as which the lexeme may end in a state."""
+        return self._states.values[state][1]
+
+    def after(self, place: int, terminal: int) -> int:
+        """Return the place behind a terminal, -1 where it may not come."""
+        found = list[int]()
+        for node in self._places.values[place]:
+            if terminal in self._items.terminals(self._stacks.states[node]):
+                found += self._stacks.tops(node, terminal)
+        return self._place(self._stacks.union(found).values()) if found else -1
+
+    def begun(self, place: int) -> int:
+        """Return the state of the lexer at a place; -1: no lexeme follows."""
+        states = (self._stacks.states[node] for node in self._places.values[place])
+        terminals = {one for state in states for one in self._items.terminals(state)}
+        return self._state(self._scanner.fresh(tuple(sorted(terminals)))) if terminals else -1
+
+    def following(self, terminal: int) -> Iterable[int]:
+        """Return the states, some more perhaps, in which the lexer begins behind a terminal."""
+        # a symbol follows another one in a rule, or where a rule ends with that
+        found, pending, seen = set[int](), [terminal], {terminal}
+        for symbol in pending:  # the list grows meanwhile
+            found.update(self._next.get(symbol, ()))
+            fresh = set(self._outer.get(symbol, ())) - seen
+            seen |= fresh
+            pending += fresh
+        return self._first(frozenset(found))
+
+    @remembered
+    def _first(self, symbols: frozenset[int]) -> tuple[int, ...]:
+        """Return the states of the lexer before the first byte of each of some symbols."""
+        begun = reached(((left, right[:1]) for left, right in self._items.rules.rules), symbols)
+        return tuple(self._state(self._scanner.fresh((one,))) for one in begun if one < self.terminals)

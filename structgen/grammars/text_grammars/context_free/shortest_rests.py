@@ -1,0 +1,394 @@
+"""Shortest rests of context-free configurations, of all texts or of those that an automaton takes: `Rests` of
+text grammars, `RestSearch` of any stacks.
+
+The *reach* of a symbol in a state of the automaton is the states to which the symbol's words lead, each with
+the shortest such word. It is found on demand, in the order of the words (Knuth's generalisation of Dijkstra's
+algorithm; the product is that of Bar-Hillel, Perles and Shamir). The rest of a stack is then a search over
+pairs of stacks and states. Without an automaton there is one state, None.
+
+Without an automaton, of equally short words the lexicographically smallest is taken. A rest is therefore a
+function of the configuration alone, and does not depend on the order in which stacks were numbered. With an
+automaton equally short words are many, and the first that is met is taken.
+"""
+
+from __future__ import annotations
+
+import heapq
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, count
+from typing import Final, TypeAlias
+
+from structgen.base.errors import LimitError
+from structgen.base.limits import Limits
+from structgen.base.system.public_calls import THIS_CALL
+from structgen.grammars.text_grammars.context_free.parser_stacks import Stacks
+from structgen.grammars.text_grammars.context_free.rules import Rules, grouped
+from structgen.grammars.text_grammars.machine.language import Config, Language, representatives
+from structgen.grammars.text_grammars.machine.scanning import Scanner, common_classes, remembered
+
+GOES_ON: Final = "Whether a text goes on"
+Tops: TypeAlias = "tuple[bool, tuple[tuple[int, int], ...]]"
+"""Whether the text is a word; the stacks, each with the bundle of terminals that are read on top of it."""
+_Place: TypeAlias = "tuple[int, Config]"
+"""A stack and a state of the automaton."""
+_Item: TypeAlias = "tuple[int, int, Config, Config]"
+"""A rule, the position of its dot, the automaton's state before the rule, the state at the dot."""
+
+
+def undecided(steps: int) -> LimitError:
+    """Return the error for a search that so many steps did not end."""
+    return LimitError(f"{GOES_ON} cannot be told within {steps} steps.", limit="oracle_steps")
+
+
+class Word:
+    """A word made of two others, which may be too long to be written out; ordered by the length, then by the
+    symbols."""
+
+    __slots__ = ("_before", "_last", "length")
+
+    def __init__(self, before: Word | None = None, last: Word | Sequence[int] = ()) -> None:
+        """`before`: None for the empty word alone."""
+        self._before, self._last = before, last
+        size = last.length if isinstance(last, Word) else len(last)
+        self.length: int = size if before is None else before.length + size
+
+    def __lt__(self, other: Word) -> bool:
+        if self.length != other.length:
+            return self.length < other.length
+        # only the parts behind the last common word of both are compared
+        one, two = self, other
+        left: list[Word | Sequence[int]] = []
+        right: list[Word | Sequence[int]] = []
+        while one is not two:
+            if one.length >= two.length:
+                assert one._before is not None, "all words begin with the empty one"
+                left.append(one._last)
+                one = one._before
+            else:
+                assert two._before is not None, "all words begin with the empty one"
+                right.append(two._last)
+                two = two._before
+        pairs = zip(_symbols(left), _symbols(right), strict=True)
+        return next((a < b for a, b in pairs if a != b), False)
+
+    def after(self, last: Word) -> Word:
+        """Return this word followed by another."""
+        if not self.length:
+            return last
+        return type(self)(self, last) if last.length else self
+
+    def symbols(self) -> tuple[int, ...]:
+        """Return the word, written out."""
+        return tuple(_symbols([self]))
+
+
+def _symbols(pending: list[Word | Sequence[int]]) -> Iterator[int]:
+    """Return the symbols of some words, of which the last comes first."""
+    return chain.from_iterable(_pieces(pending))
+
+
+def _pieces(pending: list[Word | Sequence[int]]) -> Iterator[Sequence[int]]:
+    while pending:
+        top = pending.pop()
+        while isinstance(top, Word):
+            before = top._before
+            if before is not None and before.length:
+                pending.append(top._last)
+                top = before
+            else:
+                top = top._last
+        yield top
+
+
+class AnyWord(Word):
+    """A word ordered by the length alone."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: Word) -> bool:
+        return self.length < other.length
+
+
+Reach: TypeAlias = "dict[Config, Word]"
+"""State of the automaton -> the shortest word that leads there."""
+
+
+class RestSearch(ABC):
+    """The shortest words of symbols and the shortest rests of stacks of one grammar, each computed once. A
+    subclass says what its stacks are, and what the words of a terminal do to the automaton.
+
+    Cost: the words of all symbols that a state meets, with the first; for a stack, a search that ends at
+    stacks whose rests are known.
+    """
+
+    _longer = 1
+    """By how much a word must be shorter than another to be taken in its place."""
+    _is_settling = False
+    """Whether the words of nonterminals are being looked for."""
+
+    def __init__(self, rules: Sequence[tuple[int, Sequence[int]]], terminals: int, empty: Word) -> None:
+        """`rules`: the left sides with the right ones; `terminals`: smaller symbols are terminals."""
+        self._rules, self._terminals, self._empty = rules, terminals, empty
+        self._of = grouped((left, index) for index, (left, _) in enumerate(rules))
+        self._numbers = count()
+        self._known: dict[_Place, Word | None] = {}
+        self._begin()
+
+    @abstractmethod
+    def _read_whole(self, terminal: int, state: Config) -> Reach:
+        """Return the states to which the words of a terminal lead from a state, each with the shortest."""
+
+    @abstractmethod
+    def _kernel(self, stack: int) -> Iterable[tuple[int, int]]:
+        """Return the rules that are open on a stack, each with the place that was reached in it."""
+
+    @abstractmethod
+    def _reduced(self, stack: int, left: int, dot: int) -> Iterable[int]:
+        """Return the stacks that have the left side of a rule in place of the `dot` symbols on top."""
+
+    @abstractmethod
+    def _is_end(self, stack: int, state: Config) -> bool:
+        """Return whether the text may end with a stack and a state of the automaton."""
+
+    @abstractmethod
+    def _count(self, spent: int = 1) -> None:
+        """Count some steps. Raises `LimitError` past a limit, where there is one."""
+
+    def _rest(self, start: _Place) -> Word | None:
+        """Return the shortest rest of a stack from a state, or None."""
+        known = self._known
+        if start in known:
+            return known[start]
+        paths = {start: self._empty}
+        came: dict[_Place, tuple[_Place, Word]] = {}
+        heap = [(0, self._empty, 0, start)]
+        best: Word | None = None
+        last = start
+        while heap:
+            _, path, _, place = heapq.heappop(heap)
+            if path is not paths[place]:
+                continue
+            if best is not None and best.length < path.length + self._longer:
+                break
+            top, at = place
+            rest = known.get(place)
+            if rest is None and self._is_end(top, at):
+                rest = known[place] = self._empty
+            if rest is not None:
+                whole = path.after(rest)
+                if best is None or whole < best:
+                    best, last = whole, place
+                continue
+            targets = 0
+            for rule, dot in self._kernel(top):
+                left = self._rules[rule][0]
+                for after, more in self._tail(rule, dot, at).items():
+                    further = path.after(more)
+                    for stack in self._reduced(top, left, dot):
+                        target = (stack, after)
+                        targets += 1
+                        if known.get(target, self._empty) is None:
+                            continue
+                        met = paths.get(target)
+                        if met is None or further < met:
+                            paths[target] = further
+                            came[target] = place, more
+                            heapq.heappush(heap, (further.length, further, next(self._numbers), target))
+            self._count(1 + targets // 2)
+        if best is None:
+            known.update(dict.fromkeys(paths))
+            return None
+        while last != start:
+            before, more = came[last]
+            rest = known[last]
+            assert rest is not None, "it is on the way to an end"
+            known[before] = more.after(rest)
+            last = before
+        return known[start]
+
+    @remembered
+    def _tail(self, rule: int, dot: int, state: Config) -> Reach:
+        """Return the reach of what stands behind the dot of a rule."""
+        found = {state: self._empty}
+        for symbol in self._rules[rule][1][dot:]:
+            further: Reach = {}
+            for at, word in found.items():
+                for after, more in self._reach_of(symbol, at).items():
+                    longer = word.after(more)
+                    if after not in further or longer < further[after]:
+                        further[after] = longer
+            found = further
+        return found
+
+    def _reach_of(self, symbol: int, state: Config) -> Reach:
+        """Return the states that a symbol's words lead to."""
+        if symbol < self._terminals:
+            return self._read_whole(symbol, state)
+        if self._is_settling:
+            self._begin()
+        self._is_settling = True
+        try:
+            self._open((symbol, state))
+            self._settle()
+        except LimitError:  # between two items: a later call goes on there
+            self._is_settling = False
+            raise
+        self._is_settling = False
+        return self._reach[symbol, state]
+
+    def _begin(self) -> None:
+        """Begin the search for the words of nonterminals anew: an exception has left it half done."""
+        self._reach: dict[tuple[int, Config], Reach] = {}
+        self._heap: list[tuple[int, Word, int, _Item]] = []
+        self._items: dict[_Item, Word] = {}
+        self._done: set[_Item] = set()
+        self._waiting: dict[tuple[int, Config], list[tuple[_Item, Word]]] = {}
+        self._is_settling = False
+
+    def _open(self, key: tuple[int, Config]) -> Reach:
+        """Return what is known of the reach of a nonterminal, which is wanted from now on."""
+        if key not in self._reach:
+            for rule in self._of.get(key[0], ()):
+                self._push((rule, 0, key[1], key[1]), self._empty, self._empty)
+            self._reach[key] = {}
+        return self._reach[key]
+
+    def _push(self, item: _Item, before: Word, last: Word) -> None:
+        """Add an item with its word, of two parts, if it is new or the word is smaller."""
+        known = self._items.get(item)
+        if known is not None and known.length < before.length + last.length + self._longer:
+            return
+        word = before.after(last)
+        if known is None or word < known:
+            self._items[item] = word
+            heapq.heappush(self._heap, (word.length, word, next(self._numbers), item))
+
+    def _settle(self) -> None:
+        """Find the words of all that is wanted. Raises LimitError; called again, it goes on there."""
+        while self._heap:
+            _, word, _, item = self._heap[0]
+            if item in self._done:
+                heapq.heappop(self._heap)
+                continue
+            self._count()
+            rule, dot, before, now = item
+            left, right = self._rules[rule]
+            if dot == len(right):
+                key = left, before
+                if now not in self._reach[key]:
+                    self._reach[key][now] = word
+                    for (rule, dot, start, _), begun in self._waiting.get(key, ()):
+                        self._push((rule, dot + 1, start, now), begun, word)
+            else:
+                symbol = right[dot]
+                if symbol < self._terminals:
+                    found = self._reach_of(symbol, now)
+                else:
+                    found = self._open((symbol, now))
+                    self._waiting.setdefault((symbol, now), []).append((item, word))
+                for after, more in found.items():
+                    self._push((rule, dot + 1, before, after), word, more)
+            self._done.add(item)
+
+
+class Rests(RestSearch):
+    """The rests of a grammar of texts that an automaton takes too."""
+
+    def __init__(
+        self, rules: Rules, scanner: Scanner, stacks: Stacks, limits: Limits, taken: Language | None = None
+    ) -> None:
+        """`taken`: the automaton, a language without special tokens; None: every text is taken."""
+        super().__init__(rules.rules, rules.terminals, Word() if taken is None else AnyWord())
+        self._scanner, self._stacks, self._taken = scanner, stacks, taken
+        self._limits, self._steps = limits, 0
+        self._longer = int(taken is not None)
+        other = bytes(256) if taken is None else taken.classes
+        self._bytes = sorted(representatives(common_classes((scanner.classes, other))))
+        """The first byte of each pair of classes."""
+
+    def shortest(self, config: Tops, state: Config = None) -> tuple[int, ...] | None:
+        """Return the shortest rest that the grammar and the automaton both accept, of several the smallest;
+        None where there is none. Raises `LimitError` past `Limits.oracle_steps` steps with an automaton."""
+        self._steps = 0
+        complete, tops = config
+        if complete and self._accepts(state):
+            return ()
+        best: Word | None = None
+        for node, bundle in tops:
+            for terminal, at in self._scanner.bundles[bundle]:
+                for after, word in self._terminal(terminal, at, state).items():
+                    if best is not None and best.length < word.length + self._longer:
+                        continue
+                    rest = self._rest((self._stacks.push(node, terminal), after))
+                    whole = None if rest is None else word.after(rest)
+                    if whole is not None and (best is None or whole < best):
+                        best = whole
+        if best is None:
+            return None
+        # what is made of a rest takes some 0.2 us a symbol
+        THIS_CALL.spend(best.length // 100, self._limits, "The shortest rest of the text")
+        return best.symbols()
+
+    def _made(self, symbols: tuple[int, ...]) -> Word:
+        return type(self._empty)(self._empty, symbols)
+
+    def _accepts(self, state: Config) -> bool:
+        return self._taken is None or self._taken.accepts(state)
+
+    def _count(self, spent: int = 1) -> None:
+        if self._taken is None:
+            return
+        self._steps += 1
+        THIS_CALL.spend(spent, self._limits, GOES_ON)
+        if self._steps > self._limits.oracle_steps:
+            raise undecided(self._limits.oracle_steps)
+
+    def _read_whole(self, terminal: int, state: Config) -> Reach:
+        return self._terminal(terminal, self._scanner.languages[terminal].start(), state)
+
+    def _kernel(self, stack: int) -> Iterable[tuple[int, int]]:
+        kernel = self._stacks.items.kernels[self._stacks.states[stack]]
+        return (item for item in kernel if item[0] >= 0)
+
+    def _reduced(self, stack: int, left: int, dot: int) -> Iterable[int]:
+        return (self._stacks.push(under, left) for under in self._stacks.under(stack, dot))
+
+    def _is_end(self, stack: int, state: Config) -> bool:
+        return self._stacks.items.accepts(self._stacks.states[stack]) and self._accepts(state)
+
+    @remembered
+    def _terminal(self, terminal: int, at: Config, state: Config) -> Reach:
+        """Return the states to which the non-empty rests of a terminal lead; of a word that goes on, without
+        an automaton, none: its end has a stack of its own."""
+        language = self._scanner.languages[terminal]
+        if self._taken is not None:
+            return self._search(language, self._taken, (at, state))
+        rest = tuple(language.shortest(at))
+        if not rest and at == language.start():
+            steps = [(one, language.step(at, one)) for one in language.symbols()]
+            rests = [(one, *language.shortest(to)) for one, to in steps if to is not None]
+            rest = min(rests, key=lambda rest: (len(rest), rest))
+        return {state: self._made(rest)} if rest else {}
+
+    def _search(self, language: Language, taken: Language, start: tuple[Config, Config]) -> Reach:
+        """Return the states to which non-empty rests of a terminal's configuration lead, by all pairs."""
+        found: Reach = {}
+        words: dict[tuple[Config, Config], tuple[int, ...]] = {start: ()}
+        queue = deque(words)
+        while queue:
+            pair = queue.popleft()
+            self._count(1 + len(self._bytes) // 4)
+            for symbol in self._bytes:
+                right = taken.step(pair[1], symbol)
+                left = None if right is None else language.step(pair[0], symbol)
+                if left is None or right is None:
+                    continue
+                longer = (*words[pair], symbol)
+                if right not in found and language.accepts(left):
+                    found[right] = self._made(longer)
+                if (left, right) not in words:
+                    words[left, right] = longer
+                    queue.append((left, right))
+        return found

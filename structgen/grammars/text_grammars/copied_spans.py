@@ -1,0 +1,263 @@
+"""`sg.without_spans_of`: texts that copy no long run of characters from a corpus.
+
+A text is refused where more than n of its characters in a row stand in the corpus. That is a regular
+language: a reader remembers the longest end of the text, of at most n characters, that stands in the corpus.
+Whether it does is looked up in an array of the corpus' places, sorted by their next n + 1 characters.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from hashlib import blake2b
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.unicode.charsets import ANY
+from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
+from structgen.base.errors import GrammarError, LimitError, OptionError, options_named
+from structgen.base.limits import DEFAULT, Limits
+from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
+from structgen.grammars.text_grammars.text_grammar import TextFilter
+
+_MOST: Final = 1 << 26
+"""The most characters of a corpus; each takes 4 bytes, and some 40 while the array is made."""
+_LONGEST: Final = 1000
+_REMEMBERED: Final = 1 << 18
+"""The most lookups whose answers are kept."""
+_UTF8_CUTS: Final = (0x80, 0x90, 0xA0, 0xC0, 0xC2, 0xE0, 0xE1, 0xED, 0xEE, 0xF0, 0xF1, 0xF4, 0xF5)
+"""The first bytes of the ranges that UTF-8 tells apart."""
+
+Place: TypeAlias = "tuple[str, bytes]"
+"""The end of the text that stands in the corpus, and the bytes of an incomplete character."""
+
+
+@options_named("sg.without_spans_of(corpus, longest=40)")
+def without_spans_of(corpus: str, longest: int) -> SpanFree:
+    """Return the grammar of all texts in which no run of more than `longest` characters stands in a corpus.
+
+    It is regular, so that `&` joins it with any grammar: `sg.without_spans_of(corpus, longest=40) & schema`.
+    A grammar that needs such a run is refused when it is compiled, with the run. `copied(text)` finds runs in
+    a text that was written otherwise.
+
+    Cost: sorting the places of the corpus at the first use: about a second and 40 MiB for a million
+    characters; 4 MiB stay. Each end of a text that stands in the corpus is a state, so masks cost more the
+    larger the vocabulary. Raises OptionError for a corpus that is no text, and a `longest` that is not 1 to
+    1,000; LimitError for a corpus of more than 67,108,864 characters.
+    """
+    if not isinstance(corpus, str):
+        raise OptionError(
+            f"A corpus is a string, not a {type(corpus).__name__}.", where="corpus", cure="Give its text."
+        )
+    if isinstance(longest, bool) or not isinstance(longest, int) or not 1 <= longest <= _LONGEST:
+        raise OptionError(
+            f"{longest!r} is not allowed.",
+            where="longest",
+            cure=f"Give a whole number of characters from 1 to {_LONGEST:,}.",
+        )
+    if len(corpus) > _MOST:
+        raise LimitError(f"The corpus has {len(corpus):,} characters, of at most {_MOST:,}.", limit="corpus")
+    return SpanFree(corpus, longest)
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedSpan:
+    """A run of a text that stands in a corpus: text[start:end] == corpus[place : place + end - start]."""
+
+    start: int
+    end: int
+    place: int
+
+
+class SpanFree(TextFilter):
+    """Texts that copy no long run. Made by `without_spans_of`."""
+
+    def __init__(self, corpus: str, longest: int) -> None:
+        self.corpus, self.longest = corpus, longest
+        digest = blake2b(corpus.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        self._name = f"without spans of {digest} {longest}"
+
+    limits = DEFAULT
+    source = "texts without spans of a corpus"
+
+    @property
+    def canonical(self) -> str:
+        return self._name
+
+    @cached_property
+    def index(self) -> CorpusIndex:
+        """The sorted places of the corpus."""
+        return CorpusIndex(self.corpus, self.longest + 1)
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        return SpanFreeLanguage(self.index, self.longest)
+
+    def refusal(self, text: str) -> GrammarError:
+        """Return the error for a grammar of which no text passes: the shortest one's run stands in it."""
+        found = self.copied(text)
+        shown = repr(text[found[0].start : found[0].end]) if found else "one"
+        return GrammarError(
+            f"Each text of the grammar has a run of more than {self.longest} characters that stands in the "
+            f"corpus, such as {shown}.",
+            where="grammar",
+            cure="Raise longest, or ask for something else.",
+        )
+
+    def copied(self, text: str) -> list[CopiedSpan]:
+        """Return the runs of more than `longest` characters of a text that stand in the corpus, each with its
+        first place in the sorted order; they may overlap by `longest` characters. Cost: some microseconds a
+        character."""
+        found: list[CopiedSpan] = []
+        at, size = 0, self.longest + 1
+        while at + size <= len(text):
+            place = self.index.place_of(text[at : at + size])
+            if place is None:
+                at += 1
+                continue
+            end = at + size
+            while end < len(text) and self.corpus[place + end - at : place + end - at + 1] == text[end]:
+                end += 1
+            found.append(CopiedSpan(at, end, place))
+            at = end - self.longest
+        return found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SpanFree, (self.corpus, self.longest)
+
+
+class CorpusIndex:
+    """Where texts of at most `reach` characters stand in a corpus."""
+
+    def __init__(self, corpus: str, reach: int) -> None:
+        self.corpus, self.characters = corpus, frozenset(corpus)
+        self._places = sorted_places(corpus, reach)
+        self._known: dict[str, bool] = {}
+
+    def place_of(self, text: str) -> int | None:
+        """Return a place of a text that is not longer than the reach; None where it does not stand."""
+        size = len(text)
+        at = bisect_left(self._places, text, key=lambda place: self.corpus[place : place + size])
+        if at == len(self._places):
+            return None
+        place = int(self._places[at])
+        return place if self.corpus.startswith(text, place) else None
+
+    def has(self, text: str) -> bool:
+        """Return whether a text that is not longer than the reach stands in the corpus."""
+        found = self._known.get(text)
+        if found is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            found = self._known[text] = self.place_of(text) is not None
+        return found
+
+
+def sorted_places(corpus: str, reach: int) -> npt.NDArray[np.int32]:
+    """Return the places of a corpus sorted by their next `reach` characters, or more: prefix doubling (Manber
+    and Myers, "Suffix arrays", 1990)."""
+    ranks = np.frombuffer(corpus.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64) + 1
+    order = np.argsort(ranks, kind="stable")
+    size = 1
+    while size < reach and len(order):
+        keys = ranks * (int(ranks.max()) + 1)
+        keys[:-size] += ranks[size:]
+        order = np.argsort(keys, kind="stable")
+        keys = keys[order]
+        steps = np.empty(len(keys), np.int64)
+        steps[0] = 1
+        np.not_equal(keys[1:], keys[:-1], out=steps[1:], casting="unsafe")
+        ranks[order] = np.cumsum(steps)
+        size *= 2
+    return order.astype(np.int32)
+
+
+class SpanFreeLanguage(Language):
+    """All texts in UTF-8 but those with a long run of the corpus. Each text that is read so far is a word."""
+
+    what = "a text without spans of the corpus"
+
+    def __init__(self, index: CorpusIndex, longest: int) -> None:
+        self._index, self._longest = index, longest
+        seen = set("".join(index.characters).encode("utf-8", "surrogatepass"))
+        kinds: dict[int, int] = {}
+        self.classes = bytes(
+            # bytes that the corpus lacks differ by what they are in UTF-8 alone
+            kinds.setdefault(byte if byte in seen else -bisect_right(_UTF8_CUTS, byte) - 1, len(kinds))
+            for byte in range(256)
+        )
+
+    def start(self) -> Config:
+        return "", b""
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        matched, read = config
+        if symbol > 255:
+            return None
+        read += bytes((symbol,))
+        try:
+            char = read.decode()
+        except UnicodeDecodeError:
+            return None if self._end(matched, read) is None else (matched, read)
+        after = self._after(matched, char)
+        return None if after is None else (after, b"")
+
+    def _after(self, matched: str, char: str) -> str | None:
+        """Return the longest end that stands in the corpus, after one more character; None where it is too
+        long."""
+        if char not in self._index.characters:
+            return ""
+        text = matched + char
+        # an end of what stands there stands there too
+        low, high = 0, len(text) - 1
+        while low < high:
+            middle = (low + high) // 2
+            if self._index.has(text[middle:]):
+                high = middle
+            else:
+                low = middle + 1
+        return None if len(text) - low > self._longest else text[low:]
+
+    def _end(self, matched: str, read: bytes) -> bytes | None:
+        """Return bytes that complete a character which may stand there; None where there are none."""
+        rest = _first_rest(read)
+        if rest is None or self._after(matched, (read + rest).decode()) is not None:
+            return rest
+        others = (one for one in _rests(read) if self._after(matched, (read + one).decode()) is not None)
+        return next(others, None)
+
+    def accepts(self, config: Config) -> bool:
+        return not config[1]
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        matched, read = config
+        rest = self._end(matched, read) if read else b""
+        assert rest is not None
+        return rest
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {"corpus_characters": len(self._index.corpus)}
+
+
+@lru_cache(maxsize=4096)
+def _first_rest(read: bytes) -> bytes | None:
+    """Return the first bytes that complete a character, or None."""
+    return next(_rests(read), None)
+
+
+def _rests(read: bytes) -> Iterator[bytes]:
+    """Yield the bytes that complete a character which begins with some bytes; nothing if none does."""
+    node: ByteNode | None = node_of(ANY)
+    for byte in read:
+        node = None if node is None else node.after[byte]
+    todo = [(b"", node)]
+    while todo:
+        rest, node = todo.pop()
+        if node is DONE:
+            yield rest
+        elif node is not None:
+            todo += [(rest + bytes((byte,)), node.after[byte]) for byte in range(0xBF, 0x7F, -1)]

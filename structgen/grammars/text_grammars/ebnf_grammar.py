@@ -1,0 +1,50 @@
+"""`sg.ebnf`: grammars in EBNF (GBNF of llama.cpp, XGrammar's form) as context-free languages."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Final
+
+from structgen.base.errors import GrammarError, GrammarWarning, options_named, warning_level, within
+from structgen.base.language import checks
+from structgen.base.language.remarks import Remarks
+from structgen.base.limits import Limits
+from structgen.base.system.public_calls import THIS_CALL
+from structgen.base.system.text_files import grammar_text
+from structgen.grammars.text_grammars.context_free.ebnf_reader import parse_ebnf
+from structgen.grammars.text_grammars.context_free.rules import reached
+from structgen.grammars.text_grammars.text_grammar import MOST_LETTERS, RulesGrammar
+
+_NUMBERS_TO_READ: Final = 75
+"""A character of a grammar takes some 1.5 us: as many numbers could be read."""
+
+
+@options_named('sg.ebnf(\'root ::= "a" root | "b"\')')
+def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | None = None) -> RulesGrammar:
+    """Return the grammar that a text of EBNF, or a file of that path, describes: what `start` derives.
+
+    The form is that of llama.cpp's GBNF and of XGrammar (`structgen.grammars.text_grammars.context_free.ebnf_reader`).
+    All rules are allowed: ambiguous, left-recursive, nullable, cyclic ones. Of two rules of one name the
+    later one counts, with a `GrammarWarning`. Raises `GrammarError` with line and column, `LimitError` past
+    `limits.grammar_rules` rules. Cost: linear in the text.
+    """
+    source, file = grammar_text(text, "sg.ebnf", "Write sg.ebnf('root ::= \"a\"').")
+    THIS_CALL.work(_NUMBERS_TO_READ * len(source))
+    bounds = checks.limits(limits)
+    with within(file, ", "):
+        read = parse_ebnf(source, bounds.grammar_rules, MOST_LETTERS)
+        if start not in read.lines:
+            raise GrammarError(
+                f"There is no rule {start}.",
+                where="start",
+                cure=f"Name one of {', '.join(list(read.lines)[:8])}.",
+            )
+    for replaced in read.replaced:
+        what = (
+            f"{replaced} is defined again: as in llama.cpp, the later rule alone counts. Join the two with |."
+        )
+        warnings.warn(GrammarWarning(what), stacklevel=warning_level())
+    unused = set(read.lines).difference(reached(read.rules, [start]))
+    remarks = Remarks(unused_rules=(*read.replaced, *sorted(unused)))
+    return RulesGrammar(read.rules, read.terminals, start, limits=bounds, remarks=remarks)

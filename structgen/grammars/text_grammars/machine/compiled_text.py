@@ -1,0 +1,372 @@
+"""`CompiledText`: a `Language` compiled against a tokenizer.
+
+The configurations of the language are numbered as texts reach them (`NumberedText`); their numbers are the
+states. Compiled code (`stepping`) walks tokens and the vocabulary's trie through a table of steps. It notes
+the cells that it misses; Python asks the language, fills the cells and calls again.
+
+A mask is found in one of three ways (`text_masks`): the trie is walked from the state; or the tokens are
+those of records, which states share that go on alike; or, inside parts with masks of their own, it is the
+part's mask, joined with the tokens that leave the part, if there are any (`part_ends`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.errors import OptionError
+from structgen.base.language.expectation import Expected
+from structgen.base.native.raw_memory import address_of
+from structgen.base.system.public_calls import THIS_CALL
+from structgen.grammars.text_grammars.machine import stepping, text_masks
+from structgen.grammars.text_grammars.machine.language import TOKEN, Config, InsidePart
+from structgen.grammars.text_grammars.machine.numbered_text import BEHIND, NumberedText
+from structgen.grammars.text_grammars.machine.rest_completions import COMPLETED, RestCompletions
+from structgen.machines.core.compiled import Bits, Listed, Tokens
+from structgen.machines.core.dfa import Dfa, explicit_of_parser
+from structgen.machines.machine_core.growing_tables import EDGES, NODES
+from structgen.machines.machine_core.layout import (
+    ASKED,
+    ENDED,
+    FINISHED,
+    LARGE,
+    MISS,
+    NodeRow,
+)
+from structgen.machines.machine_core.lexeme_layout import FULL
+from structgen.machines.machine_core.token_steps import put_edge
+from structgen.tokens.token_mask import tokens_of
+
+_NONE: Listed = np.empty(0, np.int32)
+_NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
+_MOVES = 1 << 16
+"""Recorded moves, at most: pairs of a state and a token that compiled code does not read byte by byte."""
+
+
+class CompiledText(NumberedText):
+    """A grammar of texts, compiled: exact masks, states as values, completions.
+
+    Cost: some 20 us for a configuration and a class of bytes that meet for the first time, 5 ns a byte after
+    that.
+    """
+
+    _bits: Bits | None = None
+    """The row of bits of the last mask, where Python has joined it."""
+
+    # --- states ---------------------------------------------------------------------------------------------
+
+    def _after_token(self, index: int, token: int) -> int:
+        with self.lock:
+            reached = self._retry(stepping.take_token, index, token)
+            if reached == stepping.UNKNOWN:
+                is_special = self.vocabulary.token_slot[token] < 0
+                reached = (self._after_special if is_special else self._after_inside)(index, token)
+                if self._tables.count(EDGES) >= min(_MOVES, self.limits.parser_states):
+                    self._tables.load({EDGES: _NO_ROWS})
+                self._tables.room(EDGES, 1)
+                put_edge(self.address, index, token, stepping.MOVE, reached)
+            return reached
+
+    def _after_special(self, index: int, token: int) -> int:
+        """Return the state after a special token, or -1."""
+        allowed = token in self._language.specials and index != self._finished
+        after = self._language.step(self._config(index), TOKEN + token) if allowed else None
+        return -1 if after is None else self._ended(after)
+
+    def _after_inside(self, index: int, token: int) -> int:
+        """Return the state after a token in a state inside one part, or -1: the part takes a token that
+        cannot leave it; others are read byte by byte, without states in between."""
+        visit, state = self._visit(index)
+        part, slot = self._open_visit(visit)[0].part, self.vocabulary.token_slot[token]
+        config: Config | None = self._config(index)
+        if self._opened[visit].slots[slot] or part.compiled.vocabulary.token_slot[token] < 0:
+            config = self._language.through(config, self.tokenizer.token_bytes[token] or b"")
+        else:
+            after = part.compiled.next_index(state, token)
+            if after < 0:
+                return -1
+            if any(part.calls) and (reached := self._inside_state(visit, after)) >= 0:
+                return reached
+            config = self._language.after_inside(config, after)
+        return -1 if config is None else self._ended(config)
+
+    def _ended(self, config: Config) -> int:
+        """Return the state after the end of a token that leads to a configuration, or -1."""
+        after = self._language.boundary(config)
+        return -1 if after is None else self._number(after)
+
+    def token_end(self, index: int) -> int:
+        """Return the state in which a token ends whose bytes lead to a state, or -1."""
+        if not self._language.counts_tokens:
+            return index
+        with self.lock:
+            return self._ended(self._config(index))
+
+    def _put_finished(self) -> int:
+        number = self._add_node(None, stepping.NEVER, stepping.OUTSIDE, FINISHED)
+        self._steps.put_row(number, b"", [])
+        return number
+
+    def compute(self, index: int, target: int = 0) -> bool:
+        """As CompiledGrammar's."""
+        if not (self._has_specials or self._is_changing or index == self._finished):
+            # the common case, without the calls in between
+            with self.lock:
+                self._attached()
+                code = text_masks.compute(self.address, index, target)
+                visit, state = self._visit(index) if code == MISS else (0, 0)
+                if visit:
+                    self._entered[visit].places[0].part.compiled.compute(state, target)
+                    if self._stands_for_part(index):
+                        return True
+                    code = text_masks.compute(self.address, index, target)
+                if code == 0:
+                    return True
+        return super().compute(index, target)
+
+    def _compute(self, index: int, target: int) -> int:
+        self._bits = None
+        if index == self._finished:
+            return ENDED
+        if self._has_specials and self._steps.is_outside(index):
+            self._steps.allow(self.special_tokens(index))
+        visit, state = self._visit(index)
+        code = self._compiled_mask(index, target)
+        if visit and code == stepping.UNKNOWN:
+            part = self._open_visit(visit)[0].part
+            part.compiled.look_ahead()  # as a matcher of the part alone does behind its first token
+            code = self._compiled_mask(index, target)
+            if code == stepping.UNKNOWN and self._visit_rows[visit, BEHIND] >= 0 and any(part.calls):
+                part.ends_below(state, self._opened[visit].wanted)  # it answers what this asks
+                code = self._compiled_mask(index, target)
+        if visit and code == MISS:
+            is_known = self._entered[visit].places[0].part.compiled.compute(state, target)
+            if self._stands_for_part(index):
+                return 0
+            code = self._compiled_mask(index, target) if is_known else stepping.UNKNOWN
+        return code if code != stepping.UNKNOWN else self._join(index, target)
+
+    def _compiled_mask(self, index: int, target: int) -> int:
+        """Return what `text_masks.compute` answers when its questions are answered."""
+        if self._is_changing:
+            self._read_whole()
+        while (code := text_masks.compute(self.address, index, target)) in (ASKED, FULL):
+            if code == FULL:
+                assert self._lexeme_rows is not None
+                self._read_whole()
+            self._answer()
+        return code
+
+    def _stands_for_part(self, index: int) -> bool:
+        """Return whether the mask of a state is that of the part that it is in."""
+        return int(self._tables.rows(NODES)[index, NodeRow.token_list]) < -1
+
+    def mask_parts(self, index: int) -> tuple[int, Listed] | None:
+        """As CompiledGrammar's."""
+        with self.lock:
+            self._open(index)
+            self.compute(index)
+            if not self._stands_for_part(index):
+                return super().mask_parts(index)
+            one = self._insides(index)[0][0]
+            return one.part.compiled.mask_parts(one.state)
+
+    def _insides(self, index: int) -> tuple[tuple[InsidePart, ...], Config | None]:
+        """Return the places of a state inside parts with masks, and its other places."""
+        if index == self._finished:
+            return (), None
+        visit, state = self._visit(index)
+        if not visit:
+            return self._language.inside(self._config(index))
+        return tuple(one._replace(state=state) for one in self._entered[visit].places), None
+
+    def special_tokens(self, index: int) -> list[int]:
+        """Return the special tokens that may come in a state, by its number."""
+        if not self._has_specials or index == self._finished:
+            return []
+        return [token for token in sorted(self._language.specials) if self._after_token(index, token) >= 0]
+
+    def _join(self, index: int, target: int) -> int:
+        """As `_compute`, for a state inside parts with masks: a token stays inside a part, leaves it, or is
+        read from another place."""
+        insides, others = self._insides(index)
+        bits = np.zeros(self._words, np.int32) if others is None else self.bits(self._number(others))
+        for one in {(one.part.compiled, one.state): one for one in insides}.values():
+            bits |= one.part.bits(one.state)
+        for one in insides:
+            bits |= self._masks.dense_row(self._leaving(one))
+        return self._put(index, bits, target)
+
+    def _put(self, index: int, bits: Bits, target: int) -> int:
+        """Memoise a row of bits as the mask of a state, with the special and the end tokens that may come.
+        Returns as `_compute`."""
+        bits &= ~self._masks.dense_row(self._end_ids)
+        bits |= self._masks.dense_row(np.array(self.special_tokens(index), np.int32))
+        if self.may_end(index):
+            bits |= self._masks.dense_row(self._end_ids)
+        if np.count_nonzero(np.unpackbits(bits.view(np.uint8))) >= self._words:
+            self._bits = bits
+            return LARGE
+        self._memoise(index, -1, tokens_of(bits).astype(np.int32), target)
+        return 0
+
+    def _leaving(self, one: InsidePart) -> Listed:
+        """Return the tokens that leave a part at a place."""
+        if one.after_end is None:
+            return _NONE
+        nodes = np.array(one.part.ends_below(one.state, self._ends_map((one,)).wanted), np.int32)
+        arguments = self._number(one.after_end), address_of(nodes), len(nodes)
+        return self._records.found(self._retry(text_masks.leaving, *arguments))
+
+    def _large_row(self) -> Bits:
+        return self._records.mask if self._bits is None else self._bits
+
+    def _expected(self, index: int) -> list[Expected]:
+        if index == self._finished:
+            return []
+        found = self._language.expected(self._config(index))
+        return [*found, Expected("the end of the text")] if self.may_end(index) else found
+
+    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
+        """Return the explicit automaton of all states over classes of tokens; with `minimal`, states with the
+        same continuations are one.
+
+        `depth`: texts are left out that need more places of a parser's stack at some point, or more open
+        brackets in a part that is a JSON text. Raises LimitError (max_states) where there are more states,
+        OptionError for a depth where nothing has a stack, and for grammars with special tokens or token
+        counts.
+        """
+        if depth is not None and not self._language.has_stack:
+            raise OptionError(
+                "Only brackets of JSON texts and the stacks of context-free grammars are counted.",
+                where="depth",
+                cure="Leave it out.",
+            )
+        if self._language.specials or self._language.counts_tokens:
+            raise OptionError(
+                "A grammar with special tokens or token counts has no automaton over bytes.", where="to_dfa"
+            )
+        return explicit_of_parser(self, self._language.classes, max_states, depth, minimal)
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether the grammar has rules, or a part that is a JSON text or has a parser."""
+        return self._language.has_stack
+
+    def depth_of(self, index: int) -> int:
+        """Return how many places the stack of a state has, or how many brackets are open in a JSON text."""
+        return self._language.height(self._config(index))
+
+    def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
+        """Prepare the parts that have masks of their own (`CompiledGrammar.prepare`)."""
+        return sum(one.prepare(room, progress) for one in self._language.compiled_parts)
+
+    # --- completion -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def completions(self) -> RestCompletions:
+        return _PartCompletions(self)
+
+    def shortest_rest(self, index: int) -> Sequence[int]:
+        """Return the symbols of a shortest rest of a state."""
+        rest = self._language.shortest(self._config(index))
+        if not rest and not self.may_end(index):
+            raise AssertionError("a language says that its word is complete, and does not accept it")
+        return rest
+
+    # --- size -----------------------------------------------------------------------------------------------
+
+    @property
+    def used(self) -> float:
+        """The share of its limits that all documents so far have used; above 1, `fresh` compiles anew."""
+        rows = self._tables.count(NODES) / self.limits.parser_states
+        return max(
+            self.nbytes / self.limits.grammar_memory,
+            2 * rows,
+            *(one.used for one in self._language.compiled_parts),
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the grammar's own tables and of its parts', and some 500 for each configuration."""
+        own = self._tables.nbytes() + self._steps.nbytes
+        own += 0 if self._lexeme_rows is None else self._lexeme_rows.nbytes
+        parts = sum(one.nbytes for one in self._language.compiled_parts)
+        return int(own + 500 * self._tables.count(NODES) + parts)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How far the grammar is expanded: states, sizes of the language, bytes."""
+        return {
+            "machine_states": self._tables.count(NODES),
+            **self._language.sizes,
+            "table_bytes": self.nbytes,
+        }
+
+
+class _PartCompletions(RestCompletions):
+    """Completions of texts with parts that have masks of their own.
+
+    A place inside a part costs what the part's own completions say, and the cost of the state behind it.
+    """
+
+    _machine: CompiledText
+
+    def ways(self, state: int) -> list[tuple[int, int]]:
+        text, config = self._machine, self._machine._config(state)
+        places = list(text._language.places(config))
+        if places != [config]:
+            return [(0, text._number(place)) for place in places]
+        insides = text._insides(state)[0] if text._visit(state)[0] else ()
+        own = insides[0].part.cost(insides[0].state) if len(insides) == 1 else None
+        return super().ways(state) if own is None else [(own, self._behind(insides[0]))]
+
+    def count(self, index: int) -> int:
+        text = self._machine
+        if not self._counts and not text._language.compiled_parts:
+            # all of the rest must be read: what takes too many steps is refused before the states are made
+            THIS_CALL.spend(steps := 2 * self.length(index), text.limits, COMPLETED)
+            THIS_CALL.spend(-steps, text.limits, COMPLETED)
+        return super().count(index)
+
+    def _behind(self, one: InsidePart) -> int:
+        """Return the state behind a part, or -1 where the text may end there."""
+        return -1 if one.ends or one.after_end is None else self._machine._number(one.after_end)
+
+    def too_long(self, index: int, tokens: Tokens, left: int) -> Tokens:
+        text = self._machine
+        insides, others = text._insides(index)
+        if not insides:
+            return super().too_long(index, tokens, left)
+        text._attached()
+        fits, singly = np.zeros((2, text.vocab_size), np.bool_)
+        for one in insides:
+            singly[text._leaving(one)] = True
+            own = tokens[_among(one.part.bits(one.state), tokens)]
+            behind = self._behind(one)
+            late = one.part.too_long(one.state, own, left if behind < 0 else left - self.tokens(behind))
+            if late is None:
+                singly[own] = True
+            else:
+                fits[np.setdiff1d(own, late, assume_unique=True)] = True
+        if others is not None:
+            singly[tokens[_among(text.bits(text._number(others)), tokens)]] = True
+        singly[text.special_tokens(index)] = True
+        still = tokens[singly[tokens] & ~fits[tokens]]
+        fits[still] = True
+        fits[super().too_long(index, still, left)] = False
+        denied = tokens[~fits[tokens]]
+        if len(denied):
+            self._ceilings.pop(index, None)
+        else:
+            self._ceilings[index] = left
+        return denied
+
+
+def _among(bits: Bits, tokens: Tokens) -> npt.NDArray[np.bool_]:
+    """Return for each of some tokens whether a row of bits has it."""
+    found: npt.NDArray[np.bool_] = (bits[tokens >> 5] >> (tokens & 31) & 1).astype(np.bool_)
+    return found

@@ -1,0 +1,86 @@
+"""`Masked`: a compiled grammar as a language, so that it can be a part of a composed grammar.
+
+A JSON Schema or a Lark grammar inside a composed grammar is compiled against the vocabulary as if it stood
+alone. Its masks say which tokens stay inside its text. The composed grammar (`compiled_text`) reads only the
+tokens that enter that text and those that leave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from structgen.base.language.expectation import Expected
+from structgen.grammars.text_grammars.machine.language import ALL_BYTES, Config, InsidePart, Language
+from structgen.grammars.text_grammars.machine.masked_part import MaskedPart
+from structgen.machines.core.compiled import CompiledGrammar, State
+
+_BYTES: Final = 256
+_FEW: Final = 16
+"""Bytes that are told: more are found as well one by one."""
+_BYTE: Final = tuple(bytes((byte,)) for byte in range(_BYTES))
+
+
+class CompiledLanguage(Language):
+    """The texts of a compiled grammar, read byte by byte; a configuration is the number of one of its
+    states."""
+
+    compiled: CompiledGrammar
+
+    def start(self) -> Config:
+        return self.compiled.start.index
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        if symbol >= _BYTES:
+            return None
+        after = self.compiled.bytes_index(config, _BYTE[symbol])
+        return None if after < 0 else after
+
+    def height(self, config: Config) -> int:
+        return self.compiled.depth_of(config)
+
+    def accepts(self, config: Config) -> bool:
+        return self.compiled.may_end(config)
+
+    def expected(self, config: Config) -> list[Expected]:
+        found = self.compiled.expected(State(self.compiled, config))
+        return [one for one in found if one.first]
+
+
+class Masked(CompiledLanguage, MaskedPart):
+    """Those of a compiled grammar that is a part of a composed one."""
+
+    outer_classes = bytes(_BYTES)
+
+    def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES, space: bytes = b"") -> None:
+        """`last`, `space`: as of `MaskedPart`."""
+        self.compiled, self.last, self.space = compiled, last, space
+        self.has_stack, self.locks = compiled.has_depth, 1 + compiled.height
+
+    def told(self, config: Config) -> bytes | None:
+        first = self.compiled.next_bytes(State(self.compiled, config))
+        return first if len(first) <= _FEW else None
+
+    def goes_on(self, config: Config) -> bool:
+        return bool(self.compiled.next_bytes(State(self.compiled, config)))
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        return b"" if self.accepts(config) else self.compiled.completion(State(self.compiled, config))
+
+    def alike(self, config: Config) -> Config:
+        return self.compiled.completions.alike(config)
+
+    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+        return (InsidePart(self, config, None, True),), None
+
+    def after_inside(self, config: Config, state: int) -> Config:
+        return state
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        sizes = {name: size for name, size in self.compiled.sizes.items() if name != "table_bytes"}
+        return {f"part_{name}": size for name, size in sizes.items()}
+
+    @property
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        return frozenset((self.compiled,))

@@ -1,0 +1,351 @@
+"""`NumberedText`: the configurations of a `Language`, numbered as texts reach them, and steps between them.
+
+A state whose places are all inside one part with masks of its own is a *visit* to that part, and the part's
+own state: compiled code makes these (`stepping.enter`). Python asks the language for the other steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.errors import OptionError, StructgenError
+from structgen.base.limits import Limits
+from structgen.base.native.raw_memory import address_of
+from structgen.base.native.typed_blocks import word_of, words_of
+from structgen.base.system.fork_locks import GRAMMARS, new_lock
+from structgen.base.system.public_calls import THIS_CALL
+from structgen.grammars.text_grammars.machine import stepping, text_masks
+from structgen.grammars.text_grammars.machine.language import (
+    CompileTarget,
+    Config,
+    InsidePart,
+    Language,
+    LanguageGrammar,
+)
+from structgen.grammars.text_grammars.machine.lexeme_rows import LexemeRows
+from structgen.grammars.text_grammars.machine.part_ends import EndsMap, ends_map, joined
+from structgen.grammars.text_grammars.machine.rest_completions import RestMachine
+from structgen.grammars.text_grammars.machine.scanning import remembered
+from structgen.grammars.text_grammars.machine.step_table import StepTable
+from structgen.grammars.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState, Visit
+from structgen.machines.machine_core.growing_tables import NODES
+from structgen.machines.machine_core.layout import BELOW, REFUSED, REGISTERS
+from structgen.machines.machine_core.lexeme_layout import ASK_RECORD, FULL
+from structgen.machines.machine_core.lexeme_tables import TRIES, RecordTables
+from structgen.machines.machine_core.questions import call_answered
+from structgen.machines.store.mask_store import MaskStore
+from structgen.tokens.tokenizer import Tokenizer
+
+_VISITS = word_of(TextContext, "visits")
+_WANTED, _LEAVING, BEHIND = (word_of(Visit, name) for name in ("wanted", "leaving", "behind"))
+_MODE, _NUMBER, _VISIT, _STATE = (word_of(TextState, name) for name in ("mode", "number", "visit", "state"))
+_READING = 0
+"""The mode of every state before an end token."""
+
+
+class _Entered(NamedTuple):
+    """A part with masks of its own, at one place in the grammar."""
+
+    places: tuple[InsidePart, ...]
+    """The places of the first state that was inside."""
+    config: Config
+    """The configuration of that state."""
+
+
+class NumberedText(RestMachine):
+    """The states of a grammar of texts."""
+
+    grammar: LanguageGrammar
+    table_plan = TEXT_TABLES
+    byte_steps = stepping.BYTE_STEPS
+
+    def __init__(
+        self,
+        grammar: LanguageGrammar,
+        tokenizer: Tokenizer,
+        limits: Limits | None = None,
+        store: MaskStore | Literal[False] | None = None,
+    ) -> None:
+        super().__init__(grammar, tokenizer, limits, store)
+        target = CompileTarget(tokenizer, self.store, store is not False)
+        self._language: Language = grammar.language(self.limits, target)
+        self.height = self._language.locks
+        self.lock = new_lock(GRAMMARS, self.height)
+        _check_specials(self._language.specials, tokenizer)
+        self._has_specials = bool(self._language.specials)
+        self._row: npt.NDArray[np.int64] = np.array([0] * REGISTERS + [-1, -1])
+        """The row of the next state."""
+        self._numbers: dict[Config, int] = {}
+        self._configs: dict[int, Config] = {}
+        """State -> its configuration; of one in a part only where Python has asked for it (`_config`)."""
+        self._entered: list[_Entered] = [_Entered((), None)]
+        """The visits to parts, by their numbers; 0 is none."""
+        self._visits: dict[Hashable, int] = {}
+        self._opened: dict[int, EndsMap] = {}
+        """Visit -> the nodes of the trie that are examined for ends of its part, once they are needed."""
+        self._visit_rows: npt.NDArray[np.int64] = np.zeros((8, words_of(Visit)), np.int64)
+        self._tables.context[_VISITS] = address_of(self._visit_rows)
+        self._steps = StepTable(self._tables.context, self._language)
+        self._records = RecordTables(self._tables, self.vocabulary, self._masks)
+        self._tables.append(TRIES, (-1, len(self.vocabulary.nodes), 0, 0, 0, 0))
+        self._is_changing = False
+        """Whether `_read_whole` is under way: what an exception has left of it is done again."""
+        self._lexeme_rows: LexemeRows | None = None
+        if self._language.lexemes is None:
+            self._read_whole()
+        else:
+            self._lexeme_rows = LexemeRows(self._language, self._tables, self._records)
+        self._finished = -1
+        self._runs: list[tuple[int, Config, bytes]] = []
+        """Runs of bytes whose configurations nobody has asked for: the first state, its configuration, the
+        bytes."""
+        self._start = self._number_of_part(self._language.start())
+
+    def _number(self, config: Config) -> int:
+        """Return the state of a configuration, made if it is new."""
+        self._read_runs()
+        return self._number_of_part(config)
+
+    def _number_of_part(self, config: Config) -> int:
+        """As `_number`, of a configuration at the beginning of parts, or behind them: inside no run."""
+        number = self._numbers.get(config)
+        if number is None:
+            run = self._language.run(config)
+            number = self._number_at(config) if run is None else self._put_run(config, *run)
+            self._numbers[config] = number
+        return number
+
+    def _read_runs(self) -> None:
+        """Find the configurations inside runs."""
+        with self.lock:
+            while self._runs:
+                first, config, data = self._runs[-1]
+                for number, byte in enumerate(data[:-1], first + 1):
+                    self._configs[number] = config = self._language.step(config, byte)
+                    self._numbers.setdefault(config, number)
+                self._runs.pop()
+
+    def _put_run(self, config: Config, data: bytes, after: Config) -> int:
+        """Return a new state of a configuration, with the states of text that must come and their rows: a
+        tool call would take a fifth longer if Python were asked for each byte of its tags. `data`, `after`:
+        the text, and the configuration behind it."""
+        last = self._number_of_part(after)
+        number, count = self._add_node(config, stepping.NEVER, stepping.OUTSIDE), len(data) - 1
+        self._steps.grow(number + 1 + count)
+        self._tables.room(NODES, count)
+        held = np.frombuffer(data, np.uint8)
+        stepping.put_run(self.address, number, address_of(held), len(data), last)
+        # last: an interrupted call leaves states that nobody reaches
+        self._runs.append((number, config, data))
+        return number
+
+    def _number_at(self, config: Config) -> int:
+        """Return a new state of a configuration in which no bytes must come."""
+        standing, (insides, others) = self._language.standing(config), self._language.inside(config)
+        if insides and others is None and _is_one_place(insides):
+            number = self._enter(config, insides)
+            self._steps.stand(number, standing)
+            self._configs[number] = config
+            return number
+        return self._add_node(config, standing, stepping.BOTH if insides else stepping.OUTSIDE)
+
+    def _enter(self, config: Config, insides: tuple[InsidePart, ...]) -> int:
+        """Return the state of a configuration all of whose places are inside one part."""
+        key = tuple((one.part, one.after_end, one.ends) for one in insides)
+        visit = self._visits.get(key)
+        if visit is None:
+            visit = 1 + len(self._visits)
+            self._entered[visit:] = (_Entered(insides, config),)
+            self._put_visit(visit, insides)
+            self._visits[key] = visit  # last, so that remains of an interrupted call are overwritten
+        return self._inside_state(visit, insides[0].state)
+
+    def _inside_state(self, visit: int, state: int) -> int:
+        """Return the state in which a part is in a state of its own; UNKNOWN as `stepping.enter`."""
+        self._steps.grow(self._tables.count(NODES) + 1)
+        self._tables.room(NODES, 1)
+        return int(stepping.inside_state(self.address, visit, state))
+
+    def _open_visit(self, visit: int) -> tuple[InsidePart, ...]:
+        """Tell compiled code, once, the nodes of the trie at which a part's text may end inside a token, and
+        the state behind it. Return the places of the visit."""
+        places = self._entered[visit].places
+        if visit not in self._opened:
+            followed = [one for one in places if one.after_end is not None]
+            behind = self._number_of_part(followed[0].after_end) if len(followed) == 1 else -1
+            found, row = self._ends_map(followed), self._visit_rows[visit]
+            told = behind, row[_WANTED], row[_LEAVING]
+            if found.wanted.most <= BELOW:
+                trie = address_of(found.wanted.trie) if found.wanted.most else 0
+                told = behind, trie, address_of(found.slots)
+            # one statement: what compiled code reads is held
+            self._opened[visit], row[[BEHIND, _WANTED, _LEAVING]] = found, told
+        return places
+
+    def _ends_map(self, places: Sequence[InsidePart]) -> EndsMap:
+        """Return the nodes of the trie at which the parts of some places may end inside a token."""
+        last, space = joined(one.part.last for one in places), joined(one.part.space for one in places)
+        following = joined(self._first_bytes(one.after_end) for one in places)
+        return ends_map(self.address, self.vocabulary, last, space, following)
+
+    def _put_visit(self, visit: int, places: tuple[InsidePart, ...]) -> None:
+        """Write what compiled code knows of a visit."""
+        part = places[0].part
+        if visit == len(self._visit_rows):
+            self._steps.kept.append(self._visit_rows)
+            rows = np.concatenate([self._visit_rows, np.zeros_like(self._visit_rows)])
+            self._visit_rows, self._tables.context[_VISITS] = rows, address_of(rows)
+        self._visit_rows[visit] = (
+            part.compiled.address,
+            *part.calls,
+            stepping.UNKNOWN,
+            0,
+            -1,
+            any(one.after_end is not None for one in places),
+            any(one.ends for one in places),
+        )
+
+    def _config(self, number: int) -> Config:
+        """Return the configuration of a state."""
+        config = self._configs.get(number)
+        if config is None:
+            visit, state = self._visit(number)
+            if not visit:
+                self._read_runs()
+                return self._configs[number]
+            config = self._configs[number] = self._language.after_inside(self._entered[visit].config, state)
+        return config
+
+    def _visit(self, number: int) -> tuple[int, int]:
+        """Return the visit that a state is in, 0 for none, and the part's state."""
+        visit, state = self._tables.rows(NODES)[number, _VISIT : _STATE + 1].tolist()
+        return visit, state
+
+    def _add_node(self, config: Config, standing: int, where: int, mode: int = _READING) -> int:
+        """Add a state without steps and return its number. `standing`, `where`: as of `StepTable.put`. The
+        node comes last, so that remains of an interrupted call are overwritten."""
+        number = self._tables.count(NODES)
+        self._steps.put(number, standing, where)
+        self._row[_MODE], self._row[_NUMBER] = mode, number
+        self._configs[number] = config
+        self._tables.append(NODES, self._row)
+        return number
+
+    def _read_whole(self) -> None:
+        """Have configurations be the states of the lexer: of a language without lexemes, and of one whose
+        lexemes may end at too many places inside tokens."""
+        self._is_changing = True
+        if self._lexeme_rows is not None:
+            self._records.forget()
+        self._steps.serve_lexer()
+        self._records.hook(miss=text_masks.state_after)
+        if self._language.counts_tokens:
+            self._records.hook(token_end=text_masks.state_at_end)
+        self._lexeme_rows, self._is_changing = None, False
+
+    def _retry(self, call: Any, *arguments: int) -> int:
+        return call_answered(self.lock, self._begin_call, self._answer, self.address, call, *arguments)
+
+    def _answer(self) -> None:
+        """Answer the noted questions. The error of a cell that meets a limit is raised after the others are
+        answered; it is unknown again."""
+        asked = self._tables.questions()
+        self._answer_each(
+            [(number, column) for kind, number, column, _ in asked if kind == stepping.ASK_CELL]
+        )
+        for kind, first, second, third in asked:
+            if kind == ASK_RECORD:
+                if self._records.make(self._retry, first, second) == FULL:
+                    self._read_whole()
+                    break  # the other questions are about lexemes
+            elif kind != stepping.ASK_CELL and self._lexeme_rows is not None:
+                self._lexeme_rows.answer(kind, first, second, third, self._config)
+
+    def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
+        """Answer questions: each a state, and a class of bytes or BOUNDARY."""
+        failed: StructgenError | None = None
+        told: dict[int, bool] = {}
+        """State -> whether its language tells what may come, so that its row is filled."""
+        for number, column in questions:
+            if told.get(number) or self._steps.is_known(number, column):
+                continue  # the answer for another class of the same effect
+            config = self._config(number)
+            try:
+                THIS_CALL.spend(1, self.limits, "What the text may go on with")
+                if column != stepping.BOUNDARY:
+                    if number not in told:
+                        told[number] = self._put_told(number)
+                    if told[number]:
+                        continue
+                if column == stepping.BOUNDARY:
+                    after = self._language.boundary(config)
+                else:
+                    after = self._language.step(config, self._steps.representative[column])
+                answer = REFUSED if after is None else self._number(after)
+            except StructgenError as error:
+                answer, failed = stepping.UNKNOWN, error
+            self._steps.answer(number, column, answer)
+        if failed is not None:
+            raise failed
+
+    def _put_told(self, number: int) -> bool:
+        """Fill the row of a state if its language tells the bytes that may come; return whether it does."""
+        config = self._config(number)
+        told = self._language.told(config)
+        if told is not None:
+            after = [self._number(self._language.step(config, byte)) for byte in told]
+            self._steps.put_row(number, told, after)
+        return told is not None
+
+    @remembered
+    def _first_bytes(self, config: Config) -> bytes:
+        """Return the bytes that may come next in a configuration behind a part."""
+        told = self._language.told(config)
+        return self._next_bytes(self._number(config)) if told is None else told
+
+    def may_end(self, index: int) -> bool:
+        """Return whether the text may end in a state, by its number."""
+        return self._steps.standing(index) != stepping.NEVER
+
+    def standing(self, index: int) -> int:
+        """Return how the text stands in a state, as its language says (`Language.standing`)."""
+        return self._steps.standing(index)
+
+    def _next_bytes(self, index: int) -> bytes:
+        unknown = np.flatnonzero(self._steps.row(index) <= stepping.UNKNOWN)
+        self._answer_each((index, column) for column in unknown.tolist())
+        after = self._steps.row(index)[np.frombuffer(self._language.classes, np.uint8)]
+        return bytes(np.flatnonzero(after >= 0).tolist())
+
+
+def _is_one_place(insides: Sequence[InsidePart]) -> bool:
+    """Return whether places are one inside one part, whose text does not end there unless all does."""
+    machine, state = insides[0].part.compiled, insides[0].state
+    for one in insides:
+        if one.part.compiled is not machine or one.state != state:
+            return False
+        if one.after_end is not None and one.part.may_end(state):
+            return False
+    return True
+
+
+def _check_specials(specials: frozenset[int], tokenizer: Tokenizer) -> None:
+    """Raise OptionError for a special token of a grammar that is not one of the tokenizer's."""
+    for token in sorted(specials):
+        if token >= tokenizer.vocab_size:
+            fault = f"The vocabulary has {tokenizer.vocab_size:,} tokens"
+        elif tokenizer.token_bytes[token] is not None:
+            fault = f"The token has a text, {tokenizer.token_bytes[token]!r}"
+        elif token in tokenizer.eos_token_ids:
+            fault = "The token ends a text"
+        else:
+            continue
+        raise OptionError(
+            f"{fault}; it cannot be a special token of a grammar.",
+            where=f"special token {token}",
+            cure="Name a token that has no text, by its id.",
+        )

@@ -1,0 +1,61 @@
+"""The trie nodes at which the text of a part may end inside a token."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.native.raw_memory import address_of
+from structgen.grammars.text_grammars.machine import part_reading
+from structgen.machines.core.compiled import WantedNodes
+from structgen.tokens.vocabulary import Vocabulary
+
+_MAPS = 8
+"""Maps of a trie that are remembered, one for each set of bytes that may follow a part."""
+
+
+class EndsMap(NamedTuple):
+    """The nodes of a trie at which a part may end inside a token."""
+
+    wanted: WantedNodes
+    slots: npt.NDArray[np.uint8]
+    """Of each slot, whether such a node is a proper prefix of its tokens."""
+
+
+_KNOWN: Final[WeakKeyDictionary[Vocabulary, OrderedDict[tuple[bytes, ...], EndsMap]]] = WeakKeyDictionary()
+
+
+def ends_map(address: int, vocabulary: Vocabulary, last: bytes, space: bytes, following: bytes) -> EndsMap:
+    """Return the nodes that end with one of the bytes `last` and any of `space`, or have these alone, and
+    have a child with one of `following`: a few hundred where a JSON object stands in a tag. `address`: of a
+    context with the vocabulary's trie. Cost: some ms for new bytes."""
+    maps, key = _KNOWN.setdefault(vocabulary, OrderedDict()), (last, space, following)
+    found = maps.pop(key, None)
+    if found is None:
+        sizes = len(vocabulary.nodes), len(vocabulary.slot_start)
+        marks, slots = (np.zeros(size, np.uint8) for size in sizes)
+        flags = _flags(last) | 2 * _flags(space), _flags(following)
+        part_reading.mark_wanted(address, *map(address_of, (*flags, marks, slots)))
+        found = EndsMap(WantedNodes.of(vocabulary.nodes, marks), slots)
+    maps[key] = found  # the most recently used is the last
+    if len(maps) > _MAPS:
+        maps.popitem(last=False)
+    return found
+
+
+def joined(parts: Iterable[bytes]) -> bytes:
+    """Return the bytes of some sets, ascending; of one set, as it is."""
+    sets = set(parts)
+    return sets.pop() if len(sets) == 1 else bytes(sorted(set(b"".join(sets))))
+
+
+def _flags(data: bytes) -> npt.NDArray[np.uint8]:
+    """Return uint8[256] with a 1 for each of some bytes."""
+    found = np.zeros(256, np.uint8)
+    found[list(data)] = 1
+    return found

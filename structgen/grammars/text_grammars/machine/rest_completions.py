@@ -1,0 +1,138 @@
+"""`RestCompletions`: completions and token costs of a machine that knows a shortest rest for each state.
+
+A *rest* is the symbols that complete the text from a state. A state costs one token more than the state that
+the first of the fewest tokens leads to which write its rest; what they have left is the rest of that state,
+unless its own is known. Therefore some allowed token always leads to a state that costs one token less.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from heapq import heappop, heappush
+from typing import Final, NamedTuple
+from weakref import proxy
+
+import numpy as np
+
+from structgen.base.system.public_calls import THIS_CALL
+from structgen.grammars.text_grammars.machine.language import TOKEN
+from structgen.machines.core.compiled import CompiledGrammar, Tokens
+from structgen.machines.core.token_counts import TokenCounts
+
+COMPLETED: Final = "How the text is completed"
+_END: Final = -1
+"""In a way: no state follows."""
+
+
+class _Rest(NamedTuple):
+    """What completes a text."""
+
+    symbols: Sequence[int]
+    begin: int
+    """Where in the symbols it begins."""
+    number: int
+    """That of its bytes, as far as the next special token, among the costs of texts; 0: none yet."""
+
+    def __len__(self) -> int:
+        return len(self.symbols) - self.begin
+
+
+class RestMachine(CompiledGrammar):
+    """A compiled grammar that knows a shortest rest for each state."""
+
+    @cached_property
+    def completions(self) -> RestCompletions:
+        """The shortest completions of its states; made when they are first asked for."""
+        return RestCompletions(self)
+
+    @abstractmethod
+    def shortest_rest(self, index: int) -> Sequence[int]:
+        """Return the symbols of a short rest; empty exactly where the text is complete. The lock is held."""
+
+
+class RestCompletions(TokenCounts):
+    """The completions of one compiled grammar, remembered by state. Its lock is held by the caller."""
+
+    def __init__(self, machine: RestMachine) -> None:
+        """The machine is not kept alive: it holds its completions, and a cycle would delay its release."""
+        super().__init__(machine.vocabulary)
+        self._machine: RestMachine = proxy(machine)
+        self._rests: dict[int, _Rest] = {}
+
+    def clear(self) -> None:
+        self._rests.clear()  # first: they name states of the costs
+        super().clear()
+
+    def text(self, index: int) -> bytes:
+        """Return the completion of a state; empty where the text is complete. Special tokens have no text."""
+        rest = self._rest(index)
+        return bytes(symbol for symbol in rest.symbols[rest.begin :] if symbol < TOKEN)
+
+    def length(self, index: int) -> int:
+        return len(self._rest(index))
+
+    def after(self, index: int, tokens: Tokens) -> tuple[list[int], Tokens]:
+        states, which = np.unique(self._machine.after_tokens(index, tokens), return_inverse=True)
+        return states.tolist(), which
+
+    def ways(self, state: int) -> list[tuple[int, int]]:
+        """Return the ways to complete a state, of which the cheapest is its cost: some tokens, and the state
+        (-1: none) whose cost comes on top. They may lead back to a state that they began at."""
+        rest = self._rest(state)
+        if len(rest) == 0:
+            return [(0, _END)]
+        token, size, number = self._first_token(rest)
+        THIS_CALL.spend(1 + 2 * size, self._machine.limits, COMPLETED)  # states are made
+        after = self._machine.next_index(state, token)
+        assert after >= 0, "a rest that tokens write"
+        is_end = self._machine.may_end(after)
+        rest = _Rest(rest.symbols, len(rest.symbols) if is_end else rest.begin + size, number)
+        known = self._rests.get(after)
+        if known is None or (len(known) > len(rest) and after not in self._counts):
+            self._rests[after] = rest
+        return [(1, after)]
+
+    def count(self, index: int) -> int:
+        """Work out the costs of a state and of those on its cheapest way (Dijkstra's algorithm)."""
+        counts, least, before = self._counts, {index: 0}, {index: index}
+        queue = [(0, index)]
+        while not queue or queue[0][1] >= 0:
+            if not queue:  # all ways led back; rests that were not the shortest have become shorter on them
+                least, queue = {index: 0}, [(0, index)]
+            tokens, state = heappop(queue)
+            if tokens > least[state]:
+                continue
+            known = counts.get(state)
+            for more, after in self.ways(state) if known is None else ((known, _END),):
+                if tokens + more < least.get(after, tokens + more + 1):
+                    least[after], before[after] = tokens + more, state
+                    heappush(queue, (tokens + more, after))
+        state = before[_END]
+        counts[state] = least[_END] - least[state]
+        while state != index:
+            state = before[state]
+            counts[state] = least[_END] - least[state]
+        return counts[index]
+
+    def _rest(self, index: int) -> _Rest:
+        """Return the rest of a state: its own, or what another one has left behind its first token."""
+        rest = self._rests.get(index)
+        if rest is None:
+            symbols = self._machine.shortest_rest(index)
+            has_specials = max(symbols, default=0) >= TOKEN
+            rest = self._rests[index] = _Rest(tuple(symbols) if has_specials else bytes(symbols), 0, 0)
+        return rest
+
+    def _first_token(self, rest: _Rest) -> tuple[int, int, int]:
+        """Return a token with which the fewest that write a rest begin, its symbols, and the number of what
+        is behind it (`_Rest`)."""
+        symbols, begin, number = rest
+        if symbols[begin] >= TOKEN:
+            return symbols[begin] - TOKEN, 1, 0
+        if not number:
+            ahead = range(begin, len(symbols))
+            end = next((at for at in ahead if symbols[at] >= TOKEN), len(symbols))
+            number = self._costs.chain(bytes(symbols[begin:end]))
+        return self._costs.first_token(number)

@@ -1,0 +1,125 @@
+"""`StepTable`: the transition table that `stepping` reads, filled as configurations are reached."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.native.raw_memory import address_of
+from structgen.base.native.typed_blocks import word_of
+from structgen.grammars.text_grammars.machine.language import Language, representatives
+from structgen.grammars.text_grammars.machine.stepping import (
+    BOUNDARY,
+    OUTSIDE,
+    UNKNOWN,
+    TextContext,
+)
+from structgen.machines.machine_core.layout import REFUSED
+from structgen.machines.machine_core.lexeme_tables import GrownArray
+
+
+def _word(name: str) -> int:
+    return word_of(TextContext, name)
+
+
+class StepTable:
+    """The rows of configurations that `stepping` reads."""
+
+    def __init__(self, context: npt.NDArray[np.int64], language: Language) -> None:
+        self.representative = representatives(language.classes)
+        """A byte of each class."""
+        width = len(self.representative)
+        assert max(language.classes) < width, "classes of bytes are numbered from 0 on"
+        self._classes = classes = np.frombuffer(language.classes, np.uint8)
+        self._language = language
+        self._outer_classes: npt.NDArray[np.uint8] | None = None
+        """Classes with the same number here have the same effect outside parts."""
+        self._context = context
+        self._specials = np.zeros(len(language.specials), np.int32)
+        self.kept: list[npt.NDArray[Any]] = [classes]
+        """Arrays of which a reader may still hold the address."""
+        counted = [_word("token_ends")] if language.counts_tokens else []
+        self._table = GrownArray(context, [_word("cells")], width, np.int32, None)
+        self._final = GrownArray(context, [_word("may_end")], 1, np.uint8, None)
+        self._inside = GrownArray(context, [_word("inside")], 1, np.uint8, None)
+        self._boundaries = GrownArray(context, counted, 1, np.int32, None)
+        self._like = GrownArray(context, [], 1, np.int32, None)
+        """Of each state what records know of it, where it is one of the lexer too."""
+        self._arrays = self._table, self._final, self._inside, self._boundaries, self._like
+        context[TextContext.class_count] = context[TextContext.width] = width
+        context[_word("row_count")] = len(self._table.rows)
+        context[_word("classes")] = address_of(classes)
+        context[_word("specials")] = address_of(self._specials) if language.specials else 0
+
+    def serve_lexer(self) -> None:
+        """Have records be made of these rows."""
+        self._table.tell([_word("cells"), _word("moves")])
+        self._like.tell([_word("like")])
+
+    def grow(self, rows: int) -> None:
+        """Make room for so many rows in all."""
+        if rows > self._context[_word("row_count")]:
+            for one in self._arrays:
+                one.reserve(rows, keeps=True)
+            self._context[_word("row_count")] = len(self._like.rows)
+
+    def put(self, number: int, standing: int, where: int) -> None:
+        """Add the row of a configuration, or overwrite the row that an interrupted call has added.
+        `standing`: how the text stands there; `where`: its places are (OUTSIDE, INSIDE, BOTH)."""
+        self.grow(number + 1)
+        for one in (self._table, self._boundaries, self._like):
+            one.rows[number] = UNKNOWN
+        self._final.rows[number], self._inside.rows[number] = standing, where
+
+    def stand(self, number: int, standing: int) -> None:
+        """Set how the text stands in a configuration."""
+        self._final.rows[number] = standing
+
+    def answer(self, number: int, column: int, after: int) -> None:
+        """Fill the cell of a class of bytes, and of the classes that have the same effect there."""
+        if column == BOUNDARY:
+            self._boundaries.rows[number] = after
+        elif self.is_outside(number):
+            if self._outer_classes is None:
+                outer = self._language.outer_classes or self._language.classes
+                self._outer_classes = np.frombuffer(outer, np.uint8)[self.representative]
+            self._table.rows[number, self._outer_classes == self._outer_classes[column]] = after
+        else:
+            self._table.rows[number, column] = after
+
+    def put_row(self, number: int, data: bytes, after: list[int]) -> None:
+        """Fill the row of a configuration: the states after some bytes; the others are refused."""
+        row = np.full(len(self.representative), REFUSED, np.int32)
+        row[self._classes[np.frombuffer(data, np.uint8)]] = after
+        self._table.rows[number] = row
+
+    def is_known(self, number: int, column: int) -> bool:
+        """Return whether the cell of a class of bytes is filled."""
+        return column != BOUNDARY and self._table.rows[number, column] > UNKNOWN
+
+    def row(self, number: int) -> npt.NDArray[np.int32]:
+        """Return the cells of a configuration, one for each class of bytes: the number after it, REFUSED, or
+        a smaller number where the cell is unknown."""
+        found: npt.NDArray[np.int32] = self._table.rows[number]
+        return found
+
+    def is_outside(self, number: int) -> bool:
+        """Return whether no place of a configuration is inside a part."""
+        return int(self._inside.rows[number, 0]) == OUTSIDE
+
+    def standing(self, number: int) -> int:
+        """Return how the text stands in a configuration: 0 where it may not end."""
+        return int(self._final.rows[number, 0])
+
+    def allow(self, tokens: list[int]) -> None:
+        """Set the special tokens that are allowed in the state whose mask is worked out next."""
+        self._specials[: len(tokens)] = tokens
+        self._context[TextContext.special_count] = len(tokens)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables, the outgrown ones included."""
+        arrays = [array for one in self._arrays[:3] for array in (one.rows, *one.outgrown)]
+        return sum(int(array.nbytes) for array in (*arrays, *self.kept))

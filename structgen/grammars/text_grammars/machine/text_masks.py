@@ -1,0 +1,209 @@
+"""Masks of a compiled text grammar: walks of the trie through its table of steps, and records.
+
+Of a state after which few tokens may come the trie is walked. The tokens of others are those of records
+(`machine_core.lexeme_masks`): of the state itself, or of its readings, where its language has lexemes. A
+state inside a part has the part's mask, and the tokens that leave the part.
+"""
+
+from __future__ import annotations
+
+from structgen.base.native.bit_rows import set_bits
+from structgen.base.native.jit import entry, jit
+from structgen.base.native.raw_memory import call2, call5
+from structgen.base.native.typed_blocks import Int32s, address_of_block, skip
+from structgen.grammars.text_grammars.machine.stepping import (
+    BEGUN,
+    ENDS,
+    INSIDE,
+    LEAVING,
+    NEVER,
+    OUTSIDE,
+    READ,
+    READINGS,
+    STOPS,
+    TextContext,
+    TextState,
+    end_token,
+    follow,
+    forward,
+)
+from structgen.machines.machine_core.interning import ask, ask_room, edge_key, find
+from structgen.machines.machine_core.layout import ASKED, LARGE, MISS, Core
+from structgen.machines.machine_core.lexeme_layout import ASK_START, FULL, KEPT_NONE, RANGE_WORDS, UNKNOWN
+from structgen.machines.machine_core.lexeme_masks import begin_mask, collect, emit_mask
+from structgen.machines.machine_core.lexeme_records import scan_trie
+from structgen.machines.machine_core.masks import copy_mask, emit, memoise
+from structgen.tokens.trie_nodes import depth_of, end_of
+
+# --- what scans and records ask (`lexeme_layout.Hooks`) -----------------------------------------------------
+
+
+@entry("int64(int64, int64, int64)")
+def state_after(context: int, index: int, byte: int) -> int:
+    """As `follow`."""
+    return follow(TextContext(context), index, byte)
+
+
+@entry("int64(int64, int64)")
+def state_at_end(context: int, index: int) -> int:
+    """As `end_token`."""
+    return end_token(TextContext(context), index)
+
+
+@jit
+def told(c: TextContext, kind: int, place: int, what: int) -> int:
+    """Return what is told of a place; ASKED where it is not known."""
+    found = find(c.edges, 3, edge_key(c, place, what, kind))
+    if found < 0:
+        ask(c, ASK_START, kind, place, what)
+        return ASKED
+    return c.edges[found].target
+
+
+@entry("int64(int64, int64, int64, int64)")
+def place_behind(context: int, place: int, terminal: int, column: int) -> int:
+    """Return the place behind a terminal, REFUSED, or ASKED."""
+    return told(TextContext(context), READ, place, terminal)
+
+
+@entry("int64(int64, int64, int64)")
+def state_behind(context: int, place: int, carry: int) -> int:
+    """Return the lexer's state before the first byte at a place; REFUSED: nothing follows; or ASKED."""
+    return told(TextContext(context), BEGUN, place, 0)
+
+
+# --- masks --------------------------------------------------------------------------------------------------
+
+
+@jit
+def finish(c: TextContext, index: int, count: int, row: int, target: int) -> int:
+    """Memoise the tokens that were found (-1: those of `mask` that a dense row does not have) as a state's
+    mask, with the special and the end tokens that are allowed, and write it to `target` (0: nowhere). Returns
+    0, ASKED for room, or LARGE where the list would be as long as a row: all is then in `mask`."""
+    ends = c.end_count if c.may_end[index] != 0 else 0
+    if count + c.special_count + ends >= c.vocabulary.mask_words:
+        begin_mask(c)
+        set_bits(c.mask, c.found, count)
+        count = -1
+    if count < 0:
+        set_bits(c.mask, c.specials, c.special_count)
+        set_bits(c.mask, c.ends, ends)
+        emit_mask(c)
+        if c.buffer_count >= c.vocabulary.mask_words:
+            return LARGE
+    else:
+        c.buffer_count = 0
+        emit(c, c.found, 0, count)
+        emit(c, c.specials, 0, c.special_count)
+        emit(c, c.ends, 0, ends)
+    return memoise(c, c.nodes[index], row, target)
+
+
+@jit
+def collected(c: TextContext, index: int, target: int) -> int:
+    """As `compute`, of a state whose tokens are those of records."""
+    code, at, count = 0, 0, 1
+    if c.hooks.read:
+        at = told(c, READINGS, index, 0)
+        if at < 0:
+            return ASKED
+        count = c.readings[at]
+    begin_mask(c)
+    for i in range(count):
+        place, state = 0, index
+        if c.hooks.read:
+            place, state = c.readings[at + 2 * i + 1], c.readings[at + 2 * i + 2]
+        one = collect(c, place, state, 0)
+        code = one if one != 0 and code != FULL else code
+    return code if code != 0 else finish(c, index, -1, c.base_row, target)
+
+
+@jit
+def read_state(c: TextContext, index: int, target: int) -> int:
+    """As `compute`, of a state outside parts."""
+    nodes, firsts, asked = 0, c.vocabulary.first, False
+    if c.hooks.read:
+        return collected(c, index, target)
+    for byte in range(256):
+        if firsts[byte] >= 0:
+            after = follow(c, index, byte)
+            asked = asked or after == ASKED
+            if after >= 0:
+                nodes += end_of(c.vocabulary.trie[firsts[byte]]) - firsts[byte]
+    if asked:
+        return ASKED
+    if nodes > c.least_nodes and c.hooks.token_end == 0:
+        return collected(c, index, target)
+    count = scan_trie(c, 0, index, -1, KEPT_NONE)
+    return count if count < 0 else finish(c, index, count, -1, target)
+
+
+@jit
+def scan_behind(c: TextContext, index: int, nodes: Int32s, count: int) -> int:
+    """Find the tokens below some nodes of the trie whose bytes behind the node's can be read from a state on;
+    some may stand in `found` twice. Returns how many, ASKED, or FULL."""
+    trie = c.tries[LEAVING]
+    if c.ranges.count + RANGE_WORDS * count > c.ranges.capacity:
+        ask_room(c, c.ranges, RANGE_WORDS * count)
+        return ASKED
+    trie.ranges, trie.range_count = c.ranges.count, count
+    for i in range(count):
+        one = skip(c.ranges.numbers, c.ranges.count + RANGE_WORDS * i)
+        word = c.vocabulary.trie[nodes[i]]
+        one[0], one[1], one[2] = nodes[i] + 1, end_of(word), depth_of(word)
+    c.scan.owner = 0  # the nodes may be others than those of the scan before
+    return scan_trie(c, LEAVING, index, -1, KEPT_NONE)
+
+
+@entry("int64(int64, int64, int64, int64)")
+def leaving(context: int, index: int, nodes: int, count: int) -> int:
+    """As `scan_behind`; `nodes`: int32."""
+    return scan_behind(TextContext(context), index, Int32s(nodes), count)
+
+
+@jit
+def join_part(c: TextContext, index: int, target: int) -> int:
+    """As `compute`, of a state inside a part: the part's own mask, and the tokens that leave the part."""
+    node = c.nodes[index]
+    state = TextState(address_of_block(node))
+    v = c.visits[state.visit]
+    if v.take == 0 or v.wanted == UNKNOWN:
+        return UNKNOWN
+    if call2(v.standing, v.context, state.state) != NEVER and c.may_end[index] == 0:
+        return UNKNOWN
+    ends, left = skip(Int32s(address_of_block(c.scratch)), ENDS), 0
+    if v.wanted != 0:
+        left = call5(v.ends_below, v.context, state.state, v.wanted, STOPS, address_of_block(ends))
+    if left == 0:
+        forward(c, index)
+        return copy_mask(c, node, target)
+    part = Core(v.context)
+    own = part.nodes[state.state]
+    if own.token_list < 0:
+        return MISS
+    if left < 0 or v.behind < 0:
+        return UNKNOWN
+    found = scan_behind(c, v.behind, ends, left)
+    if found < 0:
+        return found
+    c.buffer_count = 0
+    emit(c, c.found, 0, found)
+    listed = skip(part.lists.numbers, own.token_list)
+    emit(c, skip(listed, 1), 0, listed[0])
+    if c.buffer_count >= c.vocabulary.mask_words:
+        return UNKNOWN
+    return memoise(c, node, own.dense_row, target)
+
+
+@entry("int64(int64, int64, int64)")
+def compute(context: int, index: int, target: int) -> int:
+    """Memoise the mask of a state, and write it to `target` (0: nowhere). Returns 0; ASKED; FULL; MISS where
+    that of a part is not known; LARGE where the mask is too long for a list, and in `mask` alone; UNKNOWN
+    where Python must work it out."""
+    c = TextContext(context)
+    code = copy_mask(c, c.nodes[index], target)
+    if code != MISS or c.nodes[index].token_list < -1:
+        return code
+    if c.inside[index] == OUTSIDE:
+        return read_state(c, index, target)
+    return join_part(c, index, target) if c.inside[index] == INSIDE else UNKNOWN

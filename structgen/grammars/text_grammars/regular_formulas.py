@@ -1,0 +1,156 @@
+"""Formulas of regular languages: their spelling, and patterns for words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from typing import Final
+
+from structgen.automata.regex import ecma_syntax
+from structgen.automata.regex.syntax_tree import (
+    Alternation,
+    CharacterClass,
+    Concatenation,
+    LookAround,
+    Node,
+    Repetition,
+    TextEnd,
+    TextStart,
+    descendants,
+)
+from structgen.base.errors import OptionError
+from structgen.base.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
+
+_SHOWN: Final = 60
+"""Characters of a text that a message shows."""
+ANY: Final = r"[\s\S]*"
+"""A pattern of any text."""
+
+
+def holding(words: Sequence[str]) -> Formula:
+    """Return the formula of texts that contain one of some words."""
+    return Pattern(f"^{ANY}(?:{any_of(words)}){ANY}$")
+
+
+@lru_cache(maxsize=16)
+def writable(missing: frozenset[int]) -> Formula:
+    """Return the formula of the texts that have none of some bytes."""
+    import numpy as np  # start-up: few vocabularies lack bytes
+
+    # start-up, too
+    from structgen.automata.strings.alphabets import pattern_of_characters
+
+    # start-up, too
+    from structgen.schema.reading.missing_bytes import characters_without
+
+    found = characters_without(missing)
+    return Pattern(pattern_of_characters(np.flatnonzero(np.diff(found, prepend=False, append=False))))
+
+
+def shown(words: Sequence[str]) -> str:
+    return ", ".join(map(repr, words[:4])) + (", ..." if len(words) > 4 else "")
+
+
+def any_of(words: Collection[str]) -> str:
+    """Return a pattern of some words. Raises `OptionError` where one cannot be written in UTF-8."""
+    for word in words:
+        check_utf8(word)
+    return "|".join("".join(map(_escaped, word)) for word in sorted(words))
+
+
+def _escaped(char: str) -> str:
+    return char if char.isascii() and char.isalnum() else f"\\u{{{ord(char):x}}}"
+
+
+def spelled(formula: Formula) -> str:
+    """Return a formula as text, the same for equal formulas in every process."""
+    match formula:
+        case Pattern(source):
+            return f"/{source}/"
+        case Words():
+            return json.dumps(sorted(formula.of))
+        case Format(name):
+            return f"format({json.dumps(name)})"
+        case Length():
+            return f"length({formula.least},{formula.most})"
+        case Not():
+            return f"not({spelled(formula.of)})"
+        case All() | Any_():
+            name = "all" if isinstance(formula, All) else "any"
+            return f"{name}({','.join(map(spelled, formula.of))})"
+    raise AssertionError(f"{type(formula).__name__} is no formula of texts")
+
+
+def body_of(formula: Formula) -> tuple[str | None, int]:
+    """Return a pattern of the same texts whose meaning does not depend on the text around it, and how many
+    characters it has once its counts are written out; (None, 0) where there is none."""
+    if isinstance(formula, Pattern) and formula.source.startswith("^(?:") and formula.source.endswith(")$"):
+        body = formula.source[4:-2]
+        tree = ecma_syntax.parse(f"(?:{body})")
+        if not asserts(tree):
+            return body, written_out(tree)
+    return None, 0
+
+
+def wrapped(body: str) -> str:
+    """Return a pattern as a part of a concatenation. Its tree does not say whether it needs brackets: the
+    parser reads `a|b` as a set of characters."""
+    return f"(?:{body})" if "|" in body else body
+
+
+def asserted_at_ends(tree: Node) -> tuple[tuple[Node, ...], Node, tuple[Node, ...]]:
+    """Return what a pattern of whole texts asserts at their start, beside `^`; what it reads; and what it
+    asserts at their end, beside Python's `$`."""
+    parts = [tree]
+    for _ in range(2):  # what stands between `^(?:` and `)$` may be several parts
+        parts = [
+            one for part in parts for one in (part.parts if isinstance(part, Concatenation) else (part,))
+        ]
+    reading = [at for at, part in enumerate(parts) if not _is_assertion(part)]
+    first, last = (reading[0], reading[-1] + 1) if reading else (0, 0)
+    before = tuple(one for one in parts[:first] if not _asserts_end(one, TextStart))
+    behind = tuple(one for one in parts[last:] if not _asserts_end(one, TextEnd))
+    return before, Concatenation(tuple(parts[first:last])), behind
+
+
+def _is_assertion(node: Node) -> bool:
+    """Return whether a node reads nothing."""
+    if isinstance(node, (Concatenation, Alternation)):
+        return all(map(_is_assertion, node.parts))
+    return isinstance(node, (TextStart, TextEnd, LookAround))
+
+
+def _asserts_end(node: Node, end: type[Node]) -> bool:
+    kinds = set(map(type, node.parts if isinstance(node, Alternation) else (node,)))
+    return end in kinds and kinds <= {end, LookAround}
+
+
+def written_out(node: Node) -> int:
+    """Return how many characters a pattern has once its counts are written out."""
+    if isinstance(node, Repetition):
+        return written_out(node.of) * max(node.least, node.most or 1)
+    return sum(map(written_out, node.parts)) if isinstance(node, (Concatenation, Alternation)) else 1
+
+
+def asserts(node: Node) -> bool:
+    """Return whether a tree has an assertion, so that its matches depend on the text around them."""
+    plain = (CharacterClass, Concatenation, Alternation, Repetition)
+    return not all(isinstance(one, plain) for one in descendants(node))
+
+
+def check_utf8(text: str, where: str = "texts", cure: str = "Write the character it is half of.") -> None:
+    """Raise `OptionError` for a text that cannot be written in UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise OptionError(
+            f"The text {shortened(text)!r} has a lone surrogate, which UTF-8 cannot write.",
+            where=where,
+            cure=cure,
+        ) from None
+
+
+def shortened(text: str) -> str:
+    """Return a text for a message, cut to 60 characters."""
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

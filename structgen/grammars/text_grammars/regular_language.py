@@ -1,0 +1,127 @@
+"""`RegularLanguage`: the texts that a formula over patterns and words takes, read by an automaton."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from operator import itemgetter
+
+import numpy as np
+
+from structgen.automata.strings.string_pool import StringPool
+from structgen.automata.unicode.partition import JSON, PLAIN
+from structgen.base.errors import GrammarError
+from structgen.base.language.ir import DEAD, Formula, Spec
+from structgen.base.limits import Limits
+from structgen.base.system.public_calls import THIS_CALL
+from structgen.grammars.text_grammars.machine.language import ALL_BYTES, Config, Language
+
+
+def _no_text(what: str) -> GrammarError:
+    return GrammarError(
+        f"No text is {what}.", where="grammar", cure="Ask for less, or for something that can be."
+    )
+
+
+class RegularLanguage(Language):
+    """A formula over patterns and words; a configuration is a state of its automaton."""
+
+    def __init__(
+        self,
+        formula: Formula,
+        what: str,
+        limits: Limits,
+        *,
+        json: bool = False,
+        others: Iterable[Formula] = (),
+    ) -> None:
+        """`json`: of all rests, the shortest is the one whose JSON string is the shortest. `others`: texts of
+        these formulas are words too."""
+        self._pool = StringPool(limits, spelling=JSON if json else PLAIN)
+        self.what = what
+        self._start = self._pool.start(Spec((formula, *others)), min)
+        if self._start == DEAD:
+            raise _no_text(what)
+
+    @cached_property
+    def classes(self) -> bytes:  # type: ignore[override]
+        return self._pool.byte_classes()
+
+    def start(self) -> Config:
+        return self._start
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        if symbol > 255:
+            return None
+        after = int(self._pool.trans[config, symbol])
+        return None if after < 0 else after
+
+    def accepts(self, config: Config) -> bool:
+        return self.outcome(config) >= 0
+
+    def outcome(self, config: Config) -> int:
+        """Return the number of the first formula of which the symbols read so far are a text, or -1."""
+        return int(self._pool.outcome[config])
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        return self._pool.finish(config)[0]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {"string_states": self._pool.count}
+
+
+class WordsLanguage(Language):
+    """Some texts; a configuration is the range of those that begin as the symbols read so far, in the order
+    of their bytes, and how many symbols these are. Nothing is made ahead but this order."""
+
+    def __init__(self, texts: Iterable[bytes], what: str) -> None:
+        self._texts, self.what = sorted(texts), what
+        if not self._texts:
+            raise _no_text(what)
+        self._sizes = np.fromiter(map(len, self._texts), np.int64)
+        THIS_CALL.work(3 * int(self._sizes.sum()))  # some 60 ns a byte
+
+    @cached_property
+    def classes(self) -> bytes:  # type: ignore[override]
+        classes = bytearray(256)
+        for number, byte in enumerate(dict.fromkeys(b"".join(self._texts)), 1):
+            classes[byte] = number & 255
+        return bytes(classes) if 0 in classes else ALL_BYTES
+
+    def start(self) -> Config:
+        return 0, len(self._texts), 0
+
+    def _going_on(self, config: Config) -> tuple[int, int, int]:
+        """Return a configuration without the text that ends there, which is the first."""
+        low, high, at = config
+        return low + (len(self._texts[low]) == at), high, at
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        low, high, at = self._going_on(config)
+        first = bisect_left(self._texts, symbol, low, high, key=itemgetter(at))
+        last = bisect_right(self._texts, symbol, first, high, key=itemgetter(at))
+        return (first, last, at + 1) if first < last else None
+
+    def told(self, config: Config) -> bytes:
+        low, high, at = self._going_on(config)
+        found = bytearray()
+        while low < high:
+            found.append(self._texts[low][at])
+            low = bisect_right(self._texts, found[-1], low, high, key=itemgetter(at))
+        return bytes(found)
+
+    def run(self, config: Config) -> tuple[bytes, Config] | None:
+        # of several texts few are read to their ends
+        rest = self.shortest(config) if len(self._texts) == 1 else b""
+        return (rest, (0, 1, len(self._texts[0]))) if rest else None
+
+    def accepts(self, config: Config) -> bool:
+        low, _, at = config
+        return len(self._texts[low]) == int(at)
+
+    def shortest(self, config: Config) -> bytes:
+        low, high, at = config
+        text: bytes = self._texts[low + int(self._sizes[low:high].argmin())]
+        return text[at:]

@@ -1,0 +1,86 @@
+"""The JSON texts of a schema as a `Language`, so that they can be a part of another grammar."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from typing import Final
+
+from structgen.base.errors import StructgenError
+from structgen.base.limits import Limits
+from structgen.grammars.json_grammars.compiled_schema import CompiledSchema
+from structgen.grammars.json_grammars.plain_network import network_of
+from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
+from structgen.grammars.text_grammars.machine.masked_language import Masked
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.tokens.tokenizer import byte_tokenizer
+
+_SPACE: Final = b"\t\n\r "
+_DIGITS: Final = b"0123456789"
+_LAST: Final = {
+    "object": b"}", "array": b"]", "string": b'"', "boolean": b"e", "null": b"l",
+    "integer": _DIGITS, "number": _DIGITS,
+}  # fmt: skip
+"""Type of a JSON value -> the bytes that can be its last."""
+_byte_tokenizer: Final = cache(byte_tokenizer)
+"""Returns one tokenizer of bytes for all schemas of the process."""
+_START: Final = 0
+"""The state before the first byte of a document: the first that is made."""
+
+
+def schema_language(of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> Language:
+    """Return the language of a schema's JSON texts: compiled against the target's tokenizer, or, without a
+    target, against single bytes. Raises the errors of `CompiledSchema`."""
+    made = JsonText(of, limits, target)
+    if (
+        target is None
+        or not target.is_one_of_many
+        or limits.liveness == "flag"
+        or not _has_documents(of, limits)
+    ):
+        _ = made.compiled  # with its errors
+    return made
+
+
+def _has_documents(of: JsonSchemaGrammar, limits: Limits) -> bool:
+    """Return whether a schema is certainly handled and satisfiable; some 0.1 ms."""
+    try:
+        document = of.document(limits=limits)
+        document.require_handled()
+        network_of(document)
+    except StructgenError:
+        return False
+    return True
+
+
+class JsonText(Masked):
+    """The texts of a schema, none of them empty; compiled when a text first comes near it: of many tools few
+    are called."""
+
+    def __init__(self, of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> None:
+        self._of, self._limits, self._target = of, limits, target
+        self.last = bytes(sorted({one for kind in (of.root_types or _LAST) for one in _LAST[kind]}))
+        self.space = b"" if of.policies.whitespace in ("compact", "any:0") else _SPACE
+        self.has_stack, self.locks = True, 1
+
+    @cached_property
+    def compiled(self) -> CompiledSchema:  # type: ignore[override]
+        if self._target is None:
+            return CompiledSchema(self._of, _byte_tokenizer(), self._limits, store=False)
+        made = CompiledSchema(self._of, self._target.tokenizer, self._limits, self._target.store)
+        assert made.start.index == _START
+        return made
+
+    def start(self) -> Config:
+        return _START
+
+    def accepts(self, config: Config) -> bool:
+        return config != _START and super().accepts(config)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return super().sizes if "compiled" in self.__dict__ else {}
+
+    @property
+    def compiled_parts(self) -> frozenset[CompiledGrammar]:
+        return super().compiled_parts if "compiled" in self.__dict__ else frozenset()

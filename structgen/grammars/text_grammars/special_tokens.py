@@ -1,0 +1,69 @@
+"""`sg.special`: one special token as a grammar. It has no text, and no text matches it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from structgen.base.errors import OptionError, options_named
+from structgen.base.language.expectation import Expected
+from structgen.base.limits import DEFAULT, Limits
+from structgen.grammars.text_grammars.machine.language import TOKEN, CompileTarget, Config, Language
+from structgen.grammars.text_grammars.text_grammar import TextGrammar
+
+
+@options_named("sg.special(token)")
+def special(token: int) -> SpecialToken:
+    """Return the grammar of one special token, by its id. Raises `OptionError` for anything but an id.
+
+    Only the token with this id matches: text that looks like the token does not.
+    """
+    if not isinstance(token, int) or isinstance(token, bool) or token < 0:
+        raise OptionError(
+            f"{token!r} is no token id.", where="sg.special", cure="Give the id that the tokenizer lists."
+        )
+    return SpecialToken(token)
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class SpecialToken(TextGrammar):
+    """The word that is one special token. Made by `special`."""
+
+    token: int
+    limits = DEFAULT
+    source = "a special token"
+
+    @property
+    def canonical(self) -> str:
+        return f"special {self.token}"
+
+    def without_bytes(self, missing: frozenset[int]) -> SpecialToken:
+        return self
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        return _OneToken(self.token)
+
+
+class _OneToken(Language):
+    """A configuration is True once the token was read."""
+
+    classes = bytes(256)
+
+    def __init__(self, token: int) -> None:
+        self._token = token
+        self.specials = frozenset((token,))
+
+    def start(self) -> Config:
+        return False
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        return True if not config and symbol == TOKEN + self._token else None
+
+    def accepts(self, config: Config) -> bool:
+        return bool(config)
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        return () if config else (TOKEN + self._token,)
+
+    def expected(self, config: Config) -> list[Expected]:
+        return [] if config else [Expected(f"the special token {self._token}")]

@@ -1,0 +1,721 @@
+"""Grammars of texts and their operators: sequence, alternatives, repetition, intersection, complement.
+
+`TextGrammar` is the base class of every grammar that is not a JSON Schema. Its operators simplify where they
+can: patterns without assertions become one pattern, and intersections and complements of regular grammars
+become one formula, which one automaton reads. Everything else becomes a `Composed` grammar.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from heapq import nsmallest
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias, Union, cast
+
+from structgen.automata.regex import ecma_syntax
+from structgen.automata.regex.ecma_text import ecma_text
+from structgen.automata.regex.syntax_tree import Concatenation, Node
+from structgen.automata.strings.banned_patterns import pattern_of
+from structgen.base.errors import GrammarError, OptionError, RegexError, StructgenError, UnsatisfiableSchema
+from structgen.base.language import checks
+from structgen.base.language.ir import All, Any_, Formula, Not, Pattern, Words
+from structgen.base.language.remarks import NO_REMARKS, Remarks
+from structgen.base.limits import DEFAULT, Limits
+from structgen.base.system.garbage import uncollected
+from structgen.base.system.public_calls import THIS_CALL
+from structgen.grammars.text_grammars.machine.language import LanguageGrammar
+from structgen.grammars.text_grammars.regular_formulas import (
+    ANY,
+    any_of,
+    asserted_at_ends,
+    asserts,
+    body_of,
+    check_utf8,
+    holding,
+    shortened,
+    shown,
+    spelled,
+    wrapped,
+    writable,
+    written_out,
+)
+from structgen.machines.core.grammar import Grammar
+
+if TYPE_CHECKING:
+    from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
+    from structgen.grammars.text_grammars.context_free.context_free_language import PatternLanguage
+    from structgen.grammars.text_grammars.context_free.rules import Rule
+    from structgen.grammars.text_grammars.machine.language import CompileTarget, Language
+    from structgen.machines.core.compiled import CompiledGrammar
+    from structgen.machines.store.mask_store import MaskStore
+    from structgen.tokens.tokenizer import Tokenizer
+
+Operand: TypeAlias = Union[Grammar, str]
+"""An operand of the operators: a text grammar, a JSON Schema grammar, or a text that stands for itself."""
+_quoted: Final = json.JSONEncoder(ensure_ascii=False).encode
+MOST_LETTERS: Final = DEFAULT.automaton_states // 8
+"""Characters of patterns that are joined: an automaton has so many states at most."""
+_MANY: Final = 4
+"""Of more alternatives than this, schemas are compiled when a text comes near them."""
+
+
+# --- the operators ---
+
+
+def as_text(operand: Operand) -> TextGrammar:
+    """Return the grammar of an operand. Raises `OptionError` where it is not one."""
+    if isinstance(operand, TextGrammar):
+        return operand
+    if isinstance(operand, str):
+        return RegularGrammar.of_texts((operand,))
+    if isinstance(operand, Grammar):
+        # start-up time: grammars without JSON parts load no JSON machine
+        from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
+
+        part = operand.bare()
+        if isinstance(part, JsonSchemaGrammar):
+            return JsonTexts(part)
+        if isinstance(part, TextGrammar):
+            return part
+    raise OptionError(
+        f"A {type(operand).__name__} is no part of a grammar.",
+        where="grammar",
+        cure="Use a grammar, or a text that stands for itself.",
+    )
+
+
+def sequence(*parts: Operand) -> TextGrammar:
+    """Return the grammar of a text of each part, one after another; of none, the empty text."""
+    flat = _flat(Operation.SEQUENCE, parts)
+    merged: list[TextGrammar] = []
+    for part in flat:
+        one, joined = merged[-1] if merged else None, None
+        if isinstance(one, RegularGrammar) and isinstance(part, RegularGrammar):
+            what = one.what if part.what == one.what else f"{one.what} and then {part.what}"
+            joined = RegularGrammar.joined((one, part), what, one_of=False)
+        if joined is None:
+            merged.append(part)
+        else:
+            merged[-1] = joined
+    if not merged:
+        return RegularGrammar.of_texts(("",))
+    return merged[0] if len(merged) == 1 else Composed(Operation.SEQUENCE, tuple(merged))
+
+
+def either(*parts: Operand) -> TextGrammar:
+    """Return the grammar of a text of any part. Raises `OptionError` where there is none."""
+    flat = _flat(Operation.EITHER, parts)
+    if len(flat) > 1:
+        flat = list({part.spelling: part for part in flat}.values())
+    if not flat:
+        raise OptionError("There are no alternatives.", where="sg.either", cure="Give one grammar at least.")
+    if len(flat) == 1:
+        return flat[0]
+    if all(isinstance(part, RegularGrammar) for part in flat):
+        regular = cast("list[RegularGrammar]", flat)
+        what = " or ".join(part.what for part in regular[:4]) + (" or ..." if len(flat) > 4 else "")
+        whole = RegularGrammar.joined(regular, what, one_of=True)
+        if whole is not None:
+            return whole
+        if sum(part.letters for part in regular) <= MOST_LETTERS:
+            return RegularGrammar(Any_(tuple(part.formula for part in regular)), what, limits=_limits(flat))
+    return Composed(Operation.EITHER, tuple(flat))
+
+
+def repeated(of: Operand, least: int = 0, most: int | None = None) -> TextGrammar:
+    """Return the grammar of `least` to `most` texts of a grammar, one after another (None: no bound)."""
+    for name, value in (("least", least), ("most", 0 if most is None else most)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise OptionError(f"{name} is {value!r}.", where=name, cure="Give a count: 0, 1, 2, ...")
+    if most is not None and most < least:
+        raise OptionError(
+            f"At least {least} and at most {most} are never both.", where="repeat", cure="Raise most."
+        )
+    grammar = as_text(of)
+    if most == 0:
+        return RegularGrammar.of_texts(("",))
+    if (least, most) == (1, 1):
+        return grammar
+    if isinstance(grammar, RegularGrammar) and (body := grammar.body) is not None:
+        count = f"{{{least},{'' if most is None else most}}}"
+        what = f"{grammar.what}, {least} times or more" if most is None else f"{grammar.what}, repeated"
+        whole = RegularGrammar.of_body(f"(?:{body}){count}", what, grammar.limits)
+        if whole is not None:
+            return whole
+    return Composed(Operation.REPEAT, (grammar,), least, most)
+
+
+def in_any_order(needed: Iterable[Operand], others: Iterable[Operand], between: Operand = "") -> TextGrammar:
+    """Return the grammar of a text of each of `needed` and of some or none of `others`, each once at most, in
+    any order, with a text of `between` between two. No part has the empty text, and none begins inside a part
+    with masks of its own. Cost: a state for each set of parts that were read."""
+    first = [as_text(one) for one in needed]
+    parts = (*first, *map(as_text, others), as_text(between))
+    return sequence() if len(parts) == 1 else Composed(Operation.ANY_ORDER, parts, len(first))
+
+
+def meet(one: Operand, other: Operand, *, complement: bool = False) -> TextGrammar:
+    """Return the grammar of the texts of both, or with `complement` of the first that are none of the
+    second's. One of them must be regular (`sg.regex`, `sg.literal`, `sg.choice` and what is made of them by
+    `&`, `|`, `-`, `~`); of a difference the second. Raises `OptionError`."""
+    a, b = as_text(one), as_text(other)
+    if not complement and isinstance(a, TextFilter):
+        a, b = b, a
+    if not complement and isinstance(b, TextFilter):
+        return Composed(Operation.MEET, (a, b))
+    if not complement and not isinstance(b, RegularGrammar):
+        a, b = b, a
+    if not isinstance(b, RegularGrammar):
+        raise OptionError(
+            "A regular grammar must stand on one side of &, and on the right of -.",
+            where="grammar",
+            cure="Intersect with a regular expression.",
+        )
+    formula = Not(b.formula) if complement else b.formula
+    what = f"no {b.what}" if complement else b.what
+    if isinstance(a, RegularGrammar) and max(a.letters, b.letters) <= MOST_LETTERS:
+        return RegularGrammar(All((a.formula, formula)), f"{a.what} and {what}", limits=a.limits)
+    return Composed(Operation.MEET, (a,), formula=formula)
+
+
+def banned(of: Operand, texts: tuple[str, ...]) -> TextGrammar:
+    """Return the grammar of the texts of a grammar in which none of `texts` stands, which hold no other."""
+    grammar = as_text(of)
+    formula = Not(Pattern(pattern_of(texts)))
+    if isinstance(grammar, RegularGrammar) and grammar.letters <= MOST_LETTERS:
+        what = f"{grammar.what} without banned texts"
+        return RegularGrammar(All((grammar.formula, formula)), what, limits=grammar.limits)
+    return Composed(Operation.BAN, (grammar,), formula=formula)
+
+
+def opposite(of: TextGrammar) -> TextGrammar:
+    """Return the grammar of the texts that are none of a regular grammar's. Raises `OptionError`."""
+    if not isinstance(of, RegularGrammar):
+        raise OptionError(
+            "The complement of a grammar that is not regular is not offered.",
+            where="~",
+            cure="Use it on a regular expression.",
+        )
+    return RegularGrammar(Not(of.formula), f"no {of.what}", limits=of.limits)
+
+
+class TextGrammar(LanguageGrammar):
+    """A grammar of texts that need not be JSON."""
+
+    __slots__ = ()
+
+    schema = policies = outline = reader = None
+    is_greedy = False
+    has_masks: ClassVar[bool] = False
+    """Whether its language, compiled for a target, has masks of its own (`masked_language.Masked`)."""
+
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledGrammar:
+        """Return the grammar compiled against a tokenizer."""
+        # start-up time: a grammar that is only parsed or explained needs no machine
+        from structgen.grammars.text_grammars.machine.compiled_text import CompiledText
+
+        with THIS_CALL.begin(self.limits if limits is None else limits), uncollected():
+            return CompiledText(self, tokenizer, limits, store)
+
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        """Return the grammar of those texts of this one that have none of some bytes. That there are none is
+        said by its `language`."""
+        return Composed(Operation.MEET, (self,), formula=writable(missing))
+
+    @property
+    def source(self) -> str:
+        """The kind of source, for messages: `a Lark grammar`."""
+        return "a grammar"
+
+    # with an operand of another kind on the left, `Grammar` takes that one's texts first
+    __add__ = sequence
+    __or__ = either
+    __and__ = meet
+    __invert__ = opposite
+    repeat = repeated
+
+    def __sub__(self, other: Operand) -> TextGrammar:
+        """Return the grammar of the texts of this grammar that another, regular grammar does not have."""
+        return meet(self, other, complement=True)
+
+    def optional(self) -> TextGrammar:
+        """Return the grammar of the texts of this one, and the empty text."""
+        return self.repeat(0, 1)
+
+
+class RegularGrammar(TextGrammar):
+    """A formula over patterns and words as a grammar."""
+
+    __slots__ = ("_body", "_letters", "_part", "formula", "limits", "what")
+    limits: Limits
+    source = "a regular expression"
+
+    def __init__(
+        self,
+        formula: Formula,
+        what: str,
+        *,
+        limits: Limits | None = None,
+        known: tuple[str, int] | None = None,
+    ) -> None:
+        """`known`: what `body_of` says of the formula, where the caller knows it."""
+        self.formula, self.what = formula, what
+        self.limits = checks.limits(limits)
+        self._body, self._letters = known or body_of(formula)
+        self._part: str | None = None
+
+    @property
+    def body(self) -> str | None:
+        """A pattern of the same texts whose meaning does not depend on the text around it, or None."""
+        if isinstance(self.formula, Words):
+            return any_of(self.formula.of) if self.letters <= MOST_LETTERS else None
+        return self._body
+
+    @property
+    def letters(self) -> int:
+        """How many characters its words have, or its pattern once its counts are written out: its automaton
+        may have as many states."""
+        if isinstance(self.formula, Words):
+            return sum(map(len, self.formula.of))
+        return self._letters
+
+    @property
+    def part(self) -> str | None:
+        """The body as a part of a concatenation, or None."""
+        body = self.body
+        return self._part or (None if body is None else wrapped(body))
+
+    @classmethod
+    def of_texts(cls, texts: Iterable[str], limits: Limits | None = None) -> RegularGrammar:
+        """Return the grammar of some texts. Raises `OptionError` where there is none, or one cannot be
+        written in UTF-8."""
+        words = [texts] if isinstance(texts, str) else list(texts)
+        for word in words:
+            if not isinstance(word, str):
+                raise OptionError(
+                    f"A text is a string, not a {type(word).__name__}.", where="texts", cure="Give strings."
+                )
+            check_utf8(word)
+        if not words:
+            raise OptionError(
+                "There is nothing to choose from.", where="texts", cure="Give one text at least."
+            )
+        found = frozenset(words)
+        shown = ", ".join(_quoted(shortened(word)) for word in nsmallest(4, found))
+        what = f"{shown}, ..." if len(found) > 4 else shown
+        return cls(Words(found), what, limits=limits)
+
+    @classmethod
+    def of_body(cls, body: str, what: str, limits: Limits) -> RegularGrammar | None:
+        """Return the grammar of a pattern without assertions; None where its groups nest too deep."""
+        try:
+            ecma_syntax.parse(f"^(?:{body})$")
+        except RegexError:
+            return None
+        return cls(Pattern(f"^(?:{body})$"), what, limits=limits)
+
+    @classmethod
+    def joined(cls, parts: Sequence[RegularGrammar], what: str, *, one_of: bool) -> RegularGrammar | None:
+        """Return the grammar of any of some grammars (`one_of`), or of all, one after another, as one
+        pattern, which is not read again. None where one is no pattern, all have too many characters, or two
+        groups have the same name."""
+        letters = sum(part.letters for part in parts)
+        bodies = [part.body if one_of else part.part for part in parts] if letters <= MOST_LETTERS else [None]
+        if None in bodies:
+            return None
+        body, limits = ("|" if one_of else "").join(cast("list[str]", bodies)), _limits(parts)
+        if "(?<" in body:
+            return cls.of_body(body, what, limits)
+        found = cls(Pattern(f"^(?:{body})$"), what, limits=limits, known=(body, letters))
+        found._part = None if one_of else body
+        return found
+
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        if isinstance(self.formula, Words):
+            words = Words(frozenset(word for word in self.formula.of if missing.isdisjoint(word.encode())))
+            return RegularGrammar(words, self.what, limits=self.limits)
+        opened = self.opened()
+        if opened is not self:
+            return opened.without_bytes(missing)
+        return RegularGrammar(All((self.formula, writable(missing))), self.what, limits=self.limits)
+
+    def opened(self) -> TextGrammar:
+        """Return the grammar as one of parts where the counts of its pattern come to more states than an
+        automaton has (`counted`); if not, itself."""
+        source = self.formula.source if isinstance(self.formula, Pattern) else ""
+        if "{" not in source or not source.startswith("^(?:") or len(source) > MOST_LETTERS:
+            return self
+        return counted(ecma_syntax.parse(source), self.limits) or self
+
+    @property
+    def canonical(self) -> str:
+        return f"regular {spelled(self.formula)}"
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        # start-up time
+        from structgen.grammars.text_grammars.regular_language import RegularLanguage, WordsLanguage
+
+        if isinstance(self.formula, Words):
+            return WordsLanguage((word.encode() for word in self.formula.of), self.what)
+        opened = self.opened()
+        if opened is not self:
+            return opened.language(limits, target)
+        return RegularLanguage(self.formula, self.what, limits)
+
+
+class Derived(TextGrammar):
+    """A grammar that says something more of the texts of another one."""
+
+    __slots__ = ()
+    of: Grammar
+
+    @property
+    def limits(self) -> Limits:
+        return self.of.limits
+
+    @property
+    def source(self) -> str:
+        return cast(TextGrammar, self.of).source
+
+
+class TextFilter(TextGrammar):
+    """A grammar that `&` joins with any other, as if it were regular: its language has finitely many
+    configurations, and `&` alone is offered."""
+
+    @abstractmethod
+    def refusal(self, text: str) -> GrammarError:
+        """Return the error for a grammar of which no text passes, with one of its texts."""
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class TextBefore(TextGrammar):
+    """Any text without some words, or up to the first of them; none of `avoided` stands in it."""
+
+    words: tuple[str, ...]
+    avoided: tuple[str, ...]
+    missing: frozenset[int] = frozenset()
+    """Bytes that the text does not have."""
+    limits = DEFAULT
+    source = "free text"
+
+    @property
+    def canonical(self) -> str:
+        return f"text before {json.dumps((self.words, self.avoided, sorted(self.missing)))}"
+
+    def without_bytes(self, missing: frozenset[int]) -> TextBefore:
+        return TextBefore(self.words, self.avoided, self.missing | missing)
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        # start-up time
+        from structgen.grammars.text_grammars.interrupted_text import TextBeforeLanguage
+
+        every = (*self.words, *self.avoided)
+        later = Not(Pattern(rf"^{ANY}(?:{any_of(self.words)})[\s\S]+$"))
+        never = (Not(holding(self.avoided)),) if self.avoided else ()
+        ends = (Pattern(f"^{ANY}(?:{any_of((word,))})$") for word in self.words)
+        formulas: list[Formula] = [Not(holding(every)), *(All((one, later, *never)) for one in ends)]
+        if self.missing:
+            formulas = [All((one, writable(self.missing))) for one in formulas]
+        what, end = f"any text without {shown(every)}", f"any text up to {shown(self.words)}"
+        return TextBeforeLanguage(formulas, what, end, limits)
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class JsonTexts(Derived):
+    """The JSON texts of a schema grammar, as a part of other grammars."""
+
+    of: JsonSchemaGrammar
+    whole: JsonSchemaGrammar | None = None
+    """Where bytes are missing, the grammar with all texts."""
+    place: str = ""
+    """Whose schema it is, for errors."""
+    source = "a JSON Schema"
+    has_masks = True
+
+    @property
+    def canonical(self) -> str:
+        return f"json {self.of.canonical}"
+
+    @property
+    def spelling(self) -> str:
+        return f"json {self.of.spelling}"
+
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        return JsonTexts(self.of.without_bytes(missing), self.whole or self.of, self.place)
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        # start-up time: the machine for JSON texts
+        from structgen.grammars.text_grammars.schema_language import schema_language
+
+        try:
+            return schema_language(self.of, limits, target)
+        except StructgenError as error:
+            if isinstance(error, UnsatisfiableSchema) and self.whole is not None:
+                # a part that cannot be written; a schema that nothing satisfies is a fault of its own
+                JsonTexts(self.whole, place=self.place).language(limits)
+                raise GrammarError(error.what, where=error.where, cure=error.cure) from error
+            if self.place:
+                error.name_owner(self.place)
+            raise
+
+
+class Operation(Enum):
+    """The operation that a composed grammar applies to its parts."""
+
+    SEQUENCE = "sequence"
+    EITHER = "either"
+    REPEAT = "repeat"
+    ANY_ORDER = "any order"
+    """The last part separates the others; `least` of these, the first, must all be there."""
+    MEET = "meet"
+    BAN = "ban"
+    """As `MEET`, but special tokens may occur, and the formula holds for each run of bytes between them."""
+    INTERRUPT = "interrupt"
+    """Free text up to some words (`TextBefore`, the first part), each followed by a part."""
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class Composed(TextGrammar):
+    """A grammar made of others. Made by the operators, `sequence` and `either`."""
+
+    operation: Operation
+    parts: tuple[TextGrammar, ...]
+    least: int = 0
+    most: int | None = None
+    formula: Formula | None = None
+    repeats: Callable[[str], str] | None = field(default=None, compare=False, repr=False)
+    """Tells in words what a text so far says again, so that an engine ends it there; "": nothing."""
+    source = "a composed grammar"
+
+    @property
+    def canonical(self) -> str:
+        return self._said([part.canonical for part in self.parts])
+
+    @property
+    def spelling(self) -> str:
+        return self._said([part.spelling for part in self.parts])
+
+    def _said(self, parts: list[str]) -> str:
+        said = ",".join(parts)
+        if self.operation in (Operation.REPEAT, Operation.ANY_ORDER, Operation.INTERRUPT):
+            said += f",{self.least},{self.most}"
+        if self.formula is not None:
+            said += "," + RegularGrammar(self.formula, "").canonical
+        return f"{self.operation.value}({said})"
+
+    @property
+    def limits(self) -> Limits:
+        return _limits(self.parts)
+
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        # a filter has what the grammar has that it filters
+        parts = tuple(
+            part if isinstance(part, TextFilter) else part.without_bytes(missing) for part in self.parts
+        )
+        return Composed(self.operation, parts, self.least, self.most, self.formula)
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        return _language_of(self, limits, {}, target)
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class RulesGrammar(TextGrammar):
+    """Context-free rules over patterns. Ambiguity is allowed. Made by `ebnf` and `counted`."""
+
+    rules: Sequence[Rule]
+    terminals: Mapping[str, Node]
+    start: str
+    ignored: Sequence[str] = ()
+    """Terminals that may stand before the first terminal, and after each."""
+    limits: Limits = DEFAULT
+    bound: Mapping[str, TextGrammar] = field(default_factory=dict)
+    """Terminals that are grammars themselves."""
+    remarks: Remarks = NO_REMARKS
+    """Unused rules."""
+    missing: frozenset[int] = frozenset()
+    """Bytes that no text of the grammar may contain, because the vocabulary lacks them."""
+    source = "a grammar of rules"
+
+    @property
+    def canonical(self) -> str:
+        patterns = {name: ecma_text(tree) for name, tree in self.terminals.items()}
+        said = f"rules {sorted(self.rules)!r} {sorted(patterns.items())!r} {self.start} {self.ignored!r}"
+        parts = ", ".join(f"{name}={self.bound[name].canonical}" for name in sorted(self.bound))
+        said = f"{said} where {parts}" if parts else said
+        return f"{said} without bytes {sorted(self.missing)}" if self.missing else said
+
+    def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        bound = {name: of.without_bytes(missing) for name, of in self.bound.items()}
+        return replace(self, bound=bound, missing=self.missing | missing)
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        # start-up time
+        from structgen.grammars.text_grammars.regular_language import RegularLanguage
+
+        return self.over(limits, RegularLanguage)
+
+    def over(self, limits: Limits, make: PatternLanguage) -> Language:
+        """Return the language of the rules; `make` makes the languages of the patterns."""
+        # start-up time
+        from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
+
+        def pattern(formula: Formula, what: str, limits: Limits) -> Language:
+            formula = All((formula, writable(self.missing))) if self.missing else formula
+            return make(formula, what, limits)
+
+        bound = {
+            name: language_if_any(of, limits, {}, None) if self.missing else of.language(limits)
+            for name, of in self.bound.items()
+        }
+        terminals: dict[str, Language | Node | None] = {**self.terminals, **bound}
+        return ContextFree(
+            self.rules, terminals, self.start, ignored=self.ignored, limits=limits, make=pattern
+        )
+
+
+# --- helpers ---
+
+
+def _language_of(
+    grammar: TextGrammar,
+    limits: Limits,
+    known: dict[str, Language],
+    target: CompileTarget | None,
+    is_last: bool = True,
+) -> Language:
+    """Return the language of a grammar. Equal parts share one language: `known`, by their spelling.
+    `is_last`: nothing follows it."""
+    if not isinstance(grammar, Composed):
+        name = grammar.spelling
+        found = known.get(name)
+        if found is None:
+            found = known[name] = grammar.language(limits, target)
+        return found
+    if target and len(grammar.parts) > _MANY and grammar.operation in (Operation.EITHER, Operation.INTERRUPT):
+        target = target._replace(is_one_of_many=True)
+    # start-up time: languages are needed when a grammar is compiled
+    from structgen.grammars.text_grammars import combined_languages as combined
+
+    if grammar.operation is Operation.EITHER:
+        found_each = [language_if_any(part, limits, known, target, is_last) for part in grammar.parts]
+        alternatives = [one for one in found_each if one is not None]
+        if not alternatives:
+            raise GrammarError(
+                "None of the alternatives has a text.", where="grammar", cure="Give one that has."
+            )
+        return combined.Union(alternatives)
+    if grammar.operation is Operation.REPEAT:
+        of_copy = _language_of if grammar.least else language_if_any
+        copy = of_copy(grammar.parts[0], limits, known, target, False)
+        if copy is None:
+            return RegularGrammar.of_texts(("",)).language(limits)
+        return combined.RepeatedLanguage(copy, grammar.least, grammar.most)
+    if grammar.operation is Operation.ANY_ORDER:
+        needed = [_language_of(one, limits, known, target, False) for one in grammar.parts[: grammar.least]]
+        others = [language_if_any(one, limits, known, target) for one in grammar.parts[grammar.least :]]
+        words = [*needed, *(one for one in others[:-1] if one is not None)]
+        if others[-1] is not None:
+            return combined.AnyOrder(words, grammar.least, others[-1])
+        # nothing separates two words
+        if grammar.least > 1:
+            return _language_of(grammar.parts[-1], limits, known, target, False)
+        return needed[0] if needed else combined.RepeatedLanguage(combined.Union(words), 0, 1)
+    if grammar.operation is Operation.INTERRUPT:
+        # start-up time
+        from structgen.grammars.text_grammars.interrupted_text import InterruptedText, text_part
+
+        text = cast(TextBefore, grammar.parts[0])
+        behind = {
+            word: language_if_any(part, limits, known, target)
+            for word, part in zip(text.words, grammar.parts[1:], strict=True)
+        }
+        bodies = {word: body for word, body in behind.items() if body is not None}
+        if len(bodies) < len(behind):
+            text = TextBefore(
+                tuple(bodies), (*text.avoided, *(word for word in behind if word not in bodies))
+            )
+        # where something follows, most states are at an end: its masks would save nothing
+        whole = text_part(text, limits, target) if target and is_last else text.language(limits)
+        return InterruptedText(whole, bodies, grammar.most)
+    if grammar.operation in (Operation.MEET, Operation.BAN):
+        # start-up time
+        from structgen.grammars.text_grammars.context_free.regular_intersection import Meet
+
+        # the product with an automaton needs every byte, so the parts are not compiled by themselves
+        read = _language_of(grammar.parts[0], limits, {}, None)
+        if grammar.formula is None:
+            return _filtered(read, cast(TextFilter, grammar.parts[1]), limits)
+        by = RegularGrammar(grammar.formula, "a text that the regular expression takes").language(limits)
+        return Meet(read, by, limits, restarts=grammar.operation is Operation.BAN)
+    before = [_language_of(part, limits, known, target, False) for part in grammar.parts[:-1]]
+    return combined.Chain([*before, _language_of(grammar.parts[-1], limits, known, target, is_last)])
+
+
+def _filtered(of: Language, by: TextFilter, limits: Limits) -> Language:
+    """Return the words of a language that a filter takes. Raises `GrammarError` where there are none."""
+    # start-up time
+    from structgen.grammars.text_grammars.context_free.regular_intersection import Meet
+
+    try:
+        # most texts pass, so that the shortest rest mostly is that of the language itself
+        return Meet(of, by.language(limits), limits, haste=2)
+    except GrammarError as error:
+        least = bytes(symbol for symbol in of.shortest(of.start()) if symbol < 256)
+        raise by.refusal(least.decode("utf-8", "replace")) from error
+
+
+def language_if_any(
+    grammar: TextGrammar,
+    limits: Limits,
+    known: dict[str, Language],
+    target: CompileTarget | None,
+    is_last: bool = False,
+) -> Language | None:
+    """As `_language_of`; None where the grammar has no text."""
+    try:
+        found = _language_of(grammar, limits, known, target, is_last)
+        found.start()
+        return found
+    except GrammarError as error:
+        if type(error) is not GrammarError:
+            raise
+        return None
+
+
+def _flat(operation: Operation, parts: tuple[Operand, ...]) -> list[TextGrammar]:
+    """Return the operands as text grammars; an operand of the same operation is replaced by its parts."""
+    found: list[TextGrammar] = []
+    for part in map(as_text, parts):
+        same = isinstance(part, Composed) and part.operation is operation
+        found += cast(Composed, part).parts if same else (part,)
+    return found
+
+
+def counted(tree: Node, limits: Limits) -> TextGrammar | None:
+    """Return the grammar of a pattern of whole texts as rules, which count its copies; None where its counts
+    come to no more states than an automaton has, and where it asserts something but at its ends. Cost: linear
+    in the pattern."""
+    before, node, behind = asserted_at_ends(tree)
+    if asserts(node) or written_out(node) < MOST_LETTERS:
+        return None
+    # start-up time
+    from structgen.grammars.text_grammars.context_free.counted_rules import CountedRules
+
+    made = CountedRules(MOST_LETTERS)
+    start = made.pattern(node)
+    rules = RulesGrammar(made.rules, made.terminals, start, limits=limits)
+    if not before and not behind:
+        return rules
+    asked = Pattern(f"^{ecma_text(Concatenation(before))}{ANY}{ecma_text(Concatenation(behind))}$")
+    return Composed(Operation.MEET, (rules,), formula=asked)
+
+
+def _limits(parts: Sequence[TextGrammar]) -> Limits:
+    """Return the first limits among the parts that are not the default ones."""
+    given = [part.limits for part in parts]
+    return next((one for one in given if one is not DEFAULT and one != DEFAULT), given[-1])

@@ -1,0 +1,829 @@
+"""`CompiledGrammar`: the interface of every compiled grammar, whichever machine reads it; `State`; `Dfa`."""
+
+from __future__ import annotations
+
+import ctypes
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, NoReturn, Protocol, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.errors import (
+    BudgetError,
+    FinishedError,
+    MaskError,
+    OptionError,
+    TokenError,
+)
+from structgen.base.language import checks
+from structgen.base.language.expectation import Expected
+from structgen.base.language.ir import DEAD
+from structgen.base.limits import Limits
+from structgen.base.native.jit import code_of
+from structgen.base.native.raw_memory import address_of
+from structgen.base.native.typed_blocks import word_of, words_of
+from structgen.base.system.fork_locks import GRAMMARS, new_lock
+from structgen.base.system.public_calls import THIS_CALL
+from structgen.machines.machine_core import masks as core_masks
+from structgen.machines.machine_core import token_steps
+from structgen.machines.machine_core.growing_tables import LISTS, NODES, GrowingTables, TablePlan, listed
+from structgen.machines.machine_core.layout import ENDED, FINISHED, REFUSED, Core, NodeRow, Registers
+from structgen.machines.machine_core.questions import read_bytes
+from structgen.machines.machine_core.workspace import Workspace, attach
+from structgen.machines.store.mask_store import MaskStore, VocabularyStore, default_store
+from structgen.tokens.token_mask import TokenMask, allocate_mask, tokens_of
+from structgen.tokens.tokenizer import Tokenizer
+from structgen.tokens.trie_nodes import DEPTH_SHIFT, END_SHIFT, SLOT_SHIFT, fields_of
+from structgen.tokens.vocabulary import Vocabulary
+
+_VOCABULARY, _STEPS, _ENDS, _DENSE_ROWS = (
+    word_of(Core, name) for name in ("vocabulary", "byte_steps", "ends", "dense_rows")
+)
+_TOKEN_LIST: Final = word_of(NodeRow, "token_list")
+_MOST_FORCED: Final = 1 << 16
+"""Bytes that `forced` returns at most; a longer forced run comes in several calls."""
+_MOST_BUDGETS: Final = 1 << 16
+"""States of which it is remembered which budget suffices."""
+_CHECKED_EVERY: Final = 16
+"""A generation checks its size once in so many documents."""
+_NO_BUDGET: Final = 1 << 62
+"""In place of a budget: none is known to suffice."""
+
+
+class State:
+    """A state of a compiled grammar: immutable and hashable. Equal states have the same continuations. 56
+    bytes."""
+
+    __slots__ = ("compiled", "index")
+
+    def __init__(self, compiled: CompiledGrammar, index: int) -> None:
+        self.compiled = compiled
+        self.index = index
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, State):
+            return NotImplemented
+        return self.index == other.index and self.compiled is other.compiled
+
+    def __hash__(self) -> int:
+        return hash((id(self.compiled), self.index))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the text so far is a document."""
+        return self.compiled.accepts_end(self)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether an end token was taken."""
+        return self.compiled.is_finished(self)
+
+    def __deepcopy__(self, memo: object) -> State:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise OptionError(
+            "A State cannot be pickled: it is a number of this process.",
+            where="State",
+            cure="Send the compiled grammar and the text, and take step_bytes(start, text) there.",
+        )
+
+    def __repr__(self) -> str:
+        return f"<State {self.index} of {self.compiled!r}>"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Dfa:
+    """A deterministic automaton over token classes. Its arrays are read-only.
+
+    From every state an accepting one can be reached. End tokens are not in the table: they are allowed in the
+    accepting states, and lead out of the automaton.
+    """
+
+    start: int
+    """The first state: 0."""
+    transitions: npt.NDArray[np.int32]
+    """[states, classes]: the state after a token of a class, -1 where it is not allowed."""
+    token_class: npt.NDArray[np.int32]
+    """[V]: the class of a token, -1 for one that is allowed nowhere, or no text (end and special tokens)."""
+    accepting: npt.NDArray[np.bool_]
+    """[states]: the text so far is a document."""
+    states: tuple[State, ...]
+    """The compiled grammar's own states, in the order in which bytes, ascending, reach them breadth first."""
+
+    def step(self, state: int, token: int) -> int:
+        """Return the state after a token, -1 where it is not allowed (or an end token)."""
+        column = int(self.token_class[token])
+        return DEAD if column < 0 else int(self.transitions[state, column])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return self.transitions.nbytes + self.token_class.nbytes + self.accepting.nbytes
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+
+Tokens = npt.NDArray[np.int64]
+"""Token ids, or a number for each of some tokens."""
+Bits = npt.NDArray[np.int32]
+"""A mask: a row of bits, one for each token."""
+Listed = npt.NDArray[np.int32]
+"""Token ids, as the tables of a grammar list them."""
+
+
+class Completions(Protocol):
+    """The shortest completions of the states of one compiled grammar, and how many tokens write them; as they
+    are here, those of texts that may end anywhere. States are numbers; the grammar's lock is held by the
+    caller."""
+
+    def text(self, index: int, /) -> bytes:
+        """Return the shortest text that completes the document."""
+        return b""
+
+    def alike(self, index: int, /) -> int:
+        """Return a state that has the same shortest completion, as far as those that were asked tell: one for
+        many states."""
+        return index
+
+    def tokens(self, index: int, enough: int = 0, /) -> int:
+        """Return `CompiledGrammar.tokens_to_finish` of a state that no end token has finished; where it is no
+        more than `enough`, perhaps more than it is, and no more than `enough` either."""
+        return 0
+
+    def sufficient(self, index: int, /) -> int | None:
+        """Return how many tokens are known to suffice for a state whose mask is known, and one less after
+        whichever token comes next; None where no such number is known. The least is not looked for."""
+        return 1
+
+    def too_long(self, index: int, tokens: Tokens, left: int, /) -> Tokens:
+        """Return those of some allowed tokens (no end tokens) after which more than `left` are needed."""
+        return tokens[: 0 if left >= 0 else len(tokens)]
+
+
+C = TypeVar("C", bound="CompiledGrammar")
+
+
+class Generation(Generic[C]):
+    """The successors of one compiled grammar: a process that writes documents for weeks does not grow.
+
+    A compiled grammar keeps every state that a document has reached, for later documents; with free keys some
+    200 KB a document. Once the states take more than `Limits.grammar_memory`, new documents begin in a
+    grammar that is compiled anew. Documents under way end in the old one, which is freed with the last of
+    them. A document that meets a limit that earlier ones have used up continues in the new one (`Matcher`).
+    It holds no reference to the grammar itself.
+    """
+
+    def __init__(self) -> None:
+        self._begun = 0
+        self._base = 0.0
+        """The share that the first document used: any document may use as much."""
+        self._successor: C | None = None
+
+    def begin(self, compiled: C) -> C:
+        """Return the grammar in which a document begins: this one, or the newest after it."""
+        if self._successor is not None:
+            # generations in between are freed
+            self._successor = newest = self._successor.generation.begin(self._successor)
+            return newest
+        self._begun += 1
+        if self._begun == 2:
+            self._base = compiled.used
+        elif self._begun % _CHECKED_EVERY == 0:
+            used = compiled.used
+            if used > 1 and used > 2 * self._base:
+                return self.replace(compiled)
+        return compiled
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several documents began here: the only one would meet a limit elsewhere too."""
+        return self._successor is not None or self._begun > 1
+
+    def after(self, compiled: C) -> C:
+        """Return the grammar in which a document continues that met a limit here."""
+        if self._successor is None:
+            self.replace(compiled)
+        return self.begin(compiled)
+
+    def newest(self, compiled: C) -> C:
+        """Return the newest grammar after this one, or this one; no document begins."""
+        while (successor := compiled.generation._successor) is not None:
+            compiled = successor
+        return compiled
+
+    def replace(self, compiled: C) -> C:
+        """Return a grammar compiled anew, in which all later documents begin, after work in this one was
+        interrupted. Cost: that of compiling."""
+        with compiled.lock:
+            if self._successor is None:
+                self._successor = compiled.anew()
+            return self._successor
+
+
+_At = TypeVar("_At")
+_NONE: Final[Listed] = np.empty(0, np.int32)
+
+
+class WantedNodes(NamedTuple):
+    """Some nodes of a vocabulary's trie, to be examined one by one."""
+
+    flags: npt.NDArray[np.uint8]
+    """Of each node of the trie 2 where it is one of them, 1 on the way to them, else 0."""
+    most: int
+    """How many they are."""
+    trie: npt.NDArray[np.int64]
+    """How many they and those on the way are; the words of all these as a trie of their own, slot 0 where one
+    is to be examined; and their places in the whole trie."""
+
+    @classmethod
+    def of(cls, words: npt.NDArray[np.uint64], flags: npt.NDArray[np.uint8]) -> WantedNodes:
+        """Return the wanted nodes of a trie by their flags."""
+        nodes = np.flatnonzero(flags)
+        byte, depth, _slot, end = fields_of(words[nodes].astype(np.int64))
+        wanted = (flags[nodes] == 2).astype(np.int64)
+        ends = np.searchsorted(nodes, end)
+        packed = byte | depth << DEPTH_SHIFT | wanted << SLOT_SHIFT | ends << END_SHIFT
+        return cls(flags, int(wanted.sum()), np.concatenate([[len(nodes)], packed, nodes]))
+
+
+def ends_read(
+    nodes: npt.NDArray[np.uint64],
+    wanted: npt.NDArray[np.uint8],
+    start: _At,
+    step: Callable[[_At, int], _At | None],
+    ends: Callable[[_At], bool],
+) -> list[int]:
+    """Return the trie nodes, in order, that have a 2 in `wanted` and whose bytes lead from `start` to a place
+    where `ends` holds. `wanted` has a number for each node; subtrees of nodes with a 0 are skipped."""
+    found, node, after = [], 0, [start]
+    while node < len(nodes):
+        fields = fields_of(int(nodes[node]))
+        depth = fields.depth
+        reached = step(after[depth - 1], fields.byte) if wanted[node] else None
+        if reached is None:
+            node = fields.end
+            continue
+        if wanted[node] == 2 and ends(reached):
+            found.append(node)
+        after[depth:] = [reached]
+        node += 1
+    return found
+
+
+class CompiledGrammar(ABC):
+    """A grammar compiled against a tokenizer. Threads may fill and advance different matchers of it at once.
+
+    States, automata and masks are made when a text first needs them, and then kept, within `limits`.
+
+    A state is a row of `T_NODE`, which also holds its mask once that is known: one compiled call
+    (`machine_core.masks.fill`) copies the known masks of every grammar. Each subclass is a
+    machine that says what a state means and works out its mask: `CompiledSchema` for JSON texts,
+    `CompiledLark` for Lark's contextual lexer, `CompiledText` for all other texts.
+    """
+
+    grammar: Any
+    """What was compiled, a `core.grammar.Grammar`: that class names this one, and so is not named here."""
+    byte_steps: ClassVar[tuple[Callable[..., int], ...]] = ()
+    """Entry points by which texts of this kind are read (`machine_core.layout.ByteSteps`); none: Python alone
+    reads them."""
+    part_calls: ClassVar[tuple[Callable[..., int], ...]] = ()
+    """Entry points by which compiled code of a composed grammar reads a part of this kind, or none
+    (`text_grammars.machine.stepping.Visit`)."""
+    has_events: bool = False
+    """Whether `Matcher.events` can tell what begins and closes in the texts."""
+    table_plan: ClassVar[TablePlan]
+    """The tables of its machine."""
+    height: int = 0
+    """How many grammars stand below it, one in the other: its lock is taken before theirs (`fork_locks`)."""
+    _finished: int = -1
+    """The state after an end token, by its number; -1: not made yet."""
+    _has_specials: bool = False
+    """Whether its texts have special tokens."""
+    _retry: Callable[..., int]
+    """Return what a compiled call answers once it asks nothing. It takes the entry point, and what comes
+    behind the address of the grammar's block."""
+
+    def __init__(
+        self,
+        grammar: Any,
+        tokenizer: Tokenizer,
+        limits: Limits | None = None,
+        store: MaskStore | Literal[False] | None = None,
+    ) -> None:
+        self.grammar, self.tokenizer = grammar, tokenizer
+        self.limits = grammar.limits if limits is None else limits
+        self._begin_call = partial(THIS_CALL.begin, self.limits)
+        self.vocabulary = Vocabulary.of(tokenizer)
+        self.store = MaskStore() if store is False else (default_store() if store is None else store)
+        self._masks: VocabularyStore = self.store.of(self.vocabulary)
+        self._tables = GrowingTables(self.limits, self.table_plan)
+        self.address = self._tables.address
+        context = self._tables.context
+        pointers = self.vocabulary.pointers
+        context[_VOCABULARY : _VOCABULARY + len(pointers)] = pointers
+        self._end_ids: Listed = np.array(sorted(set(tokenizer.eos_token_ids)), np.int32)
+        context[_ENDS] = address_of(self._end_ids)
+        context[Core.end_count] = len(self._end_ids)
+        context[_STEPS : _STEPS + len(self.byte_steps)] = [code_of(one) for one in self.byte_steps]
+        context[_DENSE_ROWS] = self._masks.address
+        self._workspace: Workspace | None = None
+        self.lock = new_lock(GRAMMARS)
+        self.generation: Generation[Self] = Generation()
+        self._words = self.vocabulary.words
+        self.vocab_size = self.vocabulary.vocab_size
+        self.end_tokens = frozenset(tokenizer.eos_token_ids)
+        self.is_young = False
+        """Whether `look_ahead` is still to be called."""
+        self.forced_texts: dict[tuple[bool, bytes, bytes], CompiledGrammar] = {}
+        """The same grammar with other tokens for its forced text (`core.forced_text`)."""
+        self._start = 0
+        self.sufficient_budgets: dict[int, int] = {}
+        """State, by its number -> a budget that takes nothing from its mask, and so does any above it."""
+
+    # --- what each machine implements -----------------------------------------------------------------------
+
+    def _after_token(self, index: int, token: int) -> int:
+        """Return the number of the state after a token that is not an end token, or -1."""
+        return self._retry(token_steps.take_token, index, token)
+
+    def _after_end(self, index: int) -> int:
+        """Return the number of the state after an end token, or -1."""
+        if not self.may_end(index):
+            return -1
+        with self.lock:
+            if self._finished < 0:
+                self._finished = self._tables.context[Core.finished] = self._put_finished()
+            return self._finished
+
+    def _put_finished(self) -> int:
+        """Return a new state, that after an end token."""
+        return self._put_state(FINISHED)
+
+    def _put_state(self, mode: int) -> int:
+        """Return a new state of which compiled code knows only the mode."""
+        row = np.zeros(words_of(NodeRow), np.int64)
+        row[Registers.mode], row[NodeRow.dense_row :] = mode, -1
+        return self._tables.append(NODES, row)
+
+    def bytes_index(self, index: int, data: bytes) -> int:
+        """Return the number of the state after bytes, or -1."""
+        return read_bytes(self._retry, index, data)
+
+    def may_end(self, index: int) -> bool:
+        """Return whether the text may end in a state, by its number."""
+        with self.lock:
+            code = token_steps.may_end(self.address, index)
+        return (self._retry(token_steps.may_end, index) if code < 0 else code) > 0
+
+    @abstractmethod
+    def _compute(self, index: int, target: int) -> int:
+        """Work out and memoise the mask of a state and write it to `target`; return 0, ENDED after an end
+        token, or LARGE with its tokens in the buffer where they are too many for a list. Under the lock."""
+
+    def special_tokens(self, index: int) -> list[int]:
+        """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
+        return []
+
+    def token_end(self, index: int) -> int:
+        """Return the number of the state in which a token ends whose bytes lead to a state, or -1 where none
+        may end."""
+        return index
+
+    def planned_tokens(self, index: int) -> Sequence[int]:
+        """Return the tokens in which forced text is to be written from a state on, by its number; empty where
+        the model chooses them."""
+        return ()
+
+    def _next_bytes(self, index: int) -> bytes:
+        """Return the bytes that may come next, ascending. Under the lock."""
+        return bytes(byte for byte in range(256) if self.bytes_index(index, bytes((byte,))) >= 0)
+
+    @abstractmethod
+    def _expected(self, index: int) -> list[Expected]:
+        """Return what may come next, in words. Under the lock."""
+
+    @property
+    @abstractmethod
+    def completions(self) -> Completions:
+        """The shortest completions of its states. Under the lock."""
+
+    @property
+    def used(self) -> float:
+        """The share of its limits that all documents so far have used; above 1, `fresh` compiles anew."""
+        return self.nbytes / self.limits.grammar_memory
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the grammar's own tables: states, lists of tokens, automata. The store and the vocabulary
+        are not counted."""
+        return int(self._tables.nbytes())
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How far the grammar is expanded: states of the machine and of automata, and bytes."""
+        return {}
+
+    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
+        """Return the explicit automaton of all states over classes of tokens; with `minimal`, states with
+        the same continuations are one. Raises OptionError for free text, and where masks are narrower than
+        the grammar's."""
+        raise OptionError(
+            f"{type(self).__name__} has no automaton.", where="to_dfa", cure="Ask that of a plain grammar."
+        )
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether `to_dfa(depth=)` can count: open brackets of JSON texts or places of a parser's stack, in
+        the grammar or in a part of it."""
+        return False
+
+    def depth_of(self, index: int) -> int:
+        """Return the open brackets of a JSON text, or the places of the parser's stack, in a state by its
+        number: the most over all ways to read the text and over all parts."""
+        return 0
+
+    def value(self, text: bytes) -> Any:
+        """Return what a whole text stands for: itself as a str; of JSON documents the value, with an int
+        wherever only integers may stand. Errors: ValueError for a text that is not JSON, where all are."""
+        return text.decode("utf-8", "replace")
+
+    def look_ahead(self) -> None:
+        """Expand the states near the start, once. `Matcher` calls it after the first token, while the model
+        works."""
+        self.is_young = False
+
+    def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
+        """Work out, before any document, the records from which masks are put together; return for how many
+        states. Only Lark grammars under the contextual lexer have such records, as parts of others too. A
+        store with a folder keeps them.
+
+        `room`: bytes that the records may take; `progress` is called with the number of states so far. Raises
+        LimitError. Cost: for a large vocabulary some 5 ms a state: 50 ms for JSON, 20 s for Python.
+        """
+        return 0
+
+    # --- the same for every machine -------------------------------------------------------------------------
+
+    @property
+    def missing_bytes(self) -> tuple[int, ...]:
+        """The bytes that no token writes by itself. Texts hold none of them, except where longer tokens do
+        (docs/tokenizers.md)."""
+        return self.tokenizer.missing_bytes
+
+    @property
+    def start(self) -> State:
+        """The state before the first byte."""
+        return State(self, self._start)
+
+    def fresh(self) -> Self:
+        """Return the compiled grammar in which a new document begins: this one, or one compiled anew once the
+        documents so far have used up `Limits.grammar_memory`. A `Matcher` calls it by itself; code that steps
+        states calls it for each document. Cost: 1 us, and now and then that of compiling."""
+        return self.generation.begin(self)
+
+    def anew(self) -> Self:
+        """Return the grammar compiled anew, without the states of earlier documents."""
+        return type(self)(self.grammar, self.tokenizer, self.limits, self.store)
+
+    def compute(self, index: int, target: int = 0) -> bool:
+        """Work out the mask of a state (by its number) and write it to `target`, the address of a row (0:
+        nowhere). Returns whether the mask is memoised now: not if it is large and the store is full."""
+        with self.lock, self._begin_call():
+            self._attached()
+            code = self._compute(index, target)
+            if code == 0:
+                return True
+            if code == ENDED:
+                raise _finished()
+            return self._keep_large(index, target)
+
+    def _attached(self) -> None:
+        """Give compiled code this thread's scratch arrays, unless it has them. Under the lock."""
+        space = getattr(self._masks.workspaces, "space", None)
+        if space is None or space is not self._workspace:  # held: compiled code knows where it lies
+            self._workspace = None
+            self._workspace = attach(self._masks.workspaces, self.vocabulary, self._tables.context)
+
+    def _keep_large(self, index: int, target: int) -> bool:
+        row = self._large_row()
+        number = self._masks.intern_row(row)
+        if number is not None:
+            self._memoise(index, number, _NONE, target)
+            return True
+        if target:
+            ctypes.memmove(target, address_of(row), row.nbytes)
+        return False
+
+    def _memoise(self, index: int, row: int, tokens: Listed, target: int) -> None:
+        """Memoise the mask of a state, a row of the store (-1: none) and a list of tokens, and write it to
+        `target` (0: nowhere)."""
+        tables, count = self._tables, len(tokens)
+        at = tables.extend(LISTS, np.concatenate([(count,), tokens]), count + 1)
+        node = tables.rows(NODES)[index]
+        node[NodeRow.dense_row] = row
+        node[NodeRow.token_list] = at  # last: readers take no lock
+        if target:
+            core_masks.fill(self.address, index, target)
+
+    def _large_row(self) -> Bits:
+        """Return the mask that `_compute` has just found too large for a list, as a row of bits."""
+        count = int(self._tables.context[Core.buffer_count])
+        return self._masks.dense_row(self._masks.workspaces.space.buffer[:count])
+
+    def check_token(self, token: int) -> None:
+        """Raise TokenError where a token id is out of range."""
+        if not 0 <= token < self.vocab_size:
+            raise TokenError(
+                f"Token {token} is out of range: the vocabulary has ids 0 to {self.vocab_size - 1}.",
+                cure="Check that the tokenizer is the model's.",
+            )
+
+    def next_index(self, index: int, token: int) -> int:
+        """Return the number of the state after a token, or -1 where it is not allowed."""
+        self.check_token(token)
+        if token in self.end_tokens:
+            return self._after_end(index)
+        return self._after_token(index, token)
+
+    def index_of(self, state: State) -> int:
+        """Return the number of a state. Raises OptionError where it is a state of another compiled grammar,
+        whose numbers mean nothing here. Cost: 0.1 us."""
+        try:
+            if state.compiled is self:
+                return state.index
+        except AttributeError:
+            raise OptionError(
+                f"A state is a State, not a {type(state).__name__}.",
+                where="state",
+                cure="Begin at compiled.start, or give matcher.state.",
+            ) from None
+        raise OptionError(
+            f"The state is one of {state.compiled!r}, compiled apart from this grammar.",
+            where="state",
+            cure="Ask state.compiled, or reach the state again from the start of this grammar. A Matcher may "
+            "have gone on in a grammar compiled anew (compiled.fresh()): ask matcher.compiled.",
+        )
+
+    def step(self, state: State, token: int) -> State | None:
+        """Return the state after a token, or None where it is not allowed. About 1 us for a token met before.
+        Raises OptionError where the state is one of another compiled grammar, as every method that takes a
+        state."""
+        after = self.next_index(self.index_of(state), token)
+        return None if after < 0 else State(self, after)
+
+    def step_bytes(self, state: State, data: bytes) -> State | None:
+        """Return the state after bytes of text, or None where they leave the language."""
+        index = self.bytes_index(self.index_of(state), data)
+        return None if index < 0 else State(self, index)
+
+    def live_part(self, data: bytes) -> tuple[State, int]:
+        """Return the state after the longest beginning of a text that lives, and its length in bytes.
+
+        Linear in the text: the length is found by halving, since a prefix of a live prefix is live.
+        """
+        if (after := self.step_bytes(self.start, data)) is not None:
+            return after, len(data)
+        state, low, high = self.start, 0, len(data)  # data[:low] led to `state`, data[:high] is dead
+        while high - low > 1:
+            middle = (low + high) // 2
+            if (after := self.step_bytes(state, data[low:middle])) is None:
+                high = middle
+            else:
+                state, low = after, middle
+        return state, low
+
+    def accepts_end(self, state: State) -> bool:
+        """Return whether the text so far is a document."""
+        return self.may_end(self.index_of(state))
+
+    def is_finished(self, state: State) -> bool:
+        """Return whether an end token was taken."""
+        return self._is_finished(self.index_of(state))
+
+    def check_mask(self, mask: TokenMask) -> None:
+        """Raise MaskError where a mask is too narrow for the vocabulary."""
+        if not isinstance(mask, TokenMask):
+            raise MaskError(
+                f"A mask is a TokenMask, not a {type(mask).__name__}.",
+                cure="Use sg.allocate_mask(rows, vocab_size), or TokenMask.wrap(array).",
+            )
+        if mask.words < self._words:
+            raise MaskError(
+                f"A row of {mask.words} words holds {mask.words * 32} tokens, but the largest token id is "
+                f"{self.vocab_size - 1}.",
+                cure=f"Allocate it with sg.allocate_mask(rows, {self.vocab_size}).",
+            )
+
+    def fill(self, state: State, mask: TokenMask, row: int = 0) -> None:
+        """Write the state's mask to a row: the tokens t such that the text so far and t's bytes begin a
+        document, and the end tokens where it is one. Raises FinishedError after an end token."""
+        index = self.index_of(state)
+        self.check_mask(mask)
+        self.fill_index(index, mask, row)
+
+    def fill_index(self, index: int, mask: TokenMask, row: int) -> None:
+        """Write the mask of a state, by its number, to a row of a mask that was checked."""
+        target = mask.row(row)
+        if core_masks.fill(self.address, index, target) != 0:
+            self.compute(index, target)
+        if mask.words > self._words:
+            mask.array[row, self._words :] = 0
+
+    def allowed(self, state: State) -> list[int]:
+        """Return the allowed token ids, ascending; for tests and small vocabularies."""
+        return [int(token) for token in tokens_of(self.bits(self.index_of(state)))]
+
+    def next_bytes(self, state: State) -> bytes:
+        """Return the bytes that may come next, ascending."""
+        index = self.index_of(state)
+        with self.lock:
+            return self._next_bytes(index)
+
+    def expected(self, state: State) -> list[Expected]:
+        """Return what may come next, in words, each with the schema places that ask for it;
+        empty after an end token.
+
+        Required items come first, then the other keys and values (20, and an item that counts the rest), then
+        punctuation, white space, the end. For messages, not for speed: a fraction of a millisecond.
+        """
+        index = self.index_of(state)
+        with self.lock, self._begin_call():
+            return self._expected(index)
+
+    def tokens_to_finish(self, state: State) -> int:
+        """Return how many tokens complete the document: 0 where it is complete.
+        A function of the state alone; docs/composition.md ("What is exact") names the few exceptions.
+
+        So many tokens complete it; fewer may (the same page says, for each kind of grammar, of which texts
+        these are the fewest). Some allowed token leads to a state whose value is smaller by at least one. End
+        tokens are not counted.
+        """
+        return self.cost(self.index_of(state))
+
+    def completion(self, state: State) -> bytes:
+        """Return the shortest text that completes the document."""
+        index = self.index_of(state)
+        with self.lock, self._begin_call():
+            self._open(index)
+            return self.completions.text(index)
+
+    def cost(self, index: int, enough: int = 0) -> int:
+        """Return `tokens_to_finish` of a state by its number; where it is no more than `enough`, perhaps more
+        than it is, and no more than `enough` either."""
+        with self.lock:
+            self._open(index)
+            with self._begin_call():
+                return self.completions.tokens(index, enough)
+
+    def _open(self, index: int) -> None:
+        if self._is_finished(index):
+            raise _finished()
+
+    def _is_finished(self, index: int) -> bool:
+        return int(self._tables.rows(NODES)[index, Registers.mode]) == FINISHED
+
+    def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
+        """Write the mask of the tokens after which the document can still be completed within the budget."""
+        self.check_mask(mask)
+        mask.row(row)
+        budget = checks.whole("budget", budget)
+        known = self.sufficient_budgets.get(index)
+        if known is None:
+            known = self._compute_bounded(index)
+        if self._suffices(index, budget, known):
+            self.fill_index(index, mask, row)
+            return
+        least = self.cost(index, budget)
+        if budget < least:
+            raise BudgetError(
+                f"The document needs {least} more tokens, and the budget is {budget}.",
+                minimum=least,
+                cure=f"Give it at least {least} (the end token is not counted).",
+            )
+        self.fill_index(index, mask, row)
+        with self.lock, self._begin_call():
+            left = budget - 1
+            tokens = mask.allowed(row)
+            tokens = tokens[~np.isin(tokens, self._end_ids)]
+            denied = np.zeros(32 * mask.words, np.bool_)
+            denied[self.completions.too_long(index, tokens, left)] = True
+            mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
+            self._remember(index, self.completions.sufficient(index))
+
+    def _has_mask(self, index: int) -> bool:
+        """Return whether a state's mask is memoised."""
+        return int(self._tables.rows(NODES)[index, _TOKEN_LIST]) >= 0
+
+    def budget_suffices(self, index: int, budget: int) -> bool:
+        """Return whether it is known that a budget takes nothing from a state's mask; False where the mask is
+        not known. Cost: 0.1 us where the state was looked at, else some 20 us."""
+        known = self.sufficient_budgets.get(index)
+        return (known is not None or self._has_mask(index)) and self._suffices(index, budget, known)
+
+    def _suffices(self, index: int, budget: int, known: int | None) -> bool:
+        """Return `budget_suffices` of a state whose mask is known, of which `sufficient_budgets` has
+        `known`."""
+        if known is None:
+            with self.lock, self._begin_call():
+                known = self.completions.sufficient(index)
+            known = self._remember(index, known)
+        return budget >= known
+
+    def _compute_bounded(self, index: int) -> int | None:
+        """Work out and memoise the mask of a state, by its number; return what `sufficient_budgets` has of
+        it then, if the walk of the mask has told that. Raises FinishedError."""
+        self.compute(index)
+        return None
+
+    def _remember(self, index: int, budget: int | None) -> int:
+        """Remember from which budget on a state's mask is the plain one (None: no budget is known); return
+        it."""
+        if len(self.sufficient_budgets) >= _MOST_BUDGETS:
+            self.sufficient_budgets.clear()
+        known = self.sufficient_budgets[index] = _NO_BUDGET if budget is None else budget
+        return known
+
+    def forced(self, index: int) -> bytes:
+        """Return the bytes that must come next; empty where the document may end here."""
+        found = bytearray()
+        node = index
+        while len(found) < _MOST_FORCED and not self.may_end(node) and not self.special_tokens(node):
+            with self.lock:
+                following = self._next_bytes(node)
+            if len(following) != 1:
+                break
+            found += following
+            node = self.bytes_index(node, following)
+        return bytes(found)
+
+    def mask_parts(self, index: int) -> tuple[int, Listed] | None:
+        """Return a state's mask (by its number) as the number of a row of the store (-1: none) and a list of
+        tokens, in which some may stand twice; None where the store is full. Raises FinishedError."""
+        with self.lock:
+            self._open(index)
+            if not self.compute(index):
+                return None
+            dense, at = self._tables.rows(NODES)[index, [NodeRow.dense_row, NodeRow.token_list]].tolist()
+            return dense, listed(self._tables, at)
+
+    def ends_below(self, index: int, wanted: WantedNodes, end: int = 1) -> list[int]:
+        """Return the wanted nodes of the vocabulary's trie, in order, whose bytes lead from a state, by its
+        number, to one in which the text may end, or stands so (`ByteSteps.ends`). Cost: some 50 ns a node."""
+        found = np.empty(wanted.most, np.int32)
+        count = self._retry(token_steps.ends_below, index, address_of(wanted.trie), end, address_of(found))
+        nodes: list[int] = found[:count].tolist()
+        return nodes
+
+    def after_tokens(self, index: int, tokens: Tokens) -> Tokens:
+        """Return the states after some allowed tokens, none of them an end token."""
+        held, found = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
+        self._retry(token_steps.take_each, index, address_of(held), len(held), address_of(found))
+        for at in np.flatnonzero(found < REFUSED):
+            found[at] = self._after_token(index, int(tokens[at]))
+        return found
+
+    def bits(self, index: int) -> Bits:
+        """Return a state's mask (by its number) as a row of bits of its own."""
+        mask = allocate_mask(1, self.vocab_size)
+        self.fill_index(index, mask, 0)
+        return np.asarray(mask.array[0])
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.grammar!r}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.grammar, self.tokenizer, self.limits)
+
+
+def plain_grammar(grammar: Any) -> Any:
+    """Return the grammar of a compiled one; what is none as it is."""
+    return grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
+
+
+def first_fault(compiled: CompiledGrammar, text: str, before: str = "") -> str:
+    """Return in words where a text behind another one leaves a grammar, and what could have come there; ""
+    where it is one of its texts. Linear in the text."""
+    data, around = text.encode("utf-8", "surrogatepass"), before.encode()
+    state, length = compiled.live_part(around + data)
+    at = length - len(around)
+    if at == len(data) and compiled.accepts_end(state):
+        return ""
+    expected = [one.what for one in compiled.expected(state) if one.what != "white space"]
+    found = (
+        "it ends too early"
+        if at == len(data)
+        else f"{data[at:].decode('utf-8', 'replace')[:1]!r} cannot come"
+    )
+    return f"{found} at byte {at}, where {' or '.join(expected[:3])} was expected"
+
+
+def _finished() -> FinishedError:
+    return FinishedError(
+        "The document is finished: an end token was taken.", cure="Roll back, or start anew."
+    )

@@ -1,0 +1,334 @@
+"""The tokens of forced text: those of the tokenizer in place of any that spell it, and tokens that cross the
+border of a prompt.
+
+`with_forced_text` returns a compiled grammar whose texts are those of another one, and whose masks are
+narrower. Matchers, batches, drafts and budgets use it as they use any other.
+
+    border      `behind`, the last bytes of a prompt, stands before the text. Its first tokens write these
+                bytes, and the last of them may go on with the text.
+    beginning   `begun`, which the prompt ends with, is the beginning of the text: what is written goes on
+                behind it.
+    canonical   Where the next bytes are forced, the tokenizer's own rules split them once. A mask then has
+                the next of these tokens, and the tokens that write all forced bytes and go on behind them.
+
+A mask is one of a *policy*: a token that the grammar allows and the mask does not is still taken, and leads
+to the state behind its bytes. So a budget of tokens can be kept: where the tokens of the policy are too many,
+`fill_within` allows those of the grammar. For the same reason `tokens_to_finish` is that of the grammar.
+"""
+
+from __future__ import annotations
+
+from codecs import getincrementaldecoder
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from structgen.base.errors import OptionError
+from structgen.base.language.expectation import Expected
+from structgen.base.limits import Limits
+from structgen.machines.core.compiled import Bits, CompiledGrammar, Completions, Tokens, first_fault
+from structgen.machines.core.narrowed_text import READING, TABLES, NarrowedText
+from structgen.machines.machine_core.layout import ENDED, LARGE
+from structgen.tokens.token_mask import TokenMask
+from structgen.tokens.token_prefixes import first_crossing, tokens_along, tokens_behind
+from structgen.tokens.tokenizer import Tokenizer
+
+_MOST_POLICIES: Final = 256
+"""Borders of prompts that one grammar remembers, at most."""
+
+
+class ForcedPlace(NamedTuple):
+    """A state of the policy."""
+
+    written: int
+    """How many bytes of the border (the last bytes of the prompt) the tokens so far have written."""
+    state: int
+    """The state of the grammar."""
+    plan: tuple[int, ...] | None
+    """The tokens in which the text that is forced here is written; (): the mask is the grammar's; None: it is
+    not looked for yet."""
+
+
+class ForcedText(NarrowedText[ForcedPlace]):
+    """A compiled grammar with a policy for the tokens of forced text (see the module).
+
+    Cost: some 30 us a token; a call of the tokenizer for each forced stretch, once.
+    """
+
+    def __init__(self, inner: CompiledGrammar, *, canonical: bool, behind: bytes, begun: bytes = b"") -> None:
+        super().__init__(inner)
+        self.is_canonical, self.border, self.begun = canonical, behind, begun
+        self._unplanned = None if canonical else ()
+        self._plans: dict[int, tuple[int, ...]] = {}
+        self._ways: dict[int, dict[int, ForcedPlace]] = {}
+        self._least: dict[int, int] = {}
+        # a beginning is written again in the tokenizer's own tokens, or in one that goes on behind it
+        plan = None if begun and self.tokenizer.has_encoder else self._unplanned
+        self._start = self._number(ForcedPlace(0, start_behind(inner, begun), plan))
+
+    # --- places ---------------------------------------------------------------------------------------------
+
+    def rest_at(self, place: ForcedPlace) -> bytes:
+        """Return the bytes of the border that are still to be written."""
+        return self.border[place.written :]
+
+    def _read(self, place: ForcedPlace, data: bytes) -> ForcedPlace | None:
+        """Return the place after bytes; None where they are refused."""
+        rest = self.rest_at(place)
+        size = min(len(rest), len(data))
+        if data[:size] != rest[:size]:
+            return None
+        after = self.inner.bytes_index(place.state, data[size:]) if len(data) > size else place.state
+        return None if after < 0 else ForcedPlace(place.written + size, after, self._unplanned)
+
+    def _step(self, place: ForcedPlace, byte: int) -> ForcedPlace | None:
+        return self._read(place, bytes((byte,)))
+
+    def _moved(self, place: ForcedPlace, token: int) -> ForcedPlace | None:
+        """Return the place after a token that is no end token; None where the grammar refuses it."""
+        if self.rest_at(place):
+            return self.ways(place).get(token)
+        after = self.inner.next_index(place.state, token)
+        return None if after < 0 else place._replace(state=after, plan=self._unplanned)
+
+    def least(self, place: ForcedPlace) -> int:
+        """Return how many tokens complete the text from a place; -1 where none do: no tokens write the rest
+        of the border."""
+        rest = self.rest_at(place)
+        if not rest:
+            return self.inner.cost(place.state)
+        found = self._least.get(place.written)
+        if found is None:
+            ways = self.ways(place)
+            along = tokens_along(self.vocabulary, rest + self.inner.completions.text(place.state))
+            after = {ways[tokens[0]] for tokens in along if tokens and tokens[0] in ways} or {*ways.values()}
+            found = self._least[place.written] = min((1 + self.least(one) for one in after), default=-1)
+        return found
+
+    def ways(self, place: ForcedPlace) -> dict[int, ForcedPlace]:
+        """Return the tokens that may come before the end of the border, each with the place after it."""
+        found = self._ways.get(place.written)
+        if found is None:
+            rest, found = self.rest_at(place), {}
+            for size, tokens in enumerate(tokens_along(self.vocabulary, rest), place.written + 1):
+                after = place._replace(written=size, plan=self._unplanned)
+                if tokens and (size == len(self.border) or self.ways(after)):
+                    found |= dict.fromkeys(tokens, after)
+            begin = place._replace(written=len(self.border), plan=self._unplanned)
+            for tokens, behind in tokens_behind(self.vocabulary, rest, begin, self._step):
+                end = self.inner.token_end(behind.state)
+                if end >= 0:
+                    found |= dict.fromkeys(tokens, behind._replace(state=end))
+            self._ways[place.written] = found
+        return found
+
+    # --- the machine ----------------------------------------------------------------------------------------
+
+    def planned_tokens(self, index: int) -> tuple[int, ...]:
+        """Return the tokens in which the text that is forced in a state is written, by its number; empty
+        where there are none. Cost: at the beginning of the text, the first time, a call of the tokenizer."""
+        place = self._places[index]
+        if place is None or place.plan is not None:
+            return () if place is None else place.plan or ()
+        found = self._plans.get(index)
+        if found is None:
+            found = self._plans[index] = self._plan(place)
+        return found
+
+    def _plan(self, place: ForcedPlace) -> tuple[int, ...]:
+        """Return the tokenizer's own tokens for the text that is forced at a place; empty where it has none
+        (half a character), or where the grammar refuses one of them."""
+        data = self.rest_at(place) + self.inner.forced(place.state)
+        whole = data.decode("utf-8", "ignore").encode()  # without a character that is cut off at the end
+        tokens = self.tokenizer.canonical(whole) if whole and data.startswith(whole) else None
+        after: ForcedPlace | None = place
+        for token in tokens or ():
+            after = None if after is None else self._moved(after, token)
+        return () if tokens is None or after is None else tuple(tokens)
+
+    def _after_token(self, index: int, token: int) -> int:
+        place = self._places[index]
+        after = None if place is None else self._moved(place, token)
+        if after is None:
+            return -1
+        planned = self.planned_tokens(index)
+        if len(planned) > 1 and token == planned[0]:
+            after = after._replace(plan=planned[1:])
+        return self._number(after)
+
+    def bytes_index(self, index: int, data: bytes) -> int:
+        """Return the number of the state after bytes, or -1."""
+        place = self._places[index]
+        after = None if place is None else self._read(place, data)
+        return -1 if after is None else self._number(after)
+
+    def _narrows(self, index: int) -> bool:
+        return bool(self.planned_tokens(index) or self.rest_at(self.place(index)))
+
+    def _narrowed(self, index: int, bits: Bits) -> Bits:
+        place, planned = self.place(index), self.planned_tokens(index)
+        if self.rest_at(place):
+            bits = self._masks.dense_row(np.fromiter(self.ways(place), np.int32))
+        along = tokens_along(self.vocabulary, self.tokenizer.decode(planned))
+        others = [token for tokens in along for token in tokens if token != planned[0]]
+        return bits & ~self._masks.dense_row(np.array(others, np.int32))
+
+    def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
+        """Write the mask of the tokens after which the document can still be completed within the budget;
+        where the policy has none, those of the grammar."""
+        super().fill_within(index, mask, row, budget)
+        place = self.place(index)
+        if place.plan != () and not mask.array[row].any():
+            super().fill_within(self._number(place._replace(plan=())), mask, row, budget)
+
+    def _expected(self, index: int) -> list[Expected]:
+        place = self._places[index]
+        if place is not None and (rest := self.rest_at(place)):
+            return [Expected(f"the end of the prompt, {rest.decode('utf-8', 'replace')!r}", (), rest[:1])]
+        return super()._expected(index)
+
+    def tokens(self, index: int, enough: int = 0) -> int:
+        """As `Completions`."""
+        return self.least(self.place(index))
+
+    def too_long(self, index: int, tokens: Tokens, left: int) -> Tokens:
+        """As `Completions`."""
+        place = self.place(index)
+        if not self.rest_at(place):
+            return self.inner.completions.too_long(place.state, tokens, left)
+        ways = self.ways(place)
+        late = [self.least(ways[token]) > left for token in tokens.tolist()]
+        return tokens[np.array(late, np.bool_)]
+
+    def anew(self) -> ForcedText:
+        """Return the same policy for the grammar compiled anew."""
+        inner = self.inner.generation.replace(self.inner)
+        return ForcedText(inner, canonical=self.is_canonical, behind=self.border, begun=self.begun)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        made = partial(with_forced_text, canonical=self.is_canonical, behind=self.border, begun=self.begun)
+        return made, (self.inner,)
+
+
+class AnyText(CompiledGrammar, Completions):
+    """Every sequence of tokens, as a compiled grammar: what may follow the border of a free text's prompt.
+    Before an end token it is in its start."""
+
+    table_plan = TABLES
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__(None, tokenizer, Limits())
+        self._put_state(READING)
+
+    def _after_token(self, index: int, token: int) -> int:
+        return self.bytes_index(index, b"")
+
+    def bytes_index(self, index: int, data: bytes) -> int:
+        """Return the number of the state after bytes, or -1."""
+        return index if self.may_end(index) else -1
+
+    def may_end(self, index: int) -> bool:
+        """Return whether the text may end in a state, by its number."""
+        return index == self._start
+
+    def _compute(self, index: int, target: int) -> int:
+        return LARGE if self.may_end(index) else ENDED
+
+    def _large_row(self) -> Bits:
+        return self._masks.dense_row(np.arange(self.vocab_size, dtype=np.int32))
+
+    def _expected(self, index: int) -> list[Expected]:
+        return [Expected("any text")]
+
+    @property
+    def completions(self) -> Completions:
+        """The shortest completions of its states: none is needed."""
+        return self
+
+    def anew(self) -> AnyText:
+        """Return another one."""
+        return AnyText(self.tokenizer)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return AnyText, (self.tokenizer,)
+
+
+def with_forced_text(
+    compiled: CompiledGrammar, *, canonical: bool = False, behind: bytes = b"", begun: bytes = b""
+) -> CompiledGrammar:
+    """Return a compiled grammar with a policy for the tokens of its forced text: with the tokenizer's own
+    tokens if `canonical`, behind the bytes `behind` of a prompt (`prompt_border`), with what follows the
+    beginning `begun` of its texts; the grammar itself where nothing is asked for. The last 256 of a grammar
+    are kept.
+
+    Raises OptionError for a beginning of no text, and if `canonical` and the tokenizer does not know how its
+    model's texts were split; TokenizerError if the library that splits them is not installed.
+    """
+    if not canonical and not behind and not begun:
+        return compiled
+    tokenizer = compiled.tokenizer
+    if canonical and not tokenizer.has_encoder:
+        raise OptionError(
+            "The tokenizer was made from the bytes of its tokens. It does not say which tokens of a text are"
+            " the canonical ones.",
+            where="canonical",
+            cure="Make it of the model's own files (sg.Tokenizer.from_huggingface), or leave canonical out.",
+        )
+    if canonical:
+        tokenizer.canonical(b"a")
+    with compiled.lock:
+        known = compiled.forced_texts
+        found = known.get((canonical, behind, begun))
+        if found is None:
+            found = ForcedText(compiled, canonical=canonical, behind=behind, begun=begun)
+            known[canonical, behind, begun] = found
+            if len(known) > _MOST_POLICIES:
+                del known[next(iter(known))]
+        return found
+
+
+def start_behind(compiled: CompiledGrammar, begun: bytes, where: str = "begun", before: str = "") -> int:
+    """Return the number of the state behind a beginning. Raises OptionError where no text begins so; its
+    places are behind `before`. Linear in it."""
+    state, size = compiled.live_part(begun)
+    if size < len(begun):
+        fault = first_fault(compiled, begun.decode("utf-8", "surrogateescape").removeprefix(before), before)
+        what, cure = f"No document begins so: {fault}.", "Mend it, or have the answer begin anew."
+        raise OptionError(what, where=where, cure=cure)
+    return compiled.index_of(state)
+
+
+def prompt_border(compiled: CompiledGrammar, prompt: Sequence[int], begun: bytes = b"") -> int:
+    """Return how many tokens at the end of a prompt are to be written again, because a token of the
+    vocabulary begins in them and reaches into a text of the grammar (`begun`: into the rest of one that the
+    prompt begins). Special tokens and the first token of the prompt are never among them. Cost: some
+    microseconds a byte of the longest token."""
+    vocabulary, known = compiled.vocabulary, compiled.tokenizer.token_bytes
+    ends: list[int] = []
+    data = b""
+    for token in reversed(prompt[1:]):
+        text = known[token] if token < len(known) else None
+        if not text or len(data) >= vocabulary.max_token_bytes:
+            break
+        data = text + data
+        ends.append(len(data))
+
+    def step(state: int, byte: int) -> int | None:
+        after = compiled.bytes_index(state, bytes((byte,)))
+        return None if after < 0 else after
+
+    crossing = first_crossing(vocabulary, data, start_behind(compiled, begun), step)
+    if crossing is None:
+        return 0
+    return 1 + sum(end < len(data) - crossing for end in ends)
+
+
+def half_character(tokenizer: Tokenizer, tokens: Sequence[int]) -> bytes:
+    """Return the bytes at the end of a text that begin a character and do not complete it."""
+    known = tokenizer.token_bytes
+    data = b"".join((known[token] or b"\0") if token < len(known) else b"\0" for token in tokens[-3:])
+    decoder = getincrementaldecoder("utf-8")("replace")
+    decoder.decode(data)
+    return decoder.getstate()[0]

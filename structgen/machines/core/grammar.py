@@ -1,0 +1,226 @@
+"""`Grammar`: a language as a value, before it meets a tokenizer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
+from copy import copy
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from structgen.base.errors import OptionError, UnsupportedError
+from structgen.base.limits import Limits
+from structgen.base.system.lazy_names import public_name
+
+if TYPE_CHECKING:
+    from structgen.base.json_text.exact_json import Json
+    from structgen.machines.core.compiled import CompiledGrammar
+    from structgen.machines.store.mask_store import MaskStore
+    from structgen.schema.reading.policies import Policies
+    from structgen.tokens.tokenizer import Tokenizer
+
+
+class Grammar(ABC):
+    """A language, as every front end hands it to `sg.compile`: a frozen value.
+
+    Two grammars are equal when their canonical forms are; a grammar pickles by its canonical form. A new kind
+    of grammar is a subclass in a room of its own, whose `compiled` chooses the machine that reads it.
+
+    A grammar may stand around another one, whose texts or masks it narrows: it has that one as `around`, and
+    compiles it. What a grammar says of itself beside its texts (from `schema` on) it then hands on.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    around: Grammar
+    """The grammar that this one stands around, which may be around another one again. Where there is no such
+    attribute, it is by itself: a class attribute could be no first field of a dataclass."""
+
+    @property
+    def _inner(self) -> Grammar | None:
+        inner = getattr(self, "around", None)
+        if inner is None or isinstance(inner, Grammar):
+            return inner
+        raise OptionError(
+            f"{type(self).__name__} is around a {type(inner).__name__}, which is no grammar.",
+            where="around",
+            cure="Make one with sg.json_schema(...), sg.lark(...) or sg.regex(...).",
+        )
+
+    @property
+    def canonical(self) -> str:
+        """The canonical form: a text that identifies the language, however it was written. By default it
+        names the class, the attributes and the grammar inside, for one that is around another."""
+        if self._inner is None:
+            raise OptionError(
+                f"The grammar {type(self).__name__} does not say its canonical form.",
+                where="canonical",
+                cure="Give the class a property `canonical`, or its objects the grammar inside as `around`.",
+            )
+        kind = type(self)
+        return f"{kind.__module__}.{kind.__qualname__} {self.__getstate__()!r} {self._inner.canonical}"
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds on work and memory."""
+        return Limits() if (inner := self._inner) is None else inner.limits
+
+    @abstractmethod
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledGrammar:
+        """Return the grammar compiled against a tokenizer; `sg.compile` has checked the arguments.
+
+        `limits` stands for the grammar's own. `store`: None for the process's default, False for none. A
+        machine that narrows another one has this grammar as its `grammar`.
+        """
+
+    # What a grammar says of itself.
+
+    @property
+    def schema(self) -> Json | None:
+        """The JSON Schema that its texts are documents of; None: it has none."""
+        return getattr(self._inner, "schema", None)
+
+    @property
+    def policies(self) -> Policies | None:
+        """How its documents are written; None: its texts need not be JSON."""
+        return getattr(self._inner, "policies", None)
+
+    @property
+    def outline(self) -> Callable[..., str] | None:
+        """What writes its outline for prompts, `schema_outline` without the schema; None: prompts tell
+        nothing of it."""
+        return getattr(self._inner, "outline", None)
+
+    @property
+    def reader(self) -> Callable[[str], Any] | None:
+        """What makes a value of a text; None: its compiled grammar does."""
+        return getattr(self._inner, "reader", None)
+
+    @property
+    def repeats(self) -> Callable[[str], str] | None:
+        """What tells, of a text so far, what it says again, "" for nothing; None: nothing tells."""
+        return getattr(self._inner, "repeats", None)
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the likeliest text is wanted where nothing is said of the choice; else one is drawn."""
+        return self.schema is not None if (inner := self._inner) is None else inner.is_greedy
+
+    @property
+    def innermost(self) -> Grammar:
+        """This grammar, without those that are around another one."""
+        return self if (inner := self._inner) is None else inner.innermost
+
+    def inside(self, change: Callable[[Grammar], Grammar]) -> Grammar:
+        """Return the grammar whose innermost one is changed, those around it as they are. Raises OptionError
+        for one around another that does not tell the two apart."""
+        if self._inner is None:
+            return change(self)
+        inner = self._inner.inside(change)
+        if inner is self._inner:
+            return self
+        made = copy(self)
+        with suppress(AttributeError):  # of a property, which then has the old one
+            object.__setattr__(made, "around", inner)
+        if made._inner is not inner or (made == self) != (inner == self._inner):
+            raise OptionError(
+                f"{type(self).__name__} does not follow the grammar that it is around.",
+                where="around",
+                cure="Keep it in an attribute `around`, and work `canonical` out of it when asked.",
+            )
+        return made
+
+    def bare(self) -> Grammar:
+        """Return the innermost grammar where those around it narrow none of its texts, because their machine
+        is its own; else this one. Cost: of one around another, to compile both against single bytes."""
+        if self._inner is None:
+            return self
+        from structgen.tokens.tokenizer import byte_tokenizer  # start-up: few grammars are around others
+
+        plain = self.innermost
+        own, made = (one.compiled(byte_tokenizer(), None, None) for one in (plain, self))
+        return plain if type(made) is type(own) and made.grammar == own.grammar else self
+
+    @property
+    def spelling(self) -> str:
+        """A text that identifies the language as it was written: equal texts are equal grammars, and it
+        costs less than the canonical form."""
+        return self.canonical
+
+    @property
+    def fingerprint(self) -> str:
+        """The BLAKE2b hash (32 hexadecimal digits) of the canonical form, the same in every process."""
+        return blake2b(self.canonical.encode("utf-8"), digest_size=16).hexdigest()
+
+    def __get_pydantic_json_schema__(self, *_asked: object) -> NoReturn:
+        """Raise `UnsupportedError` where pydantic writes the schema of a type beside which the grammar stands
+        in `Annotated`: it would be passed over."""
+        raise UnsupportedError(
+            f"{type(self).__name__} in Annotated, beside a type, would be passed over.",
+            keyword="Annotated",
+            where="type",
+            cure="Give the grammar itself as the whole target, or write sg.Regex for a pattern.",
+        )
+
+    # The operators are those of text grammars, a room above: the public door finds the grammar's texts there.
+
+    def __add__(self, other: Grammar | str) -> Grammar:
+        """Return the grammar of a text of this grammar followed by a text of another."""
+        return _texts_of(self) + other
+
+    def __radd__(self, other: Grammar | str) -> Grammar:
+        return _texts_of(other) + self
+
+    def __or__(self, other: Grammar | str) -> Grammar:
+        """Return the grammar of the texts of either grammar."""
+        return _texts_of(self) | other
+
+    def __ror__(self, other: Grammar | str) -> Grammar:
+        return _texts_of(other) | self
+
+    def __and__(self, other: Grammar | str) -> Grammar:
+        """Return the grammar of the texts of both grammars; one of them must be regular."""
+        return _texts_of(self) & other
+
+    def __rand__(self, other: Grammar | str) -> Grammar:
+        return _texts_of(other) & self
+
+    def __sub__(self, other: Grammar | str) -> Grammar:
+        """Return the grammar of the texts of this grammar that another, regular grammar does not have."""
+        return _texts_of(self) - other
+
+    def __rsub__(self, other: Grammar | str) -> Grammar:
+        return _texts_of(other) - self
+
+    def __invert__(self) -> Grammar:
+        """Return the grammar of all texts that this grammar, which must be regular, does not have."""
+        return ~_texts_of(self)
+
+    def repeat(self, least: int = 0, most: int | None = None) -> Grammar:
+        """Return the grammar of `least` to `most` texts of this one, one after another (None: no bound)."""
+        return _texts_of(self).repeat(least, most)
+
+    def optional(self) -> Grammar:
+        """Return the grammar of the texts of this one, and the empty text."""
+        return self.repeat(0, 1)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Grammar):
+            return NotImplemented
+        return self is other or self.canonical == other.canonical
+
+    def __hash__(self) -> int:
+        return hash(self.canonical)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.fingerprint}>"
+
+
+def _texts_of(part: Grammar | str) -> Grammar:
+    """Return the text grammar of the same texts. Raises OptionError for what is no part of others."""
+    # a grammar that is no part of others loads no text grammars
+    found: Grammar = public_name("sequence")(part)
+    return found

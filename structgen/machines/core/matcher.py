@@ -1,0 +1,405 @@
+"""`Matcher`: a cursor over the states of a compiled grammar, as serving loops use it."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable
+from operator import index as as_index
+from typing import Any, Final, NoReturn, TypeVar
+
+from structgen.base.errors import (
+    FinishedError,
+    LimitError,
+    MaskError,
+    OptionError,
+    StructgenError,
+    TokenError,
+    fields_named,
+)
+from structgen.base.json_text.events import Event, EventLog
+from structgen.base.language.expectation import Expected
+from structgen.machines.core.compiled import CompiledGrammar, State
+from structgen.machines.machine_core.masks import fill as _fill
+from structgen.machines.machine_core.token_steps import take_token
+from structgen.tokens.token_mask import TokenMask
+
+_USED_UP: Final = ("parser_states", "automaton_states")
+"""The limits on what all documents of a grammar use together."""
+
+T = TypeVar("T")
+
+
+@fields_named("sg.Matcher(compiled)")
+class Matcher:
+    """One document being written: the present state, and the tokens and states before it (8 bytes a token).
+
+    Matchers of one compiled grammar may be used by different threads at once;
+    one matcher by one thread at a time.
+    """
+
+    __slots__ = (
+        "_address",
+        "_alone",
+        "_ends",
+        "_events",
+        "_index",
+        "_renewed",
+        "_states",
+        "_tokens",
+        "_words",
+        "compiled",
+    )
+
+    def __init__(self, compiled: CompiledGrammar, state: State | None = None) -> None:
+        """Begin at the start of the document (`compiled.fresh()`'s), or at a state of `compiled`. Raises
+        OptionError for a grammar that is not compiled, and for a state of another compiled grammar."""
+        if not isinstance(compiled, CompiledGrammar):
+            raise OptionError(
+                f"A Matcher needs a compiled grammar, not a {type(compiled).__name__}.",
+                where="compiled",
+                cure="Write sg.Matcher(sg.compile(grammar, tokenizer)).",
+            )
+        if state is None:
+            compiled = compiled.fresh()
+        self.compiled = compiled
+        self._renewed = self._alone = -1
+        """Tokens that had been taken when the grammar was last compiled anew for this matcher."""
+        self._address = compiled.address
+        self._words = compiled.vocabulary.words
+        self._ends = compiled.end_tokens
+        self._index = compiled.start.index if state is None else compiled.index_of(state)
+        self._states = array("i", (self._index,))
+        self._tokens = array("i")
+        self._events: EventLog | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process compiles the grammar, or reads it from the store, and takes the tokens again."""
+        if self._states[0] != self.compiled.start.index:
+            raise OptionError(
+                "A Matcher that began inside a document cannot be pickled: a State is of this process.",
+                where="Matcher",
+                cure="Send the compiled grammar and all tokens of the document, and advance by them there.",
+            )
+        return _resumed, (self.compiled, self.tokens)
+
+    @property
+    def state(self) -> State:
+        """The present state, a value."""
+        return State(self.compiled, self._index)
+
+    @property
+    def state_index(self) -> int:
+        """The number of the present state in its compiled grammar."""
+        return self._index
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The tokens taken."""
+        return tuple(self._tokens)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the text so far is a document (an end token is then allowed)."""
+        return self.compiled.accepts_end(self.state)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether an end token was taken."""
+        return self.compiled.is_finished(self.state)
+
+    def fill_mask(self, mask: TokenMask, row: int = 0, *, budget: int | None = None) -> None:
+        """Write the mask of the present state to a row; with a budget, only tokens after which the document
+        can still be completed within it (the end token not counted).
+
+        Cost: 0.3 us where the state's mask is known, a few to tens of microseconds where it is not. Raises
+        FinishedError after an end token, BudgetError (mask untouched) where the budget is below the least.
+        """
+        if budget is not None and (
+            type(budget) is not int or self.compiled.sufficient_budgets.get(self._index, budget + 1) > budget
+        ):
+            self._ask(lambda compiled, index: compiled.fill_within(index, mask, row, budget))
+            return
+        try:
+            # the common case: a mask of the right width, and mostly a state whose mask is known
+            if mask.words == self._words and 0 <= row < mask.rows:
+                target = mask.address + row * mask.stride
+                if _fill(self._address, self._index, target) != 0:
+                    self._ask(lambda compiled, index: compiled.compute(index, target))
+                return
+        except (AttributeError, TypeError):
+            self.compiled.check_mask(mask)
+            if not _is_whole(row):
+                raise MaskError(
+                    f"The row {row!r} is not a whole number.",
+                    where="row",
+                    cure="Give a row's number, from 0.",
+                ) from None
+            raise
+        self.compiled.check_mask(mask)
+        self._ask(lambda compiled, index: compiled.fill_index(index, mask, row))
+
+    def fill_known(self, mask: TokenMask, row: int, budget: int | None = None) -> bool:
+        """Write the mask of the present state to a row that there is, if it is known and as wide, and the
+        budget is known to take nothing from it; return whether it was. No lock is taken, and nothing is
+        worked out. Cost: 0.3 us."""
+        if mask.words != self._words:
+            return False
+        if budget is not None and (
+            type(budget) is not int or self.compiled.sufficient_budgets.get(self._index, budget + 1) > budget
+        ):
+            return False
+        code: int = _fill(self._address, self._index, mask.address + row * mask.stride)
+        return code == 0
+
+    def advance(self, token: int) -> None:
+        """Take a token. Raises TokenError where it is not allowed or is no token id, FinishedError after the
+        end; the state is then unchanged."""
+        compiled = self.compiled
+        try:
+            if 0 <= token < compiled.vocab_size and token not in compiled.end_tokens:
+                # the common case, without the calls in between
+                with compiled.lock:
+                    after = take_token(self._address, self._index, token)
+                if after >= 0:
+                    # the array refuses what is no whole number, before anything has changed
+                    self._tokens.append(token)
+                    self._states.append(after)
+                    self._index = after
+                    if compiled.is_young:
+                        compiled.look_ahead()
+                    return
+            if not _is_whole(token):
+                _raise_no_token(token)
+            after = self._ask(lambda compiled, index: compiled.next_index(index, token))
+            if after < 0:
+                self._refuse(token)
+            self._tokens.append(token)
+            self._states.append(after)
+            self._index = after
+        except TypeError:
+            if not _is_whole(token):
+                _raise_no_token(token)
+            raise
+        except BaseException:
+            self._mend()
+            raise
+
+    def _mend(self) -> None:
+        """Have tokens, states and place agree after a call that an exception cut off."""
+        count = min(len(self._tokens), len(self._states) - 1)
+        del self._tokens[count:], self._states[count + 1 :]
+        self._index = self._states[-1]
+
+    def _refuse(self, token: int) -> None:
+        if self.is_finished:
+            raise FinishedError(
+                f"Token {token} after the end of the document.", cure="Roll back, or start a new matcher."
+            )
+        text = self.compiled.tokenizer.token_bytes[token]
+        raise TokenError(
+            f"Token {token} ({text!r}) is not allowed here, after {len(self._tokens)} tokens.",
+            where=self._place(text),
+            cure="Choose among the tokens of fill_mask(); expected() says what may come.",
+        )
+
+    def _place(self, refused: bytes | None) -> str:
+        """Return the line and column at which a token's text leaves the grammar; empty for JSON, and where
+        the matcher began inside a text. Linear in the text."""
+        compiled = self.compiled
+        if compiled.has_events or self._states[0] != compiled.start.index:
+            return ""
+        known = compiled.tokenizer.token_bytes
+        text = b"".join(known[token] or b"" for token in self._tokens if token not in self._ends)
+        state: State | None = self.state
+        for byte in refused or b"":
+            state = compiled.step_bytes(state, bytes((byte,))) if state is not None else None
+            if state is None:
+                break
+            text += bytes((byte,))
+        line = text.rpartition(b"\n")[2].decode("utf-8", "ignore")
+        return f"line {text.count(10) + 1}, column {len(line) + 1}"
+
+    def accepts(self, tokens: Iterable[int]) -> int:
+        """Return how many of the tokens would be taken, one after the other; nothing changes. Raises
+        TokenError for what is no sequence of token ids."""
+        wanted = tuple(tokens) if isinstance(tokens, Iterable) else _raise_no_token(tokens)
+        for token in wanted:
+            if not _is_whole(token):
+                _raise_no_token(token)
+
+        def taken(compiled: CompiledGrammar, index: int) -> int:
+            for count, token in enumerate(wanted):
+                if (index := compiled.next_index(index, token)) < 0:
+                    return count
+            return len(wanted)
+
+        return self._ask(taken)
+
+    def forced(self) -> bytes:
+        """Return the bytes that must come next whatever the model says;
+        empty where the document may end here."""
+        return self._ask(lambda compiled, index: compiled.forced(index))
+
+    def expected(self) -> list[Expected]:
+        """Return what may come next, in words (see CompiledGrammar.expected); for messages, not for speed."""
+        return self._ask(lambda compiled, index: compiled.expected(State(compiled, index)))
+
+    def events(self, since: int = 0) -> list[Event]:
+        """Return what began and what closed in the tokens after the first `since`, in the order of the text.
+
+        A numeral closes at the byte behind it, or at the end token. Cost: nothing until the first call, then
+        linear in the bytes that were not scanned before (a rollback has at most 31 tokens scanned again).
+        Raises StructgenError where the matcher did not begin at the start of the document.
+        """
+        if isinstance(since, bool) or not _is_whole(since) or not 0 <= since <= len(self._tokens):
+            raise StructgenError(
+                f"There is no token {since!r}: {len(self._tokens)} were taken.",
+                where="since",
+                cure="Give the number of tokens taken when events were last asked.",
+            )
+        if not self.compiled.has_events:
+            raise StructgenError(
+                "Only JSON texts have events.", where="events", cure="Parse the text that was written."
+            )
+        if self._states[0] != self.compiled.start.index:
+            raise StructgenError(
+                "This matcher began inside a document, whose earlier text it does not know.",
+                where="events",
+                cure="Ask a matcher that began at compiled.start, or a fork of it.",
+            )
+        log, self._events = self._events or EventLog(), None
+        log.read(self._tokens, self.compiled.tokenizer.token_bytes, self._ends)
+        self._events = log
+        return log.since(since)
+
+    def tokens_to_finish(self) -> int:
+        """Return how many tokens complete the document: 0 where it is complete (see
+        CompiledGrammar.tokens_to_finish)."""
+        return self._ask(CompiledGrammar.cost)
+
+    def budget_suffices(self, budget: int) -> bool:
+        """Return whether a budget is known to take nothing from the mask, as far as the mask is known: then
+        the document fits it after whichever token comes next. Cost: 0.1 us where the state was looked at,
+        else some 20 us; where tokens_to_finish would write completions, this writes none."""
+        return self._ask(lambda compiled, index: compiled.budget_suffices(index, budget))
+
+    def _ask(self, question: Callable[[CompiledGrammar, int], T]) -> T:
+        """Return a grammar's answer about the present state. Where a limit is met that other documents have
+        used up, a grammar compiled anew answers."""
+        while True:
+            try:
+                return question(self.compiled, self._index)
+            except LimitError as error:
+                if error.limit not in _USED_UP or not self.renew():
+                    raise
+
+    def renew(self) -> bool:
+        """Continue in a grammar compiled anew, after a limit was met; return whether that may help. Other
+        documents begin there too; where they use it up as well, one of this document's own is next. Cost:
+        that of compiling, and of taking all tokens again."""
+        compiled = self.compiled
+        shared, length = compiled.generation, len(self._tokens)
+        if self._states[0] != compiled.start.index or not shared.is_shared or self._alone == length:
+            return False
+        if self._renewed < length:
+            self._renewed = length
+            if self._goes_on_in(shared.after(compiled)):
+                return True
+        self._alone = length
+        return self._goes_on_in(compiled.anew())
+
+    def _goes_on_in(self, newer: CompiledGrammar) -> bool:
+        """Take all tokens again in another grammar; return False where that meets a limit."""
+        states = array("i", (newer.start.index,))
+        try:
+            for token in self._tokens:
+                states.append(newer.next_index(states[-1], token))
+        except LimitError:
+            return False
+        self._begin_in(newer, states)
+        return True
+
+    def _begin_in(self, newer: CompiledGrammar, states: array[int]) -> None:
+        address, index = newer.address, states[-1]
+        self.compiled, self._address, self._states, self._index = newer, address, states, index
+
+    def rollback(self, count: int) -> None:
+        """Undo the last `count` tokens (an end token counts one)."""
+        if isinstance(count, bool) or not _is_whole(count) or not 0 <= count <= len(self._tokens):
+            raise StructgenError(
+                f"{count!r} tokens cannot be undone: {len(self._tokens)} were taken.",
+                where="rollback",
+                cure=f"Give a whole number from 0 to {len(self._tokens)}.",
+            )
+        if count:
+            log, self._events = self._events, None
+            try:
+                del self._tokens[len(self._tokens) - count :]
+                del self._states[len(self._states) - count :]
+                self._index = self._states[-1]
+            except BaseException:
+                self._mend()
+                raise
+            if log is not None:
+                log.truncate(len(self._tokens))
+                self._events = log
+
+    def fork(self) -> Matcher:
+        """Return an independent matcher at the same place. Cost: a copy of the history."""
+        twin = Matcher.__new__(Matcher)
+        twin.compiled, twin._address, twin._words = self.compiled, self._address, self._words
+        twin._ends, twin._index = self._ends, self._index
+        twin._states, twin._tokens = self._states[:], self._tokens[:]
+        twin._renewed, twin._alone = self._renewed, self._alone
+        twin._events = None if self._events is None else self._events.copy()
+        return twin
+
+    def __copy__(self) -> Matcher:
+        return self.fork()
+
+    def __deepcopy__(self, memo: object) -> Matcher:
+        return self.fork()
+
+    def reset(self) -> None:
+        """Go back to the first state, for another document."""
+        self.rollback(len(self._tokens))
+        compiled = self.compiled
+        if self._index == compiled.start.index:
+            newer = compiled.fresh()
+            if newer is not compiled:
+                self._begin_in(newer, array("i", (newer.start.index,)))
+            self._renewed = self._alone = -1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of this matcher's own memory: the history, eight bytes a token;
+        the state is the grammar's."""
+        return self.__sizeof__() + self._states.__sizeof__() + self._tokens.__sizeof__()
+
+    def __repr__(self) -> str:
+        return f"<Matcher after {len(self._tokens)} tokens of {self.compiled!r}>"
+
+
+def _is_whole(value: Any) -> bool:
+    """Tell whether a value is a whole number, of Python's or numpy's."""
+    try:
+        as_index(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _raise_no_token(value: object) -> NoReturn:
+    raise TokenError(
+        f"{value!r:.60} is no token id.",
+        where="token",
+        cure="Give a token's number; of a text, those of tokenizer.encode(text).",
+    )
+
+
+def _resumed(compiled: CompiledGrammar, tokens: tuple[int, ...]) -> Matcher:
+    """Return a pickled matcher again."""
+    matcher = Matcher(compiled)
+    for token in tokens:
+        matcher.advance(token)
+    return matcher

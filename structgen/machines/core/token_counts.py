@@ -1,0 +1,72 @@
+"""`TokenCounts`: how many tokens complete the documents of one compiled grammar, remembered by state."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Final
+
+import numpy as np
+
+from structgen.machines.core.compiled import Completions, Tokens
+from structgen.machines.machine_core.text_costs import TextCosts
+from structgen.tokens.vocabulary import Vocabulary
+
+_KEPT: Final = 1 << 16
+"""States whose counts are remembered; past it all are forgotten, and worked out anew as they are met."""
+
+
+class TokenCounts(Completions):
+    """What budgets ask, over what a kind of grammar brings: the length of a state's completion, its count,
+    and the states behind tokens. The grammar's lock is held by the caller."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._costs = TextCosts(vocabulary)
+        self._counts: dict[int, int] = {}
+        self._ceilings: dict[int, int] = {}
+        """State -> so many tokens suffice after whichever token comes next."""
+
+    @abstractmethod
+    def length(self, index: int) -> int:
+        """Return the symbols of the completion of a state."""
+
+    @abstractmethod
+    def count(self, index: int) -> int:
+        """Work out the tokens that complete the document from a state."""
+
+    @abstractmethod
+    def after(self, index: int, tokens: Tokens) -> tuple[list[int], Tokens]:
+        """Return states after some allowed tokens, and for each token which of them has its own's count."""
+
+    def clear(self) -> None:
+        """Forget what was remembered."""
+        self._costs.clear()
+        self._counts.clear()
+        self._ceilings.clear()
+
+    def tokens(self, index: int, enough: int = 0) -> int:
+        """Return the tokens that complete the document from a state: 0 where it is complete. Where they are
+        no more than `enough`, a bound may do."""
+        known = self._counts.get(index)
+        if known is None:
+            if len(self._counts) > _KEPT or self._costs.is_full:
+                self.clear()
+            # no text needs more tokens than it has bytes
+            if enough > 0 and (length := self.length(index)) <= enough:
+                return length
+            known = self._counts[index] = self.count(index)
+        return known
+
+    def sufficient(self, index: int) -> int | None:
+        """Return how many tokens are known to suffice, and one less after whichever token comes next."""
+        most = self._ceilings.get(index)
+        return None if most is None else 1 + max(most, self.tokens(index))
+
+    def too_long(self, index: int, tokens: Tokens, left: int) -> Tokens:
+        """Return those of a state's allowed tokens (no end tokens) after which more than `left` are needed.
+
+        Cost: `after`, and `tokens` of those states whose completions are longer.
+        """
+        states, which = self.after(index, tokens)
+        counts = np.fromiter((self.tokens(state, left) for state in states), np.int64, len(states))
+        self._ceilings[index] = int(counts.max(initial=0))
+        return tokens[counts[which] > left]

@@ -1,0 +1,419 @@
+"""Answers to the questions of compiled code: asks the network and the automata,
+writes what they say into the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import accumulate
+from operator import is_not
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.numbers.number_pool import NumberPool
+from structgen.automata.strings.string_pool import StringPool
+from structgen.automata.unicode.decoded_text import encode, in_order
+from structgen.base.errors import LimitError, StructgenError
+from structgen.base.language.ir import DEAD, FREE, Formula, Key, Network, SimpleObject, Spec
+from structgen.base.limits import Limits
+from structgen.base.native.raw_memory import address_of
+from structgen.base.native.typed_blocks import word_of
+from structgen.machines.json_machine.answers.item_text import closed, text_of
+from structgen.machines.json_machine.answers.spec_shapes import bounds, excepted, listed
+from structgen.machines.json_machine.tables import json_blocks as L
+from structgen.machines.machine_core.growing_tables import GrowingTables
+from structgen.machines.machine_core.token_steps import put_edge
+
+_AUTOMATA = [
+    word_of(L.JsonContext, name) for name in ("strings", "string_outcomes", "numbers", "number_outcomes")
+]
+"""Words of the context: where the tables of the automata lie."""
+_AHEAD = 32
+"""Places expanded when a grammar is compiled: all of four schemas in five
+of JSONSchemaBench (the median has nine)."""
+
+
+class Expander:
+    """The meaning of one grammar, expanded on demand into its tables.
+    The grammar's lock is held by the caller."""
+
+    def __init__(
+        self,
+        network: Network,
+        strings: StringPool,
+        numbers: NumberPool,
+        tables: GrowingTables,
+        limits: Limits,
+    ) -> None:
+        self.network, self.strings, self.numbers = network, strings, numbers
+        self._tables, self._limits = tables, limits
+        self._places: dict[int, int] = {}
+        self.place_of: list[int] = []
+        """Engine row of a place -> the network's number."""
+        self._residues: dict[int, int] = {}
+        self.residue_of: dict[int, int] = {}
+        """Engine row of a residue -> the network's number (the rows of plain objects
+        that the engine made are not here)."""
+        self._blocks: dict[tuple[object, ...], int] = {}
+        """What a plain object is -> the first row of its residues."""
+        self._block_of: dict[int, int] = {}
+        """That row -> a residue of the network's in the block."""
+        self.arrays: set[int] = set()
+        """Rows of residues that are arrays'."""
+        self.unread: set[int] = set()
+        """Those of them whose last item has not been read."""
+        self.outcomes = network.outcomes
+        self._list_of_keys: dict[tuple[str, ...], int] = {}
+        self._rows: dict[Spec, int] = {}
+        self.string_specs: list[Spec | None] = []
+        self._automata: tuple[npt.NDArray[Any], ...] = (np.empty(0),) * len(_AUTOMATA)
+        tables.context[L.JsonContext.root] = self.place(network.root)
+        self.refresh()
+
+    # --- the automata ---------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Tell compiled code where the automata's arrays lie, if they have moved: before a row says in which
+        state a string or a number begins.
+
+        Those it was told last are held until then: a completion, or the network, may make states and so move
+        them while nobody here looks. The old arrays are true as far as they go.
+        """
+        strings, numbers = self.strings, self.numbers
+        held = (strings.trans, strings.outcome, numbers.trans, numbers.outcome)
+        if any(map(is_not, held, self._automata)):
+            addresses = [address_of(one) for one in held]
+            self._tables.context[_AUTOMATA], self._automata = addresses, held
+
+    # --- rows -----------------------------------------------------------------------------------------------
+
+    def place(self, number: int) -> int:
+        """Return the engine's row of a place; its contents come when they are asked."""
+        row = self._places.get(number)
+        if row is None:
+            row = self._tables.count(L.T_PLACE)
+            # a call that is cut off may leave more of them than rows
+            self.place_of[row:] = (number,)
+            self._tables.append(L.T_PLACE, 0)
+            self._places[number] = row
+        return row
+
+    def residue(self, number: int, array: bool) -> int:
+        """Return the engine's row of a residue; its contents come when they are asked."""
+        row = self._residues.get(number)
+        if row is None:
+            if not array:
+                plain = self.network.simple(number)
+                if plain is not None and plain.ordered == len(plain.names):
+                    return self._plain(number, plain)
+            row = self._tables.append(L.T_RES, 0)
+            self._tables.rows(L.T_RES)[row, L.ResidueRow.plain] = -1
+            self.residue_of[row] = number
+            if array:
+                self.arrays.add(row)
+            self._residues[number] = row
+        return row
+
+    def _plain(self, number: int, plain: SimpleObject) -> int:
+        """Return the row of a plain object's residue; the rows of all its residues lie side by side,
+        by position."""
+        identity = (plain.names, plain.places, plain.required, plain.extra, plain.close)
+        block = self._blocks.get(identity)
+        if block is None:
+            tables, count = self._tables, len(plain.names)
+            base = tables.count(L.T_RES)
+            tables.extend(L.T_RES, 0, count + 1)
+            rows = tables.rows(L.T_RES)[base : base + count + 1]
+            rows[:, L.ResidueRow.plain] = tables.count(L.T_PLAIN)
+            rows[:, L.ResidueRow.index] = range(count + 1)
+            encoded = [encode(name) for name in plain.names]
+            order = sorted(range(count), key=encoded.__getitem__)
+            arrays: list[int] = []
+            for at in order:
+                place = plain.places[at]
+                arrays += (at, -1 if place < 0 else self.place(place))
+            needed = [count] * (count + 1)
+            for at in range(count - 1, -1, -1):
+                needed[at] = at if plain.required[at] else needed[at + 1]
+            arrays += needed
+            extra = plain.extra
+            tables.append(
+                L.T_PLAIN,
+                (
+                    self.words(tuple([plain.names[at] for at in order])),
+                    count,
+                    base,
+                    tables.extend(L.T_CHILD, arrays, len(arrays)),
+                    -1 if extra < 0 else self.place(extra),
+                    plain.close,
+                ),
+            )
+            self._block_of[base] = number
+            block = self._blocks[identity] = base
+        row = block + plain.position
+        self.residue_of[row] = number
+        self._residues[number] = row
+        return row
+
+    def words(self, keys: tuple[str, ...]) -> int:
+        """Return the row of a list of words, which must be sorted by their bytes (`decoded_text`)."""
+        row = self._list_of_keys.get(keys)
+        if row is None:
+            encoded = [encode(key) for key in keys]
+            blob = b"".join(encoded)
+            start = self._tables.extend(L.T_BLOB, np.frombuffer(blob, np.uint8), len(blob))
+            offsets = np.array([*accumulate(map(len, encoded), initial=start)])
+            at = self._tables.extend(L.T_OFFSET, offsets[:, None], len(offsets))
+            row = self._tables.append(L.T_LEX, (at, len(encoded)))
+            self._list_of_keys[keys] = row
+        return row
+
+    def string(self, spec: Spec) -> int:
+        """Return the row of a string spec, -1 where no string meets it."""
+        row = self._rows.get(spec)
+        if row is not None:
+            return row
+        base = excepted(spec)
+        if base is not None:
+            found = self._beside(spec, *base)
+            if found is not None:
+                return found
+        kind, start, least, most, outcomes, farthest = 0, self.strings.FREE, 0, -1, 0, 0
+        words = listed(spec)
+        length = bounds(spec)
+        if words is not None:
+            kind, start = 1, self.words(tuple(words)) if words else DEAD
+            known = {met: self.outcomes(met) for met in set(words.values())}
+            numbers = [known[met] for met in words.values()]
+            outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
+        elif length is not None:
+            least, top = length
+            most = -1 if top is None else top
+            start = DEAD if 0 <= most < least else start
+        elif (counted := self._counted(spec)) is not None:
+            start, most, farthest = counted
+        else:
+            start = self.strings.start(spec, self.outcomes)
+            self.refresh()
+            farthest = 0 if start == DEAD else self.strings.farthest(start)
+        if start == DEAD:
+            self._rows[spec] = DEAD
+            return DEAD
+        values = (kind, start, least, most, outcomes, farthest, -1)
+        return self._string_row(spec, values)
+
+    def _string_row(self, spec: Spec, values: tuple[int, ...]) -> int:
+        row = self._tables.count(L.T_STRING)
+        self.string_specs[row:] = (spec,)
+        self._tables.append(L.T_STRING, (*values, 0))
+        self._rows[spec] = row
+        return row
+
+    def _beside(self, spec: Spec, base: Formula, words: dict[str, frozenset[int]]) -> int | None:
+        """Return the row of a spec that is an automaton but for some words, which stand in a list beside it;
+        None where it has no automaton."""
+        below = self.string(Spec((base,)))
+        if below < 0:
+            return None
+        kind, start, least, most, _, farthest, _, _ = self._tables.rows(L.T_STRING)[below].tolist()
+        if kind != 0:
+            return None
+        order = in_order(words)
+        numbers = [self.outcomes(words[word]) if words[word] else -1 for word in order]
+        outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
+        beside = self.words(tuple(order))
+        values = (0, start, least, most, outcomes, farthest, beside)
+        return self._string_row(spec, values)
+
+    def _counted(self, spec: Spec) -> tuple[int, int, int] | None:
+        """Return (start of the automaton without the upper bound on the length, the bound, the most
+        characters that any of its states still needs); None where no bound is counted beside an automaton."""
+        found = self.strings.counted(spec, self.outcomes)
+        self.refresh()
+        if found is None:
+            return None
+        tables = self._tables
+        have, need = tables.count(L.T_DISTANCE), int(found.states.max()) + 1
+        if need > have:
+            tables.extend(L.T_DISTANCE, 0, need - have)
+        tables.rows(L.T_DISTANCE)[found.states] = found.rests
+        return found.start, found.most, int(found.rests.max())
+
+    def ahead(self) -> None:
+        """Expand the first places of the grammar, breadth first, before they are asked: one by one it would
+        cost more.
+
+        What goes wrong here goes wrong again where the place is met, and is told there.
+        """
+        tables = self._tables
+        row = 0
+        with suppress(StructgenError):
+            while row < min(len(self.place_of), _AHEAD):
+                self._answer_place(row)
+                values = tables.rows(L.T_PLACE)[row]
+                for residue in (int(values[L.PlaceRow.object]), int(values[L.PlaceRow.array])):
+                    if residue >= 0 and tables.rows(L.T_RES)[residue, L.ResidueRow.plain] < 0:
+                        self.know_residue(residue)
+                row += 1
+
+    # --- answers --------------------------------------------------------------------------------------------
+
+    def answer(self, terminal: Callable[[int], None]) -> None:
+        """Answer every question that was noted, and empty the list. `terminal` makes a terminal's mask.
+
+        Raises what the network, the automata or the limits raise;
+        the questions are then gone, the tables whole.
+        """
+        assert self._tables.needs[0], "compiled code waits for an answer, and has asked nothing"
+        for kind, first, second, third in self._tables.questions():
+            if kind == L.Q_TERMINAL:
+                terminal(first)
+            elif kind == L.Q_DEPTH:
+                raise LimitError(
+                    f"The document has more than {self._limits.depth:,} open brackets.", limit="depth"
+                )
+            elif kind == L.Q_PLACE:
+                self._answer_place(first)
+            elif kind == L.Q_RESIDUE:
+                self.know_residue(first)
+            elif kind == L.Q_AFTER:
+                self._answer_after(first, second, third)
+            elif kind == L.Q_EXTRA:
+                self._answer_extra(first, second)
+            elif kind == L.Q_ITEM:
+                self._answer_item(first, second, third)
+            elif kind == L.Q_MAY_DIFFER:
+                rows = self._tables.rows(L.T_RES)
+                goes_on = self.network.may_differ(self.network_residue(first))
+                rows[first, L.ResidueRow.may_differ] = 1 if goes_on else 2
+            elif kind == L.Q_UNREAD:
+                self._answer_unread(first, second)
+            else:
+                raise AssertionError(f"question {kind}")
+
+    def _answer_place(self, row: int) -> None:
+        if self._tables.rows(L.T_PLACE)[row, L.PlaceRow.status]:
+            return
+        string = number = -1
+        try:
+            entry = self.network.entry(self.place_of[row])
+            if entry.string is not None:
+                string = self.string(entry.string)
+            if entry.number is not None:
+                number = self.numbers.start(entry.number, self.outcomes)
+                self.refresh()
+        except LimitError as error:
+            error.name_schemas(self.network.sources(self.place_of[row]))
+            raise
+        values = (
+            1,
+            -1 if entry.object is None else self.residue(entry.object, False),
+            -1 if entry.array is None else self.residue(entry.array, True),
+            string,
+            number,
+            -1 if entry.true is None else entry.true,
+            -1 if entry.false is None else entry.false,
+            -1 if entry.null is None else entry.null,
+            0,
+        )
+        self._tables.rows(L.T_PLACE)[row] = values
+
+    def know_residue(self, row: int) -> None:
+        """Have the contents of a residue's row known."""
+        if self._tables.rows(L.T_RES)[row, L.ResidueRow.status]:
+            return
+        number = self.residue_of[row]
+        if row in self.arrays:
+            items = self.network.items(number)
+            item = -1 if items.item is None else self.place(items.item)
+            close = -1 if items.close is None else items.close
+            matter = (2 if row in self.unread else 1) if items.values else 0
+            values = (1, close, 0, 0, -1, -1, 0, item, -1, 0, matter)
+        else:
+            menu = self.network.menu(number)
+            keys = tuple(self.network.keys(number))
+            words = self.words(keys)
+            children = np.full(len(keys), -1, np.int32)
+            for i, key in enumerate(keys):
+                place = menu.named.get(key)
+                if place is not None:
+                    children[i] = self.place(place)
+            child = self._tables.extend(L.T_CHILD, children, len(keys))
+            extra = extra_place = -1
+            if menu.extra is not None and menu.extra_places:
+                extra = self._key_spec(menu.extra)
+                if menu.extra == FREE:
+                    extra_place = self.place(menu.extra_places[frozenset((0,))])
+            close = -1 if menu.close is None else menu.close
+            status = 3 if extra >= 0 and self.network.owes_keys(number) else 1
+            named = int(bool(menu.named))
+            values = (status, close, words, child, extra, extra_place, named, -1, -1, 0, 0)
+        self._tables.rows(L.T_RES)[row, : len(values)] = values
+
+    def _key_spec(self, spec: Spec) -> int:
+        """Return the start state of the automaton of extra keys, -1 where no key can come."""
+        if spec == FREE:
+            return self.strings.FREE
+        state = self.strings.start(spec, self.outcomes)
+        self.refresh()
+        return state
+
+    def network_residue(self, row: int) -> int:
+        """Return the network's number of a residue's row."""
+        number = self.residue_of.get(row)
+        if number is None:
+            # made by the engine, in a block of a plain object
+            shape = int(self._tables.rows(L.T_RES)[row, L.ResidueRow.plain])
+            base = int(self._tables.rows(L.T_PLAIN)[shape, L.PlainObjectRow.base])
+            number = self.network.simple_after(self._block_of[base], row - base - 1)
+            self.residue_of[row] = number
+        return number
+
+    def key(self, residue: int, key: int) -> Key:
+        """Return the network's key for the engine's (`JsonState.lexeme`)."""
+        if key == -1:
+            return None
+        if key < 0:
+            return self.outcomes.values[-2 - key]
+        return self.network.keys(self.network_residue(residue))[key]
+
+    def _answer_after(self, row: int, key: int, outcome: int) -> None:
+        after = self.network.after(self.network_residue(row), self.key(row, key), outcome)
+        self._put_edge(row, key, outcome, self.residue(after, key == -1))
+
+    def _put_edge(self, row: int, key: int, outcome: int, target: int) -> None:
+        self._tables.room(L.T_EDGE, 1)
+        put_edge(self._tables.address, row, key, outcome, target)
+
+    def _answer_item(self, row: int, outcome: int, which: int) -> None:
+        text = self.written(which >> 32, which & L.LOG)
+        after = self.network.after(self.network_residue(row), None, outcome, closed(text))
+        self._put_edge(row, L.ITEM_TAG - outcome, which, self.residue(after, True))
+
+    def _answer_unread(self, row: int, outcome: int) -> None:
+        after = self.network.after_unread(self.network_residue(row), outcome)
+        found = -1
+        if after is not None:
+            found = self.residue(after, True)
+            self.unread.add(found)
+        self._put_edge(row, L.UNREAD_TAG, outcome, found)
+
+    def written(self, log: int, begin: int) -> bytes:
+        """Return what is written of an item, as JSON text without white space between tokens: its log,
+        from where it begins on (the extras of the frame
+        under it)."""
+        rows, begin = self._tables.rows(L.T_TEXT), begin & L.LOG
+        labels: list[int] = []
+        while log != begin:
+            assert log, "what is written of an item begins where its frame says"
+            log, label = rows[log].tolist()
+            labels.append(label)
+        labels.reverse()
+        return text_of(labels)
+
+    def _answer_extra(self, row: int, group: int) -> None:
+        menu = self.network.menu(self.network_residue(row))
+        place = menu.extra_places.get(self.outcomes.values[group])
+        self._put_edge(row, L.EXTRA_TAG, group, -1 if place is None else self.place(place))

@@ -1,0 +1,74 @@
+"""What a network asks about scalars, answered by the automata that the machine will run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from structgen.automata.numbers.number_pool import NumberPool
+from structgen.automata.strings.string_pool import StringPool
+from structgen.automata.unicode.decoded_text import columns, decode, encode
+from structgen.base.language.ir import DEAD, TRUE, Demands, Formula, Outcomes, Spec
+from structgen.schema.reading.json_values import json_string
+
+
+class Strings:
+    """The string oracle over a pool."""
+
+    def __init__(self, pool: StringPool, literal: Callable[[str], bytes] = json_string) -> None:
+        """`literal`: how strings are written."""
+        self._pool, self._literal = pool, literal
+        self.outcomes = Outcomes()
+
+    def shortest(self, spec: Spec) -> Demands:
+        """Return, for each formula that some string meets, the JSON literal of the shortest such string."""
+        pool = self._pool
+        counted = pool.counted(spec, self.outcomes)
+        state, most = (pool.start(spec, self.outcomes), -1) if counted is None else counted[:2]
+        if state < 0:
+            return {}
+        return {j: self._literal(decode(text)) for j, text in pool.finish(state, most).items()}
+
+    def matches(self, formula: Formula, text: str) -> bool:
+        """Return whether a decoded string meets a formula."""
+        pool = self._pool
+        counted = pool.counted(Spec((formula,)), self.outcomes)
+        if counted is not None and len(text) > counted.most:
+            return False
+        state = pool.start(Spec((formula,)), self.outcomes) if counted is None else counted.start
+        for column in columns(encode(text)):
+            if state < 0:
+                return False
+            state = int(pool.trans[state, column])
+        return state != DEAD and int(pool.outcome[state]) >= 0
+
+    def words(self, formula: Formula, most: int) -> Sequence[str] | None:
+        """Return all strings that meet a formula if they are at most `most`, else None."""
+        pool, spec = self._pool, Spec((formula,))
+        counted = pool.counted(spec, self.outcomes)
+        # each round of a loop is one more word, and a round goes through each state at most once
+        if counted is not None and counted.most > (most + 1) * len(counted.states):
+            if pool.is_infinite(counted.start):
+                return None
+        state = pool.start(spec, self.outcomes)
+        if state < 0:
+            return ()
+        found = pool.is_finite(state, most)
+        return None if found is None else [decode(word) for word in found]
+
+    def classes(self, formulas: Sequence[Formula]) -> dict[frozenset[int], bool]:
+        """Return the sets of formulas that are true together, and no others, of some string; each with
+        whether infinitely many strings are such."""
+        found = self._pool.classes((*formulas, TRUE))
+        return {true - {len(formulas)}: infinite for true, infinite in found.items()}
+
+
+class Numbers:
+    """The number oracle over a pool."""
+
+    def __init__(self, pool: NumberPool, outcomes: Outcomes) -> None:
+        self._pool, self._outcomes = pool, outcomes
+
+    def shortest(self, spec: Spec) -> Demands:
+        """Return, for each formula that some numeral within the policy meets, the shortest such numeral."""
+        state = self._pool.start(spec, self._outcomes)
+        return {} if state < 0 else self._pool.finish(state)

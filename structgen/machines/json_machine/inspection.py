@@ -1,0 +1,334 @@
+"""The state of a machine read from Python: what completions,
+events and explanations ask of a compiled grammar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.numbers.written_forms import only_integers
+from structgen.automata.unicode.decoded_text import columns, decode, encode
+from structgen.base.language.ir import DEAD
+from structgen.base.native.raw_memory import address_of
+from structgen.base.native.typed_blocks import word_of
+from structgen.machines.json_machine.answers.expander import Expander
+from structgen.machines.json_machine.masks import state_walk
+from structgen.machines.json_machine.tables import json_blocks as L
+from structgen.machines.json_machine.tables.json_blocks import JsonState, StringRow
+from structgen.machines.machine_core.growing_tables import GrowingTables
+from structgen.machines.machine_core.layout import REGISTERS
+from structgen.machines.machine_core.questions import read_bytes
+from structgen.machines.machine_core.token_steps import may_end, take_token
+
+
+class StateRegisters(NamedTuple):
+    """The words of a state, in the order of `JsonState`."""
+
+    mode: int
+    residue: int
+    extras: int
+    seen: int
+    lexeme: int
+    position: int
+    text: int
+    frame: int
+
+
+Place: TypeAlias = tuple[int, ...]
+"""What a walk lists (`JsonContext.listed`): mode, residue, frame."""
+
+
+class Inspection:
+    """Reads registers, frames and tables in the terms of the network; `expander`, `strings` and `numbers`
+    know the machine's own numbers. The grammar's lock is held by the caller."""
+
+    def __init__(
+        self, expander: Expander, tables: GrowingTables, space: tuple[int, bytes], retry: Callable[..., int]
+    ) -> None:
+        self.space = space
+        """The white space policy, and its indent."""
+        self._tables, self.expander, self._retry = tables, expander, retry
+        self.strings, self.numbers = expander.strings, expander.numbers
+        self.network = expander.network
+        self._listed = np.empty((L.MOST_LISTED, L.LISTED), np.int64)
+        tables.context[word_of(L.JsonContext, "listed")] = address_of(self._listed)
+
+    def registers(self, index: int) -> StateRegisters:
+        """Return the registers of a state."""
+        assert index >= 0, "a state that was refused has no registers"
+        return StateRegisters._make(self._tables.rows(L.T_NODE)[index, :REGISTERS].tolist())
+
+    def may_end(self, index: int) -> bool:
+        """Return whether the document may end here."""
+        return bool(may_end(self._tables.address, index))
+
+    def frame(self, frame: int) -> tuple[int, int, int, int]:
+        """Return a stack frame: the engine's residue, the set of extra keys, the engine's key,
+        the frame below."""
+        row: list[int] = self._tables.rows(L.T_FRAME)[frame].tolist()
+        return row[L.FrameRow.residue], row[L.FrameRow.extras], row[L.FrameRow.key], row[L.FrameRow.parent]
+
+    def log(self, regs: StateRegisters) -> int:
+        """Return the log of the items that are written and whose values matter, 0 where there is none."""
+        text = regs.text
+        return text & L.LOG if text & L.CAPTURE else 0
+
+    def watches(self, row: int) -> bool:
+        """Return whether the value of an item matters in an array with this residue (the engine's)."""
+        return int(self._tables.rows(L.T_RES)[row, L.ResidueRow.values]) != 0
+
+    def brackets(self, regs: StateRegisters) -> int:
+        """Return how many brackets are open."""
+        mode, frame = regs.mode, regs.frame
+        if mode in (L.M_DOC, L.M_END, L.M_FINISHED):
+            return 0
+        below = 0 if frame < 0 else int(self._tables.rows(L.T_FRAME)[frame, L.FrameRow.depth])
+        return below if mode in (L.M_STRING, L.M_NUMBER, L.M_LITERAL, L.M_WORDS) else below + 1
+
+    def residue(self, row: int) -> int:
+        """Return the network's residue of an engine row."""
+        return self.expander.network_residue(row)
+
+    def child_place(self, row: int, key: int) -> int:
+        """Return the network's place of the value under a key."""
+        found = self.expander.key(row, key)
+        menu = self.network.menu(self.residue(row))
+        if isinstance(found, str):
+            return menu.named[found]
+        assert found is not None, "arrays have no keys"
+        return menu.extra_places[found]
+
+    def place_in(self, frame: int) -> int:
+        """Return the place of the value that a stack frame waits for."""
+        if frame < 0:
+            return self.network.root
+        residue, _extras, key, _below = self.frame(frame)
+        if key == -1:
+            item = self.network.items(self.residue(residue)).item
+            assert item is not None, "an item was begun"
+            return item
+        return self.child_place(residue, key)
+
+    def takes_only_integers(self, index: int) -> bool:
+        """Return whether the numeral that has begun in a state must be an integer."""
+        spec = self.network.entry(self.place_in(self.registers(index).frame)).number
+        return spec is not None and all(map(only_integers, spec.formulas))
+
+    def key_list(self, row: int) -> int:
+        """Return the word list of an object's keys."""
+        return int(self._tables.rows(L.T_RES)[row, L.ResidueRow.words])
+
+    def listed(self, words: int, place: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the words (index, bytes) at a place in a list."""
+        offset = int(self._tables.rows(L.T_LEX)[words, 0])
+        offsets = self._tables.rows(L.T_OFFSET)[:, 0]
+        blob = self._tables.rows(L.T_BLOB)
+        for at in range(place >> L.LOW_SHIFT, (place >> L.HIGH_SHIFT) & L.HIGH_BITS):
+            yield at, blob[int(offsets[offset + at]) : int(offsets[offset + at + 1])].tobytes()
+
+    def string_row(self, row: int) -> list[int]:
+        """Return the row of a string spec (layout.S_*)."""
+        found: list[int] = self._tables.rows(L.T_STRING)[row].tolist()
+        return found
+
+    def word_outcome(self, at: int) -> int:
+        """Return the outcome of a listed word."""
+        return int(self._tables.rows(L.T_OUTCOME)[at])
+
+    def string_state(self, index: int) -> int:
+        """Return the state of the automaton of the string or key that is being written, DEAD where only
+        listed words go on."""
+        regs = self.registers(index)
+        state = regs.lexeme & L.STATE_BITS
+        return DEAD if regs.mode == L.M_WORDS or state == L.NO_STATE else state
+
+    def after_character(self, state: int, point: int) -> int:
+        """Return the state of a string automaton after a character, or a surrogate that stands alone."""
+        for column in columns(encode(chr(point))):
+            state = state if state < 0 else int(self.strings.trans[state, column])
+        return state
+
+    def listed_rests(self, index: int) -> Iterator[str]:
+        """Yield how listed words, and keys that the object holds, go on in a state between two characters of
+        a string or key (or inside an escape)."""
+        regs = self.registers(index)
+        mode, row, seen, at = regs.mode, regs.residue, regs.seen, regs.position
+        place = at
+        if mode == L.M_WORDS:
+            words = self.string_row(row)[StringRow.start]
+        elif mode == L.M_STRING:
+            words, place = self.string_row(row)[StringRow.words], seen if seen > 0 else -1
+        else:
+            assert mode == L.M_KEY, "what is listed goes on inside quotes"
+            words = self.key_list(row)
+        begun = place & L.POSITION_BITS
+        rests = {word[begun:] for _at, word in self.listed(words, place)} if place >= 0 else set()
+        if mode == L.M_KEY and seen > 0:
+            rests |= self.held(seen)
+        yield from (decode(rest) for rest in rests if rest)
+
+    def next_bytes(self, index: int) -> bytes:
+        """Return the bytes that may come next, ascending."""
+        array = np.zeros(256, np.uint8)
+        self._retry(state_walk.next_bytes, index, address_of(array))
+        return bytes(np.flatnonzero(array).tolist())
+
+    def after(self, index: int, data: bytes) -> int:
+        """Return the state after bytes, or -1."""
+        return read_bytes(self._retry, index, data)
+
+    def after_each(self, index: int, data: bytes) -> list[tuple[int, int]]:
+        """Return those of the bytes that may come next, ascending, each with the state after it."""
+        states = self.after_all(index, data)
+        return [(byte, int(states[byte])) for byte in np.flatnonzero(states >= 0).tolist()]
+
+    def after_all(
+        self,
+        index: int,
+        data: bytes = bytes(range(256)),
+        *,
+        repeated_keys: bool = False,
+        named_keys: bool = False,
+    ) -> npt.NDArray[np.int64]:
+        """Return int64[256]: the state after each of some bytes, -1 where it is refused. What `repeated_keys`
+        forgets and `named_keys` refuses: see state_walk.after_each."""
+        wanted, states = np.zeros(256, np.uint8), np.empty(256, np.int64)
+        wanted[list(data)] = 1
+        self._retry(
+            state_walk.after_each,
+            index,
+            address_of(wanted),
+            int(repeated_keys),
+            int(named_keys),
+            address_of(states),
+        )
+        return states
+
+    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the states after each of some allowed tokens; one in a key that the schema does not name, or
+        in an item whose value matters, stands for all that differ in its text alone, and is none of them (see
+        state_walk.after_tokens)."""
+        wanted, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
+        self._retry(state_walk.after_tokens, index, address_of(wanted), len(wanted), address_of(states))
+        return states
+
+    def listed_places(self) -> tuple[list[Place] | None, int]:
+        """Return the places that the last walk listed, None where there are too many, and the bound over the
+        others."""
+        count = int(self._tables.context[L.JsonContext.listed_count])
+        places = None if count == L.MOST_LISTED else list(map(tuple, self._listed[:count].tolist()))
+        return places, int(self._tables.context[L.JsonContext.bound])
+
+    def rest(self, table: int, row: int, column: int) -> int | None:
+        """Return a bound that was written into a row, or None."""
+        found = int(self._tables.rows(table)[row, column])
+        return found - 1 if found else None
+
+    def put_rest(self, table: int, row: int, column: int, rest: int) -> None:
+        """Write a bound into a row, where walks find it: an object's or array's (T_RES), a string's
+        (T_STRING), a place's (T_PLACE) or a frame's (T_FRAME); of a plain object into the rows of all of its
+        residues."""
+        shape = int(self._tables.rows(L.T_RES)[row, L.ResidueRow.plain]) if table == L.T_RES else -1
+        end = row + 1
+        if shape >= 0:
+            row = int(self._tables.rows(L.T_PLAIN)[shape, L.PlainObjectRow.base])
+            end = row + 1 + int(self._tables.rows(L.T_PLAIN)[shape, L.PlainObjectRow.count])
+        self._tables.rows(table)[row:end, column] = 1 + rest
+
+    @property
+    def escapes_any_key(self) -> bool:
+        """Whether any character of a key may be written as an escape."""
+        return int(self._tables.context[L.JsonContext.key_escapes]) == L.ESCAPES_ANY
+
+    def key_start(self, row: int) -> int:
+        """Return the state of `strings` in which an object's extra keys start, below 0 where none may
+        come."""
+        self.expander.know_residue(row)
+        return int(self._tables.rows(L.T_RES)[row, L.ResidueRow.extra])
+
+    def place_row(self, frame: int) -> int:
+        """Return the row of the place of the value in a frame."""
+        return int(
+            self._tables.context[L.JsonContext.root]
+            if frame < 0
+            else self._tables.rows(L.T_FRAME)[frame, L.FrameRow.place]
+        )
+
+    def farthest_numeral(self, place: int) -> int:
+        """Return how many characters the rest of a numeral takes at most, in whichever state of its
+        automaton, at a place by its row."""
+        return self.numbers.farthest(int(self._tables.rows(L.T_PLACE)[place, L.PlaceRow.number]))
+
+    def words(self, row: int) -> Iterator[bytes]:
+        """Yield the words of a string spec that is a list."""
+        words = self.string_row(row)[StringRow.start]
+        count = int(self._tables.rows(L.T_LEX)[words, 1])
+        return (word for _at, word in self.listed(words, count << L.HIGH_SHIFT))
+
+    def words_beside(self, row: int) -> int:
+        """Return how many words with outcomes of their own stand beside the automaton of a string spec."""
+        words = self.string_row(row)[StringRow.words]
+        return 0 if words < 0 else int(self._tables.rows(L.T_LEX)[words, 1])
+
+    def text_kinds(self, vocab_size: int) -> npt.NDArray[np.int64]:
+        """Return what each token does inside a free string (see machine.segment.text_kinds)."""
+        kinds = np.empty(vocab_size, np.int64)
+        self._retry(state_walk.text_kinds, address_of(kinds))
+        return kinds
+
+    def after_token(self, index: int, token: int) -> int:
+        """Return the state after a token that is not an end token, or -1."""
+        return self._retry(take_token, index, token)
+
+    def blurred(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Return which states after tokens stand for others, as `after_tokens` says."""
+        rows = self._tables.rows(L.T_NODE)[states]
+        text = rows[:, JsonState.text]
+        found: npt.NDArray[np.bool_] = (text == L.CAPTURE) | (
+            (rows[:, JsonState.mode] == L.M_KEY) & (text == 0)
+        )
+        return found
+
+    def holds(self, root: int, key: bytes) -> bool:
+        """Return whether a set of extra keys has one. Cost: the siblings on the way."""
+        rows = self._tables.rows(L.T_SET)
+        for byte in key:
+            entry = int(rows[root, 2])
+            while entry > 0 and rows[entry, 0] != byte + 1:
+                entry = int(rows[entry, 2])
+            if entry <= 0:
+                return False
+            root = int(rows[entry, 1])
+        return root > 0 and int(rows[root, 1]) == 1
+
+    def text_before(self, text: int) -> tuple[int, int]:
+        """Return what is written of an extra key (`JsonState.text`), as the text without its last
+        byte, and that byte."""
+        before, byte = self._tables.rows(L.T_TEXT)[text, :2].tolist()
+        return before, byte
+
+    def begins_key(self, text: int) -> bool:
+        """Return whether nothing is written yet of a key (`JsonState.text`)."""
+        return text == 0 or self.text_before(text & L.LOG)[1] == L.KEY_BEGINS
+
+    def held(self, root: int) -> set[bytes]:
+        """Return how the members of a set of extra keys go on from one of its nodes."""
+        rows = self._tables.rows(L.T_SET)
+        found = set()
+        pending: list[tuple[int, bytes]] = [(root, b"")]
+        while pending:
+            node, text = pending.pop()
+            if rows[node, 1] == 1:
+                found.add(text)
+            entry = int(rows[node, 2])
+            while entry > 0:
+                pending.append((int(rows[entry, 1]), text + bytes((int(rows[entry, 0]) - 1,))))
+                entry = int(rows[entry, 2])
+        return found
+
+    def sources(self, place: int) -> tuple[str, ...]:
+        """Return the JSON pointers of a place's schemas."""
+        return tuple(self.network.sources(place))

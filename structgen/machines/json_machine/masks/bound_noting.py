@@ -1,0 +1,69 @@
+"""How many tokens a document still needs, at most, noted by the walk that collects a mask.
+
+What a state needs is no more than the rest of its innermost value and the rests of all that holds it. Python
+has worked out bounds for both, once for each object, array, string and frame, and they stand in their rows.
+So a walk, which reaches each state that a token leads to, takes the most of their sums. Places of states
+whose bounds Python has not worked out, or does not know, are listed. The state itself needs no more than any
+of its tokens and the rest behind that.
+
+The blanks before a document lead to states that take the same values as the first: a token more, and one of
+the noted places is reached (`mask_filling.compute_bound`).
+"""
+
+from __future__ import annotations
+
+from structgen.base.native.jit import jit
+from structgen.machines.json_machine.tables.json_blocks import (
+    LISTED,
+    M_ARRAY,
+    M_DOC,
+    M_END,
+    M_LITERAL,
+    M_NEXT,
+    M_NUMBER,
+    M_OBJECT,
+    M_STRING,
+    M_WORDS,
+    MOST_LISTED,
+    UNBOUNDED,
+    JsonContext,
+    JsonState,
+)
+
+_LITERAL_REST = 6
+"""1 and the bytes of `false`."""
+
+
+@jit
+def note(c: JsonContext, s: JsonState) -> None:
+    """Take what is needed in registers, to which a token leads, into the bound of the walk, or list their
+    place."""
+    mode, frame = s.mode, s.frame
+    if c.bounding == 0 or mode == M_DOC:
+        return
+    rest, own = 1 if frame < 0 else c.frames[frame].rest, 0
+    if mode == M_STRING or mode == M_WORDS:
+        own = c.string_specs[s.residue].rest
+    elif mode == M_NUMBER:
+        own = c.places[c.root if frame < 0 else c.frames[frame].place].rest
+    elif mode == M_LITERAL:
+        own = _LITERAL_REST
+    elif mode == M_END:
+        own = 1
+    else:
+        own = c.residues[s.residue].rest
+        mode = M_ARRAY if mode >= M_ARRAY and mode <= M_NEXT else M_OBJECT
+    if own > 0 and rest > 0 and own < UNBOUNDED and rest < UNBOUNDED:
+        c.bound = max(c.bound, own + rest - 1)
+        return
+    count, places = c.listed_count, c.listed
+    i = LISTED * (count - 1)
+    while i >= 0:
+        if places[i] == mode and places[i + 1] == s.residue and places[i + 2] == frame:
+            return
+        i -= LISTED
+    if count == MOST_LISTED:
+        return
+    i = LISTED * count
+    places[i], places[i + 1], places[i + 2] = mode, s.residue, frame
+    c.listed_count = count + 1

@@ -1,0 +1,253 @@
+"""A trie walked through the machine: the vocabulary's own, and the small ones of what tokens leave over; and
+the keys beside the list of those that are named and the set of those that were written.
+"""
+
+from __future__ import annotations
+
+from structgen.base.native.jit import jit
+from structgen.base.native.typed_blocks import Int32s, Int64s, copy_block, skip
+from structgen.machines.json_machine.masks.bound_noting import note
+from structgen.machines.json_machine.steps.byte_step import step
+from structgen.machines.json_machine.steps.string_step import dumped, escapes_of
+from structgen.machines.json_machine.tables.json_blocks import (
+    ESCAPE_SHIFT,
+    ESCAPES_ASCII,
+    M_KEY,
+    M_STRING,
+    M_WORDS,
+    NO_STATE,
+    STATE_BITS,
+    WHOLE_WALK,
+    JsonContext,
+    JsonState,
+)
+from structgen.machines.json_machine.tables.lookups import ended, next_held, next_listed
+from structgen.machines.machine_core.layout import ASK, NO, VAGUE, YES
+from structgen.machines.machine_core.lexeme_layout import RANGE_WORDS, Leftover, LexemeContext
+from structgen.machines.machine_core.lexeme_records import nodes_of, slots_of, take_below, tokens_of
+from structgen.machines.machine_core.masks import emit
+from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
+
+PLAIN, UNMARKED, LISTED = range(3)
+"""What a walk collects (`walk`)."""
+
+
+@jit
+def emit_unmarked(c: JsonContext, ids: Int32s, first: int, last: int) -> None:
+    """Add the token ids that are not marked in the special bitmap."""
+    buffer, count, marks = c.buffer, c.buffer_count, c.marks
+    for i in range(first, last):
+        token = ids[i]
+        if (marks[token >> 5] >> (token & 31)) & 1 == 0:
+            buffer[count] = token
+            count += 1
+    c.buffer_count = count
+
+
+@jit
+def unmark(c: JsonContext) -> None:
+    """Take all marks away."""
+    marks = c.marks
+    for i in range(c.vocabulary.mask_words):
+        marks[i] = 0
+    c.is_marked = 0
+
+
+@jit
+def escapable(c: JsonContext, s: JsonState, words: int, place: int) -> bool:
+    """Return whether a listed word may go on with a character that is written as an escape."""
+    policy = escapes_of(c, s)
+    if not dumped(policy):
+        return True
+    if next_listed(c, words, place, 0) < 32 or next_listed(c, words, place, 34) == 34:
+        return True
+    if policy == ESCAPES_ASCII and next_listed(c, words, place, 127) < 256:
+        return True
+    return next_listed(c, words, place, 92) == 92
+
+
+@jit
+def defer(c: JsonContext, trie: Int64s, first: int, last: int, starts: Int32s, ids: Int32s) -> None:
+    """Note the tokens of some nodes of a trie as those that are to be tried one by one."""
+    deferred, count = c.deferred, c.deferred_count
+    for node in range(first, last):
+        slot = slot_of(trie[node])
+        for i in range(starts[slot - 1] if slot else 0, starts[slot] if slot else 0):
+            deferred[count] = ids[i]
+            count += 1
+    c.deferred_count = count
+
+
+@jit
+def listed_at(c: JsonContext, s: JsonState) -> tuple[int, int]:
+    """Return the word list of a string, a key or a word that is written, and its place in it; below 0: it
+    agrees with none."""
+    if s.mode == M_KEY:
+        return c.residues[s.residue].words, s.position
+    spec = c.string_specs[s.residue]
+    if s.mode == M_WORDS:
+        return spec.start, s.position
+    return spec.words, s.seen if s.seen > 0 else -1
+
+
+@jit
+def following(c: JsonContext, s: JsonState, byte: int, listed: bool) -> int:
+    """Return the smallest byte from `byte` on that may come, as far as mode and word lists tell at a glance,
+    or 256. `listed`: of a string or key beside an automaton, one with which it may agree with one that is
+    named or was written, or close, or begin an escape."""
+    mode = s.mode
+    is_text = mode == M_STRING or mode == M_KEY
+    if not is_text and mode != M_WORDS:
+        after = c.next_byte[(mode << 8) | byte]
+        return byte if after < 0 else after
+    if is_text and not listed and s.lexeme & STATE_BITS != NO_STATE:
+        return byte
+    if s.lexeme >> ESCAPE_SHIFT != 0:
+        return byte
+    words, place = listed_at(c, s)
+    after, escapes = 256, False
+    if place >= 0:
+        after = next_listed(c, words, place, byte)
+        escapes = byte <= 92 and escapable(c, s, words, place)
+    if mode == M_KEY and s.seen > 0:
+        after = min(after, next_held(c, s.seen, byte))
+        escapes = True
+    if byte <= 92 and escapes:
+        after = min(after, 92)
+    return min(after, 34) if byte <= 34 else after
+
+
+@jit
+def is_listed(c: JsonContext, s: JsonState) -> bool:
+    """Return whether a string or key, as far as it is written, is one that is named or was written."""
+    if s.mode == M_KEY and s.seen > 0 and c.sets[s.seen].member == 1:
+        return True
+    words, place = listed_at(c, s)
+    return place >= 0 and ended(c, words, place) >= 0
+
+
+@jit
+def excluded(c: JsonContext, s: JsonState, byte: int) -> bool:
+    """Return whether a string's byte that was refused is refused for the sake of the list alone: then what
+    the terminal says of the tokens inside is too much."""
+    free, after = c.work.spare[6], c.work.spare[7]
+    copy_block(s, free)
+    free.seen = 0
+    return step(c, free, after, byte) != NO
+
+
+@jit
+def walk(
+    c: JsonContext,
+    nodes: Int64s,
+    starts: Int32s,
+    ids: Int32s,
+    node: int,
+    last: int,
+    base: int,
+    closed: int,
+    how: int,
+) -> bool:
+    """Collect the tokens at some nodes of a trie that live. The registers above a node at depth base + 1 are
+    in scratch block 0; those at depths to base + `closed` stand in their blocks already. Returns whether
+    something had to be asked.
+
+    UNMARKED: tokens that are marked are left out. LISTED, in a string or key beside an automaton: only tokens
+    that depend on which are named or were written, and those are marked that close one. What stays inside,
+    and closes it under another text, is the business of the terminal.
+
+    Of the children that cannot come few are visited: the next that may is looked up.
+    """
+    scratch, hints, asked, own = c.scratch, c.room, False, 0
+    hints[2], hints[3] = -1, last
+    while node < last:
+        word = nodes[node]
+        byte, depth, slot, end = byte_of(word), depth_of(word) - base, slot_of(word), end_of(word)
+        s = scratch[depth - 1]
+        d, code, closes = skip(s, 1), YES, False
+        listed = how == LISTED and node >= own
+        if depth > closed:
+            hint = skip(hints, 2 * depth)
+            if hint[0] < byte:
+                hint[0] = following(c, s, byte, listed)
+            if hint[0] != byte:
+                node = end if hint[0] < 256 else hint[1]
+                continue
+            escape = (s.lexeme >> ESCAPE_SHIFT) & 15
+            closes = listed and byte == 34 and (escape == 0 or escape == 6)
+            if closes and escape == 0 and not is_listed(c, s):
+                node = end
+                continue
+            code = step(c, s, d, byte)
+        if closes:
+            take_below(nodes, starts, ids, node, c.marks)
+            c.is_marked = 1
+        if code != YES:
+            asked = asked or code == ASK
+            if code == VAGUE:
+                defer(c, nodes, node, end, starts, ids)
+            if code == NO and listed and not closes and s.mode == M_STRING and excluded(c, s, byte):
+                c.blurred = max(c.blurred, WHOLE_WALK)
+            node = end
+            continue
+        if slot > 0:
+            if depth > closed:
+                note(c, d)
+            if how == UNMARKED:
+                emit_unmarked(c, ids, starts[slot - 1], starts[slot])
+            else:
+                emit(c, ids, starts[slot - 1], starts[slot])
+        if closes or (listed and d.lexeme & STATE_BITS == NO_STATE):
+            own = end  # of no terminal
+        elif listed and d.seen <= 0 and (d.mode == M_STRING or d.position < 0):
+            node = end
+            continue
+        hints[2 * depth + 2], hints[2 * depth + 3] = -1, end
+        node += 1
+    return asked
+
+
+@jit
+def walk_left(c: JsonContext, holder: LexemeContext, left: Leftover, vague: bool, unmarked: bool) -> bool:
+    """Collect the tokens whose bytes behind a terminal may follow: from the registers in scratch block 0, or,
+    where their first byte closes the terminal, in block 1. `vague`: all are to be tried one by one. Returns
+    whether something had to be asked."""
+    trie, asked = holder.tries[left.trie], False
+    nodes, starts, ids = nodes_of(holder, trie), slots_of(holder, trie), tokens_of(holder, trie)
+    for part in range(trie.range_count):
+        one = skip(holder.ranges.numbers, trie.ranges + RANGE_WORDS * part)
+        how = UNMARKED if unmarked else PLAIN
+        if vague:
+            defer(c, nodes, one[0], one[1], starts, ids)
+        elif walk(c, nodes, starts, ids, one[0], one[1], one[2], left.shift, how):
+            asked = True
+    return asked
+
+
+@jit
+def walk_node(c: JsonContext, node: int, depth: int, how: int) -> bool:
+    """Collect the tokens at a node of the vocabulary's trie and below it (depth 1: below it alone) that may
+    follow from the registers in scratch block 0. Returns whether something had to be asked."""
+    v = c.vocabulary
+    end = end_of(v.trie[node])
+    return walk(c, v.trie, v.slot_start, v.slot_ids, node + depth, end, depth, 0, how)
+
+
+@jit
+def walk_all(c: JsonContext, how: int) -> bool:
+    """As `walk_node`, of all tokens."""
+    asked, byte = False, 0
+    while byte < 256:
+        byte = following(c, c.scratch[0], byte, how == LISTED)
+        if byte < 256 and c.vocabulary.first[byte] >= 0 and walk_node(c, c.vocabulary.first[byte], 0, how):
+            asked = True
+        byte += 1
+    return asked
+
+
+@jit
+def emit_at(c: JsonContext, node: int) -> None:
+    """Add the tokens that end at a node of the vocabulary."""
+    slot = slot_of(c.vocabulary.trie[node])
+    if slot > 0:
+        emit(c, c.vocabulary.slot_ids, c.vocabulary.slot_start[slot - 1], c.vocabulary.slot_start[slot])

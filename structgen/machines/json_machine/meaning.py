@@ -1,0 +1,30 @@
+"""The meaning of a compiled grammar: its network, its automata, and the expander that writes what they say;
+and calls of compiled code, which ask the expander."""
+
+from __future__ import annotations
+
+from structgen.automata.numbers.number_pool import NumberPool
+from structgen.automata.strings.string_pool import StringPool
+from structgen.automata.unicode.partition import ASCII, JSON
+from structgen.base.limits import Limits
+from structgen.machines.json_machine.answers import scalar_questions
+from structgen.machines.json_machine.answers.expander import Expander
+from structgen.machines.machine_core.growing_tables import GrowingTables
+from structgen.schema.schema_source import SchemaSource
+
+
+def expander_of(grammar: SchemaSource, limits: Limits, tables: GrowingTables) -> Expander:
+    """Return the expander of a grammar, with its network and its automata, which writes into these tables.
+    Errors: those of `SchemaSource.network`. The grammar's lock is held by whoever calls it."""
+    lone, quoting = grammar.policies.escapes == "any", grammar.quoting
+    spelling = ASCII if quoting.is_ascii else JSON
+    strings = StringPool(limits, spelling=spelling, lone=lone, missing=quoting.missing)
+    numbers = NumberPool(grammar.policies.numbers, limits, quoting.missing)
+    asked = scalar_questions.Strings(strings, quoting.literal)
+    network = grammar.network(
+        asked,
+        scalar_questions.Numbers(numbers, asked.outcomes),
+        limits,
+        widest=lambda: scalar_questions.Numbers(NumberPool("any", limits, quoting.missing), asked.outcomes),
+    )
+    return Expander(network, strings, numbers, tables, limits)

@@ -1,0 +1,201 @@
+"""Finds what tokens do in terminals: a record that is known, by what the terminal is, or else a scan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.strings.string_pool import StringPool
+from structgen.base.language.ir import FREE
+from structgen.base.native.bit_rows import add_tokens
+from structgen.base.native.jit import code_of
+from structgen.base.native.typed_blocks import word_of
+from structgen.machines.json_machine.answers.expander import Expander
+from structgen.machines.json_machine.masks import terminal_lexer
+from structgen.machines.json_machine.records.terminal_records import (
+    KnownTerminal,
+    TerminalRecords,
+    put_behind_quote,
+)
+from structgen.machines.json_machine.tables import json_blocks as L
+from structgen.machines.json_machine.tables.json_blocks import JsonContext, StringRow
+from structgen.machines.machine_core.growing_tables import ADDRESS, GrowingTables
+from structgen.machines.machine_core.layout import ASKED
+from structgen.machines.machine_core.lexeme_layout import FULL, KEPT_ALIKE, KEPT_ALL, KEPT_NONE, Hooks
+from structgen.machines.machine_core.lexeme_records import scan_beside
+from structgen.machines.machine_core.lexeme_tables import SERIALS, put_trie
+from structgen.machines.machine_core.workspace import Workspace
+from structgen.machines.store.mask_store import VocabularyStore
+from structgen.tokens.vocabulary import Vocabulary
+
+_WRITTEN = frozenset((L.M_STRING, L.M_KEY))
+_MOVES, _SAFE, _ENDS = (
+    word_of(JsonContext, "moves"),
+    word_of(JsonContext, "hooks") + word_of(Hooks, "safe"),
+    word_of(JsonContext, "hooks") + word_of(Hooks, "ends"),
+)
+
+
+def content_key(identity: list[int], automaton: bytes, context: npt.NDArray[np.int64]) -> Hashable:
+    """Return what a terminal is (the leading words of its row, its automaton's state), without the grammar it
+    was met in."""
+    mode, lexeme = identity[: L.TerminalKey.least]
+    if mode == L.M_NUMBER:
+        return mode, automaton
+    escapes = int(context[L.JsonContext.escapes if mode == L.M_STRING else L.JsonContext.key_escapes])
+    return mode, automaton, lexeme >> L.ESCAPE_SHIFT, *identity[L.TerminalKey.least :], escapes
+
+
+class Recorder:
+    """The records of one grammar's terminals. The grammar's lock is held by the caller."""
+
+    def __init__(
+        self,
+        tables: GrowingTables,
+        expander: Expander,
+        vocabulary: Vocabulary,
+        masks: VocabularyStore,
+    ) -> None:
+        self._tables, self._expander, self._masks = tables, expander, masks
+        self._vocabulary = vocabulary
+        self._shared = TerminalRecords.shared(vocabulary, masks)
+        self._own: TerminalRecords | None = None
+        """Records for which the store has no memory."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the records that no other grammar has."""
+        return 0 if self._own is None else self._own.nbytes
+
+    def make(self, terminal: int) -> None:
+        """Install what a terminal is, which a mask asks for."""
+        identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.JsonTerminal.holder].tolist()
+        key = self._key(identity)
+        known = self._known(key)
+        if known is None:
+            known = self._scanned(key, identity, self._state(identity))
+        outcomes = [self._expander.outcomes(one) for one in known.outcomes]
+        at = self._tables.extend(L.T_OUTCOME, outcomes, len(outcomes))
+        row = self._tables.rows(L.T_TERMINAL)[terminal]
+        # `record` says that the row is there; it is written with the rest
+        row[L.JsonTerminal.holder : L.JsonTerminal.record + 1] = known.holder, at, known.number
+
+    def answer(self) -> None:
+        """Answer all that compiled code has noted."""
+        self._expander.answer(self.make)
+
+    def _call(self, function: Callable[..., int], *arguments: int) -> int:
+        """Return what a compiled function answers once it asks nothing."""
+        while True:
+            self._tables.context[_MOVES] = self._tables.context[L.T_CELL + ADDRESS]
+            code = function(self._tables.address, *arguments)
+            if code != ASKED:
+                return code
+            self.answer()
+
+    def _state(self, identity: list[int]) -> int:
+        """Return the state of the lexer that a terminal is."""
+        return self._call(terminal_lexer.state_of, *identity[: L.TerminalKey.quoted])
+
+    def _known(self, key: Hashable) -> KnownTerminal | None:
+        return self._shared.get(key) or (None if self._own is None else self._own.get(key))
+
+    def _key(self, identity: list[int]) -> Hashable:
+        """Return a terminal's key among all records."""
+        mode, lexeme = identity[: L.TerminalKey.least]
+        if mode == L.M_SPACE:
+            return tuple(identity)
+        state, expander = lexeme & L.STATE_BITS, self._expander
+        automaton = b"the free string"
+        if mode == L.M_NUMBER:
+            automaton = expander.numbers.key(lexeme)
+        elif state != StringPool.FREE:
+            automaton = expander.strings.key(state)
+        return content_key(identity, automaton, self._tables.context)
+
+    # --- scans ----------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Give compiled code what a scan needs, once."""
+        tables, context = self._tables, self._tables.context
+        if not tables.count(L.T_TRIE):
+            context[JsonContext.serial] = next(SERIALS)
+            context[word_of(JsonContext, "hooks") + word_of(Hooks, "miss")] = code_of(terminal_lexer.cell_of)
+            put_trie(tables, 0, len(self._vocabulary.nodes), 0)
+        if tables.count(L.T_TRIE) == 1:
+            put_behind_quote(tables, self._vocabulary)
+
+    def _scanned(self, key: Hashable, identity: list[int], state: int) -> KnownTerminal:
+        """Return the record of a state of the lexer, made by a scan, and kept for others if there is room."""
+        context, is_quoted = self._tables.context, identity[L.TerminalKey.quoted]
+        like, other, kept = None, -1, KEPT_NONE
+        is_text = identity[L.TerminalKey.mode] in _WRITTEN
+        if is_text and not is_quoted:
+            like, other, kept = self._like(identity, state)
+        self._begin()
+        context[_ENDS] = 0 if is_text else code_of(terminal_lexer.ends_before)
+        found = self._scan(is_quoted, state, other, kept, is_text)
+        if found == FULL and kept == KEPT_ALIKE:  # the two states are far apart
+            like, other, kept = self._wide(state)
+            found = self._scan(is_quoted, state, other, kept, is_text)
+        row = None
+        if like is not None:
+            others = self._shared if like.holder == self._shared.address else self._own
+            assert others is not None, "a record is the store's or the grammar's own"
+            space: Workspace = self._masks.workspaces.space
+            row = others.row(like.number) & space.alike
+            add_tokens(row, space.tokens[:found])
+        records = self._shared
+        if not records.has_room():
+            self._own = self._own or TerminalRecords(self._vocabulary, self._masks)
+            records = self._own
+        return records.put(key, self._vocabulary, is_quoted, found, row, self._expander.outcomes.values)
+
+    def _scan(self, trie: int, state: int, other: int, kept: int, is_text: bool) -> int:
+        """Scan a trie until nothing is left to ask; return how many tokens stay inside, or FULL."""
+        context = self._tables.context
+        context[_SAFE] = code_of(terminal_lexer.safe_in) if is_text and kept != KEPT_ALIKE else 0
+        return self._call(scan_beside, trie, state, other, kept)
+
+    def _like(self, identity: list[int], state: int) -> tuple[KnownTerminal | None, int, int]:
+        """Return the record that has nearly all tokens of a string's or key's; the state with which this one
+        is compared for them (-1: none); and what a scan leaves to it."""
+        mode, lexeme = identity[: L.TerminalKey.least]
+        begin = self._begins(mode) if identity[L.TerminalKey.least : L.TerminalKey.policy] == [0, -1] else -1
+        is_banned = begin > StringPool.FREE and lexeme & L.STATE_BITS not in (StringPool.FREE, L.NO_STATE)
+        if is_banned and self._expander.strings.bans(begin):
+            # each state is a place in some of the banned texts: most bytes lead as from the beginning
+            reference = lexeme & ~L.STATE_BITS | begin
+            if reference != lexeme:
+                record, other = self._record_of(mode, reference)
+                return record, other, KEPT_ALIKE
+        return self._wide(state)
+
+    def _wide(self, state: int) -> tuple[KnownTerminal | None, int, int]:
+        """As `_like`, of a string that takes nearly all that any string takes."""
+        if terminal_lexer.is_wide(self._tables.address, state):
+            context = self._tables.context
+            row, context[JsonContext.quoted] = int(context[JsonContext.quoted]), self._expander.string(FREE)
+            record, _ = self._record_of(L.M_STRING, StringPool.FREE)
+            context[JsonContext.quoted] = row
+            return record, -1, KEPT_ALL
+        return None, -1, KEPT_NONE
+
+    def _begins(self, mode: int) -> int:
+        """Return the state in which the automaton of the string, or of the object's extra keys, begins whose
+        terminal was asked last; or -1."""
+        asked = int(self._tables.context[JsonContext.quoted])
+        if mode == L.M_KEY:
+            row = self._tables.rows(L.T_RES)[asked]
+            return int(row[L.ResidueRow.extra]) if row[L.ResidueRow.status] else -1
+        row = self._tables.rows(L.T_STRING)[asked]
+        return int(row[StringRow.start]) if row[StringRow.kind] == 0 else -1
+
+    def _record_of(self, mode: int, lexeme: int) -> tuple[KnownTerminal, int]:
+        """Return the record of a string or key of any length, and its state."""
+        identity = [mode, lexeme, 0, -1, 0, 0]
+        state = self._state(identity)
+        key = self._key(identity)
+        return self._known(key) or self._scanned(key, identity, state), state

@@ -1,0 +1,131 @@
+"""The records of terminals by what the terminals are, in tables of their own: those that grammars share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Final, NamedTuple
+from weakref import proxy
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.limits import Limits
+from structgen.base.native.typed_blocks import word_of
+from structgen.machines.json_machine.tables.json_tables import TERMINAL_TABLES
+from structgen.machines.machine_core.growing_tables import GrowingTables
+from structgen.machines.machine_core.layout import ASKED
+from structgen.machines.machine_core.lexeme_layout import Group, Leftover, LexemeContext, LexemeRecord
+from structgen.machines.machine_core.lexeme_tables import (
+    GROUPS,
+    LEFTOVERS,
+    RECORDS,
+    TOKENS,
+    RecordTables,
+    put_trie,
+)
+from structgen.machines.machine_core.workspace import attach
+from structgen.machines.store.mask_store import VocabularyStore
+from structgen.tokens.trie_nodes import fields_of
+from structgen.tokens.vocabulary import Vocabulary
+
+QUOTE: Final = 34
+_VOCABULARY = word_of(LexemeContext, "vocabulary")
+_LARGEST: Final = 1 << 20
+"""The most bytes that one record takes."""
+
+
+class KnownTerminal(NamedTuple):
+    """A record, and the outcomes with which its terminal closes, as sets: numbers are a grammar's own."""
+
+    holder: int
+    """The address of the block of its tables."""
+    number: int
+    outcomes: tuple[frozenset[int], ...]
+
+
+def put_behind_quote(tables: GrowingTables, vocabulary: Vocabulary) -> int:
+    """Append the trie of what tokens have behind a first quote; return its number."""
+    first = int(vocabulary.first[QUOTE])
+    end = 0 if first < 0 else int(fields_of(int(vocabulary.nodes[first])).end)
+    return put_trie(tables, first + 1 if end else 0, end, 1)
+
+
+class TerminalRecords:
+    """Records in tables of their own, which compiled code reads without a lock. They do not hold the
+    vocabulary."""
+
+    def __init__(self, vocabulary: Vocabulary, store: VocabularyStore) -> None:
+        self._grown = grown = GrowingTables(Limits(), TERMINAL_TABLES, is_shared=True)
+        pointers = vocabulary.pointers
+        grown.context[_VOCABULARY : _VOCABULARY + len(pointers)] = pointers
+        self.address = grown.address
+        """Of the block of these tables."""
+        self._store: VocabularyStore = proxy(store)  # it may hold these records
+        self._records = RecordTables(grown, vocabulary, self._store)
+        put_behind_quote(grown, vocabulary)
+        self._known: dict[Hashable, KnownTerminal] = {}
+
+    @classmethod
+    def shared(cls, vocabulary: Vocabulary, store: VocabularyStore) -> TerminalRecords:
+        """Return those of a store."""
+        with store.lock:
+            if store.terminals is None:
+                store.terminals = cls(vocabulary, store)
+            found: TerminalRecords = store.terminals
+            return found
+
+    def get(self, key: Hashable) -> KnownTerminal | None:
+        """Return the record of a terminal, or None. Cost: 0.1 us."""
+        return self._known.get(key)
+
+    def has_room(self) -> bool:
+        """Return whether one more record is within the store's memory."""
+        return self.nbytes + _LARGEST <= self._store.memory
+
+    def put(
+        self,
+        key: Hashable,
+        vocabulary: Vocabulary,
+        trie: int,
+        count: int,
+        row: npt.NDArray[np.int32] | None,
+        sets: Sequence[frozenset[int]],
+    ) -> KnownTerminal:
+        """Return the record of what was scanned last (as `RecordTables.put`). Of two threads that made the
+        same one, both get the first. `sets`: the outcomes by the scan's numbers."""
+        grown = self._grown
+        with self._store.lock:
+            found = self._known.get(key)
+            if found is None:
+                attach(self._store.workspaces, vocabulary, grown.context)
+                number = self._records.put(self._call, trie, grown.count(RECORDS), count, row)
+                bounds = [LexemeRecord.leftovers, LexemeRecord.leftovers_end]
+                first, last = grown.rows(RECORDS)[number, bounds].tolist()
+                closed = grown.rows(LEFTOVERS)[first:last, Leftover.terminal].tolist()
+                found = self._known[key] = KnownTerminal(
+                    self.address, number, tuple([sets[one] for one in closed])
+                )
+                self._store.made += 1
+        return found
+
+    def _call(self, function: Callable[..., int], *arguments: int) -> int:
+        code = function(self.address, *arguments)
+        while code == ASKED:
+            self._grown.questions()
+            code = function(self.address, *arguments)
+        return code
+
+    def row(self, number: int) -> npt.NDArray[np.int32]:
+        """Return the tokens inside of a record as a row of bits."""
+        first = int(self._grown.rows(RECORDS)[number, LexemeRecord.groups])
+        group = self._grown.rows(GROUPS)[first]
+        if group[Group.dense_row] >= 0:
+            found: npt.NDArray[np.int32] = self._store.rows[group[Group.dense_row]]
+            return found
+        return self._store.dense_row(self._grown.rows(TOKENS)[group[Group.first] : group[Group.last]])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the records."""
+        grown = self._grown
+        return sum(int(grown.rows(one)[: grown.count(one)].nbytes) for one in TERMINAL_TABLES.sizes)

@@ -1,0 +1,586 @@
+"""One byte of JSON text: the compiled transition of the machine (RFC 8259 text, the network's meaning,
+the policies).
+
+The text of JSON is a deterministic pushdown language, so a state is one set of registers
+(`json_blocks.JsonState`) over a shared, hash-consed stack. Everything that the schema means has been asked of
+the network and lies in tables. A row that is not there yet is noted as a question (json_blocks.Q_*), and the
+step answers ASK.
+"""
+
+from __future__ import annotations
+
+from structgen.automata.unicode.decoded_text import LONE_BYTE
+from structgen.base.native.jit import jit
+from structgen.base.native.typed_blocks import copy_block
+from structgen.machines.json_machine.steps.keys_and_items import (
+    all_names,
+    close_item,
+    follow_item,
+    item_values,
+    listed_outcome,
+    more,
+)
+from structgen.machines.json_machine.steps.string_step import (
+    can_finish,
+    character,
+    escape_alive,
+    escape_step,
+    escapes_of,
+    feed,
+    settle_lone,
+    with_escape,
+)
+from structgen.machines.json_machine.tables.json_blocks import (
+    BLUR,
+    CAPTURE,
+    COUNT_SHIFT,
+    ESCAPE_SHIFT,
+    ESCAPES_ASCII,
+    LOG,
+    M_ARRAY,
+    M_COLON,
+    M_DOC,
+    M_END,
+    M_FINISHED,
+    M_ITEM,
+    M_KEY,
+    M_KEYS,
+    M_LITERAL,
+    M_MEMBER,
+    M_NEXT,
+    M_NUMBER,
+    M_OBJECT,
+    M_STRING,
+    M_VALUE,
+    M_WORDS,
+    NO_FRAME,
+    NO_STATE,
+    Q_DEPTH,
+    Q_PLACE,
+    SENTINEL,
+    SPACE_ANY,
+    SPACE_BOUNDED,
+    SPACE_COMPACT,
+    SPACE_ONELINE,
+    STATE_BITS,
+    UNREAD,
+    JsonContext,
+    JsonState,
+)
+from structgen.machines.json_machine.tables.lookups import (
+    after,
+    ended,
+    extra_place,
+    holds_brackets,
+    is_space,
+    known_residue,
+    pack,
+    set_insert,
+    settle,
+    value_place,
+)
+from structgen.machines.machine_core.interning import ask, intern
+from structgen.machines.machine_core.layout import ASK, NO, OUT, OUT_BEFORE, YES
+
+
+@jit
+def brackets(c: JsonContext, d: JsonState) -> int:
+    """Return how many brackets are open at a structural state."""
+    mode = d.mode
+    if mode == M_DOC or mode == M_END:
+        return 0
+    frame = d.frame
+    if frame < 0:
+        return 1
+    return c.frames[frame].depth + 1
+
+
+@jit
+def deepest(c: JsonContext, d: JsonState) -> int:
+    """Return the most brackets open after any token that may follow, -1 when that must be asked."""
+    mode, level = d.mode, brackets(c, d)
+    if mode == M_END:
+        return 0
+    if mode == M_COLON or mode == M_KEYS:
+        return level
+    may_begin = mode == M_ARRAY and c.residues[d.residue].item >= 0
+    if mode == M_DOC or mode == M_VALUE or mode == M_NEXT or may_begin:
+        deeper = holds_brackets(c, value_place(c, d))
+        if deeper < 0:
+            return -1
+        return level + deeper
+    another = more(c, d)
+    if another == ASK:
+        return -1
+    return level if another == YES else level - 1
+
+
+@jit
+def bounded_space(written: int, byte: int) -> int:
+    """Return what is written after one more byte of bounded white space, or -1 where neither form goes on.
+
+    Bits 0-3: characters, 9 for more than 8; 4-5: 0 nothing yet, 1 a CR, 2 a line break and blanks, 3 anything
+    else; from 6 on: the blanks after the line break. How many blanks there may be is the caller's to say.
+    """
+    count, form, blanks = written & 15, (written >> 4) & 3, written >> 6
+    if count < 9:
+        count += 1
+    if form == 0:
+        form = 2 if byte == 10 else (1 if byte == 13 else 3)
+    elif form == 1:
+        form = 2 if byte == 10 else 3
+    elif form == 2:
+        if byte == 32 or byte == 9:
+            blanks += 1
+        else:
+            form = 3
+    if form == 3:
+        blanks = 0
+        if count > 8:
+            return -1
+    return count | (form << 4) | (blanks << 6)
+
+
+@jit
+def uncounted(written: int) -> int:
+    """Return what is written without the count of its characters."""
+    return written & ((1 << COUNT_SHIFT) - 1)
+
+
+@jit
+def is_bounded(written: int, level: int) -> bool:
+    """Return whether bounded white space may stand before what leaves so many brackets open."""
+    return written & 15 <= 8 or uncounted(written) >> 6 <= 8 * level
+
+
+@jit
+def space_step(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Take one byte of white space."""
+    policy = c.space
+    written = d.position
+    mode = d.mode
+    if policy == SPACE_ANY or policy == SPACE_BOUNDED:
+        count = written >> COUNT_SHIFT
+        if c.most_space >= 0:
+            if count >= c.most_space:
+                return NO
+            count += 1
+        written = uncounted(written)
+        if policy == SPACE_BOUNDED:
+            written = bounded_space(written, byte)
+            if written < 0:
+                return NO
+            if written & 15 > 8:
+                most = deepest(c, d)
+                if most < 0:
+                    return ASK
+                if not is_bounded(written, most):
+                    return NO
+        d.position = written | (count << COUNT_SHIFT)
+        return YES
+    if policy == SPACE_COMPACT:
+        return NO
+    if policy == SPACE_ONELINE:
+        if byte == 32 and written == 0 and (mode == M_VALUE or mode == M_KEYS or mode == M_NEXT):
+            d.position = 1
+            return YES
+        return NO
+    # json.dumps(indent=...)
+    if mode == M_DOC or mode == M_END or mode == M_COLON:
+        return NO
+    if mode == M_VALUE:
+        if byte == 32 and written == 0:
+            d.position = 1
+            return YES
+        return NO
+    level = brackets(c, d)
+    if mode == M_MEMBER or mode == M_ITEM:
+        level -= 1
+        if c.residues[d.residue].close < 0:
+            return NO
+    elif mode == M_OBJECT or mode == M_ARRAY:
+        another = more(c, d)
+        if another != YES:
+            return another
+    width = c.indent_length
+    if written > width * level:
+        return NO
+    expected = 10
+    if written > 0:
+        expected = c.indent[(written - 1) % width]
+    if byte != expected:
+        return NO
+    d.position = written + 1
+    return YES
+
+
+@jit
+def space_allows(c: JsonContext, d: JsonState, after: int, closes: bool) -> bool:
+    """Return whether the white space written may stand before a token that leaves `after` brackets open."""
+    policy = c.space
+    written = d.position
+    mode = d.mode
+    if policy == SPACE_ANY or policy == SPACE_COMPACT:
+        return True
+    if policy == SPACE_ONELINE:
+        return written == (1 if mode == M_VALUE or mode == M_KEYS or mode == M_NEXT else 0)
+    if policy == SPACE_BOUNDED:
+        return is_bounded(written, after)
+    if mode == M_DOC or mode == M_END or mode == M_COLON:
+        return written == 0
+    if mode == M_VALUE:
+        return written == 1
+    level, width = brackets(c, d), c.indent_length
+    if mode == M_OBJECT or mode == M_ARRAY:
+        return written == (0 if closes else 1 + width * level)
+    if mode == M_MEMBER or mode == M_ITEM:
+        return written == (1 + width * (level - 1) if closes else 0)
+    return written == 1 + width * level
+
+
+@jit
+def close_value(c: JsonContext, d: JsonState, outcome: int) -> int:
+    """Leave a finished value: the registers become the state of what holds it."""
+    frame = d.frame
+    if frame == SENTINEL:
+        d.lexeme = outcome
+        return OUT
+    if frame == NO_FRAME:
+        settle(d, M_END, outcome, 0, NO_FRAME)
+        return YES
+    row = c.frames[frame]
+    key = row.key
+    if key == -1 and c.residues[row.residue].values != 0:
+        return close_item(c, d, row, outcome)
+    residue = after(c, row.residue, key, outcome)
+    if residue < 0:
+        return ASK
+    settle(d, M_ITEM if key == -1 else M_MEMBER, residue, row.extras, row.parent)
+    return known_residue(c, residue)
+
+
+@jit
+def number_step(c: JsonContext, state: int, byte: int) -> int:
+    """Return the numeral's next state, or -1: none."""
+    column = 15
+    if byte >= 48 and byte <= 57:
+        column = byte - 48
+    elif byte == 45:
+        column = 10
+    elif byte == 43:
+        column = 11
+    elif byte == 46:
+        column = 12
+    elif byte == 101:
+        column = 13
+    elif byte == 69:
+        column = 14
+    if column == 15:
+        return -1
+    return c.numbers[state * 16 + column]
+
+
+@jit
+def push_frame(c: JsonContext, d: JsonState, place: int, level: int, opens: bool) -> int:
+    """Return the frame under a value of a place that begins at a structural state with `level` open brackets
+    (-1: the root's), or -2 when something must be asked; `opens`: the value is an object or an array."""
+    mode = d.mode
+    if mode == M_DOC:
+        return NO_FRAME
+    if level >= c.depth_limit and opens:
+        ask(c, Q_DEPTH, level, 0, 0)
+        return -2
+    t = c.work.frame
+    t.residue = d.residue
+    t.extras = d.extras if item_values(c, d) == 0 else d.text
+    t.key = d.lexeme if mode == M_VALUE else -1
+    t.parent = d.frame
+    t.depth = level
+    rest, tail = 1 if d.frame < 0 else c.frames[d.frame].rest, c.residues[d.residue].tail
+    t.place, t.rest = place, rest + tail - 1 if rest > 0 and tail > 0 else 0
+    frame = intern(c, c.frames, 5, t)
+    return frame if frame >= 0 else -2
+
+
+@jit
+def begin_value(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Take the first byte of a value at a structural state."""
+    place = value_place(c, d)
+    if place < 0:
+        return NO
+    row = c.places[place]
+    if row.status == 0:
+        ask(c, Q_PLACE, place, 0, 0)
+        return ASK
+    level = brackets(c, d)
+    opens = byte == 123 or byte == 91
+    if not space_allows(c, d, level + 1 if opens else level, False):
+        return NO
+    digit = (byte >= 48 and byte <= 57) or byte == 45
+    what = -1
+    if byte == 34:
+        what = row.string
+    elif digit:
+        what = row.number
+        if what >= 0:
+            what = number_step(c, what, byte)
+    elif byte == 123:
+        what = row.object
+    elif byte == 91:
+        what = row.array
+    elif byte == 116:
+        what = row.true
+    elif byte == 102:
+        what = row.false
+    elif byte == 110:
+        what = row.null
+    if what < 0:
+        return NO
+    frame = push_frame(c, d, place, level, opens)
+    if frame == -2:
+        return ASK
+    values = item_values(c, d)
+    if values != 0:
+        d.text = d.text | CAPTURE | (UNREAD if values == 2 else 0)  # the log of an item; its frame is pushed
+    if byte == 123:
+        settle(d, M_OBJECT, what, 0, frame)
+        return known_residue(c, what)
+    if byte == 91:
+        settle(d, M_ARRAY, what, 0, frame)
+        return known_residue(c, what)
+    if byte == 34:
+        spec = c.string_specs[what]
+        if spec.kind == 0:
+            settle(d, M_STRING, what, 0, frame)
+            d.lexeme = spec.start
+            if spec.words >= 0:
+                words = c.word_lists[spec.words].count
+                d.seen = pack(0, words, 0)
+        else:
+            settle(d, M_WORDS, what, 0, frame)
+            d.position = pack(0, c.word_lists[spec.start].count, 0)
+        return YES
+    if digit:
+        settle(d, M_NUMBER, 0, 0, frame)
+        d.lexeme = what
+        return YES
+    settle(d, M_LITERAL, what, 0, frame)
+    d.lexeme = ((0 if byte == 116 else (1 if byte == 102 else 2)) << 4) | 1
+    return YES
+
+
+@jit
+def literal_byte(which: int, position: int) -> int:
+    """Return a byte of true, false or null; 0 past its end."""
+    text = 0x65757274 if which == 0 else (0x65736C6166 if which == 1 else 0x6C6C756E)
+    return (text >> (8 * position)) & 255
+
+
+@jit
+def begin_key(c: JsonContext, d: JsonState) -> int:
+    """Take the quote that opens a key."""
+    residue, extras = d.residue, d.extras
+    row = c.residues[residue]
+    settle(d, M_KEY, residue, extras, d.frame)
+    extra = row.extra
+    d.lexeme = extra if extra >= 0 else NO_STATE
+    if extra >= 0:
+        d.seen = extras & (BLUR - 1)
+    d.position = all_names(c, residue)
+    return YES
+
+
+@jit
+def close_string(c: JsonContext, d: JsonState) -> int:
+    """Take the quote that closes a string, a word or a key."""
+    mode = d.mode
+    if mode == M_STRING:
+        outcome = c.string_outcomes[d.lexeme & STATE_BITS]
+        spec = c.string_specs[d.residue]
+        if outcome < 0 or d.position < spec.least:
+            return NO
+        if d.seen > 0:
+            listed = listed_outcome(c, spec, d.seen)
+            if listed == -1:
+                return NO
+            if listed >= 0:
+                outcome = listed
+        return close_value(c, d, outcome)
+    place = d.position
+    if mode == M_WORDS:
+        spec = c.string_specs[d.residue]
+        word = ended(c, spec.start, place)
+        if word < 0:
+            return NO
+        return close_value(c, d, c.outcomes.numbers[spec.outcomes + word])
+    residue, extras = d.residue, d.extras
+    row = c.residues[residue]
+    if place >= 0:
+        word = ended(c, row.words, place)
+        if word >= 0:
+            if c.children.numbers[row.children + word] < 0:
+                return NO
+            settle(d, M_COLON, residue, extras, d.frame)
+            d.lexeme = word
+            return YES
+    state = d.lexeme & STATE_BITS
+    if state == NO_STATE:
+        return NO
+    group = c.string_outcomes[state]
+    if group < 0:
+        return NO
+    if d.frame == SENTINEL:
+        d.lexeme = group
+        return OUT
+    seen = d.seen
+    if seen > 0 and c.sets[seen].member == 1:
+        return NO
+    value = extra_place(c, residue, group)
+    if value < 0:
+        return NO if value == -1 else ASK
+    if c.precise != 0:
+        extras = set_insert(c, extras, d.text & LOG)
+        if extras < 0:
+            return ASK
+    elif extras & BLUR:
+        c.blurred = 1
+    else:
+        extras |= BLUR
+    settle(d, M_COLON, residue, extras, d.frame)
+    d.lexeme = -2 - group
+    return YES
+
+
+@jit
+def text_step(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Take one byte inside a string, a word or a key."""
+    escape = (d.lexeme >> ESCAPE_SHIFT) & 15
+    if escape == 6:
+        if byte == 92:
+            lex = d.lexeme
+            with_escape(d, 7, 0, (lex >> 48) & 0x3FF)
+            return escape_alive(c, d)
+        code = settle_lone(c, d)
+        if code != YES:
+            return code
+    elif escape != 0:
+        return escape_step(c, d, byte)
+    if byte == 34:
+        return close_string(c, d)
+    if byte == 92:
+        code = character(c, d)
+        if code != YES:
+            return code
+        with_escape(d, 1, 0, 0)
+        return escape_alive(c, d)
+    if byte < 32 or byte >= LONE_BYTE or (byte >= 127 and escapes_of(c, d) == ESCAPES_ASCII):
+        return NO
+    if byte & 0xC0 != 0x80:
+        code = character(c, d)
+        if code != YES:
+            return code
+    return feed(c, d, byte)
+
+
+@jit
+def close_container(c: JsonContext, d: JsonState) -> int:
+    """Take the bracket that closes an object or an array."""
+    outcome = c.residues[d.residue].close
+    if outcome < 0 or not space_allows(c, d, brackets(c, d) - 1, True):
+        return NO
+    return close_value(c, d, outcome)
+
+
+@jit
+def structure_step(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Take one byte between the tokens of JSON."""
+    mode = d.mode
+    if is_space(byte):
+        return NO if mode == M_FINISHED else space_step(c, d, byte)
+    if mode == M_VALUE or mode == M_DOC or mode == M_NEXT:
+        return begin_value(c, d, byte)
+    if mode == M_MEMBER or mode == M_ITEM:
+        member = mode == M_MEMBER
+        if byte == (125 if member else 93):
+            return close_container(c, d)
+        if byte == 44 and space_allows(c, d, brackets(c, d), False):
+            another = more(c, d)
+            if another == YES:
+                settle(d, M_KEYS if member else M_NEXT, d.residue, d.extras if member else 0, d.frame)
+            return another
+        return NO
+    if mode == M_COLON:
+        if byte == 58 and space_allows(c, d, brackets(c, d), False):
+            d.mode = M_VALUE
+            d.position = 0
+            return YES
+        return NO
+    if mode == M_KEYS or mode == M_OBJECT:
+        if byte == 34 and space_allows(c, d, brackets(c, d), False):
+            another = more(c, d)
+            return begin_key(c, d) if another == YES else another
+        if byte == 125 and mode == M_OBJECT:
+            return close_container(c, d)
+        return NO
+    if mode == M_ARRAY:
+        if byte == 93:
+            return close_container(c, d)
+        return begin_value(c, d, byte)
+    return NO
+
+
+@jit
+def step(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
+    """Return NO, YES, ASK, OUT, OUT_BEFORE or VAGUE; at YES the registers at `d` are those at `s` after one
+    more byte."""
+    copy_block(s, d)
+    code = plain_step(c, d, byte)
+    if code == YES and d.text & CAPTURE != 0:
+        return follow_item(c, s, d, byte)
+    return code
+
+
+@jit
+def plain_step(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Take one byte; the log of an item is left to the caller, but for the bytes of keys."""
+    mode = d.mode
+    if mode == M_STRING or mode == M_KEY or mode == M_WORDS:
+        code = text_step(c, d, byte)
+        begun = c.lacks != 0 and d.mode == mode and (byte >= 128 or (d.lexeme >> ESCAPE_SHIFT) & 15 != 0)
+        return can_finish(c, d) if code == YES and begun else code
+    if mode == M_NUMBER:
+        state = d.lexeme
+        target = number_step(c, state, byte)
+        if target >= 0:
+            d.lexeme = target
+            return YES
+        outcome = c.number_outcomes[state]
+        if outcome < 0:
+            return NO
+        code = close_value(c, d, outcome)
+        if code == OUT:
+            return OUT_BEFORE
+        if code != YES:
+            return code
+        return structure_step(c, d, byte)
+    if mode == M_LITERAL:
+        at = d.lexeme
+        which, position = at >> 4, at & 15
+        if byte != literal_byte(which, position):
+            return NO
+        if position + 1 == (5 if which == 1 else 4):
+            return close_value(c, d, d.residue)
+        d.lexeme = at + 1
+        return YES
+    return structure_step(c, d, byte)
+
+
+@jit
+def accepting(c: JsonContext, d: JsonState) -> bool:
+    """Return whether the document may end at these registers."""
+    mode = d.mode
+    if mode == M_END:
+        return True
+    if mode == M_NUMBER and d.frame == NO_FRAME:
+        return c.number_outcomes[d.lexeme] >= 0
+    return False

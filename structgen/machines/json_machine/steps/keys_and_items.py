@@ -1,0 +1,338 @@
+"""Keys, strings and items that depend on what was written before.
+
+Is there a key left? A key that the object holds, or that the schema names, is no extra key any more. Where
+the automaton of extra keys goes on in finitely many ways only (`^x[ab]$`), all of them may be held already.
+Then nothing may come of the prefix, of the quote before it, or of the comma before that (`texts_left`).
+
+Strings of an automaton beside which stands a list of words with outcomes of their own (`StringSpec.words`):
+what an item must not be again, or may still equal. Such strings share the automaton, and its masks, with
+other strings. `seen` is the place in the list while the string agrees with a word of it, 0 once it does not.
+
+Items whose value matters (`ir.ArrayMenu.values`): their text is followed while they are written. `text` then
+holds a log (CAPTURE), a chain of rows of `texts`: the bytes of the item without the white space between its
+tokens; keys decoded, between KEY_BEGINS and KEY_ENDS. The log of an item within an item goes on with that of
+the outer one, and the frame under each holds where its own begins. When the item closes, the network is asked
+what follows a value like that. Walks that fill masks do not follow the text: the log is then empty, and the
+network is asked what follows any value (`Network.after_unread`). What may be written of the item after such a
+one (UNREAD) is told where many values go on with it; where not, the step is VAGUE, and the tokens are tried
+one by one.
+"""
+
+from __future__ import annotations
+
+from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN
+from structgen.base.native.jit import jit
+from structgen.base.native.typed_blocks import skip
+from structgen.machines.json_machine.tables.json_blocks import (
+    BLUR,
+    CAPTURE,
+    ESCAPE_SHIFT,
+    ESCAPES_ANY,
+    ITEM_TAG,
+    KEY_BEGINS,
+    KEY_ENDS,
+    LOG,
+    M_ARRAY,
+    M_COLON,
+    M_ITEM,
+    M_KEY,
+    M_NEXT,
+    M_NUMBER,
+    M_OBJECT,
+    M_STRING,
+    M_VALUE,
+    M_WORDS,
+    Q_ITEM,
+    Q_MAY_DIFFER,
+    Q_UNREAD,
+    STATE_BITS,
+    UNREAD,
+    UNREAD_TAG,
+    FrameRow,
+    JsonContext,
+    JsonState,
+    StringRow,
+)
+from structgen.machines.json_machine.tables.lookups import (
+    MIDDLES,
+    edge,
+    ended,
+    is_space,
+    known_residue,
+    narrow,
+    pack,
+    set_step,
+    settle,
+    string_step,
+)
+from structgen.machines.machine_core.interning import ask, ask_room, intern
+from structgen.machines.machine_core.layout import ASK, NO, VAGUE, YES
+
+_LEVEL = 5  # words of the stack for one byte: state, place, set, characters, next column
+_DEEP = 48
+"""Bytes after which texts are not told apart any more."""
+
+
+@jit
+def listed_byte(column: int) -> int:
+    """Return the byte that lists and sets hold for a column of string automata (`unicode.decoded_text`)."""
+    return LONE_BYTE if column == LONE_COLUMN else column
+
+
+@jit
+def is_left(c: JsonContext, string: int, words: int, state: int, place: int, seen: int, count: int) -> bool:
+    """Return whether a text that ends here is one of those that `texts_left` counts."""
+    word = ended(c, words, place) if place >= 0 else -1
+    if c.string_outcomes[state] < 0 or (seen > 0 and c.sets[seen].member != 0):
+        return False
+    if string < 0:
+        return word < 0
+    spec = c.string_specs[string]
+    return count >= spec.least and (word < 0 or c.outcomes.numbers[spec.outcomes + word] >= 0)
+
+
+@jit
+def texts_left(
+    c: JsonContext, string: int, words: int, state: int, place: int, seen: int, count: int, wanted: int
+) -> int:
+    """Return how many texts that the automaton accepts from `state` are neither in the word list nor in the
+    set, up to `wanted`; or -1 when something must be asked. The answer is a lower bound, and 0 only where
+    there is none: what goes on for long outside list and set counts once. `string`: -1: the texts are keys;
+    else the row of a string, of which `count` characters are written: its bounds hold, and its listed words
+    count that have an outcome.
+
+    Cost: what list and set hold under `place` and `seen`, times the width of the automaton.
+    """
+    most, policy = (c.string_specs[string].most, c.escapes) if string >= 0 else (-1, c.key_escapes)
+    stack, room, found, level = c.stack.numbers, c.stack.capacity, 0, 0
+    last = LONE_COLUMN + 1 if policy == ESCAPES_ANY else 256
+    stack[0], stack[1], stack[2], stack[3], stack[4] = state, place, seen, count, -1
+    while level >= 0:
+        top = skip(stack, _LEVEL * level)
+        state, place, seen, count, column = top[0], top[1], top[2], top[3], top[4]
+        if column < 0:
+            column = 0
+            if is_left(c, string, words, state, place, seen, count):
+                found += 1
+        deeper = False
+        while column < last and found < wanted:
+            byte = listed_byte(column)
+            target = string_step(c, state, column)
+            column += 1
+            then = count + (1 if byte & 0xC0 != 0x80 else 0)
+            needs = c.distances.numbers[target] if most >= 0 and target >= MIDDLES else 0
+            if target < 0 or (most >= 0 and then + needs > most):
+                continue
+            here = narrow(c, words, place, byte) if place >= 0 else -1
+            held = set_step(c, seen, byte) if seen > 0 else 0
+            if here < 0 and held <= 0 and (found + 1 >= wanted or level >= _DEEP):
+                found += 1
+                continue
+            if _LEVEL * (level + 2) > room:
+                ask_room(c, c.stack, _LEVEL * (level + 2))
+                return -1
+            top[4] = column
+            level += 1
+            top = skip(stack, _LEVEL * level)
+            top[0], top[1], top[2], top[3], top[4] = target, here, held, then, -1
+            deeper = True
+            break
+        if deeper:
+            continue
+        if found >= wanted:
+            return wanted
+        level -= 1
+    return found
+
+
+@jit
+def fresh_left(c: JsonContext, residue: int, state: int, place: int, seen: int, extras: int) -> int:
+    """Return YES, NO or ASK: is some extra key left that goes on from `state`? `extras`: the set of the
+    object, which may be blurred; a walk that cannot tell then says so (`blurred`)."""
+    blurred = extras & BLUR != 0
+    if state < MIDDLES or (place < 0 and seen <= 0 and not blurred):
+        return YES
+    words = c.residues[residue].words
+    found = texts_left(c, -1, words, state, place, seen, 0, 2 if blurred else 1)
+    if found < 0:
+        return ASK
+    if blurred and found < 2:
+        c.blurred = 1
+    return YES if found > 0 else NO
+
+
+@jit
+def all_names(c: JsonContext, residue: int) -> int:
+    """Return the place of all names of an object's list, -1 where there are none."""
+    words = c.word_lists[c.residues[residue].words].count
+    return pack(0, words, 0) if words > 0 else -1
+
+
+@jit
+def more(c: JsonContext, d: JsonState) -> int:
+    """Return YES, NO or ASK: may another member or item come?"""
+    residue, extras = d.residue, d.extras
+    row = c.residues[residue]
+    if row.named > 0 or row.item >= 0:
+        return YES
+    state = row.extra
+    if state < 0:
+        return NO
+    if state < MIDDLES:
+        return YES
+    return fresh_left(c, residue, state, all_names(c, residue), extras & (BLUR - 1), extras)
+
+
+@jit
+def listed_outcome(c: JsonContext, spec: StringRow, place: int) -> int:
+    """Return the outcome of the word that ends at a place, -1 where it is excluded, -2 where none ends."""
+    word = ended(c, spec.words, place)
+    if word < 0:
+        return -2
+    return c.outcomes.numbers[spec.outcomes + word]
+
+
+@jit
+def follow_list(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Take a decoded byte in the list beside a string's automaton: YES, NO where nothing is left that could
+    come of the string, or ASK."""
+    place = d.seen
+    if place <= 0:
+        return YES
+    spec = c.string_specs[d.residue]
+    place = narrow(c, spec.words, place, byte)
+    d.seen = max(place, 0)
+    if place < 0:
+        return YES
+    state = d.lexeme & STATE_BITS
+    found = texts_left(c, d.residue, spec.words, state, place, 0, d.position, 1)
+    return ASK if found < 0 else (YES if found else NO)
+
+
+@jit
+def item_values(c: JsonContext, d: JsonState) -> int:
+    """Return 0 unless a value that begins here is an item whose value matters; 2 where the value of the one
+    before it has not been read."""
+    mode = d.mode
+    if mode != M_ARRAY and mode != M_NEXT:
+        return 0
+    return c.residues[d.residue].values
+
+
+@jit
+def append(c: JsonContext, d: JsonState, label: int) -> int:
+    """Add a label to the log, or a byte to the extra key written so far: YES, or ASK when room must be made.
+    Walks that fill masks leave it out (see BLUR)."""
+    text = d.text
+    if c.precise == 0:
+        d.text = text & (CAPTURE | UNREAD)
+        return YES
+    t = c.work.text
+    t.parent = text & LOG
+    t.byte = label
+    row = intern(c, c.texts, 2, t)
+    if row < 0:
+        return ASK
+    d.text = (text & CAPTURE) | row
+    return YES
+
+
+@jit
+def many_strings(c: JsonContext, d: JsonState) -> bool:
+    """Return whether two strings or more go on from the registers of one, as far as that shows quickly."""
+    spec = c.string_specs[d.residue]
+    state = d.lexeme & STATE_BITS
+    if d.lexeme >> ESCAPE_SHIFT != 0:
+        return False
+    most = spec.most
+    if state < MIDDLES:
+        return most < 0 or d.position < most
+    if most >= 0:
+        return False
+    seen = d.seen
+    return texts_left(c, -1, spec.words, state, seen if seen > 0 else -1, 0, 0, 2) >= 2
+
+
+@jit
+def many_numbers(c: JsonContext, state: int) -> bool:
+    """Return whether two digits other than 0 may come next in a numeral of which one character is written:
+    they are two values, whatever follows."""
+    columns, found = skip(c.numbers, 16 * state), 0
+    for digit in range(1, 10):
+        if columns[digit] >= 0:
+            found += 1
+    return found >= 2
+
+
+@jit
+def among_literals(c: JsonContext, d: JsonState) -> bool:
+    """Return whether the registers are in an item of an array whose items may be literals. After such a one
+    what is written of the next would be VAGUE: a literal is one value."""
+    frame = d.frame
+    if frame < 0:
+        return False
+    below = c.frames[frame]
+    place = c.residues[below.residue].item
+    if below.key != -1 or place < 0:
+        return False
+    row = c.places[place]
+    return row.true >= 0 or row.false >= 0 or row.null >= 0
+
+
+@jit
+def may_differ(c: JsonContext, residue: int) -> int:
+    """Return YES, NO or ASK: do two values or more go on from a residue, until the value of a key is read? NO
+    says nothing."""
+    known = c.residues[residue].may_differ
+    if known == 0:
+        ask(c, Q_MAY_DIFFER, residue, 0, 0)
+        return ASK
+    return YES if known == 1 else NO
+
+
+@jit
+def follow_item(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
+    """Take a byte that was accepted, from the registers at `s` to those at `d`, into the log:
+    YES, ASK or VAGUE."""
+    mode, before = d.mode, s.mode
+    if mode == M_KEY and before == M_KEY:
+        return YES
+    if mode != M_STRING and mode != M_WORDS and is_space(byte):
+        return YES
+    if d.text & UNREAD != 0:
+        if mode == M_STRING and many_strings(c, d):
+            return YES
+        if mode == M_NUMBER and before != M_NUMBER:
+            return YES if many_numbers(c, d.lexeme) else VAGUE
+        if mode == M_OBJECT or mode == M_ARRAY or mode == M_KEY or mode == M_COLON or mode == M_VALUE:
+            code = may_differ(c, d.residue)
+            return VAGUE if code == NO else code
+        return VAGUE
+    if mode == M_KEY:
+        return append(c, d, KEY_BEGINS)
+    return append(c, d, KEY_ENDS if before == M_KEY else byte)
+
+
+@jit
+def close_item(c: JsonContext, d: JsonState, frame: FrameRow, outcome: int) -> int:
+    """Leave a finished item whose value matters: YES, ASK or VAGUE. `frame`: the row of that under it."""
+    held = frame.residue
+    if c.residues[held].values == 2:
+        return VAGUE
+    log, outer = d.text & LOG, frame.extras
+    if log == 0:
+        residue = edge(c, held, UNREAD_TAG, outcome)
+        if residue == -1:
+            return VAGUE
+        if residue < 0:
+            ask(c, Q_UNREAD, held, outcome, 0)
+            return ASK
+    else:
+        which = (log << 32) | (outer & LOG)
+        residue = edge(c, held, ITEM_TAG - outcome, which)
+        if residue < 0:
+            ask(c, Q_ITEM, held, outcome, which)
+            return ASK
+    settle(d, M_ITEM, residue, 0, frame.parent)
+    d.text = 0 if outer == 0 else CAPTURE | log
+    return known_residue(c, residue)

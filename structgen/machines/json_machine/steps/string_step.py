@@ -1,0 +1,517 @@
+"""One byte inside a string, a key or a listed word: its decoded text, and escapes (RFC 8259, section 7).
+
+In `lexeme`: the automaton's state (28 bits), the escape's state (4), digits read (16), high surrogate (10).
+States of an escape: 0 none, 1 after the backslash, 2..5 after \\u and 0..3 digits, 6 after a high surrogate,
+7 after it and a backslash, 8..11 after it and \\u and 0..3 digits.
+"""
+
+from __future__ import annotations
+
+from structgen.automata.unicode.decoded_text import LONE_COLUMN, WIDTH
+from structgen.base.native.jit import jit
+from structgen.base.native.typed_blocks import copy_block
+from structgen.machines.json_machine.steps.keys_and_items import append, follow_list, fresh_left, listed_byte
+from structgen.machines.json_machine.tables.json_blocks import (
+    CAPTURE,
+    ESCAPE_SHIFT,
+    ESCAPES_ANY,
+    ESCAPES_ASCII,
+    ESCAPES_CANONICAL,
+    M_KEY,
+    M_STRING,
+    M_WORDS,
+    NO_STATE,
+    STATE_BITS,
+    JsonContext,
+    JsonState,
+)
+from structgen.machines.json_machine.tables.lookups import (
+    FREE,
+    MIDDLES,
+    narrow,
+    offered,
+    set_step,
+    string_step,
+)
+from structgen.machines.machine_core.layout import ASK, NO, YES
+
+_BEGUN, _LEVELS = 9, 14
+"""Spare blocks for what was begun: more than an escape of two halves has bytes; then as many for the bytes
+that were tried last."""
+
+
+@jit
+def alive(c: JsonContext, d: JsonState) -> int:
+    """Return YES, NO or ASK: can a key or a word be completed from its registers (escapes apart)?
+
+    Where no extra key is left that begins so, the automaton's state is dropped (NO_STATE); what the terminal
+    of the automaton alone says of this state is then too much, and the walk is told (`blurred`).
+    """
+    place = d.position
+    if d.mode != M_KEY:
+        return YES if place >= 0 else NO
+    residue, state = d.residue, d.lexeme & STATE_BITS
+    if state != NO_STATE:
+        left = fresh_left(c, residue, state, place, d.seen, d.extras)
+        if left != NO:
+            return left
+        c.blurred = 1
+        d.lexeme = d.lexeme | NO_STATE
+    return YES if place >= 0 and offered(c, residue, place) else NO
+
+
+@jit
+def near_enough(c: JsonContext, d: JsonState, state: int) -> bool:
+    """Return whether a string of bounded length can still end in time, from a state of its automaton."""
+    if state < MIDDLES:
+        return True  # the free string: it may end at once
+    spec = c.string_specs[d.residue]
+    most = spec.most
+    return most < 0 or d.position + c.distances.numbers[state] <= most
+
+
+@jit
+def feed_automaton(c: JsonContext, d: JsonState, column: int) -> int:
+    """Take a byte, by its column, in the automaton of a string: YES or NO."""
+    lex = d.lexeme
+    target = string_step(c, lex & STATE_BITS, column)
+    if target < 0 or not near_enough(c, d, target):
+        return NO
+    d.lexeme = (lex & ~STATE_BITS) | target
+    return YES
+
+
+@jit
+def follow_lists(c: JsonContext, d: JsonState, byte: int) -> None:
+    """Follow a byte of a key in the list of names and in the set of keys written."""
+    place, seen = d.position, d.seen
+    if place >= 0:
+        row = c.residues[d.residue]
+        d.position = narrow(c, row.words, place, byte)
+    if seen > 0:
+        d.seen = set_step(c, seen, byte)
+
+
+@jit
+def feed(c: JsonContext, d: JsonState, column: int) -> int:
+    """Take one byte of the decoded text of a string, a key or a word, by its column in string automata: YES,
+    NO or ASK. `lexeme` keeps its escape bits."""
+    mode = d.mode
+    lex = d.lexeme
+    byte = listed_byte(column)
+    if mode == M_STRING:
+        code = feed_automaton(c, d, column)
+        return follow_list(c, d, byte) if code == YES else code
+    if mode == M_WORDS:
+        spec = c.string_specs[d.residue]
+        place = narrow(c, spec.start, d.position, byte)
+        if place < 0:
+            return NO
+        d.position = place
+        return YES
+    state = lex & STATE_BITS
+    if state != NO_STATE:
+        target = string_step(c, state, column)
+        d.lexeme = (lex & ~STATE_BITS) | (NO_STATE if target < 0 else target)
+    follow_lists(c, d, byte)
+    code = alive(c, d)
+    if code != YES:
+        return code
+    if d.lexeme & STATE_BITS == NO_STATE:
+        return no_extra(c, d, byte)
+    return append(c, d, byte)
+
+
+@jit
+def no_extra(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Take a byte after which only a named key can come: forget what was kept for the sake of extra keys."""
+    d.seen = 0
+    if d.text & CAPTURE != 0:
+        return append(c, d, byte)
+    d.text = 0
+    return YES
+
+
+@jit
+def utf8_size(point: int) -> int:
+    """Return how many bytes UTF-8 has for a code point."""
+    return 1 if point < 0x80 else (2 if point < 0x800 else (3 if point < 0x10000 else 4))
+
+
+@jit
+def feed_point(c: JsonContext, d: JsonState, point: int, left: int) -> int:
+    """Take the bytes of one code point of the decoded text (a lone surrogate included), but for the last
+    `left` of them: YES, NO or ASK."""
+    size = utf8_size(point)
+    for at in range(size - left):
+        column = (point >> (6 * (size - 1 - at))) & 63 | 0x80
+        if at == 0:
+            is_lone = point >= 0xD800 and point < 0xE000
+            lead = (0xF00 >> size) & 0xFF if size > 1 else 0
+            column = LONE_COLUMN if is_lone else lead | (point >> (6 * (size - 1)))
+        code = feed(c, d, column)
+        if code != YES:
+            return code
+    return YES
+
+
+@jit
+def character(c: JsonContext, d: JsonState) -> int:
+    """Count one more character of a string whose length is bounded; NO where it would be too long."""
+    if d.mode != M_STRING:
+        return YES
+    spec = c.string_specs[d.residue]
+    most = spec.most
+    count = d.position
+    if most >= 0:
+        if count >= most:
+            return NO
+        d.position = count + 1
+    elif count < spec.least:
+        d.position = count + 1
+    return YES
+
+
+@jit
+def with_escape(d: JsonState, escape: int, digits: int, high: int) -> None:
+    d.lexeme = (d.lexeme & STATE_BITS) | (escape << ESCAPE_SHIFT) | (digits << 32) | (high << 48)
+
+
+@jit
+def escapes_of(c: JsonContext, d: JsonState) -> int:
+    return c.escapes if d.mode == M_STRING else c.key_escapes
+
+
+@jit
+def block_alive(c: JsonContext, d: JsonState, point: int, size: int) -> int:
+    """Return YES, NO or ASK: may a code point of the aligned block of 64**size around `point` come next?"""
+    t = c.work.spare[1]
+    copy_block(d, t)
+    with_escape(t, 0, 0, 0)
+    return feed_point(c, t, point, size)
+
+
+@jit
+def range_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
+    """Return YES, NO or ASK: may a code point of low..high come next? They are all surrogates, or none is."""
+    answer = NO
+    point = low
+    while point <= high:
+        is_lone = point >= 0xD800 and point < 0xE000
+        size = 1 if is_lone else utf8_size(point) - 1
+        while True:
+            last = point | ((1 << (6 * size)) - 1)
+            if point < 0xD800:
+                last = min(last, 0xD7FF)
+            # the first block of three or four bytes begins inside one
+            begins = point & ((1 << (6 * size)) - 1) == 0 or point == 0x800 or point == 0x10000
+            code = block_alive(c, d, point, size)
+            if code != YES or size == 0 or (last <= high and begins):
+                break
+            size -= 1
+        if code == YES:
+            return YES
+        if code == ASK:
+            answer = ASK
+        point = last + 1
+    return answer
+
+
+@jit
+def units_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
+    """Return YES, NO or ASK: may an escape for a 16-bit unit in low..high come next?"""
+    answer, lone = NO, escapes_of(c, d) == ESCAPES_ANY
+    for part in range(4):
+        first, last = low, min(high, 0xD7FF)
+        if part == 1:
+            first, last = max(low, 0xE000), high
+        elif part == 2:  # the characters of pairs
+            first, last = max(low, 0xD800), min(high, 0xDBFF)
+            if first <= last:
+                first, last = 0x10000 + ((first - 0xD800) << 10), 0x103FF + ((last - 0xD800) << 10)
+        elif part == 3:
+            first, last = max(low, 0xD800), min(high, 0xDFFF) if lone else 0
+        code = range_alive(c, d, first, last)
+        if code == YES:
+            return YES
+        if code == ASK:
+            answer = ASK
+    return answer
+
+
+@jit
+def short_escape(byte: int) -> int:
+    """Return the code point of a two-character escape, or -1."""
+    if byte == 34 or byte == 92 or byte == 47:
+        return byte
+    if byte == 98:
+        return 8
+    if byte == 102:
+        return 12
+    if byte == 110:
+        return 10
+    if byte == 114:
+        return 13
+    if byte == 116:
+        return 9
+    return -1
+
+
+@jit
+def short_escape_of(point: int) -> bool:
+    """Return whether a control character has a two-character escape."""
+    return point == 8 or point == 9 or point == 10 or point == 12 or point == 13
+
+
+@jit
+def dumped(policy: int) -> bool:
+    """Return whether strings are written as json.dumps does: one way for each."""
+    return policy == ESCAPES_CANONICAL or policy == ESCAPES_ASCII
+
+
+@jit
+def number_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
+    """Return YES, NO or ASK: may a character come of which json.dumps writes a 16-bit unit in low..high by
+    its number?"""
+    answer = NO
+    for point in range(low, min(high, 31) + 1):
+        if short_escape_of(point):
+            continue
+        code = block_alive(c, d, point, 0)
+        if code == YES:
+            return YES
+        if code == ASK:
+            answer = ASK
+    if escapes_of(c, d) != ESCAPES_ASCII or high < 127:
+        return answer
+    code = units_alive(c, d, max(low, 127), high)
+    return code if code != NO else answer
+
+
+@jit
+def escape_alive(c: JsonContext, d: JsonState) -> int:
+    """Return YES, NO or ASK: can the escape that is being written be completed?"""
+    lex = d.lexeme
+    escape, value, high = (lex >> ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
+    policy = escapes_of(c, d)
+    if dumped(policy) and escape < 6:
+        left = 4 * (6 - max(escape, 2))
+        answer = number_alive(c, d, value << left, ((value + 1) << left) - 1)
+        if escape > 1:
+            return answer
+        for byte in (34, 92, 98, 102, 110, 114, 116):
+            if answer == YES:
+                return YES
+            code = block_alive(c, d, short_escape(byte), 0)
+            if code != NO:
+                answer = code
+        return answer
+    if escape == 1:
+        return units_alive(c, d, 0, 0xFFFF)
+    if escape <= 5:
+        left = 4 * (6 - escape)
+        return units_alive(c, d, value << left, ((value + 1) << left) - 1)
+    first, last = 0xDC00, 0xDFFF
+    low, top = 0, 0xFFFF
+    if escape >= 8:
+        left = 4 * (12 - escape)
+        low, top = value << left, ((value + 1) << left) - 1
+        first, last = max(first, low), min(last, top)
+    asked = False
+    if first <= last:
+        base = 0x10000 + (high << 10) - 0xDC00
+        code = range_alive(c, d, base + first, base + last)
+        if code == YES:
+            return YES
+        asked = code == ASK
+    if policy == ESCAPES_ANY:
+        code = block_alive(c, d, 0xD800 + high, 0)
+        if code == YES:
+            if escape == 6:
+                return YES
+            spare = c.work.spare[3]
+            copy_block(c.work.spare[1], spare)  # the registers after the surrogate
+            code = character(c, spare)
+            if code == YES:
+                # a low surrogate would make it half of a pair
+                code = units_alive(c, spare, low, min(top, 0xDBFF))
+                if code != YES:
+                    asked = asked or code == ASK
+                    code = units_alive(c, spare, max(low, 0xE000), top)
+            if code == YES:
+                return YES
+        asked = asked or code == ASK
+    return ASK if asked else NO
+
+
+@jit
+def hexadecimal(byte: int, lower: bool) -> int:
+    """Return the value of a hexadecimal digit, or -1."""
+    if byte >= 48 and byte <= 57:
+        return byte - 48
+    if byte >= 97 and byte <= 102:
+        return byte - 87
+    if byte >= 65 and byte <= 70 and not lower:
+        return byte - 55
+    return -1
+
+
+@jit
+def merged_digits(c: JsonContext, d: JsonState, escape: int, value: int) -> int:
+    """Return the digits that matter: in a free string only what tells surrogates apart,
+    so that states are few."""
+    free = d.mode == M_STRING and d.lexeme & STATE_BITS == FREE and d.seen <= 0
+    if not free or dumped(escapes_of(c, d)):
+        return value
+    # the digits read: 1 to 3 in states 3 to 5, and in 9 to 11; two of them tell high from low
+    read = escape - 2 if escape < 8 else escape - 8
+    if read < 1:
+        return value
+    if read == 1:
+        return value if value == 0xD else 0
+    left = 4 * (read - 2)
+    begun = value >> left
+    if begun >= 0xD8 and begun <= 0xDB:
+        return 0xD8 << left
+    if begun >= 0xDC and begun <= 0xDF:
+        return 0xDC << left
+    return 0
+
+
+@jit
+def settle_lone(c: JsonContext, d: JsonState) -> int:
+    """Decide that the high surrogate before stood alone, where it may: YES, NO or ASK."""
+    if escapes_of(c, d) != ESCAPES_ANY:
+        return NO
+    high = (d.lexeme >> 48) & 0x3FF
+    with_escape(d, 0, 0, 0)
+    return feed_point(c, d, 0xD800 + high, 0)
+
+
+@jit
+def behind_lone(c: JsonContext, d: JsonState) -> int:
+    """Begin a character behind a high surrogate that stands alone: YES, NO or ASK."""
+    code = settle_lone(c, d)
+    return character(c, d) if code == YES else code
+
+
+@jit
+def unit(c: JsonContext, d: JsonState, value: int) -> int:
+    """Take a finished four-digit escape."""
+    with_escape(d, 0, 0, 0)
+    if value >= 0xD800 and value < 0xDC00:
+        high = value - 0xD800
+        if d.mode == M_STRING and d.lexeme & STATE_BITS == FREE and d.seen <= 0:
+            high = 0
+        with_escape(d, 6, 0, high)
+        return escape_alive(c, d)
+    if value >= 0xDC00 and value < 0xE000 and escapes_of(c, d) != ESCAPES_ANY:
+        return NO
+    return feed_point(c, d, value, 0)
+
+
+@jit
+def escape_begun(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Take the character after a backslash."""
+    if byte == 117:
+        with_escape(d, 2, 0, 0)
+        return escape_alive(c, d)
+    point = short_escape(byte)
+    if point < 0 or (point == 47 and dumped(escapes_of(c, d))):
+        return NO
+    with_escape(d, 0, 0, 0)
+    return feed_point(c, d, point, 0)
+
+
+@jit
+def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Take one byte inside an escape (states 1 to 5, 7 to 11)."""
+    lex = d.lexeme
+    escape, value, high = (lex >> ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
+    policy = escapes_of(c, d)
+    if escape == 1:
+        return escape_begun(c, d, byte)
+    if escape == 7:
+        if byte == 117:
+            with_escape(d, 8, 0, high)
+            return escape_alive(c, d)
+        code = behind_lone(c, d)
+        return escape_begun(c, d, byte) if code == YES else code
+    digit = hexadecimal(byte, dumped(policy))
+    if digit < 0:
+        return NO
+    value = (value << 4) | digit
+    if escape != 5 and escape != 11:
+        escape += 1
+        with_escape(d, escape, merged_digits(c, d, escape, value), high)
+        return escape_alive(c, d)
+    if escape == 5:
+        if dumped(policy) and (short_escape_of(value) or (value >= 32 and value < 127)):
+            return NO  # it has a shorter way
+        if policy == ESCAPES_CANONICAL and value >= 127:
+            return NO
+        return unit(c, d, value)
+    if value >= 0xDC00 and value < 0xE000:
+        with_escape(d, 0, 0, 0)
+        return feed_point(c, d, 0x10000 + (high << 10) + (value - 0xDC00), 0)
+    code = behind_lone(c, d)
+    return unit(c, d, value) if code == YES else code
+
+
+@jit
+def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> bool:
+    """Return whether a text breaks off inside a character. `t` is a block to work in."""
+    state = d.lexeme & STATE_BITS
+    for byte in range(0x80, 0xC0):
+        if d.mode != M_WORDS and state != NO_STATE:
+            if c.strings[state * WIDTH + byte] != -1:
+                return True
+            continue
+        copy_block(d, t)
+        if feed(c, t, byte) != NO:
+            return True
+    return False
+
+
+@jit
+def can_finish(c: JsonContext, d: JsonState) -> int:
+    """Return YES, NO or ASK: have tokens the bytes that finish the escape, or the character, that was begun?
+
+    Depth first: what may come next is tried where tokens have it, and goes on as far as anything can come.
+    """
+    spare, level, asked = c.work.spare, 0, False
+    copy_block(d, spare[_BEGUN])
+    last = spare[_BEGUN + _LEVELS]
+    last.mode = 33
+    while level >= 0:
+        s, t, last = spare[_BEGUN + level], spare[_BEGUN + level + 1], spare[_BEGUN + _LEVELS + level]
+        escape = (s.lexeme >> ESCAPE_SHIFT) & 15
+        if last.mode == 33 and escape == 0 and not is_inside(c, s, t):
+            return YES
+        if last.mode == 33 and escape == 6 and escapes_of(c, s) == ESCAPES_ANY:
+            code = block_alive(c, s, 0xD800 + ((s.lexeme >> 48) & 0x3FF), 0)
+            if code == YES:
+                return YES
+            asked = asked or code == ASK
+        last.mode = max(last.mode + 1, 0 if escape != 0 else 0x80)
+        byte = last.mode
+        if byte > 191:
+            level -= 1
+            continue
+        if c.absent[byte] != 0:
+            continue
+        copy_block(s, t)
+        code = NO
+        if escape == 6 and byte == 92:
+            with_escape(t, 7, 0, (s.lexeme >> 48) & 0x3FF)
+            code = escape_alive(c, t)
+        elif escape != 0 and escape != 6 and byte < 128:
+            code = escape_step(c, t, byte)
+        elif escape == 0 and byte >= 128:
+            code = feed(c, t, byte)
+        asked = asked or code == ASK
+        if code == YES:
+            level += 1
+            last = spare[_BEGUN + _LEVELS + level]
+            last.mode = 33
+    return ASK if asked else NO

@@ -1,0 +1,112 @@
+"""The tables of a compiled JSON grammar, and which bytes may come in which mode."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.native.raw_memory import address_of
+from structgen.machines.json_machine.tables import json_blocks as L
+from structgen.machines.machine_core.growing_tables import BYTE_AT, TablePlan, TableSizes
+from structgen.machines.machine_core.lexeme_layout import (
+    AFTER_END,
+    BEFORE_CLOSING,
+    RECORD_TABLES,
+    LexemeContext,
+)
+
+
+def _following() -> npt.NDArray[np.int32]:
+    """Return, for each mode and byte, -1 where the byte may come at all, whatever the grammar; else the next
+    byte that may (256: none)."""
+    space, digits = b" \t\r\n", b"-0123456789"
+    value = space + digits + b'"{[tfn'
+    after = {
+        L.M_DOC: value,
+        L.M_END: space,
+        L.M_OBJECT: space + b'"}',
+        L.M_COLON: space + b":",
+        L.M_VALUE: value,
+        L.M_MEMBER: space + b",}",
+        L.M_KEYS: space + b'"',
+        L.M_ARRAY: value + b"]",
+        L.M_ITEM: space + b",]",
+        L.M_NEXT: value,
+        L.M_NUMBER: digits + b"+.eE" + space + b",]}",
+        L.M_LITERAL: b"truefalsn",
+    }
+    table = np.full((16, 256), 256, np.int32)
+    for mode in range(16):
+        possible = set(after.get(mode, b"" if mode == L.M_FINISHED else range(256)))
+        for byte in range(255, -1, -1):
+            later = 256 if byte == 255 else table[mode, byte + 1]
+            table[mode, byte] = -1 if byte in possible else (byte + 1 if later == -1 else later)
+    return table
+
+
+def _left_over() -> npt.NDArray[np.uint8]:
+    """Return what may stand behind a terminal at most, whatever the grammar (`LexemeContext.behind`): white
+    space, a sign of JSON, a value."""
+    quoted, anything = AFTER_END + 1, AFTER_END + 2
+    signs = b" \t\r\n,:]}"
+    literals = (b"true", b"false", b"null")
+    table = np.zeros((anything + 1 + sum(map(len, literals)), 256), np.uint8)
+    table[BEFORE_CLOSING, ord('"')] = quoted
+    table[quoted, list(signs)] = table[AFTER_END, list(signs + b'"{[-0123456789')] = table[anything] = (
+        anything
+    )
+    last = anything
+    for literal in literals:
+        before = AFTER_END
+        for byte in literal:
+            last += 1
+            table[before, byte] = last
+            before = last
+        table[before] = anything
+    return table
+
+
+CELLS: Final = 256
+"""Cells of a state of the lexer of terminals: one for each byte."""
+_MOST_APART = 4096
+"""Nodes of the trie behind which two states differ, past which a scan by itself is cheaper."""
+_NEXT, _LEFT_OVER = _following(), _left_over()
+JSON_TABLES = TablePlan(
+    L.JsonContext,
+    {
+        "nodes": TableSizes(1024, 2048, key=8),
+        "frames": TableSizes(256, 512, key=5),
+        "edges": TableSizes(512, 1024, key=3),
+        "texts": TableSizes(512, 1024, key=2, nothing=True),
+        "sets": TableSizes(512, 1024, key=4, nothing=True),
+        "places": TableSizes(256),
+        "residues": TableSizes(512),
+        "children": TableSizes(8192),
+        "word_lists": TableSizes(32),
+        "offsets": TableSizes(1024),
+        "blob": TableSizes(16384),
+        "string_specs": TableSizes(64),
+        "outcomes": TableSizes(512),
+        "plain_objects": TableSizes(64),
+        "lists": TableSizes(65536),
+        "terminals": TableSizes(128, 256, key=6),
+        "cells": TableSizes(1 << 11),
+        "tries": TableSizes(2),
+        "ranges": TableSizes(8),
+        "distances": TableSizes(64),
+        "stack": TableSizes(4096),
+    },
+    {
+        "precise": 1,
+        "next_byte": address_of(_NEXT),
+        "classes": BYTE_AT[0],
+        "width": CELLS,
+        "newline": -1,
+        "closing": 1 << ord('"'),
+        "most_apart": _MOST_APART,
+    },
+)
+TERMINAL_TABLES = TablePlan(LexemeContext, RECORD_TABLES, {"newline": -1, "behind": address_of(_LEFT_OVER)})
+"""The tables of records that grammars share."""

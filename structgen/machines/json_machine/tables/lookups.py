@@ -1,0 +1,371 @@
+"""What the tables say, read by compiled code: the network's answers, the automata, and lists of words.
+
+What is not there yet is asked. A set of keys is hash-consed: equal sets are one number. Its rows are nodes
+(`label` 0; whether a member ends there; the first entry) and entries (1 + byte; the node under it; the next
+entry). Node and entry 0: empty. A place in a list of words is (low, high, position): the words low..high-1
+share their first `position` bytes.
+"""
+
+from __future__ import annotations
+
+from structgen.automata.unicode.decoded_text import WIDTH
+from structgen.base.native.jit import jit
+from structgen.base.native.typed_blocks import Int64s, skip
+from structgen.machines.json_machine.tables.json_blocks import (
+    CAPTURE,
+    EXTRA_TAG,
+    HIGH_BITS,
+    HIGH_SHIFT,
+    KEY_BEGINS,
+    LOW_SHIFT,
+    M_DOC,
+    M_VALUE,
+    POSITION_BITS,
+    Q_AFTER,
+    Q_EXTRA,
+    Q_PLACE,
+    Q_RESIDUE,
+    JsonContext,
+    JsonState,
+    ResidueRow,
+)
+from structgen.machines.machine_core.interning import ask, ask_room, edge_key, find, intern
+from structgen.machines.machine_core.layout import ASK, YES
+
+
+@jit
+def is_space(byte: int) -> bool:
+    """Return whether a byte is white space."""
+    return byte == 32 or byte == 9 or byte == 10 or byte == 13
+
+
+@jit
+def settle(d: JsonState, mode: int, residue: int, extras: int, frame: int) -> None:
+    """Put the registers to a structural state with nothing of the next token written; a log goes on."""
+    d.mode = mode
+    d.residue = residue
+    d.extras = extras
+    d.seen = 0
+    d.lexeme = 0
+    d.position = 0
+    if d.text & CAPTURE == 0:
+        d.text = 0
+    d.frame = frame
+
+
+@jit
+def fill_plain(c: JsonContext, row: ResidueRow) -> bool:
+    """Fill the row of a plain object in declared order: the optional members up to the next required one are
+    on offer."""
+    shape = c.plain_objects[row.plain]
+    count, index = shape.count, row.index
+    used = c.children.count
+    if used + count > c.children.capacity:
+        ask_room(c, c.children, count)
+        return False
+    table = c.children.numbers
+    arrays = skip(table, shape.arrays)
+    required = arrays[2 * count + index]
+    named = 0
+    for i in range(count):
+        declared, place = arrays[2 * i], arrays[2 * i + 1]
+        if declared < index or declared > required:
+            place = -1
+        elif place >= 0:
+            named = 1
+        table[used + i] = place
+    c.children.count = used + count
+    row.children = used
+    row.words = shape.words
+    row.named = named
+    row.item = -1
+    row.close = shape.close if required == count else -1
+    row.extra_place = shape.extra_place if required == count else -1
+    row.extra = FREE if row.extra_place >= 0 else -1
+    row.status = 1
+    return True
+
+
+@jit
+def known_residue(c: JsonContext, residue: int) -> int:
+    """Return YES if a residue's row is there; if not, ask for it, and return ASK."""
+    row = c.residues[residue]
+    if row.status == 0:
+        if row.plain >= 0:
+            return YES if fill_plain(c, row) else ASK
+        ask(c, Q_RESIDUE, residue, 0, 0)
+        return ASK
+    return YES
+
+
+@jit
+def holds_brackets(c: JsonContext, place: int) -> int:
+    """Return 1 where a value may be an object or an array, 0 where not, -1 when that must be asked."""
+    row = c.places[place]
+    if row.status == 0:
+        ask(c, Q_PLACE, place, 0, 0)
+        return -1
+    if row.object >= 0 or row.array >= 0:
+        return 1
+    return 0
+
+
+@jit
+def edge(c: JsonContext, first: int, second: int, third: int) -> int:
+    """Return what is known of (residue, key, outcome), or -2."""
+    found = find(c.edges, 3, edge_key(c, first, second, third))
+    if found < 0:
+        return -2
+    return c.edges[found].target
+
+
+@jit
+def extra_place(c: JsonContext, residue: int, group: int) -> int:
+    """Return the place of the value under an extra key of a class, -1 (not allowed),
+    or -2 when that must be asked."""
+    row = c.residues[residue]
+    if row.extra_place >= 0 and group == 0:
+        return row.extra_place
+    known = edge(c, residue, EXTRA_TAG, group)
+    if known == -2:
+        ask(c, Q_EXTRA, residue, group, 0)
+    return known
+
+
+@jit
+def value_place(c: JsonContext, d: JsonState) -> int:
+    """Return the place of the value that may begin here, or -1 (none)."""
+    mode = d.mode
+    if mode == M_DOC:
+        return c.root
+    if mode == M_VALUE:
+        key = d.lexeme
+        if key >= 0:
+            children = c.residues[d.residue].children
+            return c.children.numbers[children + key]
+        return extra_place(c, d.residue, -2 - key)
+    return c.residues[d.residue].item
+
+
+@jit
+def after(c: JsonContext, residue: int, key: int, outcome: int) -> int:
+    """Return the residue after a value under a key, or -1 when that must be asked."""
+    row = c.residues[residue]
+    plain = row.plain
+    if plain >= 0 and outcome == 0:
+        shape = c.plain_objects[plain]
+        base = shape.base
+        if key < 0:
+            return base + shape.count
+        places = skip(c.children.numbers, shape.arrays)
+        return base + places[2 * key] + 1
+    known = edge(c, residue, key, outcome)
+    if known < 0:
+        ask(c, Q_AFTER, residue, key, outcome)
+        return -1
+    return known
+
+
+FREE = 0
+"""The free string's state at a code point boundary (automata.strings.StringPool.FREE)."""
+MIDDLES = 8
+"""States below are the free string's: FREE and the middles of its characters."""
+
+
+@jit
+def string_step(c: JsonContext, state: int, column: int) -> int:
+    """Return the string automaton's next state, or -1."""
+    return c.strings[state * WIDTH + column]
+
+
+@jit
+def set_row(c: JsonContext, tag: int, first: int, second: int) -> int:
+    t = c.work.entry
+    t.label = tag
+    t.member = first
+    t.child = second
+    t.sibling = 0
+    return intern(c, c.sets, 4, t)
+
+
+@jit
+def next_entry(c: JsonContext, node: int, byte: int) -> int:
+    """Return the first entry of a node of a set with this byte or a later one, or 0."""
+    entry = c.sets[node].child
+    while entry > 0 and c.sets[entry].label - 1 < byte:
+        entry = c.sets[entry].child
+    return entry
+
+
+@jit
+def set_step(c: JsonContext, node: int, byte: int) -> int:
+    """Return the node under a byte, or 0 where no member of the set goes on with it."""
+    entry = next_entry(c, node, byte)
+    return c.sets[entry].member if entry > 0 and c.sets[entry].label - 1 == byte else 0
+
+
+@jit
+def next_held(c: JsonContext, node: int, byte: int) -> int:
+    """Return the smallest byte from `byte` on with which a member of a set goes on, or 256."""
+    entry = next_entry(c, node, byte)
+    return c.sets[entry].label - 1 if entry > 0 else 256
+
+
+@jit
+def entry_insert(c: JsonContext, entry: int, byte: int, node: int, spare: Int64s) -> int:
+    """Return a list of entries with `byte` leading to `node`; `spare` holds up to 256 words."""
+    count = 0
+    while entry > 0:
+        row = c.sets[entry]
+        if row.label - 1 >= byte:
+            break
+        spare[count] = entry
+        count += 1
+        entry = row.child
+    if entry > 0 and c.sets[entry].label - 1 == byte:
+        entry = c.sets[entry].child
+    tail = set_row(c, 1 + byte, node, entry)
+    for i in range(count - 1, -1, -1):
+        if tail < 0:
+            return -1
+        row = c.sets[spare[i]]
+        tail = set_row(c, row.label, row.member, tail)
+    return tail
+
+
+@jit
+def set_insert(c: JsonContext, root: int, text: int) -> int:
+    """Return the set with the key whose text node is given, or -1 when room must be made. Cost:
+    the key's siblings."""
+    length = 0
+    at = text
+    while at > 0:
+        row = c.texts[at]
+        if row.byte == KEY_BEGINS:
+            break
+        length += 1
+        at = row.parent
+    if 2 * length + 256 > c.stack.capacity:
+        ask_room(c, c.stack, 2 * length + 256)
+        return -1
+    path = c.stack.numbers
+    # path holds, for each level, the byte and the node above it
+    at = text
+    for i in range(length - 1, -1, -1):
+        row = c.texts[at]
+        path[2 * i] = row.byte
+        at = row.parent
+    node = root
+    for i in range(length):
+        path[2 * i + 1] = node
+        if node > 0 or i == 0:
+            node = set_step(c, node, path[2 * i])
+        else:
+            node = 0
+    head = 0
+    if node > 0:
+        head = c.sets[node].child
+    fresh = set_row(c, 0, 1, head)
+    if fresh < 0:
+        return -1
+    for i in range(length - 1, -1, -1):
+        byte, above = path[2 * i], path[2 * i + 1]
+        member = c.sets[above].member
+        entry = c.sets[above].child
+        fresh = entry_insert(c, entry, byte, fresh, skip(path, 2 * length))
+        if fresh < 0:
+            return -1
+        fresh = set_row(c, 0, member, fresh)
+        if fresh < 0:
+            return -1
+    return fresh
+
+
+@jit
+def word_at(c: JsonContext, words: int, index: int, position: int) -> int:
+    """Return the byte of a word at a position, or -1 at its end."""
+    row = c.word_lists[words]
+    offsets = skip(c.offsets.numbers, row.start)
+    start, end = offsets[index], offsets[index + 1]
+    if start + position >= end:
+        return -1
+    return c.blob.numbers[start + position]
+
+
+@jit
+def pack(low: int, high: int, position: int) -> int:
+    return (low << LOW_SHIFT) | (high << HIGH_SHIFT) | position
+
+
+@jit
+def place_low(place: int) -> int:
+    """Return the index of the first word at a place."""
+    return place >> LOW_SHIFT
+
+
+@jit
+def place_high(place: int) -> int:
+    """Return the index after the last word at a place."""
+    return (place >> HIGH_SHIFT) & HIGH_BITS
+
+
+@jit
+def place_position(place: int) -> int:
+    """Return how many bytes of the words have been written."""
+    return place & POSITION_BITS
+
+
+@jit
+def first_from(c: JsonContext, words: int, first: int, last: int, position: int, byte: int) -> int:
+    """Return the first of the words first..last-1, which begin alike, that has this byte or a later one at a
+    position, or `last`. Cost: log of their number."""
+    while first < last:
+        middle = (first + last) >> 1
+        if word_at(c, words, middle, position) < byte:
+            first = middle + 1
+        else:
+            last = middle
+    return first
+
+
+@jit
+def narrow(c: JsonContext, words: int, place: int, byte: int) -> int:
+    """Return the place after one more byte, or -1 where no word goes on with it. Cost: log of the list."""
+    low, high, position = place_low(place), place_high(place), place_position(place)
+    if high - low == 1:
+        return place + 1 if word_at(c, words, low, position) == byte else -1
+    first = first_from(c, words, low, high, position, byte)
+    if first >= high or word_at(c, words, first, position) != byte:
+        return -1
+    return pack(first, first_from(c, words, first, high, position, byte + 1), position + 1)
+
+
+@jit
+def next_listed(c: JsonContext, words: int, place: int, byte: int) -> int:
+    """Return the smallest byte from `byte` on with which a word at a place goes on, or 256.
+    Cost: log of the list."""
+    low, high, position = place_low(place), place_high(place), place_position(place)
+    if high - low == 1:
+        only = word_at(c, words, low, position)
+        return only if only >= byte else 256
+    first = first_from(c, words, low, high, position, byte)
+    return word_at(c, words, first, position) if first < high else 256
+
+
+@jit
+def ended(c: JsonContext, words: int, place: int) -> int:
+    """Return the index of the word that ends just here, or -1 (it sorts first among those
+    that begin alike)."""
+    low, position = place_low(place), place_position(place)
+    return low if word_at(c, words, low, position) < 0 else -1
+
+
+@jit
+def offered(c: JsonContext, residue: int, place: int) -> bool:
+    """Return whether some named key at this place in the list may come now."""
+    low, high = place_low(place), place_high(place)
+    children = skip(c.children.numbers, c.residues[residue].children)
+    for i in range(low, high):
+        if children[i] >= 0:
+            return True
+    return False

@@ -1,0 +1,153 @@
+"""Draft trees in compiled code: how a batch of them is laid out, and what is done for one of its nodes.
+
+A draft is a tree of guessed tokens behind a state. Its places are the root (that state) and its nodes, in an
+order in which parents come first. A batch is a block that says where the arrays of all drafts lie, and a job
+for each draft. `walk_drafts` goes over the nodes of many jobs, of any kinds of grammars (`token_steps`).
+
+Only what is known is done: no question is noted, and no mask is worked out. A place that needs either is left
+(NOT_YET), with all that is below it.
+"""
+
+from __future__ import annotations
+
+from structgen.base.native.jit import entry, jit
+from structgen.base.native.typed_blocks import Block, Bytes, Int32s, address_of_block, skip, words_of
+from structgen.machines.machine_core.layout import FINISHED, MOST_QUESTIONS, REFUSED, Core
+from structgen.machines.machine_core.masks import copy_mask
+from structgen.machines.machine_core.token_steps import after_any
+
+
+class Batch(Block):
+    """Where the arrays of all drafts lie."""
+
+    tokens: Int32s
+    """Of all nodes."""
+    parents: Int32s
+    states: Int32s
+    """Of all places."""
+    statuses: Bytes
+    rows: Int32s
+    """The mask rows of all places; 0: they are 0, 1, ..."""
+    mask: int
+    """The address of the mask."""
+    words: int
+    """Of a mask row."""
+    vocabulary: int
+    """Tokens that the mask is for."""
+
+
+class Job(Block):
+    """A draft."""
+
+    context: int
+    """Of its grammar; 0: the text is free."""
+    state: int
+    """Of the root."""
+    node: int
+    """The first of its nodes in the arrays."""
+    place: int
+    """The first of its places."""
+    count: int
+    """Nodes."""
+
+
+BATCH_WORDS, JOB_WORDS = words_of(Batch), words_of(Job)
+NOT_YET, LIMITED = -9, -2
+"""Codes in place of a state, beside REFUSED: it must be asked for; a limit was reached."""
+ROW_KNOWN, ROW_FREE, ROW_FINISHED, ROW_LIMIT, ROW_REFUSED = range(5)
+"""The statuses (`batch.RowStatus`)."""
+ROW_LEFT = -1
+"""As the status of a place: its mask is not written yet."""
+
+
+@jit
+def job_at(jobs: int, index: int) -> Job:
+    """Return one of the jobs at an address."""
+    return skip(Job(jobs), index)
+
+
+@jit
+def state_of(batch: Batch, job: Job, node: int) -> int:
+    """Return the state of a node, or the code in its stead."""
+    above = batch.states[job.place + 1 + batch.parents[job.node + node]]
+    token = batch.tokens[job.node + node]
+    size = batch.vocabulary if job.context == 0 else Core(job.context).vocabulary.size
+    if above < 0:
+        return above
+    if not 0 <= token < size:
+        return REFUSED
+    code = 0 if job.context == 0 else after_any(Core(job.context), above, token)
+    return code if code >= REFUSED else NOT_YET
+
+
+@jit
+def settle_place(batch: Batch, job: Job, place: int, state: int) -> int:
+    """Note the state of a place, or the code in its stead, and write its mask, if it is known. Returns 1
+    where something is left to do, else 0."""
+    at = job.place + place
+    batch.states[at] = state
+    if state == NOT_YET:
+        return 1
+    words, row = batch.words, at
+    if address_of_block(batch.rows) != 0:
+        row = batch.rows[at]
+    target = batch.mask + 4 * words * row
+    status, written = ROW_REFUSED, 0
+    if state >= 0:
+        if job.context == 0:
+            status, written = ROW_FREE, words
+            allow_all(Int32s(target), words, batch.vocabulary)
+        else:
+            c = Core(job.context)
+            node = c.nodes[state]
+            if copy_mask(c, node, target) == 0:
+                status, written = ROW_KNOWN, c.vocabulary.mask_words
+            elif node.registers.mode == FINISHED:
+                status = ROW_FINISHED
+            else:
+                return 1
+    for i in range(written, words):
+        Int32s(target)[i] = 0
+    batch.statuses[at] = status
+    return 0
+
+
+@jit
+def allow_all(target: Int32s, words: int, vocabulary: int) -> None:
+    """Allow every token in a row."""
+    whole, rest = vocabulary >> 5, vocabulary & 31
+    for i in range(words):
+        target[i] = -1 if i < whole else 0
+    if rest != 0:
+        target[whole] = (1 << rest) - 1
+
+
+@entry("int64(int64, int64, int64)")
+def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
+    """Find the known states and masks of the drafts of many jobs. Returns how many places are left."""
+    batch, left = Batch(batch_address), 0
+    for i in range(count):
+        job, noted = job_at(jobs, i), 0
+        if job.context != 0:
+            noted = Core(job.context).questions.count
+            Core(job.context).questions.count = MOST_QUESTIONS  # full: no question is noted
+        left += settle_place(batch, job, 0, job.state)
+        for node in range(job.count):
+            left += settle_place(batch, job, 1 + node, state_of(batch, job, node))
+        if job.context != 0:
+            Core(job.context).questions.count = noted
+    return left
+
+
+@entry("int64(int64, int64, int64)")
+def misplaced(parents_address: int, counts_address: int, drafts: int) -> int:
+    """Return the first node (over all drafts) whose parent does not come before it, or -1; `counts` (int32):
+    the nodes of each draft."""
+    parents, counts, first = Int32s(parents_address), Int32s(counts_address), 0
+    for i in range(drafts):
+        for node in range(counts[i]):
+            parent = parents[first + node]
+            if parent < -1 or parent >= node:
+                return first + node
+        first += counts[i]
+    return -1

@@ -1,0 +1,110 @@
+"""Tables that make equal rows one number, and the questions that compiled code notes for Python."""
+
+from __future__ import annotations
+
+import numba
+
+from structgen.base.native.jit import entry, jit
+from structgen.base.native.typed_blocks import Block, Int64s, TableHeader, address_of_block, skip
+from structgen.machines.machine_core.layout import MOST_QUESTIONS, QUESTION_ROOM, Core, Edge
+
+
+@jit
+def ask(c: Core, kind: int, first: int, second: int, third: int) -> None:
+    """Note a question, once; past the buffer's end it is asked again by the next walk."""
+    questions = c.questions
+    count = questions.count
+    for i in range(count):
+        one = questions.asked[i]
+        if one.kind == kind and one.first == first and one.second == second and one.third == third:
+            return
+    if count < MOST_QUESTIONS:
+        one = questions.asked[count]
+        one.kind = kind
+        one.first = first
+        one.second = second
+        one.third = third
+        questions.count = count + 1
+
+
+@jit
+def ask_room(c: Core, table: TableHeader, rows: int) -> None:
+    """Ask for room in a table, by the number of its first word in the context."""
+    ask(c, QUESTION_ROOM, (address_of_block(table) - address_of_block(c)) // 8, rows, 0)
+
+
+@jit
+def hash_words(row: Int64s, words: int) -> int:
+    """Return a non-negative mix of a row's leading words."""
+    h = numba.uint64(0x9E3779B97F4A7C15)
+    for i in range(words):
+        h = (h ^ numba.uint64(row[i])) * numba.uint64(0xFF51AFD7ED558CCD)
+        h = h ^ (h >> numba.uint64(32))
+    return numba.int64(h & numba.uint64(0x3FFFFFFFFFFFFFFF))  # type: ignore[no-any-return]
+
+
+@jit
+def find(table: TableHeader, words: int, row: Block) -> int:
+    """Return the number of the row with these leading words, or -1."""
+    key, rows, stride = Int64s(address_of_block(row)), Int64s(table.address), table.stride
+    slots, mask = table.slots, table.mask
+    at = hash_words(key, words) & mask
+    while True:
+        found = slots[at]
+        if found < 0:
+            return -1
+        other = skip(rows, stride * found)
+        same = True
+        for i in range(words):
+            if other[i] != key[i]:
+                same = False
+                break
+        if same:
+            return found
+        at = (at + 1) & mask
+
+
+@jit
+def intern(c: Core, table: TableHeader, words: int, row: Block) -> int:
+    """Return the number of the row, added if it is new (the words after the key included), or -1 when room
+    must be made, which is asked for."""
+    found = find(table, words, row)
+    if found >= 0:
+        return found
+    count, mask = table.count, table.mask
+    if count >= table.capacity or 2 * count > mask:
+        ask_room(c, table, 1)
+        return -1
+    key, stride, slots = Int64s(address_of_block(row)), table.stride, table.slots
+    target = skip(Int64s(table.address), stride * count)
+    for i in range(stride):
+        target[i] = key[i]
+    at = hash_words(key, words) & mask
+    while slots[at] >= 0:
+        at = (at + 1) & mask
+    slots[at] = count
+    table.count = count + 1
+    return count
+
+
+@jit
+def edge_key(c: Core, first: int, second: int, third: int) -> Edge:
+    """Return the row of an edge, as the tables find it."""
+    key = Edge(address_of_block(c.work))
+    key.first = first
+    key.second = second
+    key.third = third
+    return key
+
+
+@entry("int64(int64, int64, int64)")
+def rehash(header: int, words: int, first: int) -> int:
+    """Put the rows of an interning table, from `first` on, into its (emptied) hash slots."""
+    table = TableHeader(header)
+    rows, stride, slots, mask = Int64s(table.address), table.stride, table.slots, table.mask
+    for i in range(first, table.count):
+        at = hash_words(skip(rows, stride * i), words) & mask
+        while slots[at] >= 0:
+            at = (at + 1) & mask
+        slots[at] = i
+    return 0

@@ -1,0 +1,368 @@
+"""The memory of masks that are made of records: what the tokens of a trie do in a state of a lexer.
+
+A *reading* of a text is a place of a parser, a state of a lexer, and a column where lines have widths. A
+*lexeme* is what the lexer reads between two places. A kind of grammar brings the rows of its lexer, and the
+addresses of the functions that know its parser (`Hooks`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from structgen.base.native.typed_blocks import (
+    At,
+    Block,
+    BlockRows,
+    Bytes,
+    Int32s,
+    Int32Table,
+    Int64s,
+    Table,
+    WordTable,
+    words_of,
+)
+from structgen.machines.machine_core.growing_tables import TableSizes
+from structgen.machines.machine_core.layout import Core
+
+UNKNOWN: Final = -2
+"""A cell of the lexer that nobody has asked for; smaller numbers: it was asked for."""
+CLOSES: Final = 1 << 30
+"""A cell from here on: the byte ends the lexeme, as the terminal cell - CLOSES."""
+BEFORE_CLOSING, AFTER_END = 1, 2
+"""States of `LexemeContext.behind`."""
+UNASKED: Final = 3
+"""In a row of a carry: nobody has asked for it."""
+FULL: Final = -8
+"""An entry point's answer: tokens may be read in too many ways."""
+ASK_ROW, ASK_START, ASK_CARRY, ASK_CLASS, ASK_PROOF, ASK_LASTS, _, ASK_RECORD = range(8)
+"""Kinds of questions, besides QUESTION_ROOM; a kind of grammar asks some of them."""
+
+# --- what the tokens of a trie do in a state of the lexer ---------------------------------------------------
+
+
+class Trie(Block):
+    """What tokens have behind the end of a lexeme, as a trie. Trie 0 has the whole tokens."""
+
+    nodes: int
+    """Where its nodes begin in `trie_nodes`; -1: they are ranges of the vocabulary's trie."""
+    count: int
+    """How many nodes it has."""
+    slots: int
+    """Where the starts of its slots' tokens begin in `trie_slots`."""
+    tokens: int
+    """Where they begin in `tokens`."""
+    ranges: int
+    """Where its ranges begin in `ranges`: RANGE_WORDS for each."""
+    range_count: int
+
+
+RANGE_WORDS: Final = 3
+"""Of a range of nodes: the first, the one behind the last, the depth above the first."""
+
+
+class LexemeRecord(Block):
+    """The tokens of a trie in a state of the lexer."""
+
+    trie: int
+    lexeme: int
+    groups: int
+    groups_end: int
+    leftovers: int
+    leftovers_end: int
+    like: int
+    """The state of the lexer whose record has the other tokens, those of a row; -1: none."""
+    like_row: int
+    """Where that begins in `wanted_rows`."""
+
+
+class Group(Block):
+    """Tokens that stay inside the lexeme and lead to one class of endings."""
+
+    end_class: int
+    shift: int
+    """What they do to the newline's column (`shift_after`), where that matters; else 0."""
+    dense_row: int
+    """A row of the mask store; -1: they are listed."""
+    first: int
+    last: int
+    """Where they stand in `tokens`."""
+
+
+class Leftover(Block):
+    """Tokens that end the lexeme as a terminal, and the trie of what they have behind it."""
+
+    terminal: int
+    carry: int
+    shift: int
+    """What the bytes before do to the newline's column (`shift_after`). Where nothing depends on columns, 1:
+    their first byte ends the lexeme (CLOSES)."""
+    trie: int
+
+
+class Merged(Block):
+    """The trie of the nodes where some tokens of a trie end a lexeme."""
+
+    trie: int
+    nodes: int
+    """A hash of their numbers."""
+    count: int
+    made: int
+
+
+class Wanted(Block):
+    """Tokens by their first bytes, as 256 bits; or those of a row that are in another set as well."""
+
+    bytes: Annotated[Int64s, 4]
+    """Of a row, in the first two: where it begins in `wanted_rows`, and the number of the other set."""
+    is_row: int
+    row: int
+    """Where the row of the tokens lies in `wanted_rows`; -1: not made."""
+
+
+EVERY_BYTE: Final = 0
+"""The number of the set of all bytes."""
+RECORD_KEY, MERGED_KEY, WANTED_KEY = 2, 3, 5
+"""How many words of a row tell it from others."""
+
+# --- scratch memory -----------------------------------------------------------------------------------------
+
+
+class Pending(Block):
+    """A reading whose tokens are still to be added to a mask."""
+
+    place: int
+    lexeme: int
+    column: int
+    trie: int
+    wanted: int
+    """A set of tokens; below 0, -1 - its number: the record is that of another state, which goes on as this
+    one, so that its lexeme has not ended."""
+
+
+MOST_PENDING: Final = 1 << 16
+"""A power of two."""
+PENDING_KEY: Final = 5
+SEEN_SLOTS, SEEN_SHIFT = 2 * MOST_PENDING, 16
+"""Slots that find a reading which one mask has met: the number of the mask, and that of the reading."""
+BOTH_PARTS: Final = 2
+"""Bytes behind which nothing is owed, and those behind which something is (`carry_bytes`)."""
+
+
+class LexemeCrossing(Block):
+    """A node where tokens end a lexeme before its byte."""
+
+    node: int
+    """-1 - its number: it has been taken."""
+    terminal: int
+    carry: int
+    shift: int
+
+
+FOUND_WORDS: Final = 4
+"""Of tokens that stay inside a lexeme: their slot, the state behind it, the shift, the group."""
+
+
+class Depth(Block):
+    """What a scan knows of a node on its way."""
+
+    lexeme: int
+    shift: int
+    other: int
+    """The state that the lexeme's is compared to, -1: none."""
+
+
+class SafeRow(Block):
+    """Which classes of characters (`tokens.trie`) can do no harm in a state of the lexer."""
+
+    known: int
+    """0: nothing is known; TOTAL: not a character ends the language, nor any that follow; else 1."""
+    low: int
+    high: int
+    """Safe classes: in any order the lexeme goes on after them."""
+    reach: int
+    """For how many characters that holds."""
+
+
+TOTAL: Final = 2
+DEPTH_WORDS: Final = words_of(Depth)
+"""Words of a `Depth`."""
+KEPT_NONE, KEPT_ALIKE, KEPT_ALL = range(3)
+"""What a scan leaves to the record of another state: nothing; what it finds alike; all but what it finds
+refused, where the other state takes whatever this one takes."""
+
+
+class Waiting(Block):
+    """A subtree that a scan comes back to, once a question is answered."""
+
+    node: int
+    base: int
+    """The depth above the first node of its range."""
+    own: int
+    """1: its own tokens wait alone, and what is below it does not."""
+    above: Annotated[Depth, DEPTH_WORDS]
+    """What is known of the node above it."""
+
+
+MOST_WAITING: Final = 1 << 14
+"""Subtrees that one scan leaves for later, at most."""
+
+
+class Scan(Block):
+    """The last scan: where it waits for answers, it goes on."""
+
+    owner: int
+    """The serial number of its grammar; 0: there is nothing to go on with."""
+    trie: int
+    lexeme: int
+    found: int
+    """How many slots, or tokens, were found inside."""
+    crossed: int
+    """How many crossings."""
+    waiting: int
+    """How many subtrees wait; more than MOST_WAITING: there was no room, and it begins anew."""
+    is_full: int
+    apart: int
+    """Nodes so far behind which the state and `Depth.other` differ."""
+    kept: int
+    """What is left to another state's record: KEPT_NONE, KEPT_ALIKE, KEPT_ALL."""
+    masks: int
+    """How many masks were begun."""
+    visited: int
+    """Nodes that were looked at, by all scans."""
+    pending: int
+    """How many readings the mask has met so far."""
+
+
+class WorkRow(Block):
+    """A row that is about to be interned."""
+
+    words: Annotated[Int64s, 16]
+
+
+# --- the block of a grammar ---------------------------------------------------------------------------------
+
+
+class Hooks(Block):
+    """The codes of entry points (`jit.code_of`) that know a kind of grammar. The address of the grammar's
+    block comes first in each call."""
+
+    miss: int
+    """(state, byte): the state behind an unknown cell; UNKNOWN or less where it was asked for."""
+    read: int
+    """(place, terminal, column): the place behind a lexeme, REFUSED, or ASKED."""
+    begun: int
+    """(place, carry): the lexer's state before a lexeme; below 0: none, or ASKED."""
+    lives: int
+    """(place, class of endings, column): 1 if some text goes on, 0, or ASKED. 0 in place of a code: there are
+    no classes, and each state of the lexer goes on."""
+    walk: int
+    """(address of a `Pending`): add the tokens of a small trie. Answers 0, ASKED or FULL. 0 in place of a
+    code: small tries have records too."""
+    token_end: int
+    """(state): the state after the end of a token (`token_ends`). 0 in place of a code: a token may end in
+    each state."""
+    safe: int
+    """(state): the address of the `SafeRow` of a state; 0: nothing is known. 0 in place of a code: of no
+    state."""
+    ends: int
+    """(state, byte): the terminal as which a lexeme ends before a byte, -1: none. 0 in place of a code:
+    `lexeme_ends` has them."""
+
+
+class LexemeContext(Core):
+    """The block of a compiled grammar whose masks are made of records."""
+
+    hooks: Hooks
+    work: At[WorkRow]
+    records: Table[LexemeRecord]
+    merged: Table[Merged]
+    wanted: Table[Wanted]
+    groups: Table[Group]
+    leftovers: Table[Leftover]
+    tries: Table[Trie]
+    trie_nodes: WordTable
+    trie_slots: Int32Table
+    ranges: WordTable
+    tokens: Int32Table
+    """Tokens of groups and tries; and of walks, each list with -1 behind it."""
+    wanted_rows: Int32Table
+    # the lexer
+    moves: Int32s
+    """[states, width]: the state behind a class of bytes, REFUSED, UNKNOWN or less."""
+    width: int
+    classes: Bytes
+    like: Int32s
+    """Of each state the state whose record it shares, -1: none, UNKNOWN."""
+    token_ends: Int32s
+    """Of each state the state after the end of a token, as `moves`; 0: tokens are not counted."""
+    lexeme_end_at: Int32s
+    """Where the ways of each state to end begin and end in `lexeme_ends`; 0: no lexeme ends."""
+    lexeme_ends: Int32s
+    """Each: a terminal, and the carry for the next lexeme."""
+    carry_moves: Bytes
+    """[carries, width]: 0 for bytes that a carry forbids, 1 where nothing is owed behind them, 2, UNASKED."""
+    carry_bytes: Int64s
+    begins: Bytes
+    """[terminals, classes]: whether a lexeme behind a terminal may begin so."""
+    begin_bytes: Int64s
+    end_class: Int32s
+    may_break: Bytes
+    """Of each state: may its lexeme be the indenter's newline?"""
+    newline: int
+    """The terminal of the indenter's newline; -1: none."""
+    tab: int
+    keeps_column: int
+    """1: what goes on behind a newline depends on the column that it has so far."""
+    serial: int
+    """The number of the grammar in this process."""
+    closing: int
+    """Classes of characters (the low word) with which a lexeme may close (CLOSES); 0: none does."""
+    behind: Bytes
+    """uint8[states, 256]: an automaton of what may stand behind the end of a lexeme at most; 0: nothing may.
+    It begins before a byte that ends the lexeme (CLOSES) in BEFORE_CLOSING, else in AFTER_END. 0 in place of
+    an address: anything may stand there."""
+    most_apart: int
+    """Nodes behind which a scan may be in another state than the one that it is compared with: past them it
+    is given up as FULL. 0: any number."""
+    # scratch
+    base_row: int
+    """The first dense row that the mask contains whole; -1: none."""
+    scan: At[Scan]
+    depths: BlockRows[Depth]
+    found: Int32s
+    crossings: BlockRows[LexemeCrossing]
+    waiting: BlockRows[Waiting]
+    most_crossings: int
+    merging: Int64s
+    """The nodes of a trie that is being made; behind them tokens and ways."""
+    marks_of_classes: Int32s
+    pending: BlockRows[Pending]
+    seen: Int64s
+    mask: Int32s
+    alike: Int32s
+    """The tokens that the record in the making leaves to another one."""
+    dense: Int32s
+    """Rows of the dense groups of the record that is being made."""
+    dense_count: int
+
+
+RECORD_TABLES: Final = {
+    "records": TableSizes(64, 256, RECORD_KEY),
+    "merged": TableSizes(64, 256, MERGED_KEY),
+    "wanted": TableSizes(64, 256, WANTED_KEY),
+    "groups": TableSizes(256),
+    "leftovers": TableSizes(256),
+    "tries": TableSizes(64),
+    "trie_nodes": TableSizes(1 << 12),
+    "trie_slots": TableSizes(1 << 12),
+    "ranges": TableSizes(256),
+    "tokens": TableSizes(1 << 14),
+    "wanted_rows": TableSizes(64),
+}
+"""The tables of records, for the plan of a kind of machine."""
+SMALL_TRIE: Final = 256
+"""Smaller tries are walked on the real stack: a record would be made for few of their tokens."""
+LARGE_TRIE: Final = 2048
+"""Larger ones are ranges of their parent's nodes, and no copies."""
+MOST_COPIED: Final = 8192
+"""The same, where most of the nodes cannot stand behind the end of a lexeme (`LexemeContext.behind`)."""

@@ -1,0 +1,782 @@
+"""Records: what the tokens of a trie do in a state of the lexer, whatever the parser says.
+
+A record has *groups*, tokens that stay inside the lexeme, by the class of endings of the state that they
+lead to: one answer of liveness decides for all of a group. And it has *leftovers*, tokens that end the
+lexeme: the terminal, the carry, and the trie of what they have behind it. Equal tries are one; large ones
+are ranges of their parent's nodes, and no copies. Where another state goes on in the same way behind many
+bytes, the tokens below them are left to that state's record.
+"""
+
+from __future__ import annotations
+
+import numba
+
+from structgen.base.native.bit_rows import set_bits
+from structgen.base.native.jit import entry, jit
+from structgen.base.native.raw_memory import call2, call3
+from structgen.base.native.typed_blocks import Int32s, Int64s, address_of_block, copy_block, skip
+from structgen.machines.machine_core.growing_tables import DEEPEST
+from structgen.machines.machine_core.interning import ask, ask_room, find, intern
+from structgen.machines.machine_core.layout import ASKED, REFUSED
+from structgen.machines.machine_core.lexeme_layout import (
+    AFTER_END,
+    ASK_CARRY,
+    ASK_CLASS,
+    ASK_ROW,
+    BEFORE_CLOSING,
+    CLOSES,
+    FOUND_WORDS,
+    FULL,
+    KEPT_ALIKE,
+    KEPT_ALL,
+    KEPT_NONE,
+    LARGE_TRIE,
+    MERGED_KEY,
+    MOST_COPIED,
+    MOST_WAITING,
+    RANGE_WORDS,
+    RECORD_KEY,
+    TOTAL,
+    UNASKED,
+    UNKNOWN,
+    Depth,
+    LexemeContext,
+    LexemeCrossing,
+    SafeRow,
+    Trie,
+    WorkRow,
+)
+from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
+
+_ALIKE = 16
+"""Bytes behind which a state must go on as another one, to have a record like that one's."""
+_LISTED_WORDS = 5
+"""Words of a row for each token that is listed: with more tokens, copying the row is as fast as setting their
+bits."""
+MOST_DENSE = 64
+"""Dense groups of one record; further ones are listed."""
+MERGING_LINKS, MERGING_PATHS = 4 * (MOST_COPIED + 1), 16 * (MOST_COPIED + 1)
+MERGING_WORDS = MERGING_PATHS + 4 * (DEEPEST + 2)
+MOST_LINKS = 6 * (MOST_COPIED + 1)
+"""Tokens of a trie that is copied; with more it is ranges."""
+
+
+@jit
+def nodes_of(c: LexemeContext, trie: Trie) -> Int64s:
+    """Return the nodes of a trie."""
+    return c.vocabulary.trie if trie.nodes < 0 else skip(c.trie_nodes.numbers, trie.nodes)
+
+
+@jit
+def slots_of(c: LexemeContext, trie: Trie) -> Int32s:
+    """Return where the tokens of each slot begin."""
+    return c.vocabulary.slot_start if trie.nodes < 0 else skip(c.trie_slots.numbers, trie.slots)
+
+
+@jit
+def tokens_of(c: LexemeContext, trie: Trie) -> Int32s:
+    """Return the tokens of the slots."""
+    return c.vocabulary.slot_ids if trie.nodes < 0 else skip(c.tokens.numbers, trie.tokens)
+
+
+@jit
+def cell(c: LexemeContext, state: int, byte: int) -> int:
+    """Return the state of the lexer behind a byte, REFUSED; UNKNOWN or less where it was asked for."""
+    after = c.moves[state * c.width + c.classes[byte]]
+    return after if after >= REFUSED else call3(c.hooks.miss, address_of_block(c), state, byte)
+
+
+@entry("int64(int64, int64, int64)")
+def ask_row(address: int, state: int, byte: int) -> int:
+    """Ask for the row of a state, as `Hooks.miss` of a lexer whose rows come whole."""
+    ask(LexemeContext(address), ASK_ROW, state, 0, 0)
+    return UNKNOWN
+
+
+@jit
+def find_like(c: LexemeContext, state: int) -> bool:
+    """Note the state to which most classes of bytes lead, if that goes on as this one behind many bytes:
+    below these bytes the records agree. Behind most bytes a keyword, for example, goes on as a plain name.
+    Return whether that is known; else cells are asked for."""
+    if c.like[state] != UNKNOWN:
+        return True
+    best, most, seen, counts, is_asked = -1, 0, 0, c.merging, False
+    counted = skip(counts, 512)
+    for kind in range(c.width):
+        counted[kind] = 0
+    for byte in range(256):
+        kind = c.classes[byte]
+        is_first = c.vocabulary.first[byte] >= 0 and counted[kind] == 0
+        counted[kind] = 1 if is_first else counted[kind]
+        after = cell(c, state, byte) if is_first else REFUSED
+        is_asked = is_asked or after <= UNKNOWN
+        if after >= 0:
+            at = 0
+            while at < seen and counts[2 * at] != after:
+                at += 1
+            if at == seen:
+                counts[2 * at], counts[2 * at + 1] = after, 0
+                seen += 1
+            counts[2 * at + 1] = counts[2 * at + 1] + 1
+            if counts[2 * at + 1] > most:
+                best, most = after, counts[2 * at + 1]
+    alike, at = 0, best
+    for byte in range(256 if best >= 0 and not is_asked else 0):
+        after = cell(c, state, byte) if c.vocabulary.first[byte] >= 0 else REFUSED
+        if after >= 0:
+            there = cell(c, best, byte)
+            is_asked = is_asked or there <= UNKNOWN
+            alike += 1 if after == there else 0
+    if is_asked:
+        return False
+    while at >= 0 and at != state:
+        at = c.like[at]
+    # else each would wait for the other
+    c.like[state] = best if alike >= _ALIKE and at != state else -1
+    return True
+
+
+@jit
+def has_byte(bits: Int64s, byte: int) -> bool:
+    """Return whether a byte is one of 256 bits."""
+    return (numba.uint64(bits[byte >> 6]) >> numba.uint64(byte & 63)) & numba.uint64(1) != 0  # type: ignore[no-any-return]
+
+
+@jit
+def shift_after(c: LexemeContext, shift: int, byte: int) -> int:
+    """Return what bytes and one more do to a column: 0 or more: they add so much; below 0: it is -1 - shift
+    behind them."""
+    if byte == 10:
+        return -1
+    more = c.tab if byte == 9 else (1 if byte == 32 else 0)
+    return shift + more if shift >= 0 else shift - more
+
+
+@jit
+def ends_before(c: LexemeContext, state: int, kind: int) -> bool:
+    """Return whether a lexeme may end in a state before a byte, at most."""
+    for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
+        terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
+        if c.carry_moves[carry * c.width + kind] != 0 and c.begins[terminal * c.width + kind]:
+            return True
+    return False
+
+
+@jit
+def range_below(nodes: Int64s, slots: Int32s, node: int) -> tuple[int, int]:
+    """Return where the tokens at a node and below it begin and end."""
+    last, first = slot_of(nodes[end_of(nodes[node]) - 1]), node
+    while slot_of(nodes[first]) == 0:
+        first += 1
+    return slots[slot_of(nodes[first]) - 1], slots[last]
+
+
+@jit
+def take_below(trie: Int64s, slots: Int32s, ids: Int32s, node: int, row: Int32s) -> None:
+    """Add all tokens at a node and below it to a row."""
+    first, last = range_below(trie, slots, node)
+    set_bits(row, skip(ids, first), last - first)
+
+
+@jit
+def wait(c: LexemeContext, node: int, base: int, above: Depth, own: int) -> None:
+    """Have a scan come back to a node, and to all below it unless its own tokens wait alone (`own`)."""
+    count = c.scan.waiting
+    if count < MOST_WAITING:
+        one = c.waiting[count]
+        one.node, one.base, one.own = node, base, own
+        copy_block(above, one.above)
+    c.scan.waiting = min(count, MOST_WAITING) + 1
+
+
+@jit
+def put_crossing(c: LexemeContext, node: int, terminal: int, carry: int, shift: int) -> None:
+    """Note as what a lexeme ends at a node; past the room the scan is full."""
+    scan = c.scan
+    if scan.crossed == c.most_crossings:
+        scan.is_full = 1
+        return
+    one = c.crossings[scan.crossed]
+    one.node, one.terminal, one.carry, one.shift = node, terminal, carry, shift
+    scan.crossed = scan.crossed + 1
+
+
+@jit
+def cross(c: LexemeContext, node: int, above: Depth, kind: int) -> bool:
+    """Note as what the lexeme may end before a node's byte. Returns whether all is known."""
+    state, scan = above.lexeme, c.scan
+    before, is_known = scan.crossed, True
+    for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
+        terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
+        move = c.carry_moves[carry * c.width + kind]
+        if move == UNASKED:
+            ask(c, ASK_CARRY, carry, 0, 0)
+            is_known = False
+        elif move != 0 and c.begins[terminal * c.width + kind]:
+            shift = above.shift if terminal == c.newline else 0
+            put_crossing(c, node, terminal, 0 if move == 1 else carry, shift)
+    if not is_known:
+        scan.crossed = before
+    return is_known
+
+
+@jit
+def put_found(c: LexemeContext, ids: Int32s, first: int, last: int) -> None:
+    """Note tokens that stay inside."""
+    count, found = c.scan.found, c.found
+    if count + last - first > FOUND_WORDS * c.most_crossings:
+        c.scan.is_full = 1
+        return
+    for i in range(first, last):
+        found[count] = ids[i]
+        count += 1
+    c.scan.found = count
+
+
+@jit
+def find_inside(c: LexemeContext, slot: int, state: int, shift: int, slots: Int32s, ids: Int32s) -> None:
+    """Note the tokens of a slot that stay inside: the slot, or, where there are no classes, the tokens."""
+    scan = c.scan
+    if c.hooks.lives == 0:
+        put_found(c, ids, slots[slot], slots[slot + 1])
+    elif scan.found == c.most_crossings:
+        scan.is_full = 1
+    else:
+        inside = skip(c.found, FOUND_WORDS * scan.found)
+        inside[0], inside[1], inside[2] = slot, state, shift
+        scan.found = scan.found + 1
+
+
+@jit
+def drop(c: LexemeContext, ids: Int32s, first: int, last: int) -> None:
+    """Take tokens from those that are left to another state's record."""
+    row = c.alike
+    for i in range(first, last):
+        token = ids[i]
+        row[token >> 5] = row[token >> 5] & ~(1 << (token & 31))
+
+
+@jit
+def drop_below(c: LexemeContext, nodes: Int64s, slots: Int32s, ids: Int32s, node: int) -> None:
+    """As `drop`, of the tokens at a node and below it."""
+    first, last = range_below(nodes, slots, node)
+    drop(c, ids, first, last)
+
+
+@jit
+def take_safe(c: LexemeContext, node: int, safe: SafeRow) -> bool:
+    """Take the tokens at a node of the vocabulary and below it at once, where their classes tell what they
+    do in the state above; return whether that is so."""
+    v, is_left = c.vocabulary, c.scan.kept == KEPT_ALL
+    low, high = v.signatures[2 * node], v.signatures[2 * node + 1]
+    if is_left and safe.known == TOTAL and low & c.closing == 0:
+        return True  # it neither closes nor dies
+    if low & ~safe.low != 0 or high & ~safe.high != 0 or v.subtree_chars[node] > safe.reach:
+        return False
+    if not is_left:
+        first, last = range_below(v.trie, v.slot_start, node)
+        put_found(c, v.slot_ids, first, last)
+    return True
+
+
+@jit
+def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) -> None:
+    """Scan some nodes of a trie; what is known of the node above them is in the row of its depth, less
+    `base`."""
+    nodes, slots, ids = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie)
+    depths, has_ends, has_lines = c.depths, address_of_block(c.lexeme_end_at) != 0, c.newline >= 0
+    counted, classes, width, moves = c.hooks.token_end, c.classes, c.width, c.moves
+    safe, ends, kept, known, row = c.hooks.safe, c.hooks.ends, c.scan.kept, -1, 0
+    most_apart, visited = c.most_apart if kept == KEPT_ALIKE else 0, 0
+    # of all scans most ask nothing besides the moves
+    is_plain = kept == KEPT_NONE and not (has_ends or has_lines or counted or safe or ends)
+    while node < last:
+        visited += 1
+        word = nodes[node]
+        byte, depth, slot = byte_of(word), depth_of(word) - base, slot_of(word)
+        above, here, kind = depths[depth - 1], depths[depth], classes[byte]
+        after = moves[above.lexeme * width + kind]
+        if is_plain and after >= REFUSED:
+            if slot and after >= 0:
+                find_inside(c, slot - 1, after, 0, slots, ids)
+            here.lexeme, here.other = after, REFUSED
+            node = node + 1 if after >= 0 else end_of(word)
+            continue
+        if safe:
+            if above.lexeme != known:
+                known = above.lexeme
+                row = call2(safe, address_of_block(c), known)
+            if row and take_safe(c, node, SafeRow(row)):
+                node = end_of(word)
+                continue
+        other, shift, same = above.other, 0, REFUSED
+        if after < REFUSED:
+            after = cell(c, above.lexeme, byte)
+            moves = c.moves
+        if other >= 0:
+            same = cell(c, other, byte)
+            moves = c.moves
+        is_known = after >= REFUSED and same >= REFUSED
+        if has_ends and depth > 1:
+            if same >= 0 and (ends_before(c, above.lexeme, kind) or ends_before(c, other, kind)):
+                same = REFUSED  # a leftover of one record alone would have tokens from below
+            is_known = is_known and cross(c, node, above, kind)
+        elif ends and depth > 1:
+            terminal = call3(ends, address_of_block(c), above.lexeme, byte)
+            if terminal >= 0:
+                put_crossing(c, node, terminal, 0, 0)
+        if counted and slot and is_known and after >= 0 and after != same:
+            token_end = c.token_ends[after]
+            if token_end <= UNKNOWN:
+                token_end = call2(counted, address_of_block(c), after)
+            if token_end <= UNKNOWN:
+                wait(c, node, base, above, 1)
+            if token_end < 0 and kept == KEPT_ALIKE:
+                drop(c, ids, slots[slot - 1], slots[slot])
+            slot = slot if token_end >= 0 else 0
+        is_closed, is_same = after >= CLOSES, after == same and after >= 0
+        if not is_known:
+            wait(c, node, base, above, 0)
+        elif is_closed:
+            put_crossing(c, node, after - CLOSES, 0, 1)
+        if kept and is_known and (is_closed or after < 0):
+            drop_below(c, nodes, slots, ids, node)
+        # what closes below is noted, though the record of the other state has the same
+        is_left = is_same and (c.closing == 0 or c.vocabulary.signatures[2 * node] & c.closing == 0)
+        if not is_known or is_closed or after < 0 or is_left:
+            node = end_of(word)
+            continue
+        if has_lines:
+            if c.may_break[after]:  # what bytes do to a column may differ
+                shift, same, is_same = shift_after(c, above.shift, byte), REFUSED, False
+            elif same >= 0 and c.may_break[same]:
+                same, is_same = REFUSED, False
+        if slot and not is_same and kept != KEPT_ALL:
+            find_inside(c, slot - 1, after, shift, slots, ids)
+            if kept == KEPT_ALIKE:
+                drop(c, ids, slots[slot - 1], slots[slot])
+        if most_apart and not is_same:
+            c.scan.apart = c.scan.apart + 1
+            if c.scan.apart > most_apart:
+                c.scan.is_full = 1
+                break
+        here.lexeme, here.shift, here.other = after, shift, same
+        node += 1
+    c.scan.visited = c.scan.visited + visited
+
+
+@jit
+def scan_trie(c: LexemeContext, number: int, state: int, other: int, kept: int) -> int:
+    """Find what the tokens of a trie do in a state: those that stay inside, in `found`, and the nodes where
+    others end the lexeme, in `crossings`. Returns how many stay inside; ASKED, and where it is called again
+    then, it goes on with what was not known; FULL past the room.
+
+    `kept`: what is left to another state's record; its tokens are then those of the row `alike` alone. It is
+    the state `other` (-1: none) with which this one is compared, byte for byte."""
+    trie, scan, own = c.tries[number], c.scan, c.serial
+    waiting, top = scan.waiting, c.depths[0]
+    if scan.owner != own or scan.trie != number or scan.lexeme != state or waiting > MOST_WAITING:
+        waiting, scan.found, scan.crossed, scan.is_full, scan.apart = 0, 0, 0, 0, 0
+        scan.owner, scan.trie, scan.lexeme, scan.kept = own, number, state, kept
+        scan.waiting = 0
+        for i in range(c.vocabulary.mask_words if kept else 0):
+            c.alike[i] = -1
+        for part in range(trie.range_count):
+            one = skip(c.ranges.numbers, trie.ranges + RANGE_WORDS * part)
+            top.lexeme, top.shift, top.other = state, 0, other
+            scan_range(c, trie, one[0], one[1], one[2])
+    else:
+        nodes = nodes_of(c, trie)
+        for i in range(waiting):
+            copy_block(c.waiting[i], c.waiting[MOST_WAITING + i])
+        scan.waiting = 0
+        for i in range(waiting):
+            left = c.waiting[MOST_WAITING + i]
+            word = nodes[left.node]
+            copy_block(left.above, c.depths[depth_of(word) - left.base - 1])
+            scan_range(c, trie, left.node, left.node + 1 if left.own else end_of(word), left.base)
+    if scan.waiting and not scan.is_full:
+        return ASKED
+    scan.owner = 0
+    return FULL if scan.is_full else scan.found
+
+
+@jit
+def put_group(c: LexemeContext, end_class: int, shift: int, size: int) -> int:
+    """Append a group of so many tokens; there is room. Returns where they begin in `tokens`; of a dense one
+    -2 - the number of its row in `dense`."""
+    table, listed, words = c.groups, c.tokens, c.vocabulary.mask_words
+    group = table[table.count]
+    table.count = table.count + 1
+    group.end_class, group.shift, group.dense_row = end_class, shift, -1
+    group.first = group.last = listed.count
+    if _LISTED_WORDS * size > words and c.dense_count < MOST_DENSE:
+        group.dense_row = -2 - c.dense_count
+        row = skip(c.dense, words * c.dense_count)
+        for i in range(words):
+            row[i] = 0
+        c.dense_count = c.dense_count + 1
+        return group.dense_row
+    listed.count = listed.count + size
+    group.last = listed.count
+    return group.first
+
+
+@jit
+def put_tokens(c: LexemeContext, to: int, tokens: Int32s, count: int) -> None:
+    """Put tokens where `put_group` says."""
+    if to < 0:
+        set_bits(skip(c.dense, c.vocabulary.mask_words * (-2 - to)), tokens, count)
+    else:
+        for i in range(count):
+            c.tokens[to + i] = tokens[i]
+
+
+@jit
+def make_room(c: LexemeContext, groups: int, tokens: int) -> bool:
+    """Return whether there is room for so many groups and tokens; it is asked for."""
+    has_groups, has_tokens = c.groups.count + groups <= c.groups.capacity, True
+    if not has_groups:
+        ask_room(c, c.groups, groups)
+    if c.tokens.count + tokens > c.tokens.capacity:
+        ask_room(c, c.tokens, tokens)
+        has_tokens = False
+    return has_groups and has_tokens
+
+
+@jit
+def put_groups(c: LexemeContext, trie: Trie, tokens: int) -> int:
+    """Append the groups of the tokens that `scan_trie` found inside. Returns 0, or ASKED: for room, or for
+    classes of endings. The rows of dense groups are in `dense`."""
+    found, slots, ids, marks = c.found, slots_of(c, trie), tokens_of(c, trie), c.marks_of_classes
+    sizes, groups, total, is_asked = c.merging, 0, 0, False
+    if c.hooks.lives == 0:
+        if not make_room(c, 1, tokens):
+            return ASKED
+        put_tokens(c, put_group(c, 0, 0, tokens), found, tokens)
+        return 0
+    for i in range(tokens):
+        state = found[FOUND_WORDS * i + 1]
+        if c.end_class[state] < 0:
+            ask(c, ASK_CLASS, state, 0, 0)
+            is_asked = True
+    if is_asked:
+        return ASKED
+    for i in range(tokens):
+        one = skip(found, FOUND_WORDS * i)
+        end_class, size = c.end_class[one[1]], slots[one[0] + 1] - slots[one[0]]
+        one[3] = -1
+        if end_class == 0:  # the lexeme never ends
+            continue
+        shift, at = one[2], marks[end_class] - 1
+        while at >= 0 and (sizes[4 * at] != end_class or sizes[4 * at + 3] != shift):
+            at -= 1
+        if at < 0:
+            at = groups
+            groups += 1
+            marks[end_class] = groups
+            sizes[4 * at], sizes[4 * at + 1], sizes[4 * at + 3] = end_class, 0, shift
+        sizes[4 * at + 1] = sizes[4 * at + 1] + size
+        one[3] = at
+        total += size
+    for at in range(groups):
+        marks[sizes[4 * at]] = 0
+    if not make_room(c, groups, total):
+        return ASKED
+    for at in range(groups):
+        sizes[4 * at + 2] = put_group(c, sizes[4 * at], sizes[4 * at + 3], sizes[4 * at + 1])
+    for i in range(tokens):
+        slot, at = found[FOUND_WORDS * i], found[FOUND_WORDS * i + 3]
+        if at >= 0:
+            to, size = sizes[4 * at + 2], slots[slot + 1] - slots[slot]
+            put_tokens(c, to, skip(ids, slots[slot]), size)
+            sizes[4 * at + 2] = to + size if to >= 0 else to
+    return 0
+
+
+@jit
+def has_key(one: LexemeCrossing, key: LexemeCrossing) -> bool:
+    """Return whether a crossing is left, and ends the lexeme as another one does."""
+    return (
+        one.node >= 0 and one.terminal == key.terminal and one.carry == key.carry and one.shift == key.shift
+    )
+
+
+@jit
+def take_crossings(c: LexemeContext, first: int) -> None:
+    """Take the crossings away that end the lexeme as one does, which is the first of them."""
+    key = c.crossings[first]
+    for i in range(c.scan.crossed - 1, first - 1, -1):
+        one = c.crossings[i]
+        if has_key(one, key):
+            one.node = -1 - one.node
+
+
+@jit
+def as_ranges(c: LexemeContext, trie: Trie, made: Trie, first: int) -> None:
+    """Write a trie whose nodes are those of another one below the crossings with a key."""
+    nodes, ranges, parts = nodes_of(c, trie), skip(c.ranges.numbers, c.ranges.count), 0
+    made.nodes, made.slots, made.tokens = trie.nodes, trie.slots, trie.tokens
+    made.ranges = c.ranges.count
+    for i in range(first, c.scan.crossed):
+        one = c.crossings[i]
+        if has_key(one, c.crossings[first]):
+            node = one.node
+            word = nodes[node]
+            base = depth_of(word) - 1
+            if parts == 0 or ranges[3 * parts - 2] != node or ranges[3 * parts - 1] != base:
+                ranges[3 * parts], ranges[3 * parts + 2] = node, base
+                parts += 1
+            ranges[3 * parts - 2] = end_of(word)
+    made.range_count = parts
+    c.ranges.count = c.ranges.count + RANGE_WORDS * parts
+
+
+@jit
+def merge_nodes(c: LexemeContext, trie: Trie, first: int) -> int:
+    """Merge the nodes below the crossings with a key into one trie, in `merging`: of each node the byte, the
+    first child, the next sibling, and the last of its tokens; of the root, how many tokens there are. Returns
+    how many nodes, -1 where it is too large; the links of tokens are at MERGING_LINKS."""
+    nodes, slots, ids = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie)
+    held, links, paths = c.merging, skip(c.merging, MERGING_LINKS), skip(c.merging, MERGING_PATHS)
+    made, linked, behind, has_behind = 1, 1, c.behind, address_of_block(c.behind) != 0
+    held[0], held[1], held[2], held[3] = 0, -1, -1, 0
+    deepest = DEEPEST + 2
+    for i in range(first, c.scan.crossed):
+        if not has_key(c.crossings[i], c.crossings[first]):
+            continue
+        node = c.crossings[i].node
+        word = nodes[node]
+        base, last = depth_of(word) - 1, end_of(word)
+        paths[0], paths[deepest] = 0, -1
+        paths[2 * deepest] = BEFORE_CLOSING if c.crossings[i].shift else AFTER_END
+        while node < last:
+            word = nodes[node]
+            byte, depth, slot = byte_of(word), depth_of(word) - base, slot_of(word)
+            if has_behind:
+                after = behind[256 * paths[2 * deepest + depth - 1] + byte]
+                if after == 0:
+                    node = end_of(word)
+                    continue
+                paths[2 * deepest + depth] = after
+            parent = paths[depth - 1]
+            # the child that was met last: children come in order, so the search goes on there
+            before, at = -1, held[4 * parent + 1]
+            hint = paths[deepest + depth - 1]
+            if hint >= 0 and held[4 * hint] <= byte:
+                before, at = -1, hint
+            while at >= 0 and held[4 * at] < byte:
+                before, at = at, held[4 * at + 2]
+            if at < 0 or held[4 * at] != byte:
+                if made > MOST_COPIED:
+                    return -1
+                held[4 * made], held[4 * made + 1] = byte, -1
+                held[4 * made + 2], held[4 * made + 3] = at, 0
+                if before < 0:
+                    held[4 * parent + 1] = made
+                else:
+                    held[4 * before + 2] = made
+                at = made
+                made += 1
+            paths[deepest + depth - 1] = at
+            paths[depth], paths[deepest + depth] = at, -1
+            if slot:
+                if linked + slots[slot] - slots[slot - 1] >= MOST_LINKS:
+                    return -1
+                for j in range(slots[slot - 1], slots[slot]):
+                    links[2 * linked], links[2 * linked + 1] = ids[j], held[4 * at + 3]
+                    held[4 * at + 3] = linked
+                    linked += 1
+            node += 1
+    held[3] = linked - 1
+    return made
+
+
+@jit
+def as_copy(c: LexemeContext, made: Trie) -> None:
+    """Write a trie from the nodes in `merging`, depth first; there is room."""
+    held, links, path = c.merging, skip(c.merging, MERGING_LINKS), skip(c.merging, MERGING_PATHS)
+    deepest = DEEPEST + 2
+    nodes = skip(c.trie_nodes.numbers, c.trie_nodes.count)
+    slots, ids = skip(c.trie_slots.numbers, c.trie_slots.count), skip(c.tokens.numbers, c.tokens.count)
+    count, slot, used, depth = 0, 0, 0, 0
+    slots[0] = 0
+    path[0] = held[1]
+    while depth >= 0:
+        at = path[depth]
+        if at < 0:
+            depth -= 1
+            if depth >= 0:
+                opened = path[deepest + depth]
+                nodes[opened] = nodes[opened] | (count << 40)
+            continue
+        path[depth] = held[4 * at + 2]
+        here, one = 0, held[4 * at + 3]
+        if one:
+            while one:
+                ids[used] = links[2 * one]
+                used += 1
+                one = links[2 * one + 1]
+            slot += 1
+            slots[slot] = used
+            here = slot
+        nodes[count] = held[4 * at] | ((depth + 1) << 8) | (here << 20)
+        path[deepest + depth] = count
+        count += 1
+        depth += 1
+        path[depth] = held[4 * at + 1]
+    made.nodes, made.slots, made.tokens = c.trie_nodes.count, c.trie_slots.count, c.tokens.count
+    made.count, made.ranges, made.range_count = count, c.ranges.count, 1
+    ranges = skip(c.ranges.numbers, c.ranges.count)
+    ranges[0], ranges[1], ranges[2] = 0, count, 0
+    c.ranges.count = c.ranges.count + RANGE_WORDS
+    c.trie_nodes.count = c.trie_nodes.count + count
+    c.trie_slots.count = c.trie_slots.count + slot + 1
+    c.tokens.count = c.tokens.count + used
+
+
+@jit
+def left_over(c: LexemeContext, number: int, first: int) -> int:
+    """Return the number of the trie of what tokens have behind the crossings that end the lexeme as one does,
+    the first of them; they are taken away. Or ASKED."""
+    trie, key, nodes = c.tries[number], c.crossings[first], nodes_of(c, c.tries[number])
+    # far from all nodes: else node 6 before a closing quote would be node 7 without one
+    mixed, count, total, copied, tokens = numba.uint64(key.shift << 32), 0, 0, -1, 0
+    for i in range(first, c.scan.crossed):
+        one = c.crossings[i]
+        if has_key(one, key):
+            mixed = (mixed ^ numba.uint64(one.node)) * numba.uint64(0xFF51AFD7ED558CCD)
+            mixed ^= mixed >> numba.uint64(32)
+            count += 1
+            total += end_of(nodes[one.node]) - one.node
+    row = c.work
+    row.words[0], row.words[1], row.words[2] = number, numba.int64(mixed >> numba.uint64(1)), count
+    row.words[3] = -1
+    known = find(c.merged, MERGED_KEY, row)
+    if known >= 0 and c.merged[known].made >= 0:
+        take_crossings(c, first)
+        return c.merged[known].made
+    if total < LARGE_TRIE or address_of_block(c.behind) != 0:
+        copied = merge_nodes(c, trie, first)
+        tokens = c.merging[3]
+    entry_number = intern(c, c.merged, MERGED_KEY, row)
+    missing = entry_number < 0
+    if c.tries.count == c.tries.capacity:
+        ask_room(c, c.tries, 1)
+        missing = True
+    wanted = RANGE_WORDS if copied >= 0 else RANGE_WORDS * count
+    if c.ranges.count + wanted > c.ranges.capacity:
+        ask_room(c, c.ranges, wanted)
+        missing = True
+    if c.trie_nodes.count + copied > c.trie_nodes.capacity:
+        ask_room(c, c.trie_nodes, copied)
+        missing = True
+    if c.trie_slots.count + copied + 1 > c.trie_slots.capacity:
+        ask_room(c, c.trie_slots, copied + 1)
+        missing = True
+    if copied >= 0 and c.tokens.count + tokens > c.tokens.capacity:
+        ask_room(c, c.tokens, tokens)
+        missing = True
+    if missing:
+        return ASKED
+    found = c.tries.count
+    c.tries.count = found + 1
+    made = c.tries[found]
+    made.count = total
+    if copied >= 0:
+        as_copy(c, made)
+    else:
+        as_ranges(c, trie, made, first)
+    take_crossings(c, first)
+    c.merged[entry_number].made = found
+    return found
+
+
+@entry("int64(int64, int64, int64)")
+def scan_record(address: int, number: int, state: int) -> int:
+    """As `scan_trie`, for `make_record`."""
+    c = LexemeContext(address)
+    if not find_like(c, state):
+        return ASKED
+    like = c.like[state]
+    return scan_trie(c, number, state, like, KEPT_ALIKE if like >= 0 else KEPT_NONE)
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def scan_beside(address: int, number: int, state: int, other: int, kept: int) -> int:
+    """As `scan_trie`."""
+    return scan_trie(LexemeContext(address), number, state, other, kept)
+
+
+@jit
+def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int, row: WorkRow) -> int:
+    """Make the record of a trie in a state, of what a scan beside the state `like` found last. Returns 0, or
+    ASKED. No mask reads it before its `row` is interned, once the rows of its dense groups are in the store
+    (`put_group`)."""
+    for i in range(c.scan.crossed):  # that were taken away by a call before
+        one = c.crossings[i]
+        one.node = max(one.node, -1 - one.node)
+    leftovers, code, done = c.leftovers.count, 0, 0
+    while code == 0 and done < c.scan.crossed:
+        one = c.crossings[done]
+        if one.node < 0:
+            done += 1
+            continue
+        if c.leftovers.count == c.leftovers.capacity:
+            ask_room(c, c.leftovers, 1 + c.leftovers.count - leftovers)  # they are taken back
+            code = ASKED
+            break
+        trie = left_over(c, number, done)
+        if trie < 0:
+            code = ASKED
+            break
+        left = c.leftovers[c.leftovers.count]
+        c.leftovers.count = c.leftovers.count + 1
+        left.terminal, left.carry, left.shift, left.trie = one.terminal, one.carry, one.shift, trie
+    groups, rows, words = c.groups.count, c.wanted_rows, c.vocabulary.mask_words if like >= 0 else 0
+    if rows.count + words > rows.capacity:
+        ask_room(c, rows, words)
+        code = ASKED
+    if code == 0:
+        code = put_groups(c, c.tries[number], tokens)
+    row.words[0], row.words[1], row.words[2], row.words[3] = number, state, groups, c.groups.count
+    row.words[4], row.words[5], row.words[6], row.words[7] = leftovers, c.leftovers.count, like, rows.count
+    if code != 0:
+        c.groups.count, c.leftovers.count = groups, leftovers
+        return ASKED
+    for i in range(words):
+        rows[rows.count] = c.alike[i]
+        rows.count = rows.count + 1
+    return 0
+
+
+@jit
+def intern_record(c: LexemeContext, row: WorkRow) -> int:
+    """Have masks read a record that is made. Returns its number, or ASKED, for room."""
+    found = intern(c, c.records, RECORD_KEY, row)
+    return found if found >= 0 else ASKED
+
+
+@jit
+def small_record(c: LexemeContext, number: int, state: int) -> int:
+    """Make the record of a small trie in a state. Returns its number, ASKED, or FULL."""
+    tokens = scan_trie(c, number, state, -1, KEPT_NONE)
+    c.dense_count = MOST_DENSE  # all groups are listed: nobody puts rows into the store
+    if tokens < 0 or put_record(c, number, state, tokens, -1, c.work) != 0:
+        return min(tokens, ASKED)
+    return intern_record(c, c.work)
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def make_record(address: int, number: int, state: int, tokens: int, row: int) -> int:
+    """As `put_record`, of what was scanned last."""
+    c = LexemeContext(address)
+    c.dense_count = 0
+    like = c.like[state] if address_of_block(c.like) else -1
+    return put_record(c, number, state, tokens, like, WorkRow(row))
+
+
+@entry("int64(int64, int64)")
+def keep_record(address: int, row: int) -> int:
+    """As `intern_record`."""
+    return intern_record(LexemeContext(address), WorkRow(row))

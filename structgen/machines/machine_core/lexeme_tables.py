@@ -1,0 +1,168 @@
+"""The records of one compiled grammar, in Python: scratch memory, and records that compiled code asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.native.jit import code_of
+from structgen.base.native.raw_memory import address_of
+from structgen.base.native.typed_blocks import word_of, words_of
+from structgen.machines.machine_core.growing_tables import GrowingTables
+from structgen.machines.machine_core.lexeme_layout import (
+    FULL,
+    RANGE_WORDS,
+    Group,
+    Hooks,
+    LexemeContext,
+    LexemeRecord,
+)
+from structgen.machines.machine_core.lexeme_records import keep_record, make_record, scan_record
+from structgen.machines.machine_core.workspace import Workspace
+from structgen.machines.store.mask_store import VocabularyStore
+from structgen.tokens.vocabulary import Vocabulary
+
+RECORDS, GROUPS, LEFTOVERS, TRIES, TOKENS, _RANGES, _WANTED = (
+    word_of(LexemeContext, name)
+    for name in ("records", "groups", "leftovers", "tries", "tokens", "ranges", "wanted")
+)
+_SIZED: Final = [word_of(LexemeContext, one) for one in ("tokens", "trie_nodes", "wanted_rows", "ranges")]
+_FIRST_ROWS: Final = 256
+SERIALS: Final = count(1)
+"""Numbers of grammars, for `LexemeContext.serial`."""
+_HOOKS: Final = word_of(LexemeContext, "hooks")
+
+
+class GrownArray:
+    """Rows of numbers with room for more; words of compiled code's context hold where they lie."""
+
+    def __init__(
+        self,
+        context: npt.NDArray[np.int64],
+        words: list[int],
+        width: int,
+        kind: type[np.generic],
+        filled: int | None,
+        kept: npt.NDArray[Any] | None = None,
+    ) -> None:
+        """`words`: of the context. `filled`: with what new rows are, None: with anything. `kept`: its rows,
+        instead of new ones."""
+        self._context, self._words, self._filled = context, words, filled
+        self.outgrown: list[npt.NDArray[Any]] = []
+        self.rows: npt.NDArray[Any] = np.empty((0, width), kind)
+        self.rows = self._more(_FIRST_ROWS) if kept is None else kept.reshape(-1, width)
+        self.tell(words)
+
+    def tell(self, words: list[int]) -> None:
+        """Have some words of the context hold where the rows lie."""
+        self._words, self._context[words] = words, address_of(self.rows)
+
+    def _more(self, count: int) -> npt.NDArray[Any]:
+        rows = np.empty((count, self.rows.shape[1]), self.rows.dtype)
+        rows[: len(self.rows)] = self.rows
+        if self._filled is not None:
+            rows[len(self.rows) :] = self._filled
+        return rows
+
+    def reserve(self, count: int, keeps: bool = False) -> None:
+        """Make room for so many rows. `keeps`: a reader may still hold the address of the rows before."""
+        if count <= len(self.rows):
+            return
+        rows = self._more(max(2 * len(self.rows), count))
+        self.outgrown += [self.rows] if keeps else []
+        # in one statement: Python and compiled code must never read different arrays
+        self.rows, self._context[self._words] = rows, address_of(rows)
+
+
+def put_trie(grown: GrowingTables, first: int, last: int, depth: int) -> int:
+    """Append the trie of some nodes of the vocabulary's, those above them at a depth; return its number."""
+    ranges = grown.extend(_RANGES, np.array([[first], [last], [depth]]), RANGE_WORDS)
+    return grown.append(TRIES, (-1, last - first, 0, 0, ranges, int(last > first)))
+
+
+def byte_sets(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Return rows of flags of bytes ([n, 256]) as rows of bits ([n, 4])."""
+    return np.packbits(np.ascontiguousarray(rows), axis=1, bitorder="little").view(np.int64)
+
+
+class RecordTables:
+    """The records of one compiled grammar. Under its lock."""
+
+    def __init__(self, grown: GrowingTables, vocabulary: Vocabulary, store: VocabularyStore) -> None:
+        self._grown, self._store = grown, store
+        grown.context[word_of(LexemeContext, "serial")] = next(SERIALS)
+        put_trie(grown, 0, len(vocabulary.nodes), 0)
+        grown.load({_WANTED: np.array([[-1, -1, -1, -1, 0, -1]], np.int64)})
+
+    def hook(self, **entries: Callable[..., int]) -> None:
+        """Have compiled code call some entry points, by the names of `Hooks`."""
+        for name, function in entries.items():
+            self._grown.context[_HOOKS + word_of(Hooks, name)] = code_of(function)
+
+    @property
+    def _scratch(self) -> Workspace:
+        found: Workspace = self._store.workspaces.space
+        return found
+
+    def make(self, call: Callable[..., int], trie: int, state: int) -> int:
+        """Make the record of a trie in a state of the lexer; return its number. `call` calls compiled code,
+        and answers what it asks. FULL where there are too many ways to read the tokens."""
+        count = call(scan_record, trie, state)
+        return FULL if count == FULL else self.put(call, trie, state, count)
+
+    def put(
+        self,
+        call: Callable[..., int],
+        trie: int,
+        state: int,
+        count: int,
+        row: npt.NDArray[np.int32] | None = None,
+    ) -> int:
+        """Make the record of a trie in a state, of what was scanned last: `count` tokens inside, or instead
+        of them those of a row. Return its number. `call`: as `make` takes it."""
+        record = np.empty(words_of(LexemeRecord), np.int64)
+        call(make_record, trie, state, 0 if row is not None else count, address_of(record))
+        first, last = record[[LexemeRecord.groups, LexemeRecord.groups_end]].tolist()
+        groups = self._grown.rows(GROUPS)
+        for group in range(first, last):
+            dense = int(groups[group, Group.dense_row])
+            if dense >= -1 and row is None:
+                continue
+            made = self._scratch.dense[-2 - dense] if row is None else row
+            stored = self._store.intern_row(made)
+            if stored is None:  # the store is full: the tokens are listed
+                tokens = np.flatnonzero(np.unpackbits(made.view(np.uint8), bitorder="little"))
+                at = self._grown.extend(TOKENS, tokens.astype(np.int32), len(tokens))
+                groups = self._grown.rows(GROUPS)
+                groups[group, [Group.first, Group.last]] = at, at + len(tokens)
+            groups[group, Group.dense_row] = -1 if stored is None else stored
+        return call(keep_record, address_of(record))  # last: masks read what they find
+
+    def forget(self) -> None:
+        """Forget all records and hooks: the lexer becomes another one."""
+        context = self._grown.context
+        context[_HOOKS : _HOOKS + words_of(Hooks)] = 0
+        context[[word_of(LexemeContext, "lexeme_end_at"), word_of(LexemeContext, "serial")]] = (
+            0,
+            next(SERIALS),
+        )
+        self._grown.load({RECORDS: np.empty((0, words_of(LexemeRecord)), np.int64)})
+
+    def found(self, count: int) -> npt.NDArray[np.int32]:
+        """Return a copy of the tokens that the last scan has found, of a language without classes of
+        endings."""
+        return self._scratch.tokens[:count].copy()
+
+    @property
+    def mask(self) -> npt.NDArray[np.int32]:
+        """The mask that was collected last, as a row of bits."""
+        return self._scratch.mask.copy()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the records."""
+        return sum(int(self._grown.rows(one).nbytes) for one in _SIZED)

@@ -1,0 +1,94 @@
+"""Masks: tokens are collected in a buffer, memoised in the row of their state, and written as bits.
+
+Every machine has its own way to collect. What it has collected is remembered here, and known masks of every
+language are copied by the same compiled call (`fill`).
+"""
+
+from __future__ import annotations
+
+import numba
+
+from structgen.base.native.bit_rows import set_bits, trailing_zeros
+from structgen.base.native.jit import entry, jit
+from structgen.base.native.typed_blocks import Int32s, address_of_block, skip
+from structgen.machines.machine_core.interning import ask_room
+from structgen.machines.machine_core.layout import ASKED, MISS, Core, NodeRow
+
+
+@jit
+def emit(c: Core, tokens: Int32s, first: int, last: int) -> None:
+    """Add tokens to the buffer (it holds a whole vocabulary twice)."""
+    buffer, count = c.buffer, c.buffer_count
+    for i in range(first, last):
+        buffer[count] = tokens[i]
+        count += 1
+    c.buffer_count = count
+
+
+@jit
+def emit_bits(c: Core, row: Int32s, but: Int32s) -> None:
+    """Add the tokens of a row of bits to the buffer, without those of another row, if there is one."""
+    buffer, count, is_less = c.buffer, c.buffer_count, address_of_block(but) != 0
+    for i in range(c.vocabulary.mask_words):
+        bits = numba.uint64(row[i] & 0xFFFFFFFF)
+        if is_less:
+            bits &= ~numba.uint64(but[i] & 0xFFFFFFFF)
+        while bits:
+            buffer[count] = 32 * i + numba.int64(trailing_zeros(bits))
+            bits &= bits - numba.uint64(1)
+            count += 1
+    c.buffer_count = count
+
+
+@jit
+def write_mask(c: Core, node: NodeRow, address: int) -> int:
+    """Write the memoised mask of a state to `address` (0: nowhere). Returns 0."""
+    if address == 0:
+        return 0
+    target, words, dense = Int32s(address), c.vocabulary.mask_words, node.dense_row
+    if dense >= 0:
+        source = skip(c.dense_rows, words * dense)
+        for i in range(words):
+            target[i] = source[i]
+    else:
+        for i in range(words):
+            target[i] = 0
+    listed = skip(c.lists.numbers, node.token_list)
+    set_bits(target, skip(listed, 1), listed[0])
+    return 0
+
+
+@jit
+def copy_mask(c: Core, node: NodeRow, address: int) -> int:
+    """As `write_mask`; MISS where the mask is not known yet."""
+    if node.token_list < -1:
+        other = Core(node.dense_row)
+        node = other.nodes[-2 - node.token_list]
+        return MISS if node.token_list < 0 else write_mask(other, node, address)
+    return MISS if node.token_list < 0 else write_mask(c, node, address)
+
+
+@jit
+def memoise(c: Core, node: NodeRow, row: int, target: int) -> int:
+    """Memoise the tokens in the buffer and a dense row (-1: none) as a state's mask, and write it to `target`
+    (0: nowhere). Returns 0, or ASKED, for room in the lists."""
+    count, used = c.buffer_count, c.lists.count
+    if used + count + 1 > c.lists.capacity:
+        ask_room(c, c.lists, count + 1)
+        return ASKED
+    listed, buffer = skip(c.lists.numbers, used), c.buffer
+    listed[0] = count
+    for i in range(count):
+        listed[1 + i] = buffer[i]
+    c.lists.count = used + 1 + count
+    node.dense_row = row
+    node.token_list = used
+    return write_mask(c, node, target)
+
+
+@entry("int64(int64, int64, int64)")
+def fill(context: int, index: int, target: int) -> int:
+    """Write a memoised mask to `target` (int32 words). Returns 0, or MISS where the mask is not known yet.
+    Takes no lock."""
+    c = Core(context)
+    return copy_mask(c, c.nodes[index], target)

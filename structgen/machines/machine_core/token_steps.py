@@ -1,0 +1,140 @@
+"""Steps over bytes and tokens, for every kind of grammar: each brings the step of one byte (`ByteSteps`).
+
+What comes in: the address of a grammar's block, and a state by its number. What goes out: the number of a
+state; REFUSED; ASKED with questions noted; UNKNOWN where Python must find it; or a code of that kind's own.
+"""
+
+from __future__ import annotations
+
+from structgen.base.native.jit import entry, jit
+from structgen.base.native.raw_memory import call2, call3, call4
+from structgen.base.native.typed_blocks import Bytes, Int32s, Int64s, address_of_block, skip
+from structgen.machines.machine_core.interning import edge_key, intern
+from structgen.machines.machine_core.layout import ASKED, REFUSED, Core
+from structgen.machines.machine_core.lexeme_layout import UNKNOWN
+from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
+
+
+@jit
+def read(c: Core, index: int, data: Bytes, count: int) -> int:
+    """Return the state after bytes."""
+    at, spot = address_of_block(c), 0
+    code: int = call3(c.byte_steps.begin, at, index, spot)
+    if code < 0 or count == 0:
+        return min(code, index)
+    for i in range(count):
+        code = call4(c.byte_steps.step, at, spot, 1 - spot, data[i])
+        if code < 0:
+            return code
+        spot = 1 - spot
+    code = call2(c.byte_steps.reached, at, spot)
+    return code
+
+
+@jit
+def after_token(c: Core, index: int, token: int) -> int:
+    """Return the state after a token that is not an end token."""
+    if c.byte_steps.take != 0:
+        after: int = call3(c.byte_steps.take, address_of_block(c), index, token)
+        return after
+    if c.byte_steps.begin == 0:
+        return UNKNOWN
+    if c.vocabulary.slot[token] < 0:
+        return REFUSED
+    first, last = c.vocabulary.token_offset[token], c.vocabulary.token_offset[token + 1]
+    return read(c, index, skip(c.vocabulary.token_data, first), last - first)
+
+
+@jit
+def ends_in(c: Core, index: int) -> int:
+    """Return 1 or more if the text may end in a state, 0; ASKED with questions noted."""
+    at = address_of_block(c)
+    return 0 if call3(c.byte_steps.begin, at, index, 0) < 0 else call2(c.byte_steps.ends, at, 0)
+
+
+@jit
+def after_any(c: Core, index: int, token: int) -> int:
+    """As `after_token`, of an end token too."""
+    for i in range(c.end_count):
+        if c.ends[i] == token:
+            code = UNKNOWN if c.byte_steps.begin == 0 else ends_in(c, index)
+            if code <= 0:
+                return REFUSED if code == 0 else code
+            return c.finished if c.finished >= 0 else UNKNOWN
+    return after_token(c, index, token)
+
+
+@entry("int64(int64, int64, int64, int64)")
+def take_bytes(context: int, index: int, data: int, count: int) -> int:
+    """As `read`."""
+    return read(Core(context), index, Bytes(data), count)
+
+
+@entry("int64(int64, int64, int64)")
+def take_token(context: int, index: int, token: int) -> int:
+    """As `after_token`."""
+    return after_token(Core(context), index, token)
+
+
+@entry("int64(int64, int64, int64)")
+def left_to_python(context: int, index: int, token: int) -> int:
+    """Return UNKNOWN: for `ByteSteps.take`, where Python steps tokens."""
+    return UNKNOWN
+
+
+@entry("int64(int64, int64)")
+def may_end(context: int, index: int) -> int:
+    """As `ends_in`."""
+    return ends_in(Core(context), index)
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def take_each(context: int, index: int, tokens_address: int, count: int, target_address: int) -> int:
+    """Write to target[0:count] (int64) the state after each of some tokens (int32), none of them an end
+    token. Returns 0; ASKED with questions noted; or a code of the kind's own."""
+    c, tokens, target = Core(context), Int32s(tokens_address), Int64s(target_address)
+    code = 0
+    for i in range(count):
+        if c.byte_steps.each != 0:
+            target[i] = call3(c.byte_steps.each, context, index, tokens[i])
+        else:
+            target[i] = after_token(c, index, tokens[i])
+        if target[i] <= ASKED:
+            code = min(code, target[i])
+    return code
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def ends_below(context: int, index: int, wanted_address: int, end: int, target_address: int) -> int:
+    """Write to `target` (int32) those of some nodes (`trie_nodes.WantedNodes.trie`) whose bytes lead from a
+    state to one in which the text may end so (`ByteSteps.ends`). Returns how many; ASKED with questions
+    noted; or a code of the kind's own."""
+    c, wanted, target = Core(context), Int64s(wanted_address), Int32s(target_address)
+    count, nodes, node, found, worst = wanted[0], skip(wanted, 1), 0, 0, 0
+    if call3(c.byte_steps.begin, context, index, 0) < 0:
+        return 0
+    while node < count:
+        word = nodes[node]
+        depth = depth_of(word)
+        code = call4(c.byte_steps.step, context, depth - 1, depth, byte_of(word))
+        worst = min(worst, code)
+        if code < 0:
+            node = end_of(word)
+            continue
+        code = call2(c.byte_steps.ends, context, depth) if slot_of(word) != 0 else 0
+        worst = min(worst, code)
+        if code == end:
+            target[found] = nodes[count + node]
+            found += 1
+        node += 1
+    return worst if worst <= ASKED else found
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def put_edge(context: int, first: int, second: int, third: int, target: int) -> int:
+    """Note what follows (`layout.Edge`); there is room. Returns 0."""
+    c = Core(context)
+    row = edge_key(c, first, second, third)
+    row.target = target
+    intern(c, c.edges, 3, row)
+    return 0

@@ -1,0 +1,74 @@
+"""The scratch memory of walks over a vocabulary and of records, one set for each thread and vocabulary."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.native.lazy_memory import room
+from structgen.base.native.raw_memory import address_of
+from structgen.base.native.typed_blocks import word_of, words_of
+from structgen.machines.machine_core.growing_tables import DEEPEST
+from structgen.machines.machine_core.layout import ROOM_WORDS
+from structgen.machines.machine_core.lexeme_layout import (
+    FOUND_WORDS,
+    MOST_PENDING,
+    MOST_WAITING,
+    SEEN_SLOTS,
+    Depth,
+    LexemeContext,
+    LexemeCrossing,
+    Pending,
+    Scan,
+    Waiting,
+)
+from structgen.machines.machine_core.lexeme_records import MERGING_WORDS, MOST_DENSE
+from structgen.tokens.vocabulary import Vocabulary
+
+_CROSSINGS_PER_NODE: Final = 4
+"""Places where tokens end a lexeme, for each node of the vocabulary, that one record may have."""
+
+
+class Workspace:
+    """Scratch arrays; they take memory as they are used."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        size, words = 2 * vocabulary.vocab_size + 64, vocabulary.words
+        crossings = _CROSSINGS_PER_NODE * len(vocabulary.nodes) + DEEPEST
+        self.buffer: npt.NDArray[np.int32] = room(4 * size).view(np.int32)
+        self.alike: npt.NDArray[np.int32] = np.zeros(words, np.int32)
+        """The tokens that the last scan has left to another state's record."""
+        self.mask: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)[:words]
+        self.dense: npt.NDArray[np.int32] = room(4 * words * MOST_DENSE).view(np.int32).reshape(-1, words)
+        self.tokens: npt.NDArray[np.int32] = room(4 * FOUND_WORDS * crossings).view(np.int32)
+        self.arrays: dict[str, npt.NDArray[Any]] = {
+            "buffer": self.buffer,
+            "room": room(8 * ROOM_WORDS),
+            "marks": room(4 * words),
+            "deferred": room(4 * size),
+            "scan": np.zeros(words_of(Scan), np.int64),
+            "depths": np.zeros(words_of(Depth) * (DEEPEST + 2), np.int64),
+            "found": self.tokens,
+            "crossings": room(8 * words_of(LexemeCrossing) * crossings),
+            "waiting": room(8 * words_of(Waiting) * 2 * MOST_WAITING),
+            "merging": room(64 * MERGING_WORDS),
+            "pending": room(8 * words_of(Pending) * (MOST_PENDING + 1)),
+            "seen": room(8 * SEEN_SLOTS),
+            "mask": self.mask,
+            "alike": self.alike,
+            "dense": self.dense,
+        }
+        self.where = [*(word_of(LexemeContext, name) for name in self.arrays), LexemeContext.most_crossings]
+        self.pointers = [*map(address_of, self.arrays.values()), crossings]
+
+
+def attach(holder: threading.local, vocabulary: Vocabulary, context: npt.NDArray[np.int64]) -> Workspace:
+    """Return this thread's workspace, the context pointing at it."""
+    space: Workspace | None = getattr(holder, "space", None)
+    if space is None:
+        space = holder.space = Workspace(vocabulary)
+    context[space.where] = space.pointers
+    return space

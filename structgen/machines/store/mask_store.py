@@ -1,0 +1,203 @@
+"""The mask store: what tokens do inside a terminal, for any grammar that meets the same automaton state.
+
+A record is keyed by the content of the automaton state; no grammar is in the key, so all grammars of a
+process share it. A record holds the tokens that stay *inside* the terminal (a dense row, or a list where they
+are few) and, for each outcome with which it may close, what tokens leave over: the *crossings*, as a small
+byte trie that is walked on the real stack. This is SynCode's pair of mask
+stores M0 and M1, made exact.
+
+Records and compiled grammars lie in memory alone. A store with a folder keeps what no vocabulary changes of
+Lark grammars there, a file for each, written when it is first compiled.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import zlib
+from collections import OrderedDict
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.errors import OptionError, OutOfMemoryError, fields_named
+from structgen.base.language import checks
+from structgen.base.native.addresses import address_of
+from structgen.base.native.bit_rows import add_tokens
+from structgen.base.native.cache_entries import CacheEntries
+from structgen.base.native.lazy_memory import room
+from structgen.base.system.cache import ENVIRONMENT_VARIABLE, cache_folder
+from structgen.base.system.fork_locks import STORES, new_lock
+from structgen.base.system.source_digests import package_digest
+from structgen.machines.store.recent_grammars import RecentGrammars
+from structgen.tokens.vocabulary import Vocabulary
+
+LEXER_SUFFIX: Final = ".lexer"
+"""Of the files of a store."""
+package_digest()  # some milliseconds, which no grammar should wait for
+
+
+class VocabularyStore:
+    """The part of a store that belongs to one vocabulary. Rows are append-only and never move."""
+
+    def __init__(self, vocabulary: Vocabulary, memory: int) -> None:
+        words = vocabulary.words
+        self.capacity = max(1, memory // (4 * words))
+        while True:
+            try:
+                rows = room(4 * self.capacity * words)
+                break
+            except OutOfMemoryError:  # a smaller store keeps fewer masks
+                if self.capacity == 1:
+                    raise
+                self.capacity = max(1, self.capacity // 8)  # others need addresses, too
+        self.rows: npt.NDArray[np.int32] = rows.view(np.int32).reshape(-1, words)
+        self.address = address_of(self.rows)
+        self.used = 0
+        self.made = 0
+        """Records of JSON's terminals that were worked out by a scan."""
+        self.terminals: Any = None
+        """Those of them that grammars share (`json_machine.records`), once one has asked."""
+        self.workspaces = threading.local()
+        """Each thread's scratch arrays for walks of this vocabulary."""
+        self.words = words
+        """32-bit words of a row."""
+        self.texts: OrderedDict[Hashable, object] = OrderedDict()
+        """Compiled free texts of any grammar, by what they are; the most recently used is the last."""
+        self.recent: RecentGrammars[Any] = RecentGrammars(memory // 8)
+        """Compiled JSON grammars, by what they say."""
+        self.memory = memory
+        """The most bytes of what grammars share beside rows."""
+        self._by_content: dict[int, list[int]] = {}
+        self.lock = new_lock(STORES)
+
+    def dense_row(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Return a row of the tokens' bits (int32 words)."""
+        row = np.zeros(self.words, np.int32)
+        add_tokens(row, np.ascontiguousarray(tokens, np.int32))
+        return row
+
+    def intern_row(self, row: npt.NDArray[np.int32]) -> int | None:
+        """Return the number of an equal row, or None where it is new and nothing is free. Cost: 10 us."""
+        with self.lock:
+            same = self._by_content.setdefault(zlib.crc32(np.ascontiguousarray(row).data), [])
+            for at in same:
+                if np.array_equal(self.rows[at], row):
+                    return at
+            at = self.used
+            if at == self.capacity:
+                return None
+            self.rows[at] = row
+            self.used = at + 1
+            same.append(at)
+            return at
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory in use: rows and records. At most twice the store's `memory`."""
+        records = 0 if self.terminals is None else int(self.terminals.nbytes)
+        return self.used * int(self.rows.shape[1]) * 4 + records
+
+
+@fields_named(
+    "sg.MaskStore(path)", {"grammars": "Leave it out: compiled schemas and masks lie in memory alone"}
+)
+class MaskStore:
+    """A mask store; grammars that are compiled with the same store share its records. Safe for many threads.
+
+    `memory` bounds, for each vocabulary, the bytes of the dense rows, and again those of all else: past it
+    masks are computed, not kept. An eighth of it holds compiled JSON Schemas: the newest, and the last that
+    came again.
+
+    `path`: a folder for the lexers of Lark grammars, made when first written, which many processes may
+    share; each is written when its grammar is first compiled. None: they stay in memory. A damaged file is
+    deleted, with a StoreWarning, and what it held made anew; a folder that cannot be written leaves them in
+    memory, with one StoreWarning. `disk` bounds the bytes of the folder: past it the oldest files go.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        memory: int = 256 * 1024 * 1024,
+        disk: int = 1024 * 1024 * 1024,
+    ) -> None:
+        self.path = None if path is None else Path(path)
+        self.memory, disk = checks.whole("memory", memory, 0), checks.whole("disk", disk, 0)
+        """A change holds for vocabularies whose part of the store is not made yet."""
+        self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
+        self._lock = new_lock(STORES)
+        self.lexers = None if self.path is None else CacheEntries(self.path, LEXER_SUFFIX, disk)
+        """The files of what no vocabulary changes in Lark grammars; None for a store in memory."""
+
+    def of(self, vocabulary: Vocabulary) -> VocabularyStore:
+        """Return the part of the store for a vocabulary."""
+        part = self._parts.get(vocabulary)
+        if part is None:
+            with self._lock:
+                part = self._parts.get(vocabulary)
+                if part is None:
+                    part = self._parts[vocabulary] = VocabularyStore(vocabulary, self.memory)
+        return part
+
+    @property
+    def recent(self) -> list[Any]:
+        """The compiled JSON grammars that the store holds because they were asked for last."""
+        return [one for part in list(self._parts.values()) for one in part.recent.grammars]
+
+    def let_go(self) -> None:
+        """Let go of the compiled JSON grammars that nobody else holds; of their masks it lets none go."""
+        for part in list(self._parts.values()):
+            part.recent.clear()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory in use, all vocabularies together."""
+        return sum(part.nbytes for part in list(self._parts.values()))
+
+    def __repr__(self) -> str:
+        return f"<MaskStore {'in memory' if self.path is None else f'in {self.path}'}>"
+
+
+def default_store() -> MaskStore:
+    """Return the store that `store=None` means: `masks` in the cache folder; one object for each folder."""
+    chosen = os.environ.get(ENVIRONMENT_VARIABLE, "")
+    found = _Default.stores.get(chosen)
+    if found is None:
+        # Of two threads that come here at once, both take what the first has put there.
+        found = _Default.stores.setdefault(chosen, MaskStore(cache_folder() / "masks"))
+    return found
+
+
+def store_of(
+    store: MaskStore | str | os.PathLike[str] | Literal[False] | None,
+) -> MaskStore | Literal[False] | None:
+    """Return what an option says: a path is this process's store in that folder, one while somebody has it;
+    all else is as it was. Raises OptionError for what is no store."""
+    if store is None or store is False or isinstance(store, MaskStore):
+        return store
+    if not isinstance(store, str | os.PathLike) or not os.fspath(store):
+        raise OptionError(
+            f"store={store!r} is no mask store.",
+            where="store",
+            cure="Pass a folder, a sg.MaskStore(...), False for none, or nothing for the one of the process.",
+        )
+    path = os.path.abspath(store)
+    with _Folders.lock:
+        found = _Folders.stores.get(path)
+        if found is None:
+            found = _Folders.stores[path] = MaskStore(path)
+    return found
+
+
+class _Folders:
+    stores: ClassVar[WeakValueDictionary[str, MaskStore]] = WeakValueDictionary()
+    lock: ClassVar[threading.RLock] = new_lock(STORES)
+
+
+class _Default:
+    stores: ClassVar[dict[str, MaskStore]] = {}

@@ -1,0 +1,105 @@
+"""Compiled grammars that are found again: any that is held, the newest, and the last that came again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Final, Generic, Protocol, TypeVar
+from weakref import WeakValueDictionary
+
+from structgen.base.system.fork_locks import STORES, new_lock
+
+_MOST: Final = 64
+"""Grammars that are held because they were asked for twice, and last."""
+_REMEMBERED: Final = 256
+"""Keys that were asked for once and are known when they come again."""
+_WEIGHED_EVERY: Final = 8
+"""Grammars that came again between two sums of bytes: a sum asks all that are held."""
+
+
+class _Sized(Protocol):
+    @property
+    def nbytes(self) -> int: ...
+
+
+G = TypeVar("G", bound=_Sized)
+
+
+class RecentGrammars(Generic[G]):
+    """Compiled grammars by what they say. Safe for many threads.
+
+    One that was asked for once is held until the next one is made; one that came again is held among others
+    that did. A held grammar has thousands of objects, which garbage collection goes through: where all
+    schemas are new, holding 16 of them took 1.3 ms of 6.4 ms a schema, holding one 0.3 ms.
+    """
+
+    def __init__(self, most: int) -> None:
+        """`most`: bytes, about, of the grammars that are held because they came again; one is held in any
+        case."""
+        self._most = most
+        self._known: WeakValueDictionary[Hashable, G] = WeakValueDictionary()
+        self._again: OrderedDict[Hashable, G] = OrderedDict()
+        self._once: OrderedDict[int, None] = OrderedDict()
+        """Hashes of the keys that were asked for."""
+        self._newest: G | None = None
+        self._added = 0
+        self._lock = new_lock(STORES)
+
+    def get(self, key: Hashable) -> G | None:
+        """Return the grammar of a key, which is held then; None where nobody holds it any more. Cost: 1 us;
+        where it was not held here, that of `put` for a key that comes again."""
+        dropped: list[object] = []  # the last reference goes when no lock is held
+        with self._lock:
+            found = self._known.get(key)
+            if found is None:
+                return None
+            if self._again.get(key) is found:
+                self._again.move_to_end(key)
+            else:
+                dropped += self._hold(key, found)
+            return found
+
+    def put(self, key: Hashable, grammar: G) -> None:
+        """Have a grammar found by a key. Cost: 1 us; each eighth call for a key that comes again some 10 us
+        for each grammar that is held."""
+        dropped: list[object] = [self._newest]
+        with self._lock:
+            self._known[key] = self._newest = grammar
+            if hash(key) not in self._once:
+                self._once[hash(key)] = None
+                if len(self._once) > _REMEMBERED:
+                    self._once.popitem(last=False)
+                return
+            dropped += self._hold(key, grammar)
+
+    def _hold(self, key: Hashable, grammar: G) -> list[object]:
+        """Hold a grammar that came again. Return those that are held no more."""
+        dropped: list[object] = []
+        self._again[key] = grammar
+        self._again.move_to_end(key)
+        self._added += 1
+        much, sizes = 0, [0] * len(self._again)
+        if self._added % _WEIGHED_EVERY == 0:
+            sizes = [one.nbytes for one in self._again.values()]  # they grow as texts are written
+            much = sum(sizes) - self._most
+        for size in sizes[:-1]:
+            if much <= 0 and len(self._again) <= _MOST:
+                break
+            much -= size
+            dropped.append(self._again.popitem(last=False))
+        return dropped
+
+    def clear(self) -> None:
+        """Hold none any more; those that somebody else holds are found all the same."""
+        with self._lock:
+            dropped = self._newest, self._again
+            self._newest, self._again = None, OrderedDict()
+        del dropped
+
+    @property
+    def grammars(self) -> list[G]:
+        """Those that are held here."""
+        with self._lock:
+            found = list(self._again.values())
+            newest = self._newest
+        return found if newest is None or newest in found else [*found, newest]

@@ -1,0 +1,61 @@
+"""Texts that share pages come and go, grow and are copied, and none feels another."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from small_models import write_llama
+
+from structgen.decoding.engine.forward_pass.llama import Llama
+
+COLUMNS = 64
+"""Two pages."""
+CPU, KIND = torch.device("cpu"), torch.float32
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_llama(tmp_path_factory.mktemp("llama"), width=192, groups=3)
+
+
+def _alone(folder: Path, text: list[int], start: int) -> torch.Tensor:
+    model = Llama.read(folder)
+    logits, cache = model.prefill(text[:start])
+    found = [logits]
+    for token in text[start:]:
+        found.append(model.decode([token], [cache])[0])
+    return torch.stack(found)
+
+
+@pytest.mark.usefixtures("threads")
+def test_texts_are_bit_by_bit_the_same_among_others_that_come_go_and_grow(folder: Path) -> None:
+    draw = random.Random(1)
+    model = Llama.read(folder)
+    going: list[tuple[list[int], int, object, list[torch.Tensor]]] = []
+    done = []
+    for _ in range(45):
+        while len(going) < draw.randrange(2, 12):
+            start = draw.choice([1, 5, COLUMNS - 2, COLUMNS - 1, COLUMNS, COLUMNS + 1])
+            text = [draw.randrange(500) for _ in range(start)]
+            logits, cache = model.prefill(text)
+            going.append((text, start, cache, [logits]))
+        if draw.random() < 0.3:
+            done.append(going.pop(draw.randrange(len(going))))
+        if draw.random() < 0.2 and going:
+            text, start, cache, found = draw.choice(going)
+            going.append((list(text), start, cache.copy(), list(found)))  # type: ignore[attr-defined]
+        # not all of them take part in each step, and in any order
+        part = draw.sample(going, draw.randrange(1, len(going) + 1)) if going else []
+        if part:
+            tokens = [draw.randrange(500) for _ in part]
+            logits = model.decode(tokens, [cache for _, _, cache, _ in part])  # type: ignore[misc]
+            for (text, _, _, found), token, row in zip(part, tokens, logits, strict=True):
+                text.append(token)
+                found.append(row)
+    texts = done + going
+    assert max(len(text) for text, *_ in texts) > COLUMNS + 10
+    for text, start, _, found in texts:
+        assert torch.equal(torch.stack(found), _alone(folder, text, start))

@@ -1,0 +1,196 @@
+"""What a prefix tree knows, node by node against h by dynamic programming; what it answers for the model; and
+how accepted texts are distributed by their place in a run."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from exact import TOKENS
+from for_each import for_each
+from tasks import PROMPT, SMALL, TOKENIZER, Even, Task, Without
+
+import structgen as sg
+from structgen.decoding.samplers.beam import Beam, LookAhead
+from structgen.decoding.samplers.tree import PrefixTree
+from structgen.decoding.samplers.walk import Finish, Walker
+
+LARGER = (
+    Task("tight", "[ab]{0,3}c?(ab|c)", 3, (b"a", b"b", b"c", b"ab", b"aa"), seed=11),
+    Task("warm", "(a|bb|ab){1,3}c", 5, (b"a", b"b", b"c", b"ab", b"ba"), seed=12, temperature=1.7),
+    Task("checker at the end", "[abc]{0,4}", 4, (b"a", b"b", b"c", b"abc"), seed=13, checker=Even()),
+    Task("checker of prefixes", "[abc]{1,4}", 3, (b"a", b"b", b"c", b"cc"), seed=14, checker=Without(b"bc")),
+)
+
+
+def nodes_of(tree):
+    """Yield (tokens, node) of all nodes."""
+    waiting = [((), tree.root)] if tree.root is not None else []
+    while waiting:
+        tokens, node = waiting.pop()
+        yield tokens, node
+        waiting += [((*tokens, int(node.tokens[slot])), child) for slot, child in node.children.items()]
+
+
+def hold_to_h(task, tree, before):
+    """Hold every bound of a tree to h, and to what it was before: tokens -> (upper, lower)."""
+    now = {}
+    for tokens, node in nodes_of(tree):
+        h = task.exact.h(tokens)
+        now[tokens] = node.upper, node.lower
+        for slot, token in enumerate(node.tokens.tolist()):
+            now[*tokens, token, "edge"] = node.uppers[slot], node.lowers[slot]
+            behind = task.exact.h((*tokens, token))
+            assert node.lowers[slot] <= behind * (1 + 1e-12) and behind <= node.uppers[slot] * (1 + 1e-12)
+        assert node.lower <= h * (1 + 1e-12) and h <= node.upper * (1 + 1e-12), tokens
+    for key, (upper, lower) in before.items():
+        assert now[key][0] <= upper and now[key][1] >= lower, key
+    return now
+
+
+@for_each("task", LARGER)
+@for_each(
+    ("finish", "kept"),
+    [
+        (Finish.IGNORE, 64),
+        (Finish.COIN, 64),
+        (Finish.COIN, 2),
+        (Finish.WEIGHT, 1),
+        (Finish.WEIGHT, 64),
+        (Finish.WEIGHT, 2),
+    ],
+)
+def test_every_bound_holds_and_only_ever_tightens(task, finish, kept):
+    tree = PrefixTree(kept=kept)
+    walker = Walker(task.target(), finish, tree, seed=3)
+    bounds = {}
+    for width in [1] * 8 + [2] * 4 + [7] * 3:
+        if walker.is_spent:
+            break
+        walker.attempts(width)
+        bounds = hold_to_h(task, tree, bounds)
+    assert len(bounds) > 10
+
+
+@pytest.mark.parametrize("task", LARGER, ids=str)
+def test_an_exhausted_language_is_given_exactly_and_costs_no_row_more(task):
+    tree = PrefixTree()
+    first = task.sample(100_000, "beams", tree=tree)
+    assert first.statistics.stopped == "exhausted"
+    model = task.model()
+    again = task.sample(100_000, "beams", model, tree=tree, seed=1)
+    assert model.asked == again.statistics.model_rows == 0
+    for found in (first, again):
+        shares = dict(zip(found.token_ids, found.weights, strict=True))
+        assert shares == pytest.approx(
+            {tokens: mass / task.exact.z for tokens, mass in task.law.items()}, rel=1e-12
+        )
+        assert math.exp(found.log_z) == pytest.approx(task.exact.z, rel=1e-12)
+        assert found.bracket[0] == found.bracket[1] == pytest.approx(task.exact.z, rel=1e-12)
+
+
+@pytest.mark.parametrize("method", ["cars", "importance", "asap", "beams"])
+def test_a_tree_that_was_used_before_saves_rows(method):
+    task, tree = LARGER[1], PrefixTree()
+    task.sample(25 if method == "beams" else 6, method, tree=tree)
+    again, fresh = task.sample(60, method, tree=tree, seed=5), task.sample(60, method, seed=5)
+    assert again.statistics.model_rows < fresh.statistics.model_rows
+
+
+def test_what_a_tree_holds_of_the_model_is_what_was_seen_first():
+    """A model whose rows differ a little each time it is asked: the tree's texts have the probabilities of
+    the first time, so masses still add up."""
+    task = LARGER[1]
+    chance = np.random.default_rng(1)
+
+    class Wavering:
+        def __init__(self):
+            self.model, self.first = task.model(), {}
+
+        def __call__(self, ids):
+            row = self.model(ids) + chance.normal(0, 0.2, size=len(self.model([97])))
+            self.first.setdefault(tuple(ids), row - np.logaddexp.reduce(row))
+            return row
+
+    for kept in (64, 1):
+        model = Wavering()
+        found = task.sample(100_000, "beams", model, tree=PrefixTree(kept=kept))
+        assert found.statistics.stopped == "exhausted"
+        assert sorted(found.token_ids) == sorted(task.law)
+        if kept == 1:
+            continue  # tokens that a node does not keep share what was left at first
+        for tokens, logprob in zip(found.token_ids, found.logprobs, strict=True):
+            wanted = 0.0
+            for at in range(len(tokens) + 1):
+                row = model.first[*PROMPT, *tokens[:at]] / task.temperature
+                row = row - np.logaddexp.reduce(row)
+                wanted += np.logaddexp(row[-1], row[-2]) if at == len(tokens) else row[tokens[at]]
+            assert logprob == pytest.approx(wanted, rel=1e-9)
+
+
+def test_runs_that_are_given_no_tree_share_none():
+    """A tree that outlived its run by accident would answer the next one, of another task too."""
+    rows = [LARGER[1].sample(20, "cars").statistics.model_rows for _ in range(2)]
+    assert rows[0] == rows[1] > 0
+    assert set(LARGER[3].sample(20, "cars").token_ids) <= set(LARGER[3].law)
+
+
+@pytest.mark.parametrize(("method", "n"), [("cars", 32), ("importance", 48), ("smc", 96)])
+def test_the_standard_error_that_is_stated_is_the_one_that_is_seen(method, n):
+    """Over many runs: the mean of its square is the variance of the estimates, but for chance."""
+    all_runs = [LARGER[2].sample(n, method, seed=seed).expectation(len) for seed in range(32)]
+    runs = [(mean, error) for mean, error in all_runs if error is not None]
+    assert len(runs) > 24
+    seen = float(np.var([mean for mean, _ in runs], ddof=1))
+    stated = float(np.mean([error**2 for _, error in runs]))
+    assert 0.5 * seen < stated < 2 * seen
+
+
+# --- beams --------------------------------------------------------------------------------------------------
+
+
+def beam_of(target, tree, width, seed, ahead=None):
+    return Beam(target, tree, width, np.random.default_rng(seed), ahead or LookAhead())
+
+
+def test_beams_that_share_a_tree_read_no_prefix_twice():
+    task, asked = LARGER[1], []
+    target, tree, ahead = task.target(), PrefixTree(), LookAhead()
+    read = target.rows.read
+    target.rows.read = lambda prefixes: (asked.extend(map(tuple, prefixes)), read(prefixes))[1]
+    for seed in range(6):
+        assert beam_of(target, tree, 4, seed, ahead).run(lambda rows: True, lambda step: 4)
+    assert len(asked) == len(set(asked)) > 6
+
+
+def test_a_beam_that_is_cut_short_is_no_estimate_and_leaves_true_bounds():
+    task, tree = LARGER[1], PrefixTree()
+    left = iter([True, True, False])
+    assert not beam_of(task.target(), tree, 50, 1).run(lambda rows: next(left), lambda step: 50)
+    low, high = tree.bracket
+    assert low <= task.exact.z <= high
+    assert tree.root is not None
+
+
+def test_texts_too_unlikely_for_a_float_are_still_drawn():
+    """A text of 32 tokens or more, of 30 nats each, has a probability under e^-960, which no float holds."""
+
+    def model(ids):
+        row = np.zeros(TOKENIZER.vocab_size)
+        row[[97, TOKENS.index(b"aa")]] = -30.0
+        return row
+
+    options = {"max_tokens": 64, "tokenizer": TOKENIZER, "name": "unwilling", "budget": 400}
+    found = sg.sample(model, [], sg.regex("a{64}"), 1, method="beams", **options)
+    assert found.log_z < -750
+    assert found.bracket[1] > 0
+
+
+@pytest.mark.parametrize("method", ["auto", "beams"])
+def test_beams_end_where_a_full_tree_takes_in_no_text_more(method):
+    """All rows are remembered, so the budget ends nothing."""
+    tree = PrefixTree(most=2500, kept=2)
+    found = SMALL[0].sample(30, method, tree=tree, budget=150)
+    assert found.statistics.stopped in ("fruitless", "budget")
+    assert set(found.token_ids) <= set(SMALL[0].law)

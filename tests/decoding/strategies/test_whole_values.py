@@ -1,0 +1,239 @@
+"""Whole values: the likeliest of listed texts, by enumeration of the spellings."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import torch
+from for_each import for_each
+from small_models import write_llama
+from strategy_models import scrambled
+
+import structgen as sg
+from structgen.decoding.engine import Engine, Request
+from structgen.decoding.engine.model_prompts import ModelPrompts
+from structgen.decoding.engine.searches.listed_values import Listed, listed, listed_values
+from structgen.decoding.engine.searches.whole_values import WholeValues, comparing, spellings
+
+LETTERS = sg.Tokenizer.from_bytes([b"a", b"b", b"c", b"ab", b"A", b"<end>"], eos_token_id=5)
+WORDS = ("ab", "ba", "cab", "bc")
+
+
+def _logprob(model: object, prompt: list[int], text: str, more: tuple[int, ...] = ()) -> float:
+    """Return the sum of the log-probabilities of a text's tokens, and of more behind them, read one by
+    one."""
+    found, read = 0.0, list(prompt)
+    for token in (*LETTERS.encode(text.encode()), *more):
+        found += float(torch.log_softmax(model.logits(read).double(), -1)[token])  # type: ignore[attr-defined]
+        read.append(token)
+    return found
+
+
+@for_each("neutral", [(), (1,)])
+@for_each("seed", range(12))
+def test_the_likeliest_text_by_all_its_spellings_is_written(seed: int, neutral: tuple[int, ...]) -> None:
+    model = scrambled(seed, size=6)
+    how = WholeValues(Listed(WORDS), neutral)
+    (found,) = Engine(model, LETTERS).generate(
+        Request([2], sg.choice(list(WORDS)), sg.Sampling(temperature=0.0, strategy=how))
+    )
+
+    def worth(prompt: list[int]) -> dict[str, float]:
+        # B and C are no tokens of this vocabulary, so that only A has another spelling
+        each = {text: {text, *(one for one in spellings(text) if one[0] == "A")} for text in WORDS}
+        return {
+            text: math.log(sum(math.exp(_logprob(model, prompt, one)) for one in some))
+            for text, some in each.items()
+        }
+
+    wanted = worth([2])
+    if neutral:
+        wanted = {text: one - worth([1])[text] for text, one in wanted.items()}
+    assert found.text == max(wanted, key=lambda text: wanted[text])
+    mass = sum(map(math.exp, wanted.values()))
+    state = next(step.state for step in found.steps if step.state)
+    assert list(state) == pytest.approx([math.exp(wanted[text]) / mass for text in WORDS])
+
+
+def test_values_are_listed_by_enum_const_boolean_references_and_alternatives() -> None:
+    assert listed_values({"enum": ["a", 1, None]}) == ["a", 1, None]
+    optional = {"anyOf": [{"$ref": "#/$defs/A"}, {"type": "null"}], "$defs": {"A": {"const": "x"}}}
+    assert listed_values(optional) == ["x", None]
+    assert listed_values({"type": "boolean"}) == [True, False]
+    endless = {"$ref": "#/$defs/B", "$defs": {"B": {"$ref": "#/$defs/B"}}}
+    for other in ({"type": "string"}, {"enum": [[1]]}, endless):
+        assert listed_values(other) == []
+
+
+SCALARS = (True, False, None, 0, 7, -1.5, 0.25, 1e30, "a", "", "é", 2**70)
+
+
+def _any_schema(draw: random.Random, depth: int = 0) -> Any:
+    """Return a random schema of listed values, kinds and alternatives; also schemas that list nothing."""
+    kinds = ["boolean", "null", "string", "object", "array", "integer"]
+    match draw.randrange(7 if depth < 2 else 4):
+        case 0:
+            return {"enum": draw.sample(SCALARS, draw.randint(1, 5))}
+        case 1:
+            return {"const": draw.choice(SCALARS)}
+        case 2:
+            return {"type": draw.sample(kinds, draw.randint(1, 3))}
+        case 3:
+            return {"type": draw.choice(kinds), "minLength": 1}
+        case 4:
+            return {"enum": draw.sample(SCALARS, 4), "type": draw.sample(kinds, 3)}
+        case 5:
+            return {"anyOf": [_any_schema(draw, depth + 1) for _ in range(draw.randint(1, 3))]}
+        case _:
+            return {"$ref": "#/$defs/x", "$defs": {"x": _any_schema(draw, depth + 1)}}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_any_schema_either_all_valid_values_are_compared_or_none(seed: int) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    draw, compared = random.Random(seed), 0
+    for _ in range(150):
+        schema = _any_schema(draw)
+        try:
+            grammar = sg.json_schema(schema)
+            texts = listed(grammar).texts
+        except sg.errors.SchemaError:
+            continue  # two schemas inside one another define x
+        compared += bool(texts)
+        known = [json.loads(text) for text in texts]
+        judge = jsonschema.Draft202012Validator(schema)
+        assert not texts or all(one in known for one in SCALARS if judge.is_valid(one)), schema
+    assert compared > 20
+
+
+@pytest.mark.parametrize("count", [65, 10_000])
+def test_many_values_are_chosen_token_by_token_and_the_usage_says_so(count: int) -> None:
+    many = sg.choice(["".join("abc"[at // 3**place % 3] for place in range(9)) for at in range(count)])
+    (found,) = Engine(scrambled(1, size=6), LETTERS).generate(
+        Request([2], many, sg.Sampling(temperature=0.0), choices="whole")
+    )
+    assert found.usage.choices.startswith(f"{count:,} listed values are chosen token by token")
+    assert found.usage.strategy_rows == 0
+
+
+def test_values_are_compared_where_nothing_else_is_said_of_the_choice() -> None:
+    few, prompts = sg.choice(["a", "b"]), ModelPrompts("")
+
+    def is_compared(**options: object) -> bool:
+        asked = Request([2], few, **options)  # type: ignore[arg-type]
+        return bool(comparing(asked, prompts)[0].chosen_by.strategies)
+
+    greedy = sg.Sampling(temperature=0.0, seed=3)
+    assert is_compared(sampling=greedy, choices="whole")
+    assert not is_compared(sampling=greedy)
+    assert not is_compared(sampling=greedy, choices="tokens")
+    assert not is_compared(sampling=sg.Sampling(temperature=0.5), choices="whole")
+    assert not is_compared(sampling=sg.Sampling(temperature=0.0, presence_penalty=1.0), choices="whole")
+    # neither narrows what a greedy text takes
+    idle = sg.Sampling(temperature=0.0, top_k=2, top_p=0.5, min_p=0.1, repetition=None)
+    assert is_compared(sampling=idle, choices="whole")
+    listed = Request([2], sg.json_schema({"enum": ["a", "b"]}))
+    assert comparing(listed, prompts)[0].chosen_by.strategies
+    assert comparing(listed, ModelPrompts("structgen/extract"))[0] == listed
+    with pytest.raises(sg.errors.OptionError, match="whole, tokens"):
+        Request([2], few, choices="best")
+
+
+@for_each("seed", range(60))
+def test_values_that_begin_one_another_are_compared_by_what_ends_them(seed: int) -> None:
+    draw, model = random.Random(seed), scrambled(seed, size=6)
+    words = sorted({"".join(draw.choices("abA", k=draw.randint(0, 3))) for _ in range(draw.randint(2, 7))})
+    if len(words) < 2:
+        return
+    most = draw.choice([1, 2, 8])
+    fitting = [one for one in words if len(LETTERS.encode(one.encode())) <= most]
+    if not fitting:
+        return
+    (found,) = Engine(model, LETTERS).generate(
+        Request([2], sg.choice(words), sg.Sampling(temperature=0.0), max_tokens=most, choices="whole")
+    )
+    assert found.text in fitting
+    if len(fitting) < 2:
+        return
+
+    def worth(word: str) -> float:
+        total = 0.0
+        for one in {word, *(other for other in spellings(word) if other not in words)}:
+            try:
+                tokens = LETTERS.encode(one.encode())
+            except sg.errors.TokenizerError:
+                continue
+            goes_on = any(other != word and other.startswith(word) for other in words)
+            if len(tokens) <= most:
+                total += math.exp(_logprob(model, [2], one, (5,) * goes_on))
+        return total
+
+    assert found.text == max(fitting, key=worth)
+
+
+def test_the_one_member_of_an_object_is_compared_like_a_bare_value() -> None:
+    wrapped = {"type": "object", "properties": {"mood": {"enum": ["up", "down"]}}, "required": ["mood"]}
+    closed = {**wrapped, "additionalProperties": False}
+    assert listed(sg.json_schema(closed)).texts == ('{"mood": "up"}', '{"mood": "down"}')
+    assert listed(sg.json_schema(closed, whitespace="compact")).texts[0] == '{"mood":"up"}'
+    named = {"$ref": "#/$defs/M", "$defs": {"M": closed}}
+    assert len(listed(sg.json_schema(named)).texts) == 2
+    for other in (wrapped, {**closed, "required": []}):
+        assert listed(sg.json_schema(other)).texts == ()
+
+
+@pytest.mark.parametrize("whitespace", ["any", "compact", "oneline"])
+def test_a_wrapped_value_is_the_likeliest_by_its_spellings(tmp_path: Path, whitespace: str) -> None:
+    engine = Engine(write_llama(tmp_path))
+    schema = {
+        "type": "object",
+        "properties": {"x": {"enum": ["ab", "abc", "Ab", 1, 12]}},
+        "required": ["x"],
+        "additionalProperties": False,
+    }
+    grammar = sg.json_schema(schema, whitespace=whitespace)
+    (found,) = engine.generate(Request("Which?", grammar))
+    shares = next(step.state for step in found.steps if step.state)
+    assert sum(shares) == pytest.approx(1.0)
+    texts = listed(grammar).texts
+    assert found.text == texts[shares.index(max(shares))]
+
+
+@pytest.mark.filterwarnings("ignore::structgen.errors.ShortenedWarning")
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": ["object", "array"]},
+        {"type": ["boolean", "null"]},
+        {"enum": [1.5, 2, "three"]},
+        {"anyOf": [{"type": ["null"]}, {"enum": ["x", 0.1]}]},
+    ],
+)
+def test_a_document_of_a_schema_of_listed_values_is_valid(schema: dict[str, Any]) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    outcome = sg.run("structgen/extract", "It was one and a half.", sg.json_schema(schema), max_tokens=40)
+    jsonschema.validate(outcome, schema)
+
+
+@pytest.mark.parametrize(
+    "schema", [{"enum": 5}, {"anyOf": 5}, {"type": {}}, {"$defs": [{"enum": [1]}], "$ref": "#/$defs/0"}]
+)
+def test_what_is_no_schema_lists_no_values(schema: dict[str, Any]) -> None:
+    assert listed_values(schema) == []
+
+
+def test_a_detailed_result_tells_the_prompt_and_the_probability_of_each_value(tmp_path: Path) -> None:
+    folder = write_llama(tmp_path)
+    outcome = sg.run(folder, "Which?", Literal["yes", "no", "nothing"], detailed=True)
+    assert set(outcome.probabilities) == {"yes", "no", "nothing"}
+    assert sum(outcome.probabilities.values()) == pytest.approx(1.0)
+    assert outcome.probabilities[outcome.value] == max(outcome.probabilities.values())
+    assert outcome.prompt == "Which?\n"
+    assert not sg.run(folder, "Which?", Literal["yes", "no"], choices="tokens", detailed=True).probabilities
+    with pytest.raises(sg.errors.OptionError, match="whole, calibrated, tokens"):
+        sg.run(folder, "Which?", Literal["yes", "no"], choices="best")

@@ -1,0 +1,342 @@
+"""`/v1/files` and `/v1/batches`: OpenAI's own client from a file to its results; whose the files are, how
+long and how many they may be, and what is left of a server that stops."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+import uvicorn
+from renewed_engine import renew
+from served_apps import ADA, FORMAT, MESSAGES, TOOL, app_of, post
+
+import structgen as sg
+from structgen.doors.serving.server_options import ServerOptions
+
+KEYS = ("sk-one", "sk-two")
+ENDED = {"completed", "failed", "expired", "cancelled"}
+CHAT = "/v1/chat/completions"
+
+
+def request(name: str, url: str = CHAT, **body: Any) -> dict[str, Any]:
+    body = {"model": "extract", "messages": MESSAGES, "response_format": FORMAT, **body}
+    return {"custom_id": name, "method": "POST", "url": url, "body": body}
+
+
+def lines(*requests: Any) -> bytes:
+    return "".join(json.dumps(one) + "\n" for one in requests).encode()
+
+
+@contextmanager
+def served(engine: sg.Engine, folder: Path | None, **options: Any) -> Iterator[str]:
+    """Serve at a port of this machine, as `structgen serve` does; yield the address."""
+    app = app_of(engine, ServerOptions(files=folder, **options))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/v1"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def client_of(address: str, key: str = KEYS[0]) -> openai.OpenAI:
+    return openai.OpenAI(base_url=address, api_key=key, max_retries=0)
+
+
+def begun(client: openai.OpenAI, content: bytes, endpoint: Any = CHAT) -> Any:
+    file = client.files.create(file=("../../my.jsonl", content), purpose="batch")
+    return client.batches.create(input_file_id=file.id, endpoint=endpoint, completion_window="24h")
+
+
+def ended(client: openai.OpenAI, batch: Any) -> Any:
+    """Return a batch that has ended; the tests' own limit bounds the waiting."""
+    while batch.status not in ENDED:
+        time.sleep(0.02)
+        batch = client.batches.retrieve(batch.id)
+    return batch
+
+
+def results(client: openai.OpenAI, file: str) -> dict[str, Any]:
+    found = [json.loads(line) for line in client.files.content(file).text.splitlines()]
+    assert len({one["custom_id"] for one in found}) == len(found), "a request was answered twice"
+    return {one["custom_id"]: one for one in found}
+
+
+def test_a_file_becomes_results_and_errors(engine: sg.Engine, tmp_path: Path) -> None:
+    calls = request("calls", tools=[TOOL], tool_choice="required", response_format=None)
+    calls["body"]["parallel_tool_calls"] = False
+    asked = [request("b"), calls, request("streamed", stream=True), request("wrong", tempreature=1)]
+    with served(engine, tmp_path / "files") as address:
+        client = client_of(address)
+        file = client.files.create(file=("mine.jsonl", lines(*asked)), purpose="batch")
+        assert client.files.content(file.id).content == lines(*asked)
+        assert (file.bytes, file.filename, file.purpose) == (len(lines(*asked)), "mine.jsonl", "batch")
+        batch = client.batches.create(
+            input_file_id=file.id, endpoint=CHAT, completion_window="24h", metadata={"night": "1"}
+        )
+        batch = ended(client, batch)
+        assert (batch.status, batch.endpoint, batch.input_file_id) == ("completed", CHAT, file.id)
+        assert batch.metadata == {"night": "1"} and batch.completed_at >= batch.in_progress_at
+        counts = batch.request_counts
+        assert (counts.total, counts.completed, counts.failed) == (4, 3, 1)
+        good, bad = results(client, batch.output_file_id), results(client, batch.error_file_id)
+        assert list(good) == ["b", "calls", "streamed"] and list(bad) == ["wrong"]
+        for name in ("b", "streamed"):
+            assert set(good[name]) == {"id", "custom_id", "response", "error"} and good[name]["error"] is None
+            message = good[name]["response"]["body"]["choices"][0]["message"]
+            assert json.loads(message["content"]) == ADA
+        (call,) = good["calls"]["response"]["body"]["choices"][0]["message"]["tool_calls"]
+        assert json.loads(call["function"]["arguments"]) == ADA
+        # the answer is that of the address itself
+        said = post(app_of(engine), CHAT, asked[3]["body"])
+        assert bad["wrong"]["response"]["status_code"] == said.status_code == 400
+        assert bad["wrong"]["response"]["body"] == said.json()
+        assert {one.id for one in client.files.list()} == {
+            file.id,
+            batch.output_file_id,
+            batch.error_file_id,
+        }
+        assert [one.id for one in client.batches.list()] == [batch.id]
+        assert client.files.delete(file.id).deleted
+        with pytest.raises(openai.NotFoundError):
+            client.files.retrieve(file.id)
+    renew(engine)
+
+
+FAULTY = {
+    "broken": (lines(request("a")) + b"{\n", ":2.*JSON"),
+    "twice": (lines(request("a"), request("b"), request("a")), ":3, custom_id.*'a'"),
+    "protocol": (lines(request("a"), {"custom_id": "b", "params": {}}), ":2, params"),
+    "url": (lines(request("a", "/v1/embeddings")), ":1, url.*/v1/chat/completions"),
+    "other url": (lines(request("a", "/v1/responses")), ":1, url.*/v1/chat/completions"),
+    "empty": (b"\n\n", "no request"),
+    "no id": (lines({**request("a"), "custom_id": ""}), ":1, custom_id"),
+    "long": (b'"' + b"x" * (9 << 20), ":1.*more than"),
+    "deep": (b"[" * 99_999, ":1.*JSON"),
+    "bytes": (b'"\xff"', ":1.*JSON"),
+    "list": (b"[1]", ":1"),
+}
+
+
+def test_a_file_with_a_faulty_line_fails_as_a_whole_with_its_place(engine: sg.Engine, tmp_path: Path) -> None:
+    with served(engine, tmp_path / "files") as address:
+        client = client_of(address)
+        for name, (content, said) in FAULTY.items():
+            batch = ended(client, begun(client, content))
+            (fault,) = batch.errors.data
+            assert batch.status == "failed" and batch.output_file_id is None, name
+            assert re.search(said, fault.message), (name, fault.message)
+            assert str(tmp_path) not in fault.message
+        file = begun(client, lines(request("a"))).input_file_id
+        for body in (
+            {"endpoint": "/v1/embeddings"},
+            {"completion_window": "1h"},
+            {"input_file_id": "file-0"},
+        ):
+            given = {"input_file_id": file, "endpoint": CHAT, "completion_window": "24h", **body}
+            with pytest.raises(openai.APIStatusError) as caught:
+                client.batches.create(**given)
+            assert caught.value.status_code in (400, 404)
+    renew(engine)
+
+
+def test_a_file_is_its_keys_alone(engine: sg.Engine, tmp_path: Path) -> None:
+    with served(engine, tmp_path / "files", keys=KEYS) as address:
+        mine, other = client_of(address), client_of(address, KEYS[1])
+        batch = ended(mine, begun(mine, lines(request("a"))))
+        asks: list[Any] = [other.files.retrieve, other.files.content, other.files.delete]
+        for ask in asks:
+            for file in (batch.input_file_id, batch.output_file_id):
+                with pytest.raises(openai.NotFoundError):
+                    ask(file)
+        for ask in (other.batches.retrieve, other.batches.cancel):
+            with pytest.raises(openai.NotFoundError):
+                ask(batch.id)
+        with pytest.raises(openai.NotFoundError):
+            other.batches.create(input_file_id=batch.input_file_id, endpoint=CHAT, completion_window="24h")
+        assert not list(other.files.list()) and not list(other.batches.list())
+        assert results(mine, batch.output_file_id)["a"]
+        with pytest.raises(openai.AuthenticationError):
+            client_of(address, "sk-three").files.list()
+    renew(engine)
+
+
+def test_names_of_clients_are_no_paths_and_all_is_closed_to_others(engine: sg.Engine, tmp_path: Path) -> None:
+    folder, seen = tmp_path / "files", set[int]()
+    with served(engine, folder, keys=KEYS) as address:
+        client = client_of(address)
+        batch = begun(client, lines(*(request(str(at)) for at in range(4))))
+        while batch.status not in ENDED:
+            batch = client.batches.retrieve(batch.id)
+            for path in folder.glob("*/*"):
+                with suppress(FileNotFoundError):  # it has gone meanwhile
+                    seen.add(stat.S_IMODE(path.lstat().st_mode))
+        assert client.files.retrieve(batch.input_file_id).filename == "../../my.jsonl"
+        for name in ("../lock", "..%2f..%2fetc%2fpasswd", "file-*", f"{batch.input_file_id}.json"):
+            with pytest.raises(openai.NotFoundError):
+                client.files.content(name)
+    assert seen == {0o600}
+    folders = (folder, *(one for one in folder.iterdir() if one.is_dir()))
+    assert {stat.S_IMODE(one.stat().st_mode) for one in folders} == {0o700}
+    assert not any(key in str(one) for one in folder.rglob("*") for key in (*KEYS, "my.jsonl"))
+    renew(engine)
+
+
+def test_a_key_has_so_many_bytes_and_all_have_so_many(engine: sg.Engine, tmp_path: Path) -> None:
+    options = {"keys": KEYS, "key_bytes": 60_000, "files_bytes": 90_000}
+    with served(engine, tmp_path / "files", **options) as address:
+        mine, other = client_of(address), client_of(address, KEYS[1])
+        for client, size in ((mine, 70_000), (mine, 45_000), (mine, 45_000), (other, 45_000)):
+            try:
+                file = client.files.create(file=("a", b"x" * size), purpose="batch")
+            except openai.APIStatusError as error:
+                assert (error.status_code, error.code) == (413, "too_large")
+                assert (client, size) != (mine, 45_000) or list(mine.files.list())
+            else:
+                assert (client, size) == (mine, 45_000)
+        assert len(list(mine.files.list())) == 1
+        mine.files.delete(file.id)
+        batch = begun(other, lines(*(request(str(at), n=40) for at in range(12))))
+        batch = ended(other, batch)  # whose results are too many
+        assert batch.status == "failed" and "bytes" in batch.errors.data[0].message
+        assert 0 < batch.request_counts.completed < 12
+    renew(engine)
+
+
+def test_what_is_old_is_deleted(engine: sg.Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    with served(engine, folder, files_days=2) as address:
+        client = client_of(address)
+        old, new = (client.files.create(file=("a", b"x"), purpose="batch") for _ in range(2))
+        assert abs((old.expires_at or 0) - old.created_at - 2 * 86_400) < 2
+        for path in folder.glob(f"*/{old.id}*"):
+            os.utime(path, (0, time.time() - 2 * 86_400 - 1))
+        assert [one.id for one in client.files.list()] == [new.id]
+        assert not list(folder.glob(f"*/{old.id}*"))
+    renew(engine)
+
+
+def test_a_batch_that_is_cancelled_keeps_what_it_has(engine: sg.Engine, tmp_path: Path) -> None:
+    names = [str(at) for at in range(400)]
+    with served(engine, tmp_path / "files") as address:
+        client = client_of(address)
+        batch = begun(client, lines(*(request(name) for name in names)))
+        waiting = begun(client, lines(request("x")))
+        assert client.batches.cancel(batch.id).status == "cancelling"
+        assert client.batches.cancel(waiting.id).status == "cancelling"
+        batch, waiting = ended(client, batch), ended(client, waiting)
+        assert (batch.status, waiting.status) == ("cancelled", "cancelled")
+        assert waiting.request_counts.completed == 0
+        good = results(client, batch.output_file_id) if batch.output_file_id else {}
+        assert len(good) == batch.request_counts.completed < len(names)
+    renew(engine)
+
+
+def test_a_server_that_stops_leaves_no_thread_and_the_next_one_goes_on(
+    engine: sg.Engine, tmp_path: Path
+) -> None:
+    folder, names = tmp_path / "files", [str(at) for at in range(60)]
+    with served(engine, folder) as address:
+        client = client_of(address)
+        batch = begun(client, lines(*(request(name) for name in names)))
+        while not (batch.request_counts and batch.request_counts.completed):
+            batch = client.batches.retrieve(batch.id)
+    assert not [one for one in threading.enumerate() if "batch" in one.name]
+    (kept,) = folder.glob("*/*.results")
+    before = {json.loads(line)["id"] for line in kept.read_text().splitlines()}
+    assert 0 < len(before) < 60
+    kept.open("ab").write(b'{"custom_id": "9')  # of a server that was killed
+    renew(engine)
+    with served(engine, folder) as address:
+        client = client_of(address)
+        batch = ended(client, client.batches.retrieve(batch.id))
+        assert batch.status == "completed" and batch.request_counts.completed == 60
+        good = results(client, batch.output_file_id)
+        assert list(good) == names and before <= {one["id"] for one in good.values()}
+        assert not list(folder.glob("*/*.results*"))
+    renew(engine)
+
+
+@pytest.mark.parametrize(("status", "file"), [("expired", ".json"), ("failed", ".results.run")])
+def test_a_batch_that_cannot_go_on_says_why_and_keeps_what_it_has(
+    engine: sg.Engine, tmp_path: Path, status: str, file: str
+) -> None:
+    folder = tmp_path / "files"
+    with served(engine, folder) as address:
+        client = client_of(address)
+        batch = begun(client, lines(*(request(str(at)) for at in range(60))))
+        while not (batch.request_counts and batch.request_counts.completed):
+            batch = client.batches.retrieve(batch.id)
+    renew(engine)
+    (place,) = folder.glob(f"*/{batch.id}{file}")
+    said = place.read_text()
+    said = said.replace(f'"expires_at": {batch.expires_at}', '"expires_at": 1')
+    place.write_text(re.sub(r'("version of structgen": )"[^"]*"', r'\1"0.0"', said))
+    (kept,) = folder.glob("*/*.results")
+    before = kept.read_text().splitlines()
+    kept.open("ab").write(b'{"custom_id": "9')  # of a server that was killed
+    with served(engine, folder) as address:
+        client = client_of(address)
+        batch = ended(client, client.batches.retrieve(batch.id))
+        assert batch.status == status
+        if status == "failed":
+            assert "another version of structgen (0.0)" in batch.errors.data[0].message
+        else:
+            assert batch.expired_at
+        assert len(results(client, batch.output_file_id)) == len(before) < 60
+        assert batch.request_counts.completed == len(before)
+    renew(engine)
+
+
+def test_two_servers_have_no_folder_in_common(engine: sg.Engine, tmp_path: Path) -> None:
+    options = ServerOptions(files=tmp_path / "files")
+    with served(engine, tmp_path / "files"), pytest.raises(sg.errors.OptionError, match="Another server"):
+        app_of(engine, options)
+    app_of(engine, options)
+    renew(engine)
+
+
+def test_without_a_folder_the_addresses_say_so(engine: sg.Engine) -> None:
+    with served(engine, None) as address:
+        client = client_of(address)
+        for ask in (client.files.list, client.batches.list, lambda: begun(client, b"x")):
+            with pytest.raises(openai.NotFoundError, match="--files"):
+                ask()
+    renew(engine)
+
+
+def test_a_form_that_is_none_or_says_more_is_refused(engine: sg.Engine, tmp_path: Path) -> None:
+    with served(engine, tmp_path / "files") as address:
+        client = client_of(address)
+        with pytest.raises(openai.BadRequestError, match="purpose"):
+            client.files.create(file=("a", b"x"), purpose="fine-tune")
+        with pytest.raises(openai.BadRequestError, match="expires_after"):
+            client.files.create(
+                file=("a", b"x"), purpose="batch", expires_after={"anchor": "created_at", "seconds": 3600}
+            )
+        for content in (b"", b"\r\n\r\n--x\r\n", b"a\r\nb\rc\n" * 9, bytes(range(256)), io.BytesIO(b"q")):
+            file = client.files.create(file=("a\u00e4\u4e2d.jsonl", content), purpose="batch")
+            content = b"q" if isinstance(content, io.BytesIO) else content
+            assert client.files.content(file.id).content == content
+            assert file.filename == "a\u00e4\u4e2d.jsonl"
+        with pytest.raises(openai.PermissionDeniedError):  # a page in a browser
+            client.with_options(default_headers={"origin": "http://evil.example"}).files.create(
+                file=("a", b"x"), purpose="batch"
+            )
+    renew(engine)

@@ -1,0 +1,427 @@
+"""Members that cannot act, or not wholly, are taken, and the header `x-structgen-warning` says so."""
+
+from __future__ import annotations
+
+import json
+import random
+import warnings
+from typing import Any
+
+import pytest
+from for_each import for_each
+from served_apps import ADA, CHAT, FORMAT, PERSON, TEXT, TOOL, app_of, openai_client, post, run
+from small_models import Function, tokenizer, write_chat_llama
+from test_required_calls import Scripted
+
+import structgen as sg
+from structgen.doors.serving.app import make_app
+from structgen.doors.serving.request_fields import check_members
+from structgen.doors.serving.served_model import ServedModel
+
+TOKENIZER = tokenizer()
+HEADER = "x-structgen-warning"
+CALL = '<tool_call>\n{"name": "move", "arguments": {"to": "%s"}}\n</tool_call>'
+MOVE: dict[str, Any] = {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}
+MOVE_TOOL: Any = {"type": "function", "function": {"name": "move", "parameters": MOVE}}
+FLAT = {"type": "json_schema", "name": "person", "schema": PERSON}
+
+
+def body_of(path: str, **body: Any) -> dict[str, Any]:
+    """Return a body of an address with TEXT."""
+    said: dict[str, Any] = {"messages": [{"role": "user", "content": TEXT}]}
+    if path == "messages":
+        said["max_tokens"] = 200
+    said = {"input": TEXT} if path == "responses" else {"prompt": TEXT} if path == "completions" else said
+    return {"model": "extract", **said, **body}
+
+
+def text_of(answer: Any) -> str:
+    """Return the text of an answer of any address."""
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    if "choices" in found:
+        choice = found["choices"][0]
+        return str(choice["text"] if "text" in choice else choice["message"]["content"])
+    if "output" in found:
+        return str(found["output"][0]["content"][0]["text"])
+    return "".join(one.get("text", "") for one in found["content"])
+
+
+# --- stop -------------------------------------------------------------------------------------------------
+
+STOPPED: list[tuple[str, dict[str, Any]]] = [
+    ("chat/completions", {"stop": ["36", "Lon"], "response_format": FORMAT}),
+    ("chat/completions", {"stop": "36", "structured_outputs": {"json": PERSON}}),
+    ("chat/completions", {"stop": '"', "response_format": {"type": "json_object"}, "max_tokens": 40}),
+    ("completions", {"stop": "36", "response_format": FORMAT}),
+    ("messages", {"stop_sequences": ["36"], "output_config": {"format": {**FLAT, "schema": PERSON}}}),
+]
+
+
+@for_each("path, body", STOPPED)
+def test_a_stop_beside_a_document_does_not_act_and_is_told(app: Any, path: str, body: Any) -> None:
+    if path == "messages":
+        del (body := json.loads(json.dumps(body)))["output_config"]["format"]["name"]
+    answer = post(app, f"/v1/{path}", body_of(path, **body))
+    without = {name: value for name, value in body.items() if "stop" not in name}
+    plain = post(app, f"/v1/{path}", body_of(path, **without))
+    assert text_of(answer) == text_of(plain) and json.loads(text_of(answer))
+    name = "stop_sequences" if path == "messages" else "stop"
+    assert answer.headers[HEADER].startswith(f"{name}: it acts on free text alone")
+    assert HEADER not in plain.headers
+    streamed = post(app, f"/v1/{path}", body_of(path, stream=True, **body))
+    assert streamed.headers[HEADER] == answer.headers[HEADER]
+
+
+def test_a_stop_beside_a_required_call_leaves_the_call_whole(app: Any) -> None:
+    body = {**CHAT, "tools": [TOOL], "tool_choice": "required", "stop": ["Observation:", "London", "tool"]}
+    answer = post(app, "/v1/chat/completions", body)
+    (call,) = answer.json()["choices"][0]["message"]["tool_calls"]
+    assert json.loads(call["function"]["arguments"]) == ADA and HEADER in answer.headers
+
+
+def reply_to(text: str, **body: Any) -> Any:
+    """Return the answer, whole and streamed, of a model that writes a text with tools at hand."""
+    app = app_of(sg.Engine(Scripted(text), TOKENIZER), tool_format="hermes")
+    asked = {**CHAT, "tools": [MOVE_TOOL], "max_tokens": 300, "temperature": 0, **body}
+    whole = post(app, "/v1/chat/completions", asked)
+    lines = post(app, "/v1/chat/completions", {**asked, "stream": True}).text.split("\n\n")
+    deltas = [json.loads(one[6:])["choices"][0]["delta"] for one in lines if one and "[DONE]" not in one]
+    message = whole.json()["choices"][0]["message"]
+    said = "".join(one.get("content") or "" for one in deltas)
+    calls = [part for one in deltas for part in one.get("tool_calls", ())]
+    assert (message["content"] or "") == said
+    written = [one["function"]["arguments"] for one in message.get("tool_calls", ())]
+    assert "".join(one["function"]["arguments"] for one in calls) == "".join(written)
+    return said, written, whole.json()["choices"][0]["finish_reason"]
+
+
+WORDS = ["go", "stop", "a", " ", "END", "st", "EN", "then"]
+
+
+@for_each("seed", range(12))
+def test_a_stop_acts_on_text_outside_of_calls_alone(seed: int) -> None:
+    """The oracle: the text before the first stop that stands outside of calls, and the calls before it."""
+    draw = random.Random(seed)
+    stops = draw.sample(["stop", "END", "move", "no", "arguments", "en"], 2)
+    parts: list[tuple[bool, str]] = []
+    for at in range(draw.randint(1, 4)):
+        is_call = draw.random() < 0.4
+        said = "".join(draw.choices(WORDS, k=draw.randint(1, 5)))
+        parts.append((is_call, f"{at} {said}"))
+    text, kept, calls = "".join(CALL % said if is_call else said for is_call, said in parts), "", []
+    joined = list[tuple[bool, str]]()
+    for is_call, said in parts:  # texts that follow one another are one
+        if joined and not is_call and not joined[-1][0]:
+            joined[-1] = (False, joined[-1][1] + said)
+        else:
+            joined.append((is_call, said))
+    for is_call, said in joined:
+        if is_call:
+            calls.append({"to": said})
+            continue
+        ends = [at for one in stops if (at := said.find(one)) >= 0]
+        kept += said[: min(ends)] if ends else said
+        if ends:
+            break
+    found, written, reason = reply_to(text, stop=stops)
+    assert (found, [json.loads(one) for one in written]) == (kept.strip(), calls), (text, stops)
+    assert reason == ("tool_calls" if calls else "stop")
+
+
+@for_each(
+    "text, said, reason, stop",
+    [
+        ("I go. Observation: x", "I go.", "stop_sequence", "Observation:"),
+        ("I go." + CALL % "x" + "\nObservation: y", "I go.", "tool_use", None),
+        ("I go." + CALL % "Observation:", "I go.", "tool_use", None),
+        ("I go. Obs", "I go. Obs", "end_turn", None),
+    ],
+)
+def test_a_stop_sequence_beside_tools_is_told(text: str, said: str, reason: str, stop: Any) -> None:
+    app = app_of(sg.Engine(Scripted(text), TOKENIZER), tool_format="hermes")
+    tools = [{"name": "move", "input_schema": MOVE}]
+    body = {"tools": tools, "stop_sequences": ["Observation:"], "temperature": 0}
+    found = post(app, "/v1/messages", body_of("messages", **body)).json()
+    assert "".join(one.get("text", "") for one in found["content"]).strip() == said
+    assert (found["stop_reason"], found["stop_sequence"]) == (reason, stop)
+    events = post(app, "/v1/messages", body_of("messages", stream=True, **body)).text
+    assert f'"stop_reason": "{reason}"' in events and "Observation: y" not in events
+
+
+def test_more_stops_than_can_be_looked_for_are_refused(app: Any) -> None:
+    answer = post(app, "/v1/chat/completions", {**CHAT, "stop": [f"s{at}" for at in range(10_000)]})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, "stop") and "256" in error["message"]
+
+
+# --- max_tokens -------------------------------------------------------------------------------------------
+
+MANY = {
+    "chat/completions": ("max_tokens", "max_completion_tokens"),
+    "completions": ("max_tokens",),
+    "responses": ("max_output_tokens",),
+    "messages": ("max_tokens",),
+}
+
+
+@for_each("path, name", [(path, name) for path, names in MANY.items() for name in names])
+def test_more_tokens_than_the_context_has_are_cut_to_what_is_left(app: Any, path: str, name: str) -> None:
+    forms: dict[str, dict[str, Any]] = {
+        "responses": {"text": {"format": FLAT}},
+        "messages": {"output_config": {"format": {"type": "json_schema", "schema": PERSON}}},
+    }
+    form = forms.get(path, {"response_format": FORMAT})
+    plain = post(app, f"/v1/{path}", body_of(path, **form))
+    for many in (16_384, 128_000, 10**12):
+        body = body_of(path, **form, **{name: many})
+        answer = post(app, f"/v1/{path}", body)
+        assert text_of(answer) == text_of(plain)
+        assert answer.headers[HEADER].startswith(f"{name}: {many} is cut to the ")
+        streamed = post(app, f"/v1/{path}", {**body, "stream": True})
+        assert streamed.status_code == 200 and streamed.headers[HEADER] == answer.headers[HEADER]
+    fewer = post(app, f"/v1/{path}", body_of(path, **form, **{name: 60}))
+    assert text_of(fewer) == text_of(plain) and HEADER not in fewer.headers
+
+
+def test_a_cut_text_has_the_tokens_that_are_left() -> None:
+    engine = sg.Engine(Function(TOKENIZER.vocab_size, 60), TOKENIZER)
+    no_end = {str(token): -1e6 for token in TOKENIZER.eos_token_ids}
+    body = {"model": "extract", "prompt": "word " * 10, "max_tokens": 10**9, "logit_bias": no_end}
+    usage = post(app_of(engine), "/v1/completions", body).json()["usage"]
+    assert usage["total_tokens"] == 60
+
+
+# --- a prompt that is too long ----------------------------------------------------------------------------
+
+LONG = "word " * 3000
+
+
+@for_each("path", list(MANY))
+@for_each("many", [None, 9, 10**6])
+@for_each("is_form", [False, True])
+def test_a_prompt_that_is_too_long_is_told_in_the_words_that_clients_look_for(
+    app: Any, path: str, many: int | None, is_form: bool
+) -> None:
+    member = {"responses": "input", "completions": "prompt"}.get(path, "messages")
+    said: Any = LONG if path in ("responses", "completions") else [{"role": "user", "content": LONG}]
+    body = body_of(path, **{member: said})
+    if many is not None:
+        body[MANY[path][0]] = many
+    if is_form and path == "chat/completions":
+        body["response_format"] = FORMAT
+    answer = post(app, f"/v1/{path}", body)
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    if path == "messages":
+        assert error["type"] == "invalid_request_error" and answer.json()["type"] == "error"
+        assert error["message"].startswith("prompt is too long: ") and " > " in error["message"]
+    else:
+        assert (error["code"], error["param"]) == ("context_length_exceeded", member)
+        assert "This model's maximum context length is 2048 tokens." in error["message"]
+
+
+@pytest.mark.parametrize("many", [None, 10**6])
+def test_a_prompt_that_leaves_no_room_for_the_shortest_document_is_too_long(many: int | None) -> None:
+    engine = sg.Engine(Function(TOKENIZER.vocab_size, 40), TOKENIZER)
+    form = {"type": "json_schema", "json_schema": {"schema": {"type": "string", "minLength": 300}}}
+    body = {"model": "extract", "prompt": "word " * 10, "response_format": form, "max_tokens": many}
+    error = post(app_of(engine), "/v1/completions", body).json()["error"]
+    assert (error["code"], error["param"]) == ("context_length_exceeded", "prompt")
+    few = post(app_of(engine), "/v1/completions", {**body, "max_tokens": 5}).json()["error"]
+    assert (few["code"], few["param"]) == ("max_tokens_too_small", "max_tokens")
+
+
+# --- what other libraries leave in a history, and tools that a server runs itself --------------------------
+
+PASSED_OVER: dict[str, Any] = {
+    "provider_specific_fields": {"thought_signature": "x"},
+    "images": [],
+    "cache_control": {"type": "ephemeral"},
+    "id": "msg_1",
+    "extra_content": {"google": {"thought_signature": "x"}},
+}
+OF_ASSISTANTS: dict[str, Any] = {
+    "thinking_blocks": [{"type": "thinking", "thinking": "Hm.", "signature": "s"}],
+    "reasoning_details": [{"type": "reasoning.text", "text": "Hm."}],
+    "annotations": [],
+    "citations": [],
+    "audio": None,
+    "refusal": None,
+}
+CALLED: dict[str, Any] = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "move", "arguments": '{"to": "x"}'},
+}
+HISTORY: list[dict[str, Any]] = [
+    {"role": "system", "content": "Be short."},
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "I move.", "tool_calls": [CALLED]},
+    {"role": "tool", "tool_call_id": "call_1", "content": "moved"},
+    {"role": "assistant", "content": "Done."},
+    {"role": "user", "content": "Again."},
+]
+
+
+@pytest.fixture(scope="module")
+def chat_model(tmp_path_factory: Any) -> ServedModel:
+    engine = sg.Engine(write_chat_llama(tmp_path_factory.mktemp("taken")))
+    return ServedModel(engine, "extract", tool_format="hermes")
+
+
+def test_members_that_say_nothing_to_a_model_change_no_prompt(chat_model: ServedModel) -> None:
+    body: dict[str, Any] = {"model": "extract", "messages": HISTORY, "tools": [MOVE_TOOL], "max_tokens": 1}
+    filled: list[dict[str, Any]] = []
+    for message in HISTORY:
+        more = {**PASSED_OVER, **(OF_ASSISTANTS if message["role"] == "assistant" else {})}
+        made = {**message, **more}
+        if "tool_calls" in message:
+            inner = {**CALLED["function"], "provider_specific_fields": {"a": 1}}
+            made["tool_calls"] = [{**CALLED, **PASSED_OVER, "id": "call_1", "function": inner}]
+        filled.append(made)
+        for name in more:  # each alone, too
+            check_members({**body, "messages": [{**message, name: more[name]}]}, "chat")
+    bare, full = (chat_model.read_chat({**body, "messages": one}).requests[0] for one in (HISTORY, filled))
+    assert full.prompt == bare.prompt
+    answer = post(make_app(chat_model), "/v1/chat/completions", {**body, "messages": filled})
+    assert answer.status_code == 200, answer.text
+
+
+def test_images_in_a_history_are_refused(app: Any) -> None:
+    message = {"role": "user", "content": "x", "images": ["data:image/png;base64,AA"]}
+    error = post(app, "/v1/chat/completions", {**CHAT, "messages": [message]}).json()["error"]
+    assert error["message"].startswith("messages/0/images: ")
+
+
+HOSTED: list[dict[str, Any]] = [
+    {"type": "web_search"},
+    {"type": "image_generation", "size": "auto"},
+    {"type": "local_shell"},
+    {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "f"}]},
+    {"type": "mcp", "server_label": "x", "server_url": "http://x"},
+    {"type": "web_search_20250305", "name": "web_search", "max_uses": 5},
+    {"type": "bash_20250124", "name": "bash"},
+]
+OWN = {
+    "chat/completions": TOOL,
+    "responses": {"type": "function", **TOOL["function"]},
+    "messages": {"name": "save", "input_schema": PERSON},
+}
+
+
+@for_each("path", OWN)
+@for_each("seed", range(2))
+def test_hosted_tools_beside_functions_are_left_out_and_alone_refused(app: Any, path: str, seed: int) -> None:
+    draw = random.Random(f"{path} {seed}")
+    hosted = draw.sample(HOSTED, draw.randint(1, 4))
+    tools = [*hosted, OWN[path]]
+    draw.shuffle(tools)
+    plain = post(app, f"/v1/{path}", body_of(path, tools=[OWN[path]])).json()
+    answer = post(app, f"/v1/{path}", body_of(path, tools=tools))
+    kinds = ", ".join(one["type"] for one in tools if one in hosted)
+    with warnings.catch_warnings(record=True) as caught:
+        post(app, f"/v1/{path}", body_of(path, tools=tools))
+    assert not caught, "a server's log is not the client's"
+    assert answer.headers[HEADER].startswith(f"tools: {kinds} left out")
+    assert answer.json()["usage"] == plain["usage"], "the model was told of them"
+    alone = post(app, f"/v1/{path}", body_of(path, tools=hosted))
+    assert alone.status_code == 400 and alone.json()["error"]["message"].startswith("tools/0/type: ")
+
+
+@pytest.mark.parametrize("kind", ["functon", "Function", "fnction", "custum"])
+def test_a_type_of_a_tool_that_is_misspelt_is_no_hosted_tool(app: Any, kind: str) -> None:
+    body = {**CHAT, "tools": [TOOL, {"type": kind, "name": "x"}]}
+    error = post(app, "/v1/chat/completions", body).json()["error"]
+    assert error["message"].startswith("tools/1/type: ") and "meant?" in error["message"]
+
+
+# --- members of other servers -------------------------------------------------------------------------------
+
+CHAT_TAKEN: list[dict[str, Any]] = [
+    {"guided_decoding_backend": "outlines", "structured_outputs": {"json": PERSON}, "response_format": None},
+    {"include_stop_str_in_output": False, "stop": "x"},
+    {"enable_thinking": False},
+    {"thinking": {"type": "disabled"}},
+    {"thinking": False},
+    {"reasoning": {}},
+    {"response_format": {"type": "json_object", "schema": PERSON}},
+    {"stop_token_ids": [], "bad_words": [], "vllm_xargs": {}, "ignore_eos": False, "length_penalty": 1.0},
+    {"skip_special_tokens": True, "include_reasoning": True, "add_special_tokens": False, "priority": 0},
+    {"context_management": [{"type": "compaction"}]},
+]
+RESPONSES_TAKEN: list[dict[str, Any]] = [
+    {"include": ["reasoning.encrypted_content"], "store": False},
+    {"include": [], "truncation": "auto"},
+    {"truncation": "disabled", "include": ["file_search_call.results", "code_interpreter_call.outputs"]},
+    {"enable_thinking": False, "reasoning": {"effort": "none", "summary": "auto"}},
+    {"context_management": [{"type": "compaction", "compact_threshold": 1000}]},
+]
+MESSAGES_TAKEN: list[dict[str, Any]] = [
+    {"mcp_servers": [], "container": None},
+    {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}},
+    {"output_config": None, "output_format": {"type": "json_schema", "schema": PERSON}},
+]
+
+
+@for_each(
+    "path, more",
+    [
+        *(("chat/completions", one) for one in CHAT_TAKEN),
+        *(("responses", one) for one in RESPONSES_TAKEN),
+        *(("messages", one) for one in MESSAGES_TAKEN),
+    ],
+)
+def test_what_asks_for_nothing_that_is_lacking_is_taken(app: Any, path: str, more: dict[str, Any]) -> None:
+    forms: dict[str, dict[str, Any]] = {
+        "chat/completions": {"response_format": FORMAT},
+        "responses": {"text": {"format": FLAT}},
+        "messages": {"output_config": {"format": {"type": "json_schema", "schema": PERSON}}},
+    }
+    answer = post(app, f"/v1/{path}", body_of(path, **{**forms[path], **more}))
+    assert json.loads(text_of(answer)) == ADA
+    assert ("context_management: " in answer.headers.get(HEADER, "")) == ("context_management" in more)
+
+
+@for_each(
+    "path, more, param, told",
+    [
+        ("chat/completions", {"reasoning": {"effort": "low"}}, "reasoning", "Write reasoning_effort."),
+        ("chat/completions", {"include_stop_str_in_output": True}, "include_stop_str_in_output", ""),
+        ("chat/completions", {"enable_thinking": True}, "enable_thinking", "shows no thoughts"),
+        ("chat/completions", {"thinking": {"type": "enabled"}}, "thinking", "shows no thoughts"),
+        ("chat/completions", {"skip_special_tokens": False}, "skip_special_tokens", ""),
+        ("chat/completions", {"web_search_options": {}}, "web_search_options", ""),
+        ("responses", {"reasoning": {"effort": "high"}}, "reasoning.effort", "reasoning/effort: "),
+        ("responses", {"include": ["reasoning.encrypted"]}, "include.0", "include/0: "),
+        ("responses", {"truncation": "middle"}, "truncation", ""),
+    ],
+)
+def test_what_is_lacking_is_refused_by_the_name_that_was_sent(
+    app: Any, path: str, more: dict[str, Any], param: str, told: str
+) -> None:
+    error = post(app, f"/v1/{path}", body_of(path, **more)).json()["error"]
+    assert (error["param"], told in error["message"]) == (param, True), error
+
+
+def test_log_probabilities_are_included_in_a_response(app: Any) -> None:
+    asked = {"include": ["message.output_text.logprobs"], "top_logprobs": 2, "text": {"format": FLAT}}
+    found = post(app, "/v1/responses", body_of("responses", **asked)).json()
+    tokens = found["output"][0]["content"][0]["logprobs"]
+    assert "".join(one["token"] for one in tokens) == found["output"][0]["content"][0]["text"]
+    assert all(len(one["top_logprobs"]) == 2 for one in tokens)
+    events = post(app, "/v1/responses", body_of("responses", stream=True, **asked)).text.split("\n\n")
+    done = next(one for one in events if one.startswith("event: response.output_text.done"))
+    assert json.loads(done.split("\ndata: ")[1])["logprobs"] == tokens
+
+
+@for_each(
+    "more", [{}, {"instructions": "Be short."}, {"tools": [OWN["responses"]]}, {"text": {"format": FLAT}}]
+)
+def test_the_tokens_of_an_input_are_counted(app: Any, more: dict[str, Any]) -> None:
+    answer = post(app, "/v1/responses/input_tokens", body_of("responses", **more))
+    usage = post(app, "/v1/responses", body_of("responses", max_output_tokens=60, **more)).json()["usage"]
+    assert answer.json() == {"object": "response.input_tokens", "input_tokens": usage["input_tokens"]}
+    client = openai_client(app)
+    counted = run(lambda: client.responses.input_tokens.count(**body_of("responses", **more)))
+    assert counted.input_tokens == usage["input_tokens"]

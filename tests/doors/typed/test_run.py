@@ -1,0 +1,124 @@
+"""What a dict asks for: what is no schema and no form is refused; policies; integers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from for_each import for_each
+from told_models import told
+
+import structgen as sg
+from structgen.doors.typed.wanted_forms import form_of
+
+SCHEMA: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+NAMED = {"name": "n", "schema": SCHEMA, "strict": True}
+OPENAI = {"type": "json_schema", "json_schema": NAMED}
+
+
+LARK = "start: WORD\nWORD: /[a-z]+/"
+
+
+@for_each("target", [None, str, {"type": "text"}, {"response_format": {"type": "text"}}])
+def test_free_text_has_no_grammar(target: Any) -> None:
+    assert form_of(target).grammar is None
+
+
+@for_each(
+    ("target", "error"),
+    [
+        ({"regx": "[0-9]+"}, "restricts anything.*Is 'regex' meant"),
+        ({"sort_of": 1, "title": "T"}, "'sort_of', 'title'"),
+        ({"json": {"regx": "a"}}, "'regx'"),
+        ({"guided_json": '{"foo": 1}'}, "'foo'"),
+        ({"response_format": SCHEMA}, "response_format/type: It has no type of json_schema"),
+        ({"response_format": "json"}, "response_format holds str"),
+        (
+            {"response_format": bool},
+            r"holds the type bool, not a dict\. Pass the type itself as the target: bool",
+        ),
+        ({"response_format": OPENAI, "model": "m", "messages": []}, "target/model: 'model'"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"regx": 1}}}}, "'regx'"),
+        ({"type": "json_schema", "json_schema": {"name": "x"}}, "no schema"),
+        ({"type": "json_schema", "json_schema": {"schema": {}, "shema": 1}}, "'shema'"),
+        ({"structured_outputs": {}}, "It says nothing"),
+        ({"json_schema": SCHEMA, "ebnf": "root ::= x"}, "json_schema and ebnf"),
+        ({"json": {}, "backend": "x"}, "'backend'"),
+        ({"guided_json": SCHEMA, "guided_decoding_backend": "outlines"}, "'guided_decoding_backend' is not"),
+        ({"json": {}, "disable_additional_properties": True}, "'disable_additional_properties' is not"),
+        ({"json_object": False}, "json_object is true"),
+        ({"regex": "(a)\\1"}, "(?i)back-reference"),
+        ({"regex": 3}, "regex: It is 3, and must be a text"),
+        ({"grammar": "root ::= x"}, "The rule x is not defined"),
+        ({"grammar": "secrets.lark"}, "No line begins a rule"),
+        ({"choice": []}, "choice: It is .., and must be a list that is not empty"),
+        ({"choice": ["a", 1]}, "choice/1: It is 1, and must be a text"),
+        ({"structural_tag": "{"}, "line 1"),
+        ({"type": "structural_tag", "triggers": ["<"]}, "'triggers'"),
+        ({"type": "grammar", "syntax": "gbnf", "definition": "x"}, "After the name x there should be ::="),
+        ({"type": "grammar", "syntax": "regex", "definition": r"\bx"}, "do not read it alike"),
+        ({"type": "grammar", "definition": "x"}, "No line begins a rule"),
+        ({"type": "grammar", "grammar": LARK, "strict": True}, "'strict'"),
+        ({"type": "python"}, "'python' is not offered"),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools says.*structural tag"),
+        ({"tools": [], "tool_choice": "auto", "model": "m"}, "tools says"),
+        ({"functions": [{"name": "f", "parameters": SCHEMA}]}, "functions says"),
+        ({"type": "function", "function": {"name": "f", "parameters": SCHEMA}}, "function says"),
+        ({"name": "f", "description": "d", "parameters": SCHEMA}, "parameters says"),
+        ({"name": "f", "description": "d", "input_schema": SCHEMA}, "input_schema says"),
+        ({"format": "json"}, "no format 'json'"),
+    ],
+)
+def test_a_dict_that_is_not_known_or_would_allow_everything_is_refused(target: Any, error: str) -> None:
+    with pytest.raises(sg.StructgenError, match=error):
+        form_of(target)
+
+
+@for_each("target", [{}, {"$schema": "http://json-schema.org/draft-07/schema#"}, {"title": "Anything"}])
+def test_a_schema_without_a_constraint_is_taken_where_all_its_keys_are_keywords(target: Any) -> None:
+    assert form_of(target).schema == target
+
+
+def test_keywords_beside_a_key_of_a_wrapper_make_a_schema() -> None:
+    schema = {**SCHEMA, "tools": ["hammer"], "name": "x", "text": "y"}
+    assert form_of(schema).schema == schema
+
+
+@for_each("annotation", ["abc def", "list[int", "", {"format": OPENAI}, 3])
+def test_an_annotation_that_is_no_target_is_refused_where_it_is_decorated(annotation: Any) -> None:
+    def answer(text: str) -> None:
+        """Answer {text}"""
+
+    answer.__annotations__["return"] = annotation
+    with pytest.raises(
+        sg.StructgenError, match=r"is no expression|says nothing|does not say|restricts anything|format takes"
+    ):
+        sg.generate(model="structgen/extract")(answer)
+
+
+def test_policies_are_for_schemas() -> None:
+    for target in ({"regex": "a"}, {"type": "text"}, {"choice": ["a"]}):
+        with pytest.raises(sg.errors.OptionError, match="no schema to be written under them"):
+            sg.run(told("a")[0], "Who?", target, policies={"whitespace": "compact"})
+    tag = {"type": "structural_tag", "format": {"type": "json_schema", "json_schema": SCHEMA}}
+    usual, compact = '{"n": 1}', '{"n":1}'
+    assert sg.run(told(usual)[0], "Who?", tag) == usual
+    assert sg.run(told(compact)[0], "Who?", tag, policies={"whitespace": "compact"}) == compact
+    assert sg.run(told(usual)[0], "Who?", tag, policies={"whitespace": "compact"}) != usual
+
+
+def test_a_grammar_keeps_its_policies() -> None:
+    with pytest.raises(sg.errors.OptionError, match="policies"):
+        sg.run(told("{}")[0], "Who?", sg.json_schema(SCHEMA), policies={"whitespace": "compact"})
+
+
+@pytest.mark.parametrize("numbers", ["any", "python"])
+def test_an_integer_is_an_int_however_it_is_written(numbers: str) -> None:
+    policies = {"numbers": numbers}
+    for text in ("-0.0", "100.0"):
+        found = sg.run(told(text)[0], "How many?", {"type": "integer"}, policies=policies)
+        assert type(found) is int and found == float(text)
+        (result,) = told(text)[0].generate(
+            [sg.Request([1], sg.json_schema({"type": "integer"}, **policies), max_tokens=20)]
+        )
+        assert type(result.value) is int and result.value == float(text)

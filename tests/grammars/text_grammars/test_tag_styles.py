@@ -1,0 +1,315 @@
+"""Schemas in structural tags: styles, any order, white space counted, excluded texts; beside XGrammar."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from compiled_texts import takes
+
+import structgen as sg
+from structgen.grammars.text_grammars.composition.argument_styles import ARGUMENT_STYLES
+
+BENCH = str(Path(__file__).parents[3] / "bench")
+sys.path.insert(0, BENCH)
+try:
+    import bench_tool_formats as bench
+finally:
+    sys.path.remove(BENCH)
+
+BYTES = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+M3 = "]<]minimax[>["
+WRITTEN = {
+    "qwen_xml": (
+        "<parameter=q>x</parameter>",
+        "<parameter=n>1</parameter>",
+        '<parameter=l>["y"]</parameter>',
+    ),
+    "minimax_xml": (
+        '<parameter name="q">x</parameter>',
+        '<parameter name="n">1</parameter>',
+        '<parameter name="l">["y"]</parameter>',
+    ),
+    "minimax_m3_xml": (
+        f"{M3}<q>x{M3}</q>",
+        f"{M3}<n>1{M3}</n>",
+        f"{M3}<l>{M3}<item>y{M3}</item>{M3}</l>",
+    ),
+    "deepseek_xml": (
+        '<｜DSML｜parameter name="q" string="true">x</｜DSML｜parameter>',
+        '<｜DSML｜parameter name="n" string="false">1</｜DSML｜parameter>',
+        '<｜DSML｜parameter name="l" string="false">["y"]</｜DSML｜parameter>',
+    ),
+    "deepseek_v4_1_xml": (
+        '<｜DSML｜ parameter name="q" string="true">x</｜DSML｜ parameter>',
+        '<｜DSML｜ parameter name="n" string="false">1</｜DSML｜ parameter>',
+        '<｜DSML｜ parameter name="l" string="false">["y"]</｜DSML｜ parameter>',
+    ),
+    "glm_xml": (
+        "<arg_key>q</arg_key><arg_value>x</arg_value>",
+        "<arg_key>n</arg_key><arg_value>1</arg_value>",
+        '<arg_key>l</arg_key><arg_value>["y"]</arg_value>',
+    ),
+    "cohere_xml": (
+        '<cofl:value name="q" type="raw">x</cofl:value>',
+        '<cofl:value name="n" type="json">1</cofl:value>',
+        '<cofl:value name="l" type="list"><cofl:value type="raw">y</cofl:value></cofl:value>',
+    ),
+    "kimi_k3_xml": (
+        '<|open|>argument key="q" type="string"<|sep|>x<|close|>argument<|sep|>',
+        '<|open|>argument key="n" type="number"<|sep|>1<|close|>argument<|sep|>',
+        '<|open|>argument key="l" type="array"<|sep|>["y"]<|close|>argument<|sep|>',
+    ),
+}
+"""By style: {"q": "x", "n": 1, "l": ["y"]}, argument by argument."""
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "q": {"type": "string"},
+        "n": {"type": "integer"},
+        "l": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["q", "n"],
+    "additionalProperties": False,
+}
+
+
+def tag(schema: Any, style: str = "json", **options: Any) -> dict[str, Any]:
+    form = {"type": "json_schema", "json_schema": schema, "style": style, **options}
+    return {"type": "structural_tag", "format": form}
+
+
+def taken(value: dict[str, Any], texts: list[str], **policies: Any) -> list[str]:
+    grammar = sg.compile(sg.structural_tag(value, **policies), BYTES, store=False)
+    return [text for text in texts if takes(grammar, text)]
+
+
+@pytest.mark.parametrize("style", ARGUMENT_STYLES)
+def test_arguments_of_a_style(style: str) -> None:
+    q, n, many = WRITTEN[style]
+    good = [
+        q + n + many,
+        f"\n{q} {n}\n\n{many}\n",
+        q + n,
+        q.replace(">x", ">") + n,
+        q.replace(">x", ">1 <a>") + n,
+    ]
+    bad = [
+        "",
+        q,
+        q + n.replace("1", "x"),
+        q + n.replace("1", '"1"'),
+        q + n + n,
+        q + n + many + "x",
+        q + n + many[:-1],
+    ]
+    assert taken(tag(SCHEMA, style), [*good, *bad, n + q]) == good
+    spaced = [q + n.replace("1", " 1\n"), q + " " * 8 + n]
+    expected = spaced if style != "minimax_m3_xml" else spaced[1:]  # which has no white space in values
+    assert taken(tag(SCHEMA, style), [*spaced, q + " " * 9 + n]) == expected
+
+
+@pytest.mark.parametrize("style", ARGUMENT_STYLES)
+def test_arguments_in_any_order_are_each_there_once_at_most(style: str) -> None:
+    every = [some for count in range(4) for some in itertools.product(range(3), repeat=count)]
+    good = [some for some in every if {0, 1} <= set(some) and len(set(some)) == len(some)]
+    texts = {some: "".join(WRITTEN[style][index] for index in some) for some in every}
+    found = taken(tag(SCHEMA, style, any_order=True), list(texts.values()))
+    assert found == [texts[some] for some in good]
+
+
+def test_the_older_name_of_qwens_style() -> None:
+    q, n, _ = WRITTEN["qwen_xml"]
+    older = {"format": {"type": "qwen_xml_parameter", "json_schema": SCHEMA}}
+    assert taken(older, [q + n, n + q, q]) == [q + n]
+
+
+def test_keys_of_json_in_any_order() -> None:
+    texts = ['{"q":"x","n":1}', '{"n":1,"q":"x"}', '{"n":1,"l":[],"q":""}', '{"n":1}', '{"n":1,"q":"","n":1}']
+    assert taken(tag(SCHEMA, any_order=True), texts) == texts[:3]
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+@pytest.mark.parametrize("policies", [{}, {"whitespace": "compact"}, {"whitespace": "oneline"}], ids=str)
+def test_white_space_of_json_stands_together_as_counted(most: int, policies: dict[str, str]) -> None:
+    schema = {"type": "array", "items": {"const": " "}, "maxItems": 2}
+    parts = ["]", ",", '" "', " ", "\n"]
+    rests = ["".join(some) for count in range(1, 6) for some in itertools.product(parts, repeat=count)]
+    texts = [begin + rest for begin in ("[", " [") for rest in rests]
+
+    def right(text: str) -> bool:
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return False
+        runs = re.findall(r"[ \n]+", text.replace('" "', "x"))
+        return value in ([], [" "], [" ", " "]) and all(len(run) <= most for run in runs)
+
+    allowed = [text for text in texts if right(text)]
+    if policies:
+        allowed = taken(tag(schema), allowed, **policies)
+    assert taken(tag(schema, max_whitespace_cnt=most), texts, **policies) == allowed
+
+
+SHAPES = {
+    "open": {"type": "object"},
+    "closed": {"type": "object", "properties": {"k": {"type": "integer"}}, "additionalProperties": False},
+    "other members": {"type": "object", "properties": {"k": {}}, "required": ["k"]},
+    "array": {"type": "array", "items": {"type": "object"}, "minItems": 1},
+    "union": {"anyOf": [{"type": "object"}, {"type": "array"}]},
+    "anything": {},
+}
+
+
+@pytest.mark.parametrize("whitespace", ["any", "bounded", "compact", "oneline"])
+@pytest.mark.parametrize("any_order", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_schema_is_written_with_little_white_space(
+    shape: str, any_order: bool, whitespace: str
+) -> None:
+    chance = random.Random(f"{shape} {any_order} {whitespace}")
+    most = chance.choice([1, 2, 9] if whitespace == "oneline" else [0, 1, 2, 9])
+    options = {"any_order": any_order, "max_whitespace_cnt": most}
+    grammar = sg.structural_tag(tag(SHAPES[shape], **options), whitespace=whitespace)
+    matcher, mask = sg.Matcher(sg.compile(grammar, BYTES, store=False)), sg.allocate_mask(1, 257)
+    written = bytearray()
+    for _ in range(20):
+        matcher.fill_mask(mask)
+        allowed = [token for token in mask.allowed(0).tolist() if token < 128]
+        if not allowed:
+            break
+        likely = [token for token in allowed if token in b'{[" :,k1']
+        written.append(chance.choice(likely or allowed))
+        matcher.advance(written[-1])
+    text = (written + matcher.compiled.completion(matcher.state)).decode()
+    assert jsonschema.Draft202012Validator(SHAPES[shape]).is_valid(json.loads(text)), text
+    outside = re.sub(r'"(?:[^"\\]|\\.)*"', "x", text)
+    assert all(len(run) <= most for run in re.findall(r"\s+", outside)), text
+
+
+@pytest.mark.parametrize("style", ["qwen_xml", "kimi_k3_xml"])
+def test_white_space_between_arguments_stands_together_as_counted(style: str) -> None:
+    q, n, many = WRITTEN[style]
+    good = [
+        q + "\n " + n,
+        "  " + q + n + "  ",
+        q.replace("x", "    ") + n,
+        q + n + many.replace('["y"]', '[  "y   "]'),
+    ]
+    bad = [
+        q + "\n  " + n,
+        q + n + "   ",
+        q + n.replace("1", "   1"),
+        q + n + many.replace('["y"]', '[   "y"]'),
+    ]
+    bad.append(q + n + many.replace('["y"]', '   ["y"]'))
+    assert taken(tag(SCHEMA, style, max_whitespace_cnt=2), [*good, *bad]) == good
+
+
+@pytest.mark.parametrize("style", ["json", *ARGUMENT_STYLES])
+def test_excluded_texts_stand_in_no_string(style: str) -> None:
+    def written(q: str, item: str) -> str:
+        if style == "json":
+            return json.dumps({"q": q, "n": 1, "l": [item]})
+        whole = "".join(WRITTEN[style])
+        return re.sub(r'(?<=[">\[])y(?=["<\]])', item, re.sub(r"(?<=[>\[])x(?=[<\]])", q, whole))
+
+    good = [written("a", "b"), written("ba", "b a")]
+    assert taken(tag(SCHEMA, style, excludes=["ab"]), [*good, written("ab", ""), written("", "xab")]) == good
+
+
+def test_an_excluded_text_stands_in_no_name_and_no_escape() -> None:
+    schema = {"type": "object", "properties": {"ab": {"type": "string"}, "c": {"type": "string"}}}
+    good = ['{"c":"ba"}', "{}"]
+    bad = ['{"ab":""}', '{"c":"\\u0061b"}', '{"c":"ab"}']
+    assert taken(tag(schema, excludes=["ab"]), [*good, *bad], escapes="any") == good
+    good = ["<parameter=c>a</parameter>", ""]
+    assert taken(tag(schema, "qwen_xml", excludes=["ab"]), [*good, "<parameter=ab>a</parameter>"]) == good
+
+
+# --- beside XGrammar ---
+
+DRAWN = {
+    **SCHEMA["properties"],
+    "e": {"enum": ["to", "raw"]},
+    "o": {
+        "type": "object",
+        "properties": {"room": {"type": "string"}, "b": {"type": "boolean"}},
+        "required": ["room"],
+        "additionalProperties": False,
+    },
+}
+NUMBERS = {"n": {"type": "integer"}, "b": {"type": "boolean"}, "m": {"type": "integer"}}
+
+
+def words(style: str) -> list[str]:
+    fields = ARGUMENT_STYLES.get(style, {})
+    texts = [
+        text
+        for one in ("member", "item")
+        for kind, text in bench.pieces(fields.get(one, ""))
+        if kind == "text"
+    ]
+    names = [f'"{name}"' for name in ("q", "n", "l", "e", "o", "room", "b")]
+    single = [chr(code) for code in range(32, 127)]
+    return list(dict.fromkeys([*single, "\n", "é", *texts, *names, "to", "raw", "true", "room", ": ", ", "]))
+
+
+def mended(text: str) -> str:
+    """Return a text without what is known to differ: blanks around JSON and around words of an enum, blanks
+    that are all of an object or an array (minimax_m3_xml), minus zero."""
+    text = re.sub(r"-0(?!\d)", "0", text.strip(" \t\n\r") if text.strip()[:1] == "{" else text)
+    text = re.sub(r">\s*(to|raw)\s*(?=[<\]])", r">\1", text)
+    return re.sub(r"(<\w+>)\s+(\]<\]minimax\[>\[</)", r"\1\2", text)
+
+
+def drawn(value: dict[str, Any], style: str) -> tuple[list[str], list[str], bench.Walker, bench.Peer]:
+    pytest.importorskip("xgrammar")
+    tokens = words(style)
+    ours = bench.Walker(sg.structural_tag(value), tokens)
+    wide = bench.Walker(sg.structural_tag(value, whitespace="any", numbers="any"), tokens)
+    peer = bench.Peer(value, tokens)
+    texts = [list(itertools.islice(bench.drawn(one, random.Random(1), 60), 15)) for one in (ours, peer)]
+    assert all(len(some) == 15 for some in texts)
+    return texts[0], texts[1], wide, peer
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "alone": {},
+    "counted": {"max_whitespace_cnt": 2},
+    "excluding": {"excludes": ["ab"]},
+}
+QUICK = [("json", "alone"), ("qwen_xml", "alone"), ("minimax_m3_xml", "counted")]
+CASES = [
+    pytest.param(style, name, marks=[] if (style, name) in QUICK else pytest.mark.slow)
+    for style in ["json", *ARGUMENT_STYLES]
+    for name in OPTIONS
+    if name != "excluding" or style not in ("minimax_m3_xml", "cohere_xml")  # which XGrammar does not offer
+]
+
+
+@pytest.mark.parametrize(("style", "option"), CASES)
+def test_texts_of_xgrammar_are_ours_and_ours_are_its(style: str, option: str) -> None:
+    schema = {**SCHEMA, "properties": DRAWN}
+    here, there, wide, peer = drawn(tag(schema, style, **OPTIONS[option]), style)
+    assert [one for one in here if not peer.takes(one) and not peer.takes(mended(one))] == []
+    assert [one for one in there if not wide.takes(one) and not wide.takes(mended(one))] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", ["json", *ARGUMENT_STYLES])
+def test_in_any_order_ours_are_those_of_xgrammar_with_each_needed_key_once(style: str) -> None:
+    schema = {**SCHEMA, "properties": NUMBERS, "required": ["n", "b"]}
+    here, there, wide, peer = drawn(tag(schema, style, any_order=True), style)
+    assert [one for one in here if not peer.takes(one) and not peer.takes(mended(one))] == []
+    head = re.escape(ARGUMENT_STYLES.get(style, {"member": '"$key":'})["member"].partition("$key")[0])
+    keys = [re.findall(rf"{head}([nbm])\b", one) for one in there]
+    whole = [len(set(some)) == len(some) and {"n", "b"} <= set(some) for some in keys]
+    assert [wide.takes(one) for one in there] == whole
