@@ -165,7 +165,7 @@ QUICK = $(addprefix tests/,test_golden.py test_import.py test_compile.py test_ex
   grammars/text_grammars/test_structural_tags.py grammars/text_grammars/test_regular.py decoding/engine/test_choice.py decoding/engine/test_loop.py \
   doors/typed/test_run.py doors/cli/test_check.py)
 
-TEST_FILES = $(wildcard tests/test_*.py tests/*/test_*.py)
+TEST_FILES = $(wildcard tests/test_*.py tests/*/test_*.py tests/*/*/test_*.py)
 # A folder of tests: how many of its files are not among QUICK, and how many it has.
 LEFT_OUT = $(words $(filter-out $(QUICK),$(wildcard $(1)test_*.py))) $(words $(wildcard $(1)test_*.py))
 

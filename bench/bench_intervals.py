@@ -3,9 +3,9 @@
     python bench/bench_intervals.py                      200 random laws, every method, n = 20, 64, 100, 300
     python bench/bench_intervals.py --laws 50 --methods smc auto --n 20 --first 5000
 
-A law (tests/decoding/samplers/random_laws.py) has 5 to 4,000 texts and, in half of the cases, a checker; its figures
-are known by enumeration. A run of `sg.sample` gives log Z with its interval of 95 %, and the means of four
-functions of the text with their errors: whether it has a letter, its length, a field, whether it is the
+A law (tests/decoding/samplers/random_laws.py) has 5 to 4,000 texts and, in half of the cases, a checker; its
+figures are known by enumeration. A run of `sg.sample` gives log Z with its interval of 95 %, and the means of
+four functions of the text with their errors: whether it has a letter, its length, a field, whether it is the
 likeliest text. A mean is covered if it is within 1.96 errors. The shares by `marginals` are the fifth.
 
 A row for each method, n and figure. `given`: runs that give an interval; `covered`: the share of these that

@@ -6,9 +6,9 @@ allowed one, letters that the pattern forbids, members that the object does not 
 prefers texts that look valid and loses mass at nearly every token, often late, as a real model does.
 
 Everything of the exact law is computed here, by dynamic programming over (last tokens of the text, place in
-the object, memory of the checker, tokens written); nothing of structgen.decoding.samplers is used. Its results are
-kept, with digests of models and grammars, in sampler_tasks.json; tests/test_bench_samplers.py compares them,
-and checks the programme itself against enumeration on shrunken tasks.
+the object, memory of the checker, tokens written); nothing of structgen.decoding.samplers is used. Its
+results are kept, with digests of models and grammars, in sampler_tasks.json; tests/test_bench_samplers.py
+compares them, and checks the programme itself against enumeration on shrunken tasks.
 
 The tasks must not be changed: figures of different dates are comparable only as long as the digests agree.
 """

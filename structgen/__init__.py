@@ -43,6 +43,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from structgen.base.system.lazy_names import lazy_names
+from structgen.base.system.public_addresses import refuse_moved
 
 if TYPE_CHECKING:
     from structgen import core as core
@@ -179,3 +180,4 @@ __getattr__, __dir__ = lazy_names(
     },
     modules="core errors integrations samplers speculation strategies",
 )
+refuse_moved()

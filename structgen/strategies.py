@@ -41,6 +41,8 @@ __getattr__, __dir__ = lazy_names(
         "structgen.decoding.engine.strategies.guidance": "Guidance",
         "structgen.decoding.engine.strategies.mirostat": "Mirostat",
         "structgen.decoding.engine.strategies.repetitions": "Repetitions",
-        "structgen.decoding.engine.strategies.strategy": "Decision Mixture Narrowing NarrowingState SearchStrategy",
+        "structgen.decoding.engine.strategies.strategy": (
+            "Decision Mixture Narrowing NarrowingState SearchStrategy"
+        ),
     },
 )

@@ -1,4 +1,4 @@
-"""Workers in this process, for tests of what hands work to those on Ray: tests/doors/serving has the real ones.
+"""Workers in this process, for tests of what hands work to those on Ray: tests/doors/serving has real ones.
 
 A worker is made when tasks are handed out. Tasks and answers go through pickle, as between processes, and
 answers come in another order than shards.

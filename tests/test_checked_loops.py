@@ -23,8 +23,8 @@ from structgen.base.native.addresses import address_of, address_of_items
 from structgen.base.native.checked import DeadMemoryError
 from structgen.base.native.jit import code_of, entry, jit
 from structgen.base.native.raw_memory import call2
-from structgen.base.native.typed_blocks import At, Block, BlockRows, Bytes, Int32s, Int32Table, Table, copy_block
-from structgen.base.native.typed_blocks import word_of
+from structgen.base.native.typed_blocks import At, Block, BlockRows, Bytes, Int32s, Int32Table, Table
+from structgen.base.native.typed_blocks import copy_block, word_of
 
 class Faulty(Core):
     mine: Table[Edge]

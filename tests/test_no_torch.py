@@ -27,7 +27,7 @@ def asks_for_torch(text):
 uses = {
     "sg.Engine": lambda: sg.Engine("structgen/extract"),
     "sg.run": lambda: sg.run("structgen/extract", "x", bool),
-    "integrations": lambda: sg.integrations.transformers,
+    "integrations": lambda: sg.integrations.transformers.LogitsProcessor,
 }
 for name, use in uses.items():
     print(name, asks_for_torch(told(use) or ""))

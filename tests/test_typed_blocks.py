@@ -111,7 +111,7 @@ def test_a_function_over_a_base_class_is_compiled_once_for_all_classes() -> None
         Whole
     )  # wherever a field leads, there is room
     use(address_of(words), 0)
-    for function, base in ((bump, f"{__name__}.Base"), (count_of, "native.typed_blocks.TableHeader")):
+    for function, base in ((bump, f"{__name__}.Base"), (count_of, "base.native.typed_blocks.TableHeader")):
         overloads = getattr(function, "overloads")  # noqa: B009  # none, where the machine code was kept
         assert {str(types[0]) for types in overloads} <= {base}
 

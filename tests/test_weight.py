@@ -176,6 +176,14 @@ def test_the_ceiling_of_the_whole_package_does_not_give_way_to_numbers_of_rooms(
     assert found.startswith(message)
 
 
+def test_the_folder_of_a_room_weighs_nothing(copy: Path) -> None:
+    counts = []
+    for path in ("structgen.store.one", "structgen.machines.store.one"):
+        (copy / "structgen/tokens/one.py").write_text(f"from {path} import _WAIT\nimport {path}\n")
+        counts.append(house.weights(copy)["total"]["tokens of code"])
+    assert counts[0] == counts[1]
+
+
 def test_too_few_docstrings_are_a_fault(copy: Path) -> None:
     told_by_hand(copy, CEILING | {house._LEAST: 18})
     (found,) = said(copy)

@@ -5,10 +5,10 @@ tables of a grammar and a vocabulary are `token_pushdown`, the sums are `token_c
 which tokens a slot may hold, and in maxima the best filling, for any grammar; in sums log Z and marginals,
 for grammars in which a text has one derivation (`Rules.conflict`).
 
-What differs from `structgen.decoding.infilling.lattice`: no depth; nothing is kept from one commit to the next, as all
-masks of 64 slots cost about 2 ms; one hole, whose last slots may stay empty. Sums are of numbers, not of
-logarithms: they vanish where every valid text is 700 nats behind the likeliest token of each slot. Figures:
-`python bench/methods/infilling_rows.py`.
+What differs from `structgen.decoding.infilling.lattice`: no depth; nothing is kept from one commit to the
+next, as all masks of 64 slots cost about 2 ms; one hole, whose last slots may stay empty. Sums are of
+numbers, not of logarithms: they vanish where every valid text is 700 nats behind the likeliest token of
+each slot. Figures: `python bench/methods/infilling_rows.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Sums and maxima over all valid fillings of a lattice, for schedulers that propose whole fillings.
 
-`structgen.decoding.infilling.lattice` says which tokens fit. Here the edges between its nodes (`LatticeEdges`) carry
-the logits of the masked slots:
+`structgen.decoding.infilling.lattice` says which tokens fit. Here the edges between its nodes
+(`LatticeEdges`) carry the logits of the masked slots:
 - the probability that independent draws from the slots are valid (`log_z`), and each slot's law given that
   they are (`marginals`, `law`, `entropies`);
 - the k most probable valid fillings (`best`);

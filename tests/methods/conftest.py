@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "models")]
-sys.path[:0] = [str(ROOT / "tests" / room) for room in ("infilling", "strategies", "engine")]
+sys.path[:0] = [str(ROOT / "tests" / "decoding" / room) for room in ("infilling", "strategies", "engine")]
 
 
 @pytest.fixture(params=["in Python", pytest.param("compiled", marks=pytest.mark.slow)])

@@ -1,7 +1,7 @@
 """Trees written as ECMA-262 patterns (flag u): the form in which formulas and JSON Schemas hold patterns.
 
-A formula (`structgen.base.language.ir.Pattern`) names a pattern by its ECMA-262 text: it is equal when the text
-is, it can be shown to a person, and it is the `pattern` of a JSON Schema for the same texts.
+A formula (`structgen.base.language.ir.Pattern`) names a pattern by its ECMA-262 text: it is equal when the
+text is, it can be shown to a person, and it is the `pattern` of a JSON Schema for the same texts.
 """
 
 from __future__ import annotations

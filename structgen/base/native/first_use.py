@@ -1,7 +1,7 @@
 """The first wait after an installation: which inner loops are compiled together, by how many processes.
 
-What comes in: the names of modules with entry points (`structgen.base.native.jit.entry`). What goes out: their
-machine code, kept in files. `jit` calls this module when it finds no kept code for an entry point.
+What comes in: the names of modules with entry points (`structgen.base.native.jit.entry`). What goes out:
+their machine code, kept in files. `jit` calls this module when it finds no kept code for an entry point.
 
 1. `group_of` says which modules the same kind of grammar needs: the loss of one predicts the others.
 2. `announce` tells the person who waits: one line on stderr, with the seconds that it usually takes.

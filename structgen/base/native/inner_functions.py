@@ -4,8 +4,8 @@ Numba makes each function ready to be called by itself: it links in all that the
 whole and makes machine code of it, and its caller does the same again with what came out. In a chain of calls
 the last function is so compiled once for each function above it, and once more for each constant that
 is passed to it. Here such a function is typed and lowered once, as numba does it; linking, optimising and
-machine code are left to the entry points (`structgen.base.native.jit.entry`): those of one module of Python share
-a module of machine code, which has all that they reach, once (docs/decisions/022-machine-code-once.md).
+machine code are left to the entry points (`structgen.base.native.jit.entry`): those of one module of Python
+share a module of machine code, which has all that they reach, once (docs/decisions/022-machine-code-once.md).
 
 This builds on numba's means for other compilers than its default (`CompilerBase`, a pass of one's own) and on
 `CodeLibrary`, which holds a function's module and is not public: with a version of numba later than `TRIED`

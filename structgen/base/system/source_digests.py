@@ -10,7 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-BESIDE: Final = ("cli", "engine", "maskbench", "models", "typed")
+BESIDE: Final = ("decoding/engine", "doors/cli", "doors/maskbench", "doors/typed", "models")
 """The folders of the package whose files decide nothing that is kept. They call the rest of the package, and
 nothing in the rest of it imports them while it makes tables; models, in an installed package, are weights."""
 _IMPORT = re.compile(rb"\n(?:from|import) structgen\.([\w.]+)")
@@ -112,7 +112,7 @@ def _imports(path: str) -> tuple[str, ...]:
 def imported(path: Path) -> list[Path]:
     """Return a source file of this package and those that it imports at the left margin, theirs included.
 
-    Of a folder that is imported from (`from structgen.machines.json_machine.tables import layout`) every file counts.
+    Of a folder that is imported from (`from structgen.machines.core import batch`) every file counts.
     """
     found: dict[str, None] = {str(path.resolve()): None}
     waiting = list(found)

@@ -16,6 +16,6 @@ the slots of a canvas (fixed, masked or empty) and the explicit automaton of a g
    filling. `results`: the output, and a page that shows the steps.
 
 What comes in: a model `forward(ids) -> logits`, a template, a grammar. What goes out: a text of the grammar.
-The package is above `structgen.decoding.engine`, beside `structgen.decoding.samplers`; only some models need torch.
-Context-free grammars without a depth limit would need a second kind of lattice.
+The package is above `structgen.decoding.engine`, beside `structgen.decoding.samplers`; only some models need
+torch. Context-free grammars without a depth limit would need a second kind of lattice.
 """

@@ -21,39 +21,5 @@
 What comes in: a model, a prompt, a grammar, a number of draws. What goes out: `Samples`. The package stands
 above `structgen.decoding.engine`, beside `structgen.decoding.infilling`.
 
-Public: `PrefixTree`; checkers, `Checker`, `ClosedValue`, `GeneratedText`, `InProcess`, `TypeChecker`;
-`Expert`, a target; the results `Score`, `Span`, `MostProbable`, `ProbableText`.
+The public names are in structgen/samplers.py.
 """
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from structgen.base.system.lazy_names import lazy_names
-
-if TYPE_CHECKING:
-    from structgen.decoding.samplers.checkers import Checker as Checker
-    from structgen.decoding.samplers.checkers import ClosedValue as ClosedValue
-    from structgen.decoding.samplers.checkers import GeneratedText as GeneratedText
-    from structgen.decoding.samplers.cite import Span as Span
-    from structgen.decoding.samplers.expert import Expert as Expert
-    from structgen.decoding.samplers.most_probable import MostProbable as MostProbable
-    from structgen.decoding.samplers.most_probable import ProbableText as ProbableText
-    from structgen.decoding.samplers.processes import InProcess as InProcess
-    from structgen.decoding.samplers.score import Score as Score
-    from structgen.decoding.samplers.tree import PrefixTree as PrefixTree
-    from structgen.decoding.samplers.types import TypeChecker as TypeChecker
-
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "structgen.decoding.samplers.checkers": "Checker ClosedValue GeneratedText",
-        "structgen.decoding.samplers.cite": "Span",
-        "structgen.decoding.samplers.most_probable": "MostProbable ProbableText",
-        "structgen.decoding.samplers.processes": "InProcess",
-        "structgen.decoding.samplers.score": "Score",
-        "structgen.decoding.samplers.expert": "Expert",
-        "structgen.decoding.samplers.tree": "PrefixTree",
-        "structgen.decoding.samplers.types": "TypeChecker",
-    },
-)

@@ -199,8 +199,8 @@ def sample(
         "auto" makes `n` draws by the method that it estimates to be the cheapest; `Samples.method` names it.
         "cars" and "rejection" give exact independent draws. "importance", "smc" and "awrs" give
         weighted draws, whose weights also estimate Z. With "beams" each valid text appears once, and `n` is
-        the minimum number of texts. The others (`structgen.decoding.samplers.methods`) draw from another distribution,
-        for comparison.
+        the minimum number of texts. The others (`structgen.decoding.samplers.methods`) draw from another
+        distribution, for comparison.
     budget, seconds, standard_error
         limits: model rows, which "auto" spends on beams where they are enough; seconds (exceeded by at most
         one forward pass); the standard error of log Z. At a limit the draws so far are returned, and
@@ -216,8 +216,8 @@ def sample(
         True shows a line on stderr. A function is called with a `RunProgress` a few times a second.
 
     checkers
-        constraints, and weights of texts: see `structgen.decoding.samplers.checkers`. Weights (`weigh`) and guesses
-        need a method with weights: "importance", "smc" or "awrs".
+        constraints, and weights of texts: see `structgen.decoding.samplers.checkers`. Weights (`weigh`) and
+        guesses need a method with weights: "importance", "smc" or "awrs".
     top_k, top_p, min_p
         truncate the model's distribution at each token, before the mask (`samplers.target.Truncation`): the
         target is the truncated model's distribution over the valid texts.

@@ -374,9 +374,8 @@ def generate_batch(
     (`use_async_batching` and `use_cuda_graph` are refused). Needs transformers 5.23. Errors: OptionError;
     BudgetError where a grammar's shortest text does not fit; those of `sg.compile`.
     """
-    from structgen.doors.integrations.transformers_batches import (
-        written_batch,  # optional: a release that has it
-    )
+    # optional: a release that has it
+    from structgen.doors.integrations.transformers_batches import written_batch
 
     ours = tokenizer_of(tokenizer, model)
     each = _compiled(grammars, ours)

@@ -198,8 +198,8 @@ class CompiledSchema(CompiledGrammar):
         repeated_keys: bool = False,
         named_keys: bool = False,
     ) -> Dfa:
-        """Return the explicit automaton of all states over classes of tokens (structgen.machines.core.dfa.Dfa); with
-        `minimal`, states with the same continuations are one.
+        """Return the explicit automaton of all states over classes of tokens, a `Dfa` of structgen.core;
+        with `minimal`, states with the same continuations are one.
 
         `depth`: documents with more open brackets are left out; None: none are. `repeated_keys`: the
         automaton takes besides the documents in which keys come again that the schema does not name.

@@ -24,7 +24,7 @@ _NUMBERS_TO_READ: Final = 75
 def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | None = None) -> RulesGrammar:
     """Return the grammar that a text of EBNF, or a file of that path, describes: what `start` derives.
 
-    The form is that of llama.cpp's GBNF and of XGrammar (`structgen.grammars.text_grammars.context_free.ebnf_reader`).
+    The form is that of llama.cpp's GBNF and of XGrammar (`text_grammars.context_free.ebnf_reader`).
     All rules are allowed: ambiguous, left-recursive, nullable, cyclic ones. Of two rules of one name the
     later one counts, with a `GrammarWarning`. Raises `GrammarError` with line and column, `LimitError` past
     `limits.grammar_rules` rules. Cost: linear in the text.

@@ -1,4 +1,4 @@
-"""The transition network of a JSON Schema: `structgen.base.language.ir.Network` over demands, shapes and threads.
+"""The transition network of a JSON Schema: `Network` of base/language/ir.py over demands, shapes and threads.
 
 The recogniser and the liveness oracle meet here. `objects` and `arrays` find the next keys and items,
 `scalars` the formulas of strings and numbers, `schema_liveness` decides whether a document can be completed.

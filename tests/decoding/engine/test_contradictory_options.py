@@ -127,8 +127,8 @@ PLACES: Final = {"return", "--schema"}
 """What a row names that is no option, as its errors do."""
 TABLES: Final = {
     f"{module}.{name}": table
-    for module in ("engine.contradictions", "typed.missing_options", "cli.flag_exclusions",
-                   "infilling.infill", "samplers.sample", "integrations.vllm_bulk")
+    for module in ("decoding.engine.contradictions", "decoding.infilling.infill", "decoding.samplers.sample",
+                   "doors.cli.flag_exclusions", "doors.integrations.vllm_bulk", "doors.typed.missing_options")
     for name, table in vars(import_module(f"structgen.{module}")).items()
     if isinstance(table, Exclusions)
 }  # fmt: skip

@@ -414,7 +414,7 @@ handle.listen(lambda piece: print("over", flush=True) if piece is None else None
 
 
 def test_the_interpreter_ends_though_a_text_has_no_end() -> None:
-    folders = map(str, Path(__file__).parents[:2])
+    folders = map(str, Path(__file__).parents[:3])
     done = subprocess.run([sys.executable, "-c", EXIT, *folders], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, without_waits(done.stderr)) == (0, "over\n", "")
 

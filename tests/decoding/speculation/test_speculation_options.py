@@ -84,7 +84,7 @@ def test_a_request_takes_auto_off_and_options(value: Any) -> None:
 def test_what_a_drafter_of_ones_own_needs_is_public_and_brings_no_torch() -> None:
     names = "AnswerHistory Draft Drafter RequestFacts DraftContext".split()
     code = (
-        f"import sys, structgen; [getattr(structgen.decoding.speculation, name) for name in {names}]; "
+        f"import sys, structgen; [getattr(structgen.speculation, name) for name in {names}]; "
         "structgen.Speculation(); print('torch' in sys.modules)"
     )
     assert forked.run(code).stdout.strip() == "False"

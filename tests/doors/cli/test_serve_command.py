@@ -104,7 +104,9 @@ def test_a_package_that_is_missing_is_named_with_what_to_install(
 ) -> None:
     import structgen.doors.serving.app
 
-    monkeypatch.setattr(structgen, "serving", structgen.doors.serving)  # the package is given back as it was
+    monkeypatch.setattr(
+        structgen.doors, "serving", structgen.doors.serving
+    )  # the package is given back as it was
     for name in [one for one in sys.modules if one.startswith(("structgen.doors.serving", f"{package}."))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)

@@ -6,12 +6,12 @@ are exact: the pilot's texts, and others by `cars`. Else they are weighted draws
 of `awrs` where checkers kill them all. All read the same rows: what the pilot has read is not paid for again.
 The texts of a pilot that failed are dropped, so the choice does not bias the draws.
 
-Beams (see `structgen.decoding.samplers.methods.beams`) have the least error for a number of rows. With a budget they
-come first, and what `n` draws cost is kept back, for the case that the beams find fewer texts. Where the
-budget pays for fewer texts than beams need and than were asked for, `auto` draws by walks through the prefix
-tree and applies the importance weights only in part: to the greatest power that leaves an effective size of
-95 % of the draws. Such draws are biased, less than masking's. Their estimate of Z, by the whole weights, is
-not.
+Beams (see `structgen.decoding.samplers.methods.beams`) have the least error for a number of rows. With a
+budget they come first, and what `n` draws cost is kept back, for the case that the beams find fewer
+texts. Where the budget pays for fewer texts than beams need and than were asked for, `auto` draws by walks
+through the prefix tree and applies the importance weights only in part: to the greatest power that leaves an
+effective size of 95 % of the draws. Such draws are biased, less than masking's. Their estimate of Z,
+by the whole weights, is not.
 
 Source of the power: tempered importance weights, as in Koblents and Miguez (2015), A population Monte Carlo
 scheme with transformed weights.

@@ -1,10 +1,10 @@
 """Beams over a shared tree, each twice as wide as the last, besides an exactly known
 stratum.
 
-A beam (see `structgen.decoding.samplers.beam`) ends in some valid texts, and gives an unbiased estimate of the mass
-that is valid besides those known before. All that it read stays in the tree. So the next beam follows the
-likely prefixes without reading them again, and the texts that were found move to the *known stratum*, whose
-mass is exact. For any function f beam t gives the unbiased estimate
+A beam (see `structgen.decoding.samplers.beam`) ends in some valid texts, and gives an unbiased estimate of
+the mass that is valid besides those known before. All that it read stays in the tree. So the next beam
+follows the likely prefixes without reading them again, and the texts that were found move to the
+*known stratum*, whose mass is exact. For any function f beam t gives the unbiased estimate
 
     sum over texts x known before t of P(x) f(x)  +  sum over texts x found by t of m_t(x) P(x) f(x)
 

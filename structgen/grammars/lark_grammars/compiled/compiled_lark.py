@@ -193,7 +193,7 @@ class CompiledLark(RestMachine):
             return self.answers.prepare(self.nbytes + room, progress)
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
-        """Return the explicit automaton of all states over classes of tokens (structgen.machines.core.dfa.Dfa).
+        """Return the explicit automaton of all states over classes of tokens, a `Dfa` of structgen.core.
         `depth`: texts whose parser stack ever has more entries are left out. Raises LimitError, which names
         max_states."""
         return explicit_of_parser(self, bytes(self.answers.lexer.classes), max_states, depth, minimal)

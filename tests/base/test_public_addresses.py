@@ -1,0 +1,105 @@
+"""Modules that people import: public addresses stay, and a path of before says where its room is now."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from for_each import for_each
+
+import structgen
+from structgen.base.system.public_addresses import MOVED
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = Path(structgen.__file__).parent
+ROOMS = [(room, folder) for folder, rooms in MOVED.items() for room in rooms]
+ADDRESSES = {
+    "structgen.errors": "structgen.base.errors",
+    "structgen.integrations.transformers": "structgen.doors.integrations.transformers",
+    "structgen.integrations.llama_cpp": "structgen.doors.integrations.llama_cpp",
+    "structgen.integrations.vllm_plugin": "structgen.doors.integrations.vllm_plugin",
+    "structgen.integrations.sglang_plugin": "structgen.doors.integrations.sglang_plugin",
+    "structgen.cli": "structgen.doors.cli",
+}
+"""Public modules by the module whose names they have; structgen/core.py and others list names of many."""
+NOW = "structgen.{room} is structgen.{folder}.{room} now"
+
+
+@for_each(("room", "folder"), ROOMS)
+def test_each_room_that_moved_is_in_its_folder(room: str, folder: str) -> None:
+    place = PACKAGE / folder / room
+    assert (place / "__init__.py").is_file() or place.with_suffix(".py").is_file()
+
+
+@pytest.mark.parametrize(("address", "home"), ADDRESSES.items())
+def test_a_public_module_has_the_names_of_the_room_behind_it(address: str, home: str) -> None:
+    try:
+        behind = import_module(home)
+        names = [name for name in dir(behind) if not name.startswith("_") and name in vars(behind)]
+    except (ImportError, structgen.StructgenError) as error:  # its engine is not installed here
+        pytest.skip(str(error))
+    shown = import_module(address)
+    names = ["main"] if address == "structgen.cli" else names
+    assert names and all(getattr(shown, name) is getattr(behind, name) for name in names)
+    with pytest.raises(AttributeError):
+        getattr(shown, "nothing_of_this_name")  # noqa: B009
+
+
+def test_entry_points_of_the_distribution_are_addresses_that_stay() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = [project["scripts"], *project["entry-points"].values()]
+    told = {address.partition(":")[0] for group in groups for address in group.values()}
+    assert told == {name for name in ADDRESSES if name.endswith(("cli", "_plugin"))}
+
+
+@for_each(("room", "folder"), ROOMS)
+def test_an_import_of_a_path_of_before_says_where_the_room_is(room: str, folder: str) -> None:
+    inner = f"structgen.{room}.of_before"
+    with pytest.raises(ModuleNotFoundError) as caught:
+        import_module(inner)
+    assert NOW.format(room=room, folder=folder) in str(caught.value)
+
+
+def test_a_pickle_of_before_is_refused_by_the_name_of_its_room() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"structgen\.engine is structgen\.decoding\.engine now"):
+        pickle.loads(b"cstructgen.engine.requests\nResult\n.")
+
+
+def test_errors_that_were_pickled_before_are_read() -> None:
+    assert pickle.loads(b"cstructgen.errors\nLimitError\n.") is structgen.errors.LimitError
+
+
+def test_names_that_are_no_room_are_left_to_python() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'structgen\.nothing'$"):
+        import_module("structgen.nothing")
+    assert find_spec("structgen.nothing") is None
+
+
+def test_compiled_code_that_lies_in_a_folder_of_before_hides_nothing(tmp_path: Path) -> None:
+    """An older checkout keeps `structgen/engine/__pycache__`: Python takes the folder for a package."""
+    for name in ("engine", "engine/__pycache__", "core", "core/__pycache__", "errors", "errors/__pycache__"):
+        (tmp_path / "structgen" / name).mkdir(parents=True)
+        (tmp_path / "structgen" / name / "requests.cpython-311.pyc").write_bytes(b"old")
+    for path in PACKAGE.iterdir():
+        if path.name not in ("engine", "core", "errors"):
+            (tmp_path / "structgen" / path.name).symlink_to(path)
+    code = (
+        "import structgen as sg, structgen.core, structgen.errors\n"
+        "assert sg.core.RowStatus and structgen.errors.LimitError\n"
+        "try:\n    from structgen.engine import requests\nexcept ImportError as error:\n    print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert NOW.format(room="engine", folder="decoding") in done.stdout
