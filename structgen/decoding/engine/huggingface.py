@@ -235,11 +235,10 @@ class HuggingFace:
             places += range(row * most, row * most + count)
             done += count
         if shape == "tree":
-            shown = self._own[:, None].expand(-1, most, -1)
             # it is added to attention scores
             nothing = torch.zeros((), dtype=self._model.dtype, device=device)
-            least = torch.finfo(nothing.dtype).min
-            mask = nothing.where(torch.cat((shown, sees.to(device)), 2), least)[:, None]
+            seen = torch.cat((self._own[:, None].expand(-1, most, -1), sees.to(device)), 2)
+            mask = nothing.where(seen, torch.finfo(nothing.dtype).min)[:, None]
         else:
             filled = torch.arange(most)[None] < torch.tensor(counts)[:, None]
             mask = torch.cat((self._own, filled.to(device)), 1).long()
