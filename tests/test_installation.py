@@ -22,7 +22,7 @@ import structgen as sg
 from structgen.base.system import installation
 from structgen.base.system.installation import EXTRAS, install_command, not_installed
 from structgen.base.system.resources import small_tokenizer
-from structgen.doors.typed import local
+from structgen.doors.typed import local, wanted_forms
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -309,6 +309,7 @@ def test_a_door_names_all_that_is_missing_and_what_installs_it(
     for name in ("structgen.doors.integrations.transformers", "structgen.doors.integrations.llama_cpp"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     local._loaded.cache_clear()  # a model that another test of this process loaded needs nothing
+    wanted_forms._kept.cache_clear()  # so does a type that one read
     hide(monkeypatch, *hidden)
     with pytest.raises(sg.StructgenError) as caught:
         use(tmp_path)

@@ -63,7 +63,9 @@ from structgen.base.limits import Limits
 
 _FEW_DIVISORS = 2
 """So many divisors have few remainders together: their automata are made by themselves, and found again."""
-_READER, _OF_PYTHON = (FormulaReader(numbers=partial(of_atom, printed=printed)) for printed in (False, True))
+_READER, _OF_PYTHON = (
+    FormulaReader(MOST_STATES, partial(of_atom, printed=printed)) for printed in (False, True)
+)
 
 
 class _Numerals:
