@@ -19,7 +19,6 @@ from typing import Any
 import openai
 import pytest
 import uvicorn
-from for_each import for_each
 from renewed_engine import renew
 from served_apps import ADA, FORMAT, MESSAGES, TOOL, app_of, post
 
@@ -379,25 +378,23 @@ def test_a_form_may_be_spelled_in_any_way(engine: sg.Engine, tmp_path: Path) -> 
     renew(engine)
 
 
-@for_each(
-    ("data", "named"),
-    [
-        (form(PURPOSE), "file"),
-        (form(FILE), "purpose"),
-        (form(FILE, FILE, PURPOSE), "file"),
-        (form(FILE, PURPOSE, PURPOSE), "purpose"),
-        (form(PURPOSE, FILE, end=b""), None),
-        (form(PURPOSE, FILE, end=b"--XY"), None),
-        (form(PURPOSE, FILE)[:-12], None),
-        (b"", None),
-    ],
-)
-def test_no_part_of_a_form_is_lost_in_silence(
-    engine: sg.Engine, tmp_path: Path, data: bytes, named: str | None
-) -> None:
+BROKEN = [
+    (form(PURPOSE), "file"),
+    (form(FILE), "purpose"),
+    (form(FILE, FILE, PURPOSE), "file"),
+    (form(FILE, PURPOSE, PURPOSE), "purpose"),
+    (form(PURPOSE, FILE, end=b""), None),
+    (form(PURPOSE, FILE, end=b"--XY"), None),
+    (form(PURPOSE, FILE)[:-12], None),
+    (b"", None),
+]
+
+
+def test_no_part_of_a_form_is_lost_in_silence(engine: sg.Engine, tmp_path: Path) -> None:
     app = app_of(engine, ServerOptions(files=tmp_path / "files"))
-    found = post(app, "/v1/files", data, **{"content-type": KINDS[0]})
-    assert (found.status_code, found.json()["error"]["param"]) == (400, named)
+    for data, named in BROKEN:
+        found = post(app, "/v1/files", data, **{"content-type": KINDS[0]})
+        assert (found.status_code, found.json()["error"]["param"]) == (400, named), data
     assert not list((tmp_path / "files").glob("*/*"))
     renew(engine)
 
