@@ -14,7 +14,7 @@ from structgen.grammars.lark_grammars.lark_grammar import lark
 from structgen.grammars.text_grammars.free_text import text as any_text
 from structgen.machines.core.grammar import Grammar
 
-_HEAD: Final = re.compile(r"\ufeff?\s*(?:(?://|#).*\s*)*%llguidance\b")
+_HEAD: Final = re.compile(r"\ufeff?\s*(?:(?://|#).*\n\s*)*%llguidance\b")
 _PIECE: Final = re.compile(
     r'"(?:[^"\\\n]|\\.)*"|(?://|#)[^\n]*|/(?:[^/\\\n]|\\.)+/|%(llguidance|json|regex|lark)\b\s*(?=(\{))?'
 )
@@ -30,7 +30,7 @@ _ATTRIBUTE: Final = re.compile(
 _JSON: Final = json.JSONDecoder()
 _ATTRIBUTE_LIST: Final = re.compile(f"(?:{_ATTRIBUTE.pattern})*")
 _FREE: Final = re.compile(r"^(\w+) *: */\(\?s:\.\*\)/\s*$", re.MULTILINE)
-_SAME: Final = re.compile(r"^(\w+) *: *(\w+)\s*$(?!\s*\|)", re.MULTILINE)
+_SAME: Final = re.compile(r"^(\w+) *: *(\w+)[ \t\r]*$(?!\s*\|)", re.MULTILINE)
 _SEPARATORS: Final = {"item_separator": ", ", "key_separator": ": "}
 
 

@@ -159,7 +159,7 @@ class ModelServer:
                 async for piece in http.stream():
                     data += piece
                     if len(data) > most:
-                        what = f"The body has more than {max(0, most):,} bytes."
+                        what = f"The body has more than {most:,} bytes."
                         raise ApiError(what, status=413, code="too_large")
         except TimeoutError:
             raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None

@@ -126,10 +126,10 @@ class Batches:
             raise ApiError("A page in a browser may send no files.", status=403)
         data = await self.server.received(http, self.options.key_bytes, 20 * self.options.body_seconds)
         fields = _form(data, http.headers.get("content-type", ""))
-        filename, content = fields.pop("file", ("", None))
-        if fields.pop("purpose", ("", b""))[1] != b"batch" or fields or content is None:
-            name = next(iter(fields), "purpose" if content is not None else "file")
+        name = min(fields.keys() ^ {"file", "purpose"}, default="purpose")
+        if len(fields) != 2 or fields[name][1] != b"batch":
             raise ApiError(f"{name}: A form has file and purpose, which is batch, and no more.", param=name)
+        filename, content = fields["file"]
         self._check_room(folder, len(content))
         return self._keep_file(folder, secrets.token_hex(12), filename, "batch", [content])
 
@@ -141,9 +141,9 @@ class Batches:
         with replacing(place.with_suffix("")) as file:
             file.writelines(content)
             size = file.tell()
-        said = {"id": place.stem, "object": "file", "bytes": size, "created_at": now, "filename": filename}
-        until = now + self.options.files_days * DAY
-        return _keep(place, {**said, "purpose": purpose, "status": "processed", "expires_at": until})
+        record = {"id": place.stem, "object": "file", "bytes": size, "created_at": now, "filename": filename}
+        record |= {"purpose": purpose, "status": "processed"}
+        return _keep(place, {**record, "expires_at": now + self.options.files_days * DAY})
 
     def _check_room(self, folder: Path, size: int) -> None:
         """Raise ApiError where an owner may not keep so many bytes more. Each file counts for 4,096 more."""

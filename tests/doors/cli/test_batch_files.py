@@ -311,6 +311,7 @@ def test_a_file_of_requests_is_never_one_of_the_results(end: str) -> None:
         found = commanded("bulk", f"out{end}", "-o", "out", *words)
         assert found.exit_code == 2 and "--out" in found.stderr, found.output
         assert Path(f"out{end}").read_bytes() == kept and len(list(Path().iterdir())) == 1
+    Path(f"out{end}").unlink()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="symbolic links")
