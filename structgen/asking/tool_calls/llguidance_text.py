@@ -14,20 +14,23 @@ from structgen.grammars.lark_grammars.lark_grammar import lark
 from structgen.grammars.text_grammars.free_text import text as any_text
 from structgen.machines.core.grammar import Grammar
 
-_HEAD: Final = re.compile(r"\s*%llguidance\s*\{\s*\}")
+_HEAD: Final = re.compile(r"\ufeff?\s*(?:(?://|#).*\n\s*)*%llguidance\b")
 _PIECE: Final = re.compile(
-    r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/(?:[^/\\\n]|\\.)+/|%(llguidance|json|regex|lark)\b\s*(?=(\{))?'
+    r'"(?:[^"\\\n]|\\.)*"|(?://|#)[^\n]*|/(?:[^/\\\n]|\\.)+/|%(llguidance|json|regex|lark)\b\s*(?=(\{))?'
 )
 """What has no directive in it - texts, comments, patterns -, or a directive."""
 _ATTRIBUTES: Final = re.compile(
-    r'^([?!]*_?[a-z]\w*)\[((?:"(?:[^"\\\n]|\\.)*"|/(?:[^/\\\n]|\\.)*/|[^\]\n"/])*)\](\s*:\s*)(.*)$',
+    r"^( *[?!]*_?[a-z]\w*)\s*"
+    r'\[((?:"(?:[^"\\\n]|\\.)*"|/(?:[^/\\\n]|\\.)*/|[^\]\n"/])*)\](\s*:\s*)(.*)$(\s*\|)?',
     re.MULTILINE,
 )
-_ATTRIBUTE: Final = re.compile(r'(\w+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|/(?:[^/\\]|\\.)*/|[\d.]+))?\s*(?:,\s*|$)')
+_ATTRIBUTE: Final = re.compile(
+    r'\s*(\w+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|/(?:[^/\\]|\\.)*/|[\d.]+))?\s*(?:,\s*|$)'
+)
 _JSON: Final = json.JSONDecoder()
 _ATTRIBUTE_LIST: Final = re.compile(f"(?:{_ATTRIBUTE.pattern})*")
-_FREE: Final = re.compile(r"^(\w+) *: */\(\?s:\.\*\)/ *$", re.MULTILINE)
-_SAME: Final = re.compile(r"^(\w+) *: *(\w+) *$(?!\s*\|)", re.MULTILINE)
+_FREE: Final = re.compile(r"^(\w+) *: */\(\?s:\.\*\)/\s*$", re.MULTILINE)
+_SAME: Final = re.compile(r"^(\w+) *: *(\w+)[ \t\r]*$(?!\s*\|)", re.MULTILINE)
 _SEPARATORS: Final = {"item_separator": ", ", "key_separator": ": "}
 
 
@@ -44,7 +47,6 @@ def llguidance(text: str, limits: Limits | None) -> Grammar:
     Errors: UnsupportedError for other attributes and directives; those of Lark grammars and schemas.
     """
     bound: dict[str, Grammar] = {}
-    free = set(_FREE.findall(text))
 
     def bind(grammar: Grammar) -> str:
         name = f"BOUND_{len(bound)}"
@@ -54,45 +56,55 @@ def llguidance(text: str, limits: Limits | None) -> Grammar:
         return name
 
     def without_attributes(found: re.Match[str]) -> str:
-        head, inside, colon, body = found.groups()
+        head, inside, colon, body, more = found.groups("")
         if not _ATTRIBUTE_LIST.fullmatch(inside):
             return found[0]
         said = {one[1]: one[2] for one in _ATTRIBUTE.finditer(inside) if one[1] != "capture"}
-        if body.strip() in free and re.fullmatch("[1-9][0-9]{0,8}", said.get("max_tokens") or ""):
+        if (
+            body.strip() in free
+            and not more
+            and re.fullmatch("[1-9][0-9]{0,8}", said.get("max_tokens") or "")
+        ):
             body = bind(any_text(max_tokens=int(said.pop("max_tokens")), limits=limits))
         if said:
             raise _refused(f"{next(iter(said))} of a rule", next(iter(said)))
-        return f"{head}{colon}{body}"
+        return f"{head}{colon}{body}{more}"
 
-    at, pieces = text.index("}") + 1, list[str]()
+    text = text.removeprefix("\ufeff")
+    at, pieces = 0, list[str]()
     while found := _PIECE.search(text, at):
         pieces.append(text[at : found.start()])
         at = found.end()
         if found[1] is None:
-            pieces.append(found[0])
+            is_comment = found[0].startswith(("//", "#"))
+            pieces.append("" if is_comment else "()" if found[0] == '""' else found[0])
             continue
-        if found[1] != "json" or found[2] is None:
+        if found[1] not in ("json", "llguidance") or found[2] is None:
             raise _refused(f"%{found[1]}", found[1])
         try:
             _, at = _JSON.raw_decode(text, at)
-            schema: Any = exact_json.read(text[found.end() : at])
+            value: Any = exact_json.read(text[found.end() : at])
         except (ValueError, RecursionError) as error:
-            raise GrammarError(f"%json: {error}. Write a JSON Schema behind it.") from None
-        pieces.append(bind(_document(schema, limits)))
-    rules = _ATTRIBUTES.sub(without_attributes, "".join([*pieces, text[at:]]))
+            raise GrammarError(f"%{found[1]}: {error}. Write a JSON object behind it.") from None
+        if found[1] == "json":
+            pieces.append(bind(_document(value, limits)))
+        elif value.keys() - {"no_forcing"}:
+            raise _refused("%llguidance with options", "llguidance")
+    rules = "".join([*pieces, text[at:]])
+    free = set(_FREE.findall(rules))
+    rules = _ATTRIBUTES.sub(without_attributes, rules)
     name, same = "start", dict(_SAME.findall(rules))
     while name in same:
         name = same.pop(name)
-    if name in bound:
-        return bound[name]
-    declared = f"%declare {' '.join(bound)}\n" if bound else ""
-    return lark(declared + rules, lexer="characters", bind=bound, text_only=True, limits=limits)
+    rules += f"\n%declare {' '.join(bound)}" if bound else ""
+    whole = lark(rules, lexer="characters", bind=bound, text_only=True, limits=limits)
+    return bound.get(name, whole)
 
 
 def _document(schema: dict[str, Any], limits: Limits | None) -> Grammar:
     options = schema.pop("x-guidance", {})
     usual = isinstance(options, dict) and not options.get("whitespace_pattern")
-    if not usual or any(options.get(key, value) != value for key, value in _SEPARATORS.items()):
+    if not usual or {**options, **_SEPARATORS} != {**_SEPARATORS, **options}:
         raise _refused("x-guidance with other separators", "x-guidance")
     return json_schema(schema, whitespace="oneline", limits=limits)
 

@@ -55,6 +55,7 @@ def results_of(
             where=str(results),
             cure="Name a file.",
         )
+    results = results.resolve() if results.is_symlink() else results  # one lock for all its names
     with _only_writer(results):
         known = _whole_lines(results, member)
         if start_over:

@@ -77,7 +77,8 @@ def _protocol(given: Given) -> str:
                 "It is missing.", where=f"--{name}", cure="Write structgen bulk FILE --out FILE."
             )
     path, out = Path(given.get("prompts")), Path(given.get("out"))
-    if out.exists() and out.samefile(path):
+    own = (out, *(out.with_name(f"{out.name}.{end}") for end in ("run", "lock")))
+    if any(one.exists() and one.samefile(path) for one in own):
         raise OptionError("It has the prompts or requests.", where="out", cure="Name another file.")
     found = given.get("format") or protocol_of(path)
     checks.OneOf(("prompts", "openai", "anthropic"))("format", found)

@@ -151,25 +151,27 @@ class ModelServer:
             raise ApiError("The API key is missing or wrong.", status=401, code="invalid_api_key")
         return given
 
+    async def received(self, http: Request, most: int, seconds: float) -> bytes:
+        """Return what was posted: so many bytes at most, in so much time. Errors: ApiError."""
+        data = bytearray()
+        try:
+            async with asyncio.timeout(seconds):
+                async for piece in http.stream():
+                    data += piece
+                    if len(data) > most:
+                        what = f"The body has more than {most:,} bytes."
+                        raise ApiError(what, status=413, code="too_large")
+        except TimeoutError:
+            raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
+        return bytes(data)
+
     async def body(self, http: Request) -> dict[str, Any]:
         """Return the object that was posted. Errors: ApiError."""
         kind = http.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json" and not kind.endswith("+json"):
             # browsers send other kinds to any address without asking it
             raise ApiError("The body's content-type must be application/json.", status=415)
-        data = bytearray()
-        try:
-            async with asyncio.timeout(self.options.body_seconds):
-                async for piece in http.stream():
-                    data += piece
-                    if len(data) > self.options.max_body:
-                        raise ApiError(
-                            f"The body has more than {self.options.max_body:,} bytes.",
-                            status=413,
-                            code="too_large",
-                        )
-        except TimeoutError:
-            raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
+        data = await self.received(http, self.options.max_body, self.options.body_seconds)
         wrong: list[str] = []
 
         def number(text: str) -> float:
@@ -238,7 +240,8 @@ class ModelServer:
         kind = next(kind for kind in SHAPES if kind.path == path)
         line, began = _Line(self, kind, {"type": "http", "method": "POST", "path": path}), time.perf_counter()
         try:
-            await line.answer({**body, "stream": None})
+            of_streams = ("stream", "stream_options")
+            await line.answer({name: one for name, one in body.items() if name not in of_streams})
         except Exception as error:
             said = kind.in_its_words(error, body) if isinstance(error, ApiError) else error
             await line.respond(await _error(Request(line.scope), said))

@@ -10,33 +10,33 @@ import asyncio
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from structgen.base.errors import OptionError, within
 from structgen.base.language.shapes import JsonShapes
 from structgen.base.system.result_files import Answers, as_done, results_of
 
-LineAnswers: TypeAlias = Callable[[str, dict[str, Any]], Awaitable[tuple[int, Any]]]
-"""What answers a body at an address: with a status and a body."""
 URLS: Final = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
 """The addresses whose bodies lines of OpenAI's protocol may have."""
 
 
 def protocol_of(path: Path) -> str:
-    """Return the protocol of a file, "openai" or "anthropic", as its first line tells; "prompts" if it is
-    none of a batch, as a pipe is, which is read once. Raises OSError."""
+    """Return the protocol of a file, "openai" or "anthropic", as one of its first lines tells; "prompts" if
+    it is none of a batch, as a pipe is, which is read once. Raises OSError."""
     if not path.is_file():
         return "prompts"
     with path.open("rb") as file:
-        try:
-            found = json.loads(next(filter(bytes.strip, file), b"0"))
-        except (ValueError, RecursionError):
-            return "prompts"
-    keys = set(found) if isinstance(found, dict) else set()
-    return "anthropic" if "params" in keys else "openai" if keys & {"custom_id", "url", "body"} else "prompts"
+        for line in islice(filter(bytes.strip, file), 9):
+            with suppress(ValueError, RecursionError):
+                keys = set(found) if isinstance(found := json.loads(line), dict) else set()
+                if keys & {"custom_id", "url", "body", "params"}:
+                    return "anthropic" if "params" in keys else "openai"
+    return "prompts"
 
 
 def read_batch(
@@ -102,7 +102,9 @@ def batch_run(parts: Mapping[str, str], lines: Sequence[bytes]) -> dict[str, str
     return {**parts, "file of requests": blake2b(said, digest_size=16).hexdigest()}
 
 
-async def answered(answer: LineAnswers, model: str, line: bytes) -> dict[str, Any]:
+async def answered(
+    answer: Callable[..., Awaitable[tuple[int, Any]]], model: str, line: bytes
+) -> dict[str, Any]:
     """Return the line of results of a request. A server that has no room for another text is asked again."""
     asked = json.loads(line)
     body = {**asked.get("body", asked.get("params")), **({"model": model} if model else {})}

@@ -7,7 +7,6 @@ a batch after another, and goes on with those that a server before it left.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
@@ -15,8 +14,9 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, suppress
+from email import message_from_string
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -40,9 +40,9 @@ from structgen.doors.serving.answer_shape import ObjectResponse
 from structgen.doors.serving.api_errors import ApiError, answer_to
 from structgen.doors.serving.batch_runs import URLS, batch_results, read_batch
 
-_BATCH: Final = JsonShapes(
+_SHAPES: Final = JsonShapes(
     f"batch: word input_file_id!; {'|'.join(map(repr, URLS))} endpoint!; '24h' completion_window!; "
-    "object metadata"
+    "object metadata\nlisting: word after; count limit; word purpose; 'asc'|'desc' order"
 )
 DAY: Final = 24 * 60 * 60
 _PREFIXES: Final = {"files": "file-", "batches": "batch_"}
@@ -88,8 +88,6 @@ class Batches:
             found = await self._found(kind, folder, http)
         except ClientDisconnect:
             return Response()
-        except TimeoutError:
-            raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
         except StructgenError as error:
             raise answer_to(error) from error
         return found if isinstance(found, Response) else ObjectResponse(found)
@@ -98,9 +96,7 @@ class Batches:
         """Return the answer to a request of an owner, or the object in it. Errors: ApiError, OptionError."""
         match http.method, kind, *http.path_params.get("rest", "").split("/"):
             case "GET", _, "":
-                found = map(_record, folder.glob(f"{_PREFIXES[kind]}*.json"))
-                data = sorted(found, key=lambda one: (-one["created_at"], one["id"]))
-                return {"object": "list", "data": data, "has_more": False}
+                return _listed(folder, kind, http.query_params)
             case "GET", _, name:
                 return _record(_known(folder, kind, name))
             case "GET", "files", name, "content":
@@ -117,7 +113,8 @@ class Batches:
                 return self._begin(folder, await self.server.body(http))
             case "POST", "batches", name, "cancel":
                 place = _known(folder, kind, name)
-                place.with_suffix(".cancel").touch()
+                if _record(place)["status"] not in _ENDED:
+                    place.with_suffix(".cancel").touch()
                 return _record(place)
         raise HTTPException(404)
 
@@ -127,42 +124,41 @@ class Batches:
         """Keep a file of requests, and return its record."""
         if "origin" in http.headers:  # a page in a browser may send a form to any address
             raise ApiError("A page in a browser may send no files.", status=403)
-        if int(http.headers.get("content-length", 1 << 62)) > self._room(folder):
-            raise _full()
-        async with asyncio.timeout(20 * self.options.body_seconds):
-            fields = _form(await http.body(), http.headers.get("content-type", ""))
-        filename, content = fields.pop("file", ("", b""))
-        if fields.pop("purpose", ("", b""))[1] != b"batch" or fields:
-            name = next(iter(fields), "purpose")
+        data = await self.server.received(http, self.options.key_bytes, 20 * self.options.body_seconds)
+        fields = _form(data, http.headers.get("content-type", ""))
+        name = min(fields.keys() ^ {"file", "purpose"}, default="purpose")
+        if len(fields) != 2 or fields[name][1] != b"batch":
             raise ApiError(f"{name}: A form has file and purpose, which is batch, and no more.", param=name)
-        if len(content) > self._room(folder):  # after what came at the same time
-            raise _full()
-        return self._keep_file(folder, filename, "batch", [content])
+        filename, content = fields["file"]
+        self._check_room(folder, len(content))
+        return self._keep_file(folder, secrets.token_hex(12), filename, "batch", [content])
 
     def _keep_file(
-        self, folder: Path, filename: str, purpose: str, content: Iterable[bytes]
+        self, folder: Path, number: str, filename: str, purpose: str, content: Iterable[bytes]
     ) -> dict[str, Any]:
         """Keep a file, and return its record."""
-        place, now = folder / f"file-{secrets.token_hex(12)}.json", int(time.time())
+        place, now = folder / f"file-{number}.json", int(time.time())
         with replacing(place.with_suffix("")) as file:
             file.writelines(content)
             size = file.tell()
-        said = {"id": place.stem, "object": "file", "bytes": size, "created_at": now, "filename": filename}
-        until = now + self.options.files_days * DAY
-        return _keep(place, {**said, "purpose": purpose, "status": "processed", "expires_at": until})
+        record = {"id": place.stem, "object": "file", "bytes": size, "created_at": now, "filename": filename}
+        record |= {"purpose": purpose, "status": "processed"}
+        return _keep(place, {**record, "expires_at": now + self.options.files_days * DAY})
 
-    def _room(self, folder: Path) -> int:
-        """Return how many bytes an owner may still keep. Each file counts for 4,096 more."""
-        sizes = ([one.st_size + 4096 for _, one in _facts(folder.parent, of)] for of in (folder.name, "*"))
-        own, every = map(sum, sizes)
-        return int(min(self.options.key_bytes - own, self.options.files_bytes - every))
+    def _check_room(self, folder: Path, size: int) -> None:
+        """Raise ApiError where an owner may not keep so many bytes more. Each file counts for 4,096 more."""
+        for owner, most in ((folder.name, self.options.key_bytes), ("*", self.options.files_bytes)):
+            if size + sum(one.st_size + 4096 for _, one in _facts(folder.parent, owner)) > most:
+                what = "The files of this key, or of all, would have more bytes than they may. Delete some."
+                raise ApiError(what, status=413, code="too_large")
 
     # --- batches --------------------------------------------------------------------------------------------
 
     def _begin(self, folder: Path, body: dict[str, Any]) -> dict[str, Any]:
         """Begin a batch, and return its record."""
-        _BATCH.check(body, "batch", "")
+        _SHAPES.check(body, "batch", "")
         _known(folder, "files", body["input_file_id"])
+        self._check_room(folder, len(json.dumps(body)))
         place, now = folder / f"batch_{secrets.token_hex(12)}.json", int(time.time())
         said = {"id": place.stem, "object": "batch", "status": "validating", "created_at": now}
         record = _keep(place, {**body, **said, "expires_at": now + DAY})
@@ -173,8 +169,7 @@ class Batches:
     async def running(self, _app: Any) -> AsyncIterator[None]:
         """Answer batches during a block, at whose end the engine is closed."""
         files, umask = self.options.files, os.umask(0o077)
-        os.umask(umask if files is None else 0o077)
-        places = [] if files is None else [*files.glob("*/batch_*.json")]
+        places = [] if files is None else files.glob("*/batch_*.json")
         for place in sorted(places, key=lambda one: int(_record(one)["created_at"])):
             self.queue.put(place)
         async with BlockingPortal() as portal:
@@ -195,13 +190,15 @@ class Batches:
         while (place := self.queue.get()) and not self.is_over:
             try:
                 self._run(place, portal)
+                for path in place.parent.glob(f"{place.stem}.[!j]*"):
+                    path.unlink()
             except Exception as error:  # the batch goes on when the server is started again
                 if not self.is_over:
                     _log.error("%s stopped", place.stem, exc_info=error)
 
     def _run(self, place: Path, portal: BlockingPortal) -> None:
         """Answer the requests of a batch."""
-        record, results, counts = _record(place), place.with_suffix(".results"), Counter[str]()
+        record, results, counts = _record(place), place.with_suffix(".results"), Counter(total=0)
         if record["status"] in _ENDED:
             return
         record |= {"status": "in_progress", "in_progress_at": int(time.time()), "request_counts": counts}
@@ -221,22 +218,38 @@ class Batches:
             said = [line + b"\n" for line in whole if _outcome(json.loads(line)) == outcome]
             counts[outcome] = len(said)
             if said:
-                made = self._keep_file(place.parent, f"{place.stem}.jsonl", "batch_output", said)
+                # the same one after a kill
+                number = blake2b(f"{outcome} {place.stem}".encode(), digest_size=12).hexdigest()
+                made = self._keep_file(place.parent, number, f"{place.stem}.jsonl", "batch_output", said)
                 record[member] = made["id"]
         status = status or "completed"
         _keep(place, {**record, "status": status, f"{status}_at": int(time.time())})
-        for path in place.parent.glob(f"{place.stem}.[!j]*"):
-            path.unlink()
 
     def _ended(self, place: Path, record: dict[str, Any]) -> str:
         """Write the record of a batch that goes on, and return the status that ends it, or "". Raises
         ApiError where its owner may keep no more."""
         _keep(place, record)
-        if self._room(place.parent) < 0:
-            raise _full()
+        self._check_room(place.parent, 0)
         if place.with_suffix(".cancel").exists():
             return "cancelled"
         return "expired" if record["expires_at"] < time.time() else ""
+
+
+def _listed(folder: Path, kind: str, query: Mapping[str, str]) -> dict[str, Any]:
+    """Return the records of an owner, as a query asks for them. Errors: ApiError, OptionError."""
+    asked: dict[str, Any] = {name: int(one[:9]) if one.isdecimal() else one for name, one in query.items()}
+    _SHAPES.check(asked, "listing", "")
+    found = map(_record, folder.glob(f"{_PREFIXES[kind]}*.json"))
+    data = sorted(found, key=lambda one: (-one["created_at"], one["id"]))
+    if asked.get("order") == "asc":
+        data.reverse()
+    if "after" in asked:
+        last = _known(folder, kind, asked["after"]).stem
+        data = data[1 + [one["id"] for one in data].index(last) :]
+    if "purpose" in asked:
+        data = [one for one in data if one.get("purpose") == asked["purpose"]]
+    most = asked.get("limit") or len(data)
+    return {"object": "list", "data": data[:most], "has_more": len(data) > most}
 
 
 def _known(folder: Path, kind: str, name: str) -> Path:
@@ -272,20 +285,20 @@ def _outcome(line: dict[str, Any]) -> str:
     return "completed" if line["response"]["status_code"] == 200 else "failed"
 
 
-def _full() -> ApiError:
-    what = "The files of this key, or of all, would have more bytes than they may. Delete some."
-    return ApiError(what, status=413, code="too_large")
-
-
 def _form(data: bytes, kind: str) -> dict[str, tuple[str, bytes]]:
     """Return the members of a form by name: the name of a file, or "", and what the member holds. Raises
     ApiError."""
-    mark = re.fullmatch(r'multipart/form-data;.*\bboundary="?([^";]+)"?.*', kind)
-    if mark is None:
+    form, found = message_from_string(f"content-type: {kind}"), dict[str, tuple[str, bytes]]()
+    if form.get_content_type() != "multipart/form-data":
         raise ApiError("The body's content-type must be multipart/form-data.", status=415)
-    found = {}
-    for part in (b"\r\n" + data).split(b"\r\n--" + mark[1].encode())[1:-1]:
+    *parts, last = (b"\r\n" + data).split(f"\r\n--{form.get_boundary()}".encode())
+    if not last.startswith(b"--"):
+        raise ApiError("The form was cut off. Send it whole.")
+    for part in parts[1:]:
         head, _, content = part.partition(b"\r\n\r\n")
-        said = dict(re.findall(r'\b(name|filename)="([^"]*)"', head.decode("utf-8", "replace")))
-        found[said.get("name", "")] = said.get("filename", ""), content
+        said = message_from_string(head.decode("utf-8", "replace").strip())
+        name = str(said.get_param("name", "", "content-disposition"))
+        if name in found:
+            raise ApiError(f"{name}: The form has it twice. Send it once.", param=name)
+        found[name] = said.get_filename(""), content
     return found

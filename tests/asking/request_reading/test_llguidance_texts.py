@@ -96,6 +96,8 @@ def test_the_tokens_of_free_text_are_bound() -> None:
         ("start: s\ns[max_tokens=3]: S\nS: /a+/", "max_tokens"),
         ('start: s\ns[max_tokens="3"]: S\nS: /(?s:.*)/', "max_tokens"),
         ('start: S\nS: %regex {"substring_chunks": ["a"]}', "regex"),
+        ('%llguidance {"allow_initial_skip": true}\nstart: /a/', "llguidance"),
+        ("start: s\ns[max_tokens=2]: S\n | /b/\nS: /(?s:.*)/", "max_tokens"),
         ("start: s\ns: %lark {\nstart: /a/\n}", "lark"),
         ("start: s\ns: %json 3", "json"),
         ('start: s\ns: %json {"x-guidance": {"item_separator": ",", "lenient": false}}', "x-guidance"),
@@ -122,3 +124,73 @@ def test_the_same_grammar_for_older_and_newer_servers_is_one() -> None:
     assert [takes(grammar, text) for text in ("a", "b")] == [True, False]
     with pytest.raises(sg.errors.OptionError, match="guided_grammar and structured_outputs"):
         compiled("start: /a/", guided_grammar="start: /b/")
+
+
+LEFT_OUT = ("// %lark {", '# %json { "', "//", "# it's", "")
+GAPS = (" ", "  ")
+
+
+@for_each("seed", range(20))
+def test_comments_and_blanks_say_nothing(seed: int) -> None:
+    """Rules that name one another, with comments and blanks between them, take the texts of their ways."""
+    rng = random.Random(seed)
+
+    def gap() -> str:
+        return rng.choice(GAPS) + rng.choice(LEFT_OUT) + rng.choice(("\n", "\r\n"))
+
+    depth, ways = rng.randint(1, 3), [{"5"} for _ in range(4)]
+    rules = ""
+    for at in range(depth):
+        mark = rng.choice(("", "[capture]", ' [ capture = "x" ]'))
+        name = "start" if at == 0 else f"r{at}"
+        rules += f"{name}{mark}: r{at + 1}"
+        if rng.random() < 0.5:
+            rules += "".join(gap() for _ in range(rng.randint(1, 3))) + f'  | "{at}{at}"'
+            ways[at] = {f"{at}{at}"}
+        rules += gap()
+    rules += f'r{depth}: %json {{"const": 5}}' + gap()
+    head = rng.choice(("", "\ufeff", "// said\n", "# said\n")) + rng.choice(
+        ("%llguidance {}\n", '%llguidance {"no_forcing": true}\n', "%llguidance{\n}\n")
+    )
+    request = {"structured_outputs": {"grammar": head + rules}, "messages": []}
+    answer = sg.read_request(request).answer
+    assert answer is not None
+    grammar = sg.compile(answer, byte_tokenizer())
+    texts = {"5", *(f"{at}{at}" for at in range(3)), ""}
+    assert {text for text in texts if takes(grammar, text)} == set().union(*ways[:depth], {"5"})
+
+
+def test_an_empty_text_is_one() -> None:
+    """guidance writes one for a choice that may be left out."""
+    grammar = compiled('start: ("a" | "") r\nr: "b"\n | ""')
+    assert [takes(grammar, text) for text in ("ab", "b", "a", "", "ba")] == [True, True, True, True, False]
+
+
+def test_a_fault_behind_a_bound_part_has_its_line_and_no_fault_is_passed_over() -> None:
+    for rules in ('start: %json {"const": 5}\nr: $', 'start: r\n "z"\nr: %json {"const": 5}'):
+        with pytest.raises(sg.errors.GrammarError, match="line 4"):
+            compiled(rules)
+    for rules in ('start: %json {"const": 5}\nr: other', 'start: r\nr: %json {"const": 5}\nr: "x"'):
+        with pytest.raises(sg.errors.GrammarError):
+            compiled(rules)
+
+
+def test_the_tokens_of_free_text_are_bound_behind_comments() -> None:
+    for rules in (
+        "start: s\r\ns[max_tokens=2]: S\r\nS: /(?s:.*)/\r\n",
+        "start: s // a\ns [ max_tokens = 2 ]: S // b\nS: /(?s:.*)/ // c",
+    ):
+        grammar = compiled(rules)
+        state: Any = grammar.start
+        for token in (97, 10):
+            state = grammar.step(state, token)
+        assert grammar.step(state, 97) is None
+
+
+def test_long_comments_and_many_empty_lines_are_read_at_once() -> None:
+    long, empty = "#/" * 50_000, "\n" * 1_000
+    rules = f'// {long}{empty}start: r{empty}  | "b"{empty}r: "a" {long}{empty}'
+    grammar = compiled(rules)
+    assert [takes(grammar, text) for text in ("a", "b", "c")] == [True, True, False]
+    with pytest.raises(sg.errors.StructgenError):
+        sg.read_request({"structured_outputs": {"grammar": long + empty + "%llg"}, "messages": []})

@@ -79,7 +79,14 @@ def test_each_request_of_openai_has_a_line_in_its_order() -> None:
         openai("wrong", messages=SAID, tempreature=1),
         openai("none", messages=[]),
         openai("nan", messages=SAID, temperature=float("nan")),
-        openai("p", "/v1/completions", prompt="Ada", regex="x{3}", stream=True),
+        openai(
+            "p",
+            "/v1/completions",
+            prompt="Ada",
+            regex="x{3}",
+            stream=True,
+            stream_options={"include_usage": True},
+        ),
         b"",
     )
     found = commanded("bulk", "r.jsonl", "-o", "out.jsonl", "extract")
@@ -169,6 +176,9 @@ def test_the_answers_are_those_of_the_server() -> None:
 
 RIGHT = openai("right")
 FAULTS: dict[str, tuple[list[Any], str]] = {
+    "broken first": ([b'{"custom_id": ', RIGHT], "r:1.*No JSON"),
+    "prose first": ([b"Dear all,", RIGHT], "r:1.*No JSON"),
+    "list first": ([[1], b"", 2, anthropic("a")], "r:1.*object"),
     "broken": ([RIGHT, b'{"custom_id": '], "r:2.*No JSON"),
     "no utf-8": ([RIGHT, b'"\xff"'], "r:2.*No JSON"),
     "deep": ([RIGHT, b"[" * 99_999], "r:2.*No JSON"),
@@ -292,3 +302,27 @@ def test_a_process_that_was_stopped_half_way_goes_on_where_it_was(kill: signal.S
     assert again.exit_code == 0 and f"{len(kept)} of them before" in again.stderr
     assert set(kept) <= set(Path("out").read_bytes().splitlines()), "a result was lost"
     assert list(read(Path("out"))) == names
+
+
+@for_each("end", ["", ".run", ".lock"])
+def test_a_file_of_requests_is_never_one_of_the_results(end: str) -> None:
+    kept = written(Path(f"out{end}"), RIGHT).read_bytes()
+    for words in ([], ["--start-over"]):
+        found = commanded("bulk", f"out{end}", "-o", "out", *words)
+        assert found.exit_code == 2 and "--out" in found.stderr, found.output
+        assert Path(f"out{end}").read_bytes() == kept and len(list(Path().iterdir())) == 1
+    Path(f"out{end}").unlink()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links")
+def test_results_have_one_writer_under_all_their_names() -> None:
+    from filelock import FileLock
+
+    written(Path("r"), RIGHT)
+    Path("link").symlink_to("out")
+    with FileLock("out.lock"):
+        found = commanded("bulk", "r", "-o", "link")
+        assert found.exit_code == 2 and "Another process" in found.stderr, found.output
+    assert commanded("bulk", "r", "-o", "link").exit_code == 0
+    again = commanded("bulk", "r", "-o", "out")
+    assert again.exit_code == 0 and "1 of them before" in again.stderr and Path("link").is_symlink()

@@ -12,7 +12,7 @@ for _name in "torch transformers openai typer starlette prometheus_client tokeni
     pytest.importorskip(_name)
 
 _TESTS = Path(__file__).parents[2]
-sys.path[:0] = [str(_TESTS / one) for one in ("serving", "engine", "tool_calls")]
+sys.path[:0] = [str(_TESTS / one) for one in ("doors/serving", "decoding/engine", "asking/tool_calls")]
 
 from renewed_engine import renew  # noqa: E402
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import re
 import stat
 import threading
@@ -22,6 +23,7 @@ from renewed_engine import renew
 from served_apps import ADA, FORMAT, MESSAGES, TOOL, app_of, post
 
 import structgen as sg
+from structgen.doors.serving import batches
 from structgen.doors.serving.server_options import ServerOptions
 
 KEYS = ("sk-one", "sk-two")
@@ -339,4 +341,154 @@ def test_a_form_that_is_none_or_says_more_is_refused(engine: sg.Engine, tmp_path
             client.with_options(default_headers={"origin": "http://evil.example"}).files.create(
                 file=("a", b"x"), purpose="batch"
             )
+    renew(engine)
+
+
+def form(*parts: tuple[str, bytes], end: bytes = b"--XY--") -> bytes:
+    """Return a form whose parts have these headers."""
+    said = (f"--XY\r\n{head}\r\n\r\n".encode() + content + b"\r\n" for head, content in parts)
+    return b"".join(said) + end
+
+
+PURPOSE = ('Content-Disposition: form-data; name="purpose"', b"batch")
+FILE = ('Content-Disposition: form-data; name="file"; filename="a.jsonl"', b"x\r\n--X\n")
+HEADS = {
+    'content-disposition:form-data;name="file";filename="a.jsonl"': "a.jsonl",
+    "Content-Disposition: form-data; name=file; filename=a.jsonl": "a.jsonl",
+    'Content-Disposition: form-data; filename="name=\\"purpose\\"; b"; name="file"': 'name="purpose"; b',
+    'Content-Disposition: form-data; name="file"; filename="a"\r\nContent-Type: text/plain; name="b"': "a",
+    "Content-Disposition: form-data; name=\"file\"; filename*=utf-8''%C3%A4.jsonl": "\u00e4.jsonl",
+    'Content-Disposition: form-data; name="file"': "",
+}
+KINDS = (
+    "multipart/form-data; boundary=XY",
+    'Multipart/Form-Data; charset=utf-8; Boundary="XY"',
+    "multipart/form-data ;boundary=XY",
+)
+
+
+def test_a_form_may_be_spelled_in_any_way(engine: sg.Engine, tmp_path: Path) -> None:
+    app = app_of(engine, ServerOptions(files=tmp_path / "files"))
+    for kind in KINDS:
+        for head, name in HEADS.items():
+            for parts in (((head, FILE[1]), PURPOSE), (PURPOSE, (head, FILE[1]))):
+                found = post(app, "/v1/files", form(*parts), **{"content-type": kind})
+                assert found.status_code == 200, (kind, head, found.text)
+                assert (found.json()["filename"], found.json()["bytes"]) == (name, len(FILE[1]))
+    renew(engine)
+
+
+BROKEN = [
+    (form(PURPOSE), "file"),
+    (form(FILE), "purpose"),
+    (form(FILE, FILE, PURPOSE), "file"),
+    (form(FILE, PURPOSE, PURPOSE), "purpose"),
+    (form(PURPOSE, FILE, end=b""), None),
+    (form(PURPOSE, FILE, end=b"--XY"), None),
+    (form(PURPOSE, FILE)[:-12], None),
+    (b"", None),
+]
+
+
+def test_no_part_of_a_form_is_lost_in_silence(engine: sg.Engine, tmp_path: Path) -> None:
+    app = app_of(engine, ServerOptions(files=tmp_path / "files"))
+    for data, named in BROKEN:
+        found = post(app, "/v1/files", data, **{"content-type": KINDS[0]})
+        assert (found.status_code, found.json()["error"]["param"]) == (400, named), data
+    assert not list((tmp_path / "files").glob("*/*"))
+    renew(engine)
+
+
+def test_pages_are_slices_of_the_list(engine: sg.Engine, tmp_path: Path) -> None:
+    rng = random.Random(3)
+    with served(engine, tmp_path / "files") as address:
+        client = client_of(address)
+        files = [client.files.create(file=("a", b"x"), purpose="batch").id for _ in range(7)]
+        for file in files[:5]:
+            ended(
+                client,
+                client.batches.create(input_file_id=file, endpoint=CHAT, completion_window="24h"),
+            )
+        for ask in (client.files.list, client.batches.list):
+            listed: Any = ask
+            every = [one.id for one in listed()]
+            for _ in range(8):
+                limit, at = rng.randint(1, 8), rng.randrange(len(every))
+                page = listed(limit=limit, after=every[at])
+                assert [one.id for one in page.data] == every[at + 1 :][:limit]
+                assert page.has_more == (len(every) > at + 1 + limit)
+                assert [one.id for one in listed(limit=limit)] == every  # page by page
+            with pytest.raises(openai.NotFoundError):
+                listed(after="x")
+            for query in ({"limit": "x"}, {"order": "up"}, {"offset": "1"}):
+                with pytest.raises(openai.BadRequestError, match=next(iter(query))):
+                    listed(extra_query=query)
+            assert [one.id for one in listed(extra_query={"limit": "9" * 5000})] == every
+        backwards = [one.id for one in client.files.list(order="asc")]
+        assert backwards[::-1] == [one.id for one in client.files.list()]
+        assert len(list(client.files.list(purpose="batch"))) == 7
+        assert not list(client.files.list(purpose="batch_output"))
+    renew(engine)
+
+
+def test_a_batch_that_has_ended_is_not_cancelled_and_has_counts(engine: sg.Engine, tmp_path: Path) -> None:
+    with served(engine, tmp_path / "files") as address:
+        client = client_of(address)
+        for content, status in ((b"{\n", "failed"), (lines(request("a")), "completed")):
+            batch = ended(client, begun(client, content))
+            assert client.batches.cancel(batch.id).status == batch.status == status
+            counts = batch.request_counts
+            assert counts.total == counts.completed + counts.failed == int(status == "completed")
+        assert not list((tmp_path / "files").glob("*/*.cancel"))
+    renew(engine)
+
+
+def test_batches_count_as_files_do(engine: sg.Engine, tmp_path: Path) -> None:
+    with served(engine, tmp_path / "files", key_bytes=40_000) as address:
+        client = client_of(address)
+        file = client.files.create(file=("a", b"x"), purpose="batch").id
+        asked: Any = {"input_file_id": file, "endpoint": CHAT, "completion_window": "24h"}
+        with pytest.raises(openai.APIStatusError) as caught:
+            client.batches.create(**asked, metadata={"a": "x" * 40_000})
+        assert (caught.value.status_code, caught.value.code) == (413, "too_large")
+        for _ in range(20):
+            with suppress(openai.APIStatusError):
+                client.batches.create(**asked)
+        assert len(list(client.batches.list())) < 9
+    renew(engine)
+
+
+@pytest.mark.parametrize("at", range(2))
+def test_a_kill_at_the_end_of_a_batch_leaves_nothing_twice(
+    engine: sg.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    folder, killed = tmp_path / "files", threading.Event()
+    keep, unlink = batches._keep, Path.unlink
+
+    def last(place: Path, record: dict[str, Any]) -> Any:
+        if record.get("status") == "completed" and not at:
+            killed.set()
+            raise RuntimeError("killed")
+        return keep(place, record)
+
+    def deleted(path: Path, missing_ok: bool = False) -> None:
+        if at and path.name.endswith((".results", ".results.run")):
+            killed.set()
+            raise RuntimeError("killed")
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(batches, "_keep", last)
+        patched.setattr(Path, "unlink", deleted)
+        with served(engine, folder) as address:
+            batch = begun(client_of(address), lines(request("a"), request("b", tempreature=1)))
+            assert killed.wait(600)
+    renew(engine)
+    assert list(folder.glob("*/*.results"))
+    with served(engine, folder) as address:
+        client = client_of(address)
+        batch = ended(client, client.batches.retrieve(batch.id))
+        made = [one.id for one in client.files.list() if one.purpose == "batch_output"]
+        assert set(made) == {batch.output_file_id, batch.error_file_id} and len(made) == 2
+    assert not list(folder.glob("*/*.results*"))
     renew(engine)
