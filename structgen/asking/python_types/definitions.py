@@ -4,17 +4,15 @@ since, under whatever name, is read anew."""
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable
 from typing import Any, Final
 
 from structgen.asking.python_types.descriptions import NOT_READ, field_hints, hints_inside, package_of
 
-_HOOKS: Final = frozenset(
-    (
-        *("__get_pydantic_core_schema__", "__get_pydantic_json_schema__"),
-        "__is_annotated_types_grouped_metadata__",
-    )
-)
+_HOOKS: Final = {
+    "__get_pydantic_core_schema__",
+    "__get_pydantic_json_schema__",
+    "__is_annotated_types_grouped_metadata__",
+}
 """What a class or its metadata may have that writes a schema, of whatever it looks at."""
 _WRITERS: Final = (
     *("json_schema_extra", "field_title_generator", "model_title_generator"),
@@ -54,9 +52,9 @@ class Definition:
             self._marks += [(type(value), value) for value in inside]
         for said in getattr(hint, "__metadata__", ()):
             is_told = package_of(type(said)) in _BY_TEXT
-            if not is_told and any(hasattr(said, hook) for hook in _HOOKS):
+            writers = [getattr(said, name, None) for name in _WRITERS]
+            if any(map(callable, writers)) or (not is_told and any(hasattr(said, hook) for hook in _HOOKS)):
                 raise TypeError("it writes a schema of its own")
-            _refuse_writers(getattr(said, name, None) for name in _WRITERS)
             self._held.append(said)
             self._marks += [type(said), repr(said), is_told or id(said)]
         for kind in base.__mro__ if isinstance(base, type) else ():
@@ -70,14 +68,14 @@ class Definition:
 
     def _mark_class(self, kind: type) -> None:
         own = vars(kind)
-        if _HOOKS & own.keys():
-            raise TypeError("it writes a schema of its own")
         config = own.get("model_config", own.get("__pydantic_config__", {}))
-        members = [(one.value, vars(one).get("__doc__")) for one in own.get("_member_map_", {}).values()]
+        members = [*map(vars, own.get("_member_map_", {}).values())]
         plain = own.get("__dataclass_fields__", {}).values()
         fields = [*own.get("__pydantic_fields__", {}).values(), *(one.default for one in plain)]
-        extras = [getattr(one, name, None) for one in fields for name in _WRITERS]
-        _refuse_writers([*extras, *map(config.get, _WRITERS)])
+        extras = [config.get(name) for name in _WRITERS]
+        extras += [getattr(one, name, None) for one in fields for name in _WRITERS]
+        if _HOOKS & own.keys() or any(map(callable, extras)):
+            raise TypeError("it writes a schema of its own")
         names = own.get("__annotations__", {}).values()
         if any(isinstance(one, str | typing.ForwardRef) for one in names) and not field_hints(kind):
             raise TypeError("a name in it is not defined")
@@ -93,8 +91,3 @@ class Definition:
 
     def __hash__(self) -> int:
         return hash(tuple(self._marks))
-
-
-def _refuse_writers(found: Iterable[Any]) -> None:
-    if any(map(callable, found)):
-        raise TypeError("it writes a schema of its own")

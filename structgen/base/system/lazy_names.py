@@ -38,7 +38,7 @@ def lazy_names(
         return value
 
     def listed() -> list[str]:
-        return sorted([*modules.split(), *(name for names in homes.values() for name in names.split())])
+        return sorted(" ".join([modules, *homes.values()]).split())
 
     return load, listed
 

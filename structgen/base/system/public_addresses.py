@@ -24,21 +24,21 @@ class _MovedRooms:
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         """Raise ModuleNotFoundError for a module of a room that moved; return None for every other name."""
-        if sys._getframe(2).f_globals["__name__"] == "importlib.util":
-            return  # nothing is imported: somebody asks what there is
-        package, _, inner = name.partition(".")
-        room = inner.partition(".")[0]
-        folder = next((one for one, rooms in MOVED.items() if room in rooms), None)
-        if package == "structgen" and room == "monitors":
+        package, room = f"{name}.".split(".")[:2]
+        # `find_spec` of the standard library imports nothing: somebody asks what there is
+        if package != "structgen" or sys._getframe(2).f_globals["__name__"] == "importlib.util":
+            return
+        if room == "monitors":
             from structgen.base.errors import WHERE  # start-up: few ask for what is not there
 
             raise ModuleNotFoundError(f"{name} is no longer in the package. {WHERE}")
-        if package == "structgen" and folder is not None:
-            raise ModuleNotFoundError(
-                f"There is no {name}: structgen.{room} is structgen.{folder}.{room} now. Inner modules move "
-                "without notice; the names of `import structgen` and of its public modules stay "
-                "(`help(structgen)`)."
-            )
+        for folder, rooms in MOVED.items():
+            if room in rooms:
+                raise ModuleNotFoundError(
+                    f"There is no {name}: structgen.{room} is structgen.{folder}.{room} now. Inner modules "
+                    "move without notice; the names of `import structgen` and of its public modules stay "
+                    "(`help(structgen)`)."
+                )
 
 
 def refuse_moved() -> None:
