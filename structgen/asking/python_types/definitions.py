@@ -15,8 +15,11 @@ _HOOKS: Final = {
 }
 """What a class or its metadata may have that writes a schema, of whatever it looks at."""
 _WRITERS: Final = (
-    *("json_schema_extra", "field_title_generator", "model_title_generator"),
-    *("get_pydantic_core_schema", "get_pydantic_json_schema"),
+    "json_schema_extra",
+    "field_title_generator",
+    "model_title_generator",
+    "get_pydantic_core_schema",
+    "get_pydantic_json_schema",
 )
 """What pydantic's own metadata and configurations may have that is a function, which does so too."""
 _BY_TEXT: Final = frozenset(("builtins", "pydantic", "annotated_types", "structgen"))
@@ -72,14 +75,14 @@ class Definition:
         members = [*map(vars, own.get("_member_map_", {}).values())]
         plain = own.get("__dataclass_fields__", {}).values()
         fields = [*own.get("__pydantic_fields__", {}).values(), *(one.default for one in plain)]
-        extras = [config.get(name) for name in _WRITERS]
+        extras = [*map(config.get, _WRITERS)]
         extras += [getattr(one, name, None) for one in fields for name in _WRITERS]
         if _HOOKS & own.keys() or any(map(callable, extras)):
             raise TypeError("it writes a schema of its own")
         names = own.get("__annotations__", {}).values()
         if any(isinstance(one, str | typing.ForwardRef) for one in names) and not field_hints(kind):
             raise TypeError("a name in it is not defined")
-        self._marks += [*own, repr((config, extras, members, [*plain]))]
+        self._marks += [*own, repr((config, extras, members, plain))]
         self._same(*own.values())
         for value in own.values():
             if isinstance(value, dict):

@@ -154,8 +154,7 @@ class Grammar(ABC):
             own, made = (one.compiled(byte_tokenizer(), None, None) for one in (plain, self))
         except StructgenError:  # of tokens that are no bytes: one that narrows nothing leaves all texts
             free = public_name("text")()
-            narrowed = self.inside(lambda _: free)
-            return self if plain == free or narrowed.bare() is narrowed else plain
+            return self if plain == free or self.inside(lambda _: free).bare() != free else plain
         return plain if type(made) is type(own) and made.grammar == own.grammar else self
 
     @property
