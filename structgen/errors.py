@@ -2,14 +2,9 @@
 
 The public address of `structgen.base.errors`."""
 
-from __future__ import annotations
+from structgen.base.errors import *  # noqa: F403
+from structgen.base.errors import __dir__
+from structgen.base.errors import _InputWarning as _InputWarning
 
-from typing import TYPE_CHECKING
-
-from structgen.base.system.public_addresses import address_of
-
-if TYPE_CHECKING:
-    from structgen.base.errors import *  # noqa: F403
-
-__getattr__, __dir__ = address_of("structgen.base.errors")
+__all__ = __dir__()  # `help` passes over what has another address
 __path__: list[str] = []  # so that the finder is asked about modules that lay below this name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import pydoc
 import subprocess
 import sys
 import tomllib
@@ -29,6 +30,7 @@ ADDRESSES = {
     "structgen.cli": "structgen.doors.cli",
 }
 """Public modules by the module whose names they have; structgen/core.py and others list names of many."""
+LISTED = ("core", "samplers", "speculation", "strategies")
 NOW = "structgen.{room} is structgen.{folder}.{room} now"
 
 
@@ -80,6 +82,50 @@ def test_names_that_are_no_room_are_left_to_python() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"^No module named 'structgen\.nothing'$"):
         import_module("structgen.nothing")
     assert find_spec("structgen.nothing") is None
+
+
+@pytest.mark.parametrize("address", [*ADDRESSES, *(f"structgen.{name}" for name in LISTED)])
+def test_all_of_a_public_module_is_all_that_it_lists(address: str) -> None:
+    try:
+        shown = import_module(address)
+    except (ImportError, structgen.StructgenError) as error:  # its engine is not installed here
+        pytest.skip(str(error))
+    taken: dict[str, object] = {}
+    exec(f"from {address} import *", taken)
+    listed = {name for name in dir(shown) if not name.startswith("_")}
+    assert listed and listed == {name for name in taken if not name.startswith("_")}
+
+
+def test_help_on_errors_lists_them() -> None:
+    text = pydoc.plain(pydoc.render_doc(structgen.errors))
+    assert "class LimitError(" in text and "class OptionError(" in text
+
+
+def test_a_module_whose_engine_is_not_there_says_so_when_it_is_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("structgen.integrations.llama_cpp", "structgen.doors.integrations.llama_cpp"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    with pytest.raises(structgen.StructgenError, match="pip install llama-cpp-python"):
+        import_module("structgen.integrations.llama_cpp")
+
+
+@for_each(("room", "folder"), ROOMS)
+def test_who_asks_whether_a_room_of_before_is_there_hears_that_it_is_not(room: str, folder: str) -> None:
+    if room not in ("core", "errors", "cli", "integrations", "samplers", "speculation"):
+        assert find_spec(f"structgen.{room}") is None
+    if room not in ("cli", "errors"):
+        assert find_spec(f"structgen.{folder}.{room}") is not None
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["import structgen.monitors", "from structgen import monitors", "from structgen.monitors.x import y"],
+)
+def test_an_import_of_monitors_says_where_they_are(line: str) -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"structgen\.monitors is no longer .* docs/methods\.md"):
+        exec(line, {})
 
 
 def test_compiled_code_that_lies_in_a_folder_of_before_hides_nothing(tmp_path: Path) -> None:

@@ -8,8 +8,20 @@ from typing import Any, Final
 
 from structgen.asking.python_types.descriptions import NOT_READ, field_hints, hints_inside, package_of
 
-_HOOKS: Final = frozenset(("__get_pydantic_core_schema__", "__get_pydantic_json_schema__"))
+_HOOKS: Final = {
+    "__get_pydantic_core_schema__",
+    "__get_pydantic_json_schema__",
+    "__is_annotated_types_grouped_metadata__",
+}
 """What a class or its metadata may have that writes a schema, of whatever it looks at."""
+_WRITERS: Final = (
+    "json_schema_extra",
+    "field_title_generator",
+    "model_title_generator",
+    "get_pydantic_core_schema",
+    "get_pydantic_json_schema",
+)
+"""What pydantic's own metadata and configurations may have that is a function, which does so too."""
 _BY_TEXT: Final = frozenset(("builtins", "pydantic", "annotated_types", "structgen"))
 """Packages whose metadata `repr` tells whole."""
 
@@ -43,7 +55,8 @@ class Definition:
             self._marks += [(type(value), value) for value in inside]
         for said in getattr(hint, "__metadata__", ()):
             is_told = package_of(type(said)) in _BY_TEXT
-            if not is_told and any(hasattr(said, hook) for hook in _HOOKS):
+            writers = [getattr(said, name, None) for name in _WRITERS]
+            if any(map(callable, writers)) or (not is_told and any(hasattr(said, hook) for hook in _HOOKS)):
                 raise TypeError("it writes a schema of its own")
             self._held.append(said)
             self._marks += [type(said), repr(said), is_told or id(said)]
@@ -59,14 +72,17 @@ class Definition:
     def _mark_class(self, kind: type) -> None:
         own = vars(kind)
         config = own.get("model_config", own.get("__pydantic_config__", {}))
-        fields = own.get("__pydantic_fields__", {}).values()
-        extras = [config.get("json_schema_extra"), *(one.json_schema_extra for one in fields)]
+        members = [*map(vars, own.get("_member_map_", {}).values())]
+        plain = own.get("__dataclass_fields__", {}).values()
+        fields = [*own.get("__pydantic_fields__", {}).values(), *(one.default for one in plain)]
+        extras = [*map(config.get, _WRITERS)]
+        extras += [getattr(one, name, None) for one in fields for name in _WRITERS]
         if _HOOKS & own.keys() or any(map(callable, extras)):
             raise TypeError("it writes a schema of its own")
         names = own.get("__annotations__", {}).values()
         if any(isinstance(one, str | typing.ForwardRef) for one in names) and not field_hints(kind):
             raise TypeError("a name in it is not defined")
-        self._marks += [*own, repr(config), repr(extras)]
+        self._marks += [*own, repr((config, extras, members, plain))]
         self._same(*own.values())
         for value in own.values():
             if isinstance(value, dict):

@@ -20,6 +20,8 @@ def lazy_names(
 
     def load(name: str) -> object:
         value: object
+        if name == "__all__":
+            return listed()  # of `from package import *`, which would take the names that are here alone
         if name in modules.split():
             value = import_module(f"{package}.{name}")
         else:
@@ -36,7 +38,7 @@ def lazy_names(
         return value
 
     def listed() -> list[str]:
-        return sorted([*modules.split(), *(name for names in homes.values() for name in names.split())])
+        return sorted(" ".join([modules, *homes.values()]).split())
 
     return load, listed
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
-from structgen.base.errors import OptionError, UnsupportedError
+from structgen.base.errors import OptionError, StructgenError, UnsupportedError
 from structgen.base.limits import Limits
 from structgen.base.system.lazy_names import public_name
 
@@ -37,6 +37,16 @@ class Grammar(ABC):
     """The grammar that this one stands around, which may be around another one again. Where there is no such
     attribute, it is by itself: a class attribute could be no first field of a dataclass."""
 
+    def __new__(cls, *_args: object, **_named: object) -> Self:
+        """Raise OptionError for a class whose objects have no hash, as those of a plain `@dataclass`."""
+        if cls.__hash__ is None:
+            raise OptionError(
+                f"{cls.__name__} has no hash, and a grammar is a frozen value.",
+                where="grammar",
+                cure="Write @dataclass(frozen=True), or give the class a `__hash__` beside its `__eq__`.",
+            )
+        return super().__new__(cls)
+
     @property
     def _inner(self) -> Grammar | None:
         inner = getattr(self, "around", None)
@@ -58,8 +68,7 @@ class Grammar(ABC):
                 where="canonical",
                 cure="Give the class a property `canonical`, or its objects the grammar inside as `around`.",
             )
-        kind = type(self)
-        return f"{kind.__module__}.{kind.__qualname__} {self.__getstate__()!r} {self._inner.canonical}"
+        return f"{type(self)!r} {self.__getstate__()!r} {self._inner.canonical}"
 
     @property
     def limits(self) -> Limits:
@@ -141,7 +150,11 @@ class Grammar(ABC):
         from structgen.tokens.tokenizer import byte_tokenizer  # start-up: few grammars are around others
 
         plain = self.innermost
-        own, made = (one.compiled(byte_tokenizer(), None, None) for one in (plain, self))
+        try:
+            own, made = (one.compiled(byte_tokenizer(), None, None) for one in (plain, self))
+        except StructgenError:  # of tokens that are no bytes: one that narrows nothing leaves all texts
+            free = public_name("text")()
+            return self if plain == free or self.inside(lambda _: free).bare() != free else plain
         return plain if type(made) is type(own) and made.grammar == own.grammar else self
 
     @property

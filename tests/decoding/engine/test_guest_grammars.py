@@ -290,6 +290,18 @@ def test_bans_and_operators_take_a_guest_as_what_it_is_around(guest: Any) -> Non
             assert over(tokenizer(), change(guest(make())), seed) == over(tokenizer(), change(make()), seed)
 
 
+@pytest.mark.parametrize("guest", GUESTS)
+def test_a_guest_around_special_tokens_is_part_of_others_unless_it_narrows(guest: Any) -> None:
+    def special() -> sg.Grammar:
+        return "a" + sg.special(3) + "b"
+
+    for change in (*CHANGES[1:], lambda of: sg.in_json_string(of), lambda of: of & sg.regex("[a-z]*")):
+        assert change(guest(special())) == change(special())
+    for narrow in (FewerWords(guest(special()), ["ab"]), OwnTokens(guest(special()))):
+        with pytest.raises(sg.errors.OptionError, match=f"{type(narrow).__name__} is no part of a grammar"):
+            narrow + "x"
+
+
 def read_as(text: str, of: sg.Grammar) -> Any:
     return attempt(lambda: repr(sg.outcome_of(text, of)))
 
@@ -405,6 +417,19 @@ def test_a_grammar_without_a_canonical_form_says_so() -> None:
 
     with pytest.raises(sg.errors.OptionError, match="Alone does not say its canonical form"):
         hash(Alone())
+
+
+@pytest.mark.parametrize("dress", [dataclass, lambda kind: kind, dataclass(eq=False), dataclass(frozen=True)])
+def test_a_guest_without_a_hash_is_refused_where_it_is_made(dress: Callable[[Any], Any]) -> None:
+    class Mutable(Guest):
+        around: sg.Grammar
+
+    kind = dress(Mutable)
+    if kind.__hash__ is not None:
+        assert sg.compile(kind(sg.choice(COLOURS)), tokenizer()).grammar == sg.choice(COLOURS)
+        return
+    with pytest.raises(sg.errors.OptionError, match=r"Mutable has no hash.*Write @dataclass\(frozen=True\)"):
+        kind(sg.choice(COLOURS))
 
 
 @pytest.mark.parametrize("inside", [{"type": "string"}, "text", int, None.__class__])

@@ -17,6 +17,7 @@ import pytest
 
 pydantic = pytest.importorskip("pydantic")
 attr = pytest.importorskip("attr")
+annotated_types = pytest.importorskip("annotated_types")
 
 from typing_extensions import TypedDict  # noqa: E402
 
@@ -286,10 +287,103 @@ def _attrs() -> Iterator[Any]:
         yield module(head + f"@attr.define\nclass B:\n    c: {kind}").A
 
 
+def _default_of_a_field() -> Iterator[Any]:
+    found = module("import dataclasses\n@dataclasses.dataclass\nclass A:\n    a: int = 1")
+    yield found.A
+    found.A.__dataclass_fields__["a"].default = 2
+    yield found.A
+
+
+def _metadata_of_a_field() -> Iterator[Any]:
+    said = {"description": "one"}
+    made = dataclasses.make_dataclass("A", [("a", int, dataclasses.field(metadata=said))])
+    yield made
+    said["description"] = "two"
+    yield made
+
+
+def _default_that_bounds() -> Iterator[Any]:
+    said = pydantic.Field(default=9, ge=1)
+    made = dataclasses.make_dataclass("A", [("a", int, said)])
+    yield made
+    said.metadata.append(annotated_types.Le(9))
+    yield made
+
+
+def _text_of_a_member() -> Iterator[Any]:
+    found = module("import enum\nclass A(enum.Enum):\n    X = 'x'")
+    yield found.A
+    found.A.X.__doc__ = "The first."
+    yield found.A
+
+
+def _value_of_a_member() -> Iterator[Any]:
+    found = module("import enum\nclass A(enum.Enum):\n    X = 'x'\n    Y = 'y'")
+    yield list[found.A]
+    found.A.X._value_ = "z"
+    yield list[found.A]
+
+
+def _function_beside(place: Callable[[Any], Any]) -> Callable[[], Iterator[Any]]:
+    """A hint with a function that writes of what is outside of it."""
+
+    def change() -> Iterator[Any]:
+        texts = ["one"]
+        hint = place(lambda schema: schema.update(description=texts[-1]))
+        yield hint
+        texts.append("two")
+        yield hint
+
+    change.__name__ = "_function_beside"
+    return change
+
+
+def _writes_of_itself() -> Iterator[Any]:
+    names = ["a"]
+    own = pydantic.GetPydanticSchema(
+        lambda *_: __import__("pydantic_core").core_schema.literal_schema([*names])
+    )
+    yield Annotated[Any, own]
+    names.append("b")
+    yield Annotated[Any, own]
+
+
+def _group_of_metadata() -> Iterator[Any]:
+    class Group(annotated_types.GroupedMetadata):
+        least = 1
+
+        def __iter__(self) -> Iterator[Any]:
+            yield annotated_types.Ge(self.least)
+
+        def __repr__(self) -> str:
+            return "a group"
+
+    group = Group()
+    yield Annotated[int, group]
+    group.least = 5
+    yield Annotated[int, group]
+
+
+def _titled_by_a_function() -> Iterator[Any]:
+    names = ["one"]
+    made = pydantic.create_model("A", __config__={"model_title_generator": lambda _: names[-1]}, a=(int, ...))
+    yield made
+    names.append("two")
+    yield made
+
+
 CHANGES: list[Callable[[], Iterator[Any]]] = [
     *(_redefined_model, _redefined_below, _redefined_behind_a_dot, _redefined_in_typed_dict, _rebuilt),
     *(_redefined_name_of_a_hint, _rebuilt_inside, _rebuilt_inside_a_list, _documented, _configured, _attrs),
     *(_annotated_anew, _field_of_a_dataclass, _schema_of_its_own, _extra_of_a_field, _metadata, _members),
+    *(_default_of_a_field, _metadata_of_a_field, _default_that_bounds, _text_of_a_member),
+    *(_value_of_a_member, _writes_of_itself, _group_of_metadata, _titled_by_a_function),
+    _function_beside(lambda write: Annotated[int, pydantic.Field(json_schema_extra=write)]),
+    _function_beside(
+        lambda write: dataclasses.make_dataclass(
+            "A", [("a", int, pydantic.Field(1, json_schema_extra=write))]
+        )
+    ),
 ]
 
 
