@@ -101,6 +101,10 @@ def test_help_on_errors_lists_them() -> None:
     assert "class LimitError(" in text and "class OptionError(" in text
 
 
+def test_help_on_the_package_is_its_page_and_no_more() -> None:
+    assert len(pydoc.plain(pydoc.render_doc(structgen))) < 2 * len(str(structgen.__doc__))
+
+
 def test_a_module_whose_engine_is_not_there_says_so_when_it_is_imported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

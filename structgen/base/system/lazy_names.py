@@ -20,8 +20,10 @@ def lazy_names(
 
     def load(name: str) -> object:
         value: object
-        if name == "__all__":
-            return listed()  # of `from package import *`, which would take the names that are here alone
+        # of `from package import *`, which would take the names that are here alone. A package with modules
+        # has none: `help` would read all that lies in them
+        if name == "__all__" and not modules:
+            return listed()
         if name in modules.split():
             value = import_module(f"{package}.{name}")
         else:
