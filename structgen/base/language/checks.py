@@ -268,6 +268,18 @@ def message_fault(at: int, message: object) -> str:
     return ""
 
 
+def hashable(name: str, value: Any) -> Any:
+    """Return a grammar. Raises OptionError for one without a hash, as that of a plain `@dataclass` is."""
+    kind: type = type(value)
+    if kind.__hash__ is None:
+        raise OptionError(
+            f"{kind.__name__} has no hash, and a grammar is a frozen value.",
+            where=name,
+            cure="Write @dataclass(frozen=True), or give the class a `__hash__` beside its `__eq__`.",
+        )
+    return value
+
+
 def tokens(name: str, value: Any) -> tuple[int, ...]:
     """Return token ids, at least one, from a sequence or an array."""
     takes = "a text, or a sequence of token ids (whole numbers), at least one"

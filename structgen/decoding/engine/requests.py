@@ -63,7 +63,8 @@ _A_THINKING = Instance(Thinking, "Pass sg.Thinking(until=..., max_tokens=...).")
 def _grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
     """Return the grammar of a target, with the reader of a type."""
     if isinstance(value, Grammar | CompiledGrammar):
-        return value
+        given: Grammar | CompiledGrammar = checks.hashable(name, value)
+        return given
     # start-up: most requests are made with a grammar
     from structgen.asking.request_reading.targets import read_target
 

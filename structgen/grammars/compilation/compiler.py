@@ -66,7 +66,7 @@ def compile(
     tokens write (docs/tokenizers.md): a byte that stands in no token leaves the grammar's own alphabet, and
     what stands inside longer tokens alone is looked for in each mask (`WrittenTexts`).
     """
-    given: Grammar = _GRAMMAR("grammar", grammar)
+    given: Grammar = checks.hashable("grammar", _GRAMMAR("grammar", grammar))
     TOKENIZER("tokenizer", tokenizer)
     if limits is not None:
         limits = checks.limits(limits)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from structgen.base.errors import OptionError, StructgenError, UnsupportedError
 from structgen.base.limits import Limits
@@ -36,16 +36,6 @@ class Grammar(ABC):
     around: Grammar
     """The grammar that this one stands around, which may be around another one again. Where there is no such
     attribute, it is by itself: a class attribute could be no first field of a dataclass."""
-
-    def __new__(cls, *_args: object, **_named: object) -> Self:
-        """Raise OptionError for a class whose objects have no hash, as those of a plain `@dataclass`."""
-        if cls.__hash__ is None:
-            raise OptionError(
-                f"{cls.__name__} has no hash, and a grammar is a frozen value.",
-                where="grammar",
-                cure="Write @dataclass(frozen=True), or give the class a `__hash__` beside its `__eq__`.",
-            )
-        return super().__new__(cls)
 
     @property
     def _inner(self) -> Grammar | None:

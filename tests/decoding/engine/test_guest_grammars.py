@@ -420,7 +420,7 @@ def test_a_grammar_without_a_canonical_form_says_so() -> None:
 
 
 @pytest.mark.parametrize("dress", [dataclass, lambda kind: kind, dataclass(eq=False), dataclass(frozen=True)])
-def test_a_guest_without_a_hash_is_refused_where_it_is_made(dress: Callable[[Any], Any]) -> None:
+def test_a_guest_without_a_hash_is_refused_where_it_is_handed_in(dress: Callable[[Any], Any]) -> None:
     class Mutable(Guest):
         around: sg.Grammar
 
@@ -428,8 +428,18 @@ def test_a_guest_without_a_hash_is_refused_where_it_is_made(dress: Callable[[Any
     if kind.__hash__ is not None:
         assert sg.compile(kind(sg.choice(COLOURS)), tokenizer()).grammar == sg.choice(COLOURS)
         return
-    with pytest.raises(sg.errors.OptionError, match=r"Mutable has no hash.*Write @dataclass\(frozen=True\)"):
-        kind(sg.choice(COLOURS))
+    guest = kind(sg.choice(COLOURS))
+    for use in (
+        lambda: sg.compile(guest, tokenizer()),
+        lambda: sg.run("structgen/extract", "x", guest),
+        lambda: sg.Request("x", guest),
+        lambda: sg.sample("structgen/extract", "x", guest, n=1),
+        lambda: sg.score("structgen/extract", "x", guest, ["red"]),
+    ):
+        with pytest.raises(
+            sg.errors.OptionError, match=r"Mutable has no hash.*Write @dataclass\(frozen=True"
+        ):
+            use()
 
 
 @pytest.mark.parametrize("inside", [{"type": "string"}, "text", int, None.__class__])
