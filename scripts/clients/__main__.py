@@ -30,6 +30,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,7 +157,8 @@ def served(models: Sequence[str]) -> Iterator[dict[str, Relay]]:
     with ExitStack() as stack:
         relays = {}
         for model in models:
-            address, _ = stack.enter_context(serving(*MODELS[model], model=model))
+            files = stack.enter_context(TemporaryDirectory())
+            address, _ = stack.enter_context(serving(*MODELS[model], "--files", files, model=model))
             relays[model] = Relay(int(address.rpartition(":")[2].partition("/")[0]))
             stack.callback(relays[model].listener.close)
         yield relays

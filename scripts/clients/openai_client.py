@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import openai
@@ -283,6 +284,25 @@ def _() -> None:
 @feature("responses: input tokens")
 def _() -> None:
     assert client.responses.input_tokens.count(model=MODEL, input=ASK, tools=FLAT).input_tokens > 3
+
+
+@feature("batches")
+def _() -> None:
+    body = {"model": MODEL, "messages": HERE, "response_format": SCHEMA}
+    line = {"custom_id": "one", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    file = client.files.create(file=("requests.jsonl", json.dumps(line).encode()), purpose="batch")
+    batch = client.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
+    while batch.status in ("validating", "in_progress", "finalizing"):
+        time.sleep(0.2)
+        batch = client.batches.retrieve(batch.id)
+    assert batch.status == "completed" and batch.output_file_id
+    assert batch.id in [one.id for one in client.batches.list()]
+    (found,) = map(json.loads, client.files.content(batch.output_file_id).text.splitlines())
+    assert found["custom_id"] == "one"
+    is_ada(found["response"]["body"]["choices"][0]["message"]["content"])
+    assert client.files.delete(file.id).deleted
 
 
 @feature("models")
