@@ -1,5 +1,5 @@
-"""What the reading of a type depends on: a type that comes again is read once, and one that has changed
-since, under whatever name, is read anew."""
+"""The key under which the reading of a type is kept. A type that comes again is not read again. A type that
+has changed since, whatever its name, is read anew."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HOOKS: Final = {
     "__get_pydantic_json_schema__",
     "__is_annotated_types_grouped_metadata__",
 }
-"""What a class or its metadata may have that writes a schema, of whatever it looks at."""
+"""Methods by which a class, or metadata, writes a schema. The schema may depend on anything."""
 _WRITERS: Final = (
     "json_schema_extra",
     "field_title_generator",
@@ -21,7 +21,7 @@ _WRITERS: Final = (
     "get_pydantic_core_schema",
     "get_pydantic_json_schema",
 )
-"""What pydantic's own metadata and configurations may have that is a function, which does so too."""
+"""Members of pydantic's metadata and configurations. A function there may change the schema too."""
 _BY_TEXT: Final = frozenset(("builtins", "pydantic", "annotated_types", "structgen"))
 """Packages whose metadata `repr` tells whole."""
 

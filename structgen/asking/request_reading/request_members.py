@@ -183,7 +183,7 @@ def _declared(lines: str, address: str = "") -> Members:
 
 
 HANDED: Final = frozenset(_declared(_HANDED))
-"""Members that are options of whoever generates: which of them it has is its own affair."""
+"""Members that are options of the model's server. The server says which of them it has."""
 
 
 @lru_cache(16)

@@ -17,7 +17,7 @@ _UNQUOTED: Final = re.compile(r'(?<!")(\$[a-z]+)')
 _VALUES: Final = {"arguments": "{", "quoted": '"{'}
 _ARGUMENTS: Final = re.compile(r"\$(arguments|quoted)")
 _NAMED: Final = re.compile(r"([^$]+)\$name\$arguments([^$]+)")
-"""A call behind its tag, in which a text begins both it and its name."""
+"""A call behind its tag: the text before the name, name and arguments, the text behind."""
 
 
 class ObjectCall(NamedTuple):

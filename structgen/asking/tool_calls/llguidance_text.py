@@ -104,7 +104,7 @@ def llguidance(text: str, limits: Limits | None) -> Grammar:
 def _document(schema: dict[str, Any], limits: Limits | None) -> Grammar:
     options = schema.pop("x-guidance", {})
     usual = isinstance(options, dict) and not options.get("whitespace_pattern")
-    if not usual or {**options, **_SEPARATORS} != {**_SEPARATORS, **options}:
+    if not usual or any(options.get(key, value) != value for key, value in _SEPARATORS.items()):
         raise _refused("x-guidance with other separators", "x-guidance")
     return json_schema(schema, whitespace="oneline", limits=limits)
 

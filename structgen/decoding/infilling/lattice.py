@@ -151,7 +151,8 @@ class Lattice:
         return self._reset if self._closes[slot] else self._same
 
     def after(self, slot: int, nodes: Numbers) -> Numbers:
-        """Return the node behind a slot that is not masked, of each of some nodes before it; -1 for none."""
+        """Return, of each node before a slot that is not masked, the node behind the slot; -1 where there is
+        none."""
         moved, column, states = np.full_like(nodes, DEAD), int(self._column[slot]), self.automaton.states
         if column == NULL:
             moved = states + nodes % states

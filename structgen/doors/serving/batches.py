@@ -147,10 +147,13 @@ class Batches:
 
     def _check_room(self, folder: Path, size: int) -> None:
         """Raise ApiError where an owner may not keep so many bytes more. Each file counts for 4,096 more."""
-        for owner, most in ((folder.name, self.options.key_bytes), ("*", self.options.files_bytes)):
-            if size + sum(one.st_size + 4096 for _, one in _facts(folder.parent, owner)) > most:
-                what = "The files of this key, or of all, would have more bytes than they may. Delete some."
-                raise ApiError(what, status=413, code="too_large")
+        own = every = size
+        for path, facts in _facts(folder.parent):
+            every += facts.st_size + 4096
+            own += facts.st_size + 4096 if path.parent == folder else 0
+        if own > self.options.key_bytes or every > self.options.files_bytes:
+            what = "The files of this key, or of all, would have more bytes than they may. Delete some."
+            raise ApiError(what, status=413, code="too_large")
 
     # --- batches --------------------------------------------------------------------------------------------
 
@@ -168,9 +171,19 @@ class Batches:
     @asynccontextmanager
     async def running(self, _app: Any) -> AsyncIterator[None]:
         """Answer batches during a block, at whose end the engine is closed."""
-        files, umask = self.options.files, os.umask(0o077)
-        places = [] if files is None else files.glob("*/batch_*.json")
-        for place in sorted(places, key=lambda one: int(_record(one)["created_at"])):
+        if self.options.files is None:
+            yield
+        else:
+            async with self._answering(self.options.files):
+                yield
+        # the threads of the engine may be in the middle of a step
+        await anyio.to_thread.run_sync(self.server.named.engine.close)
+
+    @asynccontextmanager
+    async def _answering(self, files: Path) -> AsyncIterator[None]:
+        """Answer the batches of a folder during a block: those that are there, and then what comes."""
+        umask = os.umask(0o077)
+        for place in sorted(files.glob("*/batch_*.json"), key=lambda one: int(_record(one)["created_at"])):
             self.queue.put(place)
         async with BlockingPortal() as portal:
             thread = Thread(None, self._work, "structgen-batches", [portal], daemon=True)
@@ -180,8 +193,6 @@ class Batches:
             self.queue.put(None)
             await portal.stop(cancel_remaining=True)
         await anyio.to_thread.run_sync(thread.join)
-        # the threads of the engine may be in the middle of a step
-        await anyio.to_thread.run_sync(self.server.named.engine.close)
         os.umask(umask)
         self.lock.release()
 
@@ -274,9 +285,9 @@ def _record(place: Path) -> dict[str, Any]:
     return {**found, "status": "cancelling"} if is_cancelled else found
 
 
-def _facts(files: Path, owner: str = "*") -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield the paths of an owner, or of all, and what the system says of each."""
-    for path in files.glob(f"{owner}/*"):
+def _facts(files: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield the paths of all owners, and what the system says of each."""
+    for path in files.glob("*/*"):
         with suppress(FileNotFoundError):  # it has gone meanwhile
             yield path, path.stat()
 

@@ -79,33 +79,34 @@ class Grammar(ABC):
 
     @property
     def schema(self) -> Json | None:
-        """The JSON Schema that its texts are documents of; None: it has none."""
+        """The JSON Schema of its texts; None where it has none."""
         return getattr(self._inner, "schema", None)
 
     @property
     def policies(self) -> Policies | None:
-        """How its documents are written; None: its texts need not be JSON."""
+        """The policies under which its JSON documents are written; None where its texts need not be JSON."""
         return getattr(self._inner, "policies", None)
 
     @property
     def outline(self) -> Callable[..., str] | None:
-        """What writes its outline for prompts, `schema_outline` without the schema; None: prompts tell
-        nothing of it."""
+        """The function that writes its outline for prompts: `schema_outline` without the schema. None where a
+        prompt has no outline of it."""
         return getattr(self._inner, "outline", None)
 
     @property
     def reader(self) -> Callable[[str], Any] | None:
-        """What makes a value of a text; None: its compiled grammar does."""
+        """The function that makes a value of a text; None where the compiled grammar makes it."""
         return getattr(self._inner, "reader", None)
 
     @property
     def repeats(self) -> Callable[[str], str] | None:
-        """What tells, of a text so far, what it says again, "" for nothing; None: nothing tells."""
+        """The function that names what a text so far repeats, "" where it repeats nothing; None where a text
+        may repeat anything."""
         return getattr(self._inner, "repeats", None)
 
     @property
     def is_greedy(self) -> bool:
-        """Whether the likeliest text is wanted where nothing is said of the choice; else one is drawn."""
+        """Whether a request without a temperature takes the likeliest tokens; else it draws them."""
         return self.schema is not None if (inner := self._inner) is None else inner.is_greedy
 
     @property

@@ -323,6 +323,18 @@ def test_without_a_folder_the_addresses_say_so(engine: sg.Engine) -> None:
     renew(engine)
 
 
+def test_a_server_without_a_folder_begins_no_thread_and_leaves_the_umask(
+    engine: sg.Engine, tmp_path: Path
+) -> None:
+    before = {thread.name for thread in threading.enumerate()}
+    with served(engine, None):
+        (tmp_path / "file").touch()
+        assert "structgen-batches" not in {thread.name for thread in threading.enumerate()} - before
+    (tmp_path / "later").touch()
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "later").stat().st_mode
+    renew(engine)
+
+
 def test_a_form_that_is_none_or_says_more_is_refused(engine: sg.Engine, tmp_path: Path) -> None:
     with served(engine, tmp_path / "files") as address:
         client = client_of(address)
