@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -17,12 +18,32 @@ from structgen.automata.strings.formula_automata import FormulaReader, SpecAutom
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.strings.kernels import FAR, Longs, Row, Table, longest
 from structgen.automata.strings.lengths import counted
+from structgen.automata.strings.live_strings import (
+    UNASKED,
+    LiveState,
+    Make,
+    TextReader,
+    Way,
+    named,
+    refusal,
+    speaks_of_texts,
+    ways_of,
+)
 from structgen.automata.strings.utf8_rows import ByteRows, byte_rows
-from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN, WIDTH, encode, escaped
+from structgen.automata.unicode.decoded_text import (
+    LONE_BYTE,
+    LONE_COLUMN,
+    TOTAL_COLUMN,
+    WIDTH,
+    columns,
+    encode,
+    escaped,
+)
 from structgen.automata.unicode.partition import ASCII, JSON, PLAIN
-from structgen.base.language.ir import DEAD, Demands, Format, Formula, Spec
+from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
+from structgen.base.language.ir import DEAD, TRUE, Any_, Demands, Format, Formula, Spec, Texts
 from structgen.base.limits import Limits
-from structgen.base.system.public_calls import billed_cache
+from structgen.base.system.public_calls import THIS_CALL, billed_cache
 
 HELD: Final[HeldByContent[ByteRows]] = HeldByContent()
 """The rows of specs that this process met last."""
@@ -61,6 +82,9 @@ class _Part(NamedTuple):
     """What else is known of it; the pool has its rows."""
 
 
+_LIVE_ROW: Final[Table] = np.array([[0] * 257 + [1] * (TOTAL_COLUMN - 257) + [0]], np.int32)
+"""The row of a new live state, by 0 for UNASKED and 1 for DEAD. The last column tells it from a state of an
+automaton."""
 _NO_ROWS: Final[Table] = np.empty((0, WIDTH), np.int32)
 
 
@@ -78,7 +102,7 @@ def _meaning_alone(one: Format) -> Formula:
     return meaning_of(one.name, denied=False, alone=True)
 
 
-class StringPool(AutomatonPool[_Part]):
+class StringPool(AutomatonPool["_Part | LiveState"]):
     """All string automata of one compiled grammar. Not thread-safe.
 
     States 0 to 7 are the free string (any text, outcome 0). A row has a column for each byte, and some more
@@ -95,11 +119,18 @@ class StringPool(AutomatonPool[_Part]):
         spelling: int = JSON,
         lone: bool = False,
         missing: frozenset[int] = frozenset(),
+        texts: Make | None = None,
     ) -> None:
         """Make a pool without specs. `spelling` (`unicode.partition`): by which completions are short.
         `lone`: lone surrogates can be written; if not, a string that only they complete is dead. `missing`:
-        bytes that no rest of a character has."""
+        bytes that no rest of a character has. `texts` makes the readers of grammars (`live_strings`); without
+        it they are refused."""
         super().__init__(limits, WIDTH)
+        self._texts = texts
+        self._readers: dict[tuple[str, Formula], TextReader | None] = {}
+        self._live: dict[LiveState, int] = {}
+        self._outcomes: dict[int, Outcome] = {}
+        """Live state -> what numbers its demands."""
         self._spelling, self.lone, self._missing = spelling, lone, missing
         self._most = min(limits.automaton_states, MOST_STATES)
         self._reader = FormulaReader(self._most)
@@ -126,18 +157,21 @@ class StringPool(AutomatonPool[_Part]):
 
     def _count_beside(self, spec: Spec, outcome: Outcome) -> CountedStart | None:
         # a format may hold a length itself
-        found = None if spec.groups is not None else counted(spec.formulas, _meaning_alone)
+        is_plain = spec.groups is None and not any(map(speaks_of_texts, spec.formulas))
+        found = counted(spec.formulas, _meaning_alone) if is_plain else None
         if found is None:
             return None
         start = self.start(Spec(found.formulas), outcome)
         if start == DEAD:
             return None
-        part = self._at(start)[0]
+        part, _ = self._place(start)
         if int(part.rows.rests[0]) > found.most:
             return None
         return CountedStart(start, found.most, part.places, part.rows.rests)
 
     def _started(self, spec: Spec, outcome: Outcome) -> int:
+        if any(map(speaks_of_texts, spec.formulas)):
+            return self._started_live(spec, outcome)
         rows = self._rows_of(spec)
         if rows.is_empty:
             return DEAD
@@ -193,21 +227,102 @@ class StringPool(AutomatonPool[_Part]):
         met = np.unique(accept).tolist()
         return {divided.outcomes[number - 1]: number in infinite for number in met if number > 0}
 
+    # Live states.
+
+    def _started_live(self, spec: Spec, outcome: Outcome) -> int:
+        """As `_started`, of a spec with texts of grammars."""
+        if spec.groups is not None:
+            raise refusal("A grammar is asked of keys", "Ask it of values, or write a pattern.")
+        ways: list[Way] = []
+        regular: list[list[Formula]] = [[] for _ in spec.formulas]
+        for demand, formula in enumerate(spec.formulas):
+            for texts, beside in ways_of(formula):
+                if texts is None:
+                    regular[demand].append(beside)
+                elif (reader := self._reader_of(texts, beside)) is not None:
+                    ways.append(Way(demand, reader))
+        others = Spec(tuple([Any_(tuple(parts)) for parts in regular]))
+        start = self.start(others, outcome) if any(regular) else DEAD
+        if not ways:
+            return start
+        live = LiveState(tuple(ways), tuple([way.reader.start for way in ways]), start)
+        return self._live_state(live, outcome)
+
+    def _reader_of(self, texts: Texts, beside: Formula) -> TextReader | None:
+        """Return the reader of the texts of a grammar that meet a regular formula; None where there are
+        none."""
+        key = texts.canonical, beside
+        if key not in self._readers:
+            if self._texts is None:
+                raise refusal(f"{named(texts)} is asked of a string", "Write a regular grammar.")
+            self._readers[key] = self._texts(texts.of if beside == TRUE else texts.of.narrowed(beside))
+        return self._readers[key]
+
+    def _live_state(self, live: LiveState, outcome: Outcome) -> int:
+        """Return the number of a live state, made if it is new."""
+        found = self._live.get(live)
+        if found is None:
+            met = {way.demand for way, state in live.alive() if way.reader.ends(state)}
+            if live.regular >= 0:
+                met |= self._met(live.regular)
+            ends = np.array([outcome(frozenset(met)) if met else -1], np.int32)
+            found = self._add(live, _LIVE_ROW, np.array([UNASKED, DEAD], np.int32), ends)
+            self._outcomes[found] = outcome
+            self._live[live] = found
+        return found
+
+    def _met(self, state: int) -> frozenset[int]:
+        """Return the demands that a string meets which ends in a state of an automaton."""
+        part, local = self._place(state)
+        number = int(part.rows.automaton.accept[local]) if local < part.rows.automaton.states else 0
+        return part.rows.outcomes[number - 1] if number > 0 else frozenset()
+
+    def is_live(self, state: int) -> LiveState | None:
+        """Return what a live state is; None of a state of an automaton."""
+        part, _ = self._at(state)
+        return part if isinstance(part, LiveState) else None
+
+    def step(self, state: int, column: int) -> int:
+        """Return the state after a byte, by its column; DEAD where no string goes on so."""
+        after = int(self.trans[state, column])
+        if after == UNASKED:
+            live = self.is_live(state)
+            assert live is not None, "states of automata are whole"
+            after = self._after_live(live, column, self._outcomes[state])
+            self.trans[state, column] = after
+        return after
+
+    def _after_live(self, live: LiveState, column: int, outcome: Outcome) -> int:
+        states = [
+            -1 if at < 0 else way.reader.step(at, column)
+            for way, at in zip(live.ways, live.states, strict=True)
+        ]
+        regular = DEAD if live.regular < 0 else int(self.trans[live.regular, column])
+        if max(states) < 0:
+            return regular
+        return self._live_state(LiveState(live.ways, tuple(states), regular), outcome)
+
     # States.
 
     def _place(self, state: int) -> tuple[_Part, int]:
-        """Return the part of a state, and its number in the part's rows."""
+        """Return the part of a state of an automaton, and its number in the part's rows."""
         part, at = self._at(state)
+        assert isinstance(part, _Part), "a live state has no rows"
         return part, int(part.local[at])
 
     def bans(self, state: int) -> bool:
         """Return whether a string of the state's spec may end between any two characters, as where texts are
         banned and nothing else is asked: then the tokens of its states differ little."""
-        part, _ = self._place(state)
-        return state >= _PLACES and bool((part.rows.automaton.accept > 0).all())
+        part, _ = self._at(state)
+        if state < _PLACES or isinstance(part, LiveState):
+            return False
+        return bool((part.rows.automaton.accept > 0).all())
 
     def going_on(self, state: int) -> list[tuple[int, int]]:
         """Return the bytes that may follow in a state, ascending, each with the state after it."""
+        if self.is_live(state) is not None:
+            for column in range(256):
+                self.step(state, column)
         row = self.trans[state, : LONE_COLUMN + 1 if self.lone else 256]
         found = np.flatnonzero(row >= 0).tolist()
         return [(LONE_BYTE if column == LONE_COLUMN else column, int(row[column])) for column in found]
@@ -216,6 +331,12 @@ class StringPool(AutomatonPool[_Part]):
         """Return the states after a character of low..high, each with the smallest such character; none
         inside a character. Cost: some microseconds for each run of characters that the automaton tells
         apart."""
+        if self.is_live(state) is not None:
+            found = dict[int, int]()
+            lone = self._lone_targets(state, low, high)
+            for point, after in (*self._characters(state, node_of(((low, high),)), b""), *lone):
+                found.setdefault(after, point)
+            return found
         part, local = self._place(state)
         of, found = part.rows.automaton, dict[int, int]()
         starts, kinds = of.alphabet.starts, of.alphabet.kinds
@@ -231,8 +352,32 @@ class StringPool(AutomatonPool[_Part]):
             at += 1
         return found
 
+    def _characters(self, state: int, node: ByteNode, read: bytes) -> Iterator[tuple[int, int]]:
+        """Yield the characters of a node that may follow in a live state, ascending, each with the state
+        after it; some alike are left out."""
+        if node is DONE:
+            yield ord(read.decode()), state
+        tried = set[tuple[int, ByteNode]]()
+        for byte, below in enumerate(node.after):
+            after = DEAD if below is None else self.step(state, byte)
+            if below is not None and after >= 0 and (after, below) not in tried:
+                tried.add((after, below))
+                yield from self._characters(after, below, read + bytes((byte,)))
+
+    def _lone_targets(self, state: int, low: int, high: int) -> Iterator[tuple[int, int]]:
+        """As `_characters`, of surrogates that stand alone."""
+        for point in range(max(low, 0xD800), min(high, 0xDFFF) + 1) if self.lone else ():
+            after = state
+            for column in columns(encode(chr(point))):
+                after = after if after < 0 else self.step(after, column)
+            if after >= 0:
+                yield point, after
+
     def is_infinite(self, state: int) -> bool:
-        """Return whether infinitely many completions go on from a state between two characters."""
+        """Return whether infinitely many completions go on from a state between two characters. Of a live
+        state that is not known, and False."""
+        if self.is_live(state) is not None:
+            return False
         part, local = self._place(state)
         return int(longest(part.rows.automaton.trans)[local]) >= FAR
 
@@ -248,6 +393,7 @@ class StringPool(AutomatonPool[_Part]):
         # every state is live, so each entry of the stack is a prefix of a word
         stack: list[tuple[int, bytes]] = [(state, b"")]
         while stack:
+            THIS_CALL.work(256)
             at, text = stack.pop()
             if self.outcome[at] >= 0:
                 words.append(text)
@@ -258,13 +404,14 @@ class StringPool(AutomatonPool[_Part]):
 
     def farthest(self, start: int) -> int:
         """Return how many characters the shortest rest has at most, in whichever state of the spec that
-        starts in `start`."""
-        return int(self._at(start)[0].rows.rests.max())
+        starts in `start`; `FAR` where texts of grammars are asked."""
+        part, _ = self._at(start)
+        return FAR if isinstance(part, LiveState) else int(part.rows.rests.max())
 
     def widest(self, start: int) -> int:
         """Return how many bytes the cheapest characters take as they are spelled, at most, of all that the
         spec that starts in `start` tells apart. So many for each that `farthest` counts write a rest."""
-        return self._completed(self._at(start)[0]).widest()
+        return self._completed(self._place(start)[0]).widest()
 
     def farthest_of_many(self, start: int, plain: bytes, widest: int, many: int) -> int:
         """Return how many bytes, at most, the rest of a string takes that is none of fewer than `many`, if
@@ -273,7 +420,7 @@ class StringPool(AutomatonPool[_Part]):
 
         Cost: some sweeps over the automaton.
         """
-        of = self._at(start)[0].rows.automaton
+        of = self._place(start)[0].rows.automaton
         kinds = of.alphabet.kinds[np.searchsorted(of.alphabet.starts, list(plain), "right") - 1]
         weights = np.bincount(kinds, minlength=of.alphabet.width).astype(np.float64)
         # a state's strings may be finitely many, each no longer than this; or many of a length are plain
@@ -292,15 +439,19 @@ class StringPool(AutomatonPool[_Part]):
 
         Cost: a look at each entry of the arrays.
         """
+        if self._live:
+            return bytes(range(256))
         numbers: dict[bytes, int] = {}
-        columns = np.ascontiguousarray(self.trans[: self.count, :256].T)
-        return bytes(numbers.setdefault(column.tobytes(), len(numbers)) for column in columns)
+        every = np.ascontiguousarray(self.trans[: self.count, :256].T)
+        return bytes(numbers.setdefault(column.tobytes(), len(numbers)) for column in every)
 
     def key(self, state: int) -> bytes:
         """Return 16 bytes that name the residual language with its outcomes, the same in every process.
 
         Equal keys mean equal languages and demands; unequal keys may mean equal languages too.
         """
+        if self.is_live(state) is not None:
+            return b"live %d %d" % (id(self), state)
         part, local = self._place(state)
         return blake2b(b"%s %d" % (part.rows.digest, local), digest_size=16).digest()
 
@@ -331,6 +482,9 @@ class StringPool(AutomatonPool[_Part]):
         return known
 
     def _found_finish(self, state: int, most: int) -> Demands:
+        live = self.is_live(state)
+        if live is not None:
+            return self._live_finish(live, state)
         part, local = self._place(state)
         if not part.rows.open_bytes[local]:
             known = self._completed(part)
@@ -348,6 +502,28 @@ class StringPool(AutomatonPool[_Part]):
         for at, lead in leads.items():
             for demand, rest in self.finish(at, most).items():
                 text = lead + rest
+                if demand not in best or self._order(text) < self._order(best[demand]):
+                    best[demand] = text
+        return dict(sorted(best.items()))
+
+    def _live_finish(self, live: LiveState, state: int) -> Demands:
+        """As `finish`, of a live state: of each demand the rest that a reader says, the shortest of several
+        ways."""
+        begun = [byte for byte, _ in self.going_on(state) if 0x80 <= byte < 0xC0]
+        if begun and self._missing.intersection(begun):
+            # inside a character: one of those that tokens can write
+            ways = [
+                {demand: bytes((byte,)) + rest for demand, rest in self.finish(after).items()}
+                for byte, after in self.going_on(state)
+                if byte not in self._missing
+            ]
+        else:
+            ways = [{way.demand: way.reader.rest(at)} for way, at in live.alive()]
+            if live.regular >= 0:
+                ways.append(dict(self.finish(live.regular)))
+        best: dict[int, bytes] = {}
+        for found in ways:
+            for demand, text in found.items():
                 if demand not in best or self._order(text) < self._order(best[demand]):
                     best[demand] = text
         return dict(sorted(best.items()))

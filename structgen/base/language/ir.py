@@ -133,6 +133,16 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class Texts:
+    """Strings that are texts of a grammar whose language need not be regular."""
+
+    canonical: str
+    """The grammar's canonical form."""
+    of: Any = field(compare=False, repr=False)
+    """The grammar, a `machines.core.grammar.Grammar`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Multiple:
     """Numbers that are an integer times `of` (> 0). Integers are Multiple(Decimal(1))."""
 
@@ -147,7 +157,7 @@ class PlainInteger:
     """
 
 
-StringAtom: TypeAlias = Union[Pattern, Format, Length, Words]
+StringAtom: TypeAlias = Union[Pattern, Format, Length, Words, Texts]
 NumberAtom: TypeAlias = Union[Ranges, Multiple, PlainInteger]
 Formula: TypeAlias = Union[Not, All, Any_, StringAtom, NumberAtom]
 TRUE = All(())

@@ -12,15 +12,18 @@ from structgen.base.language.ir import Network
 from structgen.base.limits import Limits
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of
+from structgen.base.system.fork_locks import GRAMMARS, new_lock
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.json_grammars.completion import Completer
 from structgen.grammars.json_grammars.document_values import value_of
+from structgen.grammars.json_grammars.text_readers import TextReaders
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.json_machine.expected import expected
 from structgen.machines.json_machine.inspection import Inspection
 from structgen.machines.json_machine.masks import mask_filling, state_walk
 from structgen.machines.json_machine.meaning import expander_of
 from structgen.machines.json_machine.records.recorder import Recorder
+from structgen.machines.json_machine.records.string_tokens import string_tokens
 from structgen.machines.json_machine.tables import json_blocks as L
 from structgen.machines.json_machine.tables.json_tables import JSON_TABLES
 from structgen.machines.machine_core import token_steps
@@ -105,8 +108,13 @@ class CompiledSchema(CompiledGrammar):
         self._configure(policies, grammar.quoting.missing)
         # Nothing that this holds may refer to it: a grammar is gone when it is dropped, not when garbage is
         # collected in the midst of another's first mask.
-        self._expander = expander = expander_of(grammar, self.limits, self._tables)
-        self._recorder = recorder = Recorder(self._tables, expander, self.vocabulary, self._masks)
+        is_ascii = grammar.quoting.is_ascii
+        self._texts = TextReaders(lambda: string_tokens(tokenizer, is_ascii).plain, self.limits, self.store)
+        self._expander = expander = expander_of(grammar, self.limits, self._tables, self._texts)
+        if self._texts.made:
+            self.height = 1 + max(one.height for one in self._texts.made)
+            self.lock = new_lock(GRAMMARS, self.height)
+        self._recorder = recorder = Recorder(self._tables, expander, self.vocabulary, self._masks, tokenizer)
         answer = recorder.answer
         self._retry = retry = partial(call_answered, self.lock, self._begin_call, answer, self.address)
         self._machine = Inspection(expander, self._tables, self._space, retry)
@@ -120,7 +128,8 @@ class CompiledSchema(CompiledGrammar):
         size = self.nbytes + self._recorder.nbytes + _RESIDUE * tables.count(L.T_RES)
         most = max(self._expander.strings.count, self._expander.numbers.count) / limits.automaton_states
         rows = tables.most_interned / limits.parser_states
-        return max(size / limits.grammar_memory, 2 * most, 2 * rows)
+        texts = [one.used for one in self._texts.made]
+        return max(size / limits.grammar_memory, 2 * most, 2 * rows, *texts)
 
     @property
     def network(self) -> Network:

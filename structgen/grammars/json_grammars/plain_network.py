@@ -5,6 +5,7 @@ from __future__ import annotations
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.base.system.public_calls import THIS_CALL
+from structgen.grammars.json_grammars.text_readers import TextReaders
 from structgen.machines.json_machine.answers.scalar_questions import Numbers, Strings
 from structgen.schema.reading.document import Document
 from structgen.schema.recogniser.schema_network import SchemaNetwork
@@ -14,7 +15,8 @@ def network_of(document: Document) -> SchemaNetwork:
     """Return the network of a document that no machine runs, with automata of its own. It is a public call of
     its own, or a part of the one that asks: the steps to find a document are counted."""
     limits, policies = document.limits, document.policies
-    strings = Strings(StringPool(limits, lone=policies.escapes == "any"), document.quoting.literal)
+    pool = StringPool(limits, lone=policies.escapes == "any", texts=TextReaders(None, limits, None))
+    strings = Strings(pool, document.quoting.literal)
     numbers = NumberPool(policies.numbers, limits, document.missing)
     with THIS_CALL.begin(limits):
         return SchemaNetwork(document, strings, Numbers(numbers, strings.outcomes))

@@ -228,6 +228,13 @@ class TextGrammar(LanguageGrammar):
         return Composed(Operation.MEET, (self,), formula=writable(missing))
 
     @property
+    def texts_named(self) -> str:
+        return f"a text of {self.source}"
+
+    def narrowed(self, formula: Formula) -> TextGrammar:
+        return Composed(Operation.MEET, (self,), formula=formula)
+
+    @property
     def source(self) -> str:
         """The kind of source, for messages: `a Lark grammar`."""
         return "a grammar"
@@ -355,6 +362,14 @@ class RegularGrammar(TextGrammar):
     @property
     def canonical(self) -> str:
         return f"regular {spelled(self.formula)}"
+
+    @property
+    def strings(self) -> Formula:
+        is_small = isinstance(self.formula, Words) or self.letters <= MOST_LETTERS
+        return self.formula if is_small else super().strings
+
+    def narrowed(self, formula: Formula) -> TextGrammar:
+        return RegularGrammar(All((self.formula, formula)), self.what, limits=self.limits)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time

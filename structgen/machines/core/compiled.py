@@ -395,6 +395,11 @@ class CompiledGrammar(ABC):
         may end."""
         return index
 
+    @property
+    def reads_bytes_alone(self) -> bool:
+        """Whether its texts have no special tokens, and no token is counted."""
+        return not self._has_specials
+
     def planned_tokens(self, index: int) -> Sequence[int]:
         """Return the tokens in which forced text is to be written from a state on, by its number; empty where
         the model chooses them."""

@@ -10,8 +10,10 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from structgen.base.errors import OptionError, StructgenError, UnsupportedError
+from structgen.base.language.ir import Formula, Texts
 from structgen.base.limits import Limits
 from structgen.base.system.lazy_names import public_name
+from structgen.schema.reading.string_grammars import object_keyword
 
 if TYPE_CHECKING:
     from structgen.base.json_text.exact_json import Json
@@ -108,6 +110,26 @@ class Grammar(ABC):
     def is_greedy(self) -> bool:
         """Whether a request without a temperature takes the likeliest tokens; else it draws them."""
         return self.schema is not None if (inner := self._inner) is None else inner.is_greedy
+
+    @property
+    def texts_named(self) -> str:
+        """The words for a text of the grammar, for messages."""
+        return f"a text of {self!r}" if (inner := self._inner) is None else inner.texts_named
+
+    @property
+    def keyword(self) -> dict[str, Any]:
+        """The value of `x-grammar` that holds a string to this grammar, as JSON. Where the grammar has no text
+        of its own, it names this object, which this process alone knows, as long as somebody holds it."""
+        return object_keyword(self)
+
+    @property
+    def strings(self) -> Formula:
+        """The formula of the strings that are texts of this grammar."""
+        return Texts(self.canonical, self)
+
+    def narrowed(self, formula: Formula) -> Grammar:
+        """Return the grammar of those texts of this one that meet a regular formula."""
+        return _texts_of(self).narrowed(formula)
 
     @property
     def innermost(self) -> Grammar:

@@ -148,7 +148,7 @@ class Inspection:
     def after_character(self, state: int, point: int) -> int:
         """Return the state of a string automaton after a character, or a surrogate that stands alone."""
         for column in columns(encode(chr(point))):
-            state = state if state < 0 else int(self.strings.trans[state, column])
+            state = state if state < 0 else self.strings.step(state, column)
         return state
 
     def listed_rests(self, index: int) -> Iterator[str]:

@@ -4,6 +4,7 @@ and calls of compiled code, which ask the expander."""
 from __future__ import annotations
 
 from structgen.automata.numbers.number_pool import NumberPool
+from structgen.automata.strings.live_strings import Make
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.partition import ASCII, JSON
 from structgen.base.limits import Limits
@@ -13,12 +14,13 @@ from structgen.machines.machine_core.growing_tables import GrowingTables
 from structgen.schema.schema_source import SchemaSource
 
 
-def expander_of(grammar: SchemaSource, limits: Limits, tables: GrowingTables) -> Expander:
+def expander_of(grammar: SchemaSource, limits: Limits, tables: GrowingTables, texts: Make) -> Expander:
     """Return the expander of a grammar, with its network and its automata, which writes into these tables.
+    `texts` makes the readers of grammars that its strings are texts of.
     Errors: those of `SchemaSource.network`. The grammar's lock is held by whoever calls it."""
     lone, quoting = grammar.policies.escapes == "any", grammar.quoting
     spelling = ASCII if quoting.is_ascii else JSON
-    strings = StringPool(limits, spelling=spelling, lone=lone, missing=quoting.missing)
+    strings = StringPool(limits, spelling=spelling, lone=lone, missing=quoting.missing, texts=texts)
     numbers = NumberPool(grammar.policies.numbers, limits, quoting.missing)
     asked = scalar_questions.Strings(strings, quoting.literal)
     network = grammar.network(

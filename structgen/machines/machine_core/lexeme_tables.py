@@ -26,7 +26,7 @@ from structgen.machines.machine_core.workspace import Workspace
 from structgen.machines.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
 
-RECORDS, GROUPS, LEFTOVERS, TRIES, TOKENS, _RANGES, _WANTED = (
+RECORDS, GROUPS, LEFTOVERS, TRIES, TOKENS, RANGES, _WANTED = (
     word_of(LexemeContext, name)
     for name in ("records", "groups", "leftovers", "tries", "tokens", "ranges", "wanted")
 )
@@ -78,10 +78,11 @@ class GrownArray:
         self.rows, self._context[self._words] = rows, address_of(rows)
 
 
-def put_trie(grown: GrowingTables, first: int, last: int, depth: int) -> int:
-    """Append the trie of some nodes of the vocabulary's, those above them at a depth; return its number."""
-    ranges = grown.extend(_RANGES, np.array([[first], [last], [depth]]), RANGE_WORDS)
-    return grown.append(TRIES, (-1, last - first, 0, 0, ranges, int(last > first)))
+def put_trie(grown: GrowingTables, first: int, last: int, depth: int, *, own: bool = False) -> int:
+    """Append the trie of some nodes of the vocabulary's, those above them at a depth; return its number.
+    `own`: the nodes are the grammar's own, at the beginning of its arrays."""
+    ranges = grown.extend(RANGES, np.array([[first], [last], [depth]]), RANGE_WORDS)
+    return grown.append(TRIES, (0 if own else -1, last - first, 0, 0, ranges, int(last > first)))
 
 
 def byte_sets(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:

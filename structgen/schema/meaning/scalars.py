@@ -26,6 +26,7 @@ from structgen.base.language.ir import (
     Pattern,
     PlainInteger,
     Spec,
+    Texts,
     Words,
     conjuncts,
 )
@@ -303,6 +304,13 @@ class Scalars:
         parts: list[Formula] = []
         if schema.pattern is not None:
             parts.append(Pattern(schema.pattern))
+        if schema.grammar is not None:
+            formula = schema.grammar.strings
+            parts += (
+                (formula,)
+                if isinstance(formula, Texts) or not self.quoting.lone
+                else (formula, _OF_CHARACTERS)
+            )
         if schema.format is not None:
             parts.append(Format(schema.format))
         if schema.min_length or schema.max_length is not None:
@@ -501,5 +509,7 @@ def shortest_word(words: frozenset[str], written: Callable[[str], bytes]) -> byt
     return best
 
 
+_OF_CHARACTERS = Pattern(r"^[^\u{d800}-\u{dfff}]*$")
+"""Strings without surrogates that stand alone: the texts of grammars have none."""
 _FREE_STRING = JsonPieces((b'""',))
 _ZERO = JsonPieces((b"0",))

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from structgen.schema.reading import draft3, keywords
 from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.model import Dialect, Reader
+from structgen.schema.reading.string_grammars import GRAMMAR
 
 
 class _Row(NamedTuple):
@@ -55,6 +56,7 @@ _TABLE: Final = (
     _Row("multipleOf", keywords.read_multiple_of, "4"),
     _Row("minLength maxLength", keywords.read_count),
     _Row("pattern", keywords.read_pattern),
+    _Row(GRAMMAR, keywords.read_grammar, vocabulary="core"),
     _Row("format", draft3.read_format, until="3"),
     _Row("format", keywords.read_format, "4", vocabulary="format"),
     _Row("properties", draft3.read_properties, until="3", holds="map"),

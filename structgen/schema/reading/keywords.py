@@ -16,6 +16,7 @@ from typing import Any
 from structgen.base.json_text.exact_json import escape, exact
 from structgen.schema.reading.model import TYPES, Reading, Schema
 from structgen.schema.reading.schema_cures import number_cure, type_cure
+from structgen.schema.reading.string_grammars import GRAMMAR, grammar_of
 
 FORMATS = frozenset(
     (
@@ -55,6 +56,7 @@ _KEYWORDS_OF = MappingProxyType(
         "if_": ("if",),
         "else_": ("else",),
         "verdict": ("false",),
+        "grammar": (GRAMMAR,),
     }
 )
 """The keywords that set a field of `Schema`; of every other field it is the name in camel case."""
@@ -62,7 +64,7 @@ SPEAKS_OF: Mapping[str, str] = MappingProxyType(
     {
         field: kind
         for kind, fields in (
-            ("string", "pattern format min_length max_length"),
+            ("string", "pattern format min_length max_length grammar"),
             ("number", "minimum maximum exclusive_minimum exclusive_maximum multiple_of"),
             ("object", "properties pattern_properties additional required property_names min_properties"),
             ("object", "max_properties dependent_required dependent_schemas unevaluated_properties"),
@@ -216,6 +218,11 @@ def read_format(document: Reading, place: Schema, keyword: str, value: Any) -> N
         document.formats.setdefault(value, place)
     else:
         document.unknown_formats.append((place, value))
+
+
+def read_grammar(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+    """Read `x-grammar`: the value of a string is a text of the grammar."""
+    place.grammar = grammar_of(value, f"{place.pointer}/{keyword}", document.limits)
 
 
 # --- Objects ------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from structgen.base.errors import SchemaError
 from structgen.base.json_text.events import spelled
 from structgen.base.json_text.exact_json import Json, escape, kind_name
+from structgen.base.limits import Limits
 from structgen.schema.reading.policies import Policies
 
 
@@ -142,6 +143,8 @@ class Schema:
     min_length: int = 0
     max_length: int | None = None
     pattern: str | None = None
+    grammar: Any = None
+    """The grammar of `x-grammar` (`string_grammars`)."""
     format: str | None = None
     """None too where formats are annotations, or the format is unknown (the report lists it)."""
     properties: Mapping[str, Schema] = _NO_MEMBERS
@@ -246,6 +249,7 @@ class Reading(ABC):
     """The document that is being read (`document.Document`), as the readers of keywords see it."""
 
     policies: Policies
+    limits: Limits
     top: Scope
     """The resource of the root."""
     notes: list[str]

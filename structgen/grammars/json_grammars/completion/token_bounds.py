@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from math import log
 from typing import Final, Protocol
 
+from structgen.automata.strings.kernels import FAR
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import decode
 from structgen.base.errors import LimitError
@@ -125,6 +126,8 @@ class TokenBounds:
         if not words:
             # one of the fewest characters: the shortest rest may have too many
             start, farthest = spec[StringRow.start], spec[StringRow.farthest]
+            if farthest == FAR:
+                return L.UNBOUNDED
             widest = self._machine.strings.widest(start) if farthest > 0 else 0
             return _QUOTED + missing + farthest * widest
         is_free = spec[StringRow.start] == StringPool.FREE and spec[StringRow.most] < 0

@@ -183,6 +183,10 @@ class CompiledText(NumberedText):
             return self._language.inside(self._config(index))
         return tuple(one._replace(state=state) for one in self._entered[visit].places), None
 
+    @property
+    def reads_bytes_alone(self) -> bool:
+        return not (self._has_specials or self._language.counts_tokens)
+
     def special_tokens(self, index: int) -> list[int]:
         """Return the special tokens that may come in a state, by its number."""
         if not self._has_specials or index == self._finished:

@@ -288,6 +288,9 @@ class Expander:
                 rows = self._tables.rows(L.T_RES)
                 goes_on = self.network.may_differ(self.network_residue(first))
                 rows[first, L.ResidueRow.may_differ] = 1 if goes_on else 2
+            elif kind == L.Q_STRING:
+                self.strings.step(first, second)
+                self.refresh()
             elif kind == L.Q_UNREAD:
                 self._answer_unread(first, second)
             else:

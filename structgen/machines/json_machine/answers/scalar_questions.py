@@ -38,7 +38,7 @@ class Strings:
         for column in columns(encode(text)):
             if state < 0:
                 return False
-            state = int(pool.trans[state, column])
+            state = pool.step(state, column)
         return state != DEAD and int(pool.outcome[state]) >= 0
 
     def words(self, formula: Formula, most: int) -> Sequence[str] | None:

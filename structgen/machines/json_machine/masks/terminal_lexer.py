@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from structgen.automata.strings.live_strings import UNASKED
 from structgen.automata.unicode.decoded_text import OTHERS_COLUMN, TOTAL_COLUMN, WIDTH
 from structgen.base.native.jit import entry, jit
 from structgen.base.native.typed_blocks import Int64s, address_of_block, skip, words_of
@@ -257,7 +258,8 @@ def safe_row(c: JsonContext, state: int) -> SafeRow:
     key, safe = t.key, t.safe
     if safe.known == -1:
         safe.known = 0
-        if key.lexeme >> ESCAPE_SHIFT == 0:
+        # of a live state nothing is known before it is asked
+        if key.lexeme >> ESCAPE_SHIFT == 0 and string_step(c, key.lexeme, TOTAL_COLUMN) != UNASKED:
             find_safe(c, key.lexeme, safe)
             if key.most >= 0:
                 safe.reach = min(safe.reach, key.most - c.string_specs[c.quoted].farthest)
@@ -269,6 +271,12 @@ def safe_in(context: int, state: int) -> int:
     """Return where what is safe stands in a state of a string or key (`Hooks.safe`)."""
     safe = safe_row(JsonContext(context), state)
     return address_of_block(safe) if safe.known else 0
+
+
+@entry("int64(int64, int64)")
+def nothing_safe(context: int, state: int) -> int:
+    """As `safe_in`, for a trie whose nodes are not those of the vocabulary."""
+    return 0
 
 
 @entry("int64(int64, int64)")
@@ -286,4 +294,4 @@ def is_wide(context: int, state: int) -> int:
         while rest != 0:
             rest &= rest - 1
             missing += 1
-    return 1 if key.lexeme != FREE and missing <= _MOST_MISSING_CLASSES else 0
+    return 1 if safe.known and key.lexeme != FREE and missing <= _MOST_MISSING_CLASSES else 0

@@ -7,13 +7,16 @@ from collections.abc import Callable, Hashable
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.strings.live_strings import LiveState
 from structgen.automata.strings.string_pool import StringPool
 from structgen.base.language.ir import FREE
 from structgen.base.native.bit_rows import add_tokens
 from structgen.base.native.jit import code_of
+from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of
 from structgen.machines.json_machine.answers.expander import Expander
 from structgen.machines.json_machine.masks import terminal_lexer
+from structgen.machines.json_machine.records.string_tokens import string_tokens
 from structgen.machines.json_machine.records.terminal_records import (
     KnownTerminal,
     TerminalRecords,
@@ -28,8 +31,12 @@ from structgen.machines.machine_core.lexeme_records import scan_beside
 from structgen.machines.machine_core.lexeme_tables import SERIALS, put_trie
 from structgen.machines.machine_core.workspace import Workspace
 from structgen.machines.store.mask_store import VocabularyStore
+from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
 
+_MARKED = 2
+"""The number of the trie of tokens with a quote or a backslash."""
+_TRIE_ARRAYS = [word_of(JsonContext, name) + ADDRESS for name in ("trie_nodes", "trie_slots", "tokens")]
 _WRITTEN = frozenset((L.M_STRING, L.M_KEY))
 _MOVES, _SAFE, _ENDS = (
     word_of(JsonContext, "moves"),
@@ -57,7 +64,9 @@ class Recorder:
         expander: Expander,
         vocabulary: Vocabulary,
         masks: VocabularyStore,
+        tokenizer: Tokenizer,
     ) -> None:
+        self._tokenizer = tokenizer
         self._tables, self._expander, self._masks = tables, expander, masks
         self._vocabulary = vocabulary
         self._shared = TerminalRecords.shared(vocabulary, masks)
@@ -75,7 +84,11 @@ class Recorder:
         key = self._key(identity)
         known = self._known(key)
         if known is None:
-            known = self._scanned(key, identity, self._state(identity))
+            live = self._live(identity)
+            if live is not None:
+                known = self._joined(key, live, self._state(identity))
+            else:
+                known = self._scanned(key, identity, self._state(identity))
         outcomes = [self._expander.outcomes(one) for one in known.outcomes]
         at = self._tables.extend(L.T_OUTCOME, outcomes, len(outcomes))
         row = self._tables.rows(L.T_TERMINAL)[terminal]
@@ -142,16 +155,66 @@ class Recorder:
             found = self._scan(is_quoted, state, other, kept, is_text)
         row = None
         if like is not None:
-            others = self._shared if like.holder == self._shared.address else self._own
-            assert others is not None, "a record is the store's or the grammar's own"
             space: Workspace = self._masks.workspaces.space
-            row = others.row(like.number) & space.alike
+            row = self._row(like) & space.alike
             add_tokens(row, space.tokens[:found])
         records = self._shared
-        if not records.has_room():
+        is_live = identity[L.TerminalKey.mode] == L.M_STRING and self._live_state(identity) is not None
+        if is_live or not records.has_room():
             self._own = self._own or TerminalRecords(self._vocabulary, self._masks)
             records = self._own
         return records.put(key, self._vocabulary, is_quoted, found, row, self._expander.outcomes.values)
+
+    def _row(self, known: KnownTerminal) -> npt.NDArray[np.int32]:
+        """Return the tokens inside of a record as a row of bits."""
+        records = self._shared if known.holder == self._shared.address else self._own
+        assert records is not None, "a record is the store's or the grammar's own"
+        return records.row(known.number)
+
+    # --- strings that are texts of grammars ---
+
+    def _live_state(self, identity: list[int]) -> LiveState | None:
+        state = identity[L.TerminalKey.lexeme] & L.STATE_BITS
+        return self._expander.strings.is_live(state)
+
+    def _live(self, identity: list[int]) -> LiveState | None:
+        """Return what a terminal is inside a string that may be a text of a grammar, between two characters
+        or in one; None of others, of the quote that opens it, and of escapes."""
+        mode, lexeme = identity[: L.TerminalKey.least]
+        is_escape = mode == L.M_STRING and lexeme >> L.ESCAPE_SHIFT != 0
+        if mode != L.M_STRING or is_escape or identity[L.TerminalKey.quoted]:
+            return None
+        return self._live_state(identity)
+
+    def _joined(self, key: Hashable, live: LiveState, state: int) -> KnownTerminal:
+        """Return the record of a live state. Tokens without a quote and a backslash are those of the masks of
+        its grammars; the others are scanned."""
+        row = np.zeros(self._vocabulary.words, np.int32)
+        for way, at in live.alive():
+            row |= way.reader.bits(at)
+        if live.regular >= 0:
+            row |= self._row(self._record_of(L.M_STRING, live.regular)[0])
+        ends = np.zeros_like(row)
+        add_tokens(ends, np.array(self._tokenizer.eos_token_ids, np.int32))
+        row &= ~ends
+        self._begin()
+        marked = string_tokens(self._tokenizer, self._is_ascii).marked
+        context = self._tables.context
+        if self._tables.count(L.T_TRIE) == _MARKED:
+            # the trie is read where it lies
+            arrays = marked.nodes, marked.slot_start, marked.slot_ids
+            context[_TRIE_ARRAYS] = [address_of(one) for one in arrays]
+            put_trie(self._tables, 0, len(marked.nodes), 0, own=True)
+        context[_ENDS], context[_SAFE] = 0, code_of(terminal_lexer.nothing_safe)
+        found = self._call(scan_beside, _MARKED, state, -1, KEPT_NONE)
+        add_tokens(row, self._masks.workspaces.space.tokens[:found])
+        self._own = self._own or TerminalRecords(self._vocabulary, self._masks)
+        self._own.has_copy(marked)
+        return self._own.put(key, self._vocabulary, _MARKED, found, row, self._expander.outcomes.values)
+
+    @property
+    def _is_ascii(self) -> bool:
+        return int(self._tables.context[L.JsonContext.escapes]) == L.ESCAPES_ASCII
 
     def _scan(self, trie: int, state: int, other: int, kept: int, is_text: bool) -> int:
         """Scan a trie until nothing is left to ask; return how many tokens stay inside, or FULL."""

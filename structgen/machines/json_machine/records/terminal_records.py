@@ -14,12 +14,20 @@ from structgen.base.native.typed_blocks import word_of
 from structgen.machines.json_machine.tables.json_tables import TERMINAL_TABLES
 from structgen.machines.machine_core.growing_tables import GrowingTables
 from structgen.machines.machine_core.layout import ASKED
-from structgen.machines.machine_core.lexeme_layout import Group, Leftover, LexemeContext, LexemeRecord
+from structgen.machines.machine_core.lexeme_layout import (
+    RANGE_WORDS,
+    Group,
+    Leftover,
+    LexemeContext,
+    LexemeRecord,
+)
 from structgen.machines.machine_core.lexeme_tables import (
     GROUPS,
     LEFTOVERS,
+    RANGES,
     RECORDS,
     TOKENS,
+    TRIES,
     RecordTables,
     put_trie,
 )
@@ -30,6 +38,8 @@ from structgen.tokens.vocabulary import Vocabulary
 
 QUOTE: Final = 34
 _VOCABULARY = word_of(LexemeContext, "vocabulary")
+_TRIES_OF_ALL: Final = 2
+_TRIE_NODES, _TRIE_SLOTS = (word_of(LexemeContext, name) for name in ("trie_nodes", "trie_slots"))
 _LARGEST: Final = 1 << 20
 """The most bytes that one record takes."""
 
@@ -48,6 +58,16 @@ def put_behind_quote(tables: GrowingTables, vocabulary: Vocabulary) -> int:
     first = int(vocabulary.first[QUOTE])
     end = 0 if first < 0 else int(fields_of(int(vocabulary.nodes[first])).end)
     return put_trie(tables, first + 1 if end else 0, end, 1)
+
+
+def put_copy(tables: GrowingTables, vocabulary: Vocabulary) -> int:
+    """Append the trie of another vocabulary; return its number."""
+    count = len(vocabulary.nodes)
+    nodes = tables.extend(_TRIE_NODES, vocabulary.nodes.astype(np.int64)[:, None], count)
+    slots = tables.extend(_TRIE_SLOTS, vocabulary.slot_start, len(vocabulary.slot_start))
+    tokens = tables.extend(TOKENS, vocabulary.slot_ids, len(vocabulary.slot_ids))
+    ranges = tables.extend(RANGES, np.array([[0], [count], [0]]), RANGE_WORDS)
+    return tables.append(TRIES, (nodes, count, slots, tokens, ranges, int(count > 0)))
 
 
 class TerminalRecords:
@@ -81,6 +101,11 @@ class TerminalRecords:
     def has_room(self) -> bool:
         """Return whether one more record is within the store's memory."""
         return self.nbytes + _LARGEST <= self._store.memory
+
+    def has_copy(self, vocabulary: Vocabulary) -> None:
+        """Have the trie of another vocabulary be the third, once."""
+        if self._grown.count(TRIES) == _TRIES_OF_ALL:
+            put_copy(self._grown, vocabulary)
 
     def put(
         self,

@@ -20,6 +20,7 @@ one by one.
 
 from __future__ import annotations
 
+from structgen.automata.strings.live_strings import UNASKED
 from structgen.automata.unicode.decoded_text import LONE_BYTE, LONE_COLUMN
 from structgen.base.native.jit import jit
 from structgen.base.native.typed_blocks import skip
@@ -44,6 +45,7 @@ from structgen.machines.json_machine.tables.json_blocks import (
     M_WORDS,
     Q_ITEM,
     Q_MAY_DIFFER,
+    Q_STRING,
     Q_UNREAD,
     STATE_BITS,
     UNREAD,
@@ -118,6 +120,9 @@ def texts_left(
         while column < last and found < wanted:
             byte = listed_byte(column)
             target = string_step(c, state, column)
+            if target == UNASKED:
+                ask(c, Q_STRING, state, column, 0)
+                return -1
             column += 1
             then = count + (1 if byte & 0xC0 != 0x80 else 0)
             needs = c.distances.numbers[target] if most >= 0 and target >= MIDDLES else 0

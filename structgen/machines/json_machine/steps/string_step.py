@@ -7,6 +7,7 @@ States of an escape: 0 none, 1 after the backslash, 2..5 after \\u and 0..3 digi
 
 from __future__ import annotations
 
+from structgen.automata.strings.live_strings import UNASKED
 from structgen.automata.unicode.decoded_text import LONE_COLUMN, WIDTH
 from structgen.base.native.jit import jit
 from structgen.base.native.typed_blocks import copy_block
@@ -21,6 +22,7 @@ from structgen.machines.json_machine.tables.json_blocks import (
     M_STRING,
     M_WORDS,
     NO_STATE,
+    Q_STRING,
     STATE_BITS,
     JsonContext,
     JsonState,
@@ -33,6 +35,7 @@ from structgen.machines.json_machine.tables.lookups import (
     set_step,
     string_step,
 )
+from structgen.machines.machine_core.interning import ask
 from structgen.machines.machine_core.layout import ASK, NO, YES
 
 _BEGUN, _LEVELS = 9, 14
@@ -72,9 +75,12 @@ def near_enough(c: JsonContext, d: JsonState, state: int) -> bool:
 
 @jit
 def feed_automaton(c: JsonContext, d: JsonState, column: int) -> int:
-    """Take a byte, by its column, in the automaton of a string: YES or NO."""
+    """Take a byte, by its column, in the automaton of a string: YES, NO or ASK."""
     lex = d.lexeme
     target = string_step(c, lex & STATE_BITS, column)
+    if target == UNASKED:
+        ask(c, Q_STRING, lex & STATE_BITS, column, 0)
+        return ASK
     if target < 0 or not near_enough(c, d, target):
         return NO
     d.lexeme = (lex & ~STATE_BITS) | target
@@ -464,9 +470,10 @@ def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> bool:
     state = d.lexeme & STATE_BITS
     for byte in range(0x80, 0xC0):
         if d.mode != M_WORDS and state != NO_STATE:
-            if c.strings[state * WIDTH + byte] != -1:
-                return True
-            continue
+            if c.strings[state * WIDTH + byte] != UNASKED:
+                if c.strings[state * WIDTH + byte] != -1:
+                    return True
+                continue
         copy_block(d, t)
         if feed(c, t, byte) != NO:
             return True

@@ -353,7 +353,8 @@ LISTED, MOST_LISTED = 3, 1 << 8
     Q_TERMINAL,
     Q_UNREAD,
     Q_MAY_DIFFER,
-) = range(10)
+    Q_STRING,
+) = range(11)
 
 ESCAPE_SHIFT = 28
 STATE_BITS = (1 << ESCAPE_SHIFT) - 1

@@ -1,0 +1,139 @@
+"""Strings that are texts of grammars: automata whose states are made as texts reach them.
+
+A grammar need not be regular, so there is no whole automaton. A state of a pool's table is then a *live*
+state: a configuration of readers, one for each way in which a string may meet a demand, and of the automaton
+of all regular ways. A column of its row that nobody has asked for is UNASKED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.errors import LimitError, UnsupportedError
+from structgen.base.language.ir import FALSE, TRUE, All, Any_, Formula, Not, Texts
+
+UNASKED: Final = -2
+"""In a row of a live state: nobody has asked for the state after this byte."""
+_MOST_WAYS: Final = 1_000
+"""Ways to meet a demand that are told apart."""
+
+
+class TextReader(Protocol):
+    """A grammar that is read byte by byte; its states are numbers."""
+
+    start: int
+
+    def step(self, state: int, byte: int) -> int:
+        """Return the state after a byte; below 0 where no text goes on so."""
+        ...
+
+    def ends(self, state: int) -> bool:
+        """Return whether a text may end in a state."""
+        ...
+
+    def bits(self, state: int) -> npt.NDArray[np.int32]:
+        """Return the tokens that stay inside the text, as a row of bits; end tokens may be among them."""
+        ...
+
+    def rest(self, state: int) -> bytes:
+        """Return a shortest rest of the text. The rest of each state on the way is what is left of it."""
+        ...
+
+
+Make = Callable[[Any], "TextReader | None"]
+"""Returns the reader of a grammar; None where that has no text."""
+
+
+class Way(NamedTuple):
+    """One way to meet a demand: a text of a grammar."""
+
+    demand: int
+    reader: TextReader
+
+
+class LiveState(NamedTuple):
+    """What a live state is."""
+
+    ways: tuple[Way, ...]
+    """Those of its spec."""
+    states: tuple[int, ...]
+    """The state of each way's reader; below 0: the string is no such text."""
+    regular: int
+    """The state in the pool of the ways that are regular; below 0: it is none of them."""
+
+    def alive(self) -> Iterator[tuple[Way, int]]:
+        """Yield the ways that go on, each with its reader's state."""
+        return ((way, state) for way, state in zip(self.ways, self.states, strict=True) if state >= 0)
+
+
+def speaks_of_texts(formula: Formula) -> bool:
+    """Return whether a grammar that need not be regular stands in a formula."""
+    stack = [formula]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Texts):
+            return True
+        if isinstance(node, Not):
+            stack.append(node.of)
+        elif isinstance(node, (All, Any_)):
+            stack.extend(node.of)
+    return False
+
+
+def ways_of(formula: Formula, denied: bool = False) -> list[tuple[Texts | None, Formula]]:
+    """Return a formula as alternatives: each a grammar (None: none is asked) and a regular formula beside it.
+
+    Raises `UnsupportedError` where a grammar is denied, or two must hold at once; `LimitError`.
+    """
+    if not speaks_of_texts(formula):
+        return [(None, Not(formula) if denied else formula)]
+    if isinstance(formula, Not):
+        return ways_of(formula.of, not denied)
+    if isinstance(formula, Texts):
+        if denied:
+            raise refusal(f"What is not {named(formula)} is asked for", "Leave it out of not, oneOf and if.")
+        return [(formula, TRUE)]
+    assert isinstance(formula, (All, Any_))
+    parts = [ways_of(part, denied) for part in formula.of]
+    if isinstance(formula, Any_) is not denied:
+        return [way for part in parts for way in part]
+    found: list[tuple[Texts | None, Formula]] = [(None, TRUE)]
+    for part in parts:
+        found = [_both(one, other) for one in found for other in part]
+        if len(found) > _MOST_WAYS:
+            raise LimitError(
+                f"A string may meet its schemas in more than {_MOST_WAYS:,} ways.", limit="alternatives"
+            )
+    return found
+
+
+def _both(
+    one: tuple[Texts | None, Formula], other: tuple[Texts | None, Formula]
+) -> tuple[Texts | None, Formula]:
+    (a, x), (b, y) = one, other
+    if a is not None and b is not None and a != b:
+        raise refusal(
+            f"Both {named(a)} and {named(b)} are asked of one string",
+            "Write one grammar of the texts of both; beside a grammar that is not regular only regular ones "
+            "may stand.",
+        )
+    regular = [formula for formula in (x, y) if formula != TRUE]
+    return a if b is None else b, FALSE if FALSE in regular else _conjunction(regular)
+
+
+def _conjunction(parts: list[Formula]) -> Formula:
+    return parts[0] if len(parts) == 1 else All(tuple(parts))
+
+
+def named(texts: Texts) -> str:
+    """Return the words for the texts of a grammar."""
+    return str(texts.of.texts_named)
+
+
+def refusal(what: str, cure: str) -> UnsupportedError:
+    """Return the error for a place of a grammar that is not offered."""
+    return UnsupportedError(f"{what}, and it is not regular.", keyword="x-grammar", where="", cure=cure)

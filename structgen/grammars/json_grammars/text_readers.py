@@ -1,0 +1,96 @@
+"""Grammars of texts as strings of a schema: compiled, and read byte by byte (`live_strings.TextReader`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.strings.live_strings import refusal
+from structgen.base.errors import GrammarError, UnsatisfiableSchema
+from structgen.base.limits import Limits
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.core.grammar import Grammar
+from structgen.machines.store.mask_store import MaskStore
+from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
+
+_BYTE: Final = tuple(bytes((byte,)) for byte in range(256))
+_one_byte_each: Final = lru_cache(1)(byte_tokenizer)
+
+
+class CompiledTexts:
+    """A compiled grammar, read byte by byte. The lock of the schema is held by the caller."""
+
+    def __init__(self, compiled: CompiledGrammar) -> None:
+        self.compiled, self.start = compiled, compiled.start.index
+        self._ways: dict[int, tuple[int, int]] = {}
+        """State -> the next byte of its shortest rest, and the state after that."""
+
+    def step(self, state: int, byte: int) -> int:
+        """Return the state after a byte; below 0 where no text goes on so. A surrogate that stands alone is
+        in no text."""
+        return self.compiled.bytes_index(state, _BYTE[byte]) if byte < 256 else -1
+
+    def ends(self, state: int) -> bool:
+        """Return whether a text may end in a state."""
+        return self.compiled.may_end(state)
+
+    def bits(self, state: int) -> npt.NDArray[np.int32]:
+        """Return the tokens that stay inside the text, as a row of bits; end tokens may be among them."""
+        return self.compiled.bits(state)
+
+    def rest(self, state: int) -> bytes:
+        """Return a shortest rest of the text. The rest of each state on the way is what is left of it: each
+        is remembered with the first that goes through it."""
+        found = bytearray()
+        while not self.ends(state):
+            if state not in self._ways:
+                self._learn(state)
+            byte, state = self._ways[state]
+            found.append(byte)
+        return bytes(found)
+
+    def _learn(self, state: int) -> None:
+        with self.compiled.lock:
+            text = self.compiled.completions.text(state)
+        path: list[tuple[int, int]] = []
+        for byte in text:
+            if state in self._ways or self.ends(state):
+                break
+            path.append((state, byte))
+            state = self.step(state, byte)
+        for before, byte in reversed(path):
+            self._ways[before] = byte, state
+            state = before
+
+
+class TextReaders:
+    """Makes the readers of grammars, with the masks of a tokenizer; without one they are read only."""
+
+    def __init__(
+        self, tokenizer: Callable[[], Tokenizer] | None, limits: Limits, store: MaskStore | None
+    ) -> None:
+        self._tokenizer = tokenizer or _one_byte_each
+        self._limits, self._store = limits, store
+        self.made: list[CompiledGrammar] = []
+        """The compiled grammars of the readers."""
+
+    def __call__(self, grammar: Grammar) -> CompiledTexts | None:
+        """Return the reader of a grammar; None where it has no text. Raises `UnsupportedError` where its
+        texts are not told by their bytes."""
+        try:
+            compiled = grammar.compiled(self._tokenizer(), self._limits, self._store or False)
+        except (GrammarError, UnsatisfiableSchema) as error:
+            if type(error) not in (GrammarError, UnsatisfiableSchema):
+                raise
+            return None
+        if not compiled.reads_bytes_alone:
+            raise refusal(
+                f"{grammar.texts_named} has special tokens, or counts tokens, and stands in a string",
+                "Put it outside of the string; bound a text's length by maxLength.",
+            )
+        self.made.append(compiled)
+        return CompiledTexts(compiled)
