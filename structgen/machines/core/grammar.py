@@ -118,8 +118,8 @@ class Grammar(ABC):
 
     @property
     def keyword(self) -> dict[str, Any]:
-        """The value of `x-grammar` that holds a string to this grammar, as JSON. Where the grammar has no text
-        of its own, it names this object, which this process alone knows, as long as somebody holds it."""
+        """The value of `x-grammar` that holds a string to this grammar, as JSON. Of a grammar without a text
+        of its own it names this object, which this process alone knows, as long as somebody holds it."""
         return object_keyword(self)
 
     @property
