@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ class Chars(NamedTuple):
 
     of: frozenset[str]
     denied: bool
-    """Any character but these."""
+    """Any character but these, which are of ASCII."""
     style: str
     """"any": each escape; "utf8" and "ascii": as json.dumps writes it; "raw": no escapes, no string around."""
 
@@ -52,9 +53,49 @@ def spellings(char: str, style: str) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-_SAMPLE = [*map(chr, range(0x20)), *map(chr, range(0x20, 0x180)), *"ࠀ一퟿\uffff香", *"🙂𐀀\U0010ffff"]
-"""Characters that stand for all others: `Spelled` of a denied set looks at the prefixes of their spellings, so
-tokens of tests have no other characters."""
+_ASCII = list(map(chr, range(0x80)))
+
+
+def rest_beyond_ascii(begun: bytes, style: str) -> int:
+    """Return how many bytes a spelling that has begun still takes as one of a character beyond ASCII; FAR where
+    it is none."""
+    if not begun:
+        return 6 if style == "ascii" else 2
+    if begun[0] >= 0x80:
+        return FAR if style == "ascii" else _rest_of_utf8(begun)
+    if style == "utf8" or not b"\\u".startswith(begun[:2]):
+        return FAR
+    digits = begun[2:6].decode("latin-1")
+    if not set(digits) <= set("0123456789abcdef" if style == "ascii" else "0123456789abcdefABCDEF"):
+        return FAR
+    if len(digits) < 4:
+        ranges = (int(digits.ljust(4, "0") or "0", 16), int(digits.ljust(4, "f"), 16))
+        if ranges[1] < 0x80 or 0xDC00 <= ranges[0] and ranges[1] <= 0xDFFF:
+            return FAR
+        rest = 6 - len(begun)
+        return rest + 6 if 0xD800 <= ranges[0] and ranges[1] <= 0xDFFF else rest
+    unit = int(digits, 16)
+    if unit < 0x80 or 0xDC00 <= unit <= 0xDFFF:
+        return FAR
+    if not 0xD800 <= unit <= 0xDBFF:
+        return 0 if len(begun) == 6 else FAR
+    low = begun[6:].decode("latin-1")
+    upper = "" if style == "ascii" else "A-F"
+    whole = rf"\\u[d{'' if style == 'ascii' else 'D'}][c-f{'' if style == 'ascii' else 'C-F'}][0-9a-f{upper}]{{2}}"
+    fits = any(re.fullmatch(whole, low + end) for end in ("\\udc00"[len(low) :], "c00"[len(low) - 3 :]))
+    return 12 - len(begun) if len(low) <= 6 and fits else FAR
+
+
+def _rest_of_utf8(begun: bytes) -> int:
+    for count in range(4):
+        for second in (b"\x80", b"\x8f", b"\x90", b"\x9f", b"\xa0", b"\xbf"):
+            rest = (second + b"\x80\x80")[:count]
+            try:
+                if len((begun + rest).decode()) == 1:
+                    return count
+            except UnicodeDecodeError:
+                pass
+    return FAR
 
 
 class Grammar:
@@ -90,13 +131,14 @@ class Grammar:
     @cache
     def rest(self, chars: Chars, begun: bytes) -> int:
         """Return how many bytes a character whose spelling has begun still takes; FAR where it is none."""
-        return min((len(one) - len(begun) for one in self._begun(chars, begun)), default=FAR)
+        found = min((len(one) - len(begun) for one in self._begun(chars, begun)), default=FAR)
+        return min(found, rest_beyond_ascii(begun, chars.style)) if chars.denied else found
 
     @cache
     def _begun(self, chars: Chars, begun: bytes) -> list[bytes]:
         if begun:
             return [one for one in self._begun(chars, begun[:-1]) if one.startswith(begun)]
-        of = [one for one in _SAMPLE if one not in chars.of] if chars.denied else sorted(chars.of)
+        of = [one for one in _ASCII if one not in chars.of] if chars.denied else sorted(chars.of)
         every = (one for char in of for one in spellings(char, chars.style))
         return [one for one in every if self.missing.isdisjoint(one)]
 
