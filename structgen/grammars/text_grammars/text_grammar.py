@@ -19,7 +19,14 @@ from structgen.automata.regex import ecma_syntax
 from structgen.automata.regex.ecma_text import ecma_text
 from structgen.automata.regex.syntax_tree import Concatenation, Node
 from structgen.automata.strings.banned_patterns import pattern_of
-from structgen.base.errors import GrammarError, OptionError, RegexError, StructgenError, UnsatisfiableSchema
+from structgen.base.errors import (
+    GrammarError,
+    OptionError,
+    RegexError,
+    StructgenError,
+    UnsatisfiableSchema,
+    within,
+)
 from structgen.base.language import checks
 from structgen.base.language.ir import All, Any_, Formula, Not, Pattern, Words
 from structgen.base.language.remarks import NO_REMARKS, Remarks
@@ -459,6 +466,13 @@ class JsonTexts(Derived):
     @property
     def spelling(self) -> str:
         return f"json {self.of.spelling}"
+
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledGrammar:
+        """Return the schema's own machine."""
+        with within(self.place or None):
+            return self.of.compiled(tokenizer, limits, store)
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         return JsonTexts(self.of.without_bytes(missing), self.whole or self.of, self.place)
