@@ -194,7 +194,9 @@ class Prefix:
                     parents = list(waiting.get(item.name, ()))
                 else:
                     parents = [
-                        one for one in self.columns[item.origin] if not one.begun and self._next(one) == item.name
+                        one
+                        for one in self.columns[item.origin]
+                        if not one.begun and self._next(one) == item.name
                     ]
                 for one in parents:
                     add(one._replace(dot=one.dot + 1))
@@ -245,7 +247,9 @@ class Prefix:
             if item.dot == len(rhs):
                 return 0
             first = rhs[item.dot]
-            begun = self.grammar.rest(first, item.begun) if isinstance(first, Chars) else self.grammar.cost(first)
+            begun = (
+                self.grammar.rest(first, item.begun) if isinstance(first, Chars) else self.grammar.cost(first)
+            )
             return begun + sum(map(self.grammar.cost, rhs[item.dot + 1 :]))
 
         least[0, "root"] = 0
@@ -261,10 +265,7 @@ class Prefix:
                         if cost < least.get((at, symbol), FAR):
                             least[at, symbol] = cost
                             changed = True
-        return min(
-            left(item) + least.get((item.origin, item.name), FAR)
-            for item in self.column
-        )
+        return min(left(item) + least.get((item.origin, item.name), FAR) for item in self.column)
 
 
 class Writer:

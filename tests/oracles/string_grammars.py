@@ -7,8 +7,10 @@ import itertools
 import json
 import logging
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import lark
@@ -16,7 +18,23 @@ from spelled_documents import Chars, Grammar, Prefix, Rhs, Writer
 
 import structgen as sg
 
-ALPHABETS = ("ab", "ab", 'a"', "a\\", "a\n", "aé", "é🙂", "a/ ", "()", "a\x1f", "香a", "b\\\"", "uab", ",:", "}]a")
+ALPHABETS = (
+    "ab",
+    "ab",
+    'a"',
+    "a\\",
+    "a\n",
+    "aé",
+    "é🙂",
+    "a/ ",
+    "()",
+    "a\x1f",
+    "香a",
+    'b\\"',
+    "uab",
+    ",:",
+    "}]a",
+)
 Node = tuple[Any, ...]
 """("chars", text), ("text", text), ("cat", nodes), ("alt", nodes), ("rep", node, least, most), ("rule", name).
 """
@@ -58,9 +76,7 @@ def rhs_of(node: Node, writer: Writer, style: str, names: dict[str, str], ignore
         case "not":
             return (Chars(frozenset(node[1]), True, style),)
         case "text":
-            return tuple(
-                one for char in node[1] for one in (*ignored, Chars(frozenset(char), False, style))
-            )
+            return tuple(one for char in node[1] for one in (*ignored, Chars(frozenset(char), False, style)))
         case "cat":
             parts = [rhs_of(part, writer, style, names, ignored) for part in node[1]]
             return tuple(itertools.chain(*parts))
@@ -101,7 +117,9 @@ def written(node: Node, text: Callable[[str], str], between: str) -> str:
 
 
 def _re_text(text: str) -> str:
-    return "".join({'\n': "\\n", "\x1f": "\\x1f"}.get(c, "\\" + c if c in '()[]{}\\.+*?|^$/-' else c) for c in text)
+    return "".join(
+        {"\n": "\\n", "\x1f": "\\x1f"}.get(c, "\\" + c if c in "()[]{}\\.+*?|^$/-" else c) for c in text
+    )
 
 
 @dataclass
@@ -114,6 +132,20 @@ class Texts:
     what: str
     every: list[str] | None = None
     """All texts, where they are few."""
+    judge: Callable[[str], bool] | None = None
+    """`re` or lark, which say whether a text is one."""
+
+    def takes(self, text: str) -> bool:
+        """Return whether a text is one, as all say that know it."""
+        writer = Writer()
+        writer.rules["root"] = [self.write(writer, "raw")]
+        grammar = Grammar(writer.rules)
+        read = None if grammar.is_empty else Prefix.start(grammar).read(text.encode())
+        said = {read is not None and read.is_whole}
+        said |= set() if self.every is None else {text in self.every}
+        said |= set() if self.judge is None else {self.judge(text)}
+        assert len(said) == 1, f"the judges disagree about {text!r}: {self.what}"
+        return said.pop()
 
 
 def of_every(grammar: Any, texts: list[str], what: str) -> Texts:
@@ -147,7 +179,9 @@ def finite(node: Node) -> list[str] | None:
             of = finite(node[1])
             if of is None or node[3] is None:
                 return None
-            counted = [["".join(one) for one in itertools.product(of, repeat=n)] for n in range(node[2], node[3] + 1)]
+            counted = [
+                ["".join(one) for one in itertools.product(of, repeat=n)] for n in range(node[2], node[3] + 1)
+            ]
             found = {one for some in counted for one in some}
             return sorted(found) if len(found) <= 200 else None
     parts = [finite(part) for part in node[1]]
@@ -161,9 +195,18 @@ def finite(node: Node) -> list[str] | None:
 def regex(chance: random.Random) -> Texts:
     node = drawn_node(chance, chance.choice(ALPHABETS), depth=3)
     if chance.random() < 0.15:
-        node = ("cat", [node, ("rep", ("not", chance.choice(["a", '"', "ab"])), 0, chance.choice([1, 2, None]))])
+        node = (
+            "cat",
+            [node, ("rep", ("not", chance.choice(["a", '"', "ab"])), 0, chance.choice([1, 2, None]))],
+        )
     source = written(node, _re_text, "")
-    return Texts(sg.regex(source), lambda writer, style: rhs_of(node, writer, style, {}), f"regex {source!r}", finite(node))
+
+    def write(writer: Writer, style: str) -> Rhs:
+        return rhs_of(node, writer, style, {})
+
+    pattern = re.compile(source)
+    made = sg.regex(source)
+    return Texts(made, write, f"regex {source!r}", finite(node), lambda text: bool(pattern.fullmatch(text)))
 
 
 def choice(chance: random.Random) -> Texts:
@@ -185,7 +228,11 @@ def rules(chance: random.Random, kind: str) -> Texts:
     letters = chance.choice(ALPHABETS)
     ignored = kind in ("contextual", "characters") and chance.random() < 0.3 and " " not in letters
     names = "xy"
-    nodes = {"root": drawn_node(chance, letters, names), "x": drawn_node(chance, letters, names), "y": drawn_node(chance, letters, names)}
+    nodes = {
+        "root": drawn_node(chance, letters, names),
+        "x": drawn_node(chance, letters, names),
+        "y": drawn_node(chance, letters, names),
+    }
     lexed = ignored or kind == "contextual"
 
     def text(one: str) -> str:
@@ -193,11 +240,16 @@ def rules(chance: random.Random, kind: str) -> Texts:
         return " ".join(map(_quoted, one)) if lexed else _quoted(one)
 
     if kind == "ebnf":
-        source = "\n".join(f"{name} ::= {written(node, _quoted, ' ').replace('~', '{').replace('..', ',')}" for name, node in nodes.items())
         source = _gbnf(nodes)
         made = sg.ebnf(source)
     else:
-        source = "\n".join(f"{'start' if name == 'root' else name}: {written(node, text, ' ')}" for name, node in nodes.items()) + "\n"
+        source = (
+            "\n".join(
+                f"{'start' if name == 'root' else name}: {written(node, text, ' ')}"
+                for name, node in nodes.items()
+            )
+            + "\n"
+        )
         if ignored:
             source += '%ignore " "\n'
         if kind == "contextual" and has_conflicts(source):
@@ -211,7 +263,19 @@ def rules(chance: random.Random, kind: str) -> Texts:
             writer.rules[called[name]] = [rhs_of(node, writer, style, called, blanks)]
         return (called["root"], *blanks)
 
-    return Texts(made, write, f"{kind} {source!r}")
+    judge = None
+    if kind == "contextual":
+        reference = lark.Lark(source, parser="lalr")
+        judge = partial(is_parsed, reference)
+    return Texts(made, write, f"{kind} {source!r}", judge=judge)
+
+
+def is_parsed(reference: lark.Lark, text: str) -> bool:
+    try:
+        reference.parse(text)
+    except lark.exceptions.UnexpectedInput:
+        return False
+    return True
 
 
 def has_conflicts(source: str) -> bool:
@@ -253,7 +317,9 @@ def _gbnf(nodes: dict[str, Node]) -> str:
 
 def balanced(chance: random.Random) -> Texts:
     """Return a grammar that counts, of a kind that is surely no automaton."""
-    opened, closed = chance.choice([("(", ")"), ('"', "\\"), ("é", "🙂"), ("a", "b"), ("\n", '"'), ("\\", "n"), ("a", "a")])
+    opened, closed = chance.choice(
+        [("(", ")"), ('"', "\\"), ("é", "🙂"), ("a", "b"), ("\n", '"'), ("\\", "n"), ("a", "a")]
+    )
     middle = chance.choice(["", "c", '"', "\\"])
     kind = chance.choice(["ebnf", "characters", "contextual"])
     if kind == "contextual":
@@ -261,7 +327,7 @@ def balanced(chance: random.Random) -> Texts:
     parts = [_quoted(one) for one in (opened, closed)]
     base = _quoted(middle) if middle else ""
     if kind == "ebnf":
-        source = f'root ::= {base or chr(34) * 2} | {parts[0]} root {parts[1]}'
+        source = f"root ::= {base or chr(34) * 2} | {parts[0]} root {parts[1]}"
         made: Any = sg.ebnf(source)
     else:
         source = f"start: {base} | {parts[0]} start {parts[1]}\n"
@@ -458,7 +524,9 @@ class Case:
                 every = [one for one in every if one in both]
             else:
                 schema[kind] = limit
-                every = [one for one in every if (len(one) >= limit if kind == "minLength" else len(one) <= limit)]
+                every = [
+                    one for one in every if (len(one) >= limit if kind == "minLength" else len(one) <= limit)
+                ]
             return schema, (34, *trie(self.writer, every, self.style), 34) if every else (self.none,)
         side = (34, *made.write(self.writer, self.style), 34)
         if "type" not in schema:
@@ -525,9 +593,21 @@ class Case:
                         way: Rhs = ()
                         for at, text in enumerate(some):
                             string = (34, *(Chars(frozenset(one), False, self.style) for one in text), 34)
-                            way = (*way, *(self.mark(",") if at else ()), *self.gap(), *string, *self._tail(at + 1 == count))
+                            way = (
+                                *way,
+                                *(self.mark(",") if at else ()),
+                                *self.gap(),
+                                *string,
+                                *self._tail(at + 1 == count),
+                            )
                         ways.append(way)
-                schema: Any = {"type": "array", "items": {"type": "string", "x-grammar": made.grammar.keyword}, "uniqueItems": True, "minItems": least, "maxItems": min(most, 3)}
+                schema: Any = {
+                    "type": "array",
+                    "items": {"type": "string", "x-grammar": made.grammar.keyword},
+                    "uniqueItems": True,
+                    "minItems": least,
+                    "maxItems": min(most, 3),
+                }
                 self.level -= 1
                 inner = self.writer.either(ways) if ways else (self.none,)
                 return schema, self._array(inner, least == 0)
@@ -572,21 +652,39 @@ class Case:
             way = (*way, *((*self.gap(), *self.mark(",")) if at else ()), *self.gap(), *side)
         way = (*way, *self._tail(True))
         self.level -= 1
-        return {"type": "array", "prefixItems": [one for one, _ in parts], "items": False, "minItems": count}, (ord("["), *way, ord("]"))
+        return {
+            "type": "array",
+            "prefixItems": [one for one, _ in parts],
+            "items": False,
+            "minItems": count,
+        }, (ord("["), *way, ord("]"))
 
     def members(self, found: list[tuple[str, Rhs, bool]], order: str) -> Rhs:
         """Return what stands between the braces: members by key, each with whether it is required."""
         ways: list[Rhs] = []
         needed = {key for key, _, is_needed in found if is_needed}
         for count in range(len(found) + 1):
-            some = itertools.permutations(found, count) if order == "any" else itertools.combinations(found, count)
+            some = (
+                itertools.permutations(found, count)
+                if order == "any"
+                else itertools.combinations(found, count)
+            )
             for one in some:
                 if not needed <= {key for key, _, _ in one}:
                     continue
                 way: Rhs = ()
                 for at, (key, side, _) in enumerate(one):
                     comma = (*self.gap(), *self.mark(",")) if at else ()
-                    way = (*way, *comma, *self.gap(), *self.of_text(key), *self.gap(), *self.mark(":"), *self.gap(), *side)
+                    way = (
+                        *way,
+                        *comma,
+                        *self.gap(),
+                        *self.of_text(key),
+                        *self.gap(),
+                        *self.mark(":"),
+                        *self.gap(),
+                        *side,
+                    )
                 ways.append((*way, *self._tail(True)))
         return self.writer.either(ways)
 
@@ -598,7 +696,11 @@ class Case:
         found = [(key, side, key in needed) for key, (_, side) in parts.items()]
         side = self.members(found, self.order)
         self.level -= 1
-        schema = {"type": "object", "properties": {key: one for key, (one, _) in parts.items()}, "additionalProperties": False}
+        schema = {
+            "type": "object",
+            "properties": {key: one for key, (one, _) in parts.items()},
+            "additionalProperties": False,
+        }
         if needed:
             schema["required"] = needed
         return schema, (ord("{"), *side, ord("}"))
@@ -630,7 +732,12 @@ class Case:
         inner = self.members(found, self.order)
         self.writer.rules[name] = [(ord("{"), *inner, ord("}"))]
         self.level -= 1
-        schema = {"type": "object", "properties": properties, "required": ["v"], "additionalProperties": False}
+        schema = {
+            "type": "object",
+            "properties": properties,
+            "required": ["v"],
+            "additionalProperties": False,
+        }
         return {"$ref": "#/$defs/t", "$defs": {"t": schema}}, (name,)
 
 
@@ -716,7 +823,7 @@ def drawn_tokens(chance: random.Random, case: Case) -> list[bytes | None]:
     if any("[^" in one.what for one in case.grammars):
         pass  # the oracle of what is denied knows no missing bytes
     elif kind < 0.15:
-        absent = set(chance.sample(b'abcdef0123456789()u/n\xc3\xa9\xf0\x9f\xe9', chance.randint(1, 3)))
+        absent = set(chance.sample(b"abcdef0123456789()u/n\xc3\xa9\xf0\x9f\xe9", chance.randint(1, 3)))
     elif kind < 0.2:
         absent = set(b"\\")
     elif kind < 0.25:
@@ -740,11 +847,7 @@ def walks(one: Subject, chance: random.Random, start: Prefix, length: int) -> It
     text = b""
     for _ in range(length):
         yield text, at
-        found = [
-            (token, after)
-            for token in one.tokens
-            if token and (after := at.read(token)) is not None
-        ]
+        found = [(token, after) for token in one.tokens if token and (after := at.read(token)) is not None]
         if not found:
             return
         weights = [len(token) ** 2 for token, _ in found]
