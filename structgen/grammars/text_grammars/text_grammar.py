@@ -372,8 +372,10 @@ class RegularGrammar(TextGrammar):
 
     @property
     def strings(self) -> Formula:
-        is_small = isinstance(self.formula, Words) or self.letters <= MOST_LETTERS
-        return self.formula if is_small else super().strings
+        if self.letters > MOST_LETTERS:
+            return super().strings
+        # words of a formula are constants, which a policy may write in another way than strings
+        return Pattern(f"^(?:{self.body})$") if isinstance(self.formula, Words) else self.formula
 
     def narrowed(self, formula: Formula) -> TextGrammar:
         return RegularGrammar(All((self.formula, formula)), self.what, limits=self.limits)
@@ -472,7 +474,19 @@ class JsonTexts(Derived):
     ) -> CompiledGrammar:
         """Return the schema's own machine."""
         with within(self.place or None):
-            return self.of.compiled(tokenizer, limits, store)
+            try:
+                return self.of.compiled(tokenizer, limits, store)
+            except UnsatisfiableSchema:
+                self._ask_grammars()
+                raise
+
+    def _ask_grammars(self) -> None:
+        """Have a grammar without a text, to which strings are held, raise its own error."""
+        # start-up time: few schemas have no document
+        from structgen.tokens.tokenizer import byte_tokenizer
+
+        for part in self.of.grammars:
+            part.compiled(byte_tokenizer(), self.limits, False)
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         return JsonTexts(self.of.without_bytes(missing), self.whole or self.of, self.place)
@@ -484,6 +498,8 @@ class JsonTexts(Derived):
         try:
             return schema_language(self.of, limits, target)
         except StructgenError as error:
+            if isinstance(error, UnsatisfiableSchema):
+                self._ask_grammars()
             if isinstance(error, UnsatisfiableSchema) and self.whole is not None:
                 # a part that cannot be written; a schema that nothing satisfies is a fault of its own
                 JsonTexts(self.whole, place=self.place).language(limits)
