@@ -8,8 +8,9 @@ span of a document of 100,000 characters), and `limit`, an integer. "field": the
 without `x-grammar`. Each is compiled anew, with no store, and one document is replayed, a mask and a commit
 for each token; the rounds take turns. llguidance reads the nearest that it can: a Lark grammar of the whole
 document, with `%json` for the integer. It has no way to escape the texts of a grammar, so that its texts are
-those without quotes, backslashes and line breaks; it has no indenter. "inside": the masks of tokens that
-begin between the colon and the closing quote; "elsewhere": all others. Medians over the rounds, in CPU seconds.
+those without quotes, backslashes and line breaks; it has no indenter. "inside": the masks before tokens
+that write some of the field's string, its quotes too; "before" and "behind": those before the field (the last
+of these holds tokens that reach into it) and behind it. Medians over the rounds, in CPU seconds.
 Prints a table and writes bench/results/strings-DATE.csv.
 """
 
@@ -36,16 +37,17 @@ from structgen.doors.maskbench.ours import session_of
 from structgen.tokens.tokenizer import Tokenizer
 
 COLUMNS = ("case", "what", "masks", "compile_ms", "first_mask_ms", "inside_p50_ms", "inside_all_ms")
-COLUMNS += ("elsewhere_ms", "commit_us", "known_us", "beside_string", "note")
+COLUMNS += ("before_ms", "behind_ms", "commit_us", "known_us", "beside_string", "note")
 _SCHEMA = {
     "type": "object",
     "properties": {"query": {"type": "string"}, "limit": {"type": "integer"}},
     "required": ["query", "limit"],
     "additionalProperties": False,
 }
-_WHOLE = (
-    '\nwhole: "{\\"query\\": \\"" query "\\", \\"limit\\": " number "}"\nnumber: %json {"type": "integer"}\n'
-)
+_WHOLE = r"""
+start: "{\"query\": \"" text "\", \"limit\": " number "}"
+number: %json {"type": "integer"}
+"""
 
 
 @dataclass
@@ -64,7 +66,8 @@ class Times:
     compile: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
     inside: list[list[float]] = field(default_factory=list)
-    elsewhere: list[float] = field(default_factory=list)
+    before: list[float] = field(default_factory=list)
+    behind: list[float] = field(default_factory=list)
     commits: list[float] = field(default_factory=list)
     known: list[float] = field(default_factory=list)
 
@@ -106,17 +109,19 @@ def replay(session: Session, times: Times, tokens: list[int], inside: range) -> 
         masks.append(between - before)
     times.first.append(masks[0])
     times.inside.append([masks[at] for at in inside])
-    times.elsewhere.append(sum(masks) - sum(times.inside[-1]))
+    times.before.append(sum(masks[: inside.start]))
+    times.behind.append(sum(masks[inside.stop :]))
     times.commits.append(commits / len(tokens))
 
 
 def tokens_of(tokenizer: Tokenizer, text: str, begin: int, end: int) -> tuple[list[int], range]:
-    """Return the tokens of a document, and which begin between two of its bytes."""
+    """Return the tokens of a document, and which write some of the bytes between two."""
     tokens, at, inside = tokenizer.encode(text.encode()), 0, []
     for index, token in enumerate(tokens):
-        if begin <= at < end:
+        after = at + len(tokenizer.token_bytes[token] or b"")
+        if begin < after and at < end:
             inside.append(index)
-        at += len(tokenizer.token_bytes[token] or b"")
+        at = after
     return tokens, range(inside[0], inside[-1] + 1)
 
 
@@ -133,7 +138,7 @@ def measure(name: str, one: Field, tokenizer: Tokenizer, rounds: int) -> Iterato
     """Yield the rows of a case."""
     grammar = one.make()
     whole, quoted = json.dumps({"query": one.text, "limit": 10}, ensure_ascii=False), json.dumps(one.text)
-    begin = len('{"query":')
+    begin = len('{"query": ')
     document = tokens_of(tokenizer, whole, begin, begin + len(quoted.encode()))
     engine = llguidance(tokenizer, read="lark")
     things: dict[str, tuple[Callable[[Times], Callable[[], Session]], tuple[list[int], range]]] = {
@@ -182,7 +187,8 @@ def measure(name: str, one: Field, tokenizer: Tokenizer, rounds: int) -> Iterato
         middle = median(median(one) for one in times.inside)
         figures = (
             *(1e3 * median(one) for one in (times.compile, times.first)),
-            *(1e3 * middle, 1e3 * median(map(sum, times.inside)), 1e3 * median(times.elsewhere)),
+            *(1e3 * middle, 1e3 * median(map(sum, times.inside))),
+            *(1e3 * median(one) for one in (times.before, times.behind)),
             *(1e6 * median(times.commits), 1e6 * median(times.known), middle / beside),
         )
         yield name, what, len(things[what][1][0]), *(round(float(one), 3) for one in figures), notes[what]
