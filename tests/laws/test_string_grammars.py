@@ -1,5 +1,6 @@
-"""Strings of a schema that are texts of grammars: random schemas, grammars, vocabularies and policies, beside a
-recogniser of documents that knows nothing of structgen (`spelled_documents`), `re`, lark and enumeration."""
+"""Strings of a schema that are texts of grammars: random schemas, grammars, vocabularies and policies, beside
+a recogniser of documents that knows nothing of structgen (`spelled_documents`), `re`, lark and enumeration.
+"""
 
 from __future__ import annotations
 
@@ -282,8 +283,8 @@ def each_text_is_written_in_each_way(seed: int) -> None:
 
 
 def each_text_that_is_written_is_one(seed: int) -> None:
-    """What a walk through the masks writes is a text for `re`, lark and the rules, read character by character;
-    and a text that is changed a little is taken where they take it."""
+    """What a walk through the masks writes is a text for `re`, lark and the rules; and a changed text is taken
+    where they take it."""
     one, chance = drawn(seed), random.Random(seed)
     if one is None:
         return

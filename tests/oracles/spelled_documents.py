@@ -1,4 +1,4 @@
-"""JSON documents whose strings are texts of grammars, as one context-free grammar over bytes, and an Earley
+"""JSON documents whose strings are texts of grammars, as a context-free grammar over bytes, and an Earley
 recogniser of it that says which bytes may follow. It is slow, and knows nothing of structgen.
 
 Symbols of a rule: a `str` names a rule, an `int` is a byte, a `Chars` is one character of a string as it is
@@ -23,7 +23,7 @@ class Chars(NamedTuple):
     denied: bool
     """Any character but these, which are of ASCII."""
     style: str
-    """"any": each escape; "utf8" and "ascii": as json.dumps writes it; "raw": no escapes, no string around."""
+    """"any": each escape; "utf8", "ascii": as json.dumps writes it; "raw": no escapes, no string around."""
 
 
 Symbol = str | int | Chars
@@ -57,20 +57,20 @@ _ASCII = list(map(chr, range(0x80)))
 
 
 def rest_beyond_ascii(begun: bytes, style: str) -> int:
-    """Return how many bytes a spelling that has begun still takes as one of a character beyond ASCII; FAR where
-    it is none."""
+    """Return how many bytes a spelling that has begun still takes as one of a character beyond ASCII; FAR
+    where it is none."""
     if not begun:
         return 6 if style == "ascii" else 2
     if begun[0] >= 0x80:
         return FAR if style == "ascii" else _rest_of_utf8(begun)
-    if style == "utf8" or not b"\\u".startswith(begun[:2]):
+    if style in ("utf8", "raw") or not b"\\u".startswith(begun[:2]):
         return FAR
     digits = begun[2:6].decode("latin-1")
     if not set(digits) <= set("0123456789abcdef" if style == "ascii" else "0123456789abcdefABCDEF"):
         return FAR
     if len(digits) < 4:
         ranges = (int(digits.ljust(4, "0") or "0", 16), int(digits.ljust(4, "f"), 16))
-        if ranges[1] < 0x80 or 0xDC00 <= ranges[0] and ranges[1] <= 0xDFFF:
+        if ranges[1] < 0x80 or (0xDC00 <= ranges[0] and ranges[1] <= 0xDFFF):
             return FAR
         rest = 6 - len(begun)
         return rest + 6 if 0xD800 <= ranges[0] and ranges[1] <= 0xDFFF else rest
@@ -80,8 +80,7 @@ def rest_beyond_ascii(begun: bytes, style: str) -> int:
     if not 0xD800 <= unit <= 0xDBFF:
         return 0 if len(begun) == 6 else FAR
     low = begun[6:].decode("latin-1")
-    upper = "" if style == "ascii" else "A-F"
-    whole = rf"\\u[d{'' if style == 'ascii' else 'D'}][c-f{'' if style == 'ascii' else 'C-F'}][0-9a-f{upper}]{{2}}"
+    whole = r"\\u[dD][c-fC-F][0-9a-fA-F]{2}" if style == "any" else r"\\ud[c-f][0-9a-f]{2}"
     fits = any(re.fullmatch(whole, low + end) for end in ("\\udc00"[len(low) :], "c00"[len(low) - 3 :]))
     return 12 - len(begun) if len(low) <= 6 and fits else FAR
 
@@ -103,6 +102,8 @@ class Grammar:
 
     def __init__(self, rules: dict[str, list[Rhs]], missing: Iterable[int] = ()) -> None:
         self.missing = frozenset(missing)
+        self._rests: dict[tuple[Chars, bytes], int] = {}
+        self._spelled: dict[tuple[Chars, bytes], list[bytes]] = {}
         self.rules = {name: list(dict.fromkeys(ways)) for name, ways in rules.items()}
         self.least: dict[str, int] = dict.fromkeys(rules, FAR)
         self._settle()
@@ -128,16 +129,27 @@ class Grammar:
             return FAR if symbol in self.missing else 1
         return self.rest(symbol, b"")
 
-    @cache
     def rest(self, chars: Chars, begun: bytes) -> int:
         """Return how many bytes a character whose spelling has begun still takes; FAR where it is none."""
-        found = min((len(one) - len(begun) for one in self._begun(chars, begun)), default=FAR)
-        return min(found, rest_beyond_ascii(begun, chars.style)) if chars.denied else found
+        key = chars, begun
+        if key not in self._rests:
+            found = min((len(one) - len(begun) for one in self._begun(chars, begun)), default=FAR)
+            if chars.denied:
+                found = min(found, rest_beyond_ascii(begun, chars.style))
+            self._rests[key] = found
+        return self._rests[key]
 
-    @cache
     def _begun(self, chars: Chars, begun: bytes) -> list[bytes]:
-        if begun:
-            return [one for one in self._begun(chars, begun[:-1]) if one.startswith(begun)]
+        key = chars, begun
+        if key not in self._spelled:
+            self._spelled[key] = (
+                [one for one in self._begun(chars, begun[:-1]) if one.startswith(begun)]
+                if begun
+                else self._every(chars)
+            )
+        return self._spelled[key]
+
+    def _every(self, chars: Chars) -> list[bytes]:
         of = [one for one in _ASCII if one not in chars.of] if chars.denied else sorted(chars.of)
         every = (one for char in of for one in spellings(char, chars.style))
         return [one for one in every if self.missing.isdisjoint(one)]

@@ -36,8 +36,7 @@ ALPHABETS = (
     "}]a",
 )
 Node = tuple[Any, ...]
-"""("chars", text), ("text", text), ("cat", nodes), ("alt", nodes), ("rep", node, least, most), ("rule", name).
-"""
+"""("chars", text), ("text", text), ("cat" or "alt", nodes), ("rep", node, least, most), ("rule", name)."""
 
 
 def drawn_node(chance: random.Random, letters: str, names: str = "", depth: int = 2) -> Node:
@@ -279,7 +278,8 @@ def is_parsed(reference: lark.Lark, text: str) -> bool:
 
 
 def has_conflicts(source: str) -> bool:
-    """Return whether lark decides between two ways to read a text: then its texts are not those of the rules."""
+    """Return whether lark decides between two ways to read a text: its texts are then not all that the rules
+    derive."""
     said: list[logging.LogRecord] = []
     handler = logging.Handler()
     handler.emit = said.append  # type: ignore[method-assign]
@@ -340,6 +340,44 @@ def balanced(chance: random.Random) -> Texts:
         return (name,)
 
     return Texts(made, write, f"{kind} {source!r}")
+
+
+def narrowed(chance: random.Random) -> Texts:
+    """Return what operators leave of a grammar."""
+    kind = chance.choice(["&", "-", "without", "short", "~"])
+    if kind == "short":
+        opened, closed, middle = chance.choice(["()c", 'ab"', '"\\é', "\\n0", "aab"])
+        parts = [_quoted(one) for one in (opened, closed, middle)]
+        if chance.random() < 0.5:
+            source = f"root ::= {parts[2]} | {parts[0]} root {parts[1]}"
+            made = sg.ebnf(source)
+        else:
+            source = f"start: {parts[2]} | {parts[0]} start {parts[1]}\n"
+            made = sg.lark(source)
+        most = chance.randint(1, 6)
+        every = [opened * n + middle + closed * n for n in range(4) if 2 * n + 1 <= most]
+        return of_every(made & sg.regex(f"(?s:.{{0,{most}}})"), every, f"{source!r} & .{{0,{most}}}")
+    if kind == "~":
+        words = chance.sample(["", "a", '"', "é", "ab"], 2)
+        every = [one for one in ("", "a", '"', "é") if one not in words]
+        return of_every(sg.regex('[a"é]?') & ~sg.choice(words), every, f"~ {words!r}")
+    one = texts(chance, 0)
+    if one.every is None:
+        return one
+    letters = sorted(set("".join(one.every))) or ["a"]
+    if kind == "&":
+        kept = "".join(chance.sample(letters, min(2, len(letters))))
+        every = [text for text in one.every if set(text) <= set(kept)]
+        made = one.grammar & sg.regex(f"({'|'.join(map(_re_text, kept))})*")
+    elif kind == "-":
+        less = chance.sample(one.every, min(2, len(one.every)))
+        every = [text for text in one.every if text not in less]
+        made = sg.sequence(one.grammar) - sg.choice(less)
+    else:
+        banned = chance.choice(letters) + chance.choice(["", *letters])
+        every = [text for text in one.every if banned not in text]
+        made = sg.without(sg.sequence(one.grammar), [banned])
+    return of_every(made, every, f"{kind} {one.what} {every!r}")
 
 
 def json_text(chance: random.Random) -> Texts:
@@ -414,7 +452,7 @@ def texts(chance: random.Random, depth: int = 1) -> Texts:
         lambda chance: rules(chance, "contextual"),
     ]  # fmt: skip
     if depth:
-        kinds += [lambda chance: composed(chance, depth)] * 3
+        kinds += [lambda chance: composed(chance, depth)] * 3 + [narrowed]
     return chance.choice(kinds)(chance)
 
 
@@ -509,7 +547,7 @@ class Case:
                 schema["pattern"] = _re_text(letter)
                 every = [one for one in every if letter in one]
             elif kind == "enum":
-                some = self.chance.sample(every, min(2, len(every))) + ["zz"]
+                some = [*self.chance.sample(every, min(2, len(every))), "zz"]
                 schema["enum"] = some
                 every = [one for one in every if one in some]
                 return schema, (34, *trie(self.writer, every, self.key_style), 34) if every else (self.none,)
@@ -754,7 +792,8 @@ class Subject:
 
     def __str__(self) -> str:
         said = "\n".join(f"  {json.dumps(one.grammar.keyword)[:90]} = {one.what}" for one in self.grammars)
-        return f"{json.dumps(self.schema)}\n{self.options}\n{said}\n{[one for one in self.tokens if one and len(one) > 1]}"
+        long = [one for one in self.tokens if one and len(one) > 1]
+        return f"{json.dumps(self.schema)}\n{self.options}\n{said}\n{long}"
 
     def compiled(self) -> sg.CompiledGrammar:
         grammar = sg.json_schema(self.schema, **self.options)
@@ -809,9 +848,10 @@ def some_text(chance: random.Random, case: Case) -> bytes:
 ODD = [
     b'","', b'{"x":"', b'{"x": "', b'"}', b'": "', b"\\u00", b"\\u", b"\\\\", b'\\"', b'"\\', b'\\"}', b"\\n",
     b"61", b"\xc3", b"\xa9\xc3", b"\xa9", b"\xf0\x9f", b"\x99\x82", b"\xa9\"", b"\\ud83d\\ude", b"42", b"00",
-    b'a"', b'"a', b'""', b'","y":"', b"ab", b'a","', b'["', b'"]', b'"],', b'", "', b"\\u0061", b"\\u006", b"1\\u0062",
-    b"n", b"null", b'null,"', b"(((", b"))", b"()", b'\\\\"', b"\\\\\\", b"\xe9\xa6", b"\x99a", b"  ", b" \"", b": ",
-    b'"k1":"', b'{"k', b'\\\\",', b'\\/', b'/"',
+    b'a"', b'"a', b'""', b'","y":"', b"ab", b'a","', b'["', b'"]', b'"],', b'", "',
+    b"\\u0061", b"\\u006", b"1\\u0062",
+    b"n", b"null", b'null,"', b"(((", b"))", b"()", b'\\\\"', b"\\\\\\", b"\xe9\xa6", b"\x99a", b"  ", b" \"",
+    b": ",    b'"k1":"', b'{"k', b'\\\\",', b'\\/', b'/"',
 ]  # fmt: skip
 
 
