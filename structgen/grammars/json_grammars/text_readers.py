@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -11,8 +12,9 @@ import numpy.typing as npt
 
 from structgen.automata.strings.live_strings import refusal
 from structgen.base.errors import GrammarError, UnsatisfiableSchema
+from structgen.base.language.expectation import Expected
 from structgen.base.limits import Limits
-from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.core.compiled import CompiledGrammar, State
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.machine_core.wanted_nodes import WantedNodes
 from structgen.machines.store.mask_store import MaskStore
@@ -57,6 +59,12 @@ class CompiledTexts:
     def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
         """Return those nodes of a trie at which a text may end."""
         return self.compiled.ends_below(state, wanted)
+
+    def expected(self, state: int) -> list[Expected]:
+        """Return what may follow, in words that name the grammar."""
+        grammar = self.compiled.grammar.texts_named
+        found = self.compiled.expected(State(self.compiled, state))
+        return [replace(one, what=f"{one.what} in {grammar}") for one in found]
 
     def rest(self, state: int) -> bytes:
         """Return a shortest rest of the text. The rest of each state on the way is what is left of it: each
