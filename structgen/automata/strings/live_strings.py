@@ -112,7 +112,10 @@ def ways_of(formula: Formula, denied: bool = False) -> list[tuple[Texts | None, 
         return ways_of(formula.of, not denied)
     if isinstance(formula, Texts):
         if denied:
-            raise refusal(f"What is not {named(formula)} is asked for", "Leave it out of not, oneOf and if.")
+            raise refusal(
+                f"What is not {named(formula)} is asked for, and its grammar is not regular",
+                "Leave it out of not, oneOf and if, or give a regular grammar.",
+            )
         return [(formula, TRUE)]
     assert isinstance(formula, (All, Any_))
     parts = [ways_of(part, denied) for part in formula.of]
@@ -134,9 +137,8 @@ def _both(
     (a, x), (b, y) = one, other
     if a is not None and b is not None and a != b:
         raise refusal(
-            f"Both {named(a)} and {named(b)} are asked of one string",
-            "Write one grammar of the texts of both; beside a grammar that is not regular only regular ones "
-            "may stand.",
+            f"Both {named(a)} and {named(b)} are asked of one string, and neither grammar is regular",
+            "Write one grammar of the texts of both, or let one of them be regular.",
         )
     regular = [formula for formula in (x, y) if formula != TRUE]
     return a if b is None else b, FALSE if FALSE in regular else _conjunction(regular)
@@ -153,4 +155,4 @@ def named(texts: Texts) -> str:
 
 def refusal(what: str, cure: str) -> UnsupportedError:
     """Return the error for a place of a grammar that is not offered."""
-    return UnsupportedError(f"{what}, and it is not regular.", keyword="x-grammar", where="", cure=cure)
+    return UnsupportedError(f"{what}.", keyword="x-grammar", where="", cure=cure)
