@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings.live_strings import refusal
-from structgen.base.errors import GrammarError, UnsatisfiableSchema
+from structgen.base.errors import GrammarError, LimitError, StructgenError, UnsatisfiableSchema
 from structgen.base.language.expectation import Expected
 from structgen.base.limits import Limits
 from structgen.machines.core.compiled import CompiledGrammar, State
@@ -112,6 +112,9 @@ class TextReaders:
         texts are not told by their bytes."""
         try:
             compiled = grammar.compiled(self._tokenizer(), self._limits, self._store or False)
+        except LimitError as error:  # whoever asked names the place
+            StructgenError.__init__(error, error.what, cure=error.cure)
+            raise
         except (GrammarError, UnsatisfiableSchema) as error:
             if type(error) not in (GrammarError, UnsatisfiableSchema):
                 raise
