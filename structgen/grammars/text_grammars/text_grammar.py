@@ -510,7 +510,7 @@ class Composed(TextGrammar):
     @property
     def texts_named(self) -> str:
         # of one that is narrowed, for people it is that one
-        return super().texts_named if self.formula is None else self.parts[0].texts_named
+        return f"a text of {self.source}" if self.formula is None else self.parts[0].texts_named
 
     @property
     def canonical(self) -> str:
