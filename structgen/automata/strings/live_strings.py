@@ -117,8 +117,8 @@ def ways_of(formula: Formula, denied: bool = False) -> list[tuple[Texts | None, 
     if isinstance(formula, Texts):
         if denied:
             raise refusal(
-                f"What is not {named(formula)} is asked for, and its grammar is not regular",
-                "Leave it out of not, oneOf and if, or give a regular grammar.",
+                f"A string is asked for that is not {named(formula)}, which is not regular.",
+                "Leave the grammar out of not, oneOf and if; anyOf takes it.",
             )
         return [(formula, TRUE)]
     assert isinstance(formula, (All, Any_))
@@ -141,8 +141,8 @@ def _both(
     (a, x), (b, y) = one, other
     if a is not None and b is not None and a != b:
         raise refusal(
-            f"Both {named(a)} and {named(b)} are asked of one string, and neither grammar is regular",
-            "Write one grammar of the texts of both, or let one of them be regular.",
+            f"One string is asked to be {named(a)} and {named(b)}, neither of which is regular.",
+            "Write one grammar of the texts of both; beside one that is not regular others must be regular.",
         )
     regular = [formula for formula in (x, y) if formula != TRUE]
     return a if b is None else b, FALSE if FALSE in regular else _conjunction(regular)
@@ -159,4 +159,4 @@ def named(texts: Texts) -> str:
 
 def refusal(what: str, cure: str) -> UnsupportedError:
     """Return the error for a place of a grammar that is not offered."""
-    return UnsupportedError(f"{what}.", keyword="x-grammar", where="", cure=cure)
+    return UnsupportedError(what, keyword="x-grammar", where="", cure=cure)

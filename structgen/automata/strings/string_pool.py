@@ -211,8 +211,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """Return the automaton that tells which of some formulas are true of a text."""
         if any(map(speaks_of_texts, formulas)):
             raise refusal(
-                "x-grammar is asked of keys, and its grammar is not regular",
-                "Ask it of values, or give a regular one or a pattern.",
+                "A grammar that is not regular is asked of keys.", "Ask it of values, or write a pattern."
             )
         key = formulas, self.lone, self._most
         return _DIVIDED.get(key, lambda: self._reader.spec(Spec(formulas), lone=self.lone))
@@ -261,7 +260,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         key = texts.canonical, beside
         if key not in self._readers:
             if self._texts is None:
-                raise refusal(f"{named(texts)} is asked of a string", "Give a regular grammar.")
+                raise refusal(f"A string is asked to be {named(texts)}.", "Write a regular grammar.")
             self._readers[key] = self._texts(texts.of if beside == TRUE else texts.of.narrowed(beside))
         return self._readers[key]
 

@@ -19,9 +19,16 @@ from structgen.automata.regex import ecma_syntax
 from structgen.automata.regex.ecma_text import ecma_text
 from structgen.automata.regex.syntax_tree import Concatenation, Node
 from structgen.automata.strings.banned_patterns import pattern_of
-from structgen.base.errors import GrammarError, OptionError, RegexError, StructgenError, UnsatisfiableSchema
+from structgen.base.errors import (
+    GrammarError,
+    OptionError,
+    RegexError,
+    StructgenError,
+    UnsatisfiableSchema,
+    within,
+)
 from structgen.base.language import checks
-from structgen.base.language.ir import All, Any_, Formula, Not, Pattern, Words
+from structgen.base.language.ir import TRUE, All, Any_, Formula, Not, Pattern, Words
 from structgen.base.language.remarks import NO_REMARKS, Remarks
 from structgen.base.limits import DEFAULT, Limits
 from structgen.base.system.garbage import uncollected
@@ -46,7 +53,6 @@ from structgen.machines.core.grammar import Grammar
 
 if TYPE_CHECKING:
     from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
-    from structgen.grammars.text_grammars.context_free.context_free_language import PatternLanguage
     from structgen.grammars.text_grammars.context_free.rules import Rule
     from structgen.grammars.text_grammars.machine.language import CompileTarget, Language
     from structgen.machines.core.compiled import CompiledGrammar
@@ -365,8 +371,10 @@ class RegularGrammar(TextGrammar):
 
     @property
     def strings(self) -> Formula:
-        is_small = isinstance(self.formula, Words) or self.letters <= MOST_LETTERS
-        return self.formula if is_small else super().strings
+        if self.letters > MOST_LETTERS:
+            return super().strings
+        # words of a formula are constants, which a policy may write in another way than strings
+        return Pattern(f"^(?:{self.body})$") if isinstance(self.formula, Words) else self.formula
 
     def narrowed(self, formula: Formula) -> TextGrammar:
         return RegularGrammar(All((self.formula, formula)), self.what, limits=self.limits)
@@ -460,6 +468,25 @@ class JsonTexts(Derived):
     def spelling(self) -> str:
         return f"json {self.of.spelling}"
 
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledGrammar:
+        """Return the schema's own machine."""
+        with within(self.place or None):
+            try:
+                return self.of.compiled(tokenizer, limits, store)
+            except UnsatisfiableSchema:
+                self._ask_grammars()
+                raise
+
+    def _ask_grammars(self) -> None:
+        """Have a grammar without a text, to which strings are held, raise its own error."""
+        # start-up time: few schemas have no document
+        from structgen.tokens.tokenizer import byte_tokenizer
+
+        for part in self.of.grammars:
+            part.compiled(byte_tokenizer(), self.limits, False)
+
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         return JsonTexts(self.of.without_bytes(missing), self.whole or self.of, self.place)
 
@@ -470,6 +497,8 @@ class JsonTexts(Derived):
         try:
             return schema_language(self.of, limits, target)
         except StructgenError as error:
+            if isinstance(error, UnsatisfiableSchema):
+                self._ask_grammars()
             if isinstance(error, UnsatisfiableSchema) and self.whole is not None:
                 # a part that cannot be written; a schema that nothing satisfies is a fault of its own
                 JsonTexts(self.whole, place=self.place).language(limits)
@@ -575,26 +604,16 @@ class RulesGrammar(TextGrammar):
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time
-        from structgen.grammars.text_grammars.regular_language import RegularLanguage
-
-        return self.over(limits, RegularLanguage)
-
-    def over(self, limits: Limits, make: PatternLanguage) -> Language:
-        """Return the language of the rules; `make` makes the languages of the patterns."""
-        # start-up time
         from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
-
-        def pattern(formula: Formula, what: str, limits: Limits) -> Language:
-            formula = All((formula, writable(self.missing))) if self.missing else formula
-            return make(formula, what, limits)
 
         bound = {
             name: language_if_any(of, limits, {}, None) if self.missing else of.language(limits)
             for name, of in self.bound.items()
         }
         terminals: dict[str, Language | Node | None] = {**self.terminals, **bound}
+        beside = writable(self.missing) if self.missing else TRUE
         return ContextFree(
-            self.rules, terminals, self.start, ignored=self.ignored, limits=limits, make=pattern
+            self.rules, terminals, self.start, ignored=self.ignored, limits=limits, beside=beside
         )
 
 

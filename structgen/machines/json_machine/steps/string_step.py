@@ -454,18 +454,18 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
 @jit
 def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> int:
     """Return YES, NO or ASK: does a text break off inside a character? `t` is a block to work in."""
-    state = d.lexeme & STATE_BITS
+    state, found = d.lexeme & STATE_BITS, NO
     for byte in range(0x80, 0xC0):
-        if d.mode != M_WORDS and state != NO_STATE:
-            if c.strings[state * WIDTH + byte] != UNASKED:
-                if c.strings[state * WIDTH + byte] != -1:
-                    return YES
-                continue
-        copy_block(d, t)
-        code = feed(c, t, byte)
-        if code != NO:
-            return code
-    return NO
+        after = UNASKED if d.mode == M_WORDS or state == NO_STATE else c.strings[state * WIDTH + byte]
+        if after == UNASKED:
+            copy_block(d, t)
+            code = feed(c, t, byte)
+        else:
+            code = NO if after == -1 else YES
+        if code == YES:
+            return YES
+        found = code if code != NO else found
+    return found
 
 
 @jit
