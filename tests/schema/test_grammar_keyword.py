@@ -344,14 +344,18 @@ def test_no_file_is_opened(syntax: str, tmp_path: Any, monkeypatch: pytest.Monke
 @for_each(
     ("schema", "where", "said"),
     [
-        ({"type": "string", "not": strings(ROUND)}, "#", "What is not a text of .*not, oneOf and if"),
-        ({"oneOf": [strings(ROUND), strings(SHARP)]}, "#", "What is not a text of "),
-        ({"allOf": [strings(ROUND), strings(SHARP)]}, "#/allOf/0, #/allOf/1", "neither grammar is regular"),
+        (
+            {"type": "string", "not": strings(ROUND)},
+            "#",
+            "asked for that is not a text of .*not, oneOf and if",
+        ),
+        ({"oneOf": [strings(ROUND), strings(SHARP)]}, "#", "asked for that is not a text of "),
+        ({"allOf": [strings(ROUND), strings(SHARP)]}, "#/allOf/0, #/allOf/1", "neither of which is regular"),
         ({"type": "object", "propertyNames": {"x-grammar": ROUND}}, "#", "asked of keys"),
         (
             {"if": {"x-grammar": ROUND}, "then": {"maxLength": 3}, "else": {"minLength": 9}},
             "#",
-            "is not a text",
+            "is not a text of",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""`x-grammar` in the schemas of requests: each door reads its text, and no door names what the process has."""
+"""`x-grammar` in the schemas of requests: each door reads its text, and none names what the process has."""
 
 from __future__ import annotations
 
