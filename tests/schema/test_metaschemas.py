@@ -29,8 +29,9 @@ VALUES: list[Any] = [
 ]
 IDLE = frozenset(("if", "then", "else", "additionalItems", "contentEncoding", "contentMediaType"))
 """Keywords that say nothing by themselves; their values are looked at where something makes them count."""
-REFERENCES = frozenset(("$ref", "$dynamicRef", "$recursiveRef", "pattern", "patternProperties"))
-"""Keywords whose values may be wrong for another reason: a reference to nowhere, no regular expression."""
+REFERENCES = frozenset(("$ref", "$dynamicRef", "$recursiveRef", "pattern", "patternProperties", "x-grammar"))
+"""Keywords whose values may be wrong for another reason: a reference to nowhere, no regular expression; one
+that no meta-schema knows."""
 
 
 def repeated(value: Any) -> bool:

@@ -27,10 +27,13 @@ from structgen.base.errors import (
 )
 from structgen.base.language.checks import shown
 from structgen.base.language.shapes import nearest
-from structgen.base.limits import Limits
+from structgen.base.limits import DEFAULT, Limits
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.grammars.text_grammars.composition.argument_grammar import has_documents, of_objects, root_of
+from structgen.machines.core.compiled import CompiledGrammar, first_fault
 from structgen.machines.core.grammar import Grammar
+from structgen.schema.reading.string_grammars import GRAMMAR, grammar_of
+from structgen.tokens.tokenizer import byte_tokenizer
 
 _COMPOSING: Final = frozenset(
     "$ref $dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependencies patternProperties "
@@ -109,10 +112,11 @@ class Tool:
         from jsonschema.exceptions import best_match
 
         # start-up: the same
-        from jsonschema.validators import validator_for
+        from jsonschema.validators import extend, validator_for
 
         value = json.loads(document)
-        validator = validator_for(self.closed_schema)(self.closed_schema)
+        judging = extend(validator_for(self.closed_schema), {GRAMMAR: _string_faults})
+        validator = judging(self.closed_schema)
         first = best_match(validator.iter_errors(value))
         if first is not None:
             raise ValidatorError(
@@ -132,6 +136,23 @@ class Tool:
                 "parameters": dict(self.schema),
             },
         }
+
+
+def _string_faults(_validator: Any, said: Any, value: Any, _schema: Any) -> Iterator[Exception]:
+    """Yield what is wrong with a string under `x-grammar`, which jsonschema would pass over."""
+    # start-up: the same as in `Tool.value`
+    from jsonschema.exceptions import ValidationError
+
+    fault = first_fault(_compiled_texts(json.dumps(said)), value) if isinstance(value, str) else ""
+    if fault:
+        yield ValidationError(f"The string is no text of its grammar: {fault}")
+
+
+@functools.lru_cache(8)
+def _compiled_texts(said: str) -> CompiledGrammar:
+    """Return the grammar of a value of `x-grammar`, over bytes."""
+    grammar: Grammar = grammar_of(json.loads(said), GRAMMAR, DEFAULT, {})
+    return grammar.compiled(byte_tokenizer(), None, None)
 
 
 def read_tools(

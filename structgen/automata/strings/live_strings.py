@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import LimitError, UnsupportedError
+from structgen.base.language.expectation import Expected
 from structgen.base.language.ir import FALSE, TRUE, All, Any_, Formula, Not, Texts
 
 UNASKED: Final = -2
@@ -53,6 +54,10 @@ class TextReader(Protocol):
 
     def ends_below(self, state: int, wanted: Any) -> list[int]:
         """Return those nodes of a trie (`machine_core.wanted_nodes`) at which a text may end."""
+        ...
+
+    def expected(self, state: int) -> list[Expected]:
+        """Return what may follow, in words."""
         ...
 
     def rest(self, state: int) -> bytes:

@@ -174,7 +174,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return CountedStart(start, found.most, part.places, part.rows.rests)
 
     def _started(self, spec: Spec, outcome: Outcome) -> int:
-        if any(map(speaks_of_texts, spec.formulas)):
+        if spec.groups is None and any(map(speaks_of_texts, spec.formulas)):
             return self._started_live(spec, outcome)
         rows = self._rows_of(spec)
         if rows.is_empty:
@@ -209,6 +209,10 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     def _divided(self, formulas: tuple[Formula, ...]) -> SpecAutomaton:
         """Return the automaton that tells which of some formulas are true of a text."""
+        if any(map(speaks_of_texts, formulas)):
+            raise refusal(
+                "A grammar that is not regular is asked of keys.", "Ask it of values, or write a pattern."
+            )
         key = formulas, self.lone, self._most
         return _DIVIDED.get(key, lambda: self._reader.spec(Spec(formulas), lone=self.lone))
 
@@ -235,10 +239,6 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     def _started_live(self, spec: Spec, outcome: Outcome) -> int:
         """As `_started`, of a spec with texts of grammars."""
-        if spec.groups is not None:
-            raise refusal(
-                "A grammar that is not regular is asked of keys.", "Ask it of values, or write a pattern."
-            )
         ways: list[Way] = []
         regular: list[list[Formula]] = [[] for _ in spec.formulas]
         for demand, formula in enumerate(spec.formulas):
@@ -424,15 +424,17 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         if self.is_infinite(state):
             return None
         words: list[bytes] = []
-        # every state is live, so each entry of the stack is a prefix of a word
+        # every state is live, so each entry of the stacks is a prefix of a word
         stack: list[tuple[int, bytes]] = [(state, b"")]
-        while stack:
+        later: list[tuple[int, bytes]] = []  # what goes on in one way alone is no more than one word so far
+        while stack or later:
             THIS_CALL.work(256)
-            at, text = stack.pop()
+            at, text = (stack or later).pop()
             if self.outcome[at] >= 0:
                 words.append(text)
-            stack += ((after, text + bytes((byte,))) for byte, after in self.going_on(at))
-            if len(words) + len(stack) > most:
+            following = [(after, text + bytes((byte,))) for byte, after in self.going_on(at)]
+            (stack if len(following) > 1 else later).extend(following)
+            if len(words) + len(stack) + len(later) > most:
                 return None
         return sorted(words)
 

@@ -17,3 +17,5 @@ class Expected:
     """The bytes with which it may go on, ascending; empty for the end."""
     read_before: str = ""
     """The terminal of a Lark grammar as which the text just before was read; "" inside a lexeme."""
+    in_string: bool = False
+    """Whether it goes on with a text of a grammar that stands in a string of the document."""

@@ -93,11 +93,13 @@ def check(
 
 
 def _object(stop: TextStop, expected: Sequence[Expected]) -> dict[str, object]:
+    inside = _in_string(stop, expected)
     return {
         "valid": False,
         "line": stop.line,
         "column": stop.column,
         "byte": stop.byte,
+        **({"string": dict(zip(("line", "column"), inside, strict=True))} if inside else {}),
         "found": stop.found,
         "expected": [
             {"what": item.what, "sources": list(item.sources)}
@@ -105,6 +107,13 @@ def _object(stop: TextStop, expected: Sequence[Expected]) -> dict[str, object]:
             for item in expected
         ],
     }
+
+
+def _in_string(stop: TextStop, expected: Sequence[Expected]) -> tuple[int, int] | None:
+    # start-up: other commands load no machine
+    from structgen.machines.core.compiled import place_in_string
+
+    return place_in_string(expected, stop.data[: stop.byte])
 
 
 def _painted(text: str, **style: Any) -> str:
@@ -131,6 +140,8 @@ def _message(name: str, stop: TextStop, expected: Sequence[Expected], is_json: b
         head = "expected " if number == 0 else "      or "
         source = f"  (from {', '.join(item.sources)})" if item.sources else ""
         lines.append(head + _painted(item.what, fg="green") + _painted(source, dim=True))
+    if inside := _in_string(stop, expected):
+        lines.append(f"In the text of the string it is line {inside[0]}, column {inside[1]}.")
     # signs are read as themselves alone; a word may be a keyword or a name
     before = {item.read_before: None for item in expected if re.search(r"\w", item.read_before)}
     lines += [printable(f"The text before was read as {' or '.join(before)}.")] if before else []

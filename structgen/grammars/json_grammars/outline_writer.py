@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from itertools import chain
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
-from structgen.base.errors import LimitError
+from structgen.base.errors import LimitError, StructgenError
 from structgen.base.json_text.exact_json import Json, write
+from structgen.base.language.ir import All, Formula, Length, Pattern
+from structgen.machines.core.grammar import Grammar
 from structgen.schema.reading.model import Schema
 
 MOST_OUTLINE = 100_000
@@ -41,7 +44,17 @@ class _Part(NamedTuple):
 
 
 _Piece: TypeAlias = str | _Part
-_TOLD = ("types", "enum", "verdict", "format", "properties", "pattern_properties", "additional", "items")
+_TOLD = (
+    "types",
+    "enum",
+    "verdict",
+    "format",
+    "grammar",
+    "properties",
+    "pattern_properties",
+    "additional",
+    "items",
+)
 _CHOICES = ("any_of", "one_of", "prefix")
 """With those above: the fields of `Schema` of which an outline tells."""
 
@@ -261,7 +274,8 @@ def _types(parts: _Demand) -> list[str] | None:
         return ["object"]
     if any(part.items is not None or part.prefix for part in parts):
         return ["array"]
-    return ["string"] if any(part.format is not None for part in parts) else None
+    is_text = any(part.format is not None or part.grammar is not None for part in parts)
+    return ["string"] if is_text else None
 
 
 def _typed(parts: _Demand, types: list[str] | None) -> Iterator[list[_Piece]]:
@@ -273,9 +287,35 @@ def _typed(parts: _Demand, types: list[str] | None) -> Iterator[list[_Piece]]:
             yield list(_array(parts))
         else:
             formats = (part.format for part in parts if part.format and name == "string")
-            yield [next(formats, name)]
+            texts = [part for part in parts if part.grammar is not None and name == "string"]
+            yield [next(formats, name), *map(_of_grammar, texts[:1])]
     if types == []:
         yield ["never"]
+
+
+def _of_grammar(part: Schema) -> str:
+    """Return what is told of a string's grammar: its name, and a shortest text if there is a short one."""
+    asked: list[Formula] = [Length(part.min_length, part.max_length)]
+    asked += [Pattern(part.pattern)] if part.pattern is not None else []
+    example = _shortest(
+        part.grammar if asked == [Length(0, None)] else part.grammar.narrowed(All(tuple(asked)))
+    )
+    shown = f", such as {literal(example)}" if example is not None else ""
+    return f" ({part.grammar.texts_named}{shown})"
+
+
+@lru_cache(64)
+def _shortest(grammar: Grammar) -> str | None:
+    """Return a shortest text of a grammar; None where there is none of MOST_DESCRIPTION bytes."""
+    # start-up: few schemas have grammars in their strings
+    from structgen.grammars.json_grammars.text_readers import TextReaders
+
+    try:
+        reader = TextReaders(None, grammar.limits, None)(grammar)
+    except StructgenError:  # whoever compiles the schema is told
+        reader = None
+    text = None if reader is None else reader.rest(reader.start)
+    return None if text is None or len(text) > MOST_DESCRIPTION else text.decode()
 
 
 def _object(parts: _Demand) -> Iterator[_Piece]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -10,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings.live_strings import refusal
-from structgen.base.errors import GrammarError, UnsatisfiableSchema
+from structgen.base.errors import GrammarError, LimitError, StructgenError, UnsatisfiableSchema
+from structgen.base.language.expectation import Expected
 from structgen.base.limits import Limits
-from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.core.compiled import CompiledGrammar, State
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.machine_core.wanted_nodes import WantedNodes
 from structgen.machines.store.mask_store import MaskStore
@@ -63,6 +65,12 @@ class CompiledTexts:
         """Return those nodes of a trie at which a text may end."""
         return self.compiled.ends_below(state, wanted)
 
+    def expected(self, state: int) -> list[Expected]:
+        """Return what may follow, in words that name the grammar."""
+        grammar = self.compiled.grammar.texts_named
+        found = self.compiled.expected(State(self.compiled, state))
+        return [replace(one, what=f"{one.what} in {grammar}") for one in found]
+
     def rest(self, state: int) -> bytes:
         """Return a shortest rest of the text. The rest of each state on the way is what is left of it: each
         is remembered with the first that goes through it."""
@@ -104,6 +112,9 @@ class TextReaders:
         texts are not told by their bytes."""
         try:
             compiled = grammar.compiled(self._tokenizer(), self._limits, self._store or False)
+        except LimitError as error:  # whoever asked names the place
+            StructgenError.__init__(error, error.what, cure=error.cure)
+            raise
         except (GrammarError, UnsatisfiableSchema) as error:
             if type(error) not in (GrammarError, UnsatisfiableSchema):
                 raise

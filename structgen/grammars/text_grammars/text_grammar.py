@@ -537,6 +537,11 @@ class Composed(TextGrammar):
     source = "a composed grammar"
 
     @property
+    def texts_named(self) -> str:
+        # of one that is narrowed, for people it is that one
+        return f"a text of {self.source}" if self.formula is None else self.parts[0].texts_named
+
+    @property
     def canonical(self) -> str:
         return self._said([part.canonical for part in self.parts])
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import json
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Final, Generic, Literal, NoReturn, Protocol, Self, TypeVar
@@ -772,6 +774,12 @@ class CompiledGrammar(ABC):
         return type(self), (self.grammar, self.tokenizer, self.limits)
 
 
+_BEGUN_STRING: Final = re.compile(
+    r'(?s)(?:[^"]*+"(?:[^"\\]|\\.)*+")*+[^"]*+"((?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*+)(?:\\u?[0-9a-fA-F]*+)?'
+)
+"""A text that ends in a string, perhaps in an escape: the whole characters of that string."""
+
+
 def plain_grammar(grammar: Any) -> Any:
     """Return the grammar of a compiled one; what is none as it is."""
     return grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
@@ -785,13 +793,26 @@ def first_fault(compiled: CompiledGrammar, text: str, before: str = "") -> str:
     at = length - len(around)
     if at == len(data) and compiled.accepts_end(state):
         return ""
-    expected = [one.what for one in compiled.expected(state) if one.what != "white space"]
+    following = compiled.expected(state)
+    expected = [one.what for one in following if one.what != "white space"]
+    inside = place_in_string(following, data[:at])
+    place = f"byte {at}" + (" (line {}, column {} of the string)".format(*inside) if inside else "")
     found = (
         "it ends too early"
         if at == len(data)
         else f"{data[at:].decode('utf-8', 'replace')[:1]!r} cannot come"
     )
-    return f"{found} at byte {at}, where {' or '.join(expected[:3])} was expected"
+    return f"{found} at {place}, where {' or '.join(expected[:3])} was expected"
+
+
+def place_in_string(following: Iterable[Expected], before: bytes) -> tuple[int, int] | None:
+    """Return where the end of a JSON text stands in the value of its last string, as line and column from 1;
+    None where no grammar says what may come next (`following`). Linear in the text."""
+    begun = _BEGUN_STRING.fullmatch(before.decode("utf-8", "ignore"))
+    if begun is None or not any(one.in_string for one in following):
+        return None
+    lines = json.loads(f'"{begun[1]}"', strict=False).split("\n")
+    return len(lines), len(lines[-1]) + 1
 
 
 def _finished() -> FinishedError:

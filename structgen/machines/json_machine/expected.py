@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
 
+from structgen.automata.strings.live_strings import LiveState
 from structgen.automata.unicode.decoded_text import decode
 from structgen.base.language.expectation import Expected
 from structgen.base.printable import byte_runs
@@ -49,7 +50,12 @@ def expected(machine: Inspection, index: int) -> list[Expected]:
         rest = set[int]().union(*(first for _, (_, first) in found[MOST:many]))
         found[MOST:many] = [((_VALUE, f"one of {many - MOST} others"), ({}, rest))]
     return [
-        Expected(what, tuple(islice(sources, _MOST_SOURCES)), bytes(sorted(first)))
+        Expected(
+            what,
+            tuple(islice(sources, _MOST_SOURCES)),
+            bytes(sorted(first)),
+            in_string=reading.live is not None,
+        )
         for (_, what), (sources, first) in found
     ]
 
@@ -68,6 +74,10 @@ class _Reading:
         """The states after the bytes that are allowed."""
         self.items: dict[tuple[int, str], tuple[dict[str, None], set[int]]] = {}
         """Rank and words, with their places and bytes."""
+        self.live: LiveState | None = None
+        """What is being read of texts of grammars."""
+        if self.mode == L.M_STRING and (state := machine.string_state(index)) >= 0:
+            self.live = machine.strings.is_live(state)
         self._going_on: dict[str, set[int]] = {}
         """What `_next` found, by the next two characters."""
 
@@ -235,9 +245,18 @@ class _Reading:
             self.add("the rest of an escape", self.sources, rest)
         elif all(byte & 0xC0 == 0x80 for byte in rest):
             self.add("the rest of a character", self.sources, rest)
-        else:
+        elif self.live is None or not self._rest_of_texts(self.live):
             what = self._more_characters() or f"the rest of {whole or 'the string'}"
             self.add(what + _hint(rest), self.sources, rest)
+
+    def _rest_of_texts(self, live: LiveState) -> bool:
+        """Add how texts of grammars go on; return whether the string can be nothing else."""
+        for way, at in live.alive():
+            for one in way.reader.expected(at):
+                # a quote, a backslash and a control character begin as an escape; others may
+                first = {byte if byte >= 32 and byte not in b'"\\' else 92 for byte in one.first}
+                self.add(one.what, self.sources, first and first | {92})
+        return live.regular < 0
 
     def _more_characters(self) -> str:
         """Return how long the rest of a string is, in words; empty where its length is not bounded."""

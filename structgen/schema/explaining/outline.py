@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from structgen.base.errors import LimitError
+from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.json_text.exact_json import write
 from structgen.base.language.ir import TRUE, ValueMenu
 from structgen.schema.meaning import wording
@@ -110,6 +110,9 @@ def outline(network: SchemaNetwork, most: int = MOST_LINES) -> Outline:
             demands[demand] = None
             try:
                 what, inside = writer.value(demand)
+            except UnsupportedError as error:
+                error.name_schemas(network.tables.sources((demand,)))
+                raise
             except LimitError as error:
                 what = f"not told: {error}"
                 cut += 1

@@ -10,6 +10,7 @@ from operator import and_
 from typing import NamedTuple, Protocol
 
 from structgen.automata.numbers.written_forms import only_integers
+from structgen.automata.strings.live_strings import speaks_of_texts
 from structgen.base.errors import LimitError
 from structgen.base.language.ir import (
     FALSE,
@@ -241,7 +242,8 @@ class Scalars:
             return disjunction([self._capped(part, longest) for part in formula.of])
         parts = conjuncts(formula)
         said = conjunction([part for part in parts if not isinstance(part, (Format, Length))])
-        classes = {frozenset((0,)): True} if said == TRUE else self.strings.classes((said,))
+        is_any = said == TRUE or speaks_of_texts(said)
+        classes = {frozenset((0,)): True} if is_any else self.strings.classes((said,))
         is_long = all(part.most is None for part in parts if isinstance(part, Length))
         if not (is_long and any(endless for true, endless in classes.items() if true)):
             return formula

@@ -7,6 +7,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from structgen.automata.strings.banned_patterns import texts_of
+from structgen.automata.strings.live_strings import named
 from structgen.base.json_text.exact_json import Json, write
 from structgen.base.language.ir import (
     FALSE,
@@ -19,6 +20,7 @@ from structgen.base.language.ir import (
     Not,
     Pattern,
     PlainInteger,
+    Texts,
     ValueMenu,
     Words,
     conjuncts,
@@ -80,6 +82,8 @@ def string(formula: Formula, some: str = "a string") -> str:
                 size = count(least, most, "character")
             case Pattern(source):
                 clauses.append(f"that matches {quoted(source)}")
+            case Texts():
+                clauses.append(f"that is {named(part)}")
             case Format(name):
                 clauses.append(f"in the format {name}")
             case Not(Words(words)):

@@ -25,7 +25,7 @@ def with_grammars(document: Document, grammars: Mapping[str, NamedGrammar]) -> J
     `SchemaError` for one that leads to nothing, through a reference, to what is no schema that a value is
     held to, and to a place that takes no string.
     """
-    top: dict[str, Any] = {"": document.value}
+    top = {"": document.value}
     found = [(*_found(document, top, pointer), grammar) for pointer, grammar in grammars.items()]
     for place, around, key, grammar in found:
         said: dict[str, Any] = {} if around[key] is True else around[key]
@@ -45,7 +45,9 @@ def _found(document: Document, top: Any, pointer: str) -> tuple[Schema, Any, Any
     tokens = [unescape(token) for token in plain.split("/")]
     if tokens[0]:
         raise SchemaError(f"{pointer!r} is no JSON Pointer.", where="grammars", cure=_CURE)
-    around, key, node = top, "", top[""]
+    around: Any = top
+    key: str | int = ""
+    node = top[""]
     for at, token in enumerate(tokens[1:], 1):
         keys = list(node if isinstance(node, dict) else map(str, range(len(node) * isinstance(node, list))))
         if token not in keys:

@@ -88,7 +88,9 @@ def grammar_of(value: Any, where: str, limits: Limits, held: Held) -> Any:
     syntax, definition = value.get("syntax"), value.get("definition")
     start = value.get("start")
     if syntax not in (*_SYNTAXES, OBJECT):
-        raise SchemaError(f"x-grammar has no syntax {shown(syntax)}.", where=f"{where}/syntax", cure=cure)
+        raise SchemaError(
+            f"The syntax of a grammar is not {shown(syntax)}.", where=f"{where}/syntax", cure=cure
+        )
     if not isinstance(definition, str):
         raise SchemaError(
             f"The definition of a grammar is a text, not {shown(definition)}.",

@@ -13,9 +13,9 @@ that are one of these:
 - a word for it in other languages of schemas (`nullable`, `regex`, `min`).
 
 Not looked at are keywords that begin with `x-`, `_`, `@`, `$$`, `/` or `#` and are not like `x-grammar`: they
-are extensions or were disabled on purpose; a known keyword behind another word (`axPattern`); and keywords that would say nothing
-about which values are valid if they were spelt right (`descripton`, `example`, and OpenAPI's `xml` and
-`discriminator`, which changes no verdict there either).
+are extensions or were disabled on purpose; a known keyword behind another word (`axPattern`); and keywords
+that would say nothing about which values are valid if they were spelt right (`descripton`, `example`, and
+OpenAPI's `xml` and `discriminator`, which changes no verdict there either).
 """
 
 from __future__ import annotations

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from weakref import WeakValueDictionary
 
+from structgen.automata.strings.live_strings import speaks_of_texts
 from structgen.base.errors import LimitError, SchemaError
 from structgen.base.json_text.exact_json import Json, nearest_double, read
 from structgen.base.language.ir import FALSE, TRUE, Formula, Length, Not, PlainInteger, Words, conjuncts
 from structgen.base.language.number_ranges import Ranges, points
 from structgen.base.system.public_calls import Part
-from structgen.schema.meaning.formulas import EXACT_EXPONENT, steps_and_ranges
+from structgen.schema.meaning.formulas import EXACT_EXPONENT, LISTED, steps_and_ranges
 from structgen.schema.meaning.place import (
     ARRAY,
     NUMBER,
@@ -270,9 +271,10 @@ class Distinct:
         if types & STRING:
             formula = scalars.demand(demand, STRING)
             if formula != FALSE:
-                if self._strings(formula, _COUNTED) >= _COUNTED:
+                most = LISTED if speaks_of_texts(formula) else _COUNTED
+                if self._strings(formula, most) >= most:
                     return None
-                words = formula.of if isinstance(formula, Words) else scalars.strings.words(formula, _COUNTED)
+                words = formula.of if isinstance(formula, Words) else scalars.strings.words(formula, most)
                 assert words is not None
                 texts.extend(JsonPieces((scalars.written(word),)) for word in words)
         texts.sort(key=lambda text: (text.length, text.flat()))

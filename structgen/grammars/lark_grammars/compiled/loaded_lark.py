@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from structgen.base.limits import Limits
@@ -45,6 +46,11 @@ class LarkGrammar(TextGrammar):
         """The patterns of its terminals, and the digest of what lark made of it, as JSON."""
         terminals = [(one.name, one.pattern) for one in self.tables.terminals]
         return json.dumps([self.digest, *terminals], ensure_ascii=False)
+
+    @property
+    def texts_named(self) -> str:
+        given = self._made[1]["grammar"]
+        return f"a text of {given}" if isinstance(given, Path) else super().texts_named
 
     @property
     def is_local(self) -> bool:

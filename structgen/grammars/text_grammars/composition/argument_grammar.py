@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 from urllib.parse import unquote
 
+from structgen.automata.strings.live_strings import ways_of
 from structgen.base.errors import OptionError, UnsatisfiableSchema, UnsupportedError
 from structgen.base.json_text.exact_json import escape, unescape
 from structgen.base.language.ir import (
@@ -32,6 +33,7 @@ from structgen.base.language.ir import (
     ValueMenu,
 )
 from structgen.base.language.number_ranges import Cut, Ranges
+from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.plain_network import network_of
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.grammars.text_grammars.composition.argument_styles import ArgumentStyle
@@ -195,7 +197,8 @@ class ArgumentPlan:
         if menu.string is None:
             return False
         formula = All((menu.string.formulas[0], *((Not(holding(stops)),) if stops else ())))
-        return language_if_any(RegularGrammar(formula, "such a string"), self.limits, {}, None) is not None
+        found = texts_of(formula, "such a string", self.limits)
+        return language_if_any(found, self.limits, {}, None) is not None
 
     def has_number(self, menu: ValueMenu) -> bool:
         """Tell whether a value may be a number."""
@@ -588,17 +591,25 @@ class _Writer:
         stand in the same place, none is written like an object or an array."""
         assert menu.string is not None
         what = f"a string without {shown(stops)}"
-        formula: Formula = All((menu.string.formulas[0], Not(holding(stops))))
-        of = RegularGrammar(formula, what, limits=self.plan.limits)
+        barred: list[Formula] = [Not(holding(stops))]
+        if not self.style.quote and not self.style.types and (menu.object, menu.array) != (None, None):
+            barred.append(Not(Pattern(r"^[ \t\n\r]*[{\[]")))
+        of = texts_of(All((menu.string.formulas[0], *barred)), what, self.plan.limits)
         if self.style.quote:
             return sequence(self.style.quote, of, self.style.quote)
-        if not self.style.types and (menu.object is not None or menu.array is not None):
-            formula = All((formula, Not(Pattern(r"^[ \t\n\r]*[{\[]"))))
-            of = RegularGrammar(formula, what, limits=self.plan.limits)
         return framed(of, self.style.frame, exact=self.blank is None) if self.style.frame else of
 
 
-def framed(of: RegularGrammar, frame: str, *, exact: bool) -> TextGrammar:
+def texts_of(formula: Formula, what: str, limits: Limits) -> TextGrammar:
+    """Return the grammar of the strings that meet a formula, in which grammars may stand (`x-grammar`)."""
+    ways: list[TextGrammar] = []
+    for texts, regular in ways_of(formula):
+        plain = RegularGrammar(regular, what, limits=limits)
+        ways.append(plain if texts is None else as_text(texts.of.narrowed(regular)))
+    return either(*ways)
+
+
+def framed(of: TextGrammar, frame: str, *, exact: bool) -> TextGrammar:
     """Return raw strings with what usually stands on both sides of them. Whoever reads takes one `frame`
     away on each side, if it is there; a string that has one itself is therefore written with another."""
     whole = sequence(frame, of, frame)
