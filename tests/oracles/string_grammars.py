@@ -134,11 +134,16 @@ class Texts:
     judge: Callable[[str], bool] | None = None
     """`re` or lark, which say whether a text is one."""
 
-    def takes(self, text: str) -> bool:
-        """Return whether a text is one, as all say that know it."""
+    @property
+    def texts(self) -> Grammar:
+        """The rules of the texts alone, without escapes."""
         writer = Writer()
         writer.rules["root"] = [self.write(writer, "raw")]
-        grammar = Grammar(writer.rules)
+        return Grammar(writer.rules)
+
+    def takes(self, text: str) -> bool:
+        """Return whether a text is one, as all say that know it."""
+        grammar = self.texts
         read = None if grammar.is_empty else Prefix.start(grammar).read(text.encode())
         said = {read is not None and read.is_whole}
         said |= set() if self.every is None else {text in self.every}
@@ -539,7 +544,7 @@ class Case:
             schema["type"] = "string"
         self.grammars.append(made)
         every = made.every
-        if every is not None and "type" in schema and self.chance.random() < 0.4:
+        if every and "type" in schema and self.chance.random() < 0.4:
             limit = self.chance.randrange(4)
             kind = self.chance.choice(["minLength", "maxLength", "pattern", "allOf", "enum"])
             if kind == "pattern":
