@@ -811,9 +811,9 @@ def plain_grammar(grammar: Any) -> Any:
     return grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
 
 
-def first_fault(compiled: CompiledGrammar, text: str, before: str = "") -> str:
-    """Return in words where a text behind another one leaves a grammar, and what could have come there; ""
-    where it is one of its texts. Linear in the text."""
+def first_fault(compiled: CompiledGrammar, text: str, before: str = "", *, in_lines: bool = False) -> str:
+    """Return in words where a text behind another one leaves a grammar, by its byte or its line and column,
+    and what could have come there; "" where it is one of its texts. Linear in the text."""
     data, around = text.encode("utf-8", "surrogatepass"), before.encode()
     state, length = compiled.live_part(around + data)
     at = length - len(around)
@@ -825,7 +825,9 @@ def first_fault(compiled: CompiledGrammar, text: str, before: str = "") -> str:
         if at == len(data)
         else f"{data[at:].decode('utf-8', 'replace')[:1]!r} cannot come"
     )
-    return f"{found} at byte {at}, where {' or '.join(expected[:3])} was expected"
+    lines = data[:at].decode("utf-8", "ignore").split("\n")
+    place = f"line {len(lines)}, column {len(lines[-1]) + 1}" if in_lines else f"byte {at}"
+    return f"{found} at {place}, where {' or '.join(expected[:3])} was expected"
 
 
 def _finished() -> FinishedError:
