@@ -31,12 +31,20 @@ class TextReader(Protocol):
         """Return the state after a byte; below 0 where no text goes on so."""
         ...
 
+    def ascii(self, state: int) -> npt.NDArray[np.int64]:
+        """Return the states after each byte below 128, below 0 where there is none."""
+        ...
+
     def ends(self, state: int) -> bool:
         """Return whether a text may end in a state."""
         ...
 
     def bits(self, state: int) -> npt.NDArray[np.int32]:
         """Return the tokens that stay inside the text, as a row of bits; end tokens may be among them."""
+        ...
+
+    def ends_below(self, state: int, wanted: Any) -> list[int]:
+        """Return those nodes of a trie (`machine_core.wanted_nodes`) at which a text may end."""
         ...
 
     def rest(self, state: int) -> bytes:

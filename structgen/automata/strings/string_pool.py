@@ -50,6 +50,7 @@ HELD: Final[HeldByContent[ByteRows]] = HeldByContent()
 _DIVIDED: Final[HeldByContent[SpecAutomaton]] = HeldByContent(16 << 20)
 """The automata that divide keys into classes, each of many groupings of these."""
 _FIRST_DEMAND: Final = frozenset((0,))
+_ASCII: Final = 128
 _SWEEPS: Final = 16
 """Characters of strings that are counted, at most."""
 _PLACES: Final = 8
@@ -129,6 +130,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         self._texts = texts
         self._readers: dict[tuple[str, Formula], TextReader | None] = {}
         self._live: dict[LiveState, int] = {}
+        self._told = set[int]()
+        """Live states of which the dead characters of ASCII are noted."""
         self._outcomes: dict[int, Outcome] = {}
         """Live state -> what numbers its demands."""
         self._spelling, self.lone, self._missing = spelling, lone, missing
@@ -264,14 +267,14 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         if found is None:
             met = {way.demand for way, state in live.alive() if way.reader.ends(state)}
             if live.regular >= 0:
-                met |= self._met(live.regular)
+                met |= self.met(live.regular)
             ends = np.array([outcome(frozenset(met)) if met else -1], np.int32)
             found = self._add(live, _LIVE_ROW, np.array([UNASKED, DEAD], np.int32), ends)
             self._outcomes[found] = outcome
             self._live[live] = found
         return found
 
-    def _met(self, state: int) -> frozenset[int]:
+    def met(self, state: int) -> frozenset[int]:
         """Return the demands that a string meets which ends in a state of an automaton."""
         part, local = self._place(state)
         number = int(part.rows.automaton.accept[local]) if local < part.rows.automaton.states else 0
@@ -288,9 +291,21 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         if after == UNASKED:
             live = self.is_live(state)
             assert live is not None, "states of automata are whole"
+            if column < _ASCII and state not in self._told:
+                self._tell_dead(state, live)
             after = self._after_live(live, column, self._outcomes[state])
             self.trans[state, column] = after
         return after
+
+    def _tell_dead(self, state: int, live: LiveState) -> None:
+        """Note the characters of ASCII with which no string goes on from a live state."""
+        goes_on = np.zeros(_ASCII, np.bool_)
+        for way, at in live.alive():
+            goes_on |= way.reader.ascii(at) >= 0
+        if live.regular >= 0:
+            goes_on |= self.trans[live.regular, :_ASCII] >= 0
+        self.trans[state, :_ASCII][~goes_on] = DEAD
+        self._told.add(state)
 
     def _after_live(self, live: LiveState, column: int, outcome: Outcome) -> int:
         states = [

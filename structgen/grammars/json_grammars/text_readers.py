@@ -14,6 +14,7 @@ from structgen.base.errors import GrammarError, UnsatisfiableSchema
 from structgen.base.limits import Limits
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.grammar import Grammar
+from structgen.machines.machine_core.wanted_nodes import WantedNodes
 from structgen.machines.store.mask_store import MaskStore
 from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 
@@ -34,6 +35,10 @@ class CompiledTexts:
         in no text."""
         return self.compiled.bytes_index(state, _BYTE[byte]) if byte < 256 else -1
 
+    def ascii(self, state: int) -> npt.NDArray[np.int64]:
+        """Return the states after each byte below 128, below 0 where there is none."""
+        return self.compiled.after_ascii(state)
+
     def ends(self, state: int) -> bool:
         """Return whether a text may end in a state."""
         return self.compiled.may_end(state)
@@ -41,6 +46,10 @@ class CompiledTexts:
     def bits(self, state: int) -> npt.NDArray[np.int32]:
         """Return the tokens that stay inside the text, as a row of bits; end tokens may be among them."""
         return self.compiled.bits(state)
+
+    def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
+        """Return those nodes of a trie at which a text may end."""
+        return self.compiled.ends_below(state, wanted)
 
     def rest(self, state: int) -> bytes:
         """Return a shortest rest of the text. The rest of each state on the way is what is left of it: each

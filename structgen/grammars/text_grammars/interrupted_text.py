@@ -30,7 +30,7 @@ from structgen.grammars.text_grammars.machine.masked_language import Masked
 from structgen.grammars.text_grammars.machine.masked_part import MaskedPart
 from structgen.grammars.text_grammars.machine.scanning import remembered
 from structgen.grammars.text_grammars.regular_language import RegularLanguage
-from structgen.machines.core.compiled import WantedNodes
+from structgen.machines.machine_core.wanted_nodes import WantedNodes
 from structgen.tokens.vocabulary import Vocabulary
 
 

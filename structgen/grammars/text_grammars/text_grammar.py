@@ -43,6 +43,7 @@ from structgen.grammars.text_grammars.regular_formulas import (
     written_out,
 )
 from structgen.machines.core.grammar import Grammar
+from structgen.schema.meaning.formulas import LISTED
 from structgen.schema.reading.string_grammars import grammar_of
 
 if TYPE_CHECKING:
@@ -366,7 +367,8 @@ class RegularGrammar(TextGrammar):
 
     @property
     def written(self) -> dict[str, Any] | None:
-        if self.body is None:
+        is_long = isinstance(self.formula, Words) and len(self.formula.of) > LISTED
+        if self.body is None or is_long:
             return None
         pattern = portable_text(ecma_syntax.parse(f"(?:{self.body})"))
         said = {"syntax": "regex", "definition": pattern}

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, NoReturn, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, NoReturn, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,14 +30,21 @@ from structgen.base.system.fork_locks import GRAMMARS, new_lock
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.machines.machine_core import masks as core_masks
 from structgen.machines.machine_core import token_steps
-from structgen.machines.machine_core.growing_tables import LISTS, NODES, GrowingTables, TablePlan, listed
+from structgen.machines.machine_core.growing_tables import (
+    BYTE_AT,
+    LISTS,
+    NODES,
+    GrowingTables,
+    TablePlan,
+    listed,
+)
 from structgen.machines.machine_core.layout import ENDED, FINISHED, REFUSED, Core, NodeRow, Registers
 from structgen.machines.machine_core.questions import read_bytes
+from structgen.machines.machine_core.wanted_nodes import WantedNodes
 from structgen.machines.machine_core.workspace import Workspace, attach
 from structgen.machines.store.mask_store import MaskStore, VocabularyStore, default_store
 from structgen.tokens.token_mask import TokenMask, allocate_mask, tokens_of
 from structgen.tokens.tokenizer import Tokenizer
-from structgen.tokens.trie_nodes import DEPTH_SHIFT, END_SHIFT, SLOT_SHIFT, fields_of
 from structgen.tokens.vocabulary import Vocabulary
 
 _VOCABULARY, _STEPS, _ENDS, _DENSE_ROWS = (
@@ -226,54 +233,7 @@ class Generation(Generic[C]):
             return self._successor
 
 
-_At = TypeVar("_At")
 _NONE: Final[Listed] = np.empty(0, np.int32)
-
-
-class WantedNodes(NamedTuple):
-    """Some nodes of a vocabulary's trie, to be examined one by one."""
-
-    flags: npt.NDArray[np.uint8]
-    """Of each node of the trie 2 where it is one of them, 1 on the way to them, else 0."""
-    most: int
-    """How many they are."""
-    trie: npt.NDArray[np.int64]
-    """How many they and those on the way are; the words of all these as a trie of their own, slot 0 where one
-    is to be examined; and their places in the whole trie."""
-
-    @classmethod
-    def of(cls, words: npt.NDArray[np.uint64], flags: npt.NDArray[np.uint8]) -> WantedNodes:
-        """Return the wanted nodes of a trie by their flags."""
-        nodes = np.flatnonzero(flags)
-        byte, depth, _slot, end = fields_of(words[nodes].astype(np.int64))
-        wanted = (flags[nodes] == 2).astype(np.int64)
-        ends = np.searchsorted(nodes, end)
-        packed = byte | depth << DEPTH_SHIFT | wanted << SLOT_SHIFT | ends << END_SHIFT
-        return cls(flags, int(wanted.sum()), np.concatenate([[len(nodes)], packed, nodes]))
-
-
-def ends_read(
-    nodes: npt.NDArray[np.uint64],
-    wanted: npt.NDArray[np.uint8],
-    start: _At,
-    step: Callable[[_At, int], _At | None],
-    ends: Callable[[_At], bool],
-) -> list[int]:
-    """Return the trie nodes, in order, that have a 2 in `wanted` and whose bytes lead from `start` to a place
-    where `ends` holds. `wanted` has a number for each node; subtrees of nodes with a 0 are skipped."""
-    found, node, after = [], 0, [start]
-    while node < len(nodes):
-        fields = fields_of(int(nodes[node]))
-        depth = fields.depth
-        reached = step(after[depth - 1], fields.byte) if wanted[node] else None
-        if reached is None:
-            node = fields.end
-            continue
-        if wanted[node] == 2 and ends(reached):
-            found.append(node)
-        after[depth:] = [reached]
-        node += 1
-    return found
 
 
 class CompiledGrammar(ABC):
@@ -374,6 +334,12 @@ class CompiledGrammar(ABC):
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""
         return read_bytes(self._retry, index, data)
+
+    def after_ascii(self, index: int) -> Tokens:
+        """Return the numbers of the states after each byte below 128, below 0 where there is none."""
+        found = np.empty(128, np.int64)
+        self._retry(token_steps.take_ascii, index, BYTE_AT[0], address_of(found))
+        return found
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""

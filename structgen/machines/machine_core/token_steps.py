@@ -70,6 +70,17 @@ def take_bytes(context: int, index: int, data: int, count: int) -> int:
     return read(Core(context), index, Bytes(data), count)
 
 
+@entry("int64(int64, int64, int64, int64)")
+def take_ascii(context: int, index: int, data: int, target: int) -> int:
+    """Write to target[0:128] (int64) the state after each of 128 bytes, each by itself; below 0: none.
+    Returns 0; ASKED with questions noted."""
+    c, code = Core(context), 0
+    for i in range(128):
+        Int64s(target)[i] = read(c, index, Bytes(data + i), 1)
+        code = min(code, ASKED if Int64s(target)[i] == ASKED else 0)
+    return code
+
+
 @entry("int64(int64, int64, int64)")
 def take_token(context: int, index: int, token: int) -> int:
     """As `after_token`."""

@@ -81,6 +81,10 @@ class StringOracle(Protocol):
         """Return, for each formula that some string meets, the shortest JSON literal, quotes included."""
         ...
 
+    def exists(self, formula: Formula) -> bool:
+        """Return whether some string meets a formula."""
+        ...
+
     def matches(self, formula: Formula, text: str) -> bool:
         """Return whether a decoded string meets a formula."""
         ...
@@ -465,6 +469,8 @@ class Scalars:
                 quick = quick_number(formula)
             if quick is None and is_empty(formula):
                 quick = False
+            if quick is None and kind == STRING:
+                quick = self.strings.exists(formula)
             found = self.shortest(formula, kind) is not None if quick is None else quick
             self._satisfiable[key] = found
         return found

@@ -18,7 +18,8 @@ import structgen as sg
 from structgen.grammars.lark_grammars.compiled.beaten import beaten
 from structgen.grammars.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.grammars.text_grammars.machine.random_sentences import random_word
-from structgen.machines.core.compiled import State, WantedNodes, ends_read
+from structgen.machines.core.compiled import State
+from structgen.machines.machine_core.wanted_nodes import WantedNodes, ends_read
 from structgen.tokens.tokenizer import byte_tokenizer
 
 KEYWORDS = """
@@ -117,7 +118,7 @@ def test_nodes_at_which_the_text_may_end_are_found_as_byte_by_byte(seed: int) ->
         def step(at: State, byte: int) -> State | None:
             return at.compiled.step_bytes(at, bytes((byte,)))
 
-        assert found == ends_read(nodes, wanted.flags, state, step, state.compiled.accepts_end)
+        assert found == list(ends_read(nodes, wanted.flags, state, step, state.compiled.accepts_end))
 
 
 @for_each("seed", range(7300, 7308))

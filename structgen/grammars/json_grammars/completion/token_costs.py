@@ -255,6 +255,11 @@ class Completer(TokenCounts):
         numbers.update((state, beyond[state]) for state in steps)
         return numbers[start]
 
+    def _is_text(self, regs: StateRegisters) -> bool:
+        """Return whether a string is held to a grammar that need not be regular."""
+        state = regs.lexeme & L.STATE_BITS
+        return regs.mode == L.M_STRING and self._machine.strings.is_live(state) is not None
+
     def _steps(self, state: int, least: int) -> list[tuple[int, int]]:
         """Return the chosen steps of a state, by byte: those that leave `least` bytes, among them that of its
         completion."""
@@ -265,8 +270,10 @@ class Completer(TokenCounts):
             shortest.remember(step[1], text, start + 1)
         regs = machine.registers(state)
         wanted = _CHOICES.get(regs.mode)
-        if wanted is None or regs.text & L.CAPTURE:
-            return [step]  # where items are compared, nobody looked for what another text writes
+        if wanted is None or regs.text & L.CAPTURE or self._is_text(regs):
+            # where items are compared, nobody looked for what another text writes; of a text of a grammar the
+            # bytes cost too much
+            return [step]
         found: dict[int, list[int]] = {}
         for byte, after in machine.after_each(state, wanted):
             found.setdefault(after, []).append(byte)

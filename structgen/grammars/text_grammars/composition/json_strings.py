@@ -46,7 +46,8 @@ from structgen.grammars.text_grammars.text_grammar import (
     as_text,
     sequence,
 )
-from structgen.machines.core.compiled import Bits, WantedNodes, ends_read
+from structgen.machines.core.compiled import Bits
+from structgen.machines.machine_core.wanted_nodes import WantedNodes, ends_read
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
 
@@ -262,7 +263,7 @@ class _EscapedMasks(EscapedLanguage, MaskedPart):
         return found
 
     def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
-        return ends_read(self._nodes, wanted.flags, (state, b""), self.step, self.accepts)
+        return list(ends_read(self._nodes, wanted.flags, (state, b""), self.step, self.accepts))
 
 
 class Unescaped:

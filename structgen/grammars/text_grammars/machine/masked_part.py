@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from structgen.base.native.jit import code_of
-from structgen.machines.core.compiled import Bits, CompiledGrammar, Tokens, WantedNodes
+from structgen.machines.core.compiled import Bits, CompiledGrammar, Tokens
+from structgen.machines.machine_core.wanted_nodes import WantedNodes
 
 
 class MaskedPart:

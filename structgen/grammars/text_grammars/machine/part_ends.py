@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from structgen.base.native.raw_memory import address_of
 from structgen.grammars.text_grammars.machine import part_reading
-from structgen.machines.core.compiled import WantedNodes
+from structgen.machines.machine_core.wanted_nodes import WantedNodes
 from structgen.tokens.vocabulary import Vocabulary
 
 _MAPS = 8

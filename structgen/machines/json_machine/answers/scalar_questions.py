@@ -28,6 +28,12 @@ class Strings:
             return {}
         return {j: self._literal(decode(text)) for j, text in pool.finish(state, most).items()}
 
+    def exists(self, formula: Formula) -> bool:
+        """Return whether some string meets a formula."""
+        spec = Spec((formula,))
+        counted = self._pool.counted(spec, self.outcomes)
+        return counted is not None or self._pool.start(spec, self.outcomes) != DEAD
+
     def matches(self, formula: Formula, text: str) -> bool:
         """Return whether a decoded string meets a formula."""
         pool = self._pool

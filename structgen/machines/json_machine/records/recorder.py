@@ -13,10 +13,10 @@ from structgen.base.language.ir import FREE
 from structgen.base.native.bit_rows import add_tokens
 from structgen.base.native.jit import code_of
 from structgen.base.native.raw_memory import address_of
-from structgen.base.native.typed_blocks import word_of
+from structgen.base.native.typed_blocks import word_of, words_of
 from structgen.machines.json_machine.answers.expander import Expander
 from structgen.machines.json_machine.masks import terminal_lexer
-from structgen.machines.json_machine.records.string_tokens import string_tokens
+from structgen.machines.json_machine.records.string_tokens import ROOT, string_tokens
 from structgen.machines.json_machine.records.terminal_records import (
     KnownTerminal,
     TerminalRecords,
@@ -26,9 +26,18 @@ from structgen.machines.json_machine.tables import json_blocks as L
 from structgen.machines.json_machine.tables.json_blocks import JsonContext, StringRow
 from structgen.machines.machine_core.growing_tables import ADDRESS, GrowingTables
 from structgen.machines.machine_core.layout import ASKED
-from structgen.machines.machine_core.lexeme_layout import FULL, KEPT_ALIKE, KEPT_ALL, KEPT_NONE, Hooks
+from structgen.machines.machine_core.lexeme_layout import (
+    FULL,
+    KEPT_ALIKE,
+    KEPT_ALL,
+    KEPT_NONE,
+    Hooks,
+    LexemeCrossing,
+    Scan,
+)
 from structgen.machines.machine_core.lexeme_records import scan_beside
 from structgen.machines.machine_core.lexeme_tables import SERIALS, put_trie
+from structgen.machines.machine_core.wanted_nodes import ends_read
 from structgen.machines.machine_core.workspace import Workspace
 from structgen.machines.store.mask_store import VocabularyStore
 from structgen.tokens.tokenizer import Tokenizer
@@ -86,7 +95,7 @@ class Recorder:
         if known is None:
             live = self._live(identity)
             if live is not None:
-                known = self._joined(key, live, self._state(identity))
+                known = self._joined(key, identity, live)
             else:
                 known = self._scanned(key, identity, self._state(identity))
         outcomes = [self._expander.outcomes(one) for one in known.outcomes]
@@ -186,9 +195,10 @@ class Recorder:
             return None
         return self._live_state(identity)
 
-    def _joined(self, key: Hashable, live: LiveState, state: int) -> KnownTerminal:
+    def _joined(self, key: Hashable, identity: list[int], live: LiveState) -> KnownTerminal:
         """Return the record of a live state. Tokens without a quote and a backslash are those of the masks of
-        its grammars; the others are scanned."""
+        its grammars, and the grammars say before which quotes a text may end; only tokens with escapes are
+        scanned."""
         row = np.zeros(self._vocabulary.words, np.int32)
         for way, at in live.alive():
             row |= way.reader.bits(at)
@@ -197,20 +207,56 @@ class Recorder:
         ends = np.zeros_like(row)
         add_tokens(ends, np.array(self._tokenizer.eos_token_ids, np.int32))
         row &= ~ends
+        closed, state = self._closing(identity, live), self._state(identity)
         self._begin()
-        marked = string_tokens(self._tokenizer, self._is_ascii).marked
-        context = self._tables.context
+        tokens, context = string_tokens(self._tokenizer, self._is_ascii), self._tables.context
         if self._tables.count(L.T_TRIE) == _MARKED:
             # the trie is read where it lies
-            arrays = marked.nodes, marked.slot_start, marked.slot_ids
-            context[_TRIE_ARRAYS] = [address_of(one) for one in arrays]
-            put_trie(self._tables, 0, len(marked.nodes), 0, own=True)
+            trie = tokens.escaping
+            context[_TRIE_ARRAYS] = [address_of(one) for one in (trie.nodes, trie.slot_start, trie.slot_ids)]
+            put_trie(self._tables, 0, len(trie.nodes), 0, own=True)
         context[_ENDS], context[_SAFE] = 0, code_of(terminal_lexer.nothing_safe)
         found = self._call(scan_beside, _MARKED, state, -1, KEPT_NONE)
-        add_tokens(row, self._masks.workspaces.space.tokens[:found])
+        space = self._masks.workspaces.space
+        add_tokens(row, space.tokens[:found])
+        scan, crossings = space.arrays["scan"], space.arrays["crossings"].view(np.int64)
+        crossings = crossings.reshape(-1, words_of(LexemeCrossing))
+        count = int(scan[Scan.crossed])
+        crossings[:count, LexemeCrossing.node] = tokens.places[crossings[:count, LexemeCrossing.node]]
+        for node, outcome in closed.items():
+            crossings[count] = node, outcome, 0, 1
+            count += 1
+        scan[Scan.crossed] = count
         self._own = self._own or TerminalRecords(self._vocabulary, self._masks)
-        self._own.has_copy(marked)
+        self._own.has_copy(tokens.marked)
         return self._own.put(key, self._vocabulary, _MARKED, found, row, self._expander.outcomes.values)
+
+    def _closing(self, identity: list[int], live: LiveState) -> dict[int, int]:
+        """Return the nodes of the trie of marked tokens that close a live state's string, before any escape,
+        each with the outcome."""
+        tokens, strings = string_tokens(self._tokenizer, self._is_ascii), self._expander.strings
+        met: dict[int, set[int]] = {}
+        for way, at in live.alive():
+            for node in way.reader.ends_below(at, tokens.heads):
+                met.setdefault(node, set()).add(way.demand)
+        if live.regular >= 0:
+
+            def step(state: int, byte: int) -> int | None:
+                after = int(strings.trans[state, byte])
+                return None if after < 0 else after
+
+            def ends(state: int) -> bool:
+                reached[:] = (state,)
+                return bool(strings.outcome[state] >= 0)
+
+            reached: list[int] = []
+            for node in ends_read(tokens.marked.nodes, tokens.heads.flags, live.regular, step, ends):
+                met.setdefault(node, set()).update(strings.met(reached[0]))
+        found = {tokens.quotes[node]: self._expander.outcomes(frozenset(of)) for node, of in met.items()}
+        own = int(strings.outcome[identity[L.TerminalKey.lexeme]])
+        if own >= 0 and ROOT in tokens.quotes:
+            found[tokens.quotes[ROOT]] = own
+        return found
 
     @property
     def _is_ascii(self) -> bool:

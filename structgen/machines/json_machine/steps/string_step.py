@@ -200,7 +200,6 @@ def block_alive(c: JsonContext, d: JsonState, point: int, size: int) -> int:
 @jit
 def range_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
     """Return YES, NO or ASK: may a code point of low..high come next? They are all surrogates, or none is."""
-    answer = NO
     point = low
     while point <= high:
         is_lone = point >= 0xD800 and point < 0xE000
@@ -215,18 +214,16 @@ def range_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
             if code != YES or size == 0 or (last <= high and begins):
                 break
             size -= 1
-        if code == YES:
-            return YES
-        if code == ASK:
-            answer = ASK
+        if code != NO:
+            return code
         point = last + 1
-    return answer
+    return NO
 
 
 @jit
 def units_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
     """Return YES, NO or ASK: may an escape for a 16-bit unit in low..high come next?"""
-    answer, lone = NO, escapes_of(c, d) == ESCAPES_ANY
+    lone = escapes_of(c, d) == ESCAPES_ANY
     for part in range(4):
         first, last = low, min(high, 0xD7FF)
         if part == 1:
@@ -238,11 +235,9 @@ def units_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
         elif part == 3:
             first, last = max(low, 0xD800), min(high, 0xDFFF) if lone else 0
         code = range_alive(c, d, first, last)
-        if code == YES:
-            return YES
-        if code == ASK:
-            answer = ASK
-    return answer
+        if code != NO:
+            return code
+    return NO
 
 
 @jit
@@ -279,19 +274,13 @@ def dumped(policy: int) -> bool:
 def number_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
     """Return YES, NO or ASK: may a character come of which json.dumps writes a 16-bit unit in low..high by
     its number?"""
-    answer = NO
     for point in range(low, min(high, 31) + 1):
-        if short_escape_of(point):
-            continue
-        code = block_alive(c, d, point, 0)
-        if code == YES:
-            return YES
-        if code == ASK:
-            answer = ASK
+        code = NO if short_escape_of(point) else block_alive(c, d, point, 0)
+        if code != NO:
+            return code
     if escapes_of(c, d) != ESCAPES_ASCII or high < 127:
-        return answer
-    code = units_alive(c, d, max(low, 127), high)
-    return code if code != NO else answer
+        return NO
+    return units_alive(c, d, max(low, 127), high)
 
 
 @jit
@@ -306,11 +295,9 @@ def escape_alive(c: JsonContext, d: JsonState) -> int:
         if escape > 1:
             return answer
         for byte in (34, 92, 98, 102, 110, 114, 116):
-            if answer == YES:
-                return YES
-            code = block_alive(c, d, short_escape(byte), 0)
-            if code != NO:
-                answer = code
+            if answer != NO:
+                return answer
+            answer = block_alive(c, d, short_escape(byte), 0)
         return answer
     if escape == 1:
         return units_alive(c, d, 0, 0xFFFF)
