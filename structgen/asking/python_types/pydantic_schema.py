@@ -35,6 +35,7 @@ from structgen.asking.python_types.pydantic_formats import AWARE, NAIVE, REFUSED
 from structgen.asking.python_types.temporal_bounds import bounded
 from structgen.automata.regex.pattern_dialects import ecma_pattern
 from structgen.base.errors import UnsupportedError
+from structgen.machines.core.string_values import judges_texts
 
 JsonSchema = dict[str, Any]
 
@@ -170,6 +171,15 @@ class TypeSchema(GenerateJsonSchema):
             found = _with_places(most, max(digits - places, 0))
             return _both(made, found if digits > places else {**found, "not": {"const": 0}})
         return _both(made, {"anyOf": [_with_places(count, digits - count) for count in range(most + 1)]})
+
+    def chain_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of what passes one step after another, of which pydantic writes the first: beside
+        a grammar, which changes no string, also what later ones say of strings."""
+        made = super().chain_schema(schema)
+        if judges_texts(schema["steps"][0]):
+            later = map(self.generate_inner, schema["steps"][1:])
+            made = {"allOf": [made, *(one for one in later if one.get("type") == "string")]}
+        return made
 
     # --- strings --------------------------------------------------------------------------------------------
 

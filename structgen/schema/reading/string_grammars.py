@@ -30,13 +30,14 @@ class _Grammar(Protocol):
     def fingerprint(self) -> str: ...
 
 
-_HELD: Final[WeakValueDictionary[str, _Grammar]] = WeakValueDictionary()
+_HELD: Final[WeakValueDictionary[tuple[str, int], _Grammar]] = WeakValueDictionary()
+"""Of equal grammars each by itself: a schema that has their name is read while one of them is held."""
 
 
 def object_keyword(grammar: _Grammar) -> dict[str, Any]:
     """Return the value of `x-grammar` for a grammar object, which this process knows while it is held."""
     name = grammar.fingerprint
-    _HELD[name] = grammar
+    _HELD[name, id(grammar)] = grammar
     return {"syntax": OBJECT, "definition": name}
 
 
@@ -60,7 +61,8 @@ def grammar_of(value: Any, where: str, limits: Limits) -> Any:
             cure=cure,
         )
     if syntax == OBJECT:
-        found = _HELD.get(definition)
+        held = (ref() for ref in _HELD.valuerefs() if ref.key[0] == definition)
+        found = next((one for one in held if one is not None), None)
         if found is None:
             raise SchemaError(
                 "The schema names a grammar object that this process does not hold.",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain
 from typing import TypeAlias
 
-from structgen.base.errors import LimitError
+from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.ir import FREE, TRUE, Formula, Not, Pattern, Spec, Words
 from structgen.base.limits import Limits
 from structgen.schema.meaning.formulas import LISTED, conjunction, disjunction, negation
@@ -140,7 +140,7 @@ class Frames:
             predicates, strings = frame.predicates, self.scalars.strings
             try:
                 sets = strings.classes(predicates) if predicates else {frozenset[int](): True}
-            except LimitError as error:
+            except (LimitError, UnsupportedError) as error:
                 error.name_schemas(self.tables.sources(frame.demands))
                 raise
             if len(sets) > self.limits.alternatives:

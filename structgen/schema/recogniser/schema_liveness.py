@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from weakref import proxy
 
-from structgen.base.errors import LimitError
+from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.ir import TRUE
 from structgen.base.limits import Limits
 from structgen.schema.meaning.place import (
@@ -187,7 +187,7 @@ class Oracle:
                 types & kind and scalars.satisfiable(scalars.demand(demand, kind), kind)
                 for kind in (NUMBER, STRING)
             )
-        except LimitError as error:
+        except (LimitError, UnsupportedError) as error:
             error.name_schemas(self.tables.sources((demand,)))
             raise
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import encode, in_order
-from structgen.base.errors import LimitError, StructgenError
+from structgen.base.errors import LimitError, StructgenError, UnsupportedError
 from structgen.base.language.ir import DEAD, FREE, Formula, Key, Network, SimpleObject, Spec
 from structgen.base.limits import Limits
 from structgen.base.native.raw_memory import address_of
@@ -307,7 +307,7 @@ class Expander:
             if entry.number is not None:
                 number = self.numbers.start(entry.number, self.outcomes)
                 self.refresh()
-        except LimitError as error:
+        except (LimitError, UnsupportedError) as error:
             error.name_schemas(self.network.sources(self.place_of[row]))
             raise
         values = (
