@@ -21,6 +21,8 @@ from structgen.schema.reading.suspect_keywords import looks_like_schema
 
 SERVED: Final[Mapping[str, Any]] = MappingProxyType({"whitespace": "oneline"})
 """The usual policies of what is served: white space that a weak model cannot pad with."""
+OF_A_STRANGER: Final[Mapping[str, Any]] = MappingProxyType({"grammars": False})
+"""The option of `sg.json_schema` for what others send: their schemas name no grammar objects."""
 _FORMS: Final = ("response_format", "text", "structured_outputs", *SGLANG)
 """Members of a request that constrain its answer. A request has at most one of them."""
 _REQUEST: Final = tuple(
@@ -90,14 +92,15 @@ def read_request(
     that is read, and of its type (`request_members`). Those of `extra_body` are the request's own. A dict
     without any member of a request is read as what one of these may hold: a form, or a JSON Schema.
     `policies`: options of `sg.json_schema`, by default
-    `whitespace="oneline"`; `limits`: for all grammars of the request. Grammars are text alone: no file is
-    opened, nothing but lark's own library is imported, and no reference is fetched.
+    `whitespace="oneline"`; `limits`: for all grammars of the request. Grammars are text alone, also those of
+    `x-grammar` in schemas: no file is opened, nothing but lark's own library is imported, no reference is
+    fetched, and no grammar object of this process is named.
 
     Errors, with their places: `OptionError` for members that exclude one another, for forms and fields that
     are not known; `UnsupportedError` for what is not offered; those of the grammars. Cost: that of reading
     the grammars; nothing is compiled yet.
     """
-    said = dict(SERVED if policies is None else policies)
+    said = {**(SERVED if policies is None else policies), **OF_A_STRANGER}
     if limits is not None:
         said["limits"] = limits
     if not isinstance(request, Mapping | bool):

@@ -35,6 +35,10 @@ class TextReader(Protocol):
         """Return the states after each byte below 128, below 0 where there is none."""
         ...
 
+    def after_tokens(self, state: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the states after each of some tokens."""
+        ...
+
     def ends(self, state: int) -> bool:
         """Return whether a text may end in a state."""
         ...

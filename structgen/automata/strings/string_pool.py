@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.automata.formats.named_formats import meaning_of
 from structgen.automata.strings.automata import EVERY, MOST_STATES
@@ -307,6 +308,13 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         self.trans[state, :_ASCII][~goes_on] = DEAD
         self._told.add(state)
 
+    def kinds(self, live: LiveState, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return a number for each of some tokens: equal ones lead from a live state to one; -1 for tokens
+        that close the string, or escape characters. No regular way goes on."""
+        after = np.stack([way.reader.after_tokens(at, tokens) for way, at in live.alive()])
+        found: npt.NDArray[np.int64] = np.unique(after, axis=1, return_inverse=True)[1].reshape(-1)
+        return np.where(after.max(axis=0) < 0, -1, found)
+
     def _after_live(self, live: LiveState, column: int, outcome: Outcome) -> int:
         states = [
             -1 if at < 0 else way.reader.step(at, column)
@@ -524,12 +532,11 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
     def _live_finish(self, live: LiveState, state: int) -> Demands:
         """As `finish`, of a live state: of each demand the rest that a reader says, the shortest of several
         ways."""
-        begun = [byte for byte, _ in self.going_on(state) if 0x80 <= byte < 0xC0]
-        if begun and self._missing.intersection(begun):
-            # inside a character: one of those that tokens can write
+        begun = [one for one in self.going_on(state) if 0x80 <= one[0] < 0xC0] if self._missing else []
+        if begun:  # a character: one of those that tokens can write
             ways = [
                 {demand: bytes((byte,)) + rest for demand, rest in self.finish(after).items()}
-                for byte, after in self.going_on(state)
+                for byte, after in begun
                 if byte not in self._missing
             ]
         else:

@@ -22,6 +22,7 @@ from structgen.base.errors import (
 from structgen.base.json_text.exact_json import Json, exact, read, repeated, write
 from structgen.base.language import checks
 from structgen.base.limits import Limits
+from structgen.base.system.lazy_names import public_name
 from structgen.base.system.text_files import read_text
 from structgen.machines.core.grammar import Grammar
 from structgen.schema.reading.document import Document
@@ -29,6 +30,7 @@ from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.missing_bytes import Quoting, quoting_of
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes, check_resources
+from structgen.schema.reading.string_grammars import Held
 from structgen.schema.schema_source import SchemaSource
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         "_canonical",
         "_draft",
         "_file",
+        "_grammars",
         "_limits",
         "_missing",
         "_networks",
@@ -79,19 +82,20 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         remotes: Remotes | None = None,
         banned: tuple[str, ...] = (),
         missing: frozenset[int] = frozenset(),
+        grammars: Held = None,
     ) -> None:
         """Read the schema `value` (exact JSON that nobody changes); `text` is what it was read from.
 
         Of the `remotes`, those that references lead to become part of the grammar. No string and no key may
         hold one of the texts in `banned`. Of texts with a byte in `missing` some are left out, as
-        `without_bytes` says.
+        `without_bytes` says. `grammars`: those that the schema names, and now holds (`Document`).
         """
         self._value, self._text, self._notes = value, text, notes
         self.reader: Callable[[str], Any] | None = None
         """What makes a value of a document: a type's reader, where the schema is that of a type. None: the
         value is that of the JSON. The language does not depend on it."""
         self._draft, self._policies, self._limits = draft, policies, limits
-        self._banned, self._missing = banned, missing
+        self._banned, self._missing, self._grammars = banned, missing, grammars
         self._file: str | None = None  # that the schema was read from, for errors
         remotes = remotes if remotes is not None else Remotes()
         self._take_over(self.document(remotes=remotes))
@@ -163,6 +167,20 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
     def under(self, policies: Policies) -> JsonSchemaGrammar:
         """Return the grammar of the same schema under other policies."""
         return self._with(_policies=policies)
+
+    def _holding(self, grammars: Mapping[str, Grammar | str]) -> JsonSchemaGrammar:
+        """Return this grammar, which nobody has yet, with grammars at places of its schema."""
+        # start-up: few schemas have grammars at their places
+        from structgen.schema.reading.grammar_places import with_grammars
+
+        if not isinstance(grammars, Mapping) or not all(isinstance(pointer, str) for pointer in grammars):
+            raise checks.wrong("grammars", grammars, 'Give {"#/properties/query": grammar}.')
+        found: dict[str, Grammar] = {}
+        for pointer, part in grammars.items():
+            with within(f"grammars, {pointer}"):
+                found[pointer] = public_name("sequence")(part)
+        changed = with_grammars(self._take(), found)
+        return self._with(_value=changed, _text=None, _notes=self._reading_notes())
 
     def without_bytes(self, missing: frozenset[int]) -> JsonSchemaGrammar:
         """Return the grammar of those texts of this one that have none of some bytes. That there are none is
@@ -309,6 +327,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             remotes=Remotes.holding(self._resources) if remotes is None else remotes,
             banned=self._banned,
             missing=self._missing,
+            grammars=self._grammars,
         )
 
     def _reading_notes(self) -> tuple[str, ...]:
@@ -319,7 +338,8 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self.canonical, self._draft, self._reading_notes(), self.reader)
+        more = self._reading_notes(), self.reader, self._grammars
+        return _restored, (self.canonical, self._draft, *more)
 
 
 @options_named(
@@ -340,6 +360,7 @@ def json_schema(
     custom_formats: Mapping[str, str | Mapping[str, int]] | None = None,
     subset: str | None = None,
     resources: Mapping[str, Any] | None = None,
+    grammars: Mapping[str, Grammar | str] | Literal[False] | None = None,
     limits: Limits | None = None,
     strict: bool | None = False,
 ) -> JsonSchemaGrammar:
@@ -348,7 +369,10 @@ def json_schema(
     `draft` is one of "3", "4", "6", "7", "2019-09", "2020-12", "v1"; None: the draft that `$schema` names,
     else 2020-12. `resources` maps URIs to further schemas for `$ref` (dicts, booleans, JSON texts, or a
     `referencing.Registry`). A reference never opens a file or a connection. The standard meta-schemas are
-    built in. The policies define which texts of an accepted value are in the language:
+    built in. `grammars` maps JSON Pointers of strings in the schema (`"#/properties/query"`) to grammars, or
+    texts that stand for themselves: there the value of a string is a text of the grammar, as the keyword
+    `x-grammar` says it. False: a stranger wrote the schema, and it names no grammar object.
+    The policies define which texts of an accepted value are in the language:
 
     whitespace
         "bounded": up to 8 blanks, or a line break and 8 blanks a level; "compact"; "oneline" (", " and ": ");
@@ -439,8 +463,16 @@ def json_schema(
 
             check_subset(value)
         grammar = JsonSchemaGrammar(
-            value, draft=draft, policies=policies, limits=limits, text=text, remotes=Remotes(resources)
+            value,
+            draft=draft,
+            policies=policies,
+            limits=limits,
+            text=text,
+            remotes=Remotes(resources),
+            grammars=None if grammars is False else {},
         )
+        if grammars is not None and grammars is not False:
+            grammar = grammar._holding(grammars)
         grammar._file = file
         if strict is not None:
             grammar.warn_of_suspects(strict=strict)
@@ -476,7 +508,11 @@ def unwarned_schema(schema: dict[str, Any] | bool | str | Path, **options: Any) 
 
 
 def _restored(
-    canonical: str, draft: str | None, notes: tuple[str, ...], reader: Callable[[str], Any] | None
+    canonical: str,
+    draft: str | None,
+    notes: tuple[str, ...],
+    reader: Callable[[str], Any] | None,
+    grammars: Held = None,
 ) -> JsonSchemaGrammar:
     """Return a pickled grammar again; fields of `Limits` that this version does not know are left out."""
     options, value = cast("tuple[dict[str, Any], Json]", read(canonical))
@@ -490,6 +526,7 @@ def _restored(
         remotes=Remotes.holding(options.get("resources", {})),
         banned=tuple(options.get("banned", ())),
         missing=frozenset(options.get("missing", ())),
+        grammars=grammars,
     )
     made.reader = reader
     return made

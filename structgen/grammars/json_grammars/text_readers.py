@@ -39,6 +39,13 @@ class CompiledTexts:
         """Return the states after each byte below 128, below 0 where there is none."""
         return self.compiled.after_ascii(state)
 
+    def after_tokens(self, state: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the states after each of some tokens, below 0 where none goes on."""
+        plain = self.compiled.vocabulary.token_slot[tokens] >= 0
+        found = np.full(len(tokens), -1, np.int64)
+        found[plain] = self.compiled.after_tokens(state, tokens[plain])
+        return found
+
     def ends(self, state: int) -> bool:
         """Return whether a text may end in a state."""
         return self.compiled.may_end(state)

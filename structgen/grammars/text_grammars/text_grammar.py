@@ -373,7 +373,7 @@ class RegularGrammar(TextGrammar):
         pattern = portable_text(ecma_syntax.parse(f"(?:{self.body})"))
         said = {"syntax": "regex", "definition": pattern}
         try:
-            grammar_of(said, "", self.limits)
+            grammar_of(said, "", self.limits, None)
         except StructgenError:  # what one dialect has, and Python's lacks
             return None
         return said

@@ -32,6 +32,7 @@ from structgen.schema.reading.references import (
 )
 from structgen.schema.reading.remotes import Remotes
 from structgen.schema.reading.schema_cures import reference_cure, schema_cure
+from structgen.schema.reading.string_grammars import Held
 
 _MOST_FAULTS: Final = 5
 """Faults that one error names; the rest of the schema is not read then."""
@@ -57,15 +58,17 @@ class Document(Reading):
         remotes: Remotes | None = None,
         banned: tuple[str, ...] = (),
         missing: frozenset[int] = frozenset(),
+        grammars: Held = None,
     ) -> None:
         """Read the schema `value` (exact JSON, which must not change afterwards).
 
         `draft` is one of `draft_names.DRAFTS`, or None: `$schema` decides, else 2020-12. `remotes` holds the
         documents that references may lead to. No string and no key of a value may hold one of the texts in
         `banned`, and its text none of the bytes in `missing`: `root` then is the schema and what both ask,
-        `written` the schema alone.
+        `written` the schema alone. `grammars`: the grammar objects that it may name, to which others of this
+        process are added; None: it may name none.
         """
-        self.value = value
+        self.value, self.grammars = value, grammars
         self.banned, self.missing = banned, missing
         self.policies = policies if policies is not None else Policies()
         self.limits = limits if limits is not None else Limits()

@@ -222,7 +222,7 @@ def read_format(document: Reading, place: Schema, keyword: str, value: Any) -> N
 
 def read_grammar(document: Reading, place: Schema, keyword: str, value: Any) -> None:
     """Read `x-grammar`: the value of a string is a text of the grammar."""
-    place.grammar = grammar_of(value, f"{place.pointer}/{keyword}", document.limits)
+    place.grammar = grammar_of(value, f"{place.pointer}/{keyword}", document.limits, document.grammars)
 
 
 # --- Objects ------------------------------------------------------------------------------------------------

@@ -2,19 +2,22 @@
 
 Its value is an object: `syntax` ("lark", "ebnf" or "regex"), `definition` (the text of the grammar) and, for
 Lark and EBNF, `start`. A grammar that was made by this process's own code, and has no such text, is
-`{"syntax": "object", "definition": its fingerprint}`: it is known while somebody holds it.
+`{"syntax": "object", "definition": its fingerprint}`: it is known while somebody holds it. A schema of a
+stranger may name none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 from weakref import WeakValueDictionary
 
-from structgen.base.errors import SchemaError, StructgenError
+from structgen.base.errors import SchemaError, within
+from structgen.base.json_text.exact_json import escape
+from structgen.base.language.shapes import nearest
 from structgen.base.limits import Limits
 from structgen.base.system.lazy_names import public_name
+from structgen.base.system.public_calls import billed_cache
 from structgen.schema.reading.model import shown
 
 GRAMMAR: Final = "x-grammar"
@@ -23,33 +26,65 @@ _SYNTAXES: Final = ("lark", "ebnf", "regex")
 _MEMBERS: Final = ("syntax", "definition", "start")
 
 
-class _Grammar(Protocol):
+class NamedGrammar(Protocol):
     """What is asked of a grammar here."""
 
     @property
     def fingerprint(self) -> str: ...
 
+    @property
+    def keyword(self) -> dict[str, Any]: ...
 
-_HELD: Final[WeakValueDictionary[tuple[str, int], _Grammar]] = WeakValueDictionary()
-"""Of equal grammars each by itself: a schema that has their name is read while one of them is held."""
+
+Held: TypeAlias = "dict[str, Any] | None"
+"""The grammar objects of a schema, by their fingerprints; None: it is a stranger's, and may name none."""
+_ALIVE: Final[WeakValueDictionary[tuple[str, int], NamedGrammar]] = WeakValueDictionary()
+"""Of equal grammars each: whichever is held longest is found."""
 
 
-def object_keyword(grammar: _Grammar) -> dict[str, Any]:
+def object_keyword(grammar: NamedGrammar) -> dict[str, Any]:
     """Return the value of `x-grammar` for a grammar object, which this process knows while it is held."""
     name = grammar.fingerprint
-    _HELD[name, id(grammar)] = grammar
+    _ALIVE[name, id(grammar)] = grammar
     return {"syntax": OBJECT, "definition": name}
 
 
-def grammar_of(value: Any, where: str, limits: Limits) -> Any:
-    """Return the grammar that the value of `x-grammar` describes. Raises `SchemaError` for a value that is
-    none, and the errors of the grammar's own reader, each with the place."""
+def _object(name: str, where: str, held: Held) -> Any:
+    """Return a grammar object by its fingerprint, and note that a schema holds it."""
+    if held is None:
+        raise SchemaError(
+            "A schema of a request names no grammar object of this process.",
+            where=f"{where}/syntax",
+            cure='Write the text of the grammar, with the syntax "lark", "ebnf" or "regex".',
+        )
+    known = (one() for one in _ALIVE.valuerefs() if one.key[0] == name)
+    found = held.get(name) or next(filter(None, known), None)
+    if found is None:
+        raise SchemaError(
+            "The schema names a grammar object that this process does not hold.",
+            where=f"{where}/definition",
+            cure="Hand the grammar in with sg.json_schema(schema, grammars={pointer: grammar}).",
+        )
+    held[name] = found
+    return found
+
+
+def grammar_of(value: Any, where: str, limits: Limits, held: Held) -> Any:
+    """Return the grammar that the value of `x-grammar` describes; one that is an object is then in `held`.
+
+    Raises `SchemaError` for a value that is none, and the errors of the grammar's own reader, each with the
+    place. Cost: that of reading the text, the first time.
+    """
     cure = 'Write {"syntax": "lark", "definition": "start: ..."}; the syntaxes are lark, ebnf and regex.'
     if not isinstance(value, Mapping):
         raise SchemaError(f"x-grammar takes an object, not {shown(value)}.", where=where, cure=cure)
     unknown = [name for name in value if name not in _MEMBERS]
     if unknown:
-        raise SchemaError(f"x-grammar has no member {unknown[0]!r}.", where=where, cure=cure)
+        raise SchemaError(
+            f"x-grammar has no member {shown(unknown[0])}.",
+            where=f"{where}/{escape(unknown[0])}",
+            cure=f"{nearest(unknown[0], _MEMBERS)}{cure}",
+        )
     syntax, definition = value.get("syntax"), value.get("definition")
     start = value.get("start")
     if syntax not in (*_SYNTAXES, OBJECT):
@@ -60,28 +95,17 @@ def grammar_of(value: Any, where: str, limits: Limits) -> Any:
             where=f"{where}/definition",
             cure=cure,
         )
-    if syntax == OBJECT:
-        held = (ref() for ref in _HELD.valuerefs() if ref.key[0] == definition)
-        found = next((one for one in held if one is not None), None)
-        if found is None:
-            raise SchemaError(
-                "The schema names a grammar object that this process does not hold.",
-                where=f"{where}/definition",
-                cure="Hand the grammar in with sg.json_schema(schema, grammars={pointer: grammar}).",
-            )
-        return found
-    if start is not None and (syntax == "regex" or not isinstance(start, str)):
+    if start is not None and (syntax in ("regex", OBJECT) or not isinstance(start, str)):
         raise SchemaError(
             f"start is {shown(start)}.", where=f"{where}/start", cure="Name a rule of a Lark or EBNF grammar."
         )
-    try:
+    if syntax == OBJECT:
+        return _object(definition, where, held)
+    with within(where):
         return _read(syntax, definition, start, limits)
-    except StructgenError as error:
-        error.name_owner(where)
-        raise
 
 
-@lru_cache(maxsize=32)
+@billed_cache(32)
 def _read(syntax: str, definition: str, start: str | None, limits: Limits) -> Any:
     """Return the grammar of a text. No file is opened."""
     options: dict[str, Any] = {} if start is None else {"start": start}

@@ -12,8 +12,8 @@ that are one of these:
   than five letters a swap alone, and in names of eight letters or more whatever is as much alike;
 - a word for it in other languages of schemas (`nullable`, `regex`, `min`).
 
-Not looked at are keywords that begin with `x-`, `_`, `@`, `$$`, `/` or `#`, which are extensions or were
-disabled on purpose; a known keyword behind another word (`axPattern`); and keywords that would say nothing
+Not looked at are keywords that begin with `x-`, `_`, `@`, `$$`, `/` or `#` and are not like `x-grammar`: they
+are extensions or were disabled on purpose; a known keyword behind another word (`axPattern`); and keywords that would say nothing
 about which values are valid if they were spelt right (`descripton`, `example`, and OpenAPI's `xml` and
 `discriminator`, which changes no verdict there either).
 """
@@ -34,6 +34,7 @@ from structgen.base.json_text.exact_json import escape
 from structgen.schema.reading.dialects import dialect
 from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.keywords import FORMATS
+from structgen.schema.reading.string_grammars import GRAMMAR
 
 if TYPE_CHECKING:
     from structgen.schema.reading.document import Document
@@ -258,7 +259,7 @@ def looks_like_schema(raw: Mapping[str, Any]) -> bool:
 def _likely(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
     """Return a draft and its keyword that was probably meant, what is wrong, and how to mend it; None where
     nothing is alike."""
-    if keyword.startswith(_OWN_USE) or len(keyword) > _LONGEST:
+    if len(keyword) > _LONGEST or (keyword.startswith(_OWN_USE) and not _nearest(keyword, (GRAMMAR,))):
         return None
     known = dialect(draft)
     if keyword in known.keywords or (draft == "3" and keyword == "required"):
@@ -302,6 +303,8 @@ def _takes(draft: str, likely: str, value: Any, keyword: str) -> bool:
         return value is True
     if likely == "required" and isinstance(value, bool):
         return True  # as draft 3 has it
+    if likely == GRAMMAR:
+        return isinstance(value, dict) and "definition" in value
     # start-up: whoever reads a schema without such keywords needs no more
     from structgen.schema.reading.document import Document
 

@@ -64,7 +64,7 @@ class LarkGrammar(TextGrammar):
         if self._said is None:
             return None
         try:
-            again = grammar_of(self._said, "", self.limits)
+            again = grammar_of(self._said, "", self.limits, None)
         except StructgenError:  # it imports what is no text of lark's library
             return None
         return self._said if again == self else None
