@@ -36,6 +36,7 @@ from structgen.grammars.json_grammars.schema_grammar import json_schema, unwarne
 from structgen.grammars.text_grammars.regular import RegularGrammar
 from structgen.machines.core.compiled import plain_grammar
 from structgen.machines.core.grammar import Grammar
+from structgen.schema.reading.grammar_places import without_grammars
 from structgen.schema.reading.policies import JSON_DUMPS, READABLE_DUMPS, WIDEST
 from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 
@@ -126,7 +127,8 @@ class WantedForm:
 
     @cached_property
     def sent(self) -> SentSchema:
-        """What a server is asked for. Raises UnsupportedError for a grammar that no schema says."""
+        """What a server is asked for, without `x-grammar`, which is judged here. Raises UnsupportedError for
+        a grammar that no schema says."""
         schema = self.schema if self.spoken is None else self.spoken
         if schema is None or (self.grammar is not None and self.grammar.bare() is not self.grammar.innermost):
             raise refuse(
@@ -137,8 +139,10 @@ class WantedForm:
             )
         sent = wrapped(schema) if self.wrap else schema
         own = dict(self.reader.policies) if self.reader is not None else {}
-        compiled = compile(unwarned_schema(sent, **{**own, **WIDEST}), byte_tokenizer())
         is_wrapped = self.is_wrapped or sent is not schema
+        grammar = unwarned_schema(sent, **{**own, **WIDEST})
+        compiled = compile(grammar, byte_tokenizer())
+        sent = without_grammars(grammar.document(), sent)
         is_said, is_listed = self.spoken is not None, bool(listed_values(schema))
         return SentSchema(sent, compiled, is_wrapped, self.is_wrapped, is_said, is_listed)
 

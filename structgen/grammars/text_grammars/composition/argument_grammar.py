@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 from urllib.parse import unquote
 
+from structgen.automata.strings.live_strings import ways_of
 from structgen.base.errors import OptionError, UnsatisfiableSchema, UnsupportedError
 from structgen.base.json_text.exact_json import escape, unescape
 from structgen.base.language.ir import (
@@ -32,6 +33,7 @@ from structgen.base.language.ir import (
     ValueMenu,
 )
 from structgen.base.language.number_ranges import Cut, Ranges
+from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.plain_network import network_of
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.grammars.text_grammars.composition.argument_styles import ArgumentStyle
@@ -194,8 +196,9 @@ class ArgumentPlan:
         """Tell whether a value may be a string that holds none of some texts."""
         if menu.string is None:
             return False
-        formula = All((menu.string.formulas[0], *((Not(holding(stops)),) if stops else ())))
-        return language_if_any(RegularGrammar(formula, "such a string"), self.limits, {}, None) is not None
+        beside = (Not(holding(stops)),) if stops else ()
+        found = strings_of(menu.string.formulas[0], beside, "such a string", self.limits)
+        return language_if_any(found, self.limits, {}, None) is not None
 
     def has_number(self, menu: ValueMenu) -> bool:
         """Tell whether a value may be a number."""
@@ -587,18 +590,30 @@ class _Writer:
         """Return the strings of a value as they stand. They hold none of `stops`; where other values may
         stand in the same place, none is written like an object or an array."""
         assert menu.string is not None
+        beside: list[Formula] = [Not(holding(stops))]
+        if not (self.style.quote or self.style.types) and (menu.object is not None or menu.array is not None):
+            beside.append(Not(Pattern(r"^[ \t\n\r]*[{\[]")))
         what = f"a string without {shown(stops)}"
-        formula: Formula = All((menu.string.formulas[0], Not(holding(stops))))
-        of = RegularGrammar(formula, what, limits=self.plan.limits)
+        of = strings_of(menu.string.formulas[0], beside, what, self.plan.limits)
         if self.style.quote:
             return sequence(self.style.quote, of, self.style.quote)
-        if not self.style.types and (menu.object is not None or menu.array is not None):
-            formula = All((formula, Not(Pattern(r"^[ \t\n\r]*[{\[]"))))
-            of = RegularGrammar(formula, what, limits=self.plan.limits)
         return framed(of, self.style.frame, exact=self.blank is None) if self.style.frame else of
 
 
-def framed(of: RegularGrammar, frame: str, *, exact: bool) -> TextGrammar:
+def strings_of(of: Formula, beside: Sequence[Formula], what: str, limits: Limits) -> TextGrammar:
+    """Return the grammar of the strings of a formula, in which grammars may stand, and of others that are
+    regular. Raises `UnsupportedError` for grammars that hold together, or are denied."""
+    return either(
+        *(
+            RegularGrammar(All((regular, *beside)), what, limits=limits)
+            if texts is None
+            else texts.of.narrowed(All((regular, *beside)))
+            for texts, regular in ways_of(of)
+        )
+    )
+
+
+def framed(of: TextGrammar, frame: str, *, exact: bool) -> TextGrammar:
     """Return raw strings with what usually stands on both sides of them. Whoever reads takes one `frame`
     away on each side, if it is there; a string that has one itself is therefore written with another."""
     whole = sequence(frame, of, frame)
