@@ -31,6 +31,8 @@ from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.grammars.text_grammars.composition.argument_grammar import has_documents, of_objects, root_of
 from structgen.machines.core.grammar import Grammar
+from structgen.machines.core.string_values import fault_in, over_bytes
+from structgen.schema.reading.string_grammars import GRAMMAR, grammar_of
 
 _COMPOSING: Final = frozenset(
     "$ref $dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependencies patternProperties "
@@ -109,11 +111,11 @@ class Tool:
         from jsonschema.exceptions import best_match
 
         # start-up: the same
-        from jsonschema.validators import validator_for
+        from jsonschema.validators import extend, validator_for
 
         value = json.loads(document)
-        validator = validator_for(self.closed_schema)(self.closed_schema)
-        first = best_match(validator.iter_errors(value))
+        judging = extend(validator_for(self.closed_schema), {GRAMMAR: _faults})
+        first = best_match(judging(self.closed_schema).iter_errors(value))
         if first is not None:
             raise ValidatorError(
                 f"{first.message[:200]}.",
@@ -175,6 +177,16 @@ def hosted_type(tool: Any) -> str:
     if not isinstance(kind, str) or kind in _TYPES or tool.keys() & _OF_CALLED or nearest(kind, _TYPES):
         return ""
     return kind
+
+
+def _faults(_validator: Any, said: Any, value: Any, _schema: Any) -> Iterator[Any]:
+    """Yield jsonschema's error for a string that is no text of a grammar (`x-grammar`)."""
+    # start-up: jsonschema, which calls this
+    from jsonschema.exceptions import ValidationError
+
+    compiled = over_bytes(grammar_of(said, "", Limits(), {}))
+    if isinstance(value, str) and (fault := fault_in(value, compiled)):
+        yield ValidationError(f"{value!r} is {fault}")
 
 
 def _unknown_type(kind: Any, place: str) -> UnsupportedError:

@@ -1,32 +1,50 @@
-"""A grammar as a validator of pydantic, which judges the strings of a type."""
+"""Strings judged by a grammar, for validators: pydantic's, and those of JSON Schema."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any, Final
+from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final
 
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
-
-from structgen.machines.core.compiled import first_fault
+from structgen.machines.core.compiled import CompiledGrammar, first_fault
 from structgen.machines.core.grammar import Grammar
 from structgen.tokens.tokenizer import byte_tokenizer
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
 
 _OWN: Final = "structgen_grammar"
 """The key of a core schema's metadata that tells these validators from others."""
 
 
+@lru_cache(maxsize=64)
+def over_bytes(grammar: Grammar | CompiledGrammar) -> CompiledGrammar:
+    """Return a grammar compiled against single bytes, once; a compiled one as it is."""
+    if isinstance(grammar, CompiledGrammar):
+        return grammar
+    return grammar.compiled(byte_tokenizer(), None, None)
+
+
+def fault_in(text: str, compiled: CompiledGrammar) -> str:
+    """Return in words, with line and column, why a text is none of a grammar's; "" where it is one. Linear in
+    the text."""
+    fault = first_fault(compiled, text, in_lines=True)
+    return fault and f"not {compiled.grammar.texts_named}: {fault}"
+
+
 def with_texts_of(grammar: Grammar, schema: CoreSchema) -> CoreSchema:
     """Return a core schema whose strings are texts of a grammar: a value that is a string, or else what it is
-    made of. The grammar is compiled at the first of them. Cost: linear in each."""
-    compiled = cache(lambda: grammar.compiled(byte_tokenizer(), None, None))
+    made of. The grammar is compiled at the first of them."""
+    # optional: pydantic
+    from pydantic_core import PydanticCustomError, core_schema
+
+    compiled = cache(partial(over_bytes, grammar))
 
     def text_of_grammar(value: Any, read: Callable[[Any], Any]) -> Any:
         made = read(value)
         text = made if isinstance(made, str) else value
-        if isinstance(text, str) and (fault := first_fault(compiled(), text, in_lines=True)):
-            said = {"fault": f"not {grammar.texts_named}: {fault}"}
-            raise PydanticCustomError("x-grammar", "{fault}", said)
+        if isinstance(text, str) and (fault := fault_in(text, compiled())):
+            raise PydanticCustomError("x-grammar", "{fault}", {"fault": fault})
         return made
 
     return core_schema.no_info_wrap_validator_function(text_of_grammar, schema, metadata={_OWN: True})

@@ -40,7 +40,7 @@ def with_grammars(document: Document, grammars: Mapping[str, NamedGrammar]) -> J
     return top[""]
 
 
-def without_grammars(document: Document, schema: Json) -> Json:
+def without_grammars(document: Document, schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a document, as somebody has it, without `x-grammar`: for those who refuse keywords
     that they do not know. Patterns beside it stay."""
     for pointer in dict.fromkeys(one.pointer for one in document.schemas if one.grammar is not None):
@@ -48,10 +48,9 @@ def without_grammars(document: Document, schema: Json) -> Json:
     return schema
 
 
-def without_keyword(value: Json, pointer: str, keyword: str) -> Json:
+def without_keyword(value: Any, pointer: str, keyword: str) -> Any:
     """Return a schema without a keyword at a place (`#/properties/a`); places off the path are shared."""
-    root: Json = copy(value)
-    here: Any = root
+    here = root = copy(value)
     for step in map(unescape, pointer.split("/")[1:]):
         at = int(step) if isinstance(here, list) else step
         here[at] = copy(here[at])
