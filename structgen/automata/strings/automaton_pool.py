@@ -76,7 +76,7 @@ class AutomatonPool(ABC, Generic[P]):
                 f"{self.over} more than {self._limits.automaton_states} states.", limit="automaton_states"
             )
         # a call's steps bound what all of its pools hold, too: less than half a gigabyte
-        THIS_CALL.work(2 * rows.size)
+        THIS_CALL.work(2 * rows.size if count - first > 1 else 0)
         if count > (held := len(self.trans)):
             # memory that is not written yet is none, and a large table is not copied again
             more = 2 if held < _LARGE else 16

@@ -39,6 +39,10 @@ class TextReader(Protocol):
         """Return the states after each of some tokens."""
         ...
 
+    def alike(self, state: int) -> int:
+        """Return a state with the same rest, as far as is known: one for many."""
+        ...
+
     def ends(self, state: int) -> bool:
         """Return whether a text may end in a state."""
         ...

@@ -357,7 +357,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         if self.is_live(state) is not None:
             found = dict[int, int]()
             lone = self._lone_targets(state, low, high)
-            for point, after in (*self._characters(state, node_of(((low, high),)), b""), *lone):
+            for point, after in (*self._characters(state, node_of(((low, high),)), b"", set()), *lone):
                 found.setdefault(after, point)
             return found
         part, local = self._place(state)
@@ -375,17 +375,26 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             at += 1
         return found
 
-    def _characters(self, state: int, node: ByteNode, read: bytes) -> Iterator[tuple[int, int]]:
+    def _alike(self, state: int) -> LiveState | int:
+        """Return what states have in common that are completed alike, as far as readers know."""
+        live = self.is_live(state)
+        if live is None:
+            return state
+        pairs = zip(live.ways, live.states, strict=True)
+        return live._replace(states=tuple([at if at < 0 else way.reader.alike(at) for way, at in pairs]))
+
+    def _characters(
+        self, state: int, node: ByteNode, read: bytes, tried: set[tuple[LiveState | int, ByteNode]]
+    ) -> Iterator[tuple[int, int]]:
         """Yield the characters of a node that may follow in a live state, ascending, each with the state
         after it; some alike are left out."""
         if node is DONE:
             yield ord(read.decode()), state
-        tried = set[tuple[int, ByteNode]]()
         for byte, below in enumerate(node.after):
             after = DEAD if below is None else self.step(state, byte)
-            if below is not None and after >= 0 and (after, below) not in tried:
-                tried.add((after, below))
-                yield from self._characters(after, below, read + bytes((byte,)))
+            if below is not None and after >= 0 and (like := self._alike(after), below) not in tried:
+                tried.add((like, below))
+                yield from self._characters(after, below, read + bytes((byte,)), tried)
 
     def _lone_targets(self, state: int, low: int, high: int) -> Iterator[tuple[int, int]]:
         """As `_characters`, of surrogates that stand alone."""

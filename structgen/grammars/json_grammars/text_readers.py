@@ -46,6 +46,11 @@ class CompiledTexts:
         found[plain] = self.compiled.after_tokens(state, tokens[plain])
         return found
 
+    def alike(self, state: int) -> int:
+        """Return a state with the same rest, as far as is known: one for many."""
+        with self.compiled.lock:
+            return self.compiled.completions.alike(state)
+
     def ends(self, state: int) -> bool:
         """Return whether a text may end in a state."""
         return self.compiled.may_end(state)

@@ -43,8 +43,8 @@ from structgen.machines.store.mask_store import VocabularyStore
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
 
-_MARKED = 2
-"""The number of the trie of tokens with a quote or a backslash."""
+_ESCAPING = 2
+"""The number of the trie of tokens with a backslash before any quote."""
 _TRIE_ARRAYS = [word_of(JsonContext, name) + ADDRESS for name in ("trie_nodes", "trie_slots", "tokens")]
 _WRITTEN = frozenset((L.M_STRING, L.M_KEY))
 _MOVES, _SAFE, _ENDS = (
@@ -210,13 +210,13 @@ class Recorder:
         closed, state = self._closing(identity, live), self._state(identity)
         self._begin()
         tokens, context = string_tokens(self._tokenizer, self._is_ascii), self._tables.context
-        if self._tables.count(L.T_TRIE) == _MARKED:
+        if self._tables.count(L.T_TRIE) == _ESCAPING:
             # the trie is read where it lies
-            trie = tokens.escaping
-            context[_TRIE_ARRAYS] = [address_of(one) for one in (trie.nodes, trie.slot_start, trie.slot_ids)]
-            put_trie(self._tables, 0, len(trie.nodes), 0, own=True)
+            of = tokens.escaping
+            context[_TRIE_ARRAYS] = [address_of(one) for one in (of.nodes, of.slot_start, of.slot_ids)]
+            put_trie(self._tables, 0, len(of.nodes), 0, own=True)
         context[_ENDS], context[_SAFE] = 0, code_of(terminal_lexer.nothing_safe)
-        found = self._call(scan_beside, _MARKED, state, -1, KEPT_NONE)
+        found = self._call(scan_beside, _ESCAPING, state, -1, KEPT_NONE)
         space = self._masks.workspaces.space
         add_tokens(row, space.tokens[:found])
         scan, crossings = space.arrays["scan"], space.arrays["crossings"].view(np.int64)
@@ -228,8 +228,8 @@ class Recorder:
             count += 1
         scan[Scan.crossed] = count
         self._own = self._own or TerminalRecords(self._vocabulary, self._masks)
-        self._own.has_copy(tokens.marked)
-        return self._own.put(key, self._vocabulary, _MARKED, found, row, self._expander.outcomes.values)
+        trie = self._own.copy_of(tokens.marked)
+        return self._own.put(key, self._vocabulary, trie, found, row, self._expander.outcomes.values)
 
     def _closing(self, identity: list[int], live: LiveState) -> dict[int, int]:
         """Return the nodes of the trie of marked tokens that close a live state's string, before any escape,

@@ -38,7 +38,6 @@ from structgen.tokens.vocabulary import Vocabulary
 
 QUOTE: Final = 34
 _VOCABULARY = word_of(LexemeContext, "vocabulary")
-_TRIES_OF_ALL: Final = 2
 _TRIE_NODES, _TRIE_SLOTS = (word_of(LexemeContext, name) for name in ("trie_nodes", "trie_slots"))
 _LARGEST: Final = 1 << 20
 """The most bytes that one record takes."""
@@ -84,6 +83,7 @@ class TerminalRecords:
         self._records = RecordTables(grown, vocabulary, self._store)
         put_behind_quote(grown, vocabulary)
         self._known: dict[Hashable, KnownTerminal] = {}
+        self._copy = -1
 
     @classmethod
     def shared(cls, vocabulary: Vocabulary, store: VocabularyStore) -> TerminalRecords:
@@ -102,10 +102,11 @@ class TerminalRecords:
         """Return whether one more record is within the store's memory."""
         return self.nbytes + _LARGEST <= self._store.memory
 
-    def has_copy(self, vocabulary: Vocabulary) -> None:
-        """Have the trie of another vocabulary be the third, once."""
-        if self._grown.count(TRIES) == _TRIES_OF_ALL:
-            put_copy(self._grown, vocabulary)
+    def copy_of(self, vocabulary: Vocabulary) -> int:
+        """Return the number of the trie of another vocabulary, which is copied once."""
+        if self._copy < 0:
+            self._copy = put_copy(self._grown, vocabulary)
+        return self._copy
 
     def put(
         self,
