@@ -18,9 +18,10 @@ from decimal import Decimal
 from enum import Enum
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, get_origin
 
-from pydantic import ByteSize
+from pydantic import ByteSize, TypeAdapter
+from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema, PydanticSerializationError, SchemaValidator
 
@@ -28,6 +29,7 @@ from structgen.asking.python_types.descriptions import (
     class_text,
     described,
     field_hints,
+    hints_inside,
     member_texts,
     texts_behind,
 )
@@ -453,6 +455,19 @@ class TypeSchema(GenerateJsonSchema):
             # the tag is looked for even where the class has a default for it
             made["required"] = [told["propertyName"]]
         return made
+
+
+def refused_field(hint: Any) -> str:
+    """Return the first field whose type is annotated, and refused by itself; "" where none is."""
+    for one, place in hints_inside(hint):
+        if place and get_origin(one) is Annotated:
+            try:
+                TypeAdapter(one).json_schema(schema_generator=TypeSchema)
+            except UnsupportedError:
+                return place
+            except PydanticUserError:  # of a class that is read as part of another alone
+                continue
+    return ""
 
 
 def _of_class(made: JsonSchema, cls: Any) -> JsonSchema:

@@ -52,6 +52,6 @@ def with_texts_of(grammar: Grammar, schema: CoreSchema) -> CoreSchema:
 
 def judges_texts(schema: Mapping[str, Any]) -> bool:
     """Tell whether a core schema is that of `with_texts_of`, or stands around it."""
-    while not (is_own := _OWN in schema.get("metadata", {})) and "schema" in schema:
-        schema = schema["schema"]
-    return is_own
+    if schema["type"] == "chain":
+        return judges_texts(schema["steps"][0])
+    return _OWN in schema.get("metadata", {}) or ("schema" in schema and judges_texts(schema["schema"]))
