@@ -42,7 +42,7 @@ def with_texts_of(grammar: Grammar, schema: CoreSchema) -> CoreSchema:
 
     def text_of_grammar(value: Any, read: Callable[[Any], Any]) -> Any:
         made = read(value)
-        text = made if isinstance(made, str) else value
+        text = made if isinstance(made, str) else getattr(value, "value", value)  # of an Enum
         if isinstance(text, str) and (fault := fault_in(text, compiled())):
             raise PydanticCustomError("x-grammar", "{fault}", {"fault": fault})
         return made
