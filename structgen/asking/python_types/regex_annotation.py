@@ -31,5 +31,4 @@ class Regex:
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
         """Return the schema of what is annotated, with the pattern added (pydantic asks for it). Raises
         `UnsupportedError` where no value is a string."""
-        cure = 'Annotate the strings inside: list[Annotated[str, sg.Regex("...")]].'
-        return annotated(repr(self), core, handler, {"pattern": f"^(?:{self.pattern})$"}, cure)
+        return annotated(repr(self), core, handler, {"pattern": f"^(?:{self.pattern})$"})

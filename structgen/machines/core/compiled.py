@@ -791,9 +791,14 @@ def first_fault(compiled: CompiledGrammar, text: str, before: str = "", *, in_li
         if at == len(data)
         else f"{data[at:].decode('utf-8', 'replace')[:1]!r} cannot come"
     )
-    lines = data[:at].decode("utf-8", "ignore").split("\n")
-    place = f"line {len(lines)}, column {len(lines[-1]) + 1}" if in_lines else f"byte {at}"
+    place = line_and_column(data[:at]) if in_lines else f"byte {at}"
     return f"{found} at {place}, where {' or '.join(expected[:3])} was expected"
+
+
+def line_and_column(text: bytes) -> str:
+    """Return in words the line and the column behind a text, which may end inside a character."""
+    lines = text.decode("utf-8", "ignore").split("\n")
+    return f"line {len(lines)}, column {len(lines[-1]) + 1}"
 
 
 def _finished() -> FinishedError:

@@ -169,11 +169,11 @@ class Grammar(ABC):
         is its own; else this one. Cost: of one around another, to compile both against single bytes."""
         if self._inner is None:
             return self
-        from structgen.tokens.tokenizer import byte_tokenizer  # start-up: few grammars are around others
+        from structgen.machines.core.string_values import over_bytes  # start-up: few are around others
 
         plain = self.innermost
         try:
-            own, made = (one.compiled(byte_tokenizer(), None, None) for one in (plain, self))
+            own, made = over_bytes(plain), over_bytes(self)
         except StructgenError:  # of tokens that are no bytes: one that narrows nothing leaves all texts
             free = public_name("text")()
             return self if plain == free or self.inside(lambda _: free).bare() != free else plain
@@ -206,8 +206,7 @@ class Grammar(ABC):
         said: dict[str, Any] = {GRAMMAR: self.keyword}
         if said[GRAMMAR]["syntax"] == "regex":
             said["pattern"] = f"^(?:{said[GRAMMAR]['definition']})$"
-        cure = "Annotate the strings inside: list[Annotated[str, grammar]]."
-        return annotated(f"A grammar ({self.texts_named})", core, handler, said, cure)
+        return annotated(f"A grammar ({self.texts_named})", core, handler, said)
 
     # The operators are those of text grammars, a room above: the public door finds the grammar's texts there.
 

@@ -7,9 +7,9 @@ from typing import Any
 from structgen.base.errors import UnsupportedError
 
 
-def annotated(what: str, core: Any, handler: Any, said: dict[str, Any], cure: str) -> dict[str, Any]:
+def annotated(what: str, core: Any, handler: Any, said: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a type, as `handler` writes it, with the keywords that an annotation says of its
-    strings. `what` and `cure`: the annotation, and where it may stand, for the error.
+    strings. `what`: the annotation, for the error.
 
     Raises `UnsupportedError` where no value of the type is a string.
     """
@@ -19,7 +19,7 @@ def annotated(what: str, core: Any, handler: Any, said: dict[str, Any], cure: st
             f"{what} in Annotated, beside a type without strings, would be passed over.",
             keyword="Annotated",
             where="type",
-            cure=cure,
+            cure="Annotate the strings inside: list[Annotated[str, ...]].",
         )
     if "$ref" not in schema and schema.keys().isdisjoint(said):
         return {**schema, **said}

@@ -138,7 +138,10 @@ def test_grammars_that_are_denied_or_hold_together_are_refused_by_name_and_place
     rules = sg.ebnf('root ::= "(" root ")" | "x"').keyword
     other = sg.ebnf('root ::= "(" root | "x"').keyword
     for held in ({"not": {"x-grammar": rules}}, {"x-grammar": rules, "allOf": [{"x-grammar": other}]}):
-        tool = {"name": "f", "inputSchema": {"type": "object", "properties": {"a": {"type": "string", **held}}}}
+        tool = {
+            "name": "f",
+            "inputSchema": {"type": "object", "properties": {"a": {"type": "string", **held}}},
+        }
         with pytest.raises(sg.errors.UnsupportedError, match="not regular") as caught:
             compiled_of(tool, "qwen_3_coder")
         assert "/properties/a" in caught.value.where

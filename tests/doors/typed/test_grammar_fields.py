@@ -171,7 +171,7 @@ def test_the_value_of_a_call_is_judged_with_the_place_in_the_text(of_dict: bool)
         for text in ("(x)", "(y)")
     )
     assert good.value()
-    with pytest.raises(sg.errors.ValidatorError, match="query.*line 1, column 2"):
+    with pytest.raises(sg.errors.ValidatorError, match=r"query.*line 1, column 2"):
         bad.value()
 
 
