@@ -150,6 +150,9 @@ def check(kind: str, seeds: range) -> None:
             assert least is None or count >= least, (kind, seed)
             if kind == "schema":
                 assert count == fewest(compiled, state, is_short=True), (kind, seed)
+            elif kind == "spelled":  # of a regular grammar as of a schema
+                written = fewest_of(compiled, compiled.completion(state))
+                assert count in (written, fewest(compiled, state, is_short=True)), (kind, seed)
             elif kind != "composed":
                 assert count == fewest_of(compiled, compiled.completion(state)), (kind, seed)
             asked += least is not None

@@ -111,7 +111,10 @@ def ways_of(formula: Formula, denied: bool = False) -> list[tuple[Texts | None, 
         return ways_of(formula.of, not denied)
     if isinstance(formula, Texts):
         if denied:
-            raise refusal(f"What is not {named(formula)} is asked for", "Leave it out of not, oneOf and if.")
+            raise refusal(
+                f"A string is asked for that is not {named(formula)}, which is not regular.",
+                "Leave the grammar out of not, oneOf and if; anyOf takes it.",
+            )
         return [(formula, TRUE)]
     assert isinstance(formula, (All, Any_))
     parts = [ways_of(part, denied) for part in formula.of]
@@ -133,9 +136,8 @@ def _both(
     (a, x), (b, y) = one, other
     if a is not None and b is not None and a != b:
         raise refusal(
-            f"Both {named(a)} and {named(b)} are asked of one string",
-            "Write one grammar of the texts of both; beside a grammar that is not regular only regular ones "
-            "may stand.",
+            f"One string is asked to be {named(a)} and {named(b)}, neither of which is regular.",
+            "Write one grammar of the texts of both; beside one that is not regular others must be regular.",
         )
     regular = [formula for formula in (x, y) if formula != TRUE]
     return a if b is None else b, FALSE if FALSE in regular else _conjunction(regular)
@@ -152,4 +154,4 @@ def named(texts: Texts) -> str:
 
 def refusal(what: str, cure: str) -> UnsupportedError:
     """Return the error for a place of a grammar that is not offered."""
-    return UnsupportedError(f"{what}, and it is not regular.", keyword="x-grammar", where="", cure=cure)
+    return UnsupportedError(what, keyword="x-grammar", where="", cure=cure)

@@ -236,7 +236,9 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
     def _started_live(self, spec: Spec, outcome: Outcome) -> int:
         """As `_started`, of a spec with texts of grammars."""
         if spec.groups is not None:
-            raise refusal("A grammar is asked of keys", "Ask it of values, or write a pattern.")
+            raise refusal(
+                "A grammar that is not regular is asked of keys.", "Ask it of values, or write a pattern."
+            )
         ways: list[Way] = []
         regular: list[list[Formula]] = [[] for _ in spec.formulas]
         for demand, formula in enumerate(spec.formulas):
@@ -258,7 +260,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         key = texts.canonical, beside
         if key not in self._readers:
             if self._texts is None:
-                raise refusal(f"{named(texts)} is asked of a string", "Write a regular grammar.")
+                raise refusal(f"A string is asked to be {named(texts)}.", "Write a regular grammar.")
             self._readers[key] = self._texts(texts.of if beside == TRUE else texts.of.narrowed(beside))
         return self._readers[key]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from functools import lru_cache
@@ -154,6 +154,11 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             more = self._banned, sorted(self._missing)
             self._spelling = "\0".join((*options, repr(more)) if any(more) else options)
         return self._spelling
+
+    @property
+    def grammars(self) -> Iterable[Grammar]:
+        """The grammar objects that strings are held to."""
+        return (self._grammars or {}).values()
 
     @property
     def banned(self) -> tuple[str, ...]:

@@ -110,8 +110,8 @@ class TextReaders:
             return None
         if not compiled.reads_bytes_alone:
             raise refusal(
-                f"{grammar.texts_named} has special tokens, or counts tokens, and stands in a string",
-                "Put it outside of the string; bound a text's length by maxLength.",
+                f"A string cannot be {grammar.texts_named}: it has special tokens, or counts tokens.",
+                "Put the grammar outside of strings; maxLength bounds how long a string is.",
             )
         self.made.append(compiled)
         return CompiledTexts(compiled)

@@ -19,7 +19,14 @@ from structgen.automata.regex import ecma_syntax
 from structgen.automata.regex.ecma_text import ecma_text, portable_text
 from structgen.automata.regex.syntax_tree import Concatenation, Node
 from structgen.automata.strings.banned_patterns import pattern_of
-from structgen.base.errors import GrammarError, OptionError, RegexError, StructgenError, UnsatisfiableSchema
+from structgen.base.errors import (
+    GrammarError,
+    OptionError,
+    RegexError,
+    StructgenError,
+    UnsatisfiableSchema,
+    within,
+)
 from structgen.base.language import checks
 from structgen.base.language.ir import All, Any_, Formula, Not, Pattern, Words
 from structgen.base.language.remarks import NO_REMARKS, Remarks
@@ -380,8 +387,10 @@ class RegularGrammar(TextGrammar):
 
     @property
     def strings(self) -> Formula:
-        is_small = isinstance(self.formula, Words) or self.letters <= MOST_LETTERS
-        return self.formula if is_small else super().strings
+        if self.letters > MOST_LETTERS:
+            return super().strings
+        # words of a formula are constants, which a policy may write in another way than strings
+        return Pattern(f"^(?:{self.body})$") if isinstance(self.formula, Words) else self.formula
 
     def narrowed(self, formula: Formula) -> TextGrammar:
         return RegularGrammar(All((self.formula, formula)), self.what, limits=self.limits)
@@ -475,6 +484,25 @@ class JsonTexts(Derived):
     def spelling(self) -> str:
         return f"json {self.of.spelling}"
 
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledGrammar:
+        """Return the schema's own machine."""
+        with within(self.place or None):
+            try:
+                return self.of.compiled(tokenizer, limits, store)
+            except UnsatisfiableSchema:
+                self._ask_grammars()
+                raise
+
+    def _ask_grammars(self) -> None:
+        """Have a grammar without a text, to which strings are held, raise its own error."""
+        # start-up time: few schemas have no document
+        from structgen.tokens.tokenizer import byte_tokenizer
+
+        for part in self.of.grammars:
+            part.compiled(byte_tokenizer(), self.limits, False)
+
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         return JsonTexts(self.of.without_bytes(missing), self.whole or self.of, self.place)
 
@@ -485,6 +513,8 @@ class JsonTexts(Derived):
         try:
             return schema_language(self.of, limits, target)
         except StructgenError as error:
+            if isinstance(error, UnsatisfiableSchema):
+                self._ask_grammars()
             if isinstance(error, UnsatisfiableSchema) and self.whole is not None:
                 # a part that cannot be written; a schema that nothing satisfies is a fault of its own
                 JsonTexts(self.whole, place=self.place).language(limits)

@@ -7,6 +7,7 @@ Another schema beside it leaves the objects out whose keys cannot stand so.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,6 @@ from structgen.grammars.json_grammars.plain_network import network_of
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar, json_schema
 from structgen.grammars.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.grammars.text_grammars.composition.bans import without
-from structgen.grammars.text_grammars.composition.json_escapes import unescaped, written
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.grammars.text_grammars.text_grammar import Derived, TextGrammar, as_text
 
@@ -39,6 +39,10 @@ _WRITABLE: Final = "with writable keys"
 """The name of the schema of values whose keys a style can write."""
 _TEXT: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"(:?)', re.DOTALL)
 """A string of a compact JSON text, and the colon behind a key."""
+_ESCAPED: Final = tuple(
+    json.dumps(chr(byte))[1:-1].encode() if byte < 0x80 else bytes((byte,)) for byte in range(256)
+)
+"""Each byte of UTF-8 as JSON writes it most briefly in a string."""
 
 
 def writes_as_json(style: ArgumentStyle) -> bool:
@@ -191,7 +195,7 @@ class _QuotedLanguage(Language):
 
     def _content(self, at: Config, data: bytes) -> Config | None:
         """Return the configuration after bytes of a string, as JSON writes them."""
-        return self.of.through(at, b"".join(map(written, data)))
+        return self.of.through(at, b"".join(_ESCAPED[byte] for byte in data))
 
     def accepts(self, config: Config) -> bool:
         at, mode, open_, _ = config
@@ -211,9 +215,10 @@ class _QuotedLanguage(Language):
 
     def _written(self, found: re.Match[bytes]) -> bytes:
         """Return a string of a JSON text, or a key and its colon, as they stand here."""
-        text = unescaped("any", found[1])
-        assert text is not None, "what stands between two quotes of a JSON text"
-        return text[0] + b":" if found[2] else self.quote + text[0] + self.quote
+        # it may begin inside a character
+        said: str = json.loads((b'"' + found[1] + b'"').decode(errors="surrogateescape"))
+        text = said.encode(errors="surrogateescape")
+        return text + b":" if found[2] else self.quote + text + self.quote
 
     def expected(self, config: Config) -> list[Expected]:
         first = self.first_bytes(config)

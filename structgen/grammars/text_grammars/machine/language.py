@@ -121,11 +121,6 @@ class Language(ABC):
         After the first of these symbols the shortest rest is shorter by at least one.
         """
 
-    def alike(self, config: Config) -> Config:
-        """Return a configuration that has the same shortest rest, as far as the rests that were asked tell:
-        one for many configurations."""
-        return config
-
     def first_bytes(self, config: Config) -> bytes:
         """Return the bytes that may come next, ascending. Cost: 256 steps, where they are not told."""
         told = self.told(config)

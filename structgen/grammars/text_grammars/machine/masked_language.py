@@ -67,9 +67,6 @@ class Masked(CompiledLanguage, MaskedPart):
     def shortest(self, config: Config) -> Sequence[int]:
         return b"" if self.accepts(config) else self.compiled.completion(State(self.compiled, config))
 
-    def alike(self, config: Config) -> Config:
-        return self.compiled.completions.alike(config)
-
     def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         return (InsidePart(self, config, None, True),), None
 

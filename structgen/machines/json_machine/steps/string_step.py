@@ -452,19 +452,20 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
 
 
 @jit
-def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> bool:
-    """Return whether a text breaks off inside a character. `t` is a block to work in."""
-    state = d.lexeme & STATE_BITS
+def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> int:
+    """Return YES, NO or ASK: does a text break off inside a character? `t` is a block to work in."""
+    state, found = d.lexeme & STATE_BITS, NO
     for byte in range(0x80, 0xC0):
-        if d.mode != M_WORDS and state != NO_STATE:
-            if c.strings[state * WIDTH + byte] != UNASKED:
-                if c.strings[state * WIDTH + byte] != -1:
-                    return True
-                continue
-        copy_block(d, t)
-        if feed(c, t, byte) != NO:
-            return True
-    return False
+        after = UNASKED if d.mode == M_WORDS or state == NO_STATE else c.strings[state * WIDTH + byte]
+        if after == UNASKED:
+            copy_block(d, t)
+            code = feed(c, t, byte)
+        else:
+            code = NO if after == -1 else YES
+        if code == YES:
+            return YES
+        found = code if code != NO else found
+    return found
 
 
 @jit
@@ -480,8 +481,11 @@ def can_finish(c: JsonContext, d: JsonState) -> int:
     while level >= 0:
         s, t, last = spare[_BEGUN + level], spare[_BEGUN + level + 1], spare[_BEGUN + _LEVELS + level]
         escape = (s.lexeme >> ESCAPE_SHIFT) & 15
-        if last.mode == 33 and escape == 0 and not is_inside(c, s, t):
-            return YES
+        if last.mode == 33 and escape == 0:
+            code = is_inside(c, s, t)
+            if code == NO:
+                return YES
+            asked = asked or code == ASK
         if last.mode == 33 and escape == 6 and escapes_of(c, s) == ESCAPES_ANY:
             code = block_alive(c, s, 0xD800 + ((s.lexeme >> 48) & 0x3FF), 0)
             if code == YES:
