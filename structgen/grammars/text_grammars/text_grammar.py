@@ -374,7 +374,7 @@ class RegularGrammar(TextGrammar):
 
     @property
     def written(self) -> dict[str, Any] | None:
-        is_long = isinstance(self.formula, Words) and len(self.formula.of) > LISTED
+        is_long = isinstance(self.formula, Words) and self.letters > LISTED  # words are read at less cost
         if self.body is None or is_long:
             return None
         pattern = portable_text(ecma_syntax.parse(f"(?:{self.body})"))
