@@ -366,6 +366,8 @@ class TypeSchema(GenerateJsonSchema):
                 )
             return {"pattern": _KEYS[kind]}
         found = self.resolve_ref_schema(made)
+        while "allOf" in found:  # the type's own schema, beside what annotations say
+            found = self.resolve_ref_schema(found["allOf"][0])
         listed = found.get("enum", [found["const"]] if "const" in found else None)
         if kind == "enum":
             listed = [one.value for one in schema["members"]]

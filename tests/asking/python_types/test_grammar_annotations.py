@@ -218,6 +218,8 @@ def test_a_grammar_beside_a_type_without_strings_is_refused_by_name(hint: Any) -
         (Annotated[date, sg.regex("2.*")], ['"2024-01-02"'], ['"1999-01-02"']),
         (Annotated[bytes, MADE["ebnf"]], ['"(x)"'], ['"("']),
         (dict[Annotated[str, MADE["regex"]], int], ['{"ab": 1}'], ['{"x": 1}']),
+        (dict[Annotated[str, MADE["regex"], MADE["union"]], int], ['{"aa": 1}'], ['{"ab": 1}', '{"x": 1}']),
+        (dict[Annotated[str, MADE["regex"], Field(pattern="b")], int], ['{"ab": 1}'], ['{"a": 1}']),
         (list[Annotated[str, MADE["ebnf"]] | Literal["no"]], ['["no", "x"]'], ['["n"]']),
         (Annotated[Any, MADE["ebnf"]], ['"x"', "[1]"], ['"y"']),
     ],
