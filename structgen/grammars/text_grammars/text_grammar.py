@@ -50,7 +50,6 @@ from structgen.grammars.text_grammars.regular_formulas import (
     written_out,
 )
 from structgen.machines.core.grammar import Grammar
-from structgen.schema.meaning.formulas import LISTED
 from structgen.schema.reading.string_grammars import grammar_of
 
 if TYPE_CHECKING:
@@ -374,6 +373,9 @@ class RegularGrammar(TextGrammar):
 
     @property
     def written(self) -> dict[str, Any] | None:
+        # start-up: most grammars are in no schema
+        from structgen.schema.meaning.formulas import LISTED
+
         is_long = isinstance(self.formula, Words) and self.letters > LISTED  # words are read at less cost
         if self.body is None or is_long:
             return None

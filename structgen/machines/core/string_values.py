@@ -7,7 +7,6 @@ from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from structgen.machines.core.compiled import CompiledGrammar, first_fault
-from structgen.machines.core.grammar import Grammar
 from structgen.tokens.tokenizer import byte_tokenizer
 
 if TYPE_CHECKING:
@@ -18,11 +17,11 @@ _OWN: Final = "structgen_grammar"
 
 
 @lru_cache(maxsize=64)
-def over_bytes(grammar: Grammar | CompiledGrammar) -> CompiledGrammar:
+def over_bytes(grammar: Any) -> CompiledGrammar:
     """Return a grammar compiled against single bytes, once; a compiled one as it is."""
-    if isinstance(grammar, CompiledGrammar):
-        return grammar
-    return grammar.compiled(byte_tokenizer(), None, None)
+    is_compiled = isinstance(grammar, CompiledGrammar)
+    found: CompiledGrammar = grammar if is_compiled else grammar.compiled(byte_tokenizer(), None, None)
+    return found
 
 
 def fault_in(text: str, compiled: CompiledGrammar) -> str:
@@ -32,7 +31,7 @@ def fault_in(text: str, compiled: CompiledGrammar) -> str:
     return fault and f"not {compiled.grammar.texts_named}: {fault}"
 
 
-def with_texts_of(grammar: Grammar, schema: CoreSchema) -> CoreSchema:
+def with_texts_of(grammar: Any, schema: CoreSchema) -> CoreSchema:
     """Return a core schema whose strings are texts of a grammar: a value that is a string, or else what it is
     made of. The grammar is compiled at the first of them."""
     # optional: pydantic
