@@ -38,7 +38,7 @@ PUBLIC ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-clients test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-grammars bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs triton smollm2 quick golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-clients test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-grammars bench-strings bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -205,6 +205,9 @@ bench-answers: $(VENV)/.installed-bench ## right answers of SmolLM2 (after `make
 
 bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real texts, beside the peers (GRAMMARS="--json folder")
 	$(BIN)/python bench/bench_grammars.py $(GRAMMARS)
+
+bench-strings: $(VENV)/.installed-bench ## a field that is SQL, Python, a path or a span, beside the grammar alone and llguidance (STRINGS="--only sql")
+	$(BIN)/python bench/bench_strings.py $(STRINGS)
 
 bench-serving: $(VENV)/.installed-dev ## vLLM and SGLang with our back end beside their own (MASKBENCH=folder COUNT=200)
 	$(BIN)/python bench/bench_serving.py $(if $(MASKBENCH),--schemas $(MASKBENCH)) $(if $(COUNT),--count $(COUNT))

@@ -10,7 +10,7 @@ from operator import itemgetter
 import numpy as np
 
 from structgen.automata.strings.string_pool import StringPool
-from structgen.automata.unicode.partition import JSON, PLAIN
+from structgen.automata.unicode.partition import PLAIN
 from structgen.base.errors import GrammarError
 from structgen.base.language.ir import DEAD, Formula, Spec
 from structgen.base.limits import Limits
@@ -33,12 +33,10 @@ class RegularLanguage(Language):
         what: str,
         limits: Limits,
         *,
-        json: bool = False,
         others: Iterable[Formula] = (),
     ) -> None:
-        """`json`: of all rests, the shortest is the one whose JSON string is the shortest. `others`: texts of
-        these formulas are words too."""
-        self._pool = StringPool(limits, spelling=JSON if json else PLAIN)
+        """`others`: texts of these formulas are words too."""
+        self._pool = StringPool(limits, spelling=PLAIN)
         self.what = what
         self._start = self._pool.start(Spec((formula, *others)), min)
         if self._start == DEAD:

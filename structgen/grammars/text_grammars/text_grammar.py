@@ -28,7 +28,7 @@ from structgen.base.errors import (
     within,
 )
 from structgen.base.language import checks
-from structgen.base.language.ir import All, Any_, Formula, Not, Pattern, Words
+from structgen.base.language.ir import TRUE, All, Any_, Formula, Not, Pattern, Words
 from structgen.base.language.remarks import NO_REMARKS, Remarks
 from structgen.base.limits import DEFAULT, Limits
 from structgen.base.system.garbage import uncollected
@@ -54,7 +54,6 @@ from structgen.schema.reading.string_grammars import grammar_of
 
 if TYPE_CHECKING:
     from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
-    from structgen.grammars.text_grammars.context_free.context_free_language import PatternLanguage
     from structgen.grammars.text_grammars.context_free.rules import Rule
     from structgen.grammars.text_grammars.machine.language import CompileTarget, Language
     from structgen.machines.core.compiled import CompiledGrammar
@@ -618,26 +617,16 @@ class RulesGrammar(TextGrammar):
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time
-        from structgen.grammars.text_grammars.regular_language import RegularLanguage
-
-        return self.over(limits, RegularLanguage)
-
-    def over(self, limits: Limits, make: PatternLanguage) -> Language:
-        """Return the language of the rules; `make` makes the languages of the patterns."""
-        # start-up time
         from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
-
-        def pattern(formula: Formula, what: str, limits: Limits) -> Language:
-            formula = All((formula, writable(self.missing))) if self.missing else formula
-            return make(formula, what, limits)
 
         bound = {
             name: language_if_any(of, limits, {}, None) if self.missing else of.language(limits)
             for name, of in self.bound.items()
         }
         terminals: dict[str, Language | Node | None] = {**self.terminals, **bound}
+        beside = writable(self.missing) if self.missing else TRUE
         return ContextFree(
-            self.rules, terminals, self.start, ignored=self.ignored, limits=limits, make=pattern
+            self.rules, terminals, self.start, ignored=self.ignored, limits=limits, beside=beside
         )
 
 

@@ -9,15 +9,15 @@ be completed, because the rules have no useless symbols (`rules`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeAlias, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 from structgen.automata.regex.ecma_text import ecma_text
 from structgen.automata.regex.look_behinds import settled
 from structgen.automata.regex.syntax_tree import CharacterClass, Concatenation, Node
 from structgen.base.errors import GrammarError
 from structgen.base.language.expectation import Expected
-from structgen.base.language.ir import Formula, Pattern
+from structgen.base.language.ir import TRUE, All, Formula, Pattern
 from structgen.base.limits import DEFAULT, Limits
 from structgen.grammars.text_grammars.context_free.parsed_lexemes import ParsedLexemes
 from structgen.grammars.text_grammars.context_free.parser_stacks import ROOT, Items, Stacks
@@ -27,16 +27,13 @@ from structgen.grammars.text_grammars.machine.language import Config, Language
 from structgen.grammars.text_grammars.machine.scanning import Scanner, remembered
 from structgen.grammars.text_grammars.regular_language import RegularLanguage
 
-PatternLanguage: TypeAlias = Callable[[Formula, str, Limits], Language]
-"""Makes the language of a pattern from its formula and its description."""
-
 
 class ContextFree(Language):
     """The words that `rules` derive from `start`. A terminal is a language (None: without a word), or a
     pattern as a tree.
 
-    `ignored` names terminals that may stand before the first terminal and after each; `make` makes the
-    languages of patterns. Raises `GrammarError` for undefined symbols, and where there is no word.
+    `ignored` names terminals that may stand before the first terminal and after each; the texts of patterns
+    meet the formula `beside` as well. Raises `GrammarError` for undefined symbols, and where there is no word.
     """
 
     has_stack = True
@@ -49,7 +46,7 @@ class ContextFree(Language):
         *,
         ignored: Sequence[str] = (),
         limits: Limits = DEFAULT,
-        make: PatternLanguage = RegularLanguage,
+        beside: Formula = TRUE,
     ) -> None:
         languages: dict[str, Language | None] = {}
         have: dict[str, tuple[bool, bool]] = {}
@@ -57,7 +54,7 @@ class ContextFree(Language):
             language = (
                 terminal
                 if terminal is None or isinstance(terminal, Language)
-                else _of_pattern(name, terminal, limits, make)
+                else _of_pattern(name, terminal, limits, beside)
             )
             languages[name] = language
             have[name] = (False, False) if language is None else _has_words(language)
@@ -158,11 +155,12 @@ class ContextFree(Language):
         }
 
 
-def _of_pattern(name: str, tree: Node, limits: Limits, make: PatternLanguage) -> Language | None:
+def _of_pattern(name: str, tree: Node, limits: Limits, beside: Formula) -> Language | None:
     """Return the language of a pattern; None where it matches nothing."""
     source = f"^(?:{ecma_text(settled(tree, name))})$"
     try:
-        return make(Pattern(source), _description(name, tree), limits)
+        formula = Pattern(source) if beside == TRUE else All((Pattern(source), beside))
+        return RegularLanguage(formula, _description(name, tree), limits)
     except GrammarError as error:
         if type(error) is not GrammarError:
             raise
