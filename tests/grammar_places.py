@@ -152,20 +152,10 @@ def of_fields(make: Callable[[Any], Any]) -> tuple[Callable[[Any], Any], str]:
     return make, '{{"s": {}}}'
 
 
-def tool_of(hint: Any) -> Any:
-    """Return the type of the arguments of a function."""
-
-    def function(s: Any) -> None: ...
-
-    function.__annotations__["s"] = hint
-    (tool,) = sg.tools([function], format="hermes").tools  # type: ignore[attr-defined]
-    return tool.reader.hint
-
-
 PLACES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "the type itself": (lambda hint: hint, "{}"),
     "nested": (lambda hint: Annotated[hint, "the name"], "{}"),
-    "an item": (lambda hint: list[hint], '["x", {}]'.replace('"x", ', "")),
+    "an item": (lambda hint: list[hint], "[{}]"),
     "a tuple": (lambda hint: tuple[int, hint], "[1, {}]"),
     "a value": (lambda hint: dict[str, hint], '{{"k": {}}}'),
     "a branch": (lambda hint: int | hint, "{}"),

@@ -32,6 +32,7 @@ from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.grammars.text_grammars.composition.argument_grammar import has_documents, of_objects, root_of
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.string_values import fault_in, over_bytes
+from structgen.schema.reading.grammar_places import without_grammars
 from structgen.schema.reading.string_grammars import GRAMMAR, grammar_of
 
 _COMPOSING: Final = frozenset(
@@ -125,13 +126,15 @@ class Tool:
         return value
 
     def openai(self) -> dict[str, Any]:
-        """Return the tool in the shape of OpenAI's chat completions, which chat templates take too."""
+        """Return the tool in the shape of OpenAI's chat completions, which chat templates take too. Of grammars
+        (`x-grammar`) it has nothing: they may be longer than a prompt."""
+        schema = dict(self.schema)
         return {
             "type": "function",
             "function": {
                 "name": self.name,
                 "description": self.description,
-                "parameters": dict(self.schema),
+                "parameters": without_grammars(unwarned_schema(schema).document(), schema),
             },
         }
 

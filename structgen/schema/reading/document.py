@@ -9,7 +9,6 @@ from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.base.errors import LimitError, RegexError, SchemaError, UnsupportedError
 from structgen.base.json_text.events import spelled
 from structgen.base.json_text.exact_json import Json, escape, kind_name
-from structgen.base.language.ir import Texts
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT
@@ -33,7 +32,7 @@ from structgen.schema.reading.references import (
 )
 from structgen.schema.reading.remotes import Remotes
 from structgen.schema.reading.schema_cures import reference_cure, schema_cure
-from structgen.schema.reading.string_grammars import GRAMMAR, Held
+from structgen.schema.reading.string_grammars import Held
 
 _MOST_FAULTS: Final = 5
 """Faults that one error names; the rest of the schema is not read then."""
@@ -115,10 +114,6 @@ class Document(Reading):
             place, test = self.tests.pop()
             place.verdict, place.if_ = None, self.child(place, test, ("if",))
             self._read()
-        for keys in (place.property_names for place in self.schemas):
-            if keys is not None and keys.grammar and isinstance(keys.grammar.strings, Texts):
-                what = f"A key is to be {keys.grammar.texts_named}, and it is not regular."
-                self.refuse(keys, GRAMMAR, what, "Write a regular grammar there, or a pattern.")
         if self.references.has_custom_dialects:
             self._check_vocabularies()
         if not self._asked <= names:

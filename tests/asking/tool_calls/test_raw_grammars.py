@@ -13,6 +13,7 @@ from test_call_formats import EXAMPLES
 
 import structgen as sg
 from structgen.asking.tool_calls.call_writing import written_calls
+from structgen.asking.tool_calls.tool_definitions import read_tools
 from structgen.tokens.tokenizer import byte_tokenizer
 
 BYTES = byte_tokenizer()
@@ -145,3 +146,9 @@ def test_grammars_that_are_denied_or_hold_together_are_refused_by_name_and_place
         with pytest.raises(sg.errors.UnsupportedError, match="not regular") as caught:
             compiled_of(tool, "qwen_3_coder")
         assert "/properties/a" in caught.value.where
+
+
+def test_what_a_prompt_tells_of_a_tool_has_no_text_of_a_grammar() -> None:
+    (tool,) = read_tools(tool_of(TAGS))
+    assert "x-grammar" in tool.schema["properties"]["a"]
+    assert tool.openai()["function"]["parameters"]["properties"]["a"] == {"title": "A", "type": "string"}
