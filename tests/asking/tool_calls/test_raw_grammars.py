@@ -30,9 +30,20 @@ RAW = {
 }
 TAGS = sg.ebnf('root ::= "<" root | "/" root | "p" root | "x" | "</parameter>" root? | "</arg_value>" root?')
 TAGGED = [
-    "x", "<x", "</x", "</px", "</parameter>", "</parameter>x", "<</parameter>", "</arg_value>", "/</arg_value>x",
-    "</parameter>p", "", "<", "<</arg_value>",
-]  # fmt: skip
+    "x",
+    "<x",
+    "</x",
+    "</px",
+    "</parameter>",
+    "</parameter>x",
+    "<</parameter>",
+    "</arg_value>",
+    "/</arg_value>x",
+    "</parameter>p",
+    "",
+    "<",
+    "<</arg_value>",
+]
 
 
 def tool_of(grammar: sg.Grammar) -> Any:
