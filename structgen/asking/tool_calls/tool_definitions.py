@@ -27,13 +27,13 @@ from structgen.base.errors import (
 )
 from structgen.base.language.checks import shown
 from structgen.base.language.shapes import nearest
-from structgen.base.limits import DEFAULT, Limits
+from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.grammars.text_grammars.composition.argument_grammar import has_documents, of_objects, root_of
-from structgen.machines.core.compiled import CompiledGrammar, first_fault
 from structgen.machines.core.grammar import Grammar
+from structgen.machines.core.string_values import fault_in, over_bytes
+from structgen.schema.reading.grammar_places import without_grammars
 from structgen.schema.reading.string_grammars import GRAMMAR, grammar_of
-from structgen.tokens.tokenizer import byte_tokenizer
 
 _COMPOSING: Final = frozenset(
     "$ref $dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependencies patternProperties "
@@ -115,9 +115,8 @@ class Tool:
         from jsonschema.validators import extend, validator_for
 
         value = json.loads(document)
-        judging = extend(validator_for(self.closed_schema), {GRAMMAR: _string_faults})
-        validator = judging(self.closed_schema)
-        first = best_match(validator.iter_errors(value))
+        judging = extend(validator_for(self.closed_schema), {GRAMMAR: _faults})
+        first = best_match(judging(self.closed_schema).iter_errors(value))
         if first is not None:
             raise ValidatorError(
                 f"{first.message[:200]}.",
@@ -127,32 +126,17 @@ class Tool:
         return value
 
     def openai(self) -> dict[str, Any]:
-        """Return the tool in the shape of OpenAI's chat completions, which chat templates take too."""
+        """Return the tool in the shape of OpenAI's chat completions, which chat templates take too. Of grammars
+        (`x-grammar`) it has nothing: they may be longer than a prompt."""
+        schema = dict(self.schema)
         return {
             "type": "function",
             "function": {
                 "name": self.name,
                 "description": self.description,
-                "parameters": dict(self.schema),
+                "parameters": without_grammars(unwarned_schema(schema).document(), schema),
             },
         }
-
-
-def _string_faults(_validator: Any, said: Any, value: Any, _schema: Any) -> Iterator[Exception]:
-    """Yield what is wrong with a string under `x-grammar`, which jsonschema would pass over."""
-    # start-up: the same as in `Tool.value`
-    from jsonschema.exceptions import ValidationError
-
-    fault = first_fault(_compiled_texts(json.dumps(said)), value) if isinstance(value, str) else ""
-    if fault:
-        yield ValidationError(f"The string is no text of its grammar: {fault}")
-
-
-@functools.lru_cache(8)
-def _compiled_texts(said: str) -> CompiledGrammar:
-    """Return the grammar of a value of `x-grammar`, over bytes."""
-    grammar: Grammar = grammar_of(json.loads(said), GRAMMAR, DEFAULT, {})
-    return grammar.compiled(byte_tokenizer(), None, None)
 
 
 def read_tools(
@@ -196,6 +180,16 @@ def hosted_type(tool: Any) -> str:
     if not isinstance(kind, str) or kind in _TYPES or tool.keys() & _OF_CALLED or nearest(kind, _TYPES):
         return ""
     return kind
+
+
+def _faults(_validator: Any, said: Any, value: Any, _schema: Any) -> Iterator[Any]:
+    """Yield jsonschema's error for a string that is no text of a grammar (`x-grammar`)."""
+    # start-up: jsonschema, which calls this
+    from jsonschema.exceptions import ValidationError
+
+    compiled = over_bytes(grammar_of(said, "", Limits(), {}))
+    if isinstance(value, str) and (fault := fault_in(value, compiled)):
+        yield ValidationError(f"{value!r} is {fault}")
 
 
 def _unknown_type(kind: Any, place: str) -> UnsupportedError:

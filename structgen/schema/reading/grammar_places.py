@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -37,6 +38,25 @@ def with_grammars(document: Document, grammars: Mapping[str, NamedGrammar]) -> J
         said.update(held)
         around[key] = said
     return top[""]
+
+
+def without_grammars(document: Document, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a document, as somebody has it, without `x-grammar`: for those who refuse keywords
+    that they do not know. Patterns beside it stay."""
+    for pointer in dict.fromkeys(one.pointer for one in document.schemas if one.grammar is not None):
+        schema = without_keyword(schema, pointer, GRAMMAR) if pointer.startswith("#") else schema
+    return schema
+
+
+def without_keyword(value: Any, pointer: str, keyword: str) -> Any:
+    """Return a schema without a keyword at a place (`#/properties/a`); places off the path are shared."""
+    here = root = copy(value)
+    for step in map(unescape, pointer.split("/")[1:]):
+        at = int(step) if isinstance(here, list) else step
+        here[at] = copy(here[at])
+        here = here[at]
+    del here[keyword]
+    return root
 
 
 def _found(document: Document, top: Any, pointer: str) -> tuple[Schema, Any, Any]:
