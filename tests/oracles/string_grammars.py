@@ -476,37 +476,18 @@ class Case:
     grammars: list[Texts] = field(default_factory=list)
     held: list[Texts] = field(default_factory=list)
     """Drawn grammars, some to be drawn again."""
-    level: int = 0
-    is_deep: bool = False
-    """Below a rule that recurs: the level is not known."""
-    _gaps: dict[int, Rhs] = field(default_factory=dict)
+    _gap: Rhs = ()
 
     # --- what stands between two tokens of JSON ---
 
-    def gap(self, level: int | None = None) -> Rhs:
+    def gap(self) -> Rhs:
         if self.whitespace in ("compact", "oneline"):
             return ()
-        level = self.level if level is None else level
-        if self.whitespace == "any":
-            level = 0
-        if level not in self._gaps:
-            blank = self.writer.either([(ord(one),) for one in BLANK])
-            if self.whitespace == "any":
-                self._gaps[level] = self.writer.star(blank)
-            else:
-                flat = self.writer.either([(ord(" "),), (ord("\t"),)])
+        if not self._gap:
+            self._gap = self.writer.star(self.writer.either([(ord(one),) for one in BLANK]))
+        return self._gap
 
-                def most(of: Rhs, count: int) -> Rhs:
-                    found: Rhs = ()
-                    for _ in range(count):
-                        found = self.writer.either([(), (*of, *found)])
-                    return found
-
-                lines = most(flat, 8 * level)
-                self._gaps[level] = self.writer.either([most(blank, 8), (10, *lines), (13, 10, *lines)])
-        return self._gaps[level]
-
-    def mark(self, text: str, after: int | None = None) -> Rhs:
+    def mark(self, text: str) -> Rhs:
         """Return a punctuation mark, with what stands behind it."""
         rest = tuple(b" ") if self.whitespace == "oneline" and text in ",:" else ()
         return (*text.encode(), *rest)
@@ -621,7 +602,6 @@ class Case:
         return self.object(depth)
 
     def items(self, depth: int) -> tuple[Any, Rhs]:
-        self.level += 1
         is_unique = self.chance.random() < 0.3
         least, most = self.chance.choice([(0, 2), (1, 2), (1, 3), (0, None), (2, None)])
         if is_unique:
@@ -641,7 +621,7 @@ class Case:
                                 *(self.mark(",") if at else ()),
                                 *self.gap(),
                                 *string,
-                                *self._tail(at + 1 == count),
+                                *self.gap(),
                             )
                         ways.append(way)
                 schema: Any = {
@@ -651,7 +631,6 @@ class Case:
                     "minItems": least,
                     "maxItems": min(most, 3),
                 }
-                self.level -= 1
                 inner = self.writer.either(ways) if ways else (self.none,)
                 return schema, self._array(inner, least == 0)
         of, side = self.value(depth - 1)
@@ -662,24 +641,19 @@ class Case:
             first = item
             for _ in range(max(least, 1) - 1):
                 first = (*first, *self.gap(), *self.mark(","), *item)
-            ways.append((*first, *rest, *self._tail(True)))
+            ways.append((*first, *rest, *self.gap()))
         else:
             for count in range(max(least, 1), most + 1):
                 way = item
                 for _ in range(count - 1):
                     way = (*way, *self.gap(), *self.mark(","), *item)
-                ways.append((*way, *self._tail(True)))
+                ways.append((*way, *self.gap()))
         if least == 0:
             ways.append(())
         schema = {"type": "array", "items": of, "minItems": least}
         if most is not None:
             schema["maxItems"] = most
-        self.level -= 1
         return schema, self._array(self.writer.either(ways), least == 0)
-
-    def _tail(self, is_last: bool) -> Rhs:
-        """Return the gap before a bracket that closes, whose level is one less, or before a comma."""
-        return self.gap(self.level - 1) if is_last else self.gap()
 
     def _array(self, inner: Rhs, may_be_empty: bool) -> Rhs:
         if may_be_empty:
@@ -687,14 +661,12 @@ class Case:
         return (ord("["), *inner, ord("]"))
 
     def prefix_items(self, depth: int) -> tuple[Any, Rhs]:
-        self.level += 1
         count = self.chance.randint(1, 2)
         parts = [self.value(depth - 1) for _ in range(count)]
         way: Rhs = ()
         for at, (_, side) in enumerate(parts):
             way = (*way, *((*self.gap(), *self.mark(",")) if at else ()), *self.gap(), *side)
-        way = (*way, *self._tail(True))
-        self.level -= 1
+        way = (*way, *self.gap())
         return {
             "type": "array",
             "prefixItems": [one for one, _ in parts],
@@ -728,17 +700,15 @@ class Case:
                         *self.gap(),
                         *side,
                     )
-                ways.append((*way, *self._tail(True)))
+                ways.append((*way, *self.gap()))
         return self.writer.either(ways)
 
     def object(self, depth: int) -> tuple[Any, Rhs]:
-        self.level += 1
         keys = self.chance.sample(["x", "y", "xy", "é", 'q"'], self.chance.randint(1, 3))
         parts = {key: self.value(depth - 1) for key in keys}
         needed = [key for key in keys if self.chance.random() < 0.5]
         found = [(key, side, key in needed) for key, (_, side) in parts.items()]
         side = self.members(found, self.order)
-        self.level -= 1
         schema = {
             "type": "object",
             "properties": {key: one for key, (one, _) in parts.items()},
@@ -750,11 +720,9 @@ class Case:
 
     def keyed(self, depth: int) -> tuple[Any, Rhs]:
         """Return an object whose keys meet a pattern."""
-        self.level += 1
         of, side = self.place()
         found = [(key, side, False) for key in ("k1", "k2")]
         inner = self.members(found, "any")
-        self.level -= 1
         if self.chance.random() < 0.5:
             schema: Any = {"patternProperties": {"^k[12]$": of}, "additionalProperties": False}
         else:
@@ -763,7 +731,6 @@ class Case:
 
     def recursive(self) -> tuple[Any, Rhs]:
         """Return a schema that recurs beside strings."""
-        self.level += 1
         name = self.writer.name()
         of, side = self.place()
         to, is_last = (name,), self.chance.random() < 0.5
@@ -774,7 +741,6 @@ class Case:
             properties = dict(reversed(properties.items()))
         inner = self.members(found, self.order)
         self.writer.rules[name] = [(ord("{"), *inner, ord("}"))]
-        self.level -= 1
         schema = {
             "type": "object",
             "properties": properties,
@@ -820,14 +786,14 @@ class Subject:
 def subject(seed: Any) -> Subject:
     """Return a random subject."""
     chance = random.Random(f"string grammars {seed}")
-    whitespace = chance.choice(["compact", "compact", "oneline", "any", "bounded"])
+    whitespace = chance.choice(["compact", "compact", "oneline", "any"])
     order = chance.choice(["declared", "declared", "any"])
     case = Case(chance, whitespace, chance.choice(["canonical", "utf8", "ascii", "any"]), order)
-    if chance.random() < 0.15 and whitespace != "bounded":
+    if chance.random() < 0.15:
         schema, side = case.recursive()
     else:
         schema, side = case.value(2) if chance.random() < 0.3 else case.object(2)
-    case.writer.rules["root"] = [(*case.gap(0), *side, *case.gap(0))]
+    case.writer.rules["root"] = [(*case.gap(), *side, *case.gap())]
     options = {"whitespace": whitespace, "escapes": case.escapes, "property_order": order, "strict": None}
     tokens = drawn_tokens(chance, case)
     return Subject(schema, options, case.writer.rules, case.grammars, tokens, len(tokens) - 1)
