@@ -111,7 +111,7 @@ class TextReaders:
         """Return the reader of a grammar; None where it has no text. Raises `UnsupportedError` where its
         texts are not told by their bytes."""
         try:
-            compiled = grammar.compiled(self._tokenizer(), self._limits, self._store or False)
+            compiled = grammar.compiled_part(self._tokenizer(), self._limits, self._store or False)
         except LimitError as error:  # whoever asked names the place
             StructgenError.__init__(error, error.what, cure=error.cure)
             raise

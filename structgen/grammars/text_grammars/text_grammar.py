@@ -485,7 +485,7 @@ class JsonTexts(Derived):
     def spelling(self) -> str:
         return f"json {self.of.spelling}"
 
-    def compiled(
+    def compiled_part(
         self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
     ) -> CompiledGrammar:
         """Return the schema's own machine."""

@@ -78,6 +78,12 @@ class Grammar(ABC):
         machine that narrows another one has this grammar as its `grammar`.
         """
 
+    def compiled_part(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledGrammar:
+        """Return the grammar compiled for those who ask only which texts it has."""
+        return self.compiled(tokenizer, limits, store)
+
     # What a grammar says of itself.
 
     @property
