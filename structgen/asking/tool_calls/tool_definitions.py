@@ -126,8 +126,8 @@ class Tool:
         return value
 
     def openai(self) -> dict[str, Any]:
-        """Return the tool in the shape of OpenAI's chat completions, which chat templates take too. Of grammars
-        (`x-grammar`) it has nothing: they may be longer than a prompt."""
+        """Return the tool in the shape of OpenAI's chat completions, which chat templates take too, without
+        its grammars (`x-grammar`): they may be longer than a prompt."""
         schema = dict(self.schema)
         return {
             "type": "function",
