@@ -110,7 +110,10 @@ class CompiledSchema(CompiledGrammar):
         # collected in the midst of another's first mask.
         lacks_tails = bool(self._tables.context[L.JsonContext.lacks] & L.LACKS_TAILS)
         tokens = partial(string_tokens, tokenizer, grammar.quoting.is_ascii, lacks_tails)
-        self._texts = TextReaders(lambda: tokens().plain, self.limits, self.store)
+        lost = (
+            frozenset() if policies.escapes in ("any", "canonical") else grammar.quoting.missing - _IN_SHORT
+        )
+        self._texts = TextReaders(lambda: tokens().plain, self.limits, self.store, lost)
         self._expander = expander = expander_of(grammar, self.limits, self._tables, self._texts)
         if self._texts.made:
             self.height = 1 + max(one.height for one in self._texts.made)

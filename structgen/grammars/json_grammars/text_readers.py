@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -101,8 +101,14 @@ class TextReaders:
     """Makes the readers of grammars, with the masks of a tokenizer; without one they are read only."""
 
     def __init__(
-        self, tokenizer: Callable[[], Tokenizer] | None, limits: Limits, store: MaskStore | None
+        self,
+        tokenizer: Callable[[], Tokenizer] | None,
+        limits: Limits,
+        store: MaskStore | None,
+        missing: frozenset[int] = frozenset(),
     ) -> None:
+        """`missing`: bytes that strings do not hold, since no escape writes the characters that have them."""
+        self._missing = missing
         self._tokenizer = tokenizer or _one_byte_each
         self._limits, self._store = limits, store
         self.made: list[CompiledGrammar] = []
@@ -112,7 +118,8 @@ class TextReaders:
         """Return the reader of a grammar; None where it has no text. Raises `UnsupportedError` where its
         texts are not told by their bytes."""
         try:
-            compiled = self._compiled(grammar)
+            part: Any = grammar
+            compiled = self._compiled(part.without_bytes(self._missing) if self._missing else part)
         except LimitError as error:  # whoever asked names the place
             StructgenError.__init__(error, error.what, cure=error.cure)
             raise
