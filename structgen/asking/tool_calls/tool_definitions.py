@@ -27,14 +27,15 @@ from structgen.base.errors import (
 )
 from structgen.base.language.checks import shown
 from structgen.base.language.shapes import nearest
-from structgen.base.limits import DEFAULT, Limits
+from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.grammars.text_grammars.composition.argument_grammar import has_documents, of_objects, root_of
-from structgen.machines.core.compiled import CompiledGrammar, first_fault
+from structgen.machines.core.compiled import first_fault
 from structgen.machines.core.grammar import Grammar
-from structgen.schema.reading.string_grammars import GRAMMAR, grammar_of
+from structgen.schema.reading.policies import WIDEST
 from structgen.tokens.tokenizer import byte_tokenizer
 
+_one_byte_each: Final = functools.lru_cache(1)(byte_tokenizer)
 _COMPOSING: Final = frozenset(
     "$ref $dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependencies patternProperties "
     "additionalProperties unevaluatedProperties propertyNames extends enum const".split()
@@ -108,23 +109,15 @@ class Tool:
         """
         if self.reader is not None:
             return self.reader.read(document)
-        # start-up: jsonschema, which only those need who read answers
-        from jsonschema.exceptions import best_match
-
-        # start-up: the same
-        from jsonschema.validators import extend, validator_for
-
-        value = json.loads(document)
-        judging = extend(validator_for(self.closed_schema), {GRAMMAR: _string_faults})
-        validator = judging(self.closed_schema)
-        first = best_match(validator.iter_errors(value))
-        if first is not None:
+        widest = {**WIDEST, "formats": "annotate"}
+        compiled = unwarned_schema(self.closed_schema, **widest).compiled(_one_byte_each(), None, None)
+        if fault := first_fault(compiled, document):
             raise ValidatorError(
-                f"{first.message[:200]}.",
-                where="".join(f"/{part}" for part in first.absolute_path),
+                f"{fault}.",
+                where=self.name,
                 cure=f"The schema of {self.name} refuses it: tell the model by call.result(..., error=True).",
             )
-        return value
+        return json.loads(document)
 
     def openai(self) -> dict[str, Any]:
         """Return the tool in the shape of OpenAI's chat completions, which chat templates take too."""
@@ -136,23 +129,6 @@ class Tool:
                 "parameters": dict(self.schema),
             },
         }
-
-
-def _string_faults(_validator: Any, said: Any, value: Any, _schema: Any) -> Iterator[Exception]:
-    """Yield what is wrong with a string under `x-grammar`, which jsonschema would pass over."""
-    # start-up: the same as in `Tool.value`
-    from jsonschema.exceptions import ValidationError
-
-    fault = first_fault(_compiled_texts(json.dumps(said)), value) if isinstance(value, str) else ""
-    if fault:
-        yield ValidationError(f"The string is no text of its grammar: {fault}")
-
-
-@functools.lru_cache(8)
-def _compiled_texts(said: str) -> CompiledGrammar:
-    """Return the grammar of a value of `x-grammar`, over bytes."""
-    grammar: Grammar = grammar_of(json.loads(said), GRAMMAR, DEFAULT, {})
-    return grammar.compiled(byte_tokenizer(), None, None)
 
 
 def read_tools(

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from structgen.base.errors import LimitError, StructgenError
 from structgen.base.json_text.exact_json import Json, write
-from structgen.base.language.ir import All, Formula, Length, Pattern
+from structgen.base.language.ir import All, Length, Pattern
 from structgen.machines.core.grammar import Grammar
 from structgen.schema.reading.model import Schema
 
@@ -295,13 +295,13 @@ def _typed(parts: _Demand, types: list[str] | None) -> Iterator[list[_Piece]]:
 
 def _of_grammar(part: Schema) -> str:
     """Return what is told of a string's grammar: its name, and a shortest text if there is a short one."""
-    asked: list[Formula] = [Length(part.min_length, part.max_length)]
-    asked += [Pattern(part.pattern)] if part.pattern is not None else []
-    example = _shortest(
-        part.grammar if asked == [Length(0, None)] else part.grammar.narrowed(All(tuple(asked)))
-    )
+    grammar = part.grammar
+    if part.min_length or part.max_length is not None or part.pattern is not None:
+        sized = Length(part.min_length, part.max_length)
+        grammar = grammar.narrowed(All((sized, Pattern(part.pattern or ""))))
+    example = _shortest(grammar)
     shown = f", such as {literal(example)}" if example is not None else ""
-    return f" ({part.grammar.texts_named}{shown})"
+    return f" ({grammar.texts_named}{shown})"
 
 
 @lru_cache(64)
