@@ -198,3 +198,12 @@ def test_the_outline_for_prompts_names_it_and_shows_a_shortest_text(schema: Any,
 def test_bad_schemas_are_refused_when_they_are_told_of() -> None:
     with pytest.raises(sg.errors.UnsupportedError, match="neither of which is regular"):
         sg.explain(sg.json_schema({"allOf": [strings(LARK), strings(ROUND)]}))
+
+
+def test_what_grammars_leave_undecided_is_told_by_a_proof() -> None:
+    schema = {"type": "object", "properties": {"q": strings(ROUND, minLength=1), "n": {"minimum": 1}}}
+    told = sg.explain(sg.json_schema(schema), prove=True).report
+    assert any(
+        "#/properties/q/minLength: whether it changes anything was not decided" in one for one in told.notes
+    )
+    assert {one.keyword for one in told.enforced if one.pointer == "#/properties/n"} == {"minimum"}

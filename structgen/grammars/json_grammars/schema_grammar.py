@@ -69,6 +69,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         "reader",
         "root_types",
     )
+    texts_named = "a text of a JSON Schema"
 
     def __init__(
         self,
