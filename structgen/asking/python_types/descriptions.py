@@ -21,6 +21,7 @@ from typing import Any
 
 from structgen.asking.python_types.pydantic_formats import refuse
 from structgen.asking.python_types.regex_annotation import Regex
+from structgen.machines.core.grammar import Grammar
 
 MOST_SOURCE = 1_000_000
 """Characters of a module that is read, at most: 100,000 take some 40 ms, once a process."""
@@ -103,19 +104,18 @@ def hints_inside(hint: Any) -> Iterator[tuple[Any, str]]:
 
 def refuse_unread(hint: Any) -> None:
     """Raise `UnsupportedError` for what of this package stands in `Annotated` beside a type, and is not read
-    there: all but `sg.Regex`. Metadata of others is theirs."""
+    there: all but `sg.Regex` and grammars. Metadata of others is theirs."""
     for one, place in hints_inside(hint):
         if typing.get_origin(one) is not typing.Annotated:
             continue
         for said in one.__metadata__:
-            if _is_ours(said) and not isinstance(said, Regex):
-                name, told = getattr(said, "__name__", type(said).__name__), getattr(said, "what", "")
+            if _is_ours(said) and not isinstance(said, Regex | Grammar):
+                name = getattr(said, "__name__", type(said).__name__)
                 raise refuse(
-                    f"{name}{f' ({told})' if told else ''} in Annotated, beside the type"
-                    f"{f' of {place}' if place else ''}, would be passed over.",
+                    f"{name} in Annotated, beside the type{f' of {place}' if place else ''}, would be passed "
+                    "over.",
                     "Annotated",
-                    'Write sg.Regex("...") for a pattern and Literal["a", "b"] for listed texts, or give the '
-                    "grammar itself as the whole target.",
+                    'Write a grammar: sg.regex("..."), sg.choice(["a", "b"]), sg.lark("...").',
                 )
 
 

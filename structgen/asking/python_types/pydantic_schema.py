@@ -18,9 +18,10 @@ from decimal import Decimal
 from enum import Enum
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, get_origin
 
-from pydantic import ByteSize
+from pydantic import ByteSize, TypeAdapter
+from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import CoreSchema, PydanticSerializationError, SchemaValidator
 
@@ -28,6 +29,7 @@ from structgen.asking.python_types.descriptions import (
     class_text,
     described,
     field_hints,
+    hints_inside,
     member_texts,
     texts_behind,
 )
@@ -35,6 +37,7 @@ from structgen.asking.python_types.pydantic_formats import AWARE, NAIVE, REFUSED
 from structgen.asking.python_types.temporal_bounds import bounded
 from structgen.automata.regex.pattern_dialects import ecma_pattern
 from structgen.base.errors import UnsupportedError
+from structgen.machines.core.string_values import judges_texts
 
 JsonSchema = dict[str, Any]
 
@@ -170,6 +173,15 @@ class TypeSchema(GenerateJsonSchema):
             found = _with_places(most, max(digits - places, 0))
             return _both(made, found if digits > places else {**found, "not": {"const": 0}})
         return _both(made, {"anyOf": [_with_places(count, digits - count) for count in range(most + 1)]})
+
+    def chain_schema(self, schema: Any) -> JsonSchema:
+        """Return the schema of what passes one step after another, of which pydantic writes the first: beside
+        a grammar, which changes no string, also what later ones say of strings."""
+        made = super().chain_schema(schema)
+        if judges_texts(schema["steps"][0]):
+            later = map(self.generate_inner, schema["steps"][1:])
+            made = {"allOf": [made, *(one for one in later if one.get("type") == "string")]}
+        return made
 
     # --- strings --------------------------------------------------------------------------------------------
 
@@ -354,6 +366,8 @@ class TypeSchema(GenerateJsonSchema):
                 )
             return {"pattern": _KEYS[kind]}
         found = self.resolve_ref_schema(made)
+        while "allOf" in found:  # the type's own schema, beside what annotations say
+            found = self.resolve_ref_schema(found["allOf"][0])
         listed = found.get("enum", [found["const"]] if "const" in found else None)
         if kind == "enum":
             listed = [one.value for one in schema["members"]]
@@ -443,6 +457,19 @@ class TypeSchema(GenerateJsonSchema):
             # the tag is looked for even where the class has a default for it
             made["required"] = [told["propertyName"]]
         return made
+
+
+def refused_field(hint: Any) -> str:
+    """Return the first field whose type is annotated, and refused by itself; "" where none is."""
+    for one, place in hints_inside(hint):
+        if place and get_origin(one) is Annotated:
+            try:
+                TypeAdapter(one).json_schema(schema_generator=TypeSchema)
+            except UnsupportedError:
+                return place
+            except PydanticUserError:  # of a class that is read as part of another alone
+                continue
+    return ""
 
 
 def _of_class(made: JsonSchema, cls: Any) -> JsonSchema:

@@ -102,7 +102,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
     # optional: pydantic
     from structgen.asking.python_types.attrs_classes import answering
     from structgen.asking.python_types.descriptions import described, refuse_unread
-    from structgen.asking.python_types.pydantic_schema import TypeSchema
+    from structgen.asking.python_types.pydantic_schema import TypeSchema, refused_field
 
     if hint is inspect.Parameter.empty or isinstance(hint, TypeVar):
         raise _no_schema(hint, "there is no type")
@@ -114,11 +114,16 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
             adapter = TypeAdapter(hint)
         refuse_unread(hint)
         schema = described(adapter.json_schema(schema_generator=TypeSchema), hint)
+    except UnsupportedError as error:
+        if field := refused_field(hint) if error.keyword == "Annotated" else "":
+            error.name_owner(field)
+        raise
     except PydanticUserError as error:
         raise _refused_by_pydantic(hint, error) from error
     except PydanticSerializationError as error:
         raise _no_schema(hint, "JSON has no text for one of its values") from error
     except (SchemaError, ImportError, TypeError, NameError, AttributeError) as error:
+        refuse_unread(hint)  # a class whose instances pydantic could ask
         raise _no_schema(hint, textwrap.shorten(str(error), 200)) from error
     return TypeReader(hint, adapter.validator, schema, adapter.core_schema)
 

@@ -32,10 +32,10 @@ from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.grammars.text_grammars.composition.argument_grammar import has_documents, of_objects, root_of
 from structgen.machines.core.compiled import first_fault
 from structgen.machines.core.grammar import Grammar
+from structgen.machines.core.string_values import over_bytes
+from structgen.schema.reading.grammar_places import without_grammars
 from structgen.schema.reading.policies import WIDEST
-from structgen.tokens.tokenizer import byte_tokenizer
 
-_one_byte_each: Final = functools.lru_cache(1)(byte_tokenizer)
 _COMPOSING: Final = frozenset(
     "$ref $dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependencies patternProperties "
     "additionalProperties unevaluatedProperties propertyNames extends enum const".split()
@@ -110,8 +110,7 @@ class Tool:
         if self.reader is not None:
             return self.reader.read(document)
         widest = {**WIDEST, "formats": "annotate"}
-        compiled = unwarned_schema(self.closed_schema, **widest).compiled(_one_byte_each(), None, None)
-        if fault := first_fault(compiled, document):
+        if fault := first_fault(over_bytes(unwarned_schema(self.closed_schema, **widest)), document):
             raise ValidatorError(
                 f"{fault}.",
                 where=self.name,
@@ -120,13 +119,15 @@ class Tool:
         return json.loads(document)
 
     def openai(self) -> dict[str, Any]:
-        """Return the tool in the shape of OpenAI's chat completions, which chat templates take too."""
+        """Return the tool in the shape of OpenAI's chat completions, which chat templates take too. It has
+        nothing of grammars (`x-grammar`), which may be longer than a prompt."""
+        schema = dict(self.schema)
         return {
             "type": "function",
             "function": {
                 "name": self.name,
                 "description": self.description,
-                "parameters": dict(self.schema),
+                "parameters": without_grammars(unwarned_schema(schema).document(), schema),
             },
         }
 

@@ -6,6 +6,9 @@ text is, it can be shown to a person, and it is the `pattern` of a JSON Schema f
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from structgen.automata.regex.look_behinds import settled
 from structgen.automata.regex.python_syntax import parse_form
 from structgen.automata.regex.syntax_tree import (
@@ -22,6 +25,7 @@ from structgen.automata.regex.syntax_tree import (
 from structgen.automata.unicode.charsets import Ranges, complement, union
 
 _SURROGATES: Ranges = ((0xD800, 0xDFFF),)
+_CODE_POINT: Final = re.compile(r"\\u\{([0-9a-f]+)\}")
 
 
 def ecma_of_form(pattern: str, flags: int = 0) -> str:
@@ -58,6 +62,20 @@ def ecma_text(node: Node) -> str:
         case LookAround(ahead, holds, of):
             return f"(?{'' if ahead else '<'}{'=' if holds else '!'}{ecma_text(of)})"
     raise AssertionError(f"{type(node).__name__} is ECMA-262's own, and no node of Python's patterns")
+
+
+def portable_text(node: Node) -> str:
+    """Return a tree as a pattern of the same texts in ECMA-262, in Python's re and in Rust's regex, where
+    there is nothing that asserts."""
+    return _CODE_POINT.sub(_portable, ecma_text(node))
+
+
+def _portable(written: re.Match[str]) -> str:
+    char = chr(int(written[1], 16))
+    if char in "^$\\.*+?()[]{}|":
+        return f"\\{char}"
+    is_plain = char > "\uffff" or (char.isprintable() and char != "-")
+    return char if is_plain else f"\\u{ord(char):04x}"
 
 
 def _repeat(node: Repetition) -> str:

@@ -11,15 +11,18 @@ from operator import methodcaller
 from typing import Any, Final
 
 from structgen.asking.python_types.type_hints import read_type
-from structgen.base.errors import LimitError, OptionError, UnsatisfiableSchema
+from structgen.base.errors import LimitError, OptionError, UnsatisfiableSchema, UnsupportedError
+from structgen.base.language.ir import Texts
 from structgen.decoding.infilling.token_automaton import TokenAutomaton, token_automaton
 from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.json_grammars.schema_grammar import json_schema
 from structgen.grammars.text_grammars.regular import RegularGrammar, regex
 from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
 from structgen.machines.core.grammar import Grammar
+from structgen.machines.core.string_values import over_bytes
 from structgen.schema.reading.policies import READABLE_DUMPS
-from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
+from structgen.schema.reading.string_grammars import GRAMMAR
+from structgen.tokens.tokenizer import Tokenizer
 
 MAX_STATES: Final = 50_000
 """The default limit on states before minimisation."""
@@ -83,7 +86,7 @@ def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Calla
     if isinstance(given, Grammar | CompiledGrammar):
         if plain_grammar(given).policies is None:
             return given, None
-        return given, lambda text: _over_bytes(given).value(text.encode("utf-8", "surrogatepass"))
+        return given, lambda text: over_bytes(given).value(text.encode("utf-8", "surrogatepass"))
     if given is None or isinstance(given, bytes | int | float | list | tuple | set):
         raise OptionError(
             f"A {type(given).__name__} is neither a grammar nor a type.",
@@ -122,6 +125,14 @@ def language_of(
             cure="Give the grammar itself, or compile it for the model's tokenizer.",
         )
     plain = plain_grammar(grammar)
+    places = plain.innermost.document().schemas if plain.policies is not None else ()
+    if found := next((one for one in places if one.grammar and isinstance(one.grammar.strings, Texts)), None):
+        raise UnsupportedError(
+            f"Infilling needs an automaton, and {found.grammar.texts_named} has none.",
+            keyword=GRAMMAR,
+            where=f"{where}, {found.pointer}",
+            cure="Write a regular grammar there, or write from left to right with sg.Engine.",
+        )
     if max_states is None:
         is_cheap = (
             depth is not None or plain.policies is not None or isinstance(plain.innermost, RegularGrammar)
@@ -232,8 +243,3 @@ def _automaton(
             cure="Bound the grammar, or lower depth=.",
         )
     return found, exactness
-
-
-@lru_cache(maxsize=64)
-def _over_bytes(grammar: Grammar | CompiledGrammar) -> CompiledGrammar:
-    return grammar if isinstance(grammar, CompiledGrammar) else compile(grammar, byte_tokenizer())

@@ -22,6 +22,7 @@ from structgen.base.errors import StructgenError
 from structgen.doors.typed.server_replies import thoughts_apart
 from structgen.doors.typed.tool_use import ToolUse
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
+from structgen.schema.reading.grammar_places import without_grammars
 from structgen.schema.reading.openai import check_subset
 
 NATIVE: Final = ToolFormat(
@@ -50,9 +51,12 @@ def fields_of(use: ToolUse) -> dict[str, Any]:
 
 
 def _sent(tool: Tool) -> dict[str, Any]:
-    """Return a tool in OpenAI's shape, strict where its schema is in the subset that is held to."""
-    made, strict = tool.openai(), {"strict": True} if is_strict(tool.closed_schema) else {}
-    return {**made, "function": {**made["function"], "parameters": tool.closed_schema, **strict}}
+    """Return a tool in OpenAI's shape without `x-grammar`, strict where its schema is in the subset that is
+    held to."""
+    closed = tool.closed_schema
+    closed = without_grammars(unwarned_schema(closed).document(), closed)
+    made, strict = tool.openai(), {"strict": True} if is_strict(closed) else {}
+    return {**made, "function": {**made["function"], "parameters": closed, **strict}}
 
 
 def is_strict(schema: dict[str, Any]) -> bool:

@@ -27,13 +27,12 @@ from structgen.doors.typed.prompts import PromptSource
 from structgen.doors.typed.server_replies import accepts
 from structgen.doors.typed.tool_use import ToolUse, history
 from structgen.doors.typed.wanted_forms import WantedText
-from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.json_grammars.outline_writer import ModelPrompt, extraction_prompt_under
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.grammar import Grammar
+from structgen.machines.core.string_values import over_bytes
 from structgen.schema.reading.policies import READABLE_DUMPS
-from structgen.tokens.tokenizer import byte_tokenizer
 
 if TYPE_CHECKING:
     from structgen.decoding.engine.engine import Engine
@@ -94,7 +93,7 @@ class ToolPrompts:
     @cached_property
     def _answers(self) -> CompiledGrammar | None:
         """The grammar of replies that call nothing, over bytes."""
-        return None if self.answer is None else compile(self.answer, byte_tokenizer())
+        return None if self.answer is None else over_bytes(self.answer)
 
     def ending(self, token: int) -> str:
         """Return the text of a token that ended a text, if the format has it, as harmony has `<|call|>`."""

@@ -28,11 +28,10 @@ from structgen.base.errors import (
     warning_level,
 )
 from structgen.doors.typed.options import TypedOptions
-from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.machines.core.compiled import CompiledGrammar, first_fault
+from structgen.machines.core.string_values import over_bytes
 from structgen.schema.reading.policies import WIDEST
-from structgen.tokens.tokenizer import byte_tokenizer
 
 _CURE: Final = "Annotate Call, str | Call, Person | Call, the same with list[Call], or Reply (of structgen)."
 
@@ -124,9 +123,7 @@ class ToolUse:
     def _schemas(self) -> dict[str, CompiledGrammar]:
         """The grammar of each tool's arguments, over bytes."""
         return {
-            tool.name: compile(
-                unwarned_schema(tool.closed_schema, **{**tool.policies, **WIDEST}), byte_tokenizer()
-            )
+            tool.name: over_bytes(unwarned_schema(tool.closed_schema, **{**tool.policies, **WIDEST}))
             for tool in self.choice.tools
         }
 

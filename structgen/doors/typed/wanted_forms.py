@@ -36,8 +36,10 @@ from structgen.grammars.json_grammars.schema_grammar import json_schema, unwarne
 from structgen.grammars.text_grammars.regular import RegularGrammar
 from structgen.machines.core.compiled import plain_grammar
 from structgen.machines.core.grammar import Grammar
+from structgen.machines.core.string_values import over_bytes
+from structgen.schema.reading.grammar_places import without_grammars
 from structgen.schema.reading.policies import JSON_DUMPS, READABLE_DUMPS, WIDEST
-from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
+from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from structgen.asking.python_types.type_places import TypeParts
@@ -126,7 +128,8 @@ class WantedForm:
 
     @cached_property
     def sent(self) -> SentSchema:
-        """What a server is asked for. Raises UnsupportedError for a grammar that no schema says."""
+        """What a server is asked for, without `x-grammar`, which is judged here. Raises UnsupportedError for
+        a grammar that no schema says."""
         schema = self.schema if self.spoken is None else self.spoken
         if schema is None or (self.grammar is not None and self.grammar.bare() is not self.grammar.innermost):
             raise refuse(
@@ -137,8 +140,10 @@ class WantedForm:
             )
         sent = wrapped(schema) if self.wrap else schema
         own = dict(self.reader.policies) if self.reader is not None else {}
-        compiled = compile(unwarned_schema(sent, **{**own, **WIDEST}), byte_tokenizer())
         is_wrapped = self.is_wrapped or sent is not schema
+        grammar = unwarned_schema(sent, **{**own, **WIDEST})
+        compiled = over_bytes(grammar)
+        sent = without_grammars(grammar.document(), sent)
         is_said, is_listed = self.spoken is not None, bool(listed_values(schema))
         return SentSchema(sent, compiled, is_wrapped, self.is_wrapped, is_said, is_listed)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
-from functools import lru_cache
 from itertools import chain
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
@@ -14,6 +13,7 @@ from structgen.base.errors import LimitError, StructgenError
 from structgen.base.json_text.exact_json import Json, write
 from structgen.base.language.ir import All, Length, Pattern
 from structgen.machines.core.grammar import Grammar
+from structgen.machines.core.string_values import over_bytes
 from structgen.schema.reading.model import Schema
 
 MOST_OUTLINE = 100_000
@@ -304,18 +304,14 @@ def _of_grammar(part: Schema) -> str:
     return f" ({grammar.texts_named}{shown})"
 
 
-@lru_cache(64)
 def _shortest(grammar: Grammar) -> str | None:
     """Return a shortest text of a grammar; None where there is none of MOST_DESCRIPTION bytes."""
-    # start-up: few schemas have grammars in their strings
-    from structgen.grammars.json_grammars.text_readers import TextReaders
-
     try:
-        reader = TextReaders(None, grammar.limits, None)(grammar)
+        compiled = over_bytes(grammar)
     except StructgenError:  # whoever compiles the schema is told
-        reader = None
-    text = None if reader is None else reader.rest(reader.start)
-    return None if text is None or len(text) > MOST_DESCRIPTION else text.decode()
+        return None
+    text = compiled.completion(compiled.start)
+    return text.decode() if len(text) <= MOST_DESCRIPTION else None
 
 
 def _object(parts: _Demand) -> Iterator[_Piece]:

@@ -171,7 +171,8 @@ def lark(
         "text_only": text_only,
         "limits": limits,
     }
-    made = LarkGrammar(found, (_again, arguments), bounds)
+    said = {"syntax": "lark", "definition": text, "start": start}
+    made = LarkGrammar(found, (_again, arguments), bounds, said if indenter is None else None)
     return BoundLark(made, bound) if bound else made
 
 

@@ -47,4 +47,6 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
         warnings.warn(GrammarWarning(what), stacklevel=warning_level())
     unused = set(read.lines).difference(reached(read.rules, [start]))
     remarks = Remarks(unused_rules=(*read.replaced, *sorted(unused)))
-    return RulesGrammar(read.rules, read.terminals, start, limits=bounds, remarks=remarks)
+    # of rules that are replaced is warned once
+    said = None if read.replaced else {"syntax": "ebnf", "definition": source, "start": start}
+    return RulesGrammar(read.rules, read.terminals, start, limits=bounds, remarks=remarks, written=said)

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from heapq import nsmallest
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
-from structgen.automata.regex.ecma_text import ecma_text
+from structgen.automata.regex.ecma_text import ecma_text, portable_text
 from structgen.automata.regex.syntax_tree import Concatenation, Node
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.base.errors import (
@@ -50,6 +50,7 @@ from structgen.grammars.text_grammars.regular_formulas import (
     written_out,
 )
 from structgen.machines.core.grammar import Grammar
+from structgen.schema.reading.string_grammars import grammar_of
 
 if TYPE_CHECKING:
     from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
@@ -370,6 +371,22 @@ class RegularGrammar(TextGrammar):
         return f"regular {spelled(self.formula)}"
 
     @property
+    def written(self) -> dict[str, Any] | None:
+        # start-up: most grammars are in no schema
+        from structgen.schema.meaning.formulas import LISTED
+
+        is_long = isinstance(self.formula, Words) and self.letters > LISTED  # words are read at less cost
+        if self.body is None or is_long:
+            return None
+        pattern = portable_text(ecma_syntax.parse(f"(?:{self.body})"))
+        said = {"syntax": "regex", "definition": pattern}
+        try:
+            grammar_of(said, "", self.limits, None)
+        except StructgenError:  # what one dialect has, and Python's lacks
+            return None
+        return said
+
+    @property
     def strings(self) -> Formula:
         if self.letters > MOST_LETTERS:
             return super().strings
@@ -586,6 +603,7 @@ class RulesGrammar(TextGrammar):
     """Terminals that are grammars themselves."""
     remarks: Remarks = NO_REMARKS
     """Unused rules."""
+    written: dict[str, Any] | None = None
     missing: frozenset[int] = frozenset()
     """Bytes that no text of the grammar may contain, because the vocabulary lacks them."""
     source = "a grammar of rules"
@@ -600,7 +618,7 @@ class RulesGrammar(TextGrammar):
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         bound = {name: of.without_bytes(missing) for name, of in self.bound.items()}
-        return replace(self, bound=bound, missing=self.missing | missing)
+        return replace(self, bound=bound, written=None, missing=self.missing | missing)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time

@@ -47,8 +47,6 @@ _ROOT: Final = 0
 _HASTE: Final = 16
 """What a text still needs is a poor bound where it must be written in another way, or with other keys: a
 search for the shortest would try all texts that are shorter."""
-_TRIED: Final = 4
-"""Rests of other states that are tried first, the last ones before the others."""
 _TOLD_APART: Final = 512
 """Up to so many tokens are asked one by one; of more, one for all that the machine does not tell apart."""
 _TAIL: Final = 16
@@ -241,12 +239,10 @@ class WrittenMeet(Meet):
 
     def __init__(self, inner: CompiledGrammar, tokens: TokenTexts, limits: Limits) -> None:
         self.inner = inner
-        self._tried: dict[tuple[int, ...], None] = {}
         self._loose: Meet | None = None
         """The same for a language of more words, whose configurations are fewer."""
         if isinstance(inner, CompiledSchema):
             self._loose = Meet(_Loose(inner), tokens, limits, haste=_HASTE)
-        self._live: dict[Pair, bool] = {}
         language = inner._language if isinstance(inner, CompiledText) else Masked(inner)
         super().__init__(language, tokens, limits, restarts=True, haste=_HASTE)
         self.locks = 1 + inner.height
@@ -267,26 +263,9 @@ class WrittenMeet(Meet):
         inner = self.inner
         return inner._config(state) if isinstance(inner, CompiledText) else state, self.filter.start()
 
-    def lives(self, pair: Pair) -> bool:
-        """Return whether some word goes on from a pair between two tokens."""
-        known = self._live.get(pair)
-        if known is None:
-            known = self._live[pair] = self._finds_rest(pair)
-        return known
-
-    def _finds_rest(self, pair: Pair) -> bool:
-        if any(self._goes(pair[0], one) for one in reversed(self._tried)):
-            return True
-        rest = self._rest(pair)
-        if rest:
-            self._tried.pop(rest, None)
-            self._tried[rest] = None
-            if len(self._tried) > _TRIED:
-                del self._tried[next(iter(self._tried))]
-        return rest is not None
-
-    def _goes(self, left: Config, rest: Sequence[int]) -> bool:
-        """Return whether the grammar takes a rest."""
+    def _goes(self, pair: Pair, rest: Sequence[int]) -> bool:
+        """As `Meet`'s, of pairs between two tokens, whose rests tokens write."""
+        left = pair[0]
         if isinstance(self.of, Masked):
             state = self.of.compiled.bytes_index(left, bytes(rest))
             return state >= 0 and self.of.compiled.may_end(state)
@@ -296,7 +275,7 @@ class WrittenMeet(Meet):
     def _search(self, start: Pair) -> None:
         if self._loose is not None:
             rest = self._loose._rest(start)
-            if rest is None or self._goes(start[0], rest):
+            if rest is None or self._goes(start, rest):
                 self._rests[start] = rest
                 return
         super()._search(start)

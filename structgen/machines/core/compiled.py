@@ -785,9 +785,9 @@ def plain_grammar(grammar: Any) -> Any:
     return grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
 
 
-def first_fault(compiled: CompiledGrammar, text: str, before: str = "") -> str:
-    """Return in words where a text behind another one leaves a grammar, and what could have come there; ""
-    where it is one of its texts. Linear in the text."""
+def first_fault(compiled: CompiledGrammar, text: str, before: str = "", *, in_lines: bool = False) -> str:
+    """Return in words where a text behind another one leaves a grammar, by its byte or its line and column,
+    and what could have come there; "" where it is one of its texts. Linear in the text."""
     data, around = text.encode("utf-8", "surrogatepass"), before.encode()
     state, length = compiled.live_part(around + data)
     at = length - len(around)
@@ -797,6 +797,8 @@ def first_fault(compiled: CompiledGrammar, text: str, before: str = "") -> str:
     expected = [one.what for one in following if one.what != "white space"]
     inside = place_in_string(following, data[:at])
     place = f"byte {at}" + (" (line {}, column {} of the string)".format(*inside) if inside else "")
+    if in_lines:
+        place = "line {}, column {}".format(*line_and_column(data[:at].decode("utf-8", "ignore")))
     found = (
         "it ends too early"
         if at == len(data)
@@ -811,7 +813,12 @@ def place_in_string(following: Iterable[Expected], before: bytes) -> tuple[int, 
     begun = _BEGUN_STRING.fullmatch(before.decode("utf-8", "ignore"))
     if begun is None or not any(one.in_string for one in following):
         return None
-    lines = json.loads(f'"{begun[1]}"', strict=False).split("\n")
+    return line_and_column(json.loads(f'"{begun[1]}"', strict=False))
+
+
+def line_and_column(text: str) -> tuple[int, int]:
+    """Return the line and the column behind a text, from 1."""
+    lines = text.split("\n")
     return len(lines), len(lines[-1]) + 1
 
 

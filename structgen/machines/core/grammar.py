@@ -7,13 +7,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
-from structgen.base.errors import OptionError, StructgenError, UnsupportedError
+from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language.ir import Formula, Texts
 from structgen.base.limits import Limits
 from structgen.base.system.lazy_names import public_name
-from structgen.schema.reading.string_grammars import object_keyword
+from structgen.schema.reading.string_annotations import annotated
+from structgen.schema.reading.string_grammars import GRAMMAR, object_keyword
 
 if TYPE_CHECKING:
     from structgen.base.json_text.exact_json import Json
@@ -117,10 +118,18 @@ class Grammar(ABC):
         return f"a text of {self!r}" if (inner := self._inner) is None else inner.texts_named
 
     @property
+    def written(self) -> dict[str, Any] | None:
+        """A text that `x-grammar` reads under the default limits as the same texts, as its value; None where
+        there is none, or it is too long."""
+        return None
+
+    @property
     def keyword(self) -> dict[str, Any]:
-        """The value of `x-grammar` that holds a string to this grammar, as JSON. Of a grammar without a text
-        of its own it names this object, which this process alone knows, as long as somebody holds it."""
-        return object_keyword(self)
+        """The value of `x-grammar` that holds a string to this grammar, as JSON: its text. Where it has none,
+        or limits of its own, it names this object, which this process alone knows, as long as somebody holds
+        it."""
+        said = self.written if self.limits == Limits() else None
+        return object_keyword(self) if said is None else said
 
     @property
     def strings(self) -> Formula:
@@ -160,11 +169,11 @@ class Grammar(ABC):
         is its own; else this one. Cost: of one around another, to compile both against single bytes."""
         if self._inner is None:
             return self
-        from structgen.tokens.tokenizer import byte_tokenizer  # start-up: few grammars are around others
+        from structgen.machines.core.string_values import over_bytes  # start-up: few are around others
 
         plain = self.innermost
         try:
-            own, made = (one.compiled(byte_tokenizer(), None, None) for one in (plain, self))
+            own, made = over_bytes(plain), over_bytes(self)
         except StructgenError:  # of tokens that are no bytes: one that narrows nothing leaves all texts
             free = public_name("text")()
             return self if plain == free or self.inside(lambda _: free).bare() != free else plain
@@ -181,15 +190,23 @@ class Grammar(ABC):
         """The BLAKE2b hash (32 hexadecimal digits) of the canonical form, the same in every process."""
         return blake2b(self.canonical.encode("utf-8"), digest_size=16).hexdigest()
 
-    def __get_pydantic_json_schema__(self, *_asked: object) -> NoReturn:
-        """Raise `UnsupportedError` where pydantic writes the schema of a type beside which the grammar stands
-        in `Annotated`: it would be passed over."""
-        raise UnsupportedError(
-            f"{type(self).__name__} in Annotated, beside a type, would be passed over.",
-            keyword="Annotated",
-            where="type",
-            cure="Give the grammar itself as the whole target, or write sg.Regex for a pattern.",
-        )
+    # The grammar beside a type in `Annotated`: pydantic asks what it says of the type's strings.
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """Return pydantic's schema of a type whose strings are texts of this grammar. A string that is none
+        raises pydantic's `ValidationError`, with the line and column of the fault."""
+        # optional: pydantic, which asks
+        from structgen.machines.core.string_values import with_texts_of
+
+        return with_texts_of(self, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        """Return the schema of what is annotated, with `x-grammar` added, and with `pattern` where one says
+        it. Raises `UnsupportedError` where no value is a string."""
+        said: dict[str, Any] = {GRAMMAR: self.keyword}
+        if said[GRAMMAR]["syntax"] == "regex":
+            said["pattern"] = f"^(?:{said[GRAMMAR]['definition']})$"
+        return annotated(f"A grammar ({self.texts_named})", core, handler, said)
 
     # The operators are those of text grammars, a room above: the public door finds the grammar's texts there.
 

@@ -18,7 +18,7 @@ from structgen.base.errors import (
 )
 from structgen.base.json_text.events import Event, EventLog
 from structgen.base.language.expectation import Expected
-from structgen.machines.core.compiled import CompiledGrammar, State
+from structgen.machines.core.compiled import CompiledGrammar, State, line_and_column
 from structgen.machines.machine_core.masks import fill as _fill
 from structgen.machines.machine_core.token_steps import take_token
 from structgen.tokens.token_mask import TokenMask
@@ -216,8 +216,7 @@ class Matcher:
             if state is None:
                 break
             text += bytes((byte,))
-        line = text.rpartition(b"\n")[2].decode("utf-8", "ignore")
-        return f"line {text.count(10) + 1}, column {len(line) + 1}"
+        return "line {}, column {}".format(*line_and_column(text.decode("utf-8", "ignore")))
 
     def accepts(self, tokens: Iterable[int]) -> int:
         """Return how many of the tokens would be taken, one after the other; nothing changes. Raises

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -10,6 +11,7 @@ from structgen.base.errors import SchemaError
 from structgen.base.json_text.events import pointer_of
 from structgen.base.json_text.exact_json import Json, unescape
 from structgen.base.language.shapes import nearest
+from structgen.schema.reading.document import Document
 from structgen.schema.reading.model import shown
 from structgen.schema.reading.string_grammars import GRAMMAR, NamedGrammar
 
@@ -40,6 +42,25 @@ def with_grammars(
         said[GRAMMAR] = grammar.keyword
         places.append(f"#{pointer_of(way)}")
     return top[""], places
+
+
+def without_grammars(document: Document, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a document, as somebody has it, without `x-grammar`: for those who refuse keywords
+    that they do not know. Patterns beside it stay."""
+    for pointer in dict.fromkeys(one.pointer for one in document.schemas if one.grammar is not None):
+        schema = without_keyword(schema, pointer, GRAMMAR) if pointer.startswith("#") else schema
+    return schema
+
+
+def without_keyword(value: Any, pointer: str, keyword: str) -> Any:
+    """Return a schema without a keyword at a place (`#/properties/a`); places off the path are shared."""
+    here = root = copy(value)
+    for step in map(unescape, pointer.split("/")[1:]):
+        at = int(step) if isinstance(here, list) else step
+        here[at] = copy(here[at])
+        here = here[at]
+    del here[keyword]
+    return root
 
 
 def _found(top: Any, pointer: str) -> tuple[Any, str | int, list[str]]:

@@ -16,6 +16,11 @@ class Person:
     age: int
 
 
+@dataclass
+class Query:
+    sql: Annotated[str, sg.lark('start: "SELECT 1"')]
+
+
 @sg.generate(model="structgen/extract", tools=[Person])
 def called(text: str) -> str | sg.Call:
     """Read: {text}"""
@@ -98,6 +103,7 @@ async def both(engine: sg.Engine, schema: dict[str, object]) -> None:
 
 
 async def asked() -> None:
+    reveal_type(Query("SELECT 1").sql)  # str
     reveal_type(person("Ada", year=1))  # Person
     reveal_type(person.detailed("Ada").value)  # Person
     reveal_type(person.batch(["Ada"]))  # list[Person]

@@ -86,6 +86,8 @@ TYPES = [
     *(Literal[True, 1], Literal[1], Literal[True], list[Literal[1]], list[Literal[True]], set[int], str, int),
     *(Annotated[int, pydantic.Field(ge=1)], Annotated[int, pydantic.Field(ge=2)], Annotated[str, "a name"]),
     *(Annotated[str, sg.Regex("a+")], Annotated[str, sg.Regex("b+")], list[Annotated[str, "each"]]),
+    *(Annotated[str, sg.substring_of("ab")], Annotated[str, sg.substring_of("ac")]),
+    *(Annotated[str, sg.lark('start: "a"')], Annotated[str, sg.lark('start: "b"')]),
     *(typing.Iterator[Inner], typing.AsyncIterator[Inner], list[int | str], list[str | int]),
 ]
 
@@ -99,7 +101,10 @@ def test_types_in_any_order_are_read_as_they_are_read_alone() -> None:
 
 @pytest.mark.parametrize(
     "hint",
-    [Outer, Colour, Pair, Named, Made, lambda: list[Outer], lambda: dict[str, Inner], lambda: int | str],
+    [
+        *(Outer, Colour, Pair, Named, Made, lambda: list[Outer], lambda: dict[str, Inner], lambda: int | str),
+        lambda: list[Annotated[str, sg.substring_of("ab")]],
+    ],
 )
 def test_a_type_that_comes_again_is_not_read_again(hint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     made = hint if isinstance(hint, types.FunctionType) else lambda: hint

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from structgen.base.errors import StructgenError
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.base.system.waits import told
 from structgen.grammars.lark_grammars.kept.kept_grammars import FoundGrammar
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Language
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
+from structgen.schema.reading.string_grammars import grammar_of
 
 if TYPE_CHECKING:
     from structgen.machines.core.compiled import CompiledGrammar
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 class LarkGrammar(TextGrammar):
     """A Lark grammar. Made by `lark`."""
 
-    __slots__ = ("_found", "_made", "_missing", "limits", "tables")
+    __slots__ = ("_found", "_made", "_missing", "_said", "limits", "tables")
     limits: Limits
     source = "a Lark grammar"
     has_masks = True
@@ -33,11 +35,12 @@ class LarkGrammar(TextGrammar):
         found: FoundGrammar,
         made: tuple[Callable[..., Any], dict[str, Any]],
         limits: Limits,
+        said: dict[str, Any] | None = None,
         missing: frozenset[int] = frozenset(),
     ) -> None:
         """`found`: its tables; here texts have none of the bytes `missing`. `made`: what makes it again, and
-        the arguments, for pickling."""
-        self._found, self._made, self.limits, self._missing = found, made, limits, missing
+        the arguments, for pickling. `said`: what `x-grammar` says of its text, imports aside."""
+        self._found, self._made, self.limits, self._said, self._missing = found, made, limits, said, missing
         self.tables = found.tables.without_bytes(missing)
         """The parser and the terminals, as lark built them."""
 
@@ -63,6 +66,16 @@ class LarkGrammar(TextGrammar):
         return f"{self._found.digest}{bytes(sorted(self._missing)).hex()}"
 
     @property
+    def written(self) -> dict[str, Any] | None:
+        if self._said is None:
+            return None
+        try:
+            again = grammar_of(self._said, "", self.limits, None)
+        except StructgenError:  # it imports what is no text of lark's library
+            return None
+        return self._said if again == self else None
+
+    @property
     def spelling(self) -> str:
         """A name that no other grammar has."""
         return f"lark {self.digest}"
@@ -80,7 +93,7 @@ class LarkGrammar(TextGrammar):
 
     def without_bytes(self, missing: frozenset[int]) -> LarkGrammar:
         """Return the grammar of the texts that have none of some bytes."""
-        return LarkGrammar(self._found, self._made, self.limits, self._missing | missing)
+        return LarkGrammar(self._found, self._made, self.limits, self._said, self._missing | missing)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return the language of lark: byte by byte, or with masks for a target."""

@@ -196,8 +196,8 @@ class ArgumentPlan:
         """Tell whether a value may be a string that holds none of some texts."""
         if menu.string is None:
             return False
-        formula = All((menu.string.formulas[0], *((Not(holding(stops)),) if stops else ())))
-        found = texts_of(formula, "such a string", self.limits)
+        beside = (Not(holding(stops)),) if stops else ()
+        found = strings_of(menu.string.formulas[0], beside, "such a string", self.limits)
         return language_if_any(found, self.limits, {}, None) is not None
 
     def has_number(self, menu: ValueMenu) -> bool:
@@ -590,23 +590,27 @@ class _Writer:
         """Return the strings of a value as they stand. They hold none of `stops`; where other values may
         stand in the same place, none is written like an object or an array."""
         assert menu.string is not None
+        beside: list[Formula] = [Not(holding(stops))]
+        if not (self.style.quote or self.style.types) and (menu.object is not None or menu.array is not None):
+            beside.append(Not(Pattern(r"^[ \t\n\r]*[{\[]")))
         what = f"a string without {shown(stops)}"
-        barred: list[Formula] = [Not(holding(stops))]
-        if not self.style.quote and not self.style.types and (menu.object, menu.array) != (None, None):
-            barred.append(Not(Pattern(r"^[ \t\n\r]*[{\[]")))
-        of = texts_of(All((menu.string.formulas[0], *barred)), what, self.plan.limits)
+        of = strings_of(menu.string.formulas[0], beside, what, self.plan.limits)
         if self.style.quote:
             return sequence(self.style.quote, of, self.style.quote)
         return framed(of, self.style.frame, exact=self.blank is None) if self.style.frame else of
 
 
-def texts_of(formula: Formula, what: str, limits: Limits) -> TextGrammar:
-    """Return the grammar of the strings that meet a formula, in which grammars may stand (`x-grammar`)."""
-    ways: list[TextGrammar] = []
-    for texts, regular in ways_of(formula):
-        plain = RegularGrammar(regular, what, limits=limits)
-        ways.append(plain if texts is None else as_text(texts.of.narrowed(regular)))
-    return either(*ways)
+def strings_of(of: Formula, beside: Sequence[Formula], what: str, limits: Limits) -> TextGrammar:
+    """Return the grammar of the strings of a formula, in which grammars may stand, and of others that are
+    regular. Raises `UnsupportedError` for grammars that hold together, or are denied."""
+    return either(
+        *(
+            RegularGrammar(All((regular, *beside)), what, limits=limits)
+            if texts is None
+            else texts.of.narrowed(All((regular, *beside)))
+            for texts, regular in ways_of(of)
+        )
+    )
 
 
 def framed(of: TextGrammar, frame: str, *, exact: bool) -> TextGrammar:

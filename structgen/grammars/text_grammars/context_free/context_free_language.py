@@ -33,7 +33,8 @@ class ContextFree(Language):
     pattern as a tree.
 
     `ignored` names terminals that may stand before the first terminal and after each; the texts of patterns
-    meet the formula `beside` as well. Raises `GrammarError` for undefined symbols, and where there is no word.
+    meet the formula `beside` as well. Raises `GrammarError` for undefined symbols, and where there is no
+    word.
     """
 
     has_stack = True

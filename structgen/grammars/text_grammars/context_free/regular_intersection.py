@@ -20,6 +20,8 @@ from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Lan
 from structgen.grammars.text_grammars.machine.scanning import common_classes
 
 Pair: TypeAlias = "tuple[Config, Config]"
+_TRIED = 16
+"""Rests of other pairs that are tried first, the last ones before the others."""
 _PATIENCE = 2
 """A step of a search counts one more for each so many symbols beyond the first estimate of the length."""
 
@@ -49,6 +51,8 @@ class Meet(Language):
         self._limits = limits
         self._most, self._haste = limits.oracle_steps // haste, haste
         self._rests: dict[Pair, tuple[int, ...] | None] = {}
+        self._live: dict[Pair, bool] = {}
+        self._tried: dict[tuple[int, ...], None] = {}
         self._by_rules: Rests | None = None
         if isinstance(of, ContextFree) and not self.specials:
             self._by_rules = Rests(of.rules, of.scanner, of.stacks, limits, filter_)
@@ -68,7 +72,7 @@ class Meet(Language):
         if after is not None and rest and rest[0] == symbol and after not in self._rests:
             # nothing is searched along a rest that is known
             self._rests[after] = () if self.accepts(after) else rest[1:]
-        return after if after is not None and self._rest(after) is not None else None
+        return after if after is not None and self.lives(after) else None
 
     def _after(self, pair: Pair, symbol: int) -> Pair | None:
         right = self._filtered(pair[1], symbol)
@@ -106,9 +110,7 @@ class Meet(Language):
     def boundary(self, config: Config) -> Config | None:
         left, right = config
         after, begun = self.of.boundary(left), self.filter.boundary(right)
-        if after is None or begun is None or self._rest((after, begun)) is None:
-            return None
-        return after, begun
+        return None if after is None or begun is None or not self.lives((after, begun)) else (after, begun)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -116,6 +118,36 @@ class Meet(Language):
         for name, size in self.filter.sizes.items():
             sizes[name] = sizes.get(name, 0) + size
         return sizes
+
+    def lives(self, pair: Pair) -> bool:
+        """Return whether some word goes on from a pair."""
+        known = self._live.get(pair)
+        if known is None:
+            known = self._live[pair] = self._finds_rest(pair)
+        return known
+
+    def _finds_rest(self, pair: Pair) -> bool:
+        if self._by_rules is None and pair not in self._rests:
+            # what completes other pairs mostly completes this one
+            if any(self._goes(pair, one) for one in reversed(self._tried)):
+                return True
+        rest = self._rest(pair)
+        if rest:
+            self._tried.pop(rest, None)
+            self._tried[rest] = None
+            if len(self._tried) > _TRIED:
+                del self._tried[next(iter(self._tried))]
+        return rest is not None
+
+    def _goes(self, pair: Pair, rest: Sequence[int]) -> bool:
+        """Return whether a rest completes a pair."""
+        right: Config | None = pair[1]
+        for symbol in rest:
+            right = None if right is None else self._filtered(right, symbol)
+        if right is None or not self.filter.accepts(right):
+            return False
+        left = self.of.through(pair[0], rest)
+        return left is not None and self.of.accepts(left)
 
     def _rest(self, pair: Pair) -> tuple[int, ...] | None:
         """Return the shortest rest of a pair, or None where it has none."""

@@ -1,0 +1,56 @@
+"""Strings judged by a grammar, for validators: pydantic's, and those of JSON Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final
+
+from structgen.machines.core.compiled import CompiledGrammar, first_fault
+from structgen.tokens.tokenizer import byte_tokenizer
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
+
+_OWN: Final = "structgen_grammar"
+"""The key of a core schema's metadata that tells these validators from others."""
+
+
+@lru_cache(maxsize=64)
+def over_bytes(grammar: Any) -> CompiledGrammar:
+    """Return a grammar compiled against single bytes, once; a compiled one as it is."""
+    is_compiled = isinstance(grammar, CompiledGrammar)
+    found: CompiledGrammar = grammar if is_compiled else grammar.compiled(byte_tokenizer(), None, None)
+    return found
+
+
+def fault_in(text: str, compiled: CompiledGrammar) -> str:
+    """Return in words, with line and column, why a text is none of a grammar's; "" where it is one. Linear in
+    the text."""
+    fault = first_fault(compiled, text, in_lines=True)
+    return fault and f"not {compiled.grammar.texts_named}: {fault}"
+
+
+def with_texts_of(grammar: Any, schema: CoreSchema) -> CoreSchema:
+    """Return a core schema whose strings are texts of a grammar: a value that is a string, or else what it is
+    made of. The grammar is compiled at the first of them."""
+    # optional: pydantic
+    from pydantic_core import PydanticCustomError, core_schema
+
+    compiled = cache(partial(over_bytes, grammar))
+
+    def text_of_grammar(value: Any, read: Callable[[Any], Any]) -> Any:
+        made = read(value)
+        text = made if isinstance(made, str) else getattr(value, "value", value)  # of an Enum
+        if isinstance(text, str) and (fault := fault_in(text, compiled())):
+            raise PydanticCustomError("x-grammar", "{fault}", {"fault": fault})
+        return made
+
+    return core_schema.no_info_wrap_validator_function(text_of_grammar, schema, metadata={_OWN: True})
+
+
+def judges_texts(schema: Mapping[str, Any]) -> bool:
+    """Tell whether a core schema is that of `with_texts_of`, or stands around it."""
+    if schema["type"] == "chain":
+        return judges_texts(schema["steps"][0])
+    return _OWN in schema.get("metadata", {}) or ("schema" in schema and judges_texts(schema["schema"]))

@@ -1,0 +1,41 @@
+"""What stands in `Annotated` beside a type and speaks of its strings, in the schema that pydantic writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from structgen.base.errors import UnsupportedError
+
+
+def annotated(what: str, core: Any, handler: Any, said: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a type, as `handler` writes it, with the keywords that an annotation says of its
+    strings. `what`: the annotation, for the error.
+
+    Raises `UnsupportedError` where no value of the type is a string.
+    """
+    schema: dict[str, Any] = handler(core)
+    if not _has_strings(schema, handler):
+        raise UnsupportedError(
+            f"{what} in Annotated, beside a type without strings, would be passed over.",
+            keyword="Annotated",
+            where="type",
+            cure="Annotate the strings inside: list[Annotated[str, ...]].",
+        )
+    if "$ref" not in schema and schema.keys().isdisjoint(said):
+        return {**schema, **said}
+    return {"allOf": [schema, said]}
+
+
+def _has_strings(schema: dict[str, Any], handler: Any) -> bool:
+    """Return whether some string may be a value of a schema that pydantic writes."""
+    try:
+        schema = handler.resolve_ref_schema(schema)
+    except LookupError:  # a class that is being read
+        return False
+    if branches := schema.get("anyOf", schema.get("oneOf")):
+        return any(_has_strings(one, handler) for one in branches)
+    if "allOf" in schema:
+        return all(_has_strings(one, handler) for one in schema["allOf"])
+    if "enum" in schema or "const" in schema:
+        return any(isinstance(one, str) for one in schema.get("enum", [schema.get("const")]))
+    return "string" in schema.get("type", "string")
