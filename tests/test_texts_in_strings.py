@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import random
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,19 @@ def test_a_file_is_named(tmp_path: Path) -> None:
     assert named in str(sg.explain(grammar)) and named in grammar.outline()
     compiled = sg.compile(grammar, BYTES)
     assert named in first_fault(compiled, '"SELECT 1"')
+
+
+def test_a_file_is_named_where_its_text_is_the_keyword(tmp_path: Path) -> None:
+    file = tmp_path / "sql.lark"
+    file.write_text(SQL)
+    grammar = sg.lark(file)
+    schema = {"type": "object", "properties": {"q": {"type": "string", "x-grammar": grammar.keyword}}}
+    assert schema["properties"]["q"]["x-grammar"]["definition"] == SQL
+    assert f"a text of {file}" in sg.json_schema(schema).outline()
+    stranger = sg.read_request(schema).grammar()
+    assert stranger is not None and str(file) not in stranger.outline()  # type: ignore[misc]
+    held = pickle.loads(pickle.dumps(sg.json_schema(schema)))
+    assert f"a text of {file}" in held.outline() and held == sg.json_schema(schema)
 
 
 @for_each("shape", ["plain", "ascii", "escaped"])

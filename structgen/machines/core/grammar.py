@@ -129,7 +129,7 @@ class Grammar(ABC):
         or limits of its own, it names this object, which this process alone knows, as long as somebody holds
         it."""
         said = self.written if self.limits == Limits() else None
-        return object_keyword(self) if said is None else said
+        return object_keyword(self, said)
 
     @property
     def strings(self) -> Formula:
