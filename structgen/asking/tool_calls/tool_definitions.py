@@ -119,8 +119,8 @@ class Tool:
         return json.loads(document)
 
     def openai(self) -> dict[str, Any]:
-        """Return the tool in the shape of OpenAI's chat completions, which chat templates take too. It has
-        nothing of grammars (`x-grammar`), which may be longer than a prompt."""
+        """Return the tool in the shape of OpenAI's chat completions, which chat templates take too, without
+        its grammars (`x-grammar`): they may be longer than a prompt."""
         schema = dict(self.schema)
         return {
             "type": "function",

@@ -69,7 +69,7 @@ Make = Callable[[Any], "TextReader | None"]
 """Returns the reader of a grammar; None where that has no text."""
 
 
-class Way(NamedTuple):
+class TextDemand(NamedTuple):
     """One way to meet a demand: a text of a grammar."""
 
     demand: int
@@ -79,14 +79,14 @@ class Way(NamedTuple):
 class LiveState(NamedTuple):
     """What a live state is."""
 
-    ways: tuple[Way, ...]
+    ways: tuple[TextDemand, ...]
     """Those of its spec."""
     states: tuple[int, ...]
     """The state of each way's reader; below 0: the string is no such text."""
     regular: int
     """The state in the pool of the ways that are regular; below 0: it is none of them."""
 
-    def alive(self) -> Iterator[tuple[Way, int]]:
+    def alive(self) -> Iterator[tuple[TextDemand, int]]:
         """Yield the ways that go on, each with its reader's state."""
         return ((way, state) for way, state in zip(self.ways, self.states, strict=True) if state >= 0)
 

@@ -23,8 +23,8 @@ from structgen.automata.strings.live_strings import (
     UNASKED,
     LiveState,
     Make,
+    TextDemand,
     TextReader,
-    Way,
     named,
     refusal,
     speaks_of_texts,
@@ -235,14 +235,14 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     def _started_live(self, spec: Spec, outcome: Outcome) -> int:
         """As `_started`, of a spec with texts of grammars."""
-        ways: list[Way] = []
+        ways: list[TextDemand] = []
         regular: list[list[Formula]] = [[] for _ in spec.formulas]
         for demand, formula in enumerate(spec.formulas):
             for texts, beside in ways_of(formula):
                 if texts is None:
                     regular[demand].append(beside)
                 elif (reader := self._reader_of(texts, beside)) is not None:
-                    ways.append(Way(demand, reader))
+                    ways.append(TextDemand(demand, reader))
         others = Spec(tuple([Any_(tuple(parts)) for parts in regular]))
         start = self.start(others, outcome) if any(regular) else DEAD
         if not ways:

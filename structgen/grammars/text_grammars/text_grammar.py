@@ -50,7 +50,6 @@ from structgen.grammars.text_grammars.regular_formulas import (
     written_out,
 )
 from structgen.machines.core.grammar import Grammar
-from structgen.schema.reading.string_grammars import grammar_of
 
 if TYPE_CHECKING:
     from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
@@ -381,6 +380,9 @@ class RegularGrammar(TextGrammar):
         pattern = portable_text(ecma_syntax.parse(f"(?:{self.body})"))
         said = {"syntax": "regex", "definition": pattern}
         try:
+            # start-up: few grammars stand in a schema
+            from structgen.schema.reading.string_grammars import grammar_of
+
             grammar_of(said, "", self.limits, None)
         except StructgenError:  # what one dialect has, and Python's lacks
             return None
@@ -485,7 +487,7 @@ class JsonTexts(Derived):
     def spelling(self) -> str:
         return f"json {self.of.spelling}"
 
-    def compiled(
+    def compiled_part(
         self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
     ) -> CompiledGrammar:
         """Return the schema's own machine."""

@@ -263,19 +263,17 @@ class WrittenMeet(Meet):
         inner = self.inner
         return inner._config(state) if isinstance(inner, CompiledText) else state, self.filter.start()
 
-    def _goes(self, pair: Pair, rest: Sequence[int]) -> bool:
-        """As `Meet`'s, of pairs between two tokens, whose rests tokens write."""
-        left = pair[0]
+    def _takes(self, left: Config, rest: Sequence[int]) -> bool:
+        """As `Meet`'s, by one compiled call where the machine has one."""
         if isinstance(self.of, Masked):
             state = self.of.compiled.bytes_index(left, bytes(rest))
             return state >= 0 and self.of.compiled.may_end(state)
-        after = self.of.through(left, rest)
-        return after is not None and self.of.accepts(after)
+        return super()._takes(left, rest)
 
     def _search(self, start: Pair) -> None:
         if self._loose is not None:
             rest = self._loose._rest(start)
-            if rest is None or self._goes(start, rest):
+            if rest is None or self._takes(start[0], rest):
                 self._rests[start] = rest
                 return
         super()._search(start)

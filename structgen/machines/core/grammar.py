@@ -13,8 +13,6 @@ from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language.ir import Formula, Texts
 from structgen.base.limits import Limits
 from structgen.base.system.lazy_names import public_name
-from structgen.schema.reading.string_annotations import annotated
-from structgen.schema.reading.string_grammars import GRAMMAR, object_keyword
 
 if TYPE_CHECKING:
     from structgen.base.json_text.exact_json import Json
@@ -78,6 +76,12 @@ class Grammar(ABC):
         machine that narrows another one has this grammar as its `grammar`.
         """
 
+    def compiled_part(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledGrammar:
+        """Return the grammar compiled for those who ask only which texts it has."""
+        return self.compiled(tokenizer, limits, store)
+
     # What a grammar says of itself.
 
     @property
@@ -128,6 +132,9 @@ class Grammar(ABC):
         """The value of `x-grammar` that holds a string to this grammar, as JSON: its text. Where it has none,
         or limits of its own, it names this object, which this process alone knows, as long as somebody holds
         it."""
+        # start-up: few grammars stand in a schema
+        from structgen.schema.reading.string_grammars import object_keyword
+
         said = self.written if self.limits == Limits() else None
         return object_keyword(self, said)
 
@@ -203,6 +210,10 @@ class Grammar(ABC):
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
         """Return the schema of what is annotated, with `x-grammar` added, and with `pattern` where one says
         it. Raises `UnsupportedError` where no value is a string."""
+        # start-up: few grammars stand in a type
+        from structgen.schema.reading.string_annotations import annotated
+        from structgen.schema.reading.string_grammars import GRAMMAR
+
         said: dict[str, Any] = {GRAMMAR: self.keyword}
         if said[GRAMMAR]["syntax"] == "regex":
             said["pattern"] = f"^(?:{said[GRAMMAR]['definition']})$"

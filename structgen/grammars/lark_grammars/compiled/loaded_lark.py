@@ -14,7 +14,6 @@ from structgen.base.system.waits import told
 from structgen.grammars.lark_grammars.kept.kept_grammars import FoundGrammar
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Language
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
-from structgen.schema.reading.string_grammars import grammar_of
 
 if TYPE_CHECKING:
     from structgen.machines.core.compiled import CompiledGrammar
@@ -70,6 +69,9 @@ class LarkGrammar(TextGrammar):
         if self._said is None:
             return None
         try:
+            # start-up: few grammars stand in a schema
+            from structgen.schema.reading.string_grammars import grammar_of
+
             again = grammar_of(self._said, "", self.limits, None)
         except StructgenError:  # it imports what is no text of lark's library
             return None

@@ -144,10 +144,12 @@ class Meet(Language):
         right: Config | None = pair[1]
         for symbol in rest:
             right = None if right is None else self._filtered(right, symbol)
-        if right is None or not self.filter.accepts(right):
-            return False
-        left = self.of.through(pair[0], rest)
-        return left is not None and self.of.accepts(left)
+        return right is not None and self.filter.accepts(right) and self._takes(pair[0], rest)
+
+    def _takes(self, left: Config, rest: Sequence[int]) -> bool:
+        """Return whether a rest completes a text of `of`."""
+        after = self.of.through(left, rest)
+        return after is not None and self.of.accepts(after)
 
     def _rest(self, pair: Pair) -> tuple[int, ...] | None:
         """Return the shortest rest of a pair, or None where it has none."""
