@@ -16,24 +16,24 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from structgen_kernels import masked_sample
 from structgen_kernels.reference import NEVER, sample_key
 from torch import Tensor
 
+from structgen.base.native.array_types import Array, BoolArray, Float32Array, Float64Array, Int32Array
 from structgen.decoding.engine.choice_loops import choose_rows
 from structgen.decoding.engine.requests import Sampling
 from structgen.decoding.engine.strategies.text_strategies import RowLaw, allowed_ids
 
 BANNED = -1e30
 """Added to the logit of a banned token: finite, so that no sum is NaN."""
-Words: TypeAlias = npt.NDArray[np.int32]
+Words: TypeAlias = Int32Array
 """Token bits, as a `TokenMask` has them."""
 _EVERY = 1 << 40
 """More than any vocabulary's size. A larger top_k also keeps all tokens, and is replaced by this one."""
 _NO_WORDS: Words = np.empty((1, 0), np.int32)
-_NO_SCORES: npt.NDArray[np.float64] = np.empty((1, 0))
+_NO_SCORES: Float64Array = np.empty((1, 0))
 _STEPS = 255
 """Steps of the histogram that filters select by; in the last one is all that lies below."""
 
@@ -87,11 +87,6 @@ class ChoiceRow:
             or how.min_tokens
         )
         self.is_filtered = bool(how.temperature and (how.top_k or how.top_p < 1 or how.min_p))
-
-    @property
-    def is_adjusted(self) -> bool:
-        """Whether it draws from other scores than the logits."""
-        return self.law is not None or self.is_penalised
 
     def biases(self) -> tuple[list[int], list[float]]:
         """Return the tokens with a fixed change of their logits now, and the changes: `logit_bias`, and a ban
@@ -151,9 +146,9 @@ def _chosen_here(
     places: Sequence[int],
     lines: Sequence[int],
 ) -> Chosen:
-    raw: npt.NDArray[np.float32] = np.ascontiguousarray(logits.float().numpy())
+    raw: Float32Array = np.ascontiguousarray(logits.float().numpy())
     words = _NO_WORDS if mask is None else np.ascontiguousarray(mask)
-    adjusted: list[npt.NDArray[np.float64]] = []
+    adjusted: list[Float64Array] = []
     kept: list[Words] = []
     texts: list[tuple[int, int, int, int]] = []
     for row, place, line in zip(rows, places, lines, strict=True):
@@ -161,7 +156,7 @@ def _chosen_here(
         which = narrow = -1
         # what the row draws from in place of its logits
         penalised = partial(penalised_scores, row=row) if row.is_penalised else None
-        scores: npt.NDArray[np.float64] | None = None
+        scores: Float64Array | None = None
         if row.law is not None:
             scores = row.law.adjusted(raw[place], own, row.sampling.temperature, penalised)
         elif penalised is not None:
@@ -189,7 +184,7 @@ def _chosen_here(
     return Chosen(*whole)
 
 
-def filtered(scores: npt.NDArray[Any], words: Words | None, how: Sampling) -> Words:
+def filtered(scores: Array, words: Words | None, how: Sampling) -> Words:
     """Return the mask of the tokens that top-k, top-p and min-p leave of those that a mask [words] allows
     (None: all tokens), at a temperature above 0. Cost: 10 ns for each allowed token, and 30 us."""
     ids = allowed_ids(words, len(scores))
@@ -211,9 +206,7 @@ def filtered(scores: npt.NDArray[Any], words: Words | None, how: Sampling) -> Wo
     return np.packbits(is_left, bitorder="little").view(np.int32)
 
 
-def _leading(
-    below: npt.NDArray[np.float64], shares: npt.NDArray[np.float64] | None, enough: float
-) -> npt.NDArray[np.bool_]:
+def _leading(below: Float64Array, shares: Float64Array | None, enough: float) -> BoolArray:
     """Return which tokens, told by how far their scores lie below the greatest, come before the sum of their
     `shares` (None: their number) reaches `enough`: likeliest first, of equal ones the smaller id. The one
     that reaches it is among them. A histogram tells in which step of an eighth that is, and the scores of
@@ -230,7 +223,7 @@ def _leading(
     return is_leading
 
 
-def penalised_scores(raw: npt.NDArray[Any], row: ChoiceRow) -> npt.NDArray[np.float64]:
+def penalised_scores(raw: Array, row: ChoiceRow) -> Float64Array:
     """Return logits [V] with the penalties and biases of a row."""
     scores, how = raw.astype(np.float64), row.sampling
     if how.repetition_penalty != 1.0:
@@ -287,7 +280,7 @@ def choose_anywhere(
     numbers = np.stack((np.where(faulty, wanted, token), allowed, wanted, faulty))
     chosen = Chosen(*numbers.tolist(), *shares.tolist())
     for i, row in enumerate(rows):
-        if row.is_adjusted:
+        if row.law is not None or row.is_penalised:
             line = None if mask is None else mask[of[i]][None]
             again = _chosen_here(logits[at[i]].cpu()[None], line, [row], [0], [0])
             chosen.tokens[i], chosen.faulty[i] = again.tokens[0], again.faulty[0]

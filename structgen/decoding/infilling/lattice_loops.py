@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
-import numpy.typing as npt
 
+from structgen.base.native.array_types import Array
 from structgen.base.native.jit import entry
-
-Array: TypeAlias = npt.NDArray[Any]
 
 # `first`, `target`: an automaton's `Successors`. `jump`: of each node that the slot's token leads to the node
 # behind the slot (`Lattice.behind`). Arrays of nodes have one more element, for the node -1. `is_nullable`:
