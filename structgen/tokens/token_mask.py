@@ -8,7 +8,7 @@ import numpy as np
 
 from structgen.base.errors import MaskError
 from structgen.base.native.addresses import address_of
-from structgen.base.native.array_types import Int32Array, Int64Array
+from structgen.base.native.arrays import Int32Array, Int64Array
 from structgen.base.system.installation import needing
 
 if TYPE_CHECKING:

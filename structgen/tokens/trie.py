@@ -22,9 +22,9 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.base.errors import TokenizerError
-from structgen.base.native.array_types import Int32Array, Int64Array, UInt8Array, UInt64Array
 from structgen.base.native.jit import entry, jit
 from structgen.tokens.trie_nodes import (
     DEPTH_BITS,
@@ -47,21 +47,21 @@ MAX_NODES: Final = END_BITS
 class TrieArrays(NamedTuple):
     """A byte trie of n nodes and s slots."""
 
-    nodes: UInt64Array
+    nodes: npt.NDArray[np.uint64]
     """[n], in depth-first pre-order, children by byte, without the root."""
-    sig: UInt64Array
+    sig: npt.NDArray[np.uint64]
     """[n, 2]: the union of the signatures of the subtree's strings, from this node's own byte on."""
-    first: Int32Array
+    first: npt.NDArray[np.int32]
     """[257]: the root's child for each byte, -1 where there is none; last, n."""
-    slot_start: Int32Array
+    slot_start: npt.NDArray[np.int32]
     """[s + 1]: slot k's ids are slot_ids[slot_start[k] : slot_start[k + 1]]."""
-    slot_ids: Int32Array
+    slot_ids: npt.NDArray[np.int32]
     """The ids of every slot, ascending in each."""
-    slot_len: Int32Array
+    slot_len: npt.NDArray[np.int32]
     """[s]: bytes of the string."""
 
 
-def build_trie(data: UInt8Array, offsets: Int64Array) -> TrieArrays:
+def build_trie(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> TrieArrays:
     """The trie of the strings data[offsets[i]:offsets[i + 1]], each with the id i.
 
     Equal strings share a slot; empty strings have no node and are left out. Cost: 20 to 100 ns a byte, as the

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from structgen.base.native.addresses import address_of
 from structgen.base.native.array_file import ArrayFile
-from structgen.base.native.array_types import Int32Array, Int64Array, UInt8Array, UInt64Array
+from structgen.base.native.arrays import Int32Array, Int64Array, UInt8Array, UInt64Array
 from structgen.base.native.cache_entries import CacheEntries, entry_key
 from structgen.base.system.cache import cache_folder
 from structgen.base.system.fork_locks import STORES, new_lock

@@ -11,7 +11,7 @@ from weakref import ref
 
 import numpy as np
 
-from structgen.base.native.array_types import Array
+from structgen.base.native.arrays import Array
 
 CHECKED: Final = os.environ.get("STRUCTGEN_CHECKED", "0") not in ("", "0")
 """Whether compiled code is checked (`native.checked`)."""

@@ -27,7 +27,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from structgen.base.native.array_types import Array, UInt8Array
+from structgen.base.native.arrays import Array, UInt8Array
 from structgen.base.system.cache import TrustedFile, tell_unusable, warn, write_atomically
 
 MAGIC: Final = b"SGARRAY5"

@@ -21,7 +21,7 @@ from structgen_kernels import masked_sample
 from structgen_kernels.reference import NEVER, sample_key
 from torch import Tensor
 
-from structgen.base.native.array_types import Array, BoolArray, Float32Array, Float64Array, Int32Array
+from structgen.base.native.arrays import Array, BoolArray, Float32Array, Float64Array, Int32Array
 from structgen.decoding.engine.choice_loops import choose_rows
 from structgen.decoding.engine.requests import Sampling
 from structgen.decoding.engine.strategies.text_strategies import RowLaw, allowed_ids

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from structgen.base.native.array_types import Array
 from structgen.base.native.jit import entry, jit
-from structgen.decoding.engine.row_loops import Real, exponentials, highest, total
+from structgen.decoding.engine.row_loops import Array, Real, exponentials, highest, total
 
 TILE = 1024
 """Tokens of a tile, as in `structgen_kernels.reference`."""

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError, TokenError
-from structgen.base.native.array_types import BoolArray, Float32Array, Int64Array
+from structgen.base.native.arrays import BoolArray, Float32Array, Int64Array
 from structgen.base.system.installation import needing
 
 

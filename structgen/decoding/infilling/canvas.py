@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from structgen.base.native.array_types import Float32Array, Int64Array
+from structgen.base.native.arrays import Float32Array, Int64Array
 from structgen.decoding.infilling.intersection import NO_MARKS, Marks
 from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice, Tokens
 from structgen.decoding.infilling.token_automaton import TokenAutomaton

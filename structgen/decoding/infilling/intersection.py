@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 
 from structgen.base.errors import OptionError
-from structgen.base.native.array_types import BoolArray, Int64Array
+from structgen.base.native.arrays import BoolArray, Int64Array
 from structgen.decoding.infilling.token_automaton import DEAD, Ints, TokenAutomaton, marked_automaton
 
 

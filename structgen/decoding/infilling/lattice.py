@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.native.array_types import BoolArray, Float32Array, Float64Array, Int32Array
+from structgen.base.native.arrays import BoolArray, Float32Array, Float64Array, Int32Array
 from structgen.decoding.infilling.lattice_loops import find_leads, find_live, find_reached
 from structgen.decoding.infilling.token_automaton import DEAD, Numbers, TokenAutomaton
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any, TypeAlias
 
-from structgen.base.native.array_types import Array
+import numpy as np
+import numpy.typing as npt
+
 from structgen.base.native.jit import entry
+
+Array: TypeAlias = npt.NDArray[Any]
 
 # `first`, `target`: an automaton's `Successors`. `jump`: of each node that the slot's token leads to the node
 # behind the slot (`Lattice.behind`). Arrays of nodes have one more element, for the node -1. `is_nullable`:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from structgen.base.native.array_types import Float32Array, Int64Array
+from structgen.base.native.arrays import Float32Array, Int64Array
 
 
 @runtime_checkable

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from structgen.automata.strings.automata import representatives
-from structgen.base.native.array_types import BoolArray, Int32Array, Int64Array
+from structgen.base.native.arrays import BoolArray, Int32Array, Int64Array
 from structgen.machines.core.dfa import Dfa, equivalent_states
 
 DEAD: Final = -1

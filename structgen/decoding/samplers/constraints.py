@@ -18,7 +18,7 @@ import numpy as np
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.json_text.events import ITEM_END, VALUE_END, EventLog
 from structgen.base.language.checks import shown
-from structgen.base.native.array_types import BoolArray
+from structgen.base.native.arrays import BoolArray
 from structgen.decoding.samplers.checkers import METHODS, Checker, ClosedValue, GeneratedText
 
 _REMEMBERED: Final = 4096

@@ -27,7 +27,7 @@ import numpy as np
 
 from structgen.base.errors import StructgenError
 from structgen.base.language.checks import Number, Whole, check_fields
-from structgen.base.native.array_types import Float64Array, Int64Array
+from structgen.base.native.arrays import Float64Array, Int64Array
 from structgen.decoding.engine.searches.cursor import Cursor
 from structgen.decoding.engine.strategies.strategy import log_softmax
 from structgen.decoding.samplers.checkers import Checker, GeneratedText

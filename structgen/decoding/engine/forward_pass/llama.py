@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from structgen.base.native.array_types import Float32Array, Int64Array, UInt8Array
+from structgen.base.native.arrays import Float32Array, Int64Array, UInt8Array
 from structgen.decoding.engine.forward_pass.draft_trees import MOST_NODES, check_paths, depths_of
 from structgen.decoding.engine.forward_pass.forward import run_rows
 from structgen.decoding.engine.forward_pass.paged_attention import move_columns

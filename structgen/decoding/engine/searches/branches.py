@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from structgen_kernels.reference import sample_key
 
-from structgen.base.native.array_types import Int32Array
+from structgen.base.native.arrays import Int32Array
 from structgen.decoding.engine.choice import ChoiceRow, choose, penalised_scores
 from structgen.decoding.engine.requests import Request
 from structgen.decoding.engine.searches.cursor import Cursor

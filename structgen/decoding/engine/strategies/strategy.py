@@ -11,7 +11,7 @@ import numpy as np
 
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
-from structgen.base.native.array_types import Float64Array, Int64Array
+from structgen.base.native.arrays import Float64Array, Int64Array
 
 if TYPE_CHECKING:
     from structgen.decoding.engine.model_protocol import Model

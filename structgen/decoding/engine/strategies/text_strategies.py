@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from structgen.base.native.array_types import Array, Float32Array, Int32Array
+from structgen.base.native.arrays import Array, Float32Array, Int32Array
 from structgen.decoding.engine.strategies.strategy import (
     Decision,
     Ids,

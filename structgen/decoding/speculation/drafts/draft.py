@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from structgen.base.errors import OptionError
-from structgen.base.native.array_types import Array, Float32Array, Int32Array
+from structgen.base.native.arrays import Array, Float32Array, Int32Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, runtime_checkable
 
 from structgen.base.errors import StructgenError
-from structgen.base.native.array_types import Float32Array, Int32Array
+from structgen.base.native.arrays import Float32Array, Int32Array
 from structgen.decoding.speculation.drafts.draft import Draft
 from structgen.decoding.speculation.drafts.grammar_memo import GrammarMemo, memo_of
 from structgen.machines.core.matcher import Matcher

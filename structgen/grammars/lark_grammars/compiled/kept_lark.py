@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from structgen.base.limits import Limits
-from structgen.base.native.array_types import Array, UInt8Array
+from structgen.base.native.arrays import Array, UInt8Array
 from structgen.base.native.cache_entries import CacheEntries, entry_key
 from structgen.base.native.typed_blocks import word_of
 from structgen.grammars.lark_grammars.machine import lark_layout as L

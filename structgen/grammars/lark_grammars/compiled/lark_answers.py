@@ -18,7 +18,7 @@ import numpy as np
 
 from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
-from structgen.base.native.array_types import Array, UInt8Array
+from structgen.base.native.arrays import Array, UInt8Array
 from structgen.base.native.lazy_memory import room
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of

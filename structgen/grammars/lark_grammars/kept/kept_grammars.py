@@ -25,7 +25,7 @@ import numpy as np
 
 from structgen.base.language.remarks import Conflict, Remarks
 from structgen.base.limits import Limits
-from structgen.base.native.array_types import Array
+from structgen.base.native.arrays import Array
 from structgen.base.native.cache_entries import CacheEntries, entry_key
 from structgen.base.system.cache import cache_folder
 from structgen.grammars.lark_grammars.lexer.instructions import Instructions

@@ -20,7 +20,7 @@ import numpy as np
 
 from structgen.base.language.numbered import Numbered
 from structgen.base.limits import Limits
-from structgen.base.native.array_types import Int32Array
+from structgen.base.native.arrays import Int32Array
 from structgen.grammars.lark_grammars.lexer.effort import check_states, spend
 from structgen.grammars.lark_grammars.lexer.instructions import CHAR, MATCH, Instructions
 from structgen.grammars.lark_grammars.lexer.items_and_guards import FREE, Behind, Guards, LexerItems

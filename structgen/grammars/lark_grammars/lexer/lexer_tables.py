@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from structgen.base.native.array_types import Array, Int32Array, Int64Array
+from structgen.base.native.arrays import Array, Int32Array, Int64Array
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import Int32s, word_of, words_of
 from structgen.grammars.lark_grammars.lexer.contextual_lexer import Lexer

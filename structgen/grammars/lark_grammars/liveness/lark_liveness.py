@@ -16,7 +16,7 @@ import numpy as np
 
 from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
-from structgen.base.native.array_types import BoolArray, Int32Array, UInt8Array, UInt64Array
+from structgen.base.native.arrays import BoolArray, Int32Array, UInt8Array, UInt64Array
 from structgen.grammars.lark_grammars.liveness.cells import cells_of, usable_rules
 from structgen.grammars.lark_grammars.liveness.letters import UNSETTLED, Letters, ones
 from structgen.grammars.lark_grammars.liveness.saturation import (

@@ -19,15 +19,15 @@ from typing import Final, NamedTuple, TypeAlias
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
-from structgen.base.native.array_types import Int32Array, Int64Array, UInt8Array, UInt64Array
 from structgen.base.native.bit_rows import trailing_zeros
 from structgen.base.native.jit import entry, jit
 
-Row: TypeAlias = Int32Array
-Rows: TypeAlias = Int32Array
-Bits: TypeAlias = UInt64Array
-Flags: TypeAlias = UInt8Array
+Row: TypeAlias = npt.NDArray[np.int32]
+Rows: TypeAlias = npt.NDArray[np.int32]
+Bits: TypeAlias = npt.NDArray[np.uint64]
+Flags: TypeAlias = npt.NDArray[np.uint8]
 
 TOO_MUCH: Final = -1
 """In place of the work that was done: more than may be."""
@@ -143,7 +143,7 @@ def _set(target: Bits, bit: int) -> bool:
 
 @jit
 def run_from(
-    p: Parser, cell: int, letters: Bits, letter_variable: Rows, value_at: Int64Array,
+    p: Parser, cell: int, letters: Bits, letter_variable: Rows, value_at: npt.NDArray[np.int64],
     values: Bits, accepts: Flags, found: Bits,
 ) -> bool:  # fmt: skip
     """Write how runs may end that begin above a cell with some letters, by slot; return whether the text
@@ -178,7 +178,7 @@ def _hashed(key: int) -> int:
 
 
 @jit
-def _use(edges: Rows, last: Row, table: Int64Array, count: int, source: int, user: int) -> int:
+def _use(edges: Rows, last: Row, table: npt.NDArray[np.int64], count: int, source: int, user: int) -> int:
     """Note once that a variable uses another one, unless there is no room. Returns the number of notes."""
     key = (source << 32) | user
     mask = len(table) - 1
@@ -196,7 +196,7 @@ def _use(edges: Rows, last: Row, table: Int64Array, count: int, source: int, use
 
 
 @jit
-def _with_room(edges: Rows, last: Row, room: int) -> tuple[Rows, Int64Array]:
+def _with_room(edges: Rows, last: Row, room: int) -> tuple[Rows, npt.NDArray[np.int64]]:
     """Return the notes of uses with room for more, and the table that finds them."""
     size = 1
     while size < 2 * room:
@@ -224,7 +224,7 @@ def saturate(
     boundary_variable: Rows,
     variables: Rows,
     available: Bits,
-    value_at: Int64Array,
+    value_at: npt.NDArray[np.int64],
     values: Bits,
     accepts: Flags,
     most: int,
@@ -404,7 +404,7 @@ def _node(cells: Row, rows: Bits, table: Row, count: int, cell: int, letters: Bi
 def certain(
     parser: Parser,
     letter_variable: Rows,
-    value_at: Int64Array,
+    value_at: npt.NDArray[np.int64],
     values: Bits,
     accepts: Flags,
     below: Rows,
@@ -551,7 +551,7 @@ def certain(
 def reaches(
     parser: Parser,
     letter_variable: Rows,
-    value_at: Int64Array,
+    value_at: npt.NDArray[np.int64],
     values: Bits,
     accepts: Flags,
     stack: Row,

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from structgen.base.language.remarks import NO_REMARKS, Remarks
-from structgen.base.native.array_types import Int32Array
+from structgen.base.native.arrays import Int32Array
 
 _SHOWN: Final = 80
 """The most characters of a pattern in messages."""
