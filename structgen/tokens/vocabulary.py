@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from structgen.base.native.addresses import address_of
 from structgen.base.native.array_file import ArrayFile
-from structgen.base.native.arrays import Int32Array, Int64Array, UInt8Array, UInt64Array
 from structgen.base.native.cache_entries import CacheEntries, entry_key
 from structgen.base.system.cache import cache_folder
 from structgen.base.system.fork_locks import STORES, new_lock
@@ -48,25 +47,25 @@ class Vocabulary:
     """V: token ids are 0 to V - 1."""
     max_token_bytes: int
     max_token_chars: int
-    nodes: UInt64Array
+    nodes: npt.NDArray[np.uint64]
     """[n]: byte, depth, slot plus one, end (`trie_nodes`)."""
-    sig: UInt64Array
+    sig: npt.NDArray[np.uint64]
     """[n, 2]: signature of each subtree."""
-    first: Int32Array
+    first: npt.NDArray[np.int32]
     """[257]: the root's child for each byte, or -1; last, n."""
-    subtree_chars: Int32Array
+    subtree_chars: npt.NDArray[np.int32]
     """[n]: the most characters that begin at a node's own byte or later, over all tokens in its subtree."""
-    slot_start: Int32Array
+    slot_start: npt.NDArray[np.int32]
     """[slots + 1]"""
-    slot_ids: Int32Array
+    slot_ids: npt.NDArray[np.int32]
     """The token ids of each slot, ascending: tokens of equal bytes share a slot."""
-    slot_len: Int32Array
+    slot_len: npt.NDArray[np.int32]
     """[slots]"""
-    token_slot: Int32Array
+    token_slot: npt.NDArray[np.int32]
     """[V]: the slot of a token, -1 for special and empty ones."""
-    token_offset: Int64Array
+    token_offset: npt.NDArray[np.int64]
     """[V + 1]: token t's bytes are token_data[token_offset[t] : token_offset[t + 1]]."""
-    token_data: UInt8Array
+    token_data: npt.NDArray[np.uint8]
     """All tokens' bytes in order of id; special tokens have none."""
 
     _open: ClassVar[WeakValueDictionary[str, Vocabulary]] = WeakValueDictionary()
@@ -79,7 +78,7 @@ class Vocabulary:
         return -(-self.vocab_size // 32)
 
     @cached_property
-    def pointers(self) -> Int64Array:
+    def pointers(self) -> npt.NDArray[np.int64]:
         """The addresses and sizes of the arrays for compiled code, in the order of
         `machine_core.layout.VocabularyWords`."""
         arrays = (self.first, self.sig, self.subtree_chars)

@@ -10,8 +10,7 @@ from typing import Any, Final
 from weakref import ref
 
 import numpy as np
-
-from structgen.base.native.arrays import Array
+import numpy.typing as npt
 
 CHECKED: Final = os.environ.get("STRUCTGEN_CHECKED", "0") not in ("", "0")
 """Whether compiled code is checked (`native.checked`)."""
@@ -26,11 +25,11 @@ written."""
 _FIRST: Final = object.__basicsize__
 """Where in an array, as numpy's headers lay it out, the address of its items is."""
 _word_at = ctypes.c_ssize_t.from_address
-_probe: Array = np.zeros(1, np.uint8)
+_probe: npt.NDArray[Any] = np.zeros(1, np.uint8)
 _IS_LAID_OUT: Final = _word_at(id(_probe) + _FIRST).value == _probe.__array_interface__["data"][0]
 
 
-def address_of(held: Array) -> int:
+def address_of(held: npt.NDArray[Any]) -> int:
     """Return an array's address. Cost: 0.2 us; asking numpy costs 1.2 us."""
     if CHECKED:
         holder = held
@@ -66,7 +65,7 @@ if CHECKED:
     _shadow()
 _live: dict[int, Any] = {}
 """Where memory starts that lives -> the arrays that hold it, with its bytes."""
-_retired: list[Array] = []
+_retired: list[npt.NDArray[Any]] = []
 
 
 def _set(start: int, size: int, live: bool) -> None:
@@ -76,7 +75,7 @@ def _set(start: int, size: int, live: bool) -> None:
         ctypes.memset(SHADOW + (start + size >> 3), size % 8, 1)
 
 
-def _register(holder: Array, start: int, size: int) -> None:
+def _register(holder: npt.NDArray[Any], start: int, size: int) -> None:
     """Have memory live as long as an array that holds it: the last one, where several do."""
     holders, key = _live.setdefault(start, {}), (id(holder), size)
     if key in holders:
@@ -91,7 +90,7 @@ def _register(holder: Array, start: int, size: int) -> None:
     _set(start, size, True)
 
 
-def retire(*arrays: Array) -> None:
+def retire(*arrays: npt.NDArray[Any]) -> None:
     """Have memory dead that a table has left, and keep it from being given again."""
     for one in arrays if CHECKED else ():
         _set(int(one.__array_interface__["data"][0]), one.nbytes, False)

@@ -23,11 +23,11 @@ import sys
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from structgen.base.native.arrays import Array, UInt8Array
 from structgen.base.system.cache import TrustedFile, tell_unusable, warn, write_atomically
 
 MAGIC: Final = b"SGARRAY5"
@@ -37,6 +37,9 @@ _HEAD: Final = struct.Struct("<8sq4Q")
 _ALIGNMENT: Final = 64
 _DTYPES: Final = tuple(np.dtype(one) for one in ("|u1", "<i2", "<i4", "<i8", "<u4", "<u8", "<f8"))
 _CODES: Final = {dtype.str: code for code, dtype in enumerate(_DTYPES)}
+
+Array = npt.NDArray[Any]
+Bytes = npt.NDArray[np.uint8]
 
 
 class DamagedArrays(ValueError):
@@ -72,7 +75,7 @@ def encode_arrays(kind: str, key: str, numbers: Mapping[str, int], arrays: Mappi
     return whole
 
 
-def decode_arrays(held: UInt8Array, kind: str, key: str) -> ArrayFile:
+def decode_arrays(held: Bytes, kind: str, key: str) -> ArrayFile:
     """Return what the bytes of a file hold; they lie at a multiple of eight. Raises DamagedArrays where they
     are damaged, or of another kind or key. Cost: 5 us, 1 us an array, 0.3 ms a megabyte."""
     if len(held) < START:

@@ -16,24 +16,24 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from structgen_kernels import masked_sample
 from structgen_kernels.reference import NEVER, sample_key
 from torch import Tensor
 
-from structgen.base.native.arrays import Array, BoolArray, Float32Array, Float64Array, Int32Array
 from structgen.decoding.engine.choice_loops import choose_rows
 from structgen.decoding.engine.requests import Sampling
 from structgen.decoding.engine.strategies.text_strategies import RowLaw, allowed_ids
 
 BANNED = -1e30
 """Added to the logit of a banned token: finite, so that no sum is NaN."""
-Words: TypeAlias = Int32Array
+Words: TypeAlias = npt.NDArray[np.int32]
 """Token bits, as a `TokenMask` has them."""
 _EVERY = 1 << 40
 """More than any vocabulary's size. A larger top_k also keeps all tokens, and is replaced by this one."""
 _NO_WORDS: Words = np.empty((1, 0), np.int32)
-_NO_SCORES: Float64Array = np.empty((1, 0))
+_NO_SCORES: npt.NDArray[np.float64] = np.empty((1, 0))
 _STEPS = 255
 """Steps of the histogram that filters select by; in the last one is all that lies below."""
 
@@ -146,9 +146,9 @@ def _chosen_here(
     places: Sequence[int],
     lines: Sequence[int],
 ) -> Chosen:
-    raw: Float32Array = np.ascontiguousarray(logits.float().numpy())
+    raw: npt.NDArray[np.float32] = np.ascontiguousarray(logits.float().numpy())
     words = _NO_WORDS if mask is None else np.ascontiguousarray(mask)
-    adjusted: list[Float64Array] = []
+    adjusted: list[npt.NDArray[np.float64]] = []
     kept: list[Words] = []
     texts: list[tuple[int, int, int, int]] = []
     for row, place, line in zip(rows, places, lines, strict=True):
@@ -156,7 +156,7 @@ def _chosen_here(
         which = narrow = -1
         # what the row draws from in place of its logits
         penalised = partial(penalised_scores, row=row) if row.is_penalised else None
-        scores: Float64Array | None = None
+        scores: npt.NDArray[np.float64] | None = None
         if row.law is not None:
             scores = row.law.adjusted(raw[place], own, row.sampling.temperature, penalised)
         elif penalised is not None:
@@ -184,7 +184,7 @@ def _chosen_here(
     return Chosen(*whole)
 
 
-def filtered(scores: Array, words: Words | None, how: Sampling) -> Words:
+def filtered(scores: npt.NDArray[Any], words: Words | None, how: Sampling) -> Words:
     """Return the mask of the tokens that top-k, top-p and min-p leave of those that a mask [words] allows
     (None: all tokens), at a temperature above 0. Cost: 10 ns for each allowed token, and 30 us."""
     ids = allowed_ids(words, len(scores))
@@ -206,7 +206,9 @@ def filtered(scores: Array, words: Words | None, how: Sampling) -> Words:
     return np.packbits(is_left, bitorder="little").view(np.int32)
 
 
-def _leading(below: Float64Array, shares: Float64Array | None, enough: float) -> BoolArray:
+def _leading(
+    below: npt.NDArray[np.float64], shares: npt.NDArray[np.float64] | None, enough: float
+) -> npt.NDArray[np.bool_]:
     """Return which tokens, told by how far their scores lie below the greatest, come before the sum of their
     `shares` (None: their number) reaches `enough`: likeliest first, of equal ones the smaller id. The one
     that reaches it is among them. A histogram tells in which step of an eighth that is, and the scores of
@@ -223,7 +225,7 @@ def _leading(below: Float64Array, shares: Float64Array | None, enough: float) ->
     return is_leading
 
 
-def penalised_scores(raw: Array, row: ChoiceRow) -> Float64Array:
+def penalised_scores(raw: npt.NDArray[Any], row: ChoiceRow) -> npt.NDArray[np.float64]:
     """Return logits [V] with the penalties and biases of a row."""
     scores, how = raw.astype(np.float64), row.sampling
     if how.repetition_penalty != 1.0:

@@ -14,26 +14,28 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError, TokenError
-from structgen.base.native.arrays import BoolArray, Float32Array, Int64Array
 from structgen.base.system.installation import needing
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+Ids: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
     """The weights of one layer, transposed: row vectors are multiplied from the left."""
 
-    before: Float32Array
-    qkv: Float32Array
-    out: Float32Array
-    between: Float32Array
-    gate_up: Float32Array
-    down: Float32Array
+    before: Floats
+    qkv: Floats
+    out: Floats
+    between: Floats
+    gate_up: Floats
+    down: Floats
 
 
 _CHUNK = 32
@@ -46,10 +48,10 @@ class _Prefix:
     """Cached chunks of a causal prefix: ids [n * _CHUNK], the last hidden states [n * _CHUNK, width], and for
     each layer keys and values [heads, n * _CHUNK, head]."""
 
-    ids: Int64Array
-    states: Float32Array
-    keys: tuple[Float32Array, ...]
-    values: tuple[Float32Array, ...]
+    ids: Ids
+    states: Floats
+    keys: tuple[Floats, ...]
+    values: tuple[Floats, ...]
 
     def first(self, count: int) -> _Prefix:
         """Return the part that covers the first `count` ids."""
@@ -72,7 +74,7 @@ class BidirectionalLlama:
 
     block_length: int | None = None
 
-    def __init__(self, config: dict[str, Any], tensors: dict[str, Float32Array], where: str = "") -> None:
+    def __init__(self, config: dict[str, Any], tensors: dict[str, Floats], where: str = "") -> None:
         """Build the model from a config.json and float32 tensors under transformers' names.
 
         Raises StructgenError where the config names another architecture or a tensor is missing.
@@ -130,7 +132,7 @@ class BidirectionalLlama:
             ) from error
         return cls(config, tensors, str(folder))
 
-    def forward(self, ids: npt.ArrayLike) -> Float32Array:
+    def forward(self, ids: npt.ArrayLike) -> Floats:
         """Return float32 logits [L, V] for int ids [L], 1 <= L <= `context`.
 
         With `shift`, row i predicts position i + 1. Raises OptionError for another shape or length, and
@@ -138,7 +140,7 @@ class BidirectionalLlama:
         """
         return self.forward_rows(ids, np.arange(len(np.atleast_1d(ids))))
 
-    def forward_rows(self, ids: npt.ArrayLike, rows: npt.ArrayLike) -> Float32Array:
+    def forward_rows(self, ids: npt.ArrayLike, rows: npt.ArrayLike) -> Floats:
         """Return the logits [len(rows), V] of some rows of a canvas: those of `forward(ids)[rows]` up to
         rounding. Raises as `forward` does, and OptionError for a row outside the canvas."""
         canvas = self._checked(ids)
@@ -152,7 +154,7 @@ class BidirectionalLlama:
         states = self._all_states(canvas)[asked]
         return _normed(states, self._norm, self._epsilon) @ self._embedding.T
 
-    def _checked(self, ids: npt.ArrayLike) -> Int64Array:
+    def _checked(self, ids: npt.ArrayLike) -> Ids:
         """Return the ids as a new array, or raise."""
         given = np.asarray(ids)
         if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
@@ -167,7 +169,7 @@ class BidirectionalLlama:
                 where="ids",
                 cure="Shorten the prompt or the canvas.",
             )
-        canvas: Int64Array = given.astype(np.int64)
+        canvas: Ids = given.astype(np.int64)
         outside = np.flatnonzero((canvas < 0) | (canvas >= self.vocab_size))
         if len(outside):
             raise TokenError(
@@ -177,14 +179,14 @@ class BidirectionalLlama:
             )
         return canvas
 
-    def _causal_rows(self, canvas: Int64Array) -> int:
+    def _causal_rows(self, canvas: Ids) -> int:
         """Return how many positions attend to the left only."""
         if not self._is_prefix_causal:
             return 0
         masked = np.flatnonzero(canvas == self.mask_id)
         return max(int(masked[0]) - 1, 0) if len(masked) else len(canvas)
 
-    def _all_states(self, canvas: Int64Array) -> Float32Array:
+    def _all_states(self, canvas: Ids) -> Floats:
         """Return the last hidden states [L, width] of a canvas. Whole chunks of its causal prefix are reused
         if the last canvas had them, and kept for the next one."""
         end = self._causal_rows(canvas) // _CHUNK * _CHUNK
@@ -201,8 +203,8 @@ class BidirectionalLlama:
         return np.concatenate((prefix.states, self._states(canvas, len(canvas), prefix)[0]))
 
     def _states(
-        self, canvas: Int64Array, stop: int, past: _Prefix
-    ) -> tuple[Float32Array, tuple[Float32Array, ...], tuple[Float32Array, ...]]:
+        self, canvas: Ids, stop: int, past: _Prefix
+    ) -> tuple[Floats, tuple[Floats, ...], tuple[Floats, ...]]:
         """Return the last hidden states [stop - start, width] of the positions from the end of `past` to
         `stop`, and for each layer the keys and the values of all positions up to `stop`."""
         start = len(past.ids)
@@ -224,21 +226,21 @@ class BidirectionalLlama:
             gate, up = np.split(_normed(x, layer.between, self._epsilon) @ layer.gate_up, 2, -1)
             # exp overflows to infinity where the quotient is 0 anyway
             with np.errstate(over="ignore"):
-                share: Float32Array = np.reciprocal(np.float32(1.0) + np.exp(-gate))
+                share: Floats = np.reciprocal(np.float32(1.0) + np.exp(-gate))
             x = x + (gate * share * up) @ layer.down
         return x, tuple(keys), tuple(values)
 
-    def _split(self, qkv: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
+    def _split(self, qkv: Floats) -> tuple[Floats, Floats, Floats]:
         """Return queries, keys and values [heads, rows, head] of the rows of the joint product."""
         rows, columns = qkv.shape
         q, k, v = qkv.reshape(rows, 3, self._heads, columns // 3 // self._heads).transpose(1, 2, 0, 3)
         return q, k, v
 
 
-def _layer(tensors: dict[str, Float32Array], number: int, scale: np.float32) -> _Layer:
+def _layer(tensors: dict[str, Floats], number: int, scale: np.float32) -> _Layer:
     """Return the weights of a layer; the queries' come multiplied by the scale of attention."""
 
-    def part(name: str) -> Float32Array:
+    def part(name: str) -> Floats:
         return tensors[f"model.layers.{number}.{name}.weight"]
 
     qkv = np.concatenate(
@@ -254,20 +256,20 @@ def _layer(tensors: dict[str, Float32Array], number: int, scale: np.float32) -> 
     )
 
 
-def _normed(x: Float32Array, weight: Float32Array, epsilon: np.float32) -> Float32Array:
+def _normed(x: Floats, weight: Floats, epsilon: np.float32) -> Floats:
     """Return RMSNorm of the rows of x: divided by their root mean square, times a weight per column."""
     squares = np.einsum("ij,ij->i", x, x)[:, None] / np.float32(x.shape[1])
-    normed: Float32Array = x * (np.float32(1.0) / np.sqrt(squares + epsilon)) * weight
+    normed: Floats = x * (np.float32(1.0) / np.sqrt(squares + epsilon)) * weight
     return normed
 
 
-def _rotated(x: Float32Array, cos: Float32Array, sin: Float32Array) -> Float32Array:
+def _rotated(x: Floats, cos: Floats, sin: Floats) -> Floats:
     """Return heads [heads, rows, head] with rotary positions applied (by halves)."""
     left, right = np.split(x, 2, -1)
     return np.concatenate((left * cos - right * sin, right * cos + left * sin), -1)
 
 
-def _attended(q: Float32Array, k: Float32Array, v: Float32Array, closed: BoolArray | None) -> Float32Array:
+def _attended(q: Floats, k: Floats, v: Floats, closed: npt.NDArray[np.bool_] | None) -> Floats:
     """Return the attention's output [rows, heads x head] of queries [heads, rows, head] over keys and values,
     without the columns that are closed to a row [rows, columns]."""
     weights = q @ k.transpose(0, 2, 1)
@@ -275,17 +277,17 @@ def _attended(q: Float32Array, k: Float32Array, v: Float32Array, closed: BoolArr
         weights[:, closed] = -np.inf
     weights -= weights.max(-1, keepdims=True)
     np.exp(weights, out=weights)
-    read: Float32Array = (weights @ v) / weights.sum(-1, keepdims=True)
+    read: Floats = (weights @ v) / weights.sum(-1, keepdims=True)
     return read.transpose(1, 0, 2).reshape(q.shape[1], -1)
 
 
-def _float32(tensor: dict[str, Any]) -> Float32Array:
+def _float32(tensor: dict[str, Any]) -> Floats:
     """Return a tensor as safetensors describes it (dtype, shape, data), in float32."""
     kind, data = tensor["dtype"], tensor["data"]
     if kind == "BF16":
         # A bfloat16 is the upper half of a float32.
         bits = np.frombuffer(data, np.dtype("<u2")).astype(np.uint32) << np.uint32(16)
-        found: Float32Array = bits.view(np.float32)
+        found: Floats = bits.view(np.float32)
     elif kind in ("F32", "F16"):
         found = np.frombuffer(data, np.dtype("<f4" if kind == "F32" else "<f2")).astype(np.float32)
     else:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from structgen.base.native.arrays import Float32Array, Int64Array
 from structgen.decoding.infilling.intersection import NO_MARKS, Marks
 from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice, Tokens
 from structgen.decoding.infilling.token_automaton import TokenAutomaton
@@ -69,7 +69,7 @@ class LatticePart:
     """A lattice, and the positions of its slots in the canvas: [occurrences, slots]."""
 
     lattice: Lattice
-    at: Int64Array
+    at: npt.NDArray[np.int64]
 
 
 @dataclass
@@ -113,7 +113,7 @@ class Canvas:
 
     # --- for the model --------------------------------------------------------------------------------------
 
-    def ids(self) -> Int64Array:
+    def ids(self) -> npt.NDArray[np.int64]:
         """Return the model's input: the prompt, then the slots; masked slots have the mask's id.
 
         Slots that are known to be empty are left out. Only those at the very end are included, as end token
@@ -128,17 +128,17 @@ class Canvas:
         behind = [self.conventions.end_id] if self.tail == len(self.tokens) else []
         return np.concatenate([np.array(self.prompt, np.int64), said, np.array(behind, np.int64)])
 
-    def _kept(self) -> Int64Array:
+    def _kept(self) -> npt.NDArray[np.int64]:
         """Return the slots that are part of the model's input."""
         shown = (self.tokens != NULL) | (np.arange(len(self.tokens)) >= self.tail)
         return np.flatnonzero(shown)
 
-    def rows(self) -> Int64Array:
+    def rows(self) -> npt.NDArray[np.int64]:
         """Return the rows of the model's logits that predict masked slots, ascending."""
         row_of = self.row_of()
         return np.unique(row_of[self.tokens == OPEN])
 
-    def read(self, logits: Float32Array, rows: Int64Array) -> None:
+    def read(self, logits: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> None:
         """Take the model's logits [len(rows), V] for the rows `rows()`. Raises StructgenError for NaN."""
         row_of = self.row_of()
         for part in self.parts:
@@ -149,7 +149,7 @@ class Canvas:
                     row = row + logits[other]
                 part.lattice.set_logits(slot, row)
 
-    def row_of(self) -> Int64Array:
+    def row_of(self) -> npt.NDArray[np.int64]:
         """Return the row of the logits that predicts each slot; meaningless for slots outside the input."""
         kept = self._kept()
         row_of = np.full(len(self.tokens), -1)

@@ -17,9 +17,9 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.base.errors import OptionError
-from structgen.base.native.arrays import BoolArray, Int64Array
 from structgen.decoding.infilling.token_automaton import DEAD, Ints, TokenAutomaton, marked_automaton
 
 
@@ -103,7 +103,9 @@ def _common_classes(whole: TokenAutomaton, types: list[TokenAutomaton]) -> tuple
     return key.astype(np.int32), tables
 
 
-def _behind_text(whole: TokenAutomaton, reached: BoolArray, tokens: tuple[int, ...]) -> BoolArray:
+def _behind_text(
+    whole: TokenAutomaton, reached: npt.NDArray[np.bool_], tokens: tuple[int, ...]
+) -> npt.NDArray[np.bool_]:
     for token in tokens:
         column = int(whole.token_class[token])
         after: Ints = whole.transitions[reached, column] if column >= 0 else np.empty(0, np.int32)
@@ -112,7 +114,7 @@ def _behind_text(whole: TokenAutomaton, reached: BoolArray, tokens: tuple[int, .
     return reached
 
 
-def _behind_any(table: Ints, reached: BoolArray) -> BoolArray:
+def _behind_any(table: Ints, reached: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return the states after any tokens."""
     fresh = np.flatnonzero(reached)
     found = reached.copy()
@@ -125,12 +127,12 @@ def _behind_any(table: Ints, reached: BoolArray) -> BoolArray:
 
 
 def _pairs(
-    outer: Ints, inner: Ints, starts: Int64Array, most: int, name: str, sizes: tuple[int, int]
-) -> tuple[Int64Array, Int64Array]:
+    outer: Ints, inner: Ints, starts: npt.NDArray[np.int64], most: int, name: str, sizes: tuple[int, int]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the reachable pairs of states, ascending, each as a number (outer state times the number of
     inner states, plus the inner one), and for each the pair after each class, -1 for none."""
 
-    def after(codes: Int64Array) -> Int64Array:
+    def after(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         left, right = outer[codes // sizes[1]], inner[codes % sizes[1]]
         return np.where((left >= 0) & (right >= 0), left.astype(np.int64) * sizes[1] + right, DEAD)
 

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.native.arrays import BoolArray, Float32Array, Float64Array, Int32Array
 from structgen.decoding.infilling.lattice_loops import find_leads, find_live, find_reached
 from structgen.decoding.infilling.token_automaton import DEAD, Numbers, TokenAutomaton
 
@@ -33,8 +33,9 @@ _NOWHERE: Final = -3
 _MOST_BYTES: Final = 4 << 30
 """The most memory of one lattice."""
 
-Floats = Float64Array
-Tokens = Int32Array
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Tokens = npt.NDArray[np.int32]
 
 
 class Lattice:
@@ -48,8 +49,8 @@ class Lattice:
         automaton: TokenAutomaton,
         tokens: Sequence[int] | Tokens,
         *,
-        nullable: Sequence[bool] | BoolArray | None = None,
-        closes: Sequence[bool] | BoolArray | None = None,
+        nullable: Sequence[bool] | Bools | None = None,
+        closes: Sequence[bool] | Bools | None = None,
         end_token: int = OPEN,
         pad_token: int | None = None,
         columns: Sequence[int] | Tokens | None = None,
@@ -126,7 +127,7 @@ class Lattice:
         self._reached_to = min(self._reached_to, slot)
         self._leads_from = max(self._leads_from, slot + 1)
 
-    def set_logits(self, slot: int, row: Float32Array) -> None:
+    def set_logits(self, slot: int, row: npt.NDArray[np.float32]) -> None:
         """Give a masked slot new logits: float32 [V], kept without a copy.
 
         Raises StructgenError for NaN or plus infinity; minus infinity excludes a token.
@@ -204,7 +205,7 @@ class Lattice:
         unknown, dead = self._column == _NOWHERE, ~self._reached[1:].any(axis=1)
         return int(np.append(unknown if unknown.any() else dead, True).argmax())
 
-    def masks(self, slots: Sequence[int] | Numbers) -> tuple[BoolArray, BoolArray]:
+    def masks(self, slots: Sequence[int] | Numbers) -> tuple[Bools, Bools]:
         """Return which token classes masked slots, ascending, hold in some valid filling: [slots, classes];
         and which of them may stay empty: [slots]."""
         a, at = self.automaton, np.asarray(slots, np.int64)
@@ -218,7 +219,7 @@ class Lattice:
             find_live(a.transitions, *self._steps(slot)[2:], self._reached[slot], after, *live)
         return found, nulls
 
-    def token_mask(self, slot: int) -> BoolArray:
+    def token_mask(self, slot: int) -> Bools:
         """Return which tokens a masked slot holds in some valid filling, and last whether it may stay empty:
         bool [V of the tokenizer + 1]."""
         (classes,), nulls = self.masks([slot])

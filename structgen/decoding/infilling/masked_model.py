@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from structgen.base.native.arrays import Float32Array, Int64Array
+import numpy as np
+import numpy.typing as npt
 
 
 @runtime_checkable
@@ -42,6 +43,6 @@ class MaskedModel(Protocol):
         """The most ids that one pass reads, prompt included."""
         ...
 
-    def forward(self, ids: Int64Array) -> Float32Array:
+    def forward(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Return float32 logits [L, V] for int ids [L], 1 <= L <= `context`."""
         ...

@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.native.arrays import BoolArray, Float32Array, Int64Array
 from structgen.base.system.installation import needing
 from structgen.base.system.resources import NAMED_MODELS, ON_A_SERVER, model_name, model_path
 from structgen.base.system.waits import told
@@ -79,7 +78,7 @@ class FunctionModel:
     vocabulary, and for an empty block or context.
     """
 
-    function: Callable[[Int64Array], npt.ArrayLike]
+    function: Callable[[npt.NDArray[np.int64]], npt.ArrayLike]
     _: KW_ONLY
     mask_id: int
     vocab_size: int
@@ -100,7 +99,7 @@ class FunctionModel:
             if value is not None and value < 1:
                 raise OptionError(f"{name}={value}.", where=name, cure="Pass 1 or more, or leave it out.")
 
-    def forward(self, ids: Int64Array) -> Float32Array:
+    def forward(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Return float32 logits [L, V] for int ids [L]; `infill` checks their shape, and refuses NaN."""
         return np.asarray(self.function(np.asarray(ids, np.int64)), np.float32)
 
@@ -220,7 +219,7 @@ def convention_of(
     return found
 
 
-def blocks_seen(length: int, block_length: int) -> BoolArray:
+def blocks_seen(length: int, block_length: int) -> npt.NDArray[np.bool_]:
     """Return which positions [L, L] each position attends to in a model of blocks: its own and earlier
     blocks."""
     block = np.arange(length) // block_length
@@ -299,11 +298,11 @@ def transformers_model(model: Any, convention: Convention, where: str = "model")
         added = torch.zeros(seen.shape, dtype=model.dtype, device=model.device)
         return {"attention_mask": added.masked_fill(~seen, -torch.inf)}
 
-    def forward(ids: Int64Array) -> Float32Array:
+    def forward(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
             given = torch.from_numpy(ids)[None].to(model.device)
             logits = model(input_ids=given, **attention(len(ids))).logits[0]
-        found: Float32Array = logits.float().cpu().numpy()
+        found: npt.NDArray[np.float32] = logits.float().cpu().numpy()
         return found
 
     width = forward(np.full(1, 0, np.int64)).shape[-1]

@@ -15,15 +15,15 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.automata.strings.automata import representatives
-from structgen.base.native.arrays import BoolArray, Int32Array, Int64Array
 from structgen.machines.core.dfa import Dfa, equivalent_states
 
 DEAD: Final = -1
 
-Ints = Int32Array
-Numbers = Int64Array
+Ints = npt.NDArray[np.int32]
+Numbers = npt.NDArray[np.int64]
 
 
 class Successors(NamedTuple):
@@ -41,7 +41,7 @@ class TokenAutomaton:
     start: int
     transitions: Ints
     """[states, classes]: the state after a token of a class, -1 where there is none."""
-    accepting: BoolArray
+    accepting: npt.NDArray[np.bool_]
     """[states]"""
     token_class: Ints
     """[V]: the class of a token, -1 where it is allowed in no state."""
@@ -89,7 +89,7 @@ def token_automaton(dfa: Dfa) -> TokenAutomaton:
 
 
 def marked_automaton(
-    start: int, table: Ints, accepting: BoolArray, token_class: Ints, marks: int
+    start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_class: Ints, marks: int
 ) -> TokenAutomaton:
     """Return the minimal automaton of a table whose last `marks` columns are *marks*: no token has them, and
     only slots fixed to them use them (`Lattice(columns=...)`). They are the last columns of the result, too,

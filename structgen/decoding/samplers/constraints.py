@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.json_text.events import ITEM_END, VALUE_END, EventLog
 from structgen.base.language.checks import shown
-from structgen.base.native.arrays import BoolArray
 from structgen.decoding.samplers.checkers import METHODS, Checker, ClosedValue, GeneratedText
 
 _REMEMBERED: Final = 4096
@@ -110,9 +110,11 @@ class Constraints:
             if asked.extended(state, closed, 0, text[:cut]) is None:
                 raise asked.not_monotone(text[:cut], text)
 
-    def allowed(self, standing: CheckerStanding, written: GeneratedText, size: int) -> BoolArray | None:
+    def allowed(
+        self, standing: CheckerStanding, written: GeneratedText, size: int
+    ) -> npt.NDArray[np.bool_] | None:
         """Return bool [V], the tokens that every `mask` allows, or None where none forbids any."""
-        found: BoolArray | None = None
+        found: npt.NDArray[np.bool_] | None = None
         for asked, state in zip(self._asked, standing.states, strict=True):
             mask = asked.masked(state, written, size)
             if mask is not None:
@@ -184,7 +186,7 @@ class _Asked:
             self._call(state, "closed", one, _event(one)) for one in closed
         )
 
-    def masked(self, state: Any, written: GeneratedText, size: int) -> BoolArray | None:
+    def masked(self, state: Any, written: GeneratedText, size: int) -> npt.NDArray[np.bool_] | None:
         """Return the checker's mask after a prefix. Raises StructgenError for a wrong type or shape."""
         if "mask" not in self.has:
             return None

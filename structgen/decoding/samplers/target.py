@@ -24,10 +24,10 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.base.errors import StructgenError
 from structgen.base.language.checks import Number, Whole, check_fields
-from structgen.base.native.arrays import Float64Array, Int64Array
 from structgen.decoding.engine.searches.cursor import Cursor
 from structgen.decoding.engine.strategies.strategy import log_softmax
 from structgen.decoding.samplers.checkers import Checker, GeneratedText
@@ -47,8 +47,8 @@ _MOST_STEPS: Final = 1 << 23
 _REMEMBERED: Final = 1 << 14
 """The most prefixes of which it is remembered what the checkers say."""
 
-Floats = Float64Array
-Ids = Int64Array
+Floats = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64]
 
 
 _ROUNDING: Final = 1e-12

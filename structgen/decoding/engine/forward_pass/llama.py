@@ -20,10 +20,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from structgen.base.native.arrays import Float32Array, Int64Array, UInt8Array
 from structgen.decoding.engine.forward_pass.draft_trees import MOST_NODES, check_paths, depths_of
 from structgen.decoding.engine.forward_pass.forward import run_rows
 from structgen.decoding.engine.forward_pass.paged_attention import move_columns
@@ -41,6 +41,8 @@ _LINE = 16
 """Alignment of the parts of the weights, in numbers: a cache line."""
 _WORD = 8
 """Bytes of a parent's number."""
+_Numbers = npt.NDArray[np.float32]
+_Rows = npt.NDArray[np.int64]
 
 
 class PagedCache:
@@ -56,7 +58,7 @@ class PagedCache:
     def __init__(self, page_bytes: int, context: int, length: int = 0) -> None:
         """`page_bytes`: the size of a page. `context`: the most columns of a text."""
         self._page_bytes, self._context, self.length = page_bytes, context, length
-        self._held: list[UInt8Array] = []
+        self._held: list[npt.NDArray[np.uint8]] = []
         """The pages. One lives as long as a cache holds it."""
         self.parents: list[int] = []
         """The parents of the last tree's nodes; empty once nodes were kept or tokens were read."""
@@ -98,12 +100,12 @@ class PagedCache:
             page[:] = other._held[whole]
             self._hold(page)
 
-    def _hold(self, page: UInt8Array) -> None:
+    def _hold(self, page: npt.NDArray[np.uint8]) -> None:
         self._list[len(self._held)] = page.ctypes.data
         self._held.append(page)
 
 
-def fresh_page(page_bytes: int) -> UInt8Array:
+def fresh_page(page_bytes: int) -> npt.NDArray[np.uint8]:
     """Return a page. Its contents are undefined."""
     memory = np.empty(page_bytes + 4 * _LINE, np.uint8)
     start = -memory.ctypes.data % (4 * _LINE)
@@ -220,7 +222,7 @@ class Llama:
                 cache.parents = []
                 cache.length += len(path)
 
-    def _run(self, rows: Int64Array, counts: Sequence[int], held: object, every: bool = False) -> Tensor:
+    def _run(self, rows: _Rows, counts: Sequence[int], held: object, every: bool = False) -> Tensor:
         """Return the logits after the last row of each text (`counts`: the rows of each), or after `every`
         row.
 
@@ -251,7 +253,7 @@ class Llama:
         return torch.from_numpy(logits)
 
     def _run_part(
-        self, rows: Int64Array, asked: Int64Array, start: int, stop: int, logits: Float32Array, held: object
+        self, rows: _Rows, asked: _Rows, start: int, stop: int, logits: _Numbers, held: object
     ) -> None:
         """Run the rows from `start` to `stop`, and write the logits after those of them that are `asked`
         (numbers, ascending); `held` keeps their caches alive."""
@@ -267,7 +269,7 @@ class Llama:
 
 def _rows_of(
     prompts: Sequence[Sequence[int]], caches: Sequence[PagedCache], start: int, ends: Sequence[int]
-) -> tuple[Int64Array, list[int]]:
+) -> tuple[_Rows, list[int]]:
     """Return the rows of prompts from `start` to their ends, and the number of rows of each."""
     counts = [end - start for end in ends]
     rows, done = np.zeros((sum(counts), 6), np.int64), 0
@@ -295,7 +297,7 @@ def _tree_rows(
     counts: Sequence[int],
     caches: Sequence[PagedCache],
     context: int,
-) -> Int64Array:
+) -> _Rows:
     """Return the rows of the nodes of trees; the address of the parents is filled in later. Raises
     OptionError, as `depths_of` does."""
     depths = depths_of(tokens, parents, counts, caches, context)
@@ -309,7 +311,7 @@ def _tree_rows(
     return np.array(rows, np.int64)
 
 
-def _laid_out(weights: Weights, half: bool) -> tuple[Float32Array, Int64Array]:
+def _laid_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int64]]:
     """Return norms and packed matrices in one array, and their offsets (columns as in `forward`)."""
     layers = [*weights.layers, [weights.norm, weights.head]]
     parts = [[one.numpy() if one.dim() == 1 else _packed(one, half) for one in layer] for layer in layers]
@@ -328,7 +330,7 @@ def _laid_out(weights: Weights, half: bool) -> tuple[Float32Array, Int64Array]:
     return memory, offsets
 
 
-def _packed(matrix: Tensor, half: bool) -> Float32Array:
+def _packed(matrix: Tensor, half: bool) -> _Numbers:
     """Return a matrix [columns, depth] packed for `tiles.product`: panels of 32 columns; in each panel one or
     two vectors for each depth. `half` keeps the upper 16 bits of each number."""
     depth = matrix.shape[1]

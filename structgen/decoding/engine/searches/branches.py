@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from structgen_kernels.reference import sample_key
 
-from structgen.base.native.arrays import Int32Array
 from structgen.decoding.engine.choice import ChoiceRow, choose, penalised_scores
 from structgen.decoding.engine.requests import Request
 from structgen.decoding.engine.searches.cursor import Cursor
@@ -97,7 +97,7 @@ class Branch(Cursor):
         return bool(stops) and any(stop.encode() in self.text for stop in stops)
 
     @cached_property
-    def words(self) -> Int32Array:
+    def words(self) -> npt.NDArray[np.int32]:
         """The mask of the tokens after which the text can still be completed in time."""
         mask, compiled = allocate_mask(1, self.tokenizer.vocab_size), self.compiled
         if compiled is None:
@@ -108,7 +108,7 @@ class Branch(Cursor):
                 least = compiled.cost(self.state)
                 budget = budget if budget - least > early else least
             compiled.fill_within(self.state, mask, 0, budget)
-        words: Int32Array = mask.array[0]
+        words: npt.NDArray[np.int32] = mask.array[0]
         return words
 
     @cached_property

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
-from structgen.base.native.arrays import Float64Array, Int64Array
 
 if TYPE_CHECKING:
     from structgen.decoding.engine.model_protocol import Model
     from structgen.machines.core.matcher import Matcher
     from structgen.tokens.tokenizer import Tokenizer
 
-Scores: TypeAlias = Float64Array
+Scores: TypeAlias = npt.NDArray[np.float64]
 """A number for each allowed token: logits, up to a constant."""
-Ids: TypeAlias = Int64Array
+Ids: TypeAlias = npt.NDArray[np.int64]
 GivenPrompt: TypeAlias = str | Sequence[int]
 
 

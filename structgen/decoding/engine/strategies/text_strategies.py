@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from structgen.base.native.arrays import Array, Float32Array, Int32Array
 from structgen.decoding.engine.strategies.strategy import (
     Decision,
     Ids,
@@ -23,7 +23,7 @@ from structgen.decoding.engine.strategies.strategy import (
 from structgen.machines.core.matcher import Matcher
 from structgen.tokens.token_mask import tokens_of
 
-Penalised: TypeAlias = Callable[[Array], Scores]
+Penalised: TypeAlias = Callable[[npt.NDArray[Any]], Scores]
 """Applies a row's penalties to logits."""
 
 
@@ -93,8 +93,8 @@ class RowLaw:
 
     def adjusted(
         self,
-        raw: Float32Array,
-        words: Int32Array | None,
+        raw: npt.NDArray[np.float32],
+        words: npt.NDArray[np.int32] | None,
         temperature: float,
         penalised: Penalised | None,
     ) -> Scores | None:
@@ -144,7 +144,7 @@ class RowLaw:
             self.narrowing.follow(token, state, matcher)
 
 
-def allowed_ids(words: Int32Array | None, size: int) -> Ids:
+def allowed_ids(words: npt.NDArray[np.int32] | None, size: int) -> Ids:
     """Return the tokens below `size` that a mask allows, ascending; None allows all."""
     if words is None:
         return np.arange(size)

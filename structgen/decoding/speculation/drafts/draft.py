@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.base.errors import OptionError
-from structgen.base.native.arrays import Array, Float32Array, Int32Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,9 +21,9 @@ class Draft:
     decides which nodes are verified, never what the model writes.
     """
 
-    tokens: Int32Array
-    parents: Int32Array
-    chances: Float32Array
+    tokens: npt.NDArray[np.int32]
+    parents: npt.NDArray[np.int32]
+    chances: npt.NDArray[np.float32]
 
     def __post_init__(self) -> None:
         """Raises OptionError if the three arrays are no such tree. Cost: 1 us a node."""
@@ -146,7 +146,7 @@ class DraftTree:
         return Draft.made(self.tokens, self.parents, self.chances)
 
 
-def _column(name: str, value: Any, dtype: Any) -> Array:
+def _column(name: str, value: Any, dtype: Any) -> npt.NDArray[Any]:
     """Return a read-only one-dimensional array. Raises OptionError if a number would be changed by the
     conversion."""
     given = np.asarray(value)

@@ -7,10 +7,12 @@ values in Python's `marshal` format.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from structgen.base.limits import Limits
-from structgen.base.native.arrays import Array, UInt8Array
 from structgen.base.native.cache_entries import CacheEntries, entry_key
 from structgen.base.native.typed_blocks import word_of
 from structgen.grammars.lark_grammars.machine import lark_layout as L
@@ -22,7 +24,7 @@ _WORDS: Final[tuple[str, ...]] = (
     "keeps_column", "width", "contexts", "boundaries",
 )  # fmt: skip
 _LEXER, _LEXEME = "lexer", "lexeme"
-Arrays = dict[str, Array]
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 def identity_of(digest: str, limits: Limits) -> str:
@@ -34,7 +36,7 @@ class KeptParts(NamedTuple):
     """What is kept."""
 
     arrays: Arrays
-    lexer: UInt8Array
+    lexer: npt.NDArray[np.uint8]
     """The lexer and the letters, in `marshal` format."""
     words: dict[str, int]
     lexeme: int
@@ -46,7 +48,7 @@ class KeptParts(NamedTuple):
         return len(self.arrays["class_at"])
 
 
-def kept_parts(arrays: Arrays, lexer: UInt8Array, grown: GrowingTables, start: int) -> KeptParts:
+def kept_parts(arrays: Arrays, lexer: npt.NDArray[np.uint8], grown: GrowingTables, start: int) -> KeptParts:
     """Return what is kept of a grammar's `LarkAnswers.kept_arrays`, its tables and its first state."""
     words = {name: int(grown.context[word_of(L.LarkContext, name)]) for name in _WORDS}
     return KeptParts(arrays, lexer, words, int(grown.rows(NODES)[start, L.LarkState.lexeme]))

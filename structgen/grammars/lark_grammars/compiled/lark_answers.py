@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 from weakref import WeakMethod
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
-from structgen.base.native.arrays import Array, UInt8Array
 from structgen.base.native.lazy_memory import room
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of
@@ -109,7 +109,7 @@ class LarkAnswers:
         self.begin = partial(THIS_CALL.begin, limits)
         """Return the context of a call."""
         self._is_local, self._kept = is_local, kept
-        self._held: dict[str, Array] = {}
+        self._held: dict[str, npt.NDArray[Any]] = {}
         self._walks = room(8 * L.WALK_WORDS * (DEEPEST + 2))  # it takes memory as it is used
         grown.context[_word("walks")] = address_of(self._walks)
         self._parts: LexerParts | None = None
@@ -376,7 +376,7 @@ class LarkAnswers:
 
     # --- for a file -----------------------------------------------------------------------------------------
 
-    def kept_arrays(self) -> tuple[dict[str, Array], UInt8Array]:
+    def kept_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.uint8]]:
         """Return copies of the arrays that no vocabulary changes, by the names of their fields, and the lexer
         and its letters."""
         arrays = {name: one for name, one in self._held.items() if name not in _NOT_KEPT}

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.base.language.remarks import Conflict, Remarks
 from structgen.base.limits import Limits
-from structgen.base.native.arrays import Array
 from structgen.base.native.cache_entries import CacheEntries, entry_key
 from structgen.base.system.cache import cache_folder
 from structgen.grammars.lark_grammars.lexer.instructions import Instructions
@@ -108,7 +108,7 @@ class KeptFile:
         self._key = entry_key(self.kind, json.dumps(said))
         self._entries = CacheEntries(cache_folder() / FOLDER, SUFFIX, _MOST)
 
-    def _open(self, limits: Limits) -> tuple[Any, dict[str, Array]] | None:
+    def _open(self, limits: Limits) -> tuple[Any, dict[str, npt.NDArray[Any]]] | None:
         """Return the file's values and arrays; None if there is no file, if it is outdated, or if the grammar
         exceeds the limits. A damaged file causes a StoreWarning."""
         if not self._serves:
@@ -130,7 +130,7 @@ class KeptFile:
         asked: Sequence[Import],
         rules: int,
         said: tuple[Any, ...],
-        arrays: dict[str, Array],
+        arrays: dict[str, npt.NDArray[Any]],
     ) -> None:
         """Write the file; `rules`: how many the limit counts. If the folder does not allow it, a StoreWarning
         says so."""
@@ -227,7 +227,7 @@ def _plain(value: Any) -> Any:
     return tuple(map(_plain, value)) if isinstance(value, tuple) else value
 
 
-def _tables(plain: tuple[Any, ...], arrays: Mapping[str, Array]) -> ParserTables:
+def _tables(plain: tuple[Any, ...], arrays: Mapping[str, npt.NDArray[Any]]) -> ParserTables:
     """Return the tables that a file has (`_plain`)."""
     terminals, names, rules, contexts, ignored, start, end, lines, flags, kernels, remarks, _available = plain
     if lines is not None:

@@ -17,10 +17,10 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.base.language.numbered import Numbered
 from structgen.base.limits import Limits
-from structgen.base.native.arrays import Int32Array
 from structgen.grammars.lark_grammars.lexer.effort import check_states, spend
 from structgen.grammars.lark_grammars.lexer.instructions import CHAR, MATCH, Instructions
 from structgen.grammars.lark_grammars.lexer.items_and_guards import FREE, Behind, Guards, LexerItems
@@ -149,7 +149,7 @@ class Lexer:
         is_first = carry == self.first  # the text may be empty
         return self._state(found, words, one.unless, guards, behind, False, is_first)
 
-    def moves(self, number: int) -> Int32Array:
+    def moves(self, number: int) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, or DEAD."""
         items, words, unless, owed, behind, _ends, _begun, bound = self.states[number]
         if bound is not None:
@@ -171,7 +171,7 @@ class Lexer:
                 state = self._moved[key] = self._after(*key)
             found.append(state)
         spend(self.limits, (_ROW if owed or behind is not None else 0) + len(rows) + len(found))
-        moved: Int32Array = np.array(found, np.int32)
+        moved: npt.NDArray[np.int32] = np.array(found, np.int32)
         return moved[np.frombuffer(of.partitions.parts[partition], np.uint8)]
 
     def _after(
@@ -281,7 +281,7 @@ class Lexer:
         ends = ((terminal, carry),) if has_begun and self.bound[terminal].accepts(config) else ()
         return self._number(LexerState((), (), (), *self.carries[carry], ends, has_begun, (terminal, config)))
 
-    def _in_bound(self, number: int, terminal: int, config: Config) -> Int32Array:
+    def _in_bound(self, number: int, terminal: int, config: Config) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, and each special token, in a bound text."""
         language, carry = self.bound[terminal], self.owed_in(number)
         is_free, found = self.is_local and carry == self.nothing, np.full(self.width, DEAD, np.int32)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from structgen.base.native.arrays import Array, Int32Array, Int64Array
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import Int32s, word_of, words_of
 from structgen.grammars.lark_grammars.lexer.contextual_lexer import Lexer
@@ -36,8 +37,8 @@ class LexerTables:
     def __init__(
         self,
         lexer: Lexer,
-        context: Int64Array | None = None,
-        kept: Mapping[str, Array] = MappingProxyType({}),
+        context: npt.NDArray[np.int64] | None = None,
+        kept: Mapping[str, npt.NDArray[Any]] = MappingProxyType({}),
     ) -> None:
         """`context`: of compiled code, where any reads them. `kept`: the arrays that another process has
         kept; they are written to."""
@@ -76,7 +77,7 @@ class LexerTables:
         self._noted, self._end_count, self._last_count = counts
 
     @property
-    def arrays(self) -> dict[str, Array]:
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays by the names of their fields, as far as they are in use."""
         counts = dict.fromkeys(("starts", "carry_moves", "carry_bytes"), len(self.lexer.carries))
         counts |= {"lexeme_ends": self._end_count, "lasts": self._last_count}
@@ -85,12 +86,12 @@ class LexerTables:
         return found | {"classes": self.classes}
 
     @property
-    def moves(self) -> Int32Array:
+    def moves(self) -> npt.NDArray[np.int32]:
         """[states, classes]: the state after a byte."""
         return self._moves.rows
 
     @property
-    def end_class(self) -> Int32Array:
+    def end_class(self) -> npt.NDArray[np.int32]:
         """[states]: the class of endings (`letters`)."""
         return self._end_class.rows[:, 0]
 

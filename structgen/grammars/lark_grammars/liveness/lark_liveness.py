@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
-from structgen.base.native.arrays import BoolArray, Int32Array, UInt8Array, UInt64Array
 from structgen.grammars.lark_grammars.liveness.cells import cells_of, usable_rules
 from structgen.grammars.lark_grammars.liveness.letters import UNSETTLED, Letters, ones
 from structgen.grammars.lark_grammars.liveness.saturation import (
@@ -39,9 +39,9 @@ _MOST_CHOICES: Final = 1 << 18
 class Solved(NamedTuple):
     """A fixpoint."""
 
-    values: bytes | UInt64Array
-    accepts: bytes | UInt8Array
-    certain: UInt8Array
+    values: bytes | npt.NDArray[np.uint64]
+    accepts: bytes | npt.NDArray[np.uint8]
+    certain: npt.NDArray[np.uint8]
 
 
 class Liveness:
@@ -94,7 +94,7 @@ class Liveness:
         return [(one, lines + kind if one == self._newline else kind) for one, kind in self._letters.letters]
 
     @property
-    def boundary(self) -> Int32Array:
+    def boundary(self) -> npt.NDArray[np.int32]:
         """For each letter the boundary behind it."""
         return np.array([boundary for _terminal, boundary in self._bounded()], np.int32)
 
@@ -142,7 +142,7 @@ class Liveness:
             self._boundary,
         )
 
-    def _variables(self) -> Int32Array:
+    def _variables(self) -> npt.NDArray[np.int32]:
         """Return the variables of the fixpoint: the cell, and its letter or the row of its boundary."""
         actions, sizes, state = self._parser[0], self._parser[3], self._cell_state
         by_letter = actions[:, self._terminal]
@@ -172,7 +172,7 @@ class Liveness:
         variables[len(cells) :, 0], variables[len(cells) :, 2] = at_cells, self._boundary_rows
         return variables
 
-    def _solve(self, variables: Int32Array, solved: Solved | None) -> None:
+    def _solve(self, variables: npt.NDArray[np.int32], solved: Solved | None) -> None:
         state = self._cell_state
         slots = np.diff(self._slot_at)[state[variables[:, 0]]]
         self._value_at = np.cumsum(slots) - slots
@@ -188,7 +188,7 @@ class Liveness:
         if work == TOO_MUCH:
             raise self._too_much()
 
-    def _boundaries(self, by_letter: Int32Array) -> BoolArray:
+    def _boundaries(self, by_letter: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Return which boundaries each state may have."""
         tables = self._tables
         found = np.zeros((len(tables.actions), self.boundaries), np.bool_)
@@ -215,7 +215,7 @@ class Liveness:
             found |= 1 << self._indents[kind] if line == LINE else 0
         return found
 
-    def _as_rows(self, bits: Sequence[int]) -> UInt64Array:
+    def _as_rows(self, bits: Sequence[int]) -> npt.NDArray[np.uint64]:
         size, made = 8 * self._words, []
         for row in bits:
             firsts = {self._first_alike[one] for one in ones(row & self._others)}
@@ -223,7 +223,7 @@ class Liveness:
         joined = b"".join(one.to_bytes(size, "little") for one in made)
         return np.frombuffer(joined, np.uint64).reshape(-1, self._words).copy()
 
-    def _find_certain(self) -> UInt8Array:
+    def _find_certain(self) -> npt.NDArray[np.uint8]:
         rows = np.ascontiguousarray(self._available[self._boundary_rows])
         sure = certain(
             self._parser, self._letter_variable, self._value_at, self._values, self._accepts,

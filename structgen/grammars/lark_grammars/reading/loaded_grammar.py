@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.base.language.remarks import NO_REMARKS, Remarks
-from structgen.base.native.arrays import Int32Array
 
 _SHOWN: Final = 80
 """The most characters of a pattern in messages."""
@@ -90,12 +90,12 @@ class ParserTables:
     """By number; number 0 is `$END`."""
     nonterminals: tuple[str, ...]
     rules: tuple[Rule, ...]
-    actions: Int32Array
+    actions: npt.NDArray[np.int32]
     """[states, terminals]"""
-    gotos: Int32Array
+    gotos: npt.NDArray[np.int32]
     """[states, nonterminals]: the state after a nonterminal, -1 where there is none."""
     contexts: tuple[Context, ...]
-    context_of: Int32Array
+    context_of: npt.NDArray[np.int32]
     """[states]: the number of the lexer's context."""
     ignored: frozenset[int]
     """Terminals that the parser never sees."""
