@@ -8,6 +8,7 @@ from functools import cached_property
 from operator import itemgetter
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.partition import PLAIN
@@ -54,6 +55,12 @@ class RegularLanguage(Language):
             return None
         after = int(self._pool.trans[config, symbol])
         return None if after < 0 else after
+
+    def after_each(
+        self, configs: npt.NDArray[np.int64], symbols: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.int32]:
+        """Return the configurations after symbols, one from each of some; below 0 where no word goes on."""
+        return self._pool.trans[configs, symbols]
 
     def accepts(self, config: Config) -> bool:
         return self.outcome(config) >= 0

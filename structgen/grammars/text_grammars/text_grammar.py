@@ -587,8 +587,34 @@ class Composed(TextGrammar):
         )
         return Composed(self.operation, parts, self.least, self.most, self.formula)
 
+    @property
+    def _is_narrowed(self) -> bool:
+        """Whether a regular expression narrows a grammar with masks of its own."""
+        return self.operation is Operation.MEET and self.formula is not None and self.parts[0].has_masks
+
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        return _language_of(self, limits, {}, target)
+        if target is None or not self._is_narrowed:
+            return _language_of(self, limits, {}, target)
+        # start-up time
+        from structgen.grammars.text_grammars.narrowed_texts import NarrowedMeet
+        from structgen.grammars.text_grammars.regular_language import RegularLanguage
+
+        assert self.formula is not None
+        inner = self.parts[0].compiled_part(target.tokenizer, limits, target.store)
+        by = RegularLanguage(self.formula, "a text that the regular expression takes", limits)
+        return NarrowedMeet(inner, by, limits)
+
+    def compiled(
+        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+    ) -> CompiledGrammar:
+        """Return the grammar compiled against a tokenizer."""
+        if not self._is_narrowed:
+            return super(Composed, self).compiled(tokenizer, limits, store)
+        # start-up time
+        from structgen.grammars.text_grammars.narrowed_texts import NarrowedText
+
+        with THIS_CALL.begin(self.limits if limits is None else limits), uncollected():
+            return NarrowedText(self, tokenizer, limits, store)
 
 
 @dataclass(eq=False, repr=False, slots=True)

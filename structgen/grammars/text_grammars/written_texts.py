@@ -192,11 +192,13 @@ class WrittenText(CompiledText):
         state, special = self._language.state(config), self.vocabulary.token_slot[tokens] < 0
         if state < 0 or special.any() or len(tokens) <= _TOLD_APART:
             return [self._after(config, token) for token in tokens.tolist()], np.arange(len(tokens))
-        _, first, which = np.unique(self._alike(state, tokens), return_index=True, return_inverse=True)
+        alike = self._alike(config, state, tokens)
+        _, first, which = np.unique(alike, return_index=True, return_inverse=True)
         return [self._after(config, token) for token in tokens[first].tolist()], which
 
-    def _alike(self, state: int, tokens: Tokens) -> Tokens:
-        """Return a number for each of some tokens, the same for those that lead to like states."""
+    def _alike(self, config: Config, state: int, tokens: Tokens) -> Tokens:
+        """Return a number for each of some tokens, the same for those that lead to like configurations from
+        one, in which the machine is in a state."""
         inner = self._language.inner
         if not isinstance(inner, CompiledSchema):
             return inner.after_tokens(state, tokens)
@@ -237,14 +239,23 @@ class WrittenText(CompiledText):
 class WrittenMeet(Meet):
     """The words of a compiled grammar that tokens write."""
 
-    def __init__(self, inner: CompiledGrammar, tokens: TokenTexts, limits: Limits) -> None:
+    def __init__(
+        self,
+        inner: CompiledGrammar,
+        by: Language,
+        limits: Limits,
+        *,
+        restarts: bool = True,
+        haste: int = _HASTE,
+    ) -> None:
+        """`by`: the texts of tokens; the others are as of `Meet`."""
         self.inner = inner
         self._loose: Meet | None = None
         """The same for a language of more words, whose configurations are fewer."""
         if isinstance(inner, CompiledSchema):
-            self._loose = Meet(_Loose(inner), tokens, limits, haste=_HASTE)
+            self._loose = Meet(_Loose(inner), by, limits, haste=haste)
         language = inner._language if isinstance(inner, CompiledText) else Masked(inner)
-        super().__init__(language, tokens, limits, restarts=True, haste=_HASTE)
+        super().__init__(language, by, limits, restarts=restarts, haste=haste)
         self.locks = 1 + inner.height
 
     @property
@@ -256,6 +267,10 @@ class WrittenMeet(Meet):
         left, right = config
         if not self.filter.accepts(right):
             return -1
+        return self.number_of(left)
+
+    def number_of(self, left: Config) -> int:
+        """Return the state of the machine in a configuration of its language."""
         return self.inner._number(left) if isinstance(self.inner, CompiledText) else left
 
     def between(self, state: int) -> Pair:
