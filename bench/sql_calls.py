@@ -9,9 +9,9 @@ if no message is one about syntax: a column that is not there is no fault of syn
 its question is not judged.
 
 Columns: calls; different queries; parsed; refused by SQLite's parser; explained, so that the names are there
-too; errors: no call at all; seconds of processor, all that is compiled included. Prints them, how often SQLite
-says what, and each query that is refused, and writes bench/results/sql-calls-DATE.csv. `--queries` writes each
-question, its query and SQLite's message as a line of JSON.
+too; errors: no call at all; seconds of processor, all that is compiled included. Prints them, how often
+SQLite says what, and each query that is refused, and writes bench/results/sql-calls-DATE.csv. `--queries`
+writes each question, its query and SQLite's message as a line of JSON.
 """
 
 from __future__ import annotations
