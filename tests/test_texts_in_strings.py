@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import random
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,19 @@ def test_a_file_is_named(tmp_path: Path) -> None:
     assert named in first_fault(compiled, '"SELECT 1"')
 
 
+def test_a_file_is_named_where_its_text_is_the_keyword(tmp_path: Path) -> None:
+    file = tmp_path / "sql.lark"
+    file.write_text(SQL)
+    grammar = sg.lark(file)
+    schema = {"type": "object", "properties": {"q": {"type": "string", "x-grammar": grammar.keyword}}}
+    assert schema["properties"]["q"]["x-grammar"]["definition"] == SQL
+    assert f"a text of {file}" in sg.json_schema(schema).outline()
+    stranger = sg.read_request(schema).grammar()
+    assert stranger is not None and str(file) not in stranger.outline()  # type: ignore[misc]
+    held = pickle.loads(pickle.dumps(sg.json_schema(schema)))
+    assert f"a text of {file}" in held.outline() and held == sg.json_schema(schema)
+
+
 @for_each("shape", ["plain", "ascii", "escaped"])
 def test_a_fault_is_told_by_its_line_and_column_in_the_string(shape: str) -> None:
     draw = random.Random(shape)
@@ -198,3 +212,12 @@ def test_the_outline_for_prompts_names_it_and_shows_a_shortest_text(schema: Any,
 def test_bad_schemas_are_refused_when_they_are_told_of() -> None:
     with pytest.raises(sg.errors.UnsupportedError, match="neither of which is regular"):
         sg.explain(sg.json_schema({"allOf": [strings(LARK), strings(ROUND)]}))
+
+
+def test_what_grammars_leave_undecided_is_told_by_a_proof() -> None:
+    schema = {"type": "object", "properties": {"q": strings(ROUND, minLength=1), "n": {"minimum": 1}}}
+    told = sg.explain(sg.json_schema(schema), prove=True).report
+    assert any(
+        "#/properties/q/minLength: whether it changes anything was not decided" in one for one in told.notes
+    )
+    assert {one.keyword for one in told.enforced if one.pointer == "#/properties/n"} == {"minimum"}

@@ -122,12 +122,12 @@ SCHEMA: dict[str, Any] = {
         "Unused": {"type": "string"},
     },
     "type": "object",
+    "required": [],
     "properties": {
         "query": {"type": "string"},
         "limit": {"type": "integer"},
         "ref": {"$ref": "#/$defs/Q"},
         "number": {"$ref": "#/$defs/N"},
-        "all": {"allOf": [{"type": "string"}, {"type": "integer"}]},
         "object": {"$ref": "#/$defs/O"},
         "either": {"anyOf": [{"type": "string"}, {"type": "null"}]},
         "never": False,
@@ -143,17 +143,17 @@ SCHEMA: dict[str, Any] = {
         ("#/properties/either/anyOf/2", r"anyOf is an array, and has no member '2'"),
         ("#/properties/either/anyOf/00", r"anyOf is an array, and has no member '00'"),
         ("#/properties/query/type/0", r"#/properties/query/type is 'string', and has no member '0'"),
-        ("#/properties", r"#/properties is an object, and no schema that a value is held to"),
-        ("#/type", r"#/type is 'object', and no schema"),
-        ("#/$defs/Unused", r"#/\$defs/Unused is an object, and no schema that a value is held to"),
+        ("#/properties", r"nothing at #/properties: no value is held to it"),
+        ("#/type", r"#/type is 'object', and no schema that takes a string"),
+        ("#/required", r"#/required is an array, and no schema that takes a string"),
+        ("#/$defs/Unused", r"nothing at #/\$defs/Unused: no value is held to it"),
         ("#/properties/object/properties/x", r'the reference\. Name the place .*: "#/\$defs/O/properties/x"'),
-        ("#/properties/limit", r"#/properties/limit takes integer, and no string"),
-        ("#/properties/number", r"#/properties/number takes integer, and no string"),
-        ("#/properties/all", r"#/properties/all takes integer, and no string"),
-        ("#/properties/either/anyOf/1", r"anyOf/1 takes null, and no string"),
-        ("#/properties/never", r"#/properties/never takes nothing, and no string"),
-        ("#/properties/constant", r"#/properties/constant takes other constants, and no string"),
-        ("#", r"# takes object, and no string"),
+        ("#/properties/limit", r"nothing at #/properties/limit: .*the place takes none"),
+        ("#/$defs/N", r"nothing at #/\$defs/N: .*the place takes none"),
+        ("#/properties/either/anyOf/1", r"nothing at #/properties/either/anyOf/1: .*the place takes none"),
+        ("#/properties/never", r"#/properties/never is false, and no schema that takes a string"),
+        ("#/properties/constant", r"nothing at #/properties/constant: .*the place takes none"),
+        ("#", r"nothing at #: .*the place takes none"),
         ("properties/query", r"'properties/query' is no JSON Pointer"),
         ("#query", r"'#query' is no JSON Pointer"),
     ],
@@ -206,7 +206,7 @@ def test_beside_a_reference_it_counts_as_other_keywords_do(draft: str) -> None:
     if not hides:
         assert not takes(of(plain, draft=draft, grammars=held), '{"a": "y"}')
         return
-    with pytest.raises(sg.errors.SchemaError, match=f"Beside .ref no other keyword counts in draft {draft}"):
+    with pytest.raises(sg.errors.SchemaError, match=f"void beside .ref in draft {draft}"):
         of(plain, draft=draft, grammars=held)
 
 
@@ -351,7 +351,7 @@ def test_no_file_is_opened(syntax: str, tmp_path: Any, monkeypatch: pytest.Monke
         ),
         ({"oneOf": [strings(ROUND), strings(SHARP)]}, "#", "asked for that is not a text of "),
         ({"allOf": [strings(ROUND), strings(SHARP)]}, "#/allOf/0, #/allOf/1", "neither of which is regular"),
-        ({"type": "object", "propertyNames": {"x-grammar": ROUND}}, "#", "asked of keys"),
+        ({"type": "object", "propertyNames": {"x-grammar": ROUND}}, "#", "A key, .* not regular"),
         (
             {"if": {"x-grammar": ROUND}, "then": {"maxLength": 3}, "else": {"minLength": 9}},
             "#",

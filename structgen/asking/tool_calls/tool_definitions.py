@@ -30,10 +30,11 @@ from structgen.base.language.shapes import nearest
 from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.grammars.text_grammars.composition.argument_grammar import has_documents, of_objects, root_of
+from structgen.machines.core.compiled import first_fault
 from structgen.machines.core.grammar import Grammar
-from structgen.machines.core.string_values import fault_in, over_bytes
+from structgen.machines.core.string_values import over_bytes
 from structgen.schema.reading.grammar_places import without_grammars
-from structgen.schema.reading.string_grammars import GRAMMAR, grammar_of
+from structgen.schema.reading.policies import WIDEST
 
 _COMPOSING: Final = frozenset(
     "$ref $dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependencies patternProperties "
@@ -108,22 +109,14 @@ class Tool:
         """
         if self.reader is not None:
             return self.reader.read(document)
-        # start-up: jsonschema, which only those need who read answers
-        from jsonschema.exceptions import best_match
-
-        # start-up: the same
-        from jsonschema.validators import extend, validator_for
-
-        value = json.loads(document)
-        judging = extend(validator_for(self.closed_schema), {GRAMMAR: _faults})
-        first = best_match(judging(self.closed_schema).iter_errors(value))
-        if first is not None:
+        widest = {**WIDEST, "formats": "annotate"}
+        if fault := first_fault(over_bytes(unwarned_schema(self.closed_schema, **widest)), document):
             raise ValidatorError(
-                f"{first.message[:200]}.",
-                where="".join(f"/{part}" for part in first.absolute_path),
+                f"{fault}.",
+                where=self.name,
                 cure=f"The schema of {self.name} refuses it: tell the model by call.result(..., error=True).",
             )
-        return value
+        return json.loads(document)
 
     def openai(self) -> dict[str, Any]:
         """Return the tool in the shape of OpenAI's chat completions, which chat templates take too, without
@@ -180,16 +173,6 @@ def hosted_type(tool: Any) -> str:
     if not isinstance(kind, str) or kind in _TYPES or tool.keys() & _OF_CALLED or nearest(kind, _TYPES):
         return ""
     return kind
-
-
-def _faults(_validator: Any, said: Any, value: Any, _schema: Any) -> Iterator[Any]:
-    """Yield jsonschema's error for a string that is no text of a grammar (`x-grammar`)."""
-    # start-up: jsonschema, which calls this
-    from jsonschema.exceptions import ValidationError
-
-    compiled = over_bytes(grammar_of(said, "", Limits(), {}))
-    if isinstance(value, str) and (fault := fault_in(value, compiled)):
-        yield ValidationError(f"{value!r} is {fault}")
 
 
 def _unknown_type(kind: Any, place: str) -> UnsupportedError:

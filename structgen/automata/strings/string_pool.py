@@ -209,10 +209,6 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     def _divided(self, formulas: tuple[Formula, ...]) -> SpecAutomaton:
         """Return the automaton that tells which of some formulas are true of a text."""
-        if any(map(speaks_of_texts, formulas)):
-            raise refusal(
-                "A grammar that is not regular is asked of keys.", "Ask it of values, or write a pattern."
-            )
         key = formulas, self.lone, self._most
         return _DIVIDED.get(key, lambda: self._reader.spec(Spec(formulas), lone=self.lone))
 

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -22,6 +22,10 @@ from structgen.doors.cli.wanted_language import WantedLanguage
 if TYPE_CHECKING:
     from structgen.base.language.expectation import Expected
     from structgen.machines.core.compiled import CompiledGrammar
+
+
+Inside: TypeAlias = "tuple[int, int] | None"
+"""The line and column in the string of a grammar."""
 
 
 def _has_colours() -> bool:
@@ -59,6 +63,7 @@ def check(
     not usable. A file that cannot be read is told, and the others are checked.
     """
     import structgen
+    from structgen.machines.core.compiled import place_in_string
     from structgen.tokens.tokenizer import byte_tokenizer
 
     texts, status, colours = text or [Path("-")], 0, _has_colours()
@@ -77,23 +82,23 @@ def check(
             continue
         status = max(status, int(stop is not None))
         expected = [] if stop is None else compiled.expected(stop.state)
+        inside = None if stop is None else place_in_string(expected, stop.data[: stop.byte])
         shown = printable(name, lines=False)
         if "json" in given:
-            said = {"valid": True} if stop is None else _object(stop, expected)
+            said = {"valid": True} if stop is None else _object(stop, expected, inside)
             echo_json({"text": name, **said} if len(texts) > 1 else said)
         elif stop is None:
             told = f"{_painted(f'{shown}:', bold=True)} {_painted('valid', fg='green')}"
             typer.echo(told, color=colours)
         else:
-            typer.echo(_message(shown, stop, expected, is_json), color=colours)
+            typer.echo(_message(shown, stop, expected, inside, is_json), color=colours)
             if stop.following == b"\n" and compiled.accepts_end(stop.state):
                 how = f": (?:{given.get('regex')})\\n?" if "regex" in given else " in the grammar."
                 echo(f"The text ends in a line feed. Remove it (printf '%s' writes none), or allow one{how}")
     raise typer.Exit(status)
 
 
-def _object(stop: TextStop, expected: Sequence[Expected]) -> dict[str, object]:
-    inside = _in_string(stop, expected)
+def _object(stop: TextStop, expected: Sequence[Expected], inside: Inside) -> dict[str, object]:
     return {
         "valid": False,
         "line": stop.line,
@@ -109,19 +114,12 @@ def _object(stop: TextStop, expected: Sequence[Expected]) -> dict[str, object]:
     }
 
 
-def _in_string(stop: TextStop, expected: Sequence[Expected]) -> tuple[int, int] | None:
-    # start-up: other commands load no machine
-    from structgen.machines.core.compiled import place_in_string
-
-    return place_in_string(expected, stop.data[: stop.byte])
-
-
 def _painted(text: str, **style: Any) -> str:
     """Return a text, printable, in a style of `typer.style`."""
     return typer.style(printable(text), **style)
 
 
-def _message(name: str, stop: TextStop, expected: Sequence[Expected], is_json: bool) -> str:
+def _message(name: str, stop: TextStop, expected: Sequence[Expected], inside: Inside, is_json: bool) -> str:
     """Return what to print of a fault, painted and printable."""
     line, caret = stop.excerpt()
     byte, gutter = stop.byte, str(stop.line)
@@ -140,7 +138,7 @@ def _message(name: str, stop: TextStop, expected: Sequence[Expected], is_json: b
         head = "expected " if number == 0 else "      or "
         source = f"  (from {', '.join(item.sources)})" if item.sources else ""
         lines.append(head + _painted(item.what, fg="green") + _painted(source, dim=True))
-    if inside := _in_string(stop, expected):
+    if inside:
         lines.append(f"In the text of the string it is line {inside[0]}, column {inside[1]}.")
     # signs are read as themselves alone; a word may be a keyword or a name
     before = {item.read_before: None for item in expected if re.search(r"\w", item.read_before)}

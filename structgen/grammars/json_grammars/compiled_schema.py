@@ -108,13 +108,16 @@ class CompiledSchema(CompiledGrammar):
         self._configure(policies, grammar.quoting.missing)
         # Nothing that this holds may refer to it: a grammar is gone when it is dropped, not when garbage is
         # collected in the midst of another's first mask.
-        is_ascii = grammar.quoting.is_ascii
-        self._texts = TextReaders(lambda: string_tokens(tokenizer, is_ascii).plain, self.limits, self.store)
+        lacks_tails = bool(self._tables.context[L.JsonContext.lacks] & L.LACKS_TAILS)
+        tokens = partial(string_tokens, tokenizer, grammar.quoting.is_ascii, lacks_tails)
+        raw = range(32, {"utf8": 256, "ascii": 128}.get(policies.escapes, 32))
+        lost = grammar.quoting.missing.intersection(raw).difference(b'"\\')
+        self._texts = TextReaders(lambda: tokens().plain, self.limits, self.store, lost)
         self._expander = expander = expander_of(grammar, self.limits, self._tables, self._texts)
         if self._texts.made:
             self.height = 1 + max(one.height for one in self._texts.made)
             self.lock = new_lock(GRAMMARS, self.height)
-        self._recorder = recorder = Recorder(self._tables, expander, self.vocabulary, self._masks, tokenizer)
+        self._recorder = recorder = Recorder(self._tables, expander, self.vocabulary, self._masks, tokens)
         answer = recorder.answer
         self._retry = retry = partial(call_answered, self.lock, self._begin_call, answer, self.address)
         self._machine = Inspection(expander, self._tables, self._space, retry)

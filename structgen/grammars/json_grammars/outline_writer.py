@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
-from functools import lru_cache
 from itertools import chain
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
 from structgen.base.errors import LimitError, StructgenError
 from structgen.base.json_text.exact_json import Json, write
-from structgen.base.language.ir import All, Formula, Length, Pattern
+from structgen.base.language.ir import All, Length, Pattern
 from structgen.machines.core.grammar import Grammar
+from structgen.machines.core.string_values import over_bytes
 from structgen.schema.reading.model import Schema
 
 MOST_OUTLINE = 100_000
@@ -295,27 +295,23 @@ def _typed(parts: _Demand, types: list[str] | None) -> Iterator[list[_Piece]]:
 
 def _of_grammar(part: Schema) -> str:
     """Return what is told of a string's grammar: its name, and a shortest text if there is a short one."""
-    asked: list[Formula] = [Length(part.min_length, part.max_length)]
-    asked += [Pattern(part.pattern)] if part.pattern is not None else []
-    example = _shortest(
-        part.grammar if asked == [Length(0, None)] else part.grammar.narrowed(All(tuple(asked)))
-    )
+    grammar = part.grammar
+    if part.min_length or part.max_length is not None or part.pattern is not None:
+        sized = Length(part.min_length, part.max_length)
+        grammar = grammar.narrowed(All((sized, Pattern(part.pattern or ""))))
+    example = _shortest(grammar)
     shown = f", such as {literal(example)}" if example is not None else ""
-    return f" ({part.grammar.texts_named}{shown})"
+    return f" ({grammar.texts_named}{shown})"
 
 
-@lru_cache(64)
 def _shortest(grammar: Grammar) -> str | None:
     """Return a shortest text of a grammar; None where there is none of MOST_DESCRIPTION bytes."""
-    # start-up: few schemas have grammars in their strings
-    from structgen.grammars.json_grammars.text_readers import TextReaders
-
     try:
-        reader = TextReaders(None, grammar.limits, None)(grammar)
+        compiled = over_bytes(grammar)
     except StructgenError:  # whoever compiles the schema is told
-        reader = None
-    text = None if reader is None else reader.rest(reader.start)
-    return None if text is None or len(text) > MOST_DESCRIPTION else text.decode()
+        return None
+    text = compiled.completion(compiled.start)
+    return text.decode() if len(text) <= MOST_DESCRIPTION else None
 
 
 def _object(parts: _Demand) -> Iterator[_Piece]:

@@ -30,7 +30,7 @@ from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.missing_bytes import Quoting, quoting_of
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes, check_resources
-from structgen.schema.reading.string_grammars import Held
+from structgen.schema.reading.string_grammars import GRAMMAR, Held
 from structgen.schema.schema_source import SchemaSource
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         "reader",
         "root_types",
     )
+    texts_named = "a text of a JSON Schema"
 
     def __init__(
         self,
@@ -176,7 +177,8 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
     def _holding(self, grammars: Mapping[str, Grammar | str]) -> JsonSchemaGrammar:
         """Return this grammar, which nobody has yet, with grammars at places of its schema."""
         # start-up: few schemas have grammars at their places
-        from structgen.schema.reading.grammar_places import with_grammars
+        from structgen.schema.explaining.keyword_report import report_of
+        from structgen.schema.reading.grammar_places import refused, with_grammars
 
         if not isinstance(grammars, Mapping) or not all(isinstance(pointer, str) for pointer in grammars):
             raise checks.wrong("grammars", grammars, 'Give {"#/properties/query": grammar}.')
@@ -184,8 +186,16 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         for pointer, part in grammars.items():
             with within(f"grammars, {pointer}"):
                 found[pointer] = public_name("sequence")(part)
-        changed = with_grammars(self._take(), found)
-        return self._with(_value=changed, _text=None, _notes=self._reading_notes())
+        both = "extends" if self._read_as.startswith("3") else "allOf"
+        changed, places = with_grammars(self._value, found, both)
+        made = self._with(_value=changed, _text=None, _notes=self._reading_notes())
+        # caps of policies leave open what says nothing
+        report = report_of(made.document(policies=Policies()))
+        idle = {one.pointer: one.why for one in report.findings if one.keyword == GRAMMAR}
+        for place in places:
+            if why := idle.get(place, "no value is held to it"):
+                raise refused(f"A grammar says nothing at {place}: {why}.")
+        return made
 
     def without_bytes(self, missing: frozenset[int]) -> JsonSchemaGrammar:
         """Return the grammar of those texts of this one that have none of some bytes. That there are none is

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from structgen.machines.core.grammar import Grammar
 from structgen.machines.machine_core.wanted_nodes import WantedNodes
 from structgen.machines.store.mask_store import MaskStore
 from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
+from structgen.tokens.vocabulary import Vocabulary
 
 _BYTE: Final = tuple(bytes((byte,)) for byte in range(256))
 _one_byte_each: Final = lru_cache(1)(byte_tokenizer)
@@ -100,8 +101,14 @@ class TextReaders:
     """Makes the readers of grammars, with the masks of a tokenizer; without one they are read only."""
 
     def __init__(
-        self, tokenizer: Callable[[], Tokenizer] | None, limits: Limits, store: MaskStore | None
+        self,
+        tokenizer: Callable[[], Tokenizer] | None,
+        limits: Limits,
+        store: MaskStore | None,
+        missing: frozenset[int] = frozenset(),
     ) -> None:
+        """`missing`: bytes that strings do not hold, since no escape writes the characters that have them."""
+        self._missing = missing
         self._tokenizer = tokenizer or _one_byte_each
         self._limits, self._store = limits, store
         self.made: list[CompiledGrammar] = []
@@ -111,7 +118,8 @@ class TextReaders:
         """Return the reader of a grammar; None where it has no text. Raises `UnsupportedError` where its
         texts are not told by their bytes."""
         try:
-            compiled = grammar.compiled_part(self._tokenizer(), self._limits, self._store or False)
+            part: Any = grammar
+            compiled = self._compiled(part.without_bytes(self._missing) if self._missing else part)
         except LimitError as error:  # whoever asked names the place
             StructgenError.__init__(error, error.what, cure=error.cure)
             raise
@@ -126,3 +134,16 @@ class TextReaders:
             )
         self.made.append(compiled)
         return CompiledTexts(compiled)
+
+    def _compiled(self, grammar: Grammar) -> CompiledGrammar:
+        """Return a grammar compiled, or the one that another schema of the store has."""
+        tokenizer = self._tokenizer()
+        if self._store is None:
+            return grammar.compiled_part(tokenizer, self._limits, False)
+        recent = self._store.of(Vocabulary.of(tokenizer)).recent
+        key = "the text of a string", grammar.spelling, self._limits
+        found: CompiledGrammar | None = recent.get(key)
+        if found is None or found.used > 1:
+            found = grammar.compiled_part(tokenizer, self._limits, self._store)
+            recent.put(key, found)
+        return found

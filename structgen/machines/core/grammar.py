@@ -136,7 +136,7 @@ class Grammar(ABC):
         from structgen.schema.reading.string_grammars import object_keyword
 
         said = self.written if self.limits == Limits() else None
-        return object_keyword(self) if said is None else said
+        return object_keyword(self, said)
 
     @property
     def strings(self) -> Formula:

@@ -12,32 +12,36 @@ from structgen.base.json_text.events import pointer_of
 from structgen.base.json_text.exact_json import Json, unescape
 from structgen.base.language.shapes import nearest
 from structgen.schema.reading.document import Document
-from structgen.schema.reading.model import Schema, shown
+from structgen.schema.reading.model import shown
 from structgen.schema.reading.string_grammars import GRAMMAR, NamedGrammar
 
 _CURE: Final = 'Name the place of a string, as "#/properties/query"; "#" is the whole value.'
 
 
-def with_grammars(document: Document, grammars: Mapping[str, NamedGrammar]) -> Json:
-    """Return the schema of a document, which is changed, with `x-grammar` at some places; where one stands
-    there, both hold.
+def with_grammars(
+    schema: Json, grammars: Mapping[str, NamedGrammar], both: str = "allOf"
+) -> tuple[Json, list[str]]:
+    """Return a schema, which is changed, with `x-grammar` at some places, and the places of these keywords.
 
-    A place is a JSON Pointer, as `$ref` writes it (`#/properties/query`) or without the `#`. Raises
-    `SchemaError` for one that leads to nothing, through a reference, to what is no schema that a value is
-    held to, and to a place that takes no string.
+    A place is a JSON Pointer, as `$ref` writes it (`#/properties/query`) or without the `#`. Where a grammar
+    stands there, the keyword `both` holds the other one. Raises `SchemaError` for a pointer to nothing, to
+    what is no schema, and through a reference.
     """
-    top = {"": document.value}
-    found = [(*_found(document, top, pointer), grammar) for pointer, grammar in grammars.items()]
-    for place, around, key, grammar in found:
+    top: dict[str, Any] = {"": schema}
+    places = []
+    for pointer, grammar in grammars.items():
+        around, key, way = _found(top, pointer)
         said: dict[str, Any] = {} if around[key] is True else around[key]
-        held: dict[str, Any] = {GRAMMAR: grammar.keyword}
-        if GRAMMAR in said:
-            both = "extends" if place.scope.dialect.draft == "3" else "allOf"
-            others = said.get(both, [])
-            held = {both: [*(others if isinstance(others, list) else [others]), held]}
-        said.update(held)
         around[key] = said
-    return top[""]
+        if GRAMMAR in said:
+            others = said.setdefault(both, [])
+            if isinstance(others, dict):  # as draft 3 has it
+                others = said[both] = [others]
+            way += [both, str(len(others))]
+            others.append(said := {})
+        said[GRAMMAR] = grammar.keyword
+        places.append(f"#{pointer_of(way)}")
+    return top[""], places
 
 
 def without_grammars(document: Document, schema: dict[str, Any]) -> dict[str, Any]:
@@ -59,63 +63,33 @@ def without_keyword(value: Any, pointer: str, keyword: str) -> Any:
     return root
 
 
-def _found(document: Document, top: Any, pointer: str) -> tuple[Schema, Any, Any]:
-    """Return the place that a pointer names, and the container of its schema in `top`, with the key."""
-    plain = unquote(pointer[1:]) if pointer.startswith("#") else pointer
-    tokens = [unescape(token) for token in plain.split("/")]
-    if tokens[0]:
-        raise SchemaError(f"{pointer!r} is no JSON Pointer.", where="grammars", cure=_CURE)
+def _found(top: Any, pointer: str) -> tuple[Any, str | int, list[str]]:
+    """Return the container of the schema that a pointer names, the schema's key, and the way to it."""
+    first, *way = map(unescape, (unquote(pointer[1:]) if pointer.startswith("#") else pointer).split("/"))
+    if first:
+        raise refused(f"{pointer!r} is no JSON Pointer.")
     around: Any = top
     key: str | int = ""
     node = top[""]
-    for at, token in enumerate(tokens[1:], 1):
-        keys = list(node if isinstance(node, dict) else map(str, range(len(node) * isinstance(node, list))))
+    for at, token in enumerate(way):
+        keys: dict[str, Any] = {}
+        if isinstance(node, (dict, list)):
+            keys = {str(one): one for one in (node if isinstance(node, dict) else range(len(node)))}
         if token not in keys:
-            raise _nowhere(f"#{pointer_of(tokens[1:at])}", node, keys, tokens[at:])
-        around, key = node, token if isinstance(node, dict) else int(token)
+            place = f"#{pointer_of(way[:at])}"
+            if "$ref" in keys:
+                what = f"{place} refers to {node['$ref']!r}, and the pointer goes on behind the reference."
+                written = f'"{node["$ref"]}{pointer_of(way[at:])}"'
+                raise refused(what, f"Name the place where it is written: {written}.")
+            what = f"{place} is {shown(node)}, and has no member {token!r}."
+            raise refused(what, f"{nearest(token, keys)}{_CURE}")
+        around, key = node, keys[token]
         node = around[key]
-    where = f"#{pointer_of(tokens[1:])}"
-    same = (one for one in document.schemas if one.raw is node and (node is not True or one.pointer == where))
-    place = next(same, None)
-    what, cure = "", _CURE
-    if place is None:
-        what = f"{where} is {shown(node)}, and no schema that a value is held to."
-    elif place.scope.dialect.hides_siblings and "$ref" in node:
-        what = f"Beside $ref no other keyword counts in draft {place.scope.dialect.draft}."
-        cure = f'Name the place that it refers to: "{node["$ref"]}".'
-    elif (refused := _without_strings(place)) is not None:
-        what = f"{where} takes {refused}, and no string."
-    if place is None or what:
-        raise SchemaError(what, where="grammars", cure=cure)
-    return place, around, key
+    if not isinstance(node, dict) and node is not True:
+        raise refused(f"#{pointer_of(way)} is {shown(node)}, and no schema that takes a string.")
+    return around, key, way
 
 
-def _nowhere(where: str, node: Any, keys: list[str], rest: list[str]) -> SchemaError:
-    """Return the error for a pointer that leads to nothing from a node on."""
-    if isinstance(node, dict) and "$ref" in node:
-        what = f"{where} refers to {node['$ref']!r}, and the pointer goes on behind the reference."
-        cure = f'Name the place where it is written: "{node["$ref"]}{pointer_of(rest)}".'
-    else:
-        what = f"{where} is {shown(node)}, and has no member {rest[0]!r}."
-        cure = f"{nearest(rest[0], keys)}{_CURE}"
+def refused(what: str, cure: str = _CURE) -> SchemaError:
+    """Return the error for a pointer."""
     return SchemaError(what, where="grammars", cure=cure)
-
-
-def _without_strings(place: Schema) -> str | None:
-    """Return what a schema, or one that holds beside it, takes in place of strings; None where nothing tells
-    that it takes none. Branches of `anyOf` and the like are not looked into."""
-    seen: dict[int, Schema] = {}
-    stack = [place]
-    while stack:
-        one = stack.pop()
-        if one.id in seen:
-            continue
-        seen[one.id] = one
-        if one.verdict is False:
-            return "nothing"
-        if one.types is not None and "string" not in one.types:
-            return " and ".join(sorted(one.types))
-        if one.enum is not None and not any(isinstance(value, str) for value in one.enum):
-            return "other constants"
-        stack += [*one.all_of, *([one.ref] if one.ref is not None else [])]
-    return None

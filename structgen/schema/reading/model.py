@@ -250,8 +250,8 @@ class Reading(ABC):
 
     policies: Policies
     limits: Limits
-    grammars: dict[str, Any] | None
-    """The grammar objects that `x-grammar` names, by their fingerprints; None: it may name none."""
+    grammars: dict[Any, Any] | None
+    """The grammar objects of `x-grammar` (`string_grammars.Held`)."""
     top: Scope
     """The resource of the root."""
     notes: list[str]

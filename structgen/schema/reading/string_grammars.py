@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from structgen.base.errors import SchemaError, within
 from structgen.base.json_text.exact_json import escape
 from structgen.base.language.shapes import nearest
-from structgen.base.limits import Limits
+from structgen.base.limits import DEFAULT, Limits
 from structgen.base.system.lazy_names import public_name
 from structgen.base.system.public_calls import billed_cache
 from structgen.schema.reading.model import shown
@@ -36,36 +36,32 @@ class NamedGrammar(Protocol):
     def keyword(self) -> dict[str, Any]: ...
 
 
-Held: TypeAlias = "dict[str, Any] | None"
-"""The grammar objects of a schema, by their fingerprints; None: it is a stranger's, and may name none."""
-_ALIVE: Final[WeakValueDictionary[tuple[str, int], NamedGrammar]] = WeakValueDictionary()
-"""Of equal grammars each: whichever is held longest is found."""
+Held: TypeAlias = "dict[Any, Any] | None"
+"""The grammar objects of a schema, by the members of `x-grammar`; None: it is a stranger's, and has none."""
+_ALIVE: Final[WeakValueDictionary[tuple[Any, int], NamedGrammar]] = WeakValueDictionary()
+"""By the members of their keywords. Of equal grammars each: whichever is held longest is found."""
 
 
-def object_keyword(grammar: NamedGrammar) -> dict[str, Any]:
-    """Return the value of `x-grammar` for a grammar object, which this process knows while it is held."""
-    name = grammar.fingerprint
-    _ALIVE[name, id(grammar)] = grammar
-    return {"syntax": OBJECT, "definition": name}
+def object_keyword(grammar: NamedGrammar, said: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the value of `x-grammar` for a grammar object, which this process knows while it is held: what
+    is said of its text, else its name."""
+    said = said or {"syntax": OBJECT, "definition": grammar.fingerprint}
+    _ALIVE[_name(said), id(grammar)] = grammar
+    return said
 
 
-def _object(name: str, where: str, held: Held) -> Any:
-    """Return a grammar object by its fingerprint, and note that a schema holds it."""
-    if held is None:
-        raise SchemaError(
-            "A schema of a request names no grammar object of this process.",
-            where=f"{where}/syntax",
-            cure='Write the text of the grammar, with the syntax "lark", "ebnf" or "regex".',
-        )
+def _name(value: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(value.get(member) for member in _MEMBERS)
+
+
+def _held(value: Mapping[str, Any], held: dict[Any, Any]) -> Any:
+    """Return the grammar object of a value of `x-grammar`, and note that a schema holds it; None where nobody
+    does."""
+    name = _name(value)
     known = (one() for one in _ALIVE.valuerefs() if one.key[0] == name)
     found = held.get(name) or next(filter(None, known), None)
-    if found is None:
-        raise SchemaError(
-            "The schema names a grammar object that this process does not hold.",
-            where=f"{where}/definition",
-            cure="Hand the grammar in with sg.json_schema(schema, grammars={pointer: grammar}).",
-        )
-    held[name] = found
+    if found is not None:
+        held[name] = found
     return found
 
 
@@ -101,10 +97,21 @@ def grammar_of(value: Any, where: str, limits: Limits, held: Held) -> Any:
         raise SchemaError(
             f"start is {shown(start)}.", where=f"{where}/start", cure="Name a rule of a Lark or EBNF grammar."
         )
-    if syntax == OBJECT:
-        return _object(definition, where, held)
+    if held is None and syntax == OBJECT:
+        raise SchemaError(
+            "A schema of a request names no grammar object of this process.",
+            where=f"{where}/syntax",
+            cure='Write the text of the grammar, with the syntax "lark", "ebnf" or "regex".',
+        )
+    found = _held(value, held) if held is not None and (syntax == OBJECT or limits == DEFAULT) else None
+    if found is None and syntax == OBJECT:
+        raise SchemaError(
+            "The schema names a grammar object that this process does not hold.",
+            where=f"{where}/definition",
+            cure="Hand the grammar in with sg.json_schema(schema, grammars={pointer: grammar}).",
+        )
     with within(where):
-        return _read(syntax, definition, start, limits)
+        return found or _read(syntax, definition, start, limits)
 
 
 @billed_cache(32)

@@ -146,11 +146,9 @@ def test_who_runs_the_process_may_name_its_objects() -> None:
 def test_arguments_that_a_tool_is_given_are_judged() -> None:
     (tool,) = read_tools([TOOLS["anthropic"](of(SQL))])
     assert tool.value('{"q": "SELECT ab"}') == {"q": "SELECT ab"}
-    with pytest.raises(
-        sg.errors.ValidatorError, match="not a text of a Lark grammar: '1' cannot come"
-    ) as caught:
+    with pytest.raises(sg.errors.ValidatorError, match=r"'1' cannot come .*column 8 of the str") as caught:
         tool.value('{"q": "SELECT 1"}')
-    assert caught.value.where == "/q"
+    assert caught.value.where == "f"
     with pytest.raises(sg.errors.ValidatorError):
         tool.value('{"q": 3}')
     (held,) = read_tools([TOOLS["anthropic"](of(object_keyword(HELD)))])

@@ -172,7 +172,7 @@ GROUPS = {
         OF_REQUEST,
         "prompt grammar sampling n logprobs special_texts refused strategy shortened begun",
     ),
-    "json_schema": (POLICIES, "schema custom_formats subset limits"),
+    "json_schema": (POLICIES, "schema custom_formats subset grammars limits"),
     "lark": (OF_LARK, "grammar limits text_only"),
 }
 """The options of commands that are Python's, by their owner; and those of the owner that they are not."""

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compiled_texts import takes
 
 import structgen as sg
 from structgen.doors.integrations import engine_grammars
 from structgen.doors.integrations.engine_grammars import EngineGrammars, EngineText
+from structgen.schema.reading.string_grammars import object_keyword
 from structgen.tokens.token_mask import allocate_mask
 from structgen.tokens.tokenizer import byte_tokenizer
 
@@ -36,6 +38,21 @@ def test_grammars_that_are_kept_are_bounded_in_bytes(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(engine_grammars, "_MOST_BYTES", 1)
     last = grammars.compiled({"structured_outputs": {"regex": "x"}})
     assert grammars.compiled({"structured_outputs": {"regex": "x"}}) is last
+
+
+def test_a_schema_of_an_engine_s_request_holds_strings_to_texts_alone() -> None:
+    grammars, held = EngineGrammars(str(FOLDER), (), 8192), sg.ebnf('root ::= "(" root ")" | "x"')
+    text = {"syntax": "ebnf", "definition": 'root ::= "(" root ")" | "x"'}
+    for name in ("structured_outputs", "guided_json"):
+        schema = {"type": "string", "x-grammar": text}
+        compiled = grammars.compiled({name: {"json": schema} if name == "structured_outputs" else schema})
+        assert takes(compiled, '"((x))"') and not takes(compiled, '"((x)"')
+    for bad, said in (
+        (object_keyword(held), "names no grammar object"),
+        ({"syntax": "lark", "definition": "start: A\n%import .a.A"}, "not in lark's own library"),
+    ):
+        with pytest.raises(sg.StructgenError, match=said):
+            grammars.compiled({"structured_outputs": {"json": {"type": "string", "x-grammar": bad}}})
 
 
 @pytest.mark.parametrize("pattern", ["a{3}", "(a"])

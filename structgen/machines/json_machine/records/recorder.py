@@ -16,7 +16,7 @@ from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
 from structgen.machines.json_machine.answers.expander import Expander
 from structgen.machines.json_machine.masks import terminal_lexer
-from structgen.machines.json_machine.records.string_tokens import ROOT, string_tokens
+from structgen.machines.json_machine.records.string_tokens import ROOT, StringTokens
 from structgen.machines.json_machine.records.terminal_records import (
     KnownTerminal,
     TerminalRecords,
@@ -40,7 +40,6 @@ from structgen.machines.machine_core.lexeme_tables import SERIALS, put_trie
 from structgen.machines.machine_core.wanted_nodes import ends_read
 from structgen.machines.machine_core.workspace import Workspace
 from structgen.machines.store.mask_store import VocabularyStore
-from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
 
 _ESCAPING = 2
@@ -73,9 +72,10 @@ class Recorder:
         expander: Expander,
         vocabulary: Vocabulary,
         masks: VocabularyStore,
-        tokenizer: Tokenizer,
+        string_tokens: Callable[[], StringTokens],
     ) -> None:
-        self._tokenizer = tokenizer
+        """`string_tokens` returns the vocabulary inside strings that are held to grammars."""
+        self._string_tokens = string_tokens
         self._tables, self._expander, self._masks = tables, expander, masks
         self._vocabulary = vocabulary
         self._shared = TerminalRecords.shared(vocabulary, masks)
@@ -205,11 +205,11 @@ class Recorder:
         if live.regular >= 0:
             row |= self._row(self._record_of(L.M_STRING, live.regular)[0])
         ends = np.zeros_like(row)
-        add_tokens(ends, np.array(self._tokenizer.eos_token_ids, np.int32))
+        add_tokens(ends, np.array(self._string_tokens().plain.eos_token_ids, np.int32))
         row &= ~ends
         closed, state = self._closing(identity, live), self._state(identity)
         self._begin()
-        tokens, context = string_tokens(self._tokenizer, self._is_ascii), self._tables.context
+        tokens, context = self._string_tokens(), self._tables.context
         if self._tables.count(L.T_TRIE) == _ESCAPING:
             # the trie is read where it lies
             of = tokens.escaping
@@ -234,7 +234,7 @@ class Recorder:
     def _closing(self, identity: list[int], live: LiveState) -> dict[int, int]:
         """Return the nodes of the trie of marked tokens that close a live state's string, before any escape,
         each with the outcome."""
-        tokens, strings = string_tokens(self._tokenizer, self._is_ascii), self._expander.strings
+        tokens, strings = self._string_tokens(), self._expander.strings
         met: dict[int, set[int]] = {}
         for way, at in live.alive():
             for node in way.reader.ends_below(at, tokens.heads):
@@ -257,10 +257,6 @@ class Recorder:
         if own >= 0 and ROOT in tokens.quotes:
             found[tokens.quotes[ROOT]] = own
         return found
-
-    @property
-    def _is_ascii(self) -> bool:
-        return int(self._tables.context[L.JsonContext.escapes]) == L.ESCAPES_ASCII
 
     def _scan(self, trie: int, state: int, other: int, kept: int, is_text: bool) -> int:
         """Scan a trie until nothing is left to ask; return how many tokens stay inside, or FULL."""

@@ -16,7 +16,11 @@ from structgen.tokens.vocabulary import Vocabulary
 
 _FIRST: Final = re.compile(rb'["\\\x00-\x1f]')
 _FIRST_OF_ASCII: Final = re.compile(rb'["\\\x00-\x1f\x7f-\xff]')
-_QUOTE, _BACKSLASH = b'"', b"\\"
+_QUOTE, _BACKSLASH, _BEGUN = b'"', b"\\", b""
+_CUT: Final = re.compile(
+    rb"(?:\A[\x80-\xbf]+|[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z"
+)
+"""The end of a text that may be inside a character."""
 ROOT: Final = -1
 """In place of the node above a trie's first nodes."""
 
@@ -24,12 +28,16 @@ ROOT: Final = -1
 class StringTokens:
     """The tokens of a vocabulary, by what they do in a string that is held to a grammar."""
 
-    def __init__(self, tokenizer: Tokenizer, is_ascii: bool) -> None:
-        """`is_ascii`: characters beyond ASCII are written as escapes. Cost: three tries, 0.2 s for 128,000
-        tokens."""
+    def __init__(self, tokenizer: Tokenizer, is_ascii: bool, lacks_tails: bool) -> None:
+        """`is_ascii`: characters beyond ASCII are written as escapes. `lacks_tails`: no token has some byte
+        that ends a character, so that not every character can be finished that a token begins. Cost: three
+        tries, 0.2 s for 128,000 tokens."""
         first = _FIRST_OF_ASCII if is_ascii else _FIRST
         found = [first.search(data) if data else None for data in tokenizer.token_bytes]
         marks = [None if match is None else match[0] for match in found]
+        if lacks_tails:
+            texts = zip(tokenizer.token_bytes, marks, strict=True)
+            marks = [_BEGUN if mark is None and data and _CUT.search(data) else mark for data, mark in texts]
 
         def having(*wanted: bytes | None) -> Tokenizer:
             pairs = zip(tokenizer.token_bytes, marks, strict=True)
@@ -39,10 +47,11 @@ class StringTokens:
 
         self.plain = having(None)
         """The vocabulary of the tokens that stand for themselves."""
-        self.escaping = Vocabulary.of(having(_BACKSLASH))
-        """Those with a backslash before any quote."""
-        self.marked = Vocabulary.of(having(_BACKSLASH, _QUOTE))
-        """Those with a backslash or a quote."""
+        self.escaping = Vocabulary.of(having(_BACKSLASH, _BEGUN))
+        """Those with a backslash before any quote, and those that may leave a character open where not every
+        one can be finished."""
+        self.marked = Vocabulary.of(having(_BACKSLASH, _BEGUN, _QUOTE))
+        """These, and those with a quote."""
         where = {path: node for path, node, _ in _paths(self.marked)}
         self.places = np.array([where[path] for path, _, _ in _paths(self.escaping)], np.int64)
         """Node of `escaping` -> the same in `marked`."""
