@@ -74,9 +74,9 @@ class FinishedError(StructgenError):
 class BudgetError(StructgenError):
     """A token budget is smaller than the least that completes the document; `minimum` is that least."""
 
-    def __init__(self, what: str, *, minimum: int, where: str = "", cure: str = "") -> None:
+    def __init__(self, what: str, *, minimum: int, **told: str) -> None:
         self.minimum = minimum
-        super().__init__(what, where=where, cure=cure)
+        super().__init__(what, **told)
 
 
 class BusyError(StructgenError):
@@ -86,9 +86,9 @@ class BusyError(StructgenError):
 class LimitError(StructgenError):
     """A named limit of `sg.Limits` was reached; `limit` is its field's name."""
 
-    def __init__(self, what: str, *, limit: str, where: str = "", cure: str = "") -> None:
+    def __init__(self, what: str, *, limit: str, cure: str = "", **told: str) -> None:
         self.limit = limit
-        super().__init__(what, where=where, cure=cure or f"Raise it with limits=sg.Limits({limit}=...).")
+        super().__init__(what, cure=cure or f"Raise it with limits=sg.Limits({limit}=...).", **told)
 
 
 class OutOfMemoryError(StructgenError, MemoryError):
@@ -119,9 +119,9 @@ class SchemaError(GrammarError):
 class UnsupportedError(GrammarError):
     """A keyword (or a use of it) that is not handled; `keyword` names it, `where` is its JSON pointer."""
 
-    def __init__(self, what: str, *, keyword: str, where: str = "", cure: str = "") -> None:
+    def __init__(self, what: str, *, keyword: str, **told: str) -> None:
         self.keyword = keyword
-        super().__init__(what, where=where, cure=cure)
+        super().__init__(what, **told)
 
 
 class UnsatisfiableSchema(GrammarError):
@@ -135,11 +135,10 @@ class UnsatisfiableSchema(GrammarError):
         keywords: Sequence[str] = (),
         places: Sequence[str] = (),
         policies: Sequence[str] = (),
-        where: str = "",
-        cure: str = "",
+        **told: str,
     ) -> None:
         self.keywords, self.places, self.policies = tuple(keywords), tuple(places), tuple(policies)
-        super().__init__(what, where=where, cure=cure)
+        super().__init__(what, **told)
 
 
 class UnsatisfiableUnderPolicy(UnsatisfiableSchema):
@@ -150,9 +149,9 @@ class ValidatorError(StructgenError):
     """A document of a type's schema that the type's own validators refuse; `count` is how many faults it has,
     `where` the JSON pointer of the first."""
 
-    def __init__(self, what: str, *, count: int = 1, where: str = "", cure: str = "") -> None:
+    def __init__(self, what: str, *, count: int = 1, **told: str) -> None:
         self.count = count
-        super().__init__(what, where=where, cure=cure)
+        super().__init__(what, **told)
 
 
 class GenerationError(StructgenError):
@@ -161,11 +160,9 @@ class GenerationError(StructgenError):
     `text` is what there is of it (of several attempts, that of the best one), `attempts` how many were made.
     """
 
-    def __init__(
-        self, what: str, *, text: str = "", attempts: int = 1, where: str = "", cure: str = ""
-    ) -> None:
+    def __init__(self, what: str, *, text: str = "", attempts: int = 1, **told: str) -> None:
         self.text, self.attempts = text, attempts
-        super().__init__(what, where=where, cure=cure)
+        super().__init__(what, **told)
 
 
 class LooseCallError(GenerationError):
@@ -227,12 +224,9 @@ class NoFillingError(StructgenError):
     """A template has no valid filling. `fixed` is the fixed text that prevents it; "" if a hole does. `slots`
     is the number that a hole needs where more slots mend the fault; else 0."""
 
-    def __init__(
-        self, what: str, *, fixed: str = "", slots: int = 0, where: str = "", cure: str = ""
-    ) -> None:
-        self.fixed = fixed
-        self.slots = slots
-        super().__init__(what, where=where, cure=cure)
+    def __init__(self, what: str, *, fixed: str = "", slots: int = 0, **told: str) -> None:
+        self.fixed, self.slots = fixed, slots
+        super().__init__(what, **told)
 
 
 class DrawsWarning(UserWarning):

@@ -28,12 +28,11 @@ from structgen.base.errors import (
 from structgen.base.language.checks import shown
 from structgen.base.language.shapes import nearest
 from structgen.base.limits import Limits
-from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
+from structgen.grammars.json_grammars.schema_grammar import unwarned_schema, without_grammars
 from structgen.grammars.text_grammars.composition.argument_grammar import has_documents, of_objects, root_of
 from structgen.machines.core.compiled import first_fault
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.string_values import over_bytes
-from structgen.schema.reading.grammar_places import without_grammars
 from structgen.schema.reading.policies import WIDEST
 
 _COMPOSING: Final = frozenset(
@@ -127,7 +126,7 @@ class Tool:
             "function": {
                 "name": self.name,
                 "description": self.description,
-                "parameters": without_grammars(unwarned_schema(schema).document(), schema),
+                "parameters": without_grammars(schema),
             },
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from bisect import bisect_right
+from dataclasses import dataclass, field
 
 from structgen.automata.regex.python_sets import cased_points
 from structgen.automata.regex.syntax_tree import (
@@ -14,10 +15,11 @@ from structgen.automata.regex.syntax_tree import (
     TEXT_START,
     Alternation,
     CharacterClass,
-    Concatenation,
     LookAround,
     Node,
     Repetition,
+    alternatives,
+    concatenated,
     word_boundary,
 )
 from structgen.automata.unicode.charsets import (
@@ -70,35 +72,33 @@ def only_legacy(source: str) -> str:
     return strict
 
 
+@dataclass
 class _Frame:
     """One open group: its finished alternatives, the parts of the present one, and the flags that hold."""
 
-    def __init__(self, kind: str, opened: int, flags: str = "") -> None:
-        self.kind, self.opened, self.flags = kind, opened, flags
-        self.branches: list[Node] = []
-        self.parts: list[Node] = []
+    kind: str
+    opened: int
+    flags: str = ""
+    branches: list[Node] = field(default_factory=list)
+    parts: list[Node] = field(default_factory=list)
 
     def node(self) -> Node:
-        last = self._sequence()
-        if not self.branches:
-            return last
-        branches = [*self.branches, last]
+        branches = [*self.branches, concatenated(*self.parts)]
         classes = [branch.ranges for branch in branches if isinstance(branch, CharacterClass)]
-        if len(classes) == len(branches):
+        if 1 < len(classes) == len(branches):
             return CharacterClass(union(pair for ranges in classes for pair in ranges))
-        return Alternation(tuple(branches))
-
-    def _sequence(self) -> Node:
-        return self.parts[0] if len(self.parts) == 1 else Concatenation(tuple(self.parts))
+        return alternatives(branches)
 
     def split(self) -> None:
-        self.branches.append(self._sequence())
+        self.branches.append(concatenated(*self.parts))
         self.parts = []
 
 
 _CONTROL = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13}
 _CLASSES = {"d": DIGIT, "D": NOT_DIGIT, "w": WORD, "W": NOT_WORD, "s": SPACE, "S": NOT_SPACE}
 _MODIFIERS = re.compile(r"\?([ims]*)(?:-([ims]*))?:")
+_GROUPS = re.compile(r"\\.|\[(?:[^\]\\]|\\.)*+|(?P<plain>\((?!\?))|(?P<named>\(\?<(?![=!]))", re.DOTALL)
+"""Capturing groups; and escapes and classes, in which nothing is one."""
 _LINE_ENDS = CharacterClass(((0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029)))
 _LINE_START = Alternation((TEXT_START, LookAround(False, True, _LINE_ENDS)))
 _LINE_END = Alternation((TEXT_END, LookAround(True, True, _LINE_ENDS)))
@@ -306,23 +306,8 @@ class _Parser:
     def groups(self) -> tuple[int, bool]:
         """Return how many capturing groups the whole pattern has, and whether any is named."""
         if self._groups is None:
-            count, named, in_class, at, text = 0, False, False, 0, self.text
-            while at < len(text):
-                char = text[at]
-                if char == "\\":
-                    at += 1
-                elif in_class:
-                    in_class = char != "]"
-                elif char == "[":
-                    in_class = True
-                elif char == "(":
-                    if text[at + 1 : at + 2] != "?":
-                        count += 1
-                    elif text[at + 1 : at + 3] == "?<" and text[at + 3 : at + 4] not in ("=", "!"):
-                        count += 1
-                        named = True
-                at += 1
-            self._groups = count, named
+            kinds = [found.lastgroup for found in _GROUPS.finditer(self.text)]
+            self._groups = len(kinds) - kinds.count(None), "named" in kinds
         return self._groups
 
     def escape(self) -> Node:

@@ -25,6 +25,7 @@ from structgen.automata.regex.syntax_tree import (
     Repetition,
     TextEnd,
     TextStart,
+    concatenated,
     word_boundary,
 )
 from structgen.automata.unicode.charsets import ANY, complement
@@ -111,11 +112,7 @@ class _Reader:
         """Return the concatenation of parsed items."""
         if depth > DEPTH:
             raise self.refusal(f"Groups nested deeper than {DEPTH}", "Take the pattern apart.")
-        parts: list[Node] = []
-        for op, value in items:
-            node = self.item(str(op), value, flags, depth)
-            parts += node.parts if isinstance(node, Concatenation) else (node,)
-        return parts[0] if len(parts) == 1 else Concatenation(tuple(parts))
+        return concatenated(*(self.item(str(op), value, flags, depth) for op, value in items))
 
     def item(self, op: str, value: Any, flags: int, depth: int) -> Node:
         match op:

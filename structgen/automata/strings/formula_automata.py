@@ -32,6 +32,7 @@ from structgen.automata.strings.automata import (
 from structgen.automata.strings.found_texts import of_texts_in
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.strings.lengths import bounds, within
+from structgen.automata.strings.live_strings import named, refusal
 from structgen.automata.strings.patterns import automaton_of
 from structgen.base.errors import GrammarError
 from structgen.base.language.ir import (
@@ -46,6 +47,7 @@ from structgen.base.language.ir import (
     Pattern,
     PlainInteger,
     Spec,
+    Texts,
     Words,
 )
 from structgen.base.language.number_ranges import Ranges
@@ -168,6 +170,9 @@ class FormulaReader:
         if self._numbers is not None and isinstance(formula, (Ranges, Multiple, PlainInteger)):
             atom, make = formula, self._numbers
             return HELD.get((atom, make), lambda: make(atom))
+        if isinstance(formula, Texts):
+            what = f"A key, or a string told apart from others, is {named(formula)}, and not regular."
+            raise refusal(what, "Write a regular grammar in its place, or a pattern.")
         raise GrammarError(
             f"{type(formula).__name__} does not speak of strings.",
             cure="Use string atoms in a string's formula.",

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy.typing as npt
 
@@ -38,15 +38,14 @@ def entry_key(*parts: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-class CacheEntries:
+class CacheEntries(NamedTuple):
     """The entries of one folder with one suffix. Safe for many threads and processes."""
 
-    __slots__ = ("_most", "folder", "suffix")
-
-    def __init__(self, folder: Path, suffix: str, most: int | None = None) -> None:
-        """`most`: bytes above which entries are deleted, those first that were used the longest ago; None:
-        somebody else bounds the folder."""
-        self.folder, self.suffix, self._most = folder, suffix, most
+    folder: Path
+    suffix: str
+    most: int | None
+    """Bytes above which entries are deleted, those first that were used the longest ago; None: somebody else
+    bounds the folder."""
 
     def path(self, key: str) -> Path:
         """Return the path of an entry, whether it is there or not."""
@@ -82,8 +81,8 @@ class CacheEntries:
         """Return the bytes of an entry, once it is in place; 0, with a StoreWarning, where the folder does
         not take it. Arguments: `array_file.encode_arrays`."""
         size = write_arrays(self.path(key), kind, _signed(key), numbers or {}, arrays)
-        if size and self._most is not None:
-            evict(self.folder, self._most, [self.suffix])
+        if size and self.most is not None:
+            evict(self.folder, self.most, [self.suffix])
         return size
 
     def drop(self, key: str, why: str) -> Path:

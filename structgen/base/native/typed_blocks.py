@@ -30,7 +30,18 @@ from __future__ import annotations
 
 import operator
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    NamedTuple,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from llvmlite import ir as llvm
 from numba.core import types
@@ -226,13 +237,13 @@ def widened(given: Any, hint: Any) -> Any:
     return wanted if wanted.serves(given) else given
 
 
-class BlockField:
+class BlockField(NamedTuple):
     """Where a field lies, and what it is."""
 
-    __slots__ = ("inside", "type", "word", "words")
-
-    def __init__(self, word: int, words: int, inside: bool, kind: Any) -> None:
-        self.word, self.words, self.inside, self.type = word, words, inside, kind
+    word: int
+    words: int
+    inside: bool
+    type: Any
 
 
 @cache

@@ -1,8 +1,10 @@
-"""Garbage collection, held back while much is made that stays."""
+"""Garbage collection, held back while much is made that stays; and freed memory, given back."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
+from collections.abc import Callable
 from weakref import finalize
 
 from structgen.base.system.public_calls import Part
@@ -16,3 +18,13 @@ def uncollected() -> Part:
         finalize(part, gc.enable)
         gc.disable()
     return part
+
+
+def glibc_trim() -> Callable[[], object] | None:
+    """Return the function of the C library that gives freed memory back, called without the interpreter's
+    lock; None without glibc: other libraries of C have no such call."""
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return None
+    return lambda: trim(0)

@@ -88,11 +88,6 @@ class ChoiceRow:
         )
         self.is_filtered = bool(how.temperature and (how.top_k or how.top_p < 1 or how.min_p))
 
-    @property
-    def is_adjusted(self) -> bool:
-        """Whether it draws from other scores than the logits."""
-        return self.law is not None or self.is_penalised
-
     def biases(self) -> tuple[list[int], list[float]]:
         """Return the tokens with a fixed change of their logits now, and the changes: `logit_bias`, and a ban
         on the end tokens while there are fewer than `min_tokens`."""
@@ -287,7 +282,7 @@ def choose_anywhere(
     numbers = np.stack((np.where(faulty, wanted, token), allowed, wanted, faulty))
     chosen = Chosen(*numbers.tolist(), *shares.tolist())
     for i, row in enumerate(rows):
-        if row.is_adjusted:
+        if row.law is not None or row.is_penalised:
             line = None if mask is None else mask[of[i]][None]
             again = _chosen_here(logits[at[i]].cpu()[None], line, [row], [0], [0])
             chosen.tokens[i], chosen.faulty[i] = again.tokens[0], again.faulty[0]

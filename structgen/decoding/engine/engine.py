@@ -12,7 +12,7 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -134,16 +134,11 @@ class Engine:
             given = [given]
         wanted = list(given)
         handles: list[Handle] = []
-        try:
+        with _awaiting(handles):
             for one in wanted:
                 handles += self.submit(one)
             self.drive(handles)
-        except BaseException:
-            # nobody waits for them any more
-            for handle in handles:
-                handle.cancel()
-            raise
-        return [handle.result for handle in handles if handle.result is not None]
+        return _results(handles)
 
     def stream(self, request: Request) -> Iterator[str]:
         """Yield the text of a request (n = 1) in pieces, as it comes; leaving the loop cancels it."""
@@ -173,14 +168,10 @@ class Engine:
         """Return the results of a request; others may run meanwhile, in the same batches. Cancelling it
         cancels its texts."""
         handles = await self.asubmit(request)
-        try:
+        with _awaiting(handles):
             for handle in handles:
                 await listening([handle], pieces=False).wait()
-        except BaseException:
-            for handle in handles:
-                handle.cancel()
-            raise
-        return [handle.result for handle in handles if handle.result is not None]
+        return _results(handles)
 
     async def astream(self, request: Request) -> AsyncIterator[str]:
         """Yield the text of a request (n = 1) in pieces, as it comes; leaving the loop cancels it."""
@@ -471,6 +462,21 @@ def _single(request: Request) -> Request:
     if _checked(request).n != 1:
         raise OptionError("A stream is of one text.", where="n", cure="Submit, and listen to each handle.")
     return request
+
+
+@contextmanager
+def _awaiting(handles: Sequence[Handle]) -> Iterator[None]:
+    """Cancel texts where a block is cut off: nobody waits for them any more."""
+    try:
+        yield
+    except BaseException:
+        for handle in handles:
+            handle.cancel()
+        raise
+
+
+def _results(handles: Sequence[Handle]) -> list[Result]:
+    return [handle.result for handle in handles if handle.result is not None]
 
 
 def _raise_error(handle: Handle) -> None:

@@ -49,11 +49,12 @@ class Particle:
 P = TypeVar("P", bound=Particle)
 
 
+@dataclass(frozen=True, slots=True)
 class Frontier:
     """The particles' way through a tree."""
 
-    def __init__(self, target: Target, tree: PrefixTree) -> None:
-        self.target, self.tree = target, tree
+    target: Target
+    tree: PrefixTree
 
     def start(self, kind: type[P]) -> P:
         """Return a particle at the empty prefix."""

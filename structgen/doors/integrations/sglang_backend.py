@@ -139,28 +139,6 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
         """Return the grammar for another request."""
         return SglangGrammar(self.compiled)
 
-    def try_jump_forward(self, tokenizer: Any) -> tuple[list[int], str] | None:
-        """Return the text that must come next, as far as it is whole characters."""
-        text = self.text.matcher.forced().decode("utf-8", "ignore")
-        return ([], text) if text else None
-
-    def jump_forward_str_state(self, helper: tuple[list[int], str]) -> tuple[str, int]:
-        """Return the text of `try_jump_forward`; states have no numbers for SGLang."""
-        return helper[1], -1
-
-    def jump_and_retokenize(
-        self, old_output_ids: list[int], new_output_ids: list[int], next_state: int
-    ) -> None:
-        """Take the new tokens in place of the old ones, from where they differ."""
-        same = 0
-        for old, new in zip(old_output_ids, new_output_ids, strict=False):
-            if old != new:
-                break
-            same += 1
-        self.rollback(len(old_output_ids) - same)
-        for token in new_output_ids[same:]:
-            self.accept_token(token)
-
 
 class SglangBackend(BaseGrammarBackend):  # type: ignore[misc]
     """The back end of one scheduler. A text behind thoughts takes three functions of masks from here."""

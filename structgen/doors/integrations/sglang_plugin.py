@@ -29,9 +29,6 @@ _GRAMMAR: Final[dict[str, tuple[str, ...]]] = {
     "move_vocab_mask": ("vocab_mask", "device"),
     "apply_vocab_mask": ("logits", "vocab_mask"),
     "copy": ("self",),
-    "try_jump_forward": ("self", "tokenizer"),
-    "jump_forward_str_state": ("self", "helper"),
-    "jump_and_retokenize": ("self", "old_output_ids", "new_output_ids", "next_state"),
 }
 HOOKS: Final = (
     *(Hook(f"{_BASE}:BaseGrammarObject.{name}", parameters) for name, parameters in _GRAMMAR.items()),

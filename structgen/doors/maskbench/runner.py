@@ -6,6 +6,7 @@ import queue
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -110,27 +111,24 @@ class Engines:
         yield from as_done(work, tasks, len(self._processes))
 
 
+@dataclass
 class BenchRun:
     """Engines over a set of cases."""
 
-    def __init__(
-        self,
-        configs: Sequence[EngineConfig],
-        *,
-        timeout: float,
-        jobs: int = 1,
-        out: Path | None = None,
-        on_ray: bool = False,
-        workers: int | None = None,
-    ) -> None:
-        """`timeout`: seconds for a compilation, and for each instance. `jobs`: cases at a time. `out`: a file
-        that takes a line of results for each case, with which a later run goes on (`system.result_files`).
-        `on_ray`: work on Ray, by so many `workers`, each with engines of its own; by default as many as it
-        has processors."""
-        self._configs, self._timeout, self.jobs = list(configs), timeout, jobs
-        self._out, self._on_ray, self._workers = out, on_ray, workers
-        self.versions: dict[str, str] = {}
-        """Of the engines, once there are results."""
+    configs: list[EngineConfig]
+    _: KW_ONLY
+    timeout: float
+    """Seconds for a compilation, and for each instance."""
+    jobs: int = 1
+    """Cases at a time."""
+    out: Path | None = None
+    """A file that takes a line of results for each case, with which a later run goes on
+    (`system.result_files`)."""
+    on_ray: bool = False
+    workers: int | None = None
+    """Of Ray, each with engines of its own; by default as many as it has processors."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of the engines, once there are results."""
 
     def results(self, cases: Iterable[Case]) -> Iterator[list[CaseResult]]:
         """Yield the results of each case, one for each engine: those of an earlier run, then the others as
@@ -138,22 +136,22 @@ class BenchRun:
         another run."""
         tasks = dict(enumerate(enumerate(cases)))
         with ExitStack() as stack:
-            if self._out is None:
+            if self.out is None:
                 lines = stack.enter_context(closing(self._answers([*tasks.values()])))
                 self.versions = next(lines)
             else:
-                kept = results_of(self._out, tasks, self._answers, self._run_of)
+                kept = results_of(self.out, tasks, self._answers, self._run_of)
                 lines = (line for line, _ in stack.enter_context(closing(kept)))
             for line in lines:
                 yield [CaseResult.of_plain(said) for said in line["results"]]
 
     def _answers(self, left: Sequence[Task]) -> Answers:
-        if self._on_ray:
-            said = ray_answers(partial(Engines, self._configs, self._timeout), left, _SHARD, self._workers)
+        if self.on_ray:
+            said = ray_answers(partial(Engines, self.configs, self.timeout), left, _SHARD, self.workers)
             self.jobs = next(said)
             yield from said
         else:
-            engines = Engines(self._configs, self._timeout, self.jobs)
+            engines = Engines(self.configs, self.timeout, self.jobs)
             try:
                 yield from engines(left)
             finally:
@@ -163,6 +161,6 @@ class BenchRun:
         self.versions = versions
         return {
             "version of an engine": repr(versions),
-            "timeout, policy or tokenizer": repr((self._timeout, self._configs)),
+            "timeout, policy or tokenizer": repr((self.timeout, self.configs)),
             "set of schemas": data_digest(case for _, case in tasks),
         }

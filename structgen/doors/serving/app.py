@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import hmac
 import json
 import logging
@@ -13,7 +12,6 @@ import time
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
-    Callable,
     Coroutine,
     Generator,
     Iterable,
@@ -21,7 +19,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from typing import Any, Final, TypeVar
@@ -37,6 +35,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from structgen.base.errors import StructgenError
 from structgen.base.json_text.events import escape
+from structgen.base.system.garbage import glibc_trim
 from structgen.base.system.public_calls import THIS_CALL, Stop
 from structgen.decoding.engine.driver import listening
 from structgen.decoding.engine.requests import Handle, Result
@@ -86,12 +85,13 @@ def make_app(model: ServedModel, options: ServerOptions | None = None) -> Starle
     return Starlette(routes=routes, lifespan=batches.running, exception_handlers=handlers, middleware=named)
 
 
+@dataclass
 class _OwnNames:
     """Answers requests whose header Host has one of the server's names, and refuses the others.
     starlette's `TrustedHostMiddleware` refuses them in words that no client of an API reads."""
 
-    def __init__(self, app: ASGIApp, options: ServerOptions) -> None:
-        self.app, self.options = app, options
+    app: ASGIApp
+    options: ServerOptions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -254,21 +254,17 @@ class _ClientGoneError(Exception):
     """The client closed its connection."""
 
 
+@dataclass(eq=False)
 class _Answer:
     """The answer to a body: it is read, written and sent by one task, which ends where the client goes."""
 
-    def __init__(
-        self,
-        server: ModelServer,
-        kind: type[AnswerShape],
-        scope: Scope,
-        receive: Any = None,
-        send: Any = None,
-    ) -> None:
-        self.server, self.kind = server, kind
-        self.scope, self.receive, self.send = scope, receive, send
-        self.handles: list[Handle] = []
-        self.status = _GONE
+    server: ModelServer
+    kind: type[AnswerShape]
+    scope: Scope
+    receive: Any = None
+    send: Any = None
+    handles: list[Handle] = field(default_factory=list)
+    status: int = _GONE
 
     def __await__(self) -> Generator[Any, None, None]:
         return self.run().__await__()
@@ -404,16 +400,6 @@ async def _changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator
                 yield index
             elif pieces:
                 yield index
-
-
-def glibc_trim() -> Callable[[], object] | None:
-    """Return the function of the C library that gives freed memory back, called without the interpreter's
-    lock; None without glibc."""
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):
-        return None
-    return lambda: trim(0)
 
 
 def _not_finite(body: Any) -> str:

@@ -21,8 +21,7 @@ from structgen.asking.tool_calls.tool_replies import Reply, without_repeats
 from structgen.base.errors import StructgenError
 from structgen.doors.typed.server_replies import thoughts_apart
 from structgen.doors.typed.tool_use import ToolUse
-from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
-from structgen.schema.reading.grammar_places import without_grammars
+from structgen.grammars.json_grammars.schema_grammar import unwarned_schema, without_grammars
 from structgen.schema.reading.openai import check_subset
 
 NATIVE: Final = ToolFormat(
@@ -54,7 +53,7 @@ def _sent(tool: Tool) -> dict[str, Any]:
     """Return a tool in OpenAI's shape without `x-grammar`, strict where its schema is in the subset that is
     held to."""
     closed = tool.closed_schema
-    closed = without_grammars(unwarned_schema(closed).document(), closed)
+    closed = without_grammars(closed)
     made, strict = tool.openai(), {"strict": True} if is_strict(closed) else {}
     return {**made, "function": {**made["function"], "parameters": closed, **strict}}
 

@@ -32,12 +32,11 @@ from structgen.doors.typed.tool_use import ToolUse, names_calls, tool_use
 from structgen.doors.typed.wrapping import WRAPPER, WrappedReader, Wrapping, is_object, wrapped, wrapper_of
 from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.json_grammars.outline_writer import Outlines, shorter_outlines
-from structgen.grammars.json_grammars.schema_grammar import json_schema, unwarned_schema
+from structgen.grammars.json_grammars.schema_grammar import json_schema, unwarned_schema, without_grammars
 from structgen.grammars.text_grammars.regular import RegularGrammar
 from structgen.machines.core.compiled import plain_grammar
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.string_values import over_bytes
-from structgen.schema.reading.grammar_places import without_grammars
 from structgen.schema.reading.policies import JSON_DUMPS, READABLE_DUMPS, WIDEST
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -143,7 +142,7 @@ class WantedForm:
         is_wrapped = self.is_wrapped or sent is not schema
         grammar = unwarned_schema(sent, **{**own, **WIDEST})
         compiled = over_bytes(grammar)
-        sent = without_grammars(grammar.document(), sent)
+        sent = without_grammars(sent)
         is_said, is_listed = self.spoken is not None, bool(listed_values(schema))
         return SentSchema(sent, compiled, is_wrapped, self.is_wrapped, is_said, is_listed)
 

@@ -527,6 +527,24 @@ def unwarned_schema(schema: dict[str, Any] | bool | str | Path, **options: Any) 
     return json_schema(schema, strict=None, **options)
 
 
+def without_grammars(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema without `x-grammar`, for those who refuse keywords that they do not know. Patterns
+    beside it stay. Cost: a look at each value, where there is none."""
+    stack: list[Any] = [schema]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, list):
+            stack += value
+        elif isinstance(value, dict):
+            if GRAMMAR in value:
+                # start-up: few schemas have grammars at their places
+                from structgen.schema.reading.grammar_places import without_places
+
+                return without_places(unwarned_schema(schema)._take(), schema)
+            stack += value.values()
+    return schema
+
+
 def _restored(
     canonical: str,
     draft: str | None,

@@ -44,9 +44,8 @@ def with_grammars(
     return top[""], places
 
 
-def without_grammars(document: Document, schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a document, as somebody has it, without `x-grammar`: for those who refuse keywords
-    that they do not know. Patterns beside it stay."""
+def without_places(document: Document, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a document, as somebody has it, without its `x-grammar`."""
     for pointer in dict.fromkeys(one.pointer for one in document.schemas if one.grammar is not None):
         schema = without_keyword(schema, pointer, GRAMMAR) if pointer.startswith("#") else schema
     return schema

@@ -172,18 +172,6 @@ def test_drafts_are_walked_and_taken_back(sglang: SimpleNamespace) -> None:
     assert run(sglang, [request]) == ["abc"]
 
 
-def test_what_is_forced_is_jumped_over(sglang: SimpleNamespace) -> None:
-    (request,) = admitted(started(sglang), Req("regex", "ab(é|è)c"))
-    grammar = request.grammar
-    state = grammar.jump_forward_str_state(grammar.try_jump_forward(TOKENIZER))
-    assert state == ("ab", -1)  # the first byte of both letters is the same, and no character
-    a, b = (TOKENIZER.encode(one, add_special_tokens=False)[0] for one in "ab")
-    grammar.accept_token(a)
-    grammar.jump_and_retokenize([a], [a, b], -1)
-    with pytest.raises(ValueError, match="not allowed"):
-        grammar.jump_and_retokenize([a, b], [a, a], -1)
-
-
 def test_a_token_that_may_not_come_is_an_error_that_sglang_catches(sglang: SimpleNamespace) -> None:
     (request,) = admitted(started(sglang), Req("regex", "abc"))
     with pytest.raises(ValueError, match="not allowed"):

@@ -7,11 +7,9 @@ transformers, with the packages gguf and accelerate.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import re
-import sys
 import time
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from structgen.base.errors import StructgenError
+from structgen.base.system.garbage import glibc_trim
 from structgen.base.system.installation import not_installed
 from structgen.base.system.resources import NAMED_MODELS, SMOLLM2, model_name, smollm2
 from structgen.decoding.engine.forward_pass.gguf_header import MAGIC, GgufHeader
@@ -165,7 +164,9 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype) -> Model:
     if weights is not None and Llama.serves(weights):
         made: Model = Llama(weights)
         del weights
-        _give_back_memory()
+        # glibc keeps what dequantised weights lay in, as much as the model itself takes
+        if (trim := glibc_trim()) is not None:
+            trim()
         _tell(header, dtype, began)
         return made
     # optional: transformers
@@ -178,13 +179,6 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype) -> Model:
         read = pretrained(AutoModelForCausalLM, path.parent, gguf_file=path.name, dtype=dtype)
     _tell(header, dtype, began)
     return HuggingFace(read.to(device))
-
-
-def _give_back_memory() -> None:
-    """Give memory that was freed back to the system: glibc keeps what dequantised weights lay in, as much as
-    the model itself takes. Other libraries of C have no such call."""
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None:
-        trim(0)
 
 
 def _tell(header: GgufHeader, dtype: torch.dtype, began: float) -> None:

@@ -51,7 +51,13 @@ class LexerTables:
         told = np.zeros(words_of(LexerContext), np.int64) if context is None else context
 
         def grown(name: str, columns: int, kind: type[np.generic], filled: int) -> GrownArray:
-            return GrownArray(told, [word_of(LexerContext, name)], columns, kind, filled, kept.get(name))
+            word = word_of(LexerContext, name)
+            return self._every.setdefault(
+                name, GrownArray(told, [word], columns, kind, filled, kept.get(name))
+            )
+
+        self._every: dict[str, GrownArray] = {}
+        """By the names of their fields."""
 
         self._moves = grown("moves", width, np.int32, UNKNOWN)
         self._end_at = grown("lexeme_end_at", 2, np.int32, 0)
@@ -60,7 +66,7 @@ class LexerTables:
         self._lasts = grown("lasts", 1, np.int32, 0)
         self._may_break = grown("may_break", 1, np.uint8, 0)
         self._end_class = grown("end_class", 1, np.int32, UNKNOWN)
-        self._like = grown("like", 1, np.int32, UNKNOWN)
+        grown("like", 1, np.int32, UNKNOWN)
         self._starts = grown("starts", self.contexts * lexer.ways, np.int32, UNKNOWN)
         self._carry_moves = grown("carry_moves", width, np.uint8, UNASKED)
         self._carry_bytes = grown("carry_bytes", 8, np.int64, 0)
@@ -73,16 +79,11 @@ class LexerTables:
     @property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays by the names of their fields, as far as they are in use."""
-        states, carries, ends = self._noted, len(self.lexer.carries), self._end_count
-        grown = (
-            ("moves", self._moves, states), ("lexeme_end_at", self._end_at, states),
-            ("lexeme_ends", self._ends, ends), ("last_at", self._last_at, states),
-            ("lasts", self._lasts, self._last_count), ("may_break", self._may_break, states),
-            ("end_class", self._end_class, states), ("like", self._like, states),
-            ("starts", self._starts, carries),
-            ("carry_moves", self._carry_moves, carries), ("carry_bytes", self._carry_bytes, carries),
-        )  # fmt: skip
-        return {name: one.rows[:count] for name, one, count in grown} | {"classes": self.classes}
+        counts = dict.fromkeys(("starts", "carry_moves", "carry_bytes"), len(self.lexer.carries))
+        counts |= {"lexeme_ends": self._end_count, "lasts": self._last_count}
+        grown = self._every.items()
+        found = {name: one.rows[: counts.get(name, self._noted)] for name, one in grown}
+        return found | {"classes": self.classes}
 
     @property
     def moves(self) -> npt.NDArray[np.int32]:
@@ -101,8 +102,7 @@ class LexerTables:
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
-        arrays = self._moves, self._end_at, self._ends, self._starts, self._carry_moves, self._carry_bytes
-        return sum(int(one.rows.nbytes) for one in arrays)
+        return sum(int(one.rows.nbytes) for one in self._every.values())
 
     # --- answers --------------------------------------------------------------------------------------------
 
@@ -170,9 +170,8 @@ class LexerTables:
         count = len(lexer.states)
         if count == self._noted:
             return
-        for one in (self._moves, self._end_at, self._last_at, self._may_break, self._end_class):
-            one.reserve(count)
-        self._like.reserve(count)
+        for name in ("moves", "lexeme_end_at", "last_at", "may_break", "end_class", "like"):
+            self._every[name].reserve(count)
         self._reserve_carries()
         while self._noted < count:
             state, number = lexer.states[self._noted], self._noted

@@ -20,7 +20,7 @@ from structgen.grammars.lark_grammars.machine.lark_layout import (
     WHOLE_MASK,
     LarkContext,
 )
-from structgen.grammars.lark_grammars.machine.parser import reduced, top_of
+from structgen.grammars.lark_grammars.machine.parser import reduced, row_of, top_of
 from structgen.machines.machine_core.interning import ask, find, intern
 from structgen.machines.machine_core.layout import ASKED
 from structgen.machines.machine_core.lexeme_layout import ASK_CLASS, ASK_PROOF
@@ -74,10 +74,7 @@ def class_lives(c: LarkContext, place: int, end_class: int, column: int) -> int:
         return 0
     # not certain: proved once, and remembered
     c.low = low
-    row = c.work
-    row.words[0], row.words[1], row.words[2] = place, end_class, column
-    row.words[3] = UNPROVED
-    number = intern(c, c.proofs, PROOF_KEY, row)
+    number = intern(c, c.proofs, PROOF_KEY, row_of(c, place, end_class, column, UNPROVED))
     if number < 0:
         return ASKED
     proof = c.proofs[number]
@@ -92,9 +89,7 @@ def class_lives(c: LarkContext, place: int, end_class: int, column: int) -> int:
 def find_proof(address: int, place: int, end_class: int, column: int) -> int:
     """Return the row of a proof that was asked for."""
     c = LarkContext(address)
-    row = c.work
-    row.words[0], row.words[1], row.words[2] = place, end_class, column
-    return find(c.proofs, PROOF_KEY, row)
+    return find(c.proofs, PROOF_KEY, row_of(c, place, end_class, column, UNPROVED))
 
 
 @jit
@@ -116,9 +111,7 @@ def hash_of(c: LarkContext, place: int, depth: int) -> int:
 @jit
 def unit_of(c: LarkContext, what: int, lexeme: int, column: int) -> int:
     """Return the number of a unit of work, below 0 where there is no room."""
-    row = c.work
-    row.words[0], row.words[1], row.words[2], row.words[3] = what, lexeme, column, 0
-    return intern(c, c.units, UNIT_KEY, row)
+    return intern(c, c.units, UNIT_KEY, row_of(c, what, lexeme, column, 0))
 
 
 @jit
@@ -126,9 +119,8 @@ def recall(c: LarkContext, unit: int, place: int) -> int:
     """Return what a unit has found for places that agree with this one, or -1; and note what it has read."""
     one = c.units[unit]
     for i in range(one.depths):
-        depth, row = one.depth[i], c.work
-        row.words[0], row.words[1], row.words[2] = unit, depth, hash_of(c, place, depth)
-        known = find(c.results, RESULT_KEY, row)
+        depth = one.depth[i]
+        known = find(c.results, RESULT_KEY, row_of(c, unit, depth, hash_of(c, place, depth), 0))
         if known >= 0:
             cell, cells = c.places[place].stack, c.cells
             for _ in range(depth - 1):
@@ -157,8 +149,7 @@ def remember(c: LarkContext, unit: int, place: int, found: int) -> int:
             return 0
         one.depth[at] = depth
         one.depths = at + 1
-    row = c.work
-    row.words[0], row.words[1], row.words[2], row.words[3] = unit, depth, hash_of(c, place, depth), found
+    row = row_of(c, unit, depth, hash_of(c, place, depth), found)
     return 0 if intern(c, c.results, RESULT_KEY, row) >= 0 else ASKED
 
 

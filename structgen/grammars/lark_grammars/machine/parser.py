@@ -16,24 +16,28 @@ from structgen.grammars.lark_grammars.machine.lark_layout import (
 )
 from structgen.machines.machine_core.interning import ask, intern
 from structgen.machines.machine_core.layout import ASKED, REFUSED
-from structgen.machines.machine_core.lexeme_layout import ASK_START, UNKNOWN
+from structgen.machines.machine_core.lexeme_layout import ASK_START, UNKNOWN, WorkRow
+
+
+@jit
+def row_of(c: LarkContext, first: int, second: int, third: int, fourth: int) -> WorkRow:
+    """Return a row with these words, as the tables find it; the next one takes its place."""
+    row = c.work
+    row.words[0], row.words[1], row.words[2], row.words[3] = first, second, third, fourth
+    return row
 
 
 @jit
 def put_cell(c: LarkContext, top: int, below: int) -> int:
     """Return the number of a stack, or ASKED."""
-    row = c.work
-    row.words[0], row.words[1] = top, below
-    found = intern(c, c.cells, CELL_KEY, row)
+    found = intern(c, c.cells, CELL_KEY, row_of(c, top, below, 0, 0))
     return found if found >= 0 else ASKED
 
 
 @jit
 def put_place(c: LarkContext, stack: int, widths: int, brackets: int) -> int:
     """Return the number of a place, or ASKED."""
-    row = c.work
-    row.words[0], row.words[1], row.words[2], row.words[3] = stack, widths, brackets, 0
-    found = intern(c, c.places, PLACE_KEY, row)
+    found = intern(c, c.places, PLACE_KEY, row_of(c, stack, widths, brackets, 0))
     return found if found >= 0 else ASKED
 
 
@@ -140,10 +144,8 @@ def read(c: LarkContext, place: int, terminal: int, column: int) -> int:
     """Return the place behind a lexeme, REFUSED, or ASKED. `column`: of a newline."""
     if c.ignored[terminal]:
         return place
-    row = c.work
-    row.words[0], row.words[1] = place, terminal
-    row.words[2] = column if terminal == c.newline else 0
-    row.words[3], row.words[4] = ASKED, NOTHING_READ
+    row = row_of(c, place, terminal, column if terminal == c.newline else 0, ASKED)
+    row.words[4] = NOTHING_READ
     number = intern(c, c.steps_known, STEP_KEY, row)
     if number < 0:
         return ASKED

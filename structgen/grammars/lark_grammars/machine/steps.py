@@ -21,6 +21,7 @@ from structgen.grammars.lark_grammars.machine.parser import (
     put_cell,
     put_place,
     read,
+    row_of,
 )
 from structgen.machines.machine_core.interning import ask, intern
 from structgen.machines.machine_core.layout import ASKED, REFUSED
@@ -122,8 +123,8 @@ def put_state(c: LarkContext, readings: Int64s, count: int) -> int:
             j -= 1
     state = -1
     for i in range(count):
-        one, row = skip(readings, READING_WORDS * i), c.work
-        row.words[0], row.words[1], row.words[2], row.words[3] = READING, one[0], one[1], one[2]
+        one = skip(readings, READING_WORDS * i)
+        row = row_of(c, READING, one[0], one[1], one[2])
         row.words[4], row.words[5], row.words[6], row.words[7] = state, 0, 0, 0
         row.words[8], row.words[9] = -1, -1
         state = intern(c, c.nodes, 8, row)

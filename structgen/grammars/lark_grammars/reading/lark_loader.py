@@ -430,10 +430,7 @@ class _Tables:
         }
         self._order: dict[str, tuple[Any, ...]] = {}
         """For each terminal read so far: the key by which lark orders it."""
-        self._rules: dict[Any, int] = {}
-        self._rule_numbers: dict[int, int] = {}
-        self._rule_texts: dict[int, str] = {}
-        """By the identities of rules, because hashing or formatting a rule is slow."""
+        self._rules = Numbered[Any]()
 
     def _is_string(self, name: str) -> bool:
         from lark.lexer import PatternStr
@@ -443,19 +440,6 @@ class _Tables:
     def _numbers(self, name: str) -> list[int]:
         """Return the numbers of a terminal: its own, and the one under which it is not ignored."""
         return [self.number[name], *([self.seen[name]] if name in self.seen else [])]
-
-    def _rule_number(self, rule: Any) -> int:
-        known = self._rule_numbers.get(id(rule))
-        if known is None:
-            known = self._rule_numbers[id(rule)] = self._rules.setdefault(rule, len(self._rules))
-        return known
-
-    def _item_order(self, item: Any) -> tuple[str, int]:
-        """Return the key by which the items of a state are ordered."""
-        text = self._rule_texts.get(id(item.rule))
-        if text is None:
-            text = self._rule_texts[id(item.rule)] = str(item.rule)
-        return text, item.index
 
     def _state_order(self) -> list[int]:
         """Return lark's states in an order that depends only on the grammar: as they are reached from the
@@ -480,12 +464,12 @@ class _Tables:
         new = {state: number for number, state in enumerate(order)}
         terminals = tuple(map(self._terminal, [*self.names, *self.seen]))
         count = len(order)
-        rules = self._rules
+        rules = self._rules.values
         kernels: list[tuple[tuple[int, int], ...]] = [()] * count
         for state, old in enumerate(order):
             begun = [one for one in self.items[old] if one.index or one.rule.origin.name.startswith("$root_")]
-            begun.sort(key=self._item_order)
-            kernels[state] = tuple((self._rule_number(one.rule), one.index) for one in begun)
+            begun.sort(key=lambda one: (str(one.rule), one.index))
+            kernels[state] = tuple((self._rules.of(one.rule), one.index) for one in begun)
         actions = np.zeros((count, len(self.names) + len(self.seen)), np.int32)
         cells: list[tuple[int, int, int]] = []
         shifts: list[tuple[int, str, int]] = []
@@ -495,7 +479,7 @@ class _Tables:
                 if name not in numbers:
                     shifts.append((state, name, new[argument]))
                     continue
-                does = new[argument] + 1 if action is Shift else -1 - self._rule_number(argument)
+                does = new[argument] + 1 if action is Shift else -1 - self._rules.of(argument)
                 cells += [(state, number, does) for number in numbers[name]]
         at_states, at_terminals, done = np.array(cells, np.int32).reshape(-1, 3).T
         actions[at_states, at_terminals] = done
