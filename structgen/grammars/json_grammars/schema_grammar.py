@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import asdict, fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -528,21 +529,19 @@ def unwarned_schema(schema: dict[str, Any] | bool | str | Path, **options: Any) 
 
 
 def without_grammars(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema without `x-grammar`, for those who refuse keywords that they do not know. Patterns
-    beside it stay. Cost: a look at each value, where there is none."""
-    stack: list[Any] = [schema]
+    """Return a copy of a schema without `x-grammar`, for those who refuse keywords that they do not know.
+    Patterns beside it stay."""
+    top: Any = {"": schema}
+    stack: list[Any] = [top]
     while stack:
-        value = stack.pop()
-        if isinstance(value, list):
-            stack += value
-        elif isinstance(value, dict):
-            if GRAMMAR in value:
-                # start-up: few schemas have grammars at their places
-                from structgen.schema.reading.grammar_places import without_places
-
-                return without_places(unwarned_schema(schema)._take(), schema)
-            stack += value.values()
-    return schema
+        holder = stack.pop()
+        for key, value in list(holder.items() if isinstance(holder, dict) else enumerate(holder)):
+            if key == GRAMMAR and isinstance(value, dict) and isinstance(value.get("syntax"), str):
+                del holder[key]
+            elif isinstance(value, (dict, list)):
+                holder[key] = copy(value)
+                stack.append(holder[key])
+    return cast("dict[str, Any]", top[""])
 
 
 def _restored(

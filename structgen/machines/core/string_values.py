@@ -16,9 +16,14 @@ _OWN: Final = "structgen_grammar"
 """The key of a core schema's metadata that tells these validators from others."""
 
 
-@lru_cache(maxsize=64)
 def over_bytes(grammar: Any) -> CompiledGrammar:
-    """Return a grammar compiled against single bytes, once; a compiled one as it is."""
+    """Return a grammar compiled against single bytes, anew once texts have used up its memory; a compiled one
+    as it is."""
+    return _over_bytes(grammar).fresh()
+
+
+@lru_cache(maxsize=64)
+def _over_bytes(grammar: Any) -> CompiledGrammar:
     is_compiled = isinstance(grammar, CompiledGrammar)
     found: CompiledGrammar = grammar if is_compiled else grammar.compiled(byte_tokenizer(), None, None)
     return found
@@ -27,7 +32,7 @@ def over_bytes(grammar: Any) -> CompiledGrammar:
 def fault_in(text: str, compiled: CompiledGrammar) -> str:
     """Return in words, with line and column, why a text is none of a grammar's; "" where it is one. Linear in
     the text."""
-    fault = first_fault(compiled, text, in_lines=True)
+    fault = first_fault(compiled.fresh(), text, in_lines=True)
     return fault and f"not {compiled.grammar.texts_named}: {fault}"
 
 

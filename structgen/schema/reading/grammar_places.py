@@ -11,7 +11,6 @@ from structgen.base.errors import SchemaError
 from structgen.base.json_text.events import pointer_of
 from structgen.base.json_text.exact_json import Json, unescape
 from structgen.base.language.shapes import nearest
-from structgen.schema.reading.document import Document
 from structgen.schema.reading.model import shown
 from structgen.schema.reading.string_grammars import GRAMMAR, NamedGrammar
 
@@ -42,13 +41,6 @@ def with_grammars(
         said[GRAMMAR] = grammar.keyword
         places.append(f"#{pointer_of(way)}")
     return top[""], places
-
-
-def without_places(document: Document, schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a document, as somebody has it, without its `x-grammar`."""
-    for pointer in dict.fromkeys(one.pointer for one in document.schemas if one.grammar is not None):
-        schema = without_keyword(schema, pointer, GRAMMAR) if pointer.startswith("#") else schema
-    return schema
 
 
 def without_keyword(value: Any, pointer: str, keyword: str) -> Any:
