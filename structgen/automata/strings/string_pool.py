@@ -36,7 +36,6 @@ from structgen.automata.unicode.decoded_text import (
     LONE_COLUMN,
     TOTAL_COLUMN,
     WIDTH,
-    columns,
     encode,
     escaped,
 )
@@ -52,6 +51,8 @@ _DIVIDED: Final[HeldByContent[SpecAutomaton]] = HeldByContent(16 << 20)
 """The automata that divide keys into classes, each of many groupings of these."""
 _FIRST_DEMAND: Final = frozenset((0,))
 _ASCII: Final = 128
+_LONE: Final = 0xD800, 0xDFFF
+"""The first surrogate, and the last."""
 _SWEEPS: Final = 16
 """Characters of strings that are counted, at most."""
 _PLACES: Final = 8
@@ -352,12 +353,16 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """Return the states after a character of low..high, each with the smallest such character; none
         inside a character. Cost: some microseconds for each run of characters that the automaton tells
         apart."""
-        if self.is_live(state) is not None:
+        live = self.is_live(state)
+        if live is not None:
             found = dict[int, int]()
-            lone = self._lone_targets(state, low, high)
-            for point, after in (*self._characters(state, node_of(((low, high),)), b"", set()), *lone):
+            for point, after in self._characters(state, node_of(((low, high),)), b"", set()):
                 found.setdefault(after, point)
-            return found
+            # surrogates that stand alone are in no text of a grammar
+            low, high = max(low, _LONE[0]), min(high, _LONE[1])
+            return (
+                found | self.targets(live.regular, low, high) if live.regular >= 0 and low <= high else found
+            )
         part, local = self._place(state)
         of, found = part.rows.automaton, dict[int, int]()
         starts, kinds = of.alphabet.starts, of.alphabet.kinds
@@ -393,15 +398,6 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             if below is not None and after >= 0 and (like := self._alike(after), below) not in tried:
                 tried.add((like, below))
                 yield from self._characters(after, below, read + bytes((byte,)), tried)
-
-    def _lone_targets(self, state: int, low: int, high: int) -> Iterator[tuple[int, int]]:
-        """As `_characters`, of surrogates that stand alone."""
-        for point in range(max(low, 0xD800), min(high, 0xDFFF) + 1) if self.lone else ():
-            after = state
-            for column in columns(encode(chr(point))):
-                after = after if after < 0 else self.step(after, column)
-            if after >= 0:
-                yield point, after
 
     def is_infinite(self, state: int) -> bool:
         """Return whether infinitely many completions go on from a state between two characters. Of a live
@@ -471,8 +467,6 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
         Cost: a look at each entry of the arrays.
         """
-        if self._live:
-            return bytes(range(256))
         numbers: dict[bytes, int] = {}
         every = np.ascontiguousarray(self.trans[: self.count, :256].T)
         return bytes(numbers.setdefault(column.tobytes(), len(numbers)) for column in every)
