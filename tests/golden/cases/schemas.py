@@ -408,6 +408,7 @@ def cases() -> Iterator[Case]:
     yield from _blanks_and_sizes()
     yield from _formats()
     yield from _resources()
+    yield from _grammars()
     yield from _bounds()
     yield from _samples()
 
@@ -487,6 +488,25 @@ def _resources() -> Iterator[Case]:
         '{"b":1}',
         resources={"https://example.com/meta": {"$schema": f"{NEW}/schema", "$vocabulary": words}},
     )
+
+
+def _grammars() -> Iterator[Case]:
+    nested = {"syntax": "ebnf", "definition": 'root ::= "(" root ")" | "x" | "\\n" | """'}
+    total = 'start: e\n?e: e "+" t | t\n?t: N | "(" e ")"\nN: /[0-9]+/\n%ignore " "\n'
+    summed = {"syntax": "lark", "definition": total}
+    text, number = {"type": "string", "x-grammar": nested}, {"type": "string", "x-grammar": summed}
+    either = {"anyOf": [text, number, {"enum": ["((", "none"]}, {"type": "null"}]}
+    member = {"type": "object", "properties": {"q": number, "n": {"type": "integer"}}, "required": ["q"]}
+    yield schema("grammar/rules", text, '"(x)"', '"(\\n)"', '"(\\u000a)"', '"()"', property_order="declared")
+    yield schema("grammar/lark", member, '{"q":"1+(2)","n":1}', '{"n":1,"q":"1 +2"}', '{"q":"1+"}')
+    yield schema("grammar/either", either, '"((x))"', '"1+2"', '"(("', "null", '"(("', '"non"')
+    yield schema("grammar/ascii", number, '"1+2"', '"1\\u002b2"', escapes="ascii")
+    yield schema("grammar/any", text, '"\\u0028x)"', '"(\\ud800)"', escapes="any")
+    yield schema(
+        "grammar/short", {**text, "maxLength": 5, "minLength": 3}, '"(x)"', '"((x))"', '"x"', '"(((x)))"'
+    )
+    unique = {"type": "array", "items": text, "uniqueItems": True, "minItems": 2}
+    yield schema("grammar/unique", unique, '["x","(x)"]', '["x","x"]')
 
 
 def _bounds() -> Iterator[Case]:
