@@ -186,7 +186,7 @@ def neither_order_nor_threads_nor_pickles_change_an_answer(ready: Ready) -> None
     for one in threads:
         one.start()
     for one in threads:
-        one.join(100)
+        one.join(600)
     assert found == [wanted, wanted]
     again = pickle.loads(pickle.dumps(ready.compiled))
     assert {text: facts(again, text) for text in read[-2:]} == {text: wanted[text] for text in read[-2:]}

@@ -40,6 +40,10 @@ class TextReader(Protocol):
         """Return the states after each of some tokens."""
         ...
 
+    def depth(self, state: int) -> int:
+        """Return how deep a text is, where the grammar counts that; else 0."""
+        ...
+
     def alike(self, state: int) -> int:
         """Return a state with the same rest, as far as is known: one for many."""
         ...

@@ -230,13 +230,16 @@ class CompiledSchema(CompiledGrammar):
 
     @property
     def has_depth(self) -> bool:
-        """Brackets are counted."""
+        """Brackets are counted, and in a string that is held to a grammar what that counts."""
         return True
 
     def depth_of(self, index: int) -> int:
-        """Return how many brackets are open in a state."""
+        """Return how many brackets are open in a state, and how deep the text of a grammar is in it."""
         with self.lock:
-            return self._machine.brackets(self._machine.registers(index))
+            regs = self._machine.registers(index)
+            live = self._machine.live(regs)
+            depths = [way.reader.depth(state) for way, state in live.alive()] if live is not None else []
+            return self._machine.brackets(regs) + max(depths, default=0)
 
     # --- completion -----------------------------------------------------------------------------------------
 

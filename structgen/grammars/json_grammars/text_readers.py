@@ -49,6 +49,10 @@ class CompiledTexts:
         found[plain] = self.compiled.after_tokens(state, tokens[plain])
         return found
 
+    def depth(self, state: int) -> int:
+        """Return what the grammar counts as depth in a state."""
+        return self.compiled.depth_of(state)
+
     def alike(self, state: int) -> int:
         """Return a state with the same rest, as far as is known: one for many."""
         with self.compiled.lock:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.numbers.written_forms import only_integers
+from structgen.automata.strings.live_strings import LiveState
 from structgen.automata.unicode.decoded_text import columns, decode, encode
 from structgen.base.language.ir import DEAD
 from structgen.base.native.raw_memory import address_of
@@ -137,6 +138,10 @@ class Inspection:
     def word_outcome(self, at: int) -> int:
         """Return the outcome of a listed word."""
         return int(self._tables.rows(L.T_OUTCOME)[at])
+
+    def live(self, regs: StateRegisters) -> LiveState | None:
+        """Return the live state of a string that is held to a grammar that need not be regular."""
+        return self.strings.is_live(regs.lexeme & L.STATE_BITS) if regs.mode == L.M_STRING else None
 
     def string_state(self, index: int) -> int:
         """Return the state of the automaton of the string or key that is being written, DEAD where only

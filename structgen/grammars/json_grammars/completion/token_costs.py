@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary, proxy
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.strings.live_strings import LiveState
 from structgen.automata.strings.string_pool import StringPool
 from structgen.grammars.json_grammars.completion.next_characters import QUOTED, escape_of
 from structgen.grammars.json_grammars.completion.shortest_completion import Shortest
@@ -146,7 +145,7 @@ class Completer(TokenCounts):
             after[single] = [machine.after_token(index, token) for token in tokens[single].tolist()]
         rest, group = np.flatnonzero(~single), np.arange(len(tokens))
         alone = mode == L.M_KEY and regs.position < 0
-        live = self._live(regs) if regs.seen <= 0 and not text & L.CAPTURE else None
+        live = machine.live(regs) if regs.seen <= 0 and not text & L.CAPTURE else None
         live = None if live is None or live.regular >= 0 or escape_of(regs) else live
         if live is not None:
             kinds[rest] = machine.strings.kinds(live, tokens[rest])
@@ -261,11 +260,6 @@ class Completer(TokenCounts):
         numbers.update((state, beyond[state]) for state in steps)
         return numbers[start]
 
-    def _live(self, regs: StateRegisters) -> LiveState | None:
-        """Return the live state of a string that is held to a grammar that need not be regular."""
-        strings = self._machine.strings
-        return strings.is_live(regs.lexeme & L.STATE_BITS) if regs.mode == L.M_STRING else None
-
     def _steps(self, state: int, least: int) -> list[tuple[int, int]]:
         """Return the chosen steps of a state, by byte: those that leave `least` bytes, among them that of its
         completion."""
@@ -276,7 +270,7 @@ class Completer(TokenCounts):
             shortest.remember(step[1], text, start + 1)
         regs = machine.registers(state)
         wanted = _CHOICES.get(regs.mode)
-        if wanted is None or regs.text & L.CAPTURE or self._live(regs) is not None:
+        if wanted is None or regs.text & L.CAPTURE or machine.live(regs) is not None:
             # where items are compared, nobody looked for what another text writes; of a text of a grammar the
             # bytes cost too much
             return [step]
