@@ -149,7 +149,7 @@ class ToolFormat(ArgumentStyle):
         """Return the id of a call that begins: by its number, where the format counts calls, else one that no
         other call has."""
         token = secrets.token_hex(12)
-        listed = (f"call_{token}", token[:9])
+        listed = (f"call_{token}", f"c{token[:8]}")  # no number: some formats count calls
         return next((one for one in listed if self._is_own(one, name)), self.counted_id(name, number))
 
     def counted_id(self, name: str, number: int) -> str:
