@@ -596,13 +596,13 @@ class Composed(TextGrammar):
         if target is None or not self._is_narrowed:
             return _language_of(self, limits, {}, target)
         # start-up time
-        from structgen.grammars.text_grammars.narrowed_texts import NarrowedMeet
+        from structgen.grammars.text_grammars.filtered_language import FilteredMeet
         from structgen.grammars.text_grammars.regular_language import RegularLanguage
 
         assert self.formula is not None
         inner = self.parts[0].compiled_part(target.tokenizer, limits, target.store)
         by = RegularLanguage(self.formula, "a text that the regular expression takes", limits)
-        return NarrowedMeet(inner, by, limits)
+        return FilteredMeet(inner, by, limits)
 
     def compiled(
         self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
@@ -611,10 +611,10 @@ class Composed(TextGrammar):
         if not self._is_narrowed:
             return super(Composed, self).compiled(tokenizer, limits, store)
         # start-up time
-        from structgen.grammars.text_grammars.narrowed_texts import NarrowedText
+        from structgen.grammars.text_grammars.filtered_language import FilteredText
 
         with THIS_CALL.begin(self.limits if limits is None else limits), uncollected():
-            return NarrowedText(self, tokenizer, limits, store)
+            return FilteredText(self, tokenizer, limits, store)
 
 
 @dataclass(eq=False, repr=False, slots=True)

@@ -12,11 +12,11 @@ import numpy as np
 from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config
 from structgen.grammars.text_grammars.regular_language import RegularLanguage
-from structgen.grammars.text_grammars.written_texts import WrittenMeet, WrittenText
+from structgen.grammars.text_grammars.written_language import WrittenMeet, WrittenText
 from structgen.machines.core.compiled import CompiledGrammar, Tokens
 
 
-class NarrowedMeet(WrittenMeet):
+class FilteredMeet(WrittenMeet):
     """The words of a compiled grammar that a regular language has. A configuration is a pair of theirs."""
 
     filter: RegularLanguage
@@ -29,11 +29,11 @@ class NarrowedMeet(WrittenMeet):
         return self.number_of(config[0])
 
 
-class NarrowedText(WrittenText):
+class FilteredText(WrittenText):
     """These words, compiled. Cost of a mask: that of the grammar's, a step of the expression for each byte of
     its tokens, and some 0.2 ms for each new pair to which they lead."""
 
-    _language: NarrowedMeet
+    _language: FilteredMeet
 
     def _after(self, config: Config, token: int) -> Config | None:
         language, data = self._language, self.tokenizer.token_bytes[token]
