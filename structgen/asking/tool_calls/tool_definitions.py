@@ -112,10 +112,10 @@ class Tool:
         from jsonschema.exceptions import best_match
 
         # start-up: the same
-        from jsonschema.validators import extend, validator_for
+        from jsonschema.validators import validator_for
 
         value = json.loads(document)
-        judging = extend(validator_for(self.closed_schema), {GRAMMAR: _faults})
+        judging = _judging(validator_for(self.closed_schema))
         first = best_match(judging(self.closed_schema).iter_errors(value))
         if first is not None:
             raise ValidatorError(
@@ -180,6 +180,25 @@ def hosted_type(tool: Any) -> str:
     if not isinstance(kind, str) or kind in _TYPES or tool.keys() & _OF_CALLED or nearest(kind, _TYPES):
         return ""
     return kind
+
+
+@functools.cache
+def _judging(draft: Any) -> Any:
+    """Return jsonschema's class of a draft that judges `x-grammar` too, also in what names its own draft."""
+    # start-up: jsonschema, which only those need who read answers
+    from jsonschema.validators import extend
+
+    def evolve(one: Any, **changes: Any) -> Any:
+        found = draft.evolve(one, **changes)
+        kind: Any = type(found)
+        if kind is judging:
+            return found
+        members = [member for member in found.__attrs_attrs__ if member.init]
+        return _judging(kind)(**{member.alias: getattr(found, member.name) for member in members})
+
+    judging = extend(draft, {GRAMMAR: _faults})
+    judging.evolve = evolve
+    return judging
 
 
 def _faults(_validator: Any, said: Any, value: Any, _schema: Any) -> Iterator[Any]:
