@@ -344,3 +344,13 @@ def test_one_grammar_at_two_places_and_two_equal_ones() -> None:
     assert takes(compiled_of(reader), '["x", "(x)", "x"]')
     same = read_type(Annotated[str, MADE["ebnf"], again])  # which is one condition
     assert takes(compiled_of(same), '"(x)"') and not takes(compiled_of(same), '"(x"')
+
+
+def test_texts_that_were_read_before_use_up_nothing_of_a_later_one() -> None:
+    limits = Limits(parser_states=300)
+    rules = sg.ebnf('root ::= "x" | "(" root ")" | "[" root "]"', limits=limits)
+    adapter = TypeAdapter(Annotated[str, rules])
+    rng = random.Random(3)
+    for _ in range(100):
+        text = "".join(rng.choices("([", k=12))
+        adapter.validate_python(text + "x" + text[::-1].translate({ord("("): ")", ord("["): "]"}))
