@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from structgen.automata.formats.named_formats import CUTS
-from structgen.base.errors import LimitError, SchemaError
+from structgen.base.errors import LimitError, SchemaError, UnsupportedError
 from structgen.base.json_text.exact_json import Json, escape
 from structgen.grammars.json_grammars.plain_network import network_of
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
@@ -63,6 +63,9 @@ class _Search:
                 return self._proved(finding)
             except SchemaError:
                 return False  # without it, it is no schema: a reference would lead nowhere
+            except UnsupportedError:
+                self._whole = None
+                return self._undecided(finding, "a string grammar that is not regular has no exact opposite")
             except LimitError as error:
                 self._whole = None
                 if not asked_before:
