@@ -224,3 +224,17 @@ def test_the_command_tells_it(tmp_path: Path) -> None:
 def test_a_lark_grammar_has_no_keywords_to_prove() -> None:
     with pytest.raises(sg.errors.OptionError, match="no keywords"):
         sg.explain(sg.lark('start: "a"'), prove=True)  # type: ignore[call-overload]
+
+
+def test_what_would_deny_a_grammar_that_is_not_regular_is_told_as_undecided() -> None:
+    rules = {"syntax": "ebnf", "definition": 'root ::= "" | "(" root ")"'}
+    schema = {
+        "properties": {
+            "q": {"type": "string", "x-grammar": rules, "maxLength": 4},
+            "n": {"type": "integer", "allOf": [{"minimum": 3}, {"minimum": 2}]},
+        }
+    }
+    told = str(sg.explain(sg.json_schema(schema), prove=True))
+    for keyword in ("x-grammar", "maxLength"):
+        assert f"#/properties/q/{keyword}: whether it changes anything was not decided" in told
+    assert "#/properties/n/allOf/1  minimum: the rest of the schema asks as much" in told

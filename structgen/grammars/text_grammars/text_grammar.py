@@ -396,6 +396,8 @@ class RegularGrammar(TextGrammar):
         return Pattern(f"^(?:{self.body})$") if isinstance(self.formula, Words) else self.formula
 
     def narrowed(self, formula: Formula) -> TextGrammar:
+        if self.letters > MOST_LETTERS:
+            return super().narrowed(formula)
         return RegularGrammar(All((self.formula, formula)), self.what, limits=self.limits)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from structgen.base.errors import (
     BudgetError,
     FinishedError,
+    LimitError,
     MaskError,
     OptionError,
     TokenError,
@@ -787,9 +788,17 @@ def plain_grammar(grammar: Any) -> Any:
 
 def first_fault(compiled: CompiledGrammar, text: str, before: str = "", *, in_lines: bool = False) -> str:
     """Return in words where a text behind another one leaves a grammar, by its byte or its line and column,
-    and what could have come there; "" where it is one of its texts. Linear in the text."""
+    and what could have come there; "" where it is one of its texts. Linear in the text; what earlier texts
+    have used up is freed (`CompiledGrammar.fresh`)."""
     data, around = text.encode("utf-8", "surrogatepass"), before.encode()
-    state, length = compiled.live_part(around + data)
+    compiled = compiled.fresh()
+    try:
+        state, length = compiled.live_part(around + data)
+    except LimitError:
+        if not compiled.generation.is_shared:
+            raise
+        compiled = compiled.generation.after(compiled)
+        state, length = compiled.live_part(around + data)
     at = length - len(around)
     if at == len(data) and compiled.accepts_end(state):
         return ""

@@ -22,27 +22,29 @@ def over_bytes(grammar: Any) -> CompiledGrammar:
     return _over_bytes(grammar).fresh()
 
 
-@lru_cache(maxsize=64)
-def _over_bytes(grammar: Any) -> CompiledGrammar:
+def _compiled(grammar: Any) -> CompiledGrammar:
     is_compiled = isinstance(grammar, CompiledGrammar)
     found: CompiledGrammar = grammar if is_compiled else grammar.compiled(byte_tokenizer(), None, None)
     return found
 
 
+_over_bytes: Final = lru_cache(maxsize=64)(_compiled)
+
+
 def fault_in(text: str, compiled: CompiledGrammar) -> str:
     """Return in words, with line and column, why a text is none of a grammar's; "" where it is one. Linear in
     the text."""
-    fault = first_fault(compiled.fresh(), text, in_lines=True)
+    fault = first_fault(compiled, text, in_lines=True)
     return fault and f"not {compiled.grammar.texts_named}: {fault}"
 
 
 def with_texts_of(grammar: Any, schema: CoreSchema) -> CoreSchema:
     """Return a core schema whose strings are texts of a grammar: a value that is a string, or else what it is
-    made of. The grammar is compiled at the first of them."""
+    made of. The grammar is compiled at the first of them, and freed with the schema."""
     # optional: pydantic
     from pydantic_core import PydanticCustomError, core_schema
 
-    compiled = cache(partial(over_bytes, grammar))
+    compiled = cache(partial(_compiled, grammar))
 
     def text_of_grammar(value: Any, read: Callable[[Any], Any]) -> Any:
         made = read(value)

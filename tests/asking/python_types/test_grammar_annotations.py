@@ -11,6 +11,7 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
+import jsonschema
 import pydantic
 import pytest
 from annotated_types import MaxLen, MinLen
@@ -344,3 +345,24 @@ def test_one_grammar_at_two_places_and_two_equal_ones() -> None:
     assert takes(compiled_of(reader), '["x", "(x)", "x"]')
     same = read_type(Annotated[str, MADE["ebnf"], again])  # which is one condition
     assert takes(compiled_of(same), '"(x)"') and not takes(compiled_of(same), '"(x"')
+
+
+def test_texts_that_were_read_before_use_up_nothing_of_a_later_one() -> None:
+    limits = Limits(parser_states=300)
+    rules = sg.ebnf('root ::= "x" | "(" root ")" | "[" root "]"', limits=limits)
+    adapter = TypeAdapter(Annotated[str, rules])
+    rng = random.Random(3)
+    for _ in range(100):
+        text = "".join(rng.choices("([", k=12))
+        adapter.validate_python(text + "x" + text[::-1].translate({ord("("): ")", ord("["): "]"}))
+
+
+@for_each("beside", [{"minLength": 16}, {"maxLength": 17}, {"pattern": "^[a-m]"}, {"not": {"pattern": "z"}}])
+def test_other_conditions_hold_beside_a_choice_of_many_texts(beside: dict[str, Any]) -> None:
+    rng = random.Random(7)
+    texts = ["".join(rng.choices("abcmnz/", k=rng.randrange(14, 20))) for _ in range(6_000)]
+    schema = {"type": "string", **beside}
+    compiled = sg.compile(sg.json_schema(schema, grammars={"#": sg.choice(texts)}), BYTES)
+    judge = jsonschema.Draft202012Validator(schema)
+    for text in [*texts[:300], *(text + "a" for text in texts[:50])]:
+        assert takes(compiled, json.dumps(text)) is (text in texts and judge.is_valid(text)), text

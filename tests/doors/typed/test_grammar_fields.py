@@ -175,6 +175,47 @@ def test_the_value_of_a_call_is_judged_with_the_place_in_the_text(of_dict: bool)
         bad.value()
 
 
+RULED: dict[str, Any] = {"type": "string", "x-grammar": RULES.keyword}
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+RECURSIVE = {"$recursiveRef": "#"}
+NAMED_DRAFTS: dict[str, Any] = {
+    "recursion to a root": {"$schema": DRAFT, "properties": {"q": RULED, "k": {"$ref": "#"}}},
+    "draft 2019-09": {
+        "$schema": "https://json-schema.org/draft/2019-09/schema",
+        "$recursiveAnchor": True,
+        "properties": {"q": RULED, "k": RECURSIVE},
+    },
+    "a resource": {
+        "properties": {"k": {"$ref": "#/$defs/a"}},
+        "$defs": {"a": {"$schema": DRAFT, "$id": "http://x/a", "properties": {"q": RULED}}},
+    },
+    "a resource of another draft": {
+        "$schema": DRAFT,
+        "properties": {"k": {"$ref": "http://x/a"}},
+        "$defs": {
+            "a": {
+                "$schema": "http://json-schema.org/draft-07/schema#",
+                "$id": "http://x/a",
+                "properties": {"q": {"anyOf": [RULED, {"type": "null"}]}},
+            }
+        },
+    },
+}
+
+
+@for_each("name", list(NAMED_DRAFTS))
+def test_a_call_is_judged_in_schemas_that_name_their_draft(name: str) -> None:
+    tool: Any = {"name": "run", "inputSchema": {"type": "object", **NAMED_DRAFTS[name]}}
+
+    def value(query: str) -> Any:
+        said = json.dumps({"name": "run", "arguments": {"k": {"q": query}}})
+        return sg.parse_calls(f"<tool_call>\n{said}\n</tool_call>", "hermes", tools=[tool]).calls[0].value()
+
+    assert value("(x)") == {"k": {"q": "(x)"}}
+    with pytest.raises(sg.errors.ValidatorError, match="line 1, column 2"):
+        value("(y)")
+
+
 # --- infilling ----------------------------------------------------------------------------------------------
 
 TOKENIZER = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None] * 3, eos_token_id=[256])
