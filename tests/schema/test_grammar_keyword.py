@@ -350,10 +350,32 @@ def test_no_file_is_opened(syntax: str, tmp_path: Any, monkeypatch: pytest.Monke
             "asked for that is not a text of .*not, oneOf and if",
         ),
         ({"oneOf": [strings(ROUND), strings(SHARP)]}, "#", "asked for that is not a text of "),
-        ({"allOf": [strings(ROUND), strings(SHARP)]}, "#/allOf/0, #/allOf/1", "neither of which is regular"),
-        ({"type": "object", "propertyNames": {"x-grammar": ROUND}}, "#", "A key, .* not regular"),
+        (
+            {"allOf": [strings(ROUND), strings(SHARP)]},
+            "#/allOf/0, #/allOf/1",
+            "neither of which is regular and small",
+        ),
+        (
+            {"type": "object", "propertyNames": {"x-grammar": ROUND}},
+            "#",
+            "A key, .* not regular or too large",
+        ),
         (
             {"if": {"x-grammar": ROUND}, "then": {"maxLength": 3}, "else": {"minLength": 9}},
+            "#",
+            "is not a text of",
+        ),
+        ({"type": "array", "contains": strings(ROUND), "maxContains": 1}, "#/contains", "is not a text of"),
+        (
+            {"type": "array", "if": {"contains": strings(ROUND)}, "then": {"minItems": 2}},
+            "#/if/contains",
+            "is not a text of",
+        ),
+        (
+            {
+                "properties": {"x": strings(ROUND), "z": True},
+                "dependentSchemas": {"z": {"properties": {"x": strings(SHARP)}}},
+            },
             "#",
             "is not a text of",
         ),

@@ -171,7 +171,9 @@ class FormulaReader:
             atom, make = formula, self._numbers
             return HELD.get((atom, make), lambda: make(atom))
         if isinstance(formula, Texts):
-            what = f"A key, or a string told apart from others, is {named(formula)}, and not regular."
+            what = (
+                f"A key, or a string told apart from others, is {named(formula)}, not regular or too large."
+            )
             raise refusal(what, "Write a regular grammar in its place, or a pattern.")
         raise GrammarError(
             f"{type(formula).__name__} does not speak of strings.",

@@ -121,7 +121,7 @@ def ways_of(formula: Formula, denied: bool = False) -> list[tuple[Texts | None, 
     if isinstance(formula, Texts):
         if denied:
             raise refusal(
-                f"A string is asked for that is not {named(formula)}, which is not regular.",
+                f"A string is asked for that is not {named(formula)}, which is not regular, or too large.",
                 "Leave the grammar out of not, oneOf and if; anyOf takes it.",
             )
         return [(formula, TRUE)]
@@ -145,8 +145,8 @@ def _both(
     (a, x), (b, y) = one, other
     if a is not None and b is not None and a != b:
         raise refusal(
-            f"One string is asked to be {named(a)} and {named(b)}, neither of which is regular.",
-            "Write one grammar of the texts of both; beside one that is not regular others must be regular.",
+            f"One string is asked to be {named(a)} and {named(b)}, neither of which is regular and small.",
+            "Write one grammar of the texts of both. Beside one of these, others must be small and regular.",
         )
     regular = [formula for formula in (x, y) if formula != TRUE]
     return a if b is None else b, FALSE if FALSE in regular else _conjunction(regular)

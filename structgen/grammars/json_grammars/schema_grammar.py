@@ -316,9 +316,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             network = SchemaNetwork(document, strings, numbers, widest=widest)
             if any(one.grammar is not None for one in document.schemas):
                 # start-up: few schemas have grammars in their strings
-                from structgen.schema.explaining.outline import outline
+                from structgen.schema.recogniser.early_refusals import refuse_early
 
-                outline(network)  # what is not offered of them is refused now, and not in the midst of a text
+                refuse_early(network)
         self._networks[:] = [known for known in self._networks if known() is not None]
         self._networks.append(ref(network))
         return network

@@ -63,6 +63,19 @@ class FreeText(TextGrammar):
     def canonical(self) -> str:
         return f"text {self.until!r} {self.included} {self.max_tokens}"
 
+    @property
+    def formula(self) -> Formula:
+        """The formula of the texts, where tokens are not counted."""
+        if self.until is None:
+            return TRUE
+        end = any_of((self.until,))
+        first = Pattern(f"^{ANY}(?:{end})$"), Not(Pattern(rf"^{ANY}(?:{end})[\s\S]+$"))
+        return All(first) if self.included else Not(holding((self.until,)))
+
+    @property
+    def strings(self) -> Formula:
+        return self.formula if self.max_tokens is None else super(FreeText, self).strings
+
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return TextLanguage(self, limits)
 
@@ -79,12 +92,7 @@ class TextLanguage(Language):
         self._most = -1 if of.max_tokens is None else of.max_tokens
         self.counts_tokens = self._most >= 0
         self._shown = repr(until)
-        formula: Formula = TRUE
-        if until is not None:
-            end = any_of((until,))
-            first = Pattern(f"^{ANY}(?:{end})$"), Not(Pattern(rf"^{ANY}(?:{end})[\s\S]+$"))
-            formula = All(first) if of.included else Not(holding((until,)))
-        self._of = RegularLanguage(formula, "any text", limits)
+        self._of = RegularLanguage(of.formula, "any text", limits)
         self.classes = self._of.classes
 
     def start(self) -> Config:

@@ -157,6 +157,10 @@ class SchemaNetwork:
             self._menus[residue] = found
         return found
 
+    def is_array(self, residue: int) -> bool:
+        """Return whether a residue is one of an array."""
+        return isinstance(self._residues[residue], ArrayState)
+
     def items(self, residue: int) -> ArrayMenu:
         """Return the menu of the array: its next item, and whether it may close."""
         state = self._array(residue)
