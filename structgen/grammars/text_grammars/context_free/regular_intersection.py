@@ -22,6 +22,8 @@ from structgen.grammars.text_grammars.machine.scanning import common_classes
 Pair: TypeAlias = "tuple[Config, Config]"
 _TRIED = 16
 """Rests of other pairs that are tried first, the last ones before the others."""
+_LONG = 64
+"""Of a rest of more symbols the first is tried by itself: most long rests of other pairs fail there."""
 _PATIENCE = 2
 """A step of a search counts one more for each so many symbols beyond the first estimate of the length."""
 
@@ -141,6 +143,8 @@ class Meet(Language):
 
     def _goes(self, pair: Pair, rest: Sequence[int]) -> bool:
         """Return whether a rest completes a pair."""
+        if len(rest) > _LONG and self.of.step(pair[0], rest[0]) is None:
+            return False
         right: Config | None = pair[1]
         for symbol in rest:
             right = None if right is None else self._filtered(right, symbol)
