@@ -2,15 +2,15 @@
 
 Which strings a value must decide is known only at its place. Where an array counts its items by a grammar
 that is not regular (`contains`, `maxContains`), or another schema of an object asks for a second grammar of
-the same key, the place is refused. The walk visits each place once, the nearest first, and ends after `_MOST`
-steps: a place behind these is refused when a text reaches it.
+the same key, the place is refused. The walk visits each place once: first those at the beginning of objects
+and arrays, then those behind other members. It ends after `_MOST` steps: a place behind these is refused when
+a text reaches it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from structgen.base.errors import LimitError, UnsupportedError
 
@@ -18,56 +18,45 @@ if TYPE_CHECKING:
     from structgen.base.language.ir import Key
     from structgen.schema.recogniser.schema_network import SchemaNetwork
 
-Node: TypeAlias = "tuple[bool, int]"
-"""Whether it is the residue of an object or array, and the number of this or of a place."""
-
 _MOST: Final = 2000
 
 
 def refuse_early(network: SchemaNetwork) -> None:
     """Raise `UnsupportedError`, with the schemas, for a place whose strings cannot be decided.
 
-    Cost: some 20 us a step, `_MOST` steps at most.
+    Cost: some 50 us a step; a member of an object or array at each of its residues is a step.
     """
-    known = {(False, network.root): network.root}
-    nodes = deque(known)
-    for _ in range(_MOST):
-        if not nodes:
-            return
-        node = nodes.popleft()
-        is_residue, number = node
-        place = known[node]
+    places, residues = deque((network.root,)), deque[tuple[int, int]]()
+    members: deque[tuple[int, Key, int, int]] = deque()
+    seen_places, seen_residues = {network.root}, set[int]()
+    steps = 0
+    while (places or residues or members) and steps < _MOST:
+        steps += 1
+        at = network.root
         try:
-            for other in _behind(network, number) if is_residue else _inside(network, number):
-                if other not in known:
-                    known[other] = place if other[0] else other[1]
-                    nodes.append(other)
+            if places:
+                at = places.popleft()
+                entry = network.entry(at)
+                begun = [one for one in (entry.object, entry.array) if one is not None]
+            elif residues:
+                residue, at = residues.popleft()
+                found, is_read = network.members(residue)
+                steps += len(found)
+                for key, place in found.items():
+                    if place not in seen_places:
+                        seen_places.add(place)
+                        places.append(place)
+                    if not is_read:
+                        width = len(network.tables.places[place])
+                        members.extend((residue, key, met, at) for met in range(width))
+                continue
+            else:
+                residue, key, met, at = members.popleft()
+                begun = [network.after(residue, key, network.outcomes(frozenset((met,))))]
+            residues.extend((one, at) for one in begun if one not in seen_residues)
+            seen_residues.update(begun)
         except UnsupportedError as error:
-            error.name_schemas(network.sources(place))
+            error.name_schemas(network.sources(at))
             raise
         except LimitError:
             continue  # it is raised again where a text reaches the place
-
-
-def _inside(network: SchemaNetwork, place: int) -> Iterator[Node]:
-    """Yield the object and the array with which a value may begin."""
-    entry = network.entry(place)
-    yield from ((True, residue) for residue in (entry.object, entry.array) if residue is not None)
-
-
-def _behind(network: SchemaNetwork, residue: int) -> Iterator[Node]:
-    """Yield the places of the next values in an object or array, and its residues behind them."""
-    places: dict[Key, int] = {}
-    if network.is_array(residue):
-        items = network.items(residue)
-        places.update({} if items.item is None else {None: items.item})
-        skips = items.values  # an item may be another one than those before
-    else:
-        menu = network.menu(residue)
-        places.update(menu.named)
-        places.update(menu.extra_places.items())
-        skips = False
-    for key, place in places.items():
-        yield False, place
-        for met in () if skips else range(len(network.tables.places[place])):
-            yield True, network.after(residue, key, network.outcomes(frozenset((met,))))

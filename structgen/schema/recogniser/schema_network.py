@@ -157,9 +157,14 @@ class SchemaNetwork:
             self._menus[residue] = found
         return found
 
-    def is_array(self, residue: int) -> bool:
-        """Return whether a residue is one of an array."""
-        return isinstance(self._residues[residue], ArrayState)
+    def members(self, residue: int) -> tuple[dict[Key, int], bool]:
+        """Return the places of the values that may come next, by their keys, and whether later values depend
+        on their texts."""
+        if isinstance(self._residues[residue], ArrayState):
+            items = self.items(residue)
+            return {} if items.item is None else {None: items.item}, items.values
+        menu = self.menu(residue)
+        return dict((*menu.named.items(), *menu.extra_places.items())), False
 
     def items(self, residue: int) -> ArrayMenu:
         """Return the menu of the array: its next item, and whether it may close."""
