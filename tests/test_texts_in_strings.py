@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import random
+import string
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,21 @@ def test_the_outline_for_prompts_names_it_and_shows_a_shortest_text(schema: Any,
 def test_bad_schemas_are_refused_when_they_are_told_of() -> None:
     with pytest.raises(sg.errors.UnsupportedError, match="neither of which is regular"):
         sg.explain(sg.json_schema({"allOf": [strings(LARK), strings(ROUND)]}))
+
+
+def test_a_long_completion_behind_a_narrowed_grammar_is_bounded() -> None:
+    texts = [name + "".join(map(str, range(400))) for name in string.ascii_letters]
+    schema = {"type": "string", "minLength": 1}
+
+    def completion(steps: int) -> bytes:
+        limits = sg.Limits(oracle_steps=steps)
+        grammar = sg.json_schema(schema, grammars={"#": sg.choice(texts)}, limits=limits)
+        compiled = sg.compile(grammar, BYTES, store=False)
+        return compiled.completion(compiled.start)
+
+    with pytest.raises(sg.errors.LimitError, match="oracle_steps"):
+        completion(2_000)
+    assert completion(200_000) == f'"{texts[0]}"'.encode()
 
 
 def test_what_grammars_leave_undecided_is_told_by_a_proof() -> None:

@@ -168,6 +168,7 @@ class Meet(Language):
     def _goes_as_shortest(self, pair: Pair) -> bool:
         """Return whether the filter takes the shortest rest that the language has, and note it if so."""
         rest, right = tuple(self.of.shortest(pair[0])), pair[1]
+        THIS_CALL.spend(len(rest) // _LONG, self._limits, GOES_ON)
         for symbol in rest:
             right = self._filtered(right, symbol)
             if right is None:
