@@ -24,7 +24,7 @@ _MOST_WAYS: Final = 1_000
 
 
 class TextReader(Protocol):
-    """A grammar that is read byte by byte; its states are numbers."""
+    """Reads texts of a grammar byte by byte. Its states are numbers."""
 
     start: int
 
@@ -33,7 +33,7 @@ class TextReader(Protocol):
         ...
 
     def ascii(self, state: int) -> npt.NDArray[np.int64]:
-        """Return the states after each byte below 128, below 0 where there is none."""
+        """Return the state after each byte below 128; a number below 0 where no text goes on so."""
         ...
 
     def after_tokens(self, state: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -41,7 +41,7 @@ class TextReader(Protocol):
         ...
 
     def depth(self, state: int) -> int:
-        """Return how deep a text is, where the grammar counts that; else 0."""
+        """Return how many brackets or blocks of the text are open, where the grammar counts them; else 0."""
         ...
 
     def alike(self, state: int) -> int:
@@ -91,7 +91,7 @@ class LiveState(NamedTuple):
     """The state in the pool of the ways that are regular; below 0: it is none of them."""
 
     def alive(self) -> Iterator[tuple[TextDemand, int]]:
-        """Yield the ways that go on, each with its reader's state."""
+        """Yield each way in which the string may still go on, with the state of its reader."""
         return ((way, state) for way, state in zip(self.ways, self.states, strict=True) if state >= 0)
 
 

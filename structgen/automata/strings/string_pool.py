@@ -135,7 +135,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         self._told = set[int]()
         """Live states of which the dead characters of ASCII are noted."""
         self._outcomes: dict[int, Outcome] = {}
-        """Live state -> what numbers its demands."""
+        """Live state -> the function that numbers the sets of demands that its strings meet."""
         self._spelling, self.lone, self._missing = spelling, lone, missing
         self._most = min(limits.automaton_states, MOST_STATES)
         self._reader = FormulaReader(self._most)

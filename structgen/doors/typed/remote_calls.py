@@ -52,8 +52,7 @@ def fields_of(use: ToolUse) -> dict[str, Any]:
 def _sent(tool: Tool) -> dict[str, Any]:
     """Return a tool in OpenAI's shape without `x-grammar`, strict where its schema is in the subset that is
     held to."""
-    closed = tool.closed_schema
-    closed = without_grammars(closed)
+    closed = without_grammars(tool.closed_schema)
     made, strict = tool.openai(), {"strict": True} if is_strict(closed) else {}
     return {**made, "function": {**made["function"], "parameters": closed, **strict}}
 

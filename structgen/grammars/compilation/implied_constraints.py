@@ -8,16 +8,17 @@ redundant.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
+from typing import Any
 
 from structgen.automata.formats.named_formats import CUTS
 from structgen.base.errors import LimitError, SchemaError, UnsupportedError
-from structgen.base.json_text.exact_json import Json, escape
+from structgen.base.json_text.exact_json import Json, escape, unescape
 from structgen.grammars.json_grammars.plain_network import network_of
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
 from structgen.schema.reading.document import Document
-from structgen.schema.reading.grammar_places import without_keyword
 from structgen.schema.reading.model import Schema, with_others
 from structgen.schema.reading.policies import WIDEST
 
@@ -146,3 +147,14 @@ class SchemaDifference:
 
 def _in_text(document: Document) -> list[Schema]:
     return [place for place in document.schemas if isinstance(place.raw, dict)]
+
+
+def without_keyword(value: Any, pointer: str, keyword: str) -> Any:
+    """Return a schema without a keyword at a place (`#/properties/a`); places off the path are shared."""
+    here = root = copy(value)
+    for step in map(unescape, pointer.split("/")[1:]):
+        at = int(step) if isinstance(here, list) else step
+        here[at] = copy(here[at])
+        here = here[at]
+    del here[keyword]
+    return root

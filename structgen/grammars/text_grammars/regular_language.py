@@ -59,7 +59,7 @@ class RegularLanguage(Language):
     def after_each(
         self, configs: npt.NDArray[np.int64], symbols: npt.NDArray[np.uint8]
     ) -> npt.NDArray[np.int32]:
-        """Return the configurations after symbols, one from each of some; below 0 where no word goes on."""
+        """Return, for each configuration, the one after its symbol; below 0 where no word goes on."""
         return self._pool.trans[configs, symbols]
 
     def accepts(self, config: Config) -> bool:

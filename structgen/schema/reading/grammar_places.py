@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -41,17 +40,6 @@ def with_grammars(
         said[GRAMMAR] = grammar.keyword
         places.append(f"#{pointer_of(way)}")
     return top[""], places
-
-
-def without_keyword(value: Any, pointer: str, keyword: str) -> Any:
-    """Return a schema without a keyword at a place (`#/properties/a`); places off the path are shared."""
-    here = root = copy(value)
-    for step in map(unescape, pointer.split("/")[1:]):
-        at = int(step) if isinstance(here, list) else step
-        here[at] = copy(here[at])
-        here = here[at]
-    del here[keyword]
-    return root
 
 
 def _found(top: Any, pointer: str) -> tuple[Any, str | int, list[str]]:
