@@ -108,13 +108,6 @@ def message(script: str) -> str:
     return ""
 
 
-@sg.generate(
-    model="smollm2",
-    tools=[run_query],
-    tool_choice="required",
-    parallel=False,
-    tool_format="hermes",  # SmolLM2's chat template shows no format of tools
-)
 def ask(question: str) -> sg.Call:
     """{question}"""
     return sg.filled()
@@ -131,8 +124,17 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
+    # SmolLM2's chat template shows no format of tools, so one is named.
+    asking = sg.generate(
+        model="smollm2",
+        tools=[run_query],
+        tool_choice="required",
+        parallel=False,
+        tool_format="hermes",
+        max_tokens=options.max_tokens,
+    )(ask)
     before, asked, begun = load(), questions(options.calls), time.process_time()
-    answers = ask.using(max_tokens=options.max_tokens).batch(asked, errors="return")
+    answers = asking.batch(asked, errors="return")
     seconds = time.process_time() - begun
     calls = {
         question: call for question, call in zip(asked, answers, strict=True) if isinstance(call, sg.Call)
