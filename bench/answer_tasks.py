@@ -8,7 +8,10 @@ A task is an object of JSON:
   grammars of a text; `{"tools"}` is the source of functions, of which one is to be called;
 - `answer`: the certain answer as JSON. That of tools is `{"name", "arguments"}`, or the name alone;
 - `accepts`: by JSON Pointer, other spellings that are right; `compare`: by JSON Pointer, `exact` for a text,
-  `ordered` for a list.
+  `ordered` for a list;
+- `language` and `examples`, in the halves `stated-open` and `stated-sealed`: the language of the text, and
+  two worked examples of the same type, each `{"text", "answer"}`. Both halves are older than the code that
+  they examine, and their writers had not seen it.
 
 A field is a value of `answer` that is no object and no list. Texts are equal but for case, white space and
 one full stop at the end; numbers by value. An item of a list is looked for anywhere, but in `ordered` lists
@@ -24,8 +27,10 @@ import enum
 import inspect
 import json
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -49,6 +54,8 @@ class Task:
     text: str | None = None
     accepts: Mapping[str, list[str]] = field(default_factory=dict)
     compare: Mapping[str, str] = field(default_factory=dict)
+    language: str = "en"
+    examples: Sequence[Mapping[str, Any]] = ()
 
     def template(self, wording: str) -> str:
         """Return the question in a wording, `{text}` where the text stands."""
@@ -83,6 +90,7 @@ def _names(source: str) -> dict[str, Any]:
         "__name__": "answer_types",
         "Annotated": Annotated,
         "BaseModel": BaseModel,
+        "Decimal": Decimal,
         "Field": Field,
         "Literal": Literal,
         "dt": dt,
@@ -197,7 +205,14 @@ def _same(wanted: Any, found: Any, accepted: list[str], exact: bool) -> bool:
         return False
     if exact:
         return found == wanted
-    return _folded(found) in {_folded(one) for one in (wanted, *accepted)}
+    return any(
+        _folded(found) == _folded(one) or _amount(found) == _amount(one) for one in (wanted, *accepted)
+    )
+
+
+def _amount(text: str) -> Decimal | str:
+    """Return the number that a text with a decimal point is, as pydantic writes a Decimal; else the text."""
+    return Decimal(text) if re.fullmatch(r"-?[0-9]+\.[0-9]+", text) else text
 
 
 def _folded(text: str) -> str:

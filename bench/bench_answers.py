@@ -77,6 +77,7 @@ import serving_checks
 
 SEALED = {
     "sealed": "dc5af8f44adc053ac75be880511806f0928e965ecc1db2b78d5460c5ae847a5b",
+    "stated-sealed": "82f677622bfa65094d23282234bfd8a1be94877ddab846b98d3eb1f8a70cba0c",
     "described-sealed": "bd34e379b066d90ba89e2df3057b9be8f0dcf3c158558a4f872cd2543bb8c666",
 }
 """SHA-256 of the files of bench/answers."""
@@ -419,7 +420,11 @@ def drawn(tasks: Sequence[Task], count: int) -> list[Task]:
 def main() -> None:
     """Ask, print and write."""
     parser = arguments(__doc__)
-    parser.add_argument("--half", choices=[*HALVES, "described-open", "described-sealed"], default="open")
+    parser.add_argument(
+        "--half",
+        choices=[*HALVES, "described-open", "described-sealed", "stated-open", "stated-sealed"],
+        default="open",
+    )
     parser.add_argument("--wording", choices=WORDINGS, default="first")
     usual = [row for row in ROWS if row != "no descriptions"]
     names = [*ROWS, *STRATEGIES]
