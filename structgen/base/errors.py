@@ -165,6 +165,17 @@ class GenerationError(StructgenError):
         super().__init__(what, **told)
 
 
+class NotStatedError(GenerationError):
+    """No text states a value that a grounded answer requires; the model was not asked.
+
+    `path` is the JSON Pointer of the value in the answer, `texts` are the texts by name.
+    """
+
+    def __init__(self, what: str, *, path: str = "", texts: Mapping[str, str] | None = None, **told: str) -> None:
+        self.path, self.texts = path, dict(texts or {})
+        super().__init__(what, attempts=0, **told)
+
+
 class LooseCallError(GenerationError):
     """A call that a model did not write as its format writes it, and that was read all the same: a note."""
 
@@ -218,6 +229,11 @@ class PatternWarning(_InputWarning):
 class ToolWarning(_InputWarning):
     """A tool is not offered to the model: its format has no way to write the tool's arguments. Or a reply
     calls a tool several times with the same arguments. The message names the tool and what to do."""
+
+
+class GroundedWarning(_InputWarning):
+    """A grounded answer that is held to less than it may seem: the text is a whole prompt, or nothing of the
+    type can be stated."""
 
 
 class NoFillingError(StructgenError):

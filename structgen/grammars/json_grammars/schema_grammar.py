@@ -66,6 +66,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         "_spare",
         "_spelling",
         "_text",
+        "_told",
         "_value",
         "reader",
         "root_types",
@@ -93,6 +94,8 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         `without_bytes` says. `grammars`: those that the schema names, and now holds (`Document`).
         """
         self._value, self._text, self._notes = value, text, notes
+        self._told: JsonSchemaGrammar | None = None
+        """The grammar whose outline prompts tell, where this one is a narrower form of it."""
         self.reader: Callable[[str], Any] | None = None
         """What makes a value of a document: a type's reader, where the schema is that of a type. None: the
         value is that of the JSON. The language does not depend on it."""
@@ -175,6 +178,14 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         """Return the grammar of the same schema under other policies."""
         return self._with(_policies=policies)
 
+    def in_place_of(self, schema: Json) -> JsonSchemaGrammar:
+        """Return the grammar of another schema under the same draft and options, which prompts tell as this
+        one. The schema may name grammar objects of this process."""
+        if isinstance(schema, dict) and isinstance(self._value, dict) and "$schema" in self._value:
+            schema = {"$schema": self._value["$schema"], **schema}
+        held = dict(self._grammars or {})
+        return self._with(_value=schema, _text=None, _notes=(), _told=self._told or self, _grammars=held)
+
     def _holding(self, grammars: Mapping[str, Grammar | str]) -> JsonSchemaGrammar:
         """Return this grammar, which nobody has yet, with grammars at places of its schema."""
         # start-up: few schemas have grammars at their places
@@ -232,9 +243,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         from structgen.grammars.json_grammars.outline_writer import OutlineWriter
 
         # a format that the caller defined himself is read as a pattern, and the outline says its name
-        held = self._policies
+        held, told = self._policies, self._told or self
         policies = replace(held, custom_formats=()) if held.custom_formats else held
-        return OutlineWriter(depth, descriptions).written((self.document(policies=policies).written,))
+        return OutlineWriter(depth, descriptions).written((told.document(policies=policies).written,))
 
     @property
     def quoting(self) -> Quoting:
@@ -359,7 +370,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        more = self._reading_notes(), self.reader, self._grammars
+        more = self._reading_notes(), self.reader, self._grammars, self._told
         return _restored, (self.canonical, self._draft, *more)
 
 
@@ -550,6 +561,7 @@ def _restored(
     notes: tuple[str, ...],
     reader: Callable[[str], Any] | None,
     grammars: Held = None,
+    told: JsonSchemaGrammar | None = None,
 ) -> JsonSchemaGrammar:
     """Return a pickled grammar again; fields of `Limits` that this version does not know are left out."""
     options, value = cast("tuple[dict[str, Any], Json]", read(canonical))
@@ -565,5 +577,5 @@ def _restored(
         missing=frozenset(options.get("missing", ())),
         grammars=grammars,
     )
-    made.reader = reader
+    made.reader, made._told = reader, told
     return made

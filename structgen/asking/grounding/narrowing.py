@@ -1,0 +1,257 @@
+"""A JSON Schema narrowed to what texts state: its documents are documents of the schema whose numbers, dates,
+addresses and strings of a pattern or a format stand in the texts.
+
+1. A *place* is a schema that takes numbers, or strings with a `pattern` or a `format`. Its values become an
+   `enum`: what the texts state there, as far as the place's own keywords allow it. Listed values (`enum`,
+   `const`), booleans and free strings stay as they are.
+2. A string with `x-quote`, and every free string where `quotes` is said, is a run of a text (`word_runs`).
+3. `x-inferred` leaves a schema, and all inside of it, as it is.
+4. A place at which nothing is stated takes no value: optional members are null or left out, and lists are
+   empty. Where a value is required, `NotStatedError` names it; or it is free, where `free` is said.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+from structgen.asking.grounding.readings import Reading
+from structgen.asking.grounding.stated_text import KIND_OF_FORMAT, StatedText
+from structgen.asking.grounding.text_runs import runs_meeting
+from structgen.base.errors import GrammarError, NotStatedError
+from structgen.base.json_text.events import pointer_of
+from structgen.base.json_text.exact_json import escape, read, unescape
+from structgen.base.language.ir import All, Format, Formula, Pattern
+from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.grammars.text_grammars.word_runs import QUOTE, WordRuns, read_quote, runs_of
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.machines.core.string_values import over_bytes
+from structgen.schema.reading.keywords import FORMATS
+from structgen.schema.reading.string_grammars import GRAMMAR
+
+INFERRED: Final = "x-inferred"
+_BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "divisibleBy")
+_OF_STRINGS: Final = ("pattern", "format", "minLength", "maxLength", GRAMMAR)
+_TOLD: Final = ("title", "description", "default", "examples", "deprecated", "readOnly", "$comment", QUOTE)
+_TYPES: Final = ("null", "boolean", "object", "array", "string", "number")
+_MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+_LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
+_ONES: Final = ("items", "additionalItems", "additionalProperties", "then", "else", "unevaluatedItems")
+_MORE: Final = ("unevaluatedProperties", "extends")
+
+
+class _Nothing(dict[str, Any]):
+    """The schema of no value, at a place where nothing is stated."""
+
+    def __init__(self, pointer: str, kind: str) -> None:
+        super().__init__({"not": {}})
+        self.pointer, self.kind = pointer, kind
+
+
+class Narrowed(NamedTuple):
+    """A grammar narrowed to what texts state. Made by `narrowed`."""
+
+    grammar: JsonSchemaGrammar
+    places: int
+    """At how many places of the schema values are held to the texts."""
+
+
+def narrowed(
+    grammar: JsonSchemaGrammar, stated: StatedText, *, values: bool = True, quotes: bool = False, free: bool = False
+) -> Narrowed:
+    """Return the grammar of those documents that texts state. `values`: whether numbers, dates and the like
+    are held to them, or quotes alone; `quotes`: whether all free strings are runs of them.
+
+    Raises NotStatedError where nothing is stated at a required place, unless these are `free`. Cost: that of
+    reading the texts, linear in them, and of compiling the places.
+    """
+    key = grammar.spelling, values, quotes, free
+    if key not in stated.narrowed:
+        freed: set[str] = set()
+        while True:
+            walk = _Walk(grammar, stated, values, quotes, freed)
+            schema = walk.of(grammar.schema, ())
+            missing = _missing(schema, schema, "", frozenset())
+            if missing is None:
+                break
+            if not free or not missing:
+                raise _not_stated(missing, stated)
+            freed |= {one.pointer for _, one in missing}
+        stated.narrowed[key] = Narrowed(grammar.in_place_of(schema), walk.places)
+    found: Narrowed = stated.narrowed[key]
+    return found
+
+
+class _Walk:
+    """One walk over a schema. `freed`: the JSON Pointers of places that stay as they are."""
+
+    def __init__(
+        self, grammar: JsonSchemaGrammar, stated: StatedText, values: bool, quotes: bool, freed: set[str]
+    ) -> None:
+        self._grammar, self._stated = grammar, stated
+        self._values, self._quotes, self._freed = values, quotes, freed
+        self.places = 0
+        self.runs: list[WordRuns] = []
+        """The grammars of quotes, which the schema names: it holds them as soon as it is read."""
+
+    def of(self, schema: Any, way: tuple[str, ...]) -> Any:
+        """Return the narrowed form of the schema at a place, whose keys are the `way` to it."""
+        if not isinstance(schema, dict) or "$ref" in schema or schema.get(INFERRED) is True:
+            return schema
+        made = {key: self._inside(key, value, (*way, key)) for key, value in schema.items()}
+        if "enum" in schema or "const" in schema or pointer_of(way) in self._freed:
+            return made
+        said = schema.get("type", [*_TYPES])
+        types = {"number" if one == "integer" else one for one in ([said] if isinstance(said, str) else said)}
+        parts = dict(self._parts(schema, types, way))
+        if not parts:
+            return made
+        self.places += 1
+        rest = sorted(types - parts.keys())
+        found = [one for one in parts.values() if one is not None]
+        if rest:
+            kept = "type" in schema and "integer" in said and "number" in rest
+            found.append({**made, "type": [("integer" if kept and one == "number" else one) for one in rest]})
+        if not found:
+            return _Nothing(pointer_of(way), " or ".join(sorted(parts)))
+        only = found[0] if len(found) == 1 else {"anyOf": found}
+        simple = {"type", *_BOUNDS, *_OF_STRINGS, *_TOLD}
+        return only if schema.keys() <= simple else {**made, "allOf": [*made.get("allOf", []), only]}
+
+    def _inside(self, key: str, value: Any, way: tuple[str, ...]) -> Any:
+        if key in _MAPS and isinstance(value, dict):
+            return {name: self.of(one, (*way, name)) for name, one in value.items()}
+        if key in _LISTS and isinstance(value, list):
+            return [self.of(one, (*way, str(at))) for at, one in enumerate(value)]
+        return self.of(value, way) if key in (*_ONES, *_MORE) else value
+
+    def _parts(self, schema: Mapping[str, Any], types: set[str], way: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+        """Yield the types whose values are held to the texts here, each with the schema of these values; None
+        where nothing is stated."""
+        is_typed = "type" in schema
+        if self._values and "number" in types and (is_typed or not schema.keys().isdisjoint(_BOUNDS)):
+            yield "number", self._listed(schema, "number", _BOUNDS)
+        if "string" not in types or GRAMMAR in schema:
+            return
+        quote = schema.get(QUOTE)
+        held = self._formula(schema)
+        if quote is not None or (self._quotes and held is None and is_typed):
+            yield "string", self._quoted(schema, read_quote({} if quote is None else quote, f"#{pointer_of(way)}/{QUOTE}"))
+        elif self._values and held is not None:
+            yield "string", self._strings(schema, held)
+
+    def _formula(self, schema: Mapping[str, Any]) -> Formula | None:
+        """Return the formula of the strings that `pattern` and `format` allow; None where they say nothing."""
+        found: list[Formula] = []
+        if isinstance(pattern := schema.get("pattern"), str):
+            found.append(Pattern(pattern))
+        policies = self._grammar.policies
+        if isinstance(name := schema.get("format"), str) and policies.formats == "assert":
+            own = dict(policies.custom_formats).get(name)
+            if isinstance(own, str):
+                found.append(Pattern(own))
+            elif own is None and name in FORMATS:
+                found.append(Format(name))
+        return All(tuple(found)) if found else None
+
+    def _judge(self, schema: Mapping[str, Any], kind: str, keywords: tuple[str, ...]) -> Callable[[str], bool]:
+        """Return what tells whether a text of JSON meets the keywords of a place."""
+        types = schema.get("type", kind)
+        is_integer = kind == "number" and "number" not in types and "integer" in types
+        leaf = {key: value for key, value in schema.items() if key in keywords}
+        compiled = over_bytes(self._grammar.in_place_of({**leaf, "type": "integer" if is_integer else kind}))
+        return lambda text: _accepts(compiled, text)
+
+    def _listed(self, schema: Mapping[str, Any], kind: str, keywords: tuple[str, ...]) -> Any:
+        meets = self._judge(schema, kind, keywords)
+        return _enum(_first_accepted(self._stated.written("number"), meets))
+
+    def _strings(self, schema: Mapping[str, Any], held: Formula) -> Any:
+        """Return the schema of the strings of a pattern or a format that are stated: those of the format's
+        kind of readings; else the runs of the texts that meet both."""
+        meets = self._judge(schema, "string", _OF_STRINGS)
+        kind = KIND_OF_FORMAT.get(str(schema.get("format")))
+        if kind is not None:
+            written = ((one, [json.dumps(text) for text in texts]) for one, texts in self._stated.written(kind))
+            if found := _first_accepted(written, meets):
+                return _enum(found)
+        runs: list[str] | None = []
+        for text in self._stated.texts.values():
+            more = runs_meeting(text, held)
+            runs = None if more is None or runs is None else [*runs, *more]
+        if runs is None:  # too many to be listed
+            return self._quoted(schema, {})
+        return _enum([one for one in dict.fromkeys(runs) if meets(json.dumps(one))])
+
+    def _quoted(self, schema: Mapping[str, Any], how: Mapping[str, Any]) -> Any:
+        """Return the schema of the strings that are runs of a text; None where no text has any."""
+        kept = {key: value for key, value in schema.items() if key in _OF_STRINGS}
+        found: list[dict[str, Any]] = []
+        for text in self._stated.texts.values():
+            with suppress(GrammarError):  # it has no words
+                runs = runs_of(text, **how)
+                self.runs.append(runs)
+                found.append({**kept, "type": "string", GRAMMAR: runs.keyword})
+        return None if not found else found[0] if len(found) == 1 else {"anyOf": found}
+
+
+def _accepts(compiled: CompiledGrammar, text: str) -> bool:
+    state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
+    return state is not None and compiled.accepts_end(state)
+
+
+def _first_accepted(found: Iterable[tuple[Reading, list[str]]], meets: Callable[[str], bool]) -> list[Any]:
+    """Return the values of some readings that a place takes, each in the first spelling that it takes.
+    Numbers that are part of something else count where there is no other."""
+    whole, parts = dict[str, None](), dict[str, None]()
+    for reading, texts in found:
+        if (text := next(filter(meets, texts), None)) is not None:
+            (parts if reading.is_part else whole)[text] = None
+    return [read(text) for text in (whole or parts)]
+
+
+def _enum(values: list[Any]) -> dict[str, Any] | None:
+    return {"enum": values} if values else None
+
+
+def _missing(root: Any, schema: Any, path: str, open_: frozenset[str]) -> list[tuple[str, _Nothing]] | None:
+    """Return the places, each with its path in the document, for whose lack a schema has no value; None where
+    it may have one. `open_`: the references that are being followed."""
+    if isinstance(schema, _Nothing):
+        return [(path, schema)]
+    if not isinstance(schema, dict):
+        return None
+    if isinstance(name := schema.get("$ref"), str) and name.startswith("#/") and name not in open_:
+        node = root
+        for key in map(unescape, name.split("/")[1:]):
+            node = node.get(key) if isinstance(node, dict) else None
+        return _missing(root, node, path, open_ | {name})
+    for key in ("anyOf", "oneOf"):
+        branches = [_missing(root, one, path, open_) for one in schema.get(key, ())]
+        if branches and all(one is not None for one in branches):
+            return [place for one in branches for place in one or ()]
+    required: list[tuple[str, Any]] = [(path, one) for one in schema.get("allOf", ())]
+    if schema.get("type") == "object":
+        members = schema.get("properties", {})
+        names = schema.get("required", ())
+        required += [(f"{path}/{escape(name)}", members[name]) for name in names if name in members]
+    elif schema.get("type") == "array" and schema.get("minItems", 0):
+        items = schema.get("prefixItems") or [schema.get("items")]
+        required += [(f"{path}/{at}", one) for at, one in enumerate(items)]
+    return next(filter(None, (_missing(root, one, at, open_) for at, one in required)), None)
+
+
+def _not_stated(missing: list[tuple[str, _Nothing]], stated: StatedText) -> NotStatedError:
+    path, place = missing[0]
+    text = " ".join(stated.texts.values())
+    said = f"The text {shortened(text)!r} states" if text.strip() else "The text is empty, and states"
+    return NotStatedError(
+        f"{said} no {place.kind} for {path or 'the value'}.",
+        path=path,
+        texts=stated.texts,
+        where=f"#{place.pointer}",
+        cure="Make the field optional (`| None`), or mark a conclusion with sg.Inferred. missing=\"free\" lets "
+        "the model write what it likes there.",
+    )

@@ -1,0 +1,80 @@
+"""`StatedText`: named texts, what they state, and how a value that they state is written in JSON."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from functools import cached_property, lru_cache
+from typing import Any, Final
+
+from structgen.asking.grounding.readings import Kind, Reading, readings_of
+
+KIND_OF_FORMAT: Final[Mapping[str, Kind]] = {
+    "date": "date",
+    "time": "time",
+    "date-time": "datetime",
+    "duration": "duration",
+    "email": "email",
+    "idn-email": "email",
+    "uri": "uri",
+    "uri-reference": "uri",
+    "iri": "uri",
+    "ipv4": "ip",
+    "ipv6": "ip",
+    "uuid": "uuid",
+}
+"""By the name of a format, the kind of its values. Strings of other formats are runs of the text."""
+_DAY: Final = 86_400
+
+
+class StatedText:
+    """Texts with names, and what they state. Made by `stated_text`."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts = texts
+        self.narrowed: dict[Any, Any] = {}
+        """Schemas that were narrowed to these texts, by whoever narrows them."""
+
+    @cached_property
+    def readings(self) -> tuple[tuple[str, Reading], ...]:
+        """What the texts state, each reading with the name of its text."""
+        return tuple((name, one) for name, text in self.texts.items() for one in readings_of(text))
+
+    def written(self, kind: Kind) -> Iterator[tuple[Reading, list[str]]]:
+        """Yield the readings of a kind, each with the spellings that its value may have as the content of a
+        JSON string, or as a numeral; the one that is meant where no zone is named first. Where no text states
+        a date with a time, a date alone is its beginning."""
+        found = [one for _, one in self.readings if one.kind == kind]
+        if kind == "datetime" and not found:
+            found = [one for _, one in self.readings if one.kind == "date"]
+            yield from ((one, [f"{one.value}T00:00:00", f"{one.value}T00:00:00Z"]) for one in found)
+            return
+        yield from ((one, spellings(one.value)) for one in found)
+
+
+@lru_cache(maxsize=16)
+def stated_text(texts: tuple[tuple[str, str], ...]) -> StatedText:
+    """Return the texts of some names; the last ones are kept, with what was found in them."""
+    return StatedText(dict(texts))
+
+
+def spellings(value: Any) -> list[str]:
+    """Return how the value of a reading is written: a numeral without an exponent, ISO 8601, or its text."""
+    match value:
+        case Decimal():
+            plain = f"{value:f}"
+            return [plain.rstrip("0").rstrip(".") if "." in plain else plain]
+        case dt.datetime() | dt.time():
+            written = value.isoformat().replace("+00:00", "Z")
+            return [written] if value.tzinfo is not None else [written, f"{written}Z"]
+        case dt.timedelta():
+            days, rest = divmod(int(value.total_seconds()), _DAY)
+            hours, rest = divmod(rest, 3600)
+            minutes, seconds = divmod(rest, 60)
+            parts = ((hours, "H"), (minutes, "M"), (seconds, "S"))
+            clock = "".join(f"{count}{letter}" for count, letter in parts if count)
+            weeks = [f"P{days // 7}W"] if days and days % 7 == 0 and not clock else []
+            day = f"{days}D" if days or not clock else ""
+            return [f"P{day}{f'T{clock}' if clock else ''}", *weeks]
+    return [str(value)]

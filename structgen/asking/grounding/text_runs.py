@@ -1,0 +1,71 @@
+"""The runs of a text that meet a regular formula, such as order codes: found by one automaton, listed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from structgen.base.language.ir import Formula
+from structgen.base.limits import Limits
+from structgen.grammars.text_grammars.machine.language import Config, Language
+from structgen.grammars.text_grammars.text_grammar import RegularGrammar
+
+MOST_RUNS: Final = 256
+"""More values are not listed."""
+_LONGEST: Final = 300
+"""Characters of a run."""
+_MOST_STEPS: Final = 1_000_000
+"""Characters that are read in all, some 0.5 us each."""
+_LOOSE: Final = frozenset(" \t\n\u00a0\u202f-.,/()")
+"""Characters that a code may be written with or without."""
+
+
+def runs_meeting(text: str, formula: Formula) -> list[str] | None:
+    """Return the runs of a text that meet a formula, none of which begins or ends inside a word; None where
+    they are too many to be listed, or too long. Where there is none, the runs that meet it without some of
+    their blanks and marks, or in capital or small letters: `"de12 5001"` is stated as `"DE125001"`.
+
+    Cost: linear in the text, times the length of what the formula goes on with.
+    """
+    language = RegularGrammar(formula, "", limits=None).language(Limits())
+    found: list[str] | None = _Runs(text, language).found(is_loose=False)
+    return _Runs(text, language).found(is_loose=True) if found == [] else found
+
+
+class _Runs:
+    def __init__(self, text: str, language: Language) -> None:
+        self._text, self._language, self._steps = text, language, 0
+
+    def found(self, *, is_loose: bool) -> list[str] | None:
+        text, runs = self._text, dict[str, None]()
+        for start in range(len(text)):
+            if not is_border(text, start) or text[start].isspace():
+                continue
+            stack: list[tuple[int, str, Config]] = [(start, "", self._language.start())]
+            while stack:
+                at, written, config = stack.pop()
+                if written and is_border(text, at) and self._language.accepts(config):
+                    runs[written] = None
+                if at == len(text):
+                    continue
+                if len(runs) > MOST_RUNS or at - start > _LONGEST or self._steps > _MOST_STEPS:
+                    return None
+                char = text[at]
+                if is_loose and written and char in _LOOSE:
+                    stack.append((at + 1, written, config))
+                for one in {char, char.upper(), char.lower()} if is_loose else (char,):
+                    if (after := self._after(config, one)) is not None:
+                        stack.append((at + 1, written + one, after))
+        return list(runs)
+
+    def _after(self, config: Config, char: str) -> Config | None:
+        self._steps += 1
+        for byte in char.encode("utf-8", "surrogatepass"):
+            config = self._language.step(config, byte)
+            if config is None:
+                return None
+        return config
+
+
+def is_border(text: str, at: int) -> bool:
+    """Return whether no word goes on at a place: a letter or digit before it, and one behind."""
+    return not 0 < at < len(text) or not (text[at - 1].isalnum() and text[at].isalnum())
