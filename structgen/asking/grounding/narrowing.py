@@ -13,6 +13,7 @@ addresses and strings of a pattern or a format stand in the texts.
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -25,13 +26,13 @@ from structgen.base.json_text.events import pointer_of
 from structgen.base.json_text.exact_json import escape, read, unescape
 from structgen.base.language.ir import All, Format, Formula, Pattern
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
-from structgen.grammars.text_grammars.word_runs import QUOTE, WordRuns, read_quote, runs_of
+from structgen.grammars.text_grammars.word_runs import WordRuns, runs_of
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.string_values import over_bytes
 from structgen.schema.reading.keywords import FORMATS
+from structgen.schema.reading.quote_keyword import INFERRED, QUOTE, read_quote
 from structgen.schema.reading.string_grammars import GRAMMAR
 
-INFERRED: Final = "x-inferred"
 _BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "divisibleBy")
 _OF_STRINGS: Final = ("pattern", "format", "minLength", "maxLength", GRAMMAR)
 _TOLD: Final = ("title", "description", "default", "examples", "deprecated", "readOnly", "$comment", QUOTE)
@@ -42,12 +43,13 @@ _ONES: Final = ("items", "additionalItems", "additionalProperties", "then", "els
 _MORE: Final = ("unevaluatedProperties", "extends")
 
 
-class _Nothing(dict[str, Any]):
-    """The schema of no value, at a place where nothing is stated."""
+class _Lack(NamedTuple):
+    """A place at which nothing is stated."""
 
-    def __init__(self, pointer: str, kind: str) -> None:
-        super().__init__({"not": {}})
-        self.pointer, self.kind = pointer, kind
+    schema: dict[str, Any]
+    """The schema of no value that stands there; found by its identity."""
+    pointer: str
+    kind: str
 
 
 class Narrowed(NamedTuple):
@@ -59,7 +61,12 @@ class Narrowed(NamedTuple):
 
 
 def narrowed(
-    grammar: JsonSchemaGrammar, stated: StatedText, *, values: bool = True, quotes: bool = False, free: bool = False
+    grammar: JsonSchemaGrammar,
+    stated: StatedText,
+    *,
+    values: bool = True,
+    quotes: bool = False,
+    free: bool = False,
 ) -> Narrowed:
     """Return the grammar of those documents that texts state. `values`: whether numbers, dates and the like
     are held to them, or quotes alone; `quotes`: whether all free strings are runs of them.
@@ -73,7 +80,7 @@ def narrowed(
         while True:
             walk = _Walk(grammar, stated, values, quotes, freed)
             schema = walk.of(grammar.schema, ())
-            missing = _missing(schema, schema, "", frozenset())
+            missing = walk.missing(schema, schema, "", frozenset())
             if missing is None:
                 break
             if not free or not missing:
@@ -93,6 +100,7 @@ class _Walk:
         self._grammar, self._stated = grammar, stated
         self._values, self._quotes, self._freed = values, quotes, freed
         self.places = 0
+        self._lacks: dict[int, _Lack] = {}
         self.runs: list[WordRuns] = []
         """The grammars of quotes, which the schema names: it holds them as soon as it is read."""
 
@@ -115,10 +123,40 @@ class _Walk:
             kept = "type" in schema and "integer" in said and "number" in rest
             found.append({**made, "type": [("integer" if kept and one == "number" else one) for one in rest]})
         if not found:
-            return _Nothing(pointer_of(way), " or ".join(sorted(parts)))
+            lack = _Lack({"not": {}}, pointer_of(way), " or ".join(sorted(parts)))
+            self._lacks[id(lack.schema)] = lack
+            return lack.schema
         only = found[0] if len(found) == 1 else {"anyOf": found}
         simple = {"type", *_BOUNDS, *_OF_STRINGS, *_TOLD}
         return only if schema.keys() <= simple else {**made, "allOf": [*made.get("allOf", []), only]}
+
+    def missing(
+        self, root: Any, schema: Any, path: str, open_: frozenset[str]
+    ) -> list[tuple[str, _Lack]] | None:
+        """Return the places, each with its path in the document, for whose lack a schema has no value; None
+        where it may have one. `open_`: the references that are being followed."""
+        if (lack := self._lacks.get(id(schema))) is not None:
+            return [(path, lack)]
+        if not isinstance(schema, dict):
+            return None
+        if isinstance(name := schema.get("$ref"), str) and name.startswith("#/") and name not in open_:
+            node = root
+            for key in map(unescape, name.split("/")[1:]):
+                node = node.get(key) if isinstance(node, dict) else None
+            return self.missing(root, node, path, open_ | {name})
+        for key in ("anyOf", "oneOf"):
+            branches = [self.missing(root, one, path, open_) for one in schema.get(key, ())]
+            if branches and all(one is not None for one in branches):
+                return [place for one in branches for place in one or ()]
+        required: list[tuple[str, Any]] = [(path, one) for one in schema.get("allOf", ())]
+        if schema.get("type") == "object":
+            members = schema.get("properties", {})
+            names = schema.get("required", ())
+            required += [(f"{path}/{escape(name)}", members[name]) for name in names if name in members]
+        elif schema.get("type") == "array" and schema.get("minItems", 0):
+            items = schema.get("prefixItems") or [schema.get("items")]
+            required += [(f"{path}/{at}", one) for at, one in enumerate(items)]
+        return next(filter(None, (self.missing(root, one, at, open_) for at, one in required)), None)
 
     def _inside(self, key: str, value: Any, way: tuple[str, ...]) -> Any:
         if key in _MAPS and isinstance(value, dict):
@@ -127,7 +165,9 @@ class _Walk:
             return [self.of(one, (*way, str(at))) for at, one in enumerate(value)]
         return self.of(value, way) if key in (*_ONES, *_MORE) else value
 
-    def _parts(self, schema: Mapping[str, Any], types: set[str], way: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    def _parts(
+        self, schema: Mapping[str, Any], types: set[str], way: tuple[str, ...]
+    ) -> Iterator[tuple[str, Any]]:
         """Yield the types whose values are held to the texts here, each with the schema of these values; None
         where nothing is stated."""
         is_typed = "type" in schema
@@ -138,12 +178,17 @@ class _Walk:
         quote = schema.get(QUOTE)
         held = self._formula(schema)
         if quote is not None or (self._quotes and held is None and is_typed):
-            yield "string", self._quoted(schema, read_quote({} if quote is None else quote, f"#{pointer_of(way)}/{QUOTE}"))
+            yield (
+                "string",
+                self._quoted(
+                    schema, read_quote({} if quote is None else quote, f"#{pointer_of(way)}/{QUOTE}")
+                ),
+            )
         elif self._values and held is not None:
             yield "string", self._strings(schema, held)
 
     def _formula(self, schema: Mapping[str, Any]) -> Formula | None:
-        """Return the formula of the strings that `pattern` and `format` allow; None where they say nothing."""
+        """Return the formula of the strings that `pattern` and `format` allow; None without both."""
         found: list[Formula] = []
         if isinstance(pattern := schema.get("pattern"), str):
             found.append(Pattern(pattern))
@@ -156,7 +201,9 @@ class _Walk:
                 found.append(Format(name))
         return All(tuple(found)) if found else None
 
-    def _judge(self, schema: Mapping[str, Any], kind: str, keywords: tuple[str, ...]) -> Callable[[str], bool]:
+    def _judge(
+        self, schema: Mapping[str, Any], kind: str, keywords: tuple[str, ...]
+    ) -> Callable[[str], bool]:
         """Return what tells whether a text of JSON meets the keywords of a place."""
         types = schema.get("type", kind)
         is_integer = kind == "number" and "number" not in types and "integer" in types
@@ -174,7 +221,9 @@ class _Walk:
         meets = self._judge(schema, "string", _OF_STRINGS)
         kind = KIND_OF_FORMAT.get(str(schema.get("format")))
         if kind is not None:
-            written = ((one, [json.dumps(text) for text in texts]) for one, texts in self._stated.written(kind))
+            written = (
+                (one, [json.dumps(text) for text in texts]) for one, texts in self._stated.written(kind)
+            )
             if found := _first_accepted(written, meets):
                 return _enum(found)
         runs: list[str] | None = []
@@ -216,42 +265,17 @@ def _enum(values: list[Any]) -> dict[str, Any] | None:
     return {"enum": values} if values else None
 
 
-def _missing(root: Any, schema: Any, path: str, open_: frozenset[str]) -> list[tuple[str, _Nothing]] | None:
-    """Return the places, each with its path in the document, for whose lack a schema has no value; None where
-    it may have one. `open_`: the references that are being followed."""
-    if isinstance(schema, _Nothing):
-        return [(path, schema)]
-    if not isinstance(schema, dict):
-        return None
-    if isinstance(name := schema.get("$ref"), str) and name.startswith("#/") and name not in open_:
-        node = root
-        for key in map(unescape, name.split("/")[1:]):
-            node = node.get(key) if isinstance(node, dict) else None
-        return _missing(root, node, path, open_ | {name})
-    for key in ("anyOf", "oneOf"):
-        branches = [_missing(root, one, path, open_) for one in schema.get(key, ())]
-        if branches and all(one is not None for one in branches):
-            return [place for one in branches for place in one or ()]
-    required: list[tuple[str, Any]] = [(path, one) for one in schema.get("allOf", ())]
-    if schema.get("type") == "object":
-        members = schema.get("properties", {})
-        names = schema.get("required", ())
-        required += [(f"{path}/{escape(name)}", members[name]) for name in names if name in members]
-    elif schema.get("type") == "array" and schema.get("minItems", 0):
-        items = schema.get("prefixItems") or [schema.get("items")]
-        required += [(f"{path}/{at}", one) for at, one in enumerate(items)]
-    return next(filter(None, (_missing(root, one, at, open_) for at, one in required)), None)
-
-
-def _not_stated(missing: list[tuple[str, _Nothing]], stated: StatedText) -> NotStatedError:
+def _not_stated(missing: list[tuple[str, _Lack]], stated: StatedText) -> NotStatedError:
     path, place = missing[0]
     text = " ".join(stated.texts.values())
-    said = f"The text {shortened(text)!r} states" if text.strip() else "The text is empty, and states"
+    said = (
+        f"The text {textwrap.shorten(text, 60)!r} states" if text.strip() else "The text is empty, and states"
+    )
     return NotStatedError(
         f"{said} no {place.kind} for {path or 'the value'}.",
         path=path,
         texts=stated.texts,
         where=f"#{place.pointer}",
-        cure="Make the field optional (`| None`), or mark a conclusion with sg.Inferred. missing=\"free\" lets "
+        cure='Make the field optional (`| None`), or mark a conclusion with sg.Inferred. missing="free" lets '
         "the model write what it likes there.",
     )

@@ -30,6 +30,7 @@ from typing import (
 
 from structgen.base.errors import (
     GenerationError,
+    NotStatedError,
     OptionError,
     ShortenedWarning,
     UnsupportedError,
@@ -183,6 +184,8 @@ class Asking:
 def judged(form: WantedForm, tried: Result, attempts: int, best: GenerationError | None) -> Outcome[Any]:
     """Return an attempt's outcome: its object, or the error of the best attempt so far."""
     tried = form.said(tried)
+    if isinstance(tried.error, NotStatedError):
+        return Outcome(tried, 0, tried.error, None)
     if tried.error is not None and not isinstance(tried.error, ValidatorError):
         error = failed(tried.error.what, tried.text, attempts, tried.error.where, tried.error.cure)
         error.__cause__ = tried.error
@@ -236,6 +239,9 @@ def with_details(
 ) -> Outcome[Any]:
     """Return an outcome that also tells its prompt, which is made again, and how sure an engine's model
     was."""
+    if isinstance(outcome.error, NotStatedError):
+        return outcome
+    wanted = wanted.about(source)
     form, prompt = wanted.form, writer.prompt(wanted, source)
     if not isinstance(writer, Local) or wanted.options.sampling.strategies or outcome.reply is not None:
         return replace(outcome, prompt=prompt)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Final, Literal, TypedDict, cast
 
+from structgen.asking.grounding.grounded_grammar import checked_texts
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.base.language import checks
 from structgen.base.language.checks import By, Instance, OneOf, Whole, check_fields
@@ -62,6 +63,9 @@ class CallOptions(TypedDict, total=False):
     wrap: bool | None
     choices: str
     continue_final_message: bool | None
+    grounded: bool | str | Mapping[str, str]
+    quotes: bool
+    missing: str
     thinking: Thinking | bool | Literal["auto"] | None
     tool_choice: Any
     parallel: bool | int | None
@@ -105,6 +109,9 @@ class TypedOptions:
     wrap: Annotated[bool | None, checks.flag] = None
     choices: Annotated[str, OneOf(CHOICES)] = "whole"
     continue_final_message: Annotated[bool | None, checks.flag] = None
+    grounded: Annotated[bool | str | Mapping[str, str], By(checked_texts)] = False
+    quotes: Annotated[bool, checks.switch] = False
+    missing: Annotated[str, OneOf(("error", "free"))] = "error"
     thinking: Annotated[Thinking, _A_THINKING] | None = None
     """Beside tools, what is said of a format's own thoughts goes to `thoughts`."""
     tool_choice: Any = None

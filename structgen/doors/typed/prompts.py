@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any, Final
 
+from structgen.asking.grounding.grounded_grammar import NamedTexts
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
 from structgen.decoding.engine.model_prompts import ModelQuestion, Prompt
@@ -32,6 +33,8 @@ class PromptSource:
     """The answer of the last attempt, and why it was refused."""
     neutral: str = NEUTRAL
     """The prompt with nothing in place of the arguments."""
+    named: NamedTexts = ()
+    """The arguments that fill a template, each with its name; () where there is none."""
 
     def question(
         self, wanted: WantedText, outline: str | None = None, *, knows_choices: bool = True
@@ -57,6 +60,20 @@ class PromptSource:
         return (
             self if isinstance(self.prompt, str) else replace(self, prompt=checks.read_messages(self.prompt))
         )
+
+    @property
+    def about(self) -> NamedTexts:
+        """The texts that the prompt is about: the arguments of a template; of messages the last turn of the
+        user; else the whole prompt."""
+        if self.named:
+            return self.named
+        if isinstance(self.prompt, str):
+            return (("prompt", self.prompt),)
+        turns = [one["content"] for one in self.prompt if one.get("role") == "user"]
+        parts = turns[-1] if turns else ""
+        if not isinstance(parts, str):  # an image states nothing
+            parts = "\n".join(one["text"] for one in parts if one.get("type") == "text")
+        return (("prompt", parts),)
 
     def __post_init__(self) -> None:
         prompt = self.prompt
@@ -105,8 +122,11 @@ class Template:
         whole = joined(iter(values))
         # where no argument says anything, the docstring is all that there is
         neutral = joined(repeat(NEUTRAL)) if values else NEUTRAL
-        every = (str(value) for name, value in arguments.items() if name not in ("self", "cls"))
-        return PromptSource(whole, tuple(values or every) or (whole,), neutral=neutral)
+        every = [(name, str(value)) for name, value in arguments.items() if name not in ("self", "cls")]
+        fields = [field for _, field, _, _ in self._pieces if field is not None]
+        named = tuple(dict(zip(fields, values, strict=True) if fields else every).items())
+        said = tuple(text for _, text in named) or (whole,)
+        return PromptSource(whole, said, neutral=neutral, named=named)
 
 
 def _shown(arguments: Mapping[str, Any], field: str, spec: str | None, conversion: str | None) -> str:
