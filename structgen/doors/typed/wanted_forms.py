@@ -210,7 +210,7 @@ class WantedText:
         """Return what is wanted of one prompt: the form, held to what the texts state that it is about.
         Raises NotStatedError."""
         form, options = self.form, self.options
-        if form.whole is not None or not (options.grounded or form.has_quotes):
+        if form.whole is not None or not (options.grounded or options.quotes or form.has_quotes):
             return self
         stated = self.stated(source)
         how = {
