@@ -102,7 +102,9 @@ class Local:
             # optional: torch
             from structgen.decoding.engine.searches.whole_values import comparing
 
-            apart = self._read(wanted, PromptSource(source.neutral, (source.neutral,))).tokens
+            apart = self._read(
+                wanted, PromptSource(source.neutral, (source.neutral,), examples=source.examples)
+            ).tokens
             request, _ = comparing(request, self.engine.prompts, apart)
         return request
 

@@ -35,6 +35,8 @@ class PromptSource:
     """The prompt with nothing in place of the arguments."""
     named: NamedTexts = ()
     """The arguments that fill a template, each with its name; () where there is none."""
+    examples: tuple[tuple[Prompt, str], ...] = ()
+    """Prompts and their documents, which the model reads before."""
 
     def question(
         self, wanted: WantedText, outline: str | None = None, *, knows_choices: bool = True
@@ -51,15 +53,15 @@ class PromptSource:
             options.chat,
             self.refused,
             is_choice=knows_choices and bool(form.choices),
+            examples=self.examples,
             thinks_until="" if options.thinking is None else text_behind(options.thinking),
         )
 
     def in_texts(self) -> PromptSource:
         """Return the source, whose messages have texts alone: what an engine reads. A server may read images
         too. Errors: OptionError for other parts."""
-        return (
-            self if isinstance(self.prompt, str) else replace(self, prompt=checks.read_messages(self.prompt))
-        )
+        examples = tuple((_in_texts(prompt), document) for prompt, document in self.examples)
+        return replace(self, prompt=_in_texts(self.prompt), examples=examples)
 
     @property
     def about(self) -> NamedTexts:
@@ -81,6 +83,10 @@ class PromptSource:
         for said in (*contents, *self.values):
             if isinstance(said, str):
                 checks.encodable("prompt", said)
+
+
+def _in_texts(prompt: Prompt) -> Prompt:
+    return prompt if isinstance(prompt, str) else checks.read_messages(prompt)
 
 
 class Template:
