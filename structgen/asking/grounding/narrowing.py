@@ -40,6 +40,8 @@ _TYPES: Final = ("null", "boolean", "object", "array", "string", "number")
 _MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
 _ONES: Final = ("items", "additionalItems", "additionalProperties", "then", "else", "unevaluatedItems")
+_DEFINITIONS: Final = ("$defs", "definitions")
+KEPT: Final = "x-inferred-definitions"
 _MORE: Final = ("unevaluatedProperties", "extends")
 
 
@@ -80,6 +82,8 @@ def narrowed(
         while True:
             walk = _Walk(grammar, stated, values, quotes, freed)
             schema = walk.of(grammar.schema, ())
+            if walk.kept:
+                schema = {**schema, KEPT: walk.kept}
             missing = walk.missing(schema, schema, "", frozenset())
             if missing is None:
                 break
@@ -100,14 +104,21 @@ class _Walk:
         self._grammar, self._stated = grammar, stated
         self._values, self._quotes, self._freed = values, quotes, freed
         self.places = 0
+        self.kept: dict[str, Any] = {}
+        """The definitions that inferred values need as they are."""
         self._lacks: dict[int, _Lack] = {}
         self.runs: list[WordRuns] = []
         """The grammars of quotes, which the schema names: it holds them as soon as it is read."""
 
     def of(self, schema: Any, way: tuple[str, ...]) -> Any:
         """Return the narrowed form of the schema at a place, whose keys are the `way` to it."""
-        if not isinstance(schema, dict) or "$ref" in schema or schema.get(INFERRED) is True:
+        if not isinstance(schema, dict):
             return schema
+        if "$ref" in schema or schema.get(INFERRED) is True:
+            inside = {
+                key: self._inside(key, schema[key], (*way, key)) for key in _DEFINITIONS if key in schema
+            }
+            return {**(self._unchanged(schema) if schema.get(INFERRED) is True else schema), **inside}
         made = {key: self._inside(key, value, (*way, key)) for key, value in schema.items()}
         if "enum" in schema or "const" in schema or pointer_of(way) in self._freed:
             return made
@@ -123,7 +134,7 @@ class _Walk:
             kept = "type" in schema and "integer" in said and "number" in rest
             found.append({**made, "type": [("integer" if kept and one == "number" else one) for one in rest]})
         if not found:
-            lack = _Lack({"not": {}}, pointer_of(way), " or ".join(sorted(parts)))
+            lack = _Lack({"type": "null", "enum": [0]}, pointer_of(way), " or ".join(sorted(parts)))
             self._lacks[id(lack.schema)] = lack
             return lack.schema
         only = found[0] if len(found) == 1 else {"anyOf": found}
@@ -140,10 +151,7 @@ class _Walk:
         if not isinstance(schema, dict):
             return None
         if isinstance(name := schema.get("$ref"), str) and name.startswith("#/") and name not in open_:
-            node = root
-            for key in map(unescape, name.split("/")[1:]):
-                node = node.get(key) if isinstance(node, dict) else None
-            return self.missing(root, node, path, open_ | {name})
+            return self.missing(root, _at(root, name), path, open_ | {name})
         for key in ("anyOf", "oneOf"):
             branches = [self.missing(root, one, path, open_) for one in schema.get(key, ())]
             if branches and all(one is not None for one in branches):
@@ -157,6 +165,21 @@ class _Walk:
             items = schema.get("prefixItems") or [schema.get("items")]
             required += [(f"{path}/{at}", one) for at, one in enumerate(items)]
         return next(filter(None, (self.missing(root, one, at, open_) for at, one in required)), None)
+
+    def _unchanged(self, schema: Any) -> Any:
+        """Return a schema as it is, whose references lead to definitions as they are."""
+        if isinstance(schema, list):
+            return [self._unchanged(one) for one in schema]
+        if not isinstance(schema, dict):
+            return schema
+        made = {key: self._unchanged(value) for key, value in schema.items()}
+        if isinstance(name := schema.get("$ref"), str) and name.startswith("#/"):
+            kept = name[2:].replace("/", ".")
+            if kept not in self.kept:
+                self.kept[kept] = None  # a definition may lead to itself
+                self.kept[kept] = self._unchanged(_at(self._grammar.schema, name))
+            made["$ref"] = f"#/{KEPT}/{kept}"
+        return made
 
     def _inside(self, key: str, value: Any, way: tuple[str, ...]) -> Any:
         if key in _MAPS and isinstance(value, dict):
@@ -244,6 +267,14 @@ class _Walk:
                 self.runs.append(runs)
                 found.append({**kept, "type": "string", GRAMMAR: runs.keyword})
         return None if not found else found[0] if len(found) == 1 else {"anyOf": found}
+
+
+def _at(root: Any, reference: str) -> Any:
+    """Return what a reference `#/...` leads to; None where that is nothing."""
+    node = root
+    for key in map(unescape, reference.split("/")[1:]):
+        node = node.get(key) if isinstance(node, dict) else None
+    return node
 
 
 def _accepts(compiled: CompiledGrammar, text: str) -> bool:

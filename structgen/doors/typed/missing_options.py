@@ -97,7 +97,7 @@ thinking: Draws have no thoughts before the document. | Leave thinking out.
 OF_TOOLS: Final = Exclusions(
     """
 grounded quotes: The arguments of calls are not held to texts.
-    | Leave {name} out, or ask for the type of one tool's arguments.
+    | Leave it out, or ask for the type of one tool's arguments.
 outline stop wrap: {} has no meaning beside tools.
     | Leave it out: the prompt tells the tools, and their format where a reply ends.
 examples: An example is a document, and a reply beside tools may be calls.
