@@ -15,7 +15,7 @@ _LONGEST: Final = 300
 """Characters of a run."""
 _MOST_STEPS: Final = 1_000_000
 """Characters that are read in all, some 0.5 us each."""
-_LOOSE: Final = frozenset(" \t\n\u00a0\u202f-.,/()")
+LOOSE: Final = frozenset(" \t\n\u00a0\u202f-.,/()")
 """Characters that a code may be written with or without."""
 
 
@@ -50,7 +50,7 @@ class _Runs:
                 if len(runs) > MOST_RUNS or at - start > _LONGEST or self._steps > _MOST_STEPS:
                     return None
                 char = text[at]
-                if is_loose and written and char in _LOOSE:
+                if is_loose and written and char in LOOSE:
                     stack.append((at + 1, written, config))
                 for one in {char, char.upper(), char.lower()} if is_loose else (char,):
                     if (after := self._after(config, one)) is not None:
