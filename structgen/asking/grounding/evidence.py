@@ -6,19 +6,25 @@ or without one. Stated is not true: a place says that the text has these words, 
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from decimal import Decimal
+from io import StringIO
+from pathlib import Path
 from typing import Final, overload
 
+from structgen.asking.grounding.evidence_page import page_of
 from structgen.asking.grounding.places import Place as Place
 from structgen.asking.grounding.places import Search, Stated, Value
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.json_text.events import escape
-from structgen.base.json_text.exact_json import Json, exact
+from structgen.base.json_text.exact_json import Json, exact, write
+from structgen.base.system.html_pages import counted, framed, write_page
 
 MOST_PLACES: Final = 1_000
 """Places that are listed of one value."""
+_PLACE: Final = tuple(one.name for one in fields(Place))
 _MOST_IN_ALL: Final = 100_000
 """Places of all values together, at least one of each."""
 
@@ -41,10 +47,43 @@ class Evidence(Sequence[Stated]):
     def __getitem__(self, at: int | slice) -> Stated | Sequence[Stated]:
         return self.values[at]
 
+    def __repr__(self) -> str:
+        return f"<Evidence of {counted(len(self), 'value')}; write(path) writes its page>"
+
+    def to_json(self) -> str:
+        """Return a JSON array with an object for each value, whose members are the fields of `Stated`."""
+        return write(
+            [{**asdict(one), "places": [*map(asdict, one.places)], "others": [*one.others]} for one in self]
+        )
+
+    def to_csv(self) -> str:
+        """Return a table (RFC 4180) with a line for each place, and one for a value without any. Words
+        stand as they are: a spreadsheet may take one that begins with "=" for a formula."""
+        out = StringIO()
+        table = csv.writer(out)
+        table.writerow(("path", "value", *_PLACE, "others"))
+        for one in self:
+            for place in one.places or (None,):
+                where = ("",) * len(_PLACE) if place is None else astuple(place)
+                table.writerow((one.path, one.value, *where, "; ".join(one.others)))
+        return out.getvalue()
+
+    def page(self) -> str:
+        """Return one file of HTML that shows the texts with marks, and the values. Cost: as `page_of`."""
+        return page_of(self.texts, self.values)
+
+    def write(self, path: Path | str) -> None:
+        """Write the page, whole or not at all. Raises OSError."""
+        write_page(Path(path), self.page())
+
+    def _repr_html_(self) -> str:
+        """Return the page in a frame; what it is, where it is too long for a notebook."""
+        return framed(self.page(), repr(self), "allow-scripts")
+
 
 def evidence_of(document: Json, texts: StatedText) -> Evidence:
-    """Return where some texts state the values of a document: all places, but at most 1,000 of a value, and of
-    many values 100,000 in all (at least one each). `Stated.has_more` tells of others.
+    """Return where some texts state the values of a document: all places, but at most 1,000 of a value, and
+    of many values 100,000 in all (at least one each). `Stated.has_more` tells of others.
 
     Raises SchemaError for what is no JSON value. Cost: linear in the texts for each different value.
     """

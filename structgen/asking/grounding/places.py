@@ -137,8 +137,8 @@ class Search:
 
 
 def _folded(text: str) -> _Folded:
-    """Return a text with each run of white space as one blank, and a line break at each border of a word. What
-    is found between two of these is at borders; the search passes over all else in C."""
+    """Return a text with each run of white space as one blank, and a line break at each border of a word.
+    What is found between two of these is at borders; the search passes over all else in C."""
     chars, starts, ends, end = list[str](), array("q"), array("q"), 0
     for match in _PIECES.finditer(text):
         piece, start = " " if match[0].isspace() else match[0], end

@@ -6,7 +6,9 @@ A template is the body of a page. It may call the macros below: `facts`, `token`
 from __future__ import annotations
 
 import html
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,10 +18,7 @@ from structgen.base.system.cache import writing
 
 # ruff: noqa: E501 (markup)
 
-_HEAD: Final = """\
-<!doctype html><html lang=en><meta charset=utf-8><title>{{ title }}</title>
-<meta name=viewport content="width=device-width, initial-scale=1">
-<style>
+_STYLE: Final = """\
 :root { color-scheme: light dark; --ink: #1d2330; --paper: #fff; --soft: #f4f6fa; --faint: #667085; --line: #d9dee8;
   --blue: #3566d6; --red: #d6493c; --amber: #b86b00; --grey: #b4bccb; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e7eaf0; --paper: #14171d; --soft: #1d222b; --faint: #97a1b3;
@@ -59,7 +58,15 @@ dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
 .chart > div { flex: 1; min-width: 1px; position: relative; } .chart i { position: absolute; bottom: 0; }
 .ticks { position: relative; height: 1.2rem; grid-column: 2; } .ticks span { position: absolute;
   transform: translateX(-50%); white-space: nowrap; } .title { grid-column: 1 / 3; }
-</style>
+"""
+_HEAD: Final = """\
+<!doctype html><html lang=en><meta charset=utf-8>
+{% if script %}
+<meta http-equiv=Content-Security-Policy content="{{ policy }}">
+{% endif %}
+<title>{{ title }}</title>
+<meta name=viewport content="width=device-width, initial-scale=1">
+<style>{{ style|safe }}</style>
 {% macro facts(pairs) %}
 <dl>{% for name, said in pairs %}<dt>{{ name }}</dt><dd>{{ said }}</dd>{% endfor %}</dl>
 {% endmacro %}
@@ -96,6 +103,8 @@ _MOST_ROWS: Final = 20
 """Rows of a table in a notebook."""
 _LONGEST: Final = 400
 """Characters of a text in such a table."""
+_MOST_IN_CELL: Final = 1 << 22
+"""Characters of a page that a notebook shows: a text of some 5,000 tokens."""
 NOTHING: Final = 0.0005
 """A share that counts as none: it would be shown as 0.0 %."""
 
@@ -123,10 +132,11 @@ def write_page(path: Path, page: str) -> None:
         file.write(page.encode())
 
 
-def rendered(title: str, template: str, **values: Any) -> str:
+def rendered(title: str, template: str, style: str = "", script: str = "", **values: Any) -> str:
     """Return a page as HTML. What is put into the template is escaped, and control characters become visible.
 
-    Cost: some 50 ms for the first page, of jinja2's import.
+    `style` is added to that of all pages. A page with a `script` has a policy: a browser runs this script,
+    applies this style, and loads nothing. Cost: some 50 ms for the first page, of jinja2's import.
     """
     from jinja2 import Environment  # start-up time
 
@@ -143,7 +153,28 @@ def rendered(title: str, template: str, **values: Any) -> str:
         "number": number,
         "counted": counted,
     }
-    return environment.from_string(f"{_HEAD}{template}</html>\n").render(title=title, **values)
+    style = _STYLE + style
+    policy = (
+        f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    source = f"{_HEAD}{template}{{% if script %}}<script>{{{{ script|safe }}}}</script>{{% endif %}}</html>\n"
+    return environment.from_string(source).render(
+        title=title, style=style, script=script, policy=policy, **values
+    )
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def framed(page: str, told: str, allowed: str = "") -> str:
+    """Return a page as a notebook shows it, in a frame of its own in which nothing runs but what is `allowed`
+    (a word of the attribute `sandbox`); where it is too long for a notebook, what is `told` of it."""
+    if len(page) > _MOST_IN_CELL:
+        return f"<p>{html.escape(told)}</p>"
+    frame = f'sandbox="{allowed}" style="width:100%;height:32rem;border:0"'
+    return f'<iframe srcdoc="{html.escape(page)}" {frame}></iframe>'
 
 
 def cell(

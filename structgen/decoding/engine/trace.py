@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from structgen.base.system.html_pages import NOTHING, Column, rendered, write_page
+from structgen.base.system.html_pages import NOTHING, Column, framed, rendered, write_page
 from structgen.decoding.engine.requests import Result, Step, Usage
 from structgen.tokens.tokenizer import Tokenizer
 
 # ruff: noqa: E501 (markup)
-
-_MOST_IN_CELL: Final = 1 << 22
-"""Characters of a page that a notebook shows: a text of some 5,000 tokens."""
-
 
 _TEMPLATE: Final = """\
 {% macro told(pieces) %}
@@ -73,10 +68,7 @@ class Trace:
 
     def _repr_html_(self) -> str:
         """Return the page in a frame; what it is, where it is too long for a notebook."""
-        if len(self.page) > _MOST_IN_CELL:
-            return f"<p>{html.escape(repr(self))}</p>"
-        frame = 'sandbox style="width:100%;height:32rem;border:0"'
-        return f'<iframe srcdoc="{html.escape(self.page)}" {frame}></iframe>'
+        return framed(self.page, repr(self))
 
 
 def speculation_told(usage: Usage) -> str:

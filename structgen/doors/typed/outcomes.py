@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from structgen.asking.grounding.evidence import Evidence
 from structgen.asking.tool_calls.tool_replies import Call, Reply
 from structgen.base.errors import GenerationError
 from structgen.base.system.html_pages import cell, counted, percent
@@ -35,6 +36,8 @@ class Outcome(Generic[R]):
     """The prompt of the last attempt as text, the outline and the chat template applied."""
     usages: tuple[Usage, ...] = ()
     """What each attempt cost."""
+    evidence: Evidence | None = None
+    """Where the texts that it was asked of state each value; None where it was not held to any."""
 
     @property
     def value(self) -> R:
@@ -71,7 +74,8 @@ class Outcome(Generic[R]):
         return total_usage(self.usages or (self.result.usage,))
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the object, how its text ended, and the likeliest listed values."""
+        """Return what a notebook shows: the object, how its text ended, the likeliest listed values, and
+        the evidence."""
         usage, count = self.usage, self.attempts
         facts = [
             ("error", self.error) if self.error is not None else ("value", repr(self._value)),
@@ -80,4 +84,5 @@ class Outcome(Generic[R]):
             ("tokens", f"{usage.tokens:,} after a prompt of {usage.prompt_tokens:,}"),
         ]
         likeliest = sorted(self.probabilities.items(), key=lambda one: -one[1])
-        return cell(facts, ("probability", "value"), [(percent(p), value) for value, p in likeliest])
+        shown = cell(facts, ("probability", "value"), [(percent(p), value) for value, p in likeliest])
+        return shown if self.evidence is None else shown + self.evidence._repr_html_()
