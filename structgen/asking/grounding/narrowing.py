@@ -134,7 +134,9 @@ class _Walk:
             kept = "type" in schema and "integer" in said and "number" in rest
             found.append({**made, "type": [("integer" if kept and one == "number" else one) for one in rest]})
         if not found:
-            lack = _Lack({"type": "null", "enum": [0]}, pointer_of(way), " or ".join(sorted(parts)))
+            kinds = {"number": "number", "string": str(schema.get("format", "text of its pattern"))}
+            kind = " or ".join(kinds[one] for one in sorted(parts))
+            lack = _Lack({"type": "null", "enum": [0]}, pointer_of(way), kind)
             self._lacks[id(lack.schema)] = lack
             return lack.schema
         only = found[0] if len(found) == 1 else {"anyOf": found}

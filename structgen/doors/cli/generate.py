@@ -90,7 +90,10 @@ def _write(wanted: WantedTexts, request: Request) -> bool:
             ended = list[Result]()
             _stream(each(writer.stream(text, source, ended.append)), form)
             first = ended[0]
-        outcome = now(obtained(writer, text, source, handles[sample].result if handles else first))
+        first = handles[sample].result if handles else first
+        outcome = now(obtained(writer, text, source, first, detailed="evidence" in given))
+        if outcome.evidence is not None:
+            outcome.evidence.write(given.get("evidence"))
         failed |= _show(outcome, handles[sample].request if handles else request, engine, wanted, form)
     return failed
 

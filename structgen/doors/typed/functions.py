@@ -28,6 +28,8 @@ from typing import (
     overload,
 )
 
+from structgen.asking.grounding.evidence import evidence_of
+from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.errors import (
     GenerationError,
     NotStatedError,
@@ -39,6 +41,7 @@ from structgen.base.errors import (
     warning_level,
     within,
 )
+from structgen.base.json_text.exact_json import read as read_json
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.engine.searches.confidence import confidences_of, probabilities_of
 from structgen.doors.typed.example_pairs import call_of
@@ -51,6 +54,7 @@ from structgen.doors.typed.typed_draws import Sampler, check_names, drawn
 from structgen.doors.typed.waiting import each, now
 from structgen.doors.typed.wanted_forms import WantedForm, WantedText, failed
 from structgen.doors.typed.worked_examples import Examples, Written, written_pairs
+from structgen.doors.typed.wrapping import WRAPPER
 from structgen.doors.typed.writers import Writer
 
 if TYPE_CHECKING:
@@ -243,6 +247,14 @@ async def obtained(
     return with_details(outcome, writer, wanted, source) if detailed else outcome
 
 
+def with_evidence(outcome: Outcome[Any], form: WantedForm, stated: StatedText) -> Outcome[Any]:
+    """Return an outcome that tells where texts state the values of its document."""
+    document = read_json(outcome.text)
+    if form.is_wrapped and isinstance(document, dict):
+        document = document.get(WRAPPER, document)
+    return replace(outcome, evidence=evidence_of(document, stated))
+
+
 def with_details(
     outcome: Outcome[Any], writer: Writer, wanted: WantedText, source: PromptSource
 ) -> Outcome[Any]:
@@ -252,6 +264,8 @@ def with_details(
         return outcome
     wanted = wanted.about(source)
     form, prompt = wanted.form, writer.prompt(wanted, source)
+    if form.whole is not None and outcome.error is None:
+        outcome = with_evidence(outcome, form, wanted.stated(source))
     if not isinstance(writer, Local) or wanted.options.sampling.strategies or outcome.reply is not None:
         return replace(outcome, prompt=prompt)
     result, tokenizer = outcome.result, writer.engine.tokenizer

@@ -6,6 +6,7 @@ import collections.abc
 import json
 import types
 import typing
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache, partial
@@ -21,9 +22,11 @@ from structgen.asking.tool_calls.tool_replies import Reply
 from structgen.base.errors import (
     GenerationError,
     GrammarError,
+    GroundedWarning,
     NotStatedError,
     OptionError,
     TokenizerError,
+    warning_level,
 )
 from structgen.base.json_text.exact_json import write
 from structgen.base.language.ir import Pattern, Words
@@ -225,6 +228,11 @@ class WantedText:
     def stated(self, source: PromptSource) -> StatedText:
         """Return the texts that answers to a prompt are held to."""
         given = self.options.grounded
+        if given is True and not source.named and isinstance(source.prompt, str):
+            what = "The numbers and dates of the whole prompt count as stated, those of the question too."
+            warnings.warn(
+                GroundedWarning(f"{what} Name the document: grounded=text."), stacklevel=warning_level()
+            )
         return stated_text(source.about if isinstance(given, bool) else cast("NamedTexts", given))
 
 
