@@ -86,8 +86,10 @@ def number_words_of(text: str, marks: bytearray) -> Iterator[Reading]:
             continue  # inside a longer number of another language
         begun, reached = first, -last
         word, is_part = words[first], one.is_ordinal
+        if marks[word.start] == PART:
+            continue
         if reached == first + 1:
-            if word.written in _VALUES or word.written == "o" or marks[word.start] == PART:
+            if word.written in _VALUES or word.written == "o":
                 continue
             is_theirs = 0 < telling[language] == max(telling.values())
             is_part |= word.written in _EVERYDAY and not is_theirs

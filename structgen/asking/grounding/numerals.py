@@ -25,7 +25,8 @@ _ADDRESS = re.compile(
     r"|(?=[0-9a-f]{0,4}:[0-9a-f]{0,4}:)[0-9a-f:.]{2,44}[0-9a-f:](?![\w:])))"
     r"|(?<![\w.,-])(?:\+\d(?:[ \xa0()/.-]{0,2}\d){7,15}|\(\d{2,5}\)[ \xa0-]?\d(?:[ \xa0-]?\d){4,9}"
     r"|0\d{1,4}[ \xa0/-]\d(?:[ \xa0/.-]?\d){4,10}|\d++(?:-\d++){2,}+|\d{4}(?:[ -]\d{4}){3}"
-    r"|\d{3}-(?:0\d{3}|\d{3}[1-9])|\d\d[1-9]-\d{4}|[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){3,7})(?!\w)",
+    r"|\d{3}-(?:0\d{3}|\d{3}[1-9])|\d\d[1-9]-\d{4}"
+    r"|[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?)(?!\w)",
     re.I,
 )
 """Addresses; then phone numbers with a country's, a town's, and without; ISBNs, numbers of cards and
@@ -46,7 +47,7 @@ _PLAIN = re.compile(r"\d*[.,]?\d+(?:e[+-]?\d+)?", re.I)
 _APART = "x \u00d7 no nr rs kr us fr eur usd gbp chf jpy cny inr cad aud sek nok dkk pln czk brl mxn".split()
 """Words that stand before a number without a blank, and make no identifier of it."""
 _GLUED_BEFORE = re.compile(
-    r"(?:[^\W\d_]|[A-Z]\w{0,8}[-/_]|_)$" + "".join(rf"(?<!\b(?i:{word}))" for word in _APART)
+    r"(?:[^\W\d_]|[A-Z]\w{0,8}[-/_]|_)$" + "".join(rf"(?<!(?<![^\W\d_])(?i:{word}))" for word in _APART)
 )
 _GLUED_BEHIND = re.compile(r"(?!(?i:x|h|hrs?|min|m|s|d)\d)[^\W\d_]{1,8}\d|[A-Z]{1,8}[-_/]\d")
 _BEHIND = re.compile(
@@ -150,5 +151,7 @@ def multiples_of(text: str, marks: bytearray, numbers: Iterable[Reading]) -> Ite
             continue
         group = match.lastindex or 0
         for factor in _TIMES.get(re.sub(r"\s", "", match[group].lower()), ()):
-            yield replace(one, value=_EXACT.multiply(Decimal(str(one.value)), factor), end=match.end())
+            value = _EXACT.multiply(Decimal(str(one.value)), factor)
+            is_part = one.is_part and text[one.start].isdecimal()  # a dozen is no article
+            yield Reading("number", value, one.start, match.end(), is_part)
             mark_span(marks, match.start(group), match.end())
