@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
@@ -158,11 +158,11 @@ def instants_of(dates: list[Reading], times: list[Reading]) -> Iterator[Reading]
     times = sorted(times, key=lambda one: one.start)
     starts, days = [one.start for one in times], sorted({one.start for one in dates})
     for date in dates:
-        for time in times[bisect_left(starts, date.start - 2 * _NEAR) :]:
-            if time.start > date.end + _NEAR:
-                break
+        near = bisect_left(starts, date.start - 2 * _NEAR), bisect_right(starts, date.end + _NEAR)
+        for time in times[slice(*near)]:
             start, end = min(date.start, time.start), max(date.end, time.end)
-            if time.end + _NEAR >= date.start and bisect_left(days, end) - bisect_left(days, start) == 1:
+            is_between = bisect_left(days, end) - bisect_left(days, start) > 1
+            if time.end + _NEAR >= date.start and not is_between:
                 day: Any = date.value
                 moment: Any = time.value
                 yield Reading("datetime", dt.datetime.combine(day, moment), start, end)

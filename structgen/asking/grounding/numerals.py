@@ -25,7 +25,7 @@ _ADDRESS = re.compile(
     r"|(?=[0-9a-f]{0,4}:[0-9a-f]{0,4}:)[0-9a-f:.]{2,44}[0-9a-f:](?![\w:])))"
     r"|(?<![\w.,-])(?:\+\d(?:[ \xa0()/.-]{0,2}\d){7,15}|\(\d{2,5}\)[ \xa0-]?\d(?:[ \xa0-]?\d){4,9}"
     r"|0\d{1,4}[ \xa0/-]\d(?:[ \xa0/.-]?\d){4,10}|\d++(?:-\d++){2,}+|\d{4}(?:[ -]\d{4}){3}"
-    r"|\d{3}-(?:0\d{3}|\d{3}[1-9])|\d\d[1-9]-\d{4}"
+    r"|\d{2,9}-0\d{2,9}|\d{3}-\d{3}[1-9]|\d\d[1-9]-\d{4}"
     r"|[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?)(?!\w)",
     re.I,
 )
@@ -47,13 +47,14 @@ _PLAIN = re.compile(r"\d*[.,]?\d+(?:e[+-]?\d+)?", re.I)
 _APART = "x \u00d7 no nr rs kr us fr eur usd gbp chf jpy cny inr cad aud sek nok dkk pln czk brl mxn".split()
 """Words that stand before a number without a blank, and make no identifier of it."""
 _GLUED_BEFORE = re.compile(
-    r"(?:[^\W\d_]|[A-Z]\w{0,8}[-/_]|_)$" + "".join(rf"(?<!(?<![^\W\d_])(?i:{word}))" for word in _APART)
+    r"(?:[^\W\d_]|[A-Z][\w-]{0,15}[-/_]|_)$" + "".join(rf"(?<!(?<![^\W\d_])(?i:{word}))" for word in _APART)
 )
 _GLUED_BEHIND = re.compile(r"(?!(?i:x|h|hrs?|min|m|s|d)\d)[^\W\d_]{1,8}\d|[A-Z]{1,8}[-_/]\d")
 _BEHIND = re.compile(
     r"[\s-]{0,2}([%‰]|(?:per|pour|por)\s(?:cent|ciento|cento)\b|mil\s(?:millones|milhões)\b|[^\W\d_]{2,})"
     r"|([kmbtKMBT])(?!\w)"
 )
+_AND_A_HALF = re.compile(r"\s(?:and a half|et demie?|y medi[oa]|e mezz[oa]|e mei[oa]|en een halve?)(?!\w)")
 _FACTORS = {
     "0.01": "% percent pourcent porciento porcento percento prozent procent pct",
     "0.001": "‰ promille promil",
@@ -106,7 +107,7 @@ def numerals_of(text: str, marks: bytearray) -> Iterator[Reading]:
             mark_span(marks, *match.span())
     for match in _FIGURES.finditer(text):
         first, end = match.span("figures")
-        before = _GLUED_BEFORE.search(text[max(0, first - 10) : first])
+        before = _GLUED_BEFORE.search(text[max(0, first - 18) : first])
         is_glued = before is not None or _GLUED_BEHIND.match(text, end) is not None
         for value, start, end, is_part in _values(match["figures"], first, is_glued):
             one = Reading(
@@ -131,7 +132,7 @@ def _values(figures: str, start: int, is_part: bool) -> Iterator[tuple[Decimal, 
         yield Decimal(figures.replace(",", ".")), start, end, is_part
     mark = next((mark for mark in "\xa0 ,'." if mark in figures), "")
     if grouped is not None and mark in "\xa0 ":  # 12 300 may be two numbers; 1 204,50 hardly is
-        is_part = is_part or mark == "\xa0" or bool(grouped["tail"])
+        is_part = is_part or mark == "\xa0" or bool(grouped["tail"]) or mark + "0" in figures
     elif not mark or grouped is not None or is_plain:
         return
     for piece in re.finditer(f"[^{mark}]+", figures):
@@ -141,12 +142,14 @@ def _values(figures: str, start: int, is_part: bool) -> Iterator[tuple[Decimal, 
 def multiples_of(text: str, marks: bytearray, numbers: Iterable[Reading]) -> Iterator[Reading]:
     """Yield numbers of a folded text, and what the word behind each makes of it.
 
-    `19 %` is 19 and 0.19, `1.2 million` is 1.2 and 1200000; the words are marked as parts. A letter alone
-    must stand without a blank (`3k`). Cost: linear.
+    `19 %` is 19 and 0.19, `1.2 million` is 1.2 and 1200000, `two and a half` 2 and 2.5. The words are marked
+    as parts. A letter alone must stand without a blank (`3k`). Cost: linear.
     """
     for one in numbers:
         yield one
-        match = _BEHIND.match(text, one.end)
+        match, half = _BEHIND.match(text, one.end), _AND_A_HALF.match(text, one.end)
+        if half is not None:
+            yield replace(one, value=_EXACT.add(Decimal(str(one.value)), Decimal("0.5")), end=half.end())
         if match is None or marks[one.start] == PART:
             continue
         group = match.lastindex or 0
