@@ -4,106 +4,78 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
+from typing import Any
 
-from structgen.asking.grounding.reading import EXACT, Reading
+from structgen.asking.grounding.reading import Reading
 
-_UNITS = {
-    "Y": "y yr yrs year years jahr jahre jahren an ans année années año años anno anni ano anos jaar jaren",
+_UNITS: dict[str | int, str] = {
+    "Y": "year years yr yrs jahr jahre jahren an ans année années año años anno anni ano anos jaar jaren",
     "M": "month months monat monate monaten mois mes meses mese mesi mês maand maanden mo",
-    "W": "w wk wks week weeks woche wochen semaine semaines semana semanas settimana settimane weken",
-    "D": "d day days tag tage tagen jour jours día días dia dias giorno giorni dag dagen",
-    "H": "h hr hrs hour hours stunde stunden std heure heures hora horas ora ore uur uren",
-    "m": "m min mins mn minute minutes minuten minuto minutos minuti minuut",
-    "s": "s sec secs second seconds sekunde sekunden sek seconde secondes segundo segundos secondo secondi "
+    604_800: "week weeks wk wks w woche wochen semaine semaines semana semanas settimana settimane weken",
+    86_400: "day days d tag tage tagen jour jours día días dia dias giorno giorni dag dagen",
+    3600: "h hr hrs hour hours stunde stunden std heure heures hora horas ora ore uur uren",
+    60: "m min mins mn minute minutes minuten minuto minutos minuti minuut",
+    1: "s sec secs second seconds sekunde sekunden sek seconde secondes segundo segundos secondo secondi "
     "seconden",
 }
-"""The units of time from the longest on, and their words."""
-_UNIT_OF = {word: unit for unit, words in _UNITS.items() for word in words.split()}
-_SECONDS = {"W": 604_800, "D": 86_400, "H": 3600, "m": 60, "s": 1}
-_ORDER = "".join(_UNITS)
-_BEHIND = re.compile(r"([\s-]{0,2})(an?\s(?=hour|day|week|month|year|minute))?([^\W\d_]+)", re.I)
-_JOINT = re.compile(r"(?:,?\s(?:and|und|et|y|ed?|en)\s|,?\s?)")
-_MINUTES = re.compile(r"\s?([0-5]\d)(?![\w:%]|[.,]\d)")
-_NAMED = re.compile(
-    r"\b(?:(mezz'ora)|quarter of an hour|viertelstunde|quart d'heure|cuarto de hora|quarto d'ora|kwartier)\b",
+"""Units from the longest on, as ISO 8601 writes them or in seconds, and their words."""
+_SIZES = list(_UNITS)
+_RANK_OF = {word: rank for rank, words in enumerate(_UNITS.values()) for word in words.split()}
+_BEHIND = re.compile(
+    r"[\s-]{0,2}(?P<article>(?:of\s)?an?\s(?=hour|day|week|month|year|minute)|d[e']\s?)?([^\W\d_]{2,}|h)"
+    r"|([smdw])(?![^\W\d_])",
     re.I,
 )
-_ISO = re.compile(
-    r"\bP(?=[\dT])(?:(\d{1,9})Y)?(?:(\d{1,9})M)?(?:(\d{1,9})W)?(?:(\d{1,9})D)?"
-    r"(?:T(?=\d)(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})S)?)?\b"
-)
-
-Amounts = list[tuple[str, Decimal]]
-"""Numbers by their units, from the longest unit on."""
+_JOINT = re.compile(r",?\s(?:(?:and|und|et|y|ed?|en)\s)?|")
+_MINUTES = re.compile(r"\s?([0-5]\d)(?![\w:%]|[.,]\d)")
 
 
-def durations_of(text: str, numbers: Sequence[Reading]) -> Iterator[Reading]:
+def durations_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
     """Yield the durations of a folded text, given its numbers.
 
-    Units that follow each other from the longest on are one duration ("2 hours and 15 minutes", "1 h 30").
-    With months or years, the value is the text of ISO 8601. A duration that no `timedelta` holds is none, nor
-    is a broken number of months. Cost: linear.
+    Units that follow each other from the longest on are one duration ("2 hours and 15 minutes", "1 h 30");
+    behind a comma they may be a list as well. Months and years make a text as ISO 8601 writes it, and none
+    with weeks or days. A duration that no `timedelta` holds is none, nor is a broken number of months.
+    Cost: linear.
     """
-    parts: dict[int, list[tuple[int, str, Decimal]]] = {}
+    parts: list[tuple[int, int, int, Any]] = []
     inner: set[int] = set()
     for one in numbers:
         match = _BEHIND.match(text, one.end)
-        unit = None if match is None else _UNIT_OF.get(match[3].lower())
-        if match is not None and unit and (len(match[3]) > 1 or not match[1] or unit == "H"):
-            assert isinstance(one.value, Decimal)
-            parts.setdefault(one.start, []).append((match.end(), unit, one.value))
-            if match[2]:  # half an hour is not an hour
-                inner.add(match.start(2))
-    for start in sorted(parts):
-        for end, unit, value in parts[start] if start not in inner else ():
-            amounts = [(unit, value)]
-            while joint := _JOINT.match(text, end):
-                following = parts.get(joint.end(), ())
-                further = next((one for one in following if _ORDER.index(one[1]) > _ORDER.index(unit)), None)
-                if further is None:
-                    break
-                if "," in joint[0]:  # one duration, or a list of two
-                    yield from _duration(amounts, start, end)
+        if match and (rank := _RANK_OF.get(match[match.lastindex or 0].lower())) is not None:
+            parts.append((one.start, match.end(), rank, one.value))
+            inner.add(match.start("article"))  # half an hour is not an hour; -1 is no place
+    at = {part[0]: part for part in parts}
+    for start, end, rank, value in sorted(parts):
+        letters, seconds = "", Decimal(0)
+        while start not in inner:
+            size = _SIZES[rank]
+            if isinstance(size, str):
+                letters += f"{value:f}{size}"
+            else:
+                seconds += value * size
+            joint = _JOINT.match(text, end)
+            further = at.get(joint.end()) if joint else None
+            if further is not None and rank < further[2] and (rank < 2) == (further[2] < 2):
+                if joint and "," in joint[0]:  # a list, perhaps
+                    yield from _duration(letters, seconds, start, end)
                 else:
-                    inner.add(joint.end())
-                end, unit, value = further
-                amounts.append((unit, value))
-            minutes = _MINUTES.match(text, end) if unit == "H" else None
-            if minutes is not None:
-                end = minutes.end()
-                amounts.append(("m", Decimal(minutes[1])))
-            yield from _duration(amounts, start, end)
-    for match in _NAMED.finditer(text):
-        yield from _duration([("m", Decimal(30 if match[1] else 15))], *match.span())
-    for match in _ISO.finditer(text):
-        stated = zip(_ORDER, match.groups(), strict=True)
-        yield from _duration([(unit, Decimal(number)) for unit, number in stated if number], *match.span())
+                    inner.add(further[0])
+                _, end, rank, value = further
+                continue
+            minutes = _MINUTES.match(text, end)
+            if size == 3600 and minutes is not None:
+                seconds, end = seconds + 60 * int(minutes[1]), minutes.end()
+            yield from _duration(letters, seconds, start, end)
+            break
 
 
-def _duration(amounts: Amounts, start: int, end: int) -> Iterator[Reading]:
-    if all(unit in _SECONDS for unit, _ in amounts):
-        seconds = sum(EXACT.multiply(number, Decimal(_SECONDS[unit])) for unit, number in amounts)
-        try:
+def _duration(letters: str, seconds: Decimal, start: int, end: int) -> Iterator[Reading]:
+    with suppress(OverflowError):  # more days than a timedelta has
+        if not letters:
             yield Reading("duration", dt.timedelta(microseconds=int(seconds * 1_000_000)), start, end)
-        except OverflowError:  # more days than a timedelta has
-            return
-    elif text := _iso_text(amounts):
-        yield Reading("duration", text, start, end)
-
-
-def _iso_text(amounts: Amounts) -> str:
-    """Return a duration as ISO 8601 writes it; "" where a number is broken. 1.5 years are 18 months."""
-    written = ""
-    for unit, number in amounts:
-        if unit == "Y" and number % 1:
-            unit, number = "M", number * 12
-        if unit == "W":
-            unit, number = "D", number * 7
-        if number % 1:
-            return ""
-        if unit in "Hms" and "T" not in written:
-            written += "T"
-        written += f"{int(number)}{unit.upper()}"
-    return "P" + written
+        elif "." not in letters:
+            yield Reading("duration", "P" + letters, start, end)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 
-from structgen.asking.grounding.calendar_dates import LANGUAGES
+from structgen.asking.grounding.calendars import LANGUAGES
 from structgen.asking.grounding.reading import PART, Reading
 
-_WORD = re.compile(r"(?<![^\W\d_])[^\W\d_]{1,100}(?![^\W\d_])")
-_EVERYDAY = frozenset("once dos due sei sept cent cents onze elf mil o quart null millions".split())
-"""Numbers of one language that are everyday words of another. Alone they count where the text seems to be
-of theirs."""
+_WORD = re.compile(r"(?<![^\W\d_])[^\W\d_](?:[^\W\d_]|[\u0300-\u036f]){,99}(?![^\W\d_])")
+_EVERYDAY = frozenset("once dos due sei sept cent cents onze elf mil quart null millions".split())
+"""Numbers of one language that are everyday words of another."""
 _TELLING = {
     "en": "the of and is was to for with by at",
     "de": "der die das und ist mit von für den dem",
@@ -28,6 +29,7 @@ _MORE = {
     "1": "a an ein eine einen einem einer un une una uno um uma een één",
     "2": "couple pair paar paire coppia paio par",
     "0.5": "half halb halbe halben halbes demi demie medio media mezzo mezza meio meia halve",
+    "0.25": "quarter quart cuarto quarto",
     "12": "dozen dutzend douzaine docena dozzina dúzia dozijn",
 }
 """Words that text2num does not read, or takes for numbers where they are articles."""
@@ -36,14 +38,14 @@ _NO_COUNT = frozenset("no the this that each every any some which another".split
 """Before `one`, these make a pronoun of it."""
 
 
+@dataclass(slots=True)
 class _Word:
     """A word as text2num asks for it."""
 
-    __slots__ = ("end", "is_apart", "start", "written")
-
-    def __init__(self, match: re.Match[str], behind: str) -> None:
-        self.written, (self.start, self.end) = match[0].lower(), match.span()
-        self.is_apart = behind not in (" ", "-", "\n", "\xa0")
+    written: str
+    start: int
+    end: int
+    is_apart: bool
 
     def text(self) -> str:
         return self.written
@@ -68,7 +70,9 @@ def number_words_of(text: str, marks: bytearray) -> Iterator[Reading]:
 
     words: list[_Word] = []
     for match in _WORD.finditer(text):
-        words.append(_Word(match, text[words[-1].end : match.start()] if words else ""))
+        behind = text[words[-1].end : match.start()] if words else ""
+        written = unicodedata.normalize("NFC", match[0].lower())
+        words.append(_Word(written, *match.span(), behind not in (" ", "-", "\n", "\xa0")))
     seen = Counter(word.written for word in words)
     telling = {language: sum(seen[word] for word in _TELLING[language].split()) for language in LANGUAGES}
     found = [
@@ -78,20 +82,21 @@ def number_words_of(text: str, marks: bytearray) -> Iterator[Reading]:
     ]
     begun = reached = 0
     for first, last, language, one in sorted(found, key=lambda one: one[:3]):
-        last, written = -last, words[first].written
-        if last < reached or (last == reached and first > begun):
+        if -last < reached or (-last == reached and first > begun):
             continue  # inside a longer number of another language
-        begun, reached = first, last
-        is_part = one.is_ordinal
-        if last == first + 1:
-            if written in _VALUES or written == "o" or marks[words[first].start] == PART:
+        begun, reached = first, -last
+        word, is_part = words[first], one.is_ordinal
+        if marks[word.start] == PART:
+            continue
+        if reached == first + 1:
+            if word.written in _VALUES or word.written == "o":
                 continue
             is_theirs = 0 < telling[language] == max(telling.values())
-            is_part |= written in _EVERYDAY and not is_theirs
-            is_part |= written == "one" and first > 0 and words[first - 1].written in _NO_COUNT
+            is_part |= word.written in _EVERYDAY and not is_theirs
+            is_part |= word.written == "one" and first > 0 and words[first - 1].written in _NO_COUNT
         value = re.sub(r"[^\d.]", "", one.text.replace(",", ".")).rstrip(".")
-        yield Reading("number", Decimal(value), words[first].start, words[last - 1].end, is_part)
+        yield Reading("number", Decimal(value), word.start, words[reached - 1].end, is_part)
     for word in words:
         if word.written in _VALUES and marks[word.start] != PART:
-            value_of = _VALUES[word.written]
-            yield Reading("number", value_of, word.start, word.end, value_of != 12)
+            stated = _VALUES[word.written]
+            yield Reading("number", stated, word.start, word.end, stated != 12)

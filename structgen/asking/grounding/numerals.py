@@ -1,101 +1,160 @@
-"""Numbers in figures, as seven languages write them."""
+"""Numbers in figures, as seven languages write them, and what has figures without being a number."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from decimal import Context, Decimal
-from functools import cache
+from typing import Any
 
-from structgen.asking.grounding.reading import EXACT, LONGEST, PART, YEAR, Reading, mark_span
+from structgen.asking.grounding.reading import PART, YEAR, Reading, mark_span
 
+_LONGEST = 1000
+"""The characters of the longest numeral that is read."""
+_EXACT = Context(prec=2000)
+"""Rounds no numeral."""
+_ADDRESS = re.compile(
+    r"(?P<email>(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,9})"
+    r"|(?P<uri>\b(?:[a-z][a-z0-9+.-]{1,20}://|www\.)[^\s<>\"]*[^\s<>\".,;:!?'\])])"
+    r"|(?P<uuid>\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b)"
+    r"|(?P<ip>(?<![\w:.])(?:\d{1,3}(?:\.\d{1,3}){3}(?![\w:]|\.\d)"
+    r"|(?=[0-9a-f]{0,4}:[0-9a-f]{0,4}:)[0-9a-f:.]{2,44}[0-9a-f:](?![\w:])))"
+    r"|(?<![\w.,-])(?:\+\d(?:[ \xa0()/.-]{0,2}\d){7,15}|\(\d{2,5}\)[ \xa0-]?\d(?:[ \xa0-]?\d){4,9}"
+    r"|0\d{1,4}[ \xa0/-]\d(?:[ \xa0/.-]?\d){4,10}|\d++(?:-\d++){2,}+|\d{4}(?:[ -]\d{4}){3}"
+    r"|\d{2,9}-0\d{2,9}|\d{3}-\d{3}[1-9]|\d\d[1-9]-\d{4}"
+    r"|[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?)(?!\w)",
+    re.I,
+)
+"""Addresses; then phone numbers with a country's, a town's, and without; ISBNs, numbers of cards and
+accounts. Two round numbers with a hyphen between them are a range."""
+_FRACTION = re.compile(
+    r"(?<![\w/.,])(?:(\d{1,4})(?:[ -]|(?=[¼-¾⅐-⅞])))?(?:(\d{1,4})/([1-9]\d{0,3})|([¼-¾⅐-⅞]))(?![\w/])"
+)
 _FIGURES = re.compile(
     r"(?P<sign>(?<![^\s(\[=:,;/])-[$€£¥]?)?"
     r"(?P<figures>(?:(?<![\w.,])\.)?\d++(?:[.,']\d++|[ \xa0]\d{3}(?!\d))*+(?:e[+-]?\d{1,3}(?![\w.,]))?)",
     re.I,
 )
 _GROUPED = re.compile(
-    r"((?:[1-9]\d{0,2}(?:(?P<mark>[.,' \xa0])\d{3})(?:(?P=mark)\d{3})*)|[1-9]\d?(?:,\d\d)+,\d{3})"
-    r"(?:(?!(?P=mark)|(?<=\d,\d\d\d),)[.,](?P<tail>\d+))?"
+    r"([1-9]\d{0,2}(?P<mark>[.,' \xa0])\d{3}(?:(?P=mark)\d{3})*|[1-9]\d?(?:,\d\d)+,\d{3})"
+    r"(?P<tail>(?!(?P=mark)|(?<=,\d{3}),)[.,]\d+)?"
 )
-_PLAIN = re.compile(r"(\d*)[.,]?(\d+)(?:e[+-]?\d+)?", re.I)
-_FRACTION = re.compile(
-    r"(?<![\w/.,])(?:(\d{1,4})(?:[ -]|(?=[¼-¾⅐-⅞])))?(?:(\d{1,4})/(\d{1,4})|([¼-¾⅐-⅞]))(?![\w/])"
+_PLAIN = re.compile(r"\d*[.,]?\d+(?:e[+-]?\d+)?", re.I)
+_APART = "x \u00d7 no nr rs kr us fr eur usd gbp chf jpy cny inr cad aud sek nok dkk pln czk brl mxn".split()
+"""Words that stand before a number without a blank, and make no identifier of it."""
+_GLUED_BEFORE = re.compile(
+    r"(?:[^\W\d_]|[A-Z][\w-]{0,15}[-/_]|_)$" + "".join(rf"(?<!(?<![^\W\d_])(?i:{word}))" for word in _APART)
 )
-_BEFORE = re.compile(r"(?:([^\W\d_]{1,9})|[^\W\d_a-z]\w{0,8}[-/_]|_)$")
-_BEHIND = re.compile(r"([^\W\d_]{1,8})\d|[A-Z]{1,8}[-_/]\d")
-_NOT_NAMES = frozenset("x \u00d7 n no nr rs kr us a hk nt r chf h hrs hr d min m s w".split())
-"""Words that stand beside a number without a blank, and make no identifier of it."""
-_ROUGH = Context(prec=16)
-"""A fraction has the digits of a float where it has no end."""
+_GLUED_BEHIND = re.compile(r"(?!(?i:x|h|hrs?|min|m|s|d)\d)[^\W\d_]{1,8}\d|[A-Z]{1,8}[-_/]\d")
+_BEHIND = re.compile(
+    r"[\s-]{0,2}([%‰]|(?:per|pour|por)\s(?:cent|ciento|cento)\b|mil\s(?:millones|milhões)\b|[^\W\d_]{2,})"
+    r"|([kmbtKMBT])(?!\w)"
+)
+_AND_A_HALF = re.compile(r"\s(?:and a half|et demie?|y medi[oa]|e mezz[oa]|e mei[oa]|en een halve?)(?!\w)")
+_FACTORS = {
+    "0.01": "% percent pourcent porciento porcento percento prozent procent pct",
+    "0.001": "‰ promille promil",
+    "12": "dozen dutzend douzaines docenas dozzine dúzias dozijn",
+    "100": "hundred hundert honderd",
+    "1000": "k thousand tsd tausend mille mil mila duizend",
+    "100000": "lakh lakhs",
+    "1000000": "m mio mln mill million millions millionen millón millones milioni milione milhão milhões "
+    "miljoen",
+    "10000000": "crore crores",
+    "1000000000": "b bn mrd md mia milliard milliards milliarde milliarden miliardo miliardi miljard billion "
+    "billions milmillones milmilhões bilhão bilhões",
+    "1000000000000": "t tn bio billion billionen billón billones bilioni biljoen trillion trillions trilhão "
+    "trilhões",
+}
+"""Words and signs by what they multiply with; a word of two rows means both."""
+_TIMES = {
+    word: [Decimal(factor) for factor, words in _FACTORS.items() if word in words.split()]
+    for word in " ".join(_FACTORS.values()).split()
+}
+
+
+def addresses_of(text: str, marks: bytearray) -> Iterator[Reading]:
+    """Yield the e-mail addresses, URIs, IP addresses and UUIDs of a folded text. Mark their characters, and
+    those of phone numbers and other identifiers of several figures, as parts. Cost: linear."""
+    for match in _ADDRESS.finditer(text):
+        kind: Any = match.lastgroup
+        with suppress(ValueError):  # no IP address
+            if kind == "ip":
+                ipaddress.ip_address(match[0])
+            if kind is not None:
+                yield Reading(kind, match[0], *match.span())
+            if kind is not None or not marks[match.start()]:
+                mark_span(marks, *match.span())
 
 
 def numerals_of(text: str, marks: bytearray) -> Iterator[Reading]:
     """Yield the numbers that figures of a folded text state.
 
     `1.204` is two numbers, and `1 204` three: the whole, and its parts. The figures of an identifier, of a
-    version, and those that are marked are parts. A numeral of over 1,000 characters is cut at its signs, and
-    longer figures are no number. Cost: linear.
+    version, and those that are marked are parts, as is 5 of `-5`. A numeral of over 1,000 characters is cut
+    at its signs, and longer figures are no number. Cost: linear.
     """
     for match in _FRACTION.finditer(text):
         whole, above, below, sign = match.groups()
-        if below is not None and not int(below):
-            continue
-        value = (
-            Decimal(str(unicodedata.numeric(sign))) if sign else _ROUGH.divide(Decimal(above), Decimal(below))
-        )
-        yield Reading(
-            "number", _ROUGH.add(value, Decimal(whole or 0)), *match.span(), marks[match.start()] == PART
-        )
+        fraction = unicodedata.numeric(sign) if sign else int(above) / int(below)
+        stated = Decimal(str(int(whole or 0) + fraction))
+        yield Reading("number", stated, *match.span(), marks[match.start()] == PART)
         if sign or int(below) < 10:  # 7/10 and 85/100 are counts as well
             mark_span(marks, *match.span())
     for match in _FIGURES.finditer(text):
-        first = match.start("figures")
-        is_glued = _is_glued(text, first, match.end())
+        first, end = match.span("figures")
+        before = _GLUED_BEFORE.search(text[max(0, first - 18) : first])
+        is_glued = before is not None or _GLUED_BEHIND.match(text, end) is not None
         for value, start, end, is_part in _values(match["figures"], first, is_glued):
-            is_part = marks[start] == PART or (is_part and marks[start] != YEAR)
-            is_below = match["sign"] is not None and start == first
-            if is_below:
-                yield Reading("number", EXACT.minus(value), match.start(), end, is_part)
-            yield Reading("number", value, start, end, is_part or is_below)
+            one = Reading(
+                "number", value, start, end, marks[start] == PART or (is_part and marks[start] != YEAR)
+            )
+            if match["sign"] and start == first:
+                yield replace(one, value=value.copy_negate(), start=match.start())
+                one = replace(one, is_part=True)
+            yield one
 
 
 def _values(figures: str, start: int, is_part: bool) -> Iterator[tuple[Decimal, int, int, bool]]:
     """Yield what a run of figures and signs between them may state: value, start, end, whether it is a
     part."""
-    grouped = plain = None
-    if len(figures) <= LONGEST:
-        grouped, plain = _GROUPED.fullmatch(figures), _PLAIN.fullmatch(figures)
     end = start + len(figures)
+    grouped = _GROUPED.fullmatch(figures) if len(figures) <= _LONGEST else None
+    is_plain = len(figures) <= _LONGEST and _PLAIN.fullmatch(figures) is not None
     if grouped is not None:
-        yield Decimal(re.sub(r"\D", "", grouped[1]) + "." + (grouped["tail"] or "")), start, end, is_part
-    if plain is not None:
+        tail = (grouped["tail"] or "").replace(",", ".")
+        yield Decimal(re.sub(r"\D", "", grouped[1]) + tail), start, end, is_part
+    if is_plain:
         yield Decimal(figures.replace(",", ".")), start, end, is_part
     mark = next((mark for mark in "\xa0 ,'." if mark in figures), "")
-    if not mark or ((grouped or plain) and mark not in "\xa0 "):
+    if grouped is not None and mark in "\xa0 ":  # 12 300 may be two numbers; 1 204,50 hardly is
+        is_part = is_part or mark == "\xa0" or bool(grouped["tail"]) or mark + "0" in figures
+    elif not mark or grouped is not None or is_plain:
         return
-    if grouped is not None:  # 12 300 may be two numbers; 1 204,50 hardly is
-        is_part = is_part or mark == "\xa0" or grouped["tail"] is not None
     for piece in re.finditer(f"[^{mark}]+", figures):
         yield from _values(piece[0], start + piece.start(), is_part or mark == ".")
 
 
-def _is_glued(text: str, start: int, end: int) -> bool:
-    """Return whether figures are those of an identifier, by the letters beside them."""
-    before = _BEFORE.search(text[max(0, start - 10) : start])
-    if before is not None and not _is_apart(before[1] or ""):
-        return True
-    behind = _BEHIND.match(text, end)
-    return behind is not None and not _is_apart(behind[1] or "")
+def multiples_of(text: str, marks: bytearray, numbers: Iterable[Reading]) -> Iterator[Reading]:
+    """Yield numbers of a folded text, and what the word behind each makes of it.
 
-
-def _is_apart(word: str) -> bool:
-    return word in _currencies() or word.lower() in _NOT_NAMES
-
-
-@cache
-def _currencies() -> frozenset[str]:
-    from babel import Locale  # optional: `readings_of` has asked for it
-
-    return frozenset(Locale("en").currencies)
+    `19 %` is 19 and 0.19, `1.2 million` is 1.2 and 1200000, `two and a half` 2 and 2.5. The words are marked
+    as parts. A letter alone must stand without a blank (`3k`). Cost: linear.
+    """
+    for one in numbers:
+        yield one
+        match, half = _BEHIND.match(text, one.end), _AND_A_HALF.match(text, one.end)
+        if half is not None:
+            yield replace(one, value=_EXACT.add(Decimal(str(one.value)), Decimal("0.5")), end=half.end())
+        if match is None or marks[one.start] == PART:
+            continue
+        group = match.lastindex or 0
+        for factor in _TIMES.get(re.sub(r"\s", "", match[group].lower()), ()):
+            value = _EXACT.multiply(Decimal(str(one.value)), factor)
+            is_part = one.is_part and text[one.start].isdecimal()  # a dozen is no article
+            yield Reading("number", value, one.start, match.end(), is_part)
+            mark_span(marks, match.start(group), match.end())

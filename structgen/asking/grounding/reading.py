@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from decimal import Context, Decimal
-from typing import Final, Literal, TypeAlias
+from decimal import Decimal
+from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["number", "date", "time", "datetime", "duration", "email", "uri", "ip", "uuid"]
-LONGEST: Final = 1000
-"""The characters of the longest numeral that is read. A longer one is no number of the text."""
-EXACT: Final = Context(prec=2 * LONGEST, traps=[])
-"""Arithmetic that rounds no numeral."""
-FREE, PART, YEAR = range(3)
-"""What a reader knows of a character: nothing; its figures are part of something; they are a year's."""
+PART, YEAR = 1, 2
+"""Marks of a character: its figures are part of something; they are the year of a date. 0: neither."""
 
 
 @dataclass(frozen=True, slots=True)

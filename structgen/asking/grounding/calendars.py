@@ -1,0 +1,168 @@
+"""Dates, times of a day, and the instants that they make together."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import unicodedata
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from typing import Any, Final
+
+from structgen.asking.grounding.reading import PART, YEAR, Reading, mark_span
+
+LANGUAGES: Final = ("en", "de", "fr", "es", "it", "pt", "nl")
+_DAY = r"\d{1,2}(?!\d)(?:[.°]|(?:st|nd|rd|th|er|ème|e|ste|de|ª|º|o)\b)?"
+_DAYS = (
+    rf"(?P<day>{_DAY}(?:\s?(?:[-\u2013\u2014/&]|to|and|or|bis|und|oder|et|ou|au|y|al?|ed?|en|of|tot|até|à|ao)"
+    rf"\s?{_DAY}){{0,6}})"
+)
+_MONTH = r"(?P<month>[^\W\d_](?:[^\W\d_]|[\u0300-\u036f]){2,11})"
+_YEAR = (
+    r"(?:\.?(?:\s?[,/-]?\s?|\s(?:of|del?|di|do)\s)(?P<year>\d{4}(?!\w)|'\d\d(?!\w)"
+    r"|(?<=[/-])\d\d(?!\w)|\d\d(?=\s*(?:[.,;:)]|$))(?![.,:]\d)))?"
+)
+_START = r"(?<![\w:/-])(?<!\d[.,])"
+_SLASHED = (
+    rf"{_START}(?P<%s>\d{{1,2}})(?P<mark>[/-])(?P<%s>\d{{1,2}})(?P=mark)(?P<year>\d{{4}}|\d\d)(?!\w|[./-]\d)"
+)
+_SHORT = rf"{_START}(?P<%s>\d{{1,2}})/(?P<%s>\d{{1,2}})(?P<year>(?!))?(?![\w/-])"
+_DATES = [
+    re.compile(pattern, re.I)
+    for pattern in (
+        rf"(?<!\w)(?<!\d[.,:]){_DAYS}[\s./-]{{0,2}}(?:(?:of|del?|di|do)\s)?{_MONTH}(?!\w){_YEAR}",
+        rf"(?<!\w){_MONTH}\.?[\s/-]{{0,2}}(?:the\s)?{_DAYS}{_YEAR}",
+        rf"{_START}(?P<year>\d{{4}})(?P<mark>[./-])(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d\d?)(?=T\d|\b(?![./-]\d))",
+        rf"{_START}(?P<day>\d{{1,2}})\.\s?(?P<month>\d{{1,2}})\.\s?(?P<year>\d{{4}}|\d\d)(?!\w|[./-]\d)",
+        rf"{_START}(?P<day>\d{{1,2}})\.\s?(?P<month>\d{{1,2}})\.(?P<year>(?!))?(?!\s?\d)",
+        *(
+            pattern % names
+            for pattern in (_SLASHED, _SHORT)
+            for names in (("day", "month"), ("month", "day"))
+        ),
+    )
+]
+"""The spellings of dates. With full stops the day is first in every language; with slashes, either is."""
+_STATED_YEAR = re.compile(r"(?<![\w,])(?<!\d\.)(?:1[5-9]|2[01])\d\d(?!\w)|(?<=\d[.])(?:19|20)\d\d(?!\w)")
+_MOST_YEARS = 8
+_SELDOM = {"out", "set", "ago", "may", "mar"}
+"""Names of months that are everyday words: without a year they need a capital."""
+_TIME = re.compile(
+    r"(?:(?P<iso>(?<=\dT))|(?P<before>\b(?:at|um|om|ore|alle|às|à|las)\s)|(?<![\w:/])(?<!\d[.,]))"
+    r"(?P<hour>[01]?\d|2[0-3])(?:(?P<mark>[:.]|\s?h\s?)(?P<minute>[0-5]\d)(?!\d)"
+    r"(?P<rest>:[0-5]\d(?!\d)(?:[.,]\d{1,9})?)?)?(?![\d%])(?:\s?(?P<sign>[ap]\.?\s?m\b\.?|uhr\b|uur\b|h\b))?"
+    r"(?:\s?(?P<zone>Z\b|UTC\b|GMT\b|(?(rest)[+-][01]\d:?[0-5]\d|(?(iso)[+-][01]\d:?[0-5]\d|(?!)))))?",
+    re.I,
+)
+_HOUR_SIGN = re.compile(r"\s?(?:o'clock|[ap]\.?\s?m\b\.?|uhr|uur|h|heures?|horas?|ore)(?!\w)", re.I)
+_NAMED_TIME = re.compile(
+    r"\b(?:(noon|midday|mittags?|midi|mediodía|mezzogiorno|meio-dia)"
+    r"|midnight|mitternacht|minuit|medianoche|mezzanotte|meia-noite|middernacht)\b",
+    re.I,
+)
+_NEAR = 40
+
+
+def dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
+    """Yield the dates of a folded text, and mark their characters, those of a year of four figures as such.
+
+    Where a text leaves open which figure is the day, or the century, each is a date. A day of a month
+    without a year is one in each of the years that the text states, the first eight. 30 February is none.
+    Cost: linear.
+    """
+    stated = list(dict.fromkeys(match[0] for match in _STATED_YEAR.finditer(text)))[:_MOST_YEARS]
+    for pattern in _DATES:
+        for match in pattern.finditer(text):
+            name, year = match["month"], match["year"]
+            month = _months().get(name.lower())
+            if month is None or (name in _SELDOM and not year):
+                continue
+            figures = (year or "").lstrip("'")
+            years = [figures] if len(figures) == 4 else ["20" + figures, "19" + figures]
+            for one, day in product(years if year else stated, re.findall(r"\d+", match["day"])):
+                try:
+                    yield Reading("date", dt.date(int(one), month, int(day)), *match.span())
+                except ValueError:  # no day of the calendar
+                    continue
+            if year or not name.isdecimal():
+                mark_span(marks, *match.span())
+            if len(figures) == 4:
+                mark_span(marks, *match.span("year"), YEAR)
+
+
+@cache
+def _months() -> dict[str, int]:
+    """Return the number of each month by its names in seven languages, in small letters, with accents, with
+    accents as characters of their own, and without them; and by its figures."""
+    from babel import Locale  # optional: `readings_of` has asked for it
+
+    names = {"sept": 9, "mrz": 3, "maerz": 3, "jänner": 1, "setiembre": 9}
+    for language, context, width in product(LANGUAGES, ("format", "stand-alone"), ("wide", "abbreviated")):
+        for number, name in Locale(language).months[context][width].items():
+            parted = unicodedata.normalize("NFD", name.rstrip(".").lower())
+            for written in (unicodedata.normalize("NFC", parted), parted, re.sub(r"[^a-z]", "", parted)):
+                names[written] = number
+            names[str(number)] = names[f"{number:02}"] = number
+    return names
+
+
+def times_of(text: str, marks: bytearray) -> Iterator[Reading]:
+    """Yield the times of a folded text, and mark their characters as parts.
+
+    A time of `2:30` is one of the night and one of the afternoon. Figures with a full stop, or without
+    minutes, are a time where a word or a sign says so ("14.30 Uhr", "at 9"). Cost: linear.
+    """
+    for match in _TIME.finditer(text):
+        hour, mark, minute, rest, sign, zone = match.group("hour", "mark", "minute", "rest", "sign", "zone")
+        start, end = match.start("hour"), match.end()
+        if marks[start] == PART or not (sign or match["before"] or mark not in (None, ".")):
+            continue
+        behind = (
+            f":{minute or '00'}{(rest or '').replace(',', '.')}{re.sub('(?i)utc|gmt|z', 'Z', zone or '')}"
+        )
+        for one in _hours(hour, sign or ""):
+            yield Reading("time", dt.time.fromisoformat(f"{one:02}{behind}"), start, end)
+        if mark or sign not in (None, "h"):
+            mark_span(marks, start, end)
+    for match in _NAMED_TIME.finditer(text):
+        yield Reading("time", dt.time(12 if match[1] else 0), *match.span())
+
+
+def hours_of(text: str, marks: bytearray, numbers: list[Reading]) -> Iterator[Reading]:
+    """Yield the times that numbers of a folded text state with a word behind them ("drei Uhr")."""
+    for one in numbers:
+        match = _HOUR_SIGN.match(text, one.end)
+        if match is not None and marks[one.start] != PART:
+            for hour in _hours(str(one.value), match[0].strip()):
+                yield Reading("time", dt.time(hour), one.start, match.end())
+
+
+def _hours(figures: str, sign: str) -> list[int]:
+    """Return the hours of a day that some figures mean: two for `2`, one for `02`, for `14`, and for `2`
+    with a sign that tells the half of the day; none for what is no hour."""
+    hour = int(figures) if figures.isdecimal() and len(figures) < 3 else 24
+    if sign[:1].lower() in ("a", "p") and hour <= 12:
+        return [hour % 12 + 12 * (sign[0] in "pP")]
+    is_open = 1 <= hour <= 12 and figures[0] != "0"
+    return [hour, (hour + 12) % 24] if is_open else [hour] * (hour < 24)
+
+
+def instants_of(dates: list[Reading], times: list[Reading]) -> Iterator[Reading]:
+    """Yield each date with each time that stands within 40 characters of it and has no other date in
+    between, as one reading of both.
+
+    The zone is that of the time, where one is written. Cost: linear in the readings.
+    """
+    times = sorted(times, key=lambda one: one.start)
+    starts, days = [one.start for one in times], sorted({one.start for one in dates})
+    for date in dates:
+        near = bisect_left(starts, date.start - 2 * _NEAR), bisect_right(starts, date.end + _NEAR)
+        for time in times[slice(*near)]:
+            start, end = min(date.start, time.start), max(date.end, time.end)
+            is_between = bisect_left(days, end) - bisect_left(days, start) > 1
+            if time.end + _NEAR >= date.start and not is_between:
+                day: Any = date.value
+                moment: Any = time.value
+                yield Reading("datetime", dt.datetime.combine(day, moment), start, end)
