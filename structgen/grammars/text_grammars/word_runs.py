@@ -1,10 +1,9 @@
-"""`runs_of`: the runs of whole words, sentences or lines of a text. `sg.Quote` marks strings that are such."""
+"""`runs_of`: the runs of words, sentences or lines of a text. `sg.Quote` marks strings that are such."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain, pairwise
 from typing import Final, TypeAlias
@@ -31,24 +30,22 @@ _MARK: Final = "\u0301"
 """The one mark of a text in which words are looked for."""
 _LETTER: Final = rf"[^\W_{_UNSPACED}]"
 _FORMAT: Final = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
-"""Characters without width and signs of direction: they stand inside a word, and belong to none at its ends."""
+"""Characters without width and signs of direction: inside a word they are part of it."""
 _LETTERS: Final = rf"{_LETTER}(?:{_LETTER}++|{_MARK}|{_FORMAT}++(?={_LETTER}))*+"
-_JOINER: Final = (
-    rf"(?:['’](?!s(?![\w{_MARK}]))|[-‐‑@&+/]|_++|(?<![a-z])\.|\.(?![A-Z])|(?<=\d)[,:]|://)(?={_LETTER})"
-)
+_JOINER: Final = rf"(?:['\u2019](?!s(?![\w{_MARK}]))|[-\u2010\u2011@&+/]|_++|(?<![a-z])\.|\.(?![A-Z])|(?<=\d)[,:]|://)(?={_LETTER})"
 _MONEY: Final = "[$€£¥₹₽₩₺₫₴¢§]"
 _WORD: Final = re.compile(
-    rf"((?:[#@]|{_MONEY}(?:\s(?=\d))?|(?<![^\s(\[])[-+−](?={_MONEY}?\d){_MONEY}?)?)"
-    rf"((?:(?i:[cdjlmnst]|un|\w{{0,5}}(?:ll|qu))['’](?={_LETTER}))?)"
+    rf"((?:[#@]|{_MONEY}(?:\s(?=\d))?|(?<![^\s(\[])[-+\u2212](?={_MONEY}?\d){_MONEY}?)?)"
+    rf"((?:(?i:[cdjlmnst]|un|\w{{0,5}}(?:ll|qu))['\u2019](?={_LETTER}))?)"
     rf"(?:(?=\w)[{_UNSPACED}]{_MARK}*|{_LETTERS}(?:{_JOINER}{_LETTERS})*+)"
-    r"((?:['’]s(?!\w))?)"
+    r"((?:['\u2019]s(?!\w))?)"
     rf"((?:(?:[%‰°+#]|{_MONEY})++(?!\w)|(?<=\d)\s(?:[%‰°]|{_MONEY})(?!\w)|(?<=\.[^\W\d_])\.)?)"
 )
 """A word. Its groups may be left out of a quote: a sign before it, an article that is elided (l'), the
 genitive's end ('s), a sign or stop behind it."""
 _ENDS: Final = {
     "sentences": r"(?=[.!?…؟।])(?<![.!?…؟।])(?<!\b(?:Mr|Ms|Dr|St|Jr|Sr|Nr|No|vs))(?<!\b(?:Mrs|Mme|Sra))"
-    r"(?<!\bProf)(?<!\b[A-Z])[.!?…؟।]++[\"'”’»)\]]*+(?=\s++[^\sa-z])|[。！？｡]++[”’」』）]*+|\n\s*\n|\Z",
+    r"(?<!\bProf)(?<!\b[A-Z])[.!?…؟।]++[\"'”\u2019»)\]]*+(?=\s++[^\sa-z])|[。\uff01\uff1f｡]++[”\u2019」』\uff09]*+|\n\s*\n|\Z",
     "lines": r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|\Z",
 }
 """What ends a piece of a text."""
@@ -58,14 +55,14 @@ def runs_of(
     text: str, *, words: int | None = None, of: str = "words", limits: Limits | None = None
 ) -> WordRuns:
     """Return the grammar of the runs of a text: one or more of its words, sentences or lines that stand side
-    by side, with what is between them; each run of white space is one blank.
+    by side, with what is between them. White space of the text is one blank in a run.
 
     `words`: the most words of a run; None: any number. A word is a run of letters, digits and their marks,
-    and those that `'-@_&+/` join, a full stop (not from a small to a capital letter), `://`, and a comma or
-    colon behind a digit. A sign before a word (`$`, `#`, `@`, that of a number) and behind it (`%`, `€`, `C++`)
-    is part of it or not, as the quote has it; so are an elided article, `'s`, and the last stop of `p.m.`. Of
-    scripts without blanks each character with its marks is a word. A sentence has its stops and the quotation
-    marks behind them; a blank line ends one too.
+    and of several that are joined: by one of `'-@&+/`, by `_`, by a full stop (not from a small letter to a
+    capital), by `://`, and behind a digit by a comma or colon. In scripts without blanks each character with
+    its marks is a word. A quote may have, or leave out, a sign before its first word (`$`, `#`, `@`, that of a
+    number) or an article there that is elided (`l'`), and `'s`, signs (`%`, `€`, `C++`) or the stop of `p.m.`
+    behind its last. A sentence has its stops and the quotation marks behind them; a blank line ends one, too.
 
     Raises `OptionError` for anything but a text, counts and names, `GrammarError` for a text without words.
     Cost: some 5 us a word, and 30 bytes of memory for each byte of the text.
@@ -76,11 +73,12 @@ def runs_of(
 class WordRuns(TextGrammar):
     """The runs of a text. Made by `runs_of`."""
 
-    __slots__ = ("at", "first", "folded", "last", "left", "limits", "quoted", "source", "text")
+    __slots__ = ("at", "first", "folded", "last", "left", "limits", "quoted", "text")
+    limits: Limits
+    source = "the runs of a text"
 
     def __init__(self, text: str, quoted: Quoted, limits: Limits) -> None:
         self.text, self.quoted, self.limits = text, quoted, limits
-        self.source = f"the {quoted.of} of a text"
         data = np.frombuffer(b" %b " % re.sub(r"\s", " ", text).encode(), np.uint8)
         stays = (data[1:] != 32) | (data[:-1] != 32)
         stays[-1] = True
@@ -90,7 +88,9 @@ class WordRuns(TextGrammar):
         """Of each character of the text, and its end, the byte of `folded` at which it stands."""
         begins, ends = self._pieces()
         if not len(begins):
-            raise GrammarError(f"The text has no {quoted.of}.", where="text", cure="Give a text that has some.")
+            raise GrammarError(
+                f"The text has no {quoted.of}.", where="text", cure="Give a text that has some."
+            )
         latest = ends.max(axis=1)
         latest = latest[np.minimum(np.arange(len(latest)) + (quoted.words or len(latest)), len(latest)) - 1]
         self.first, once = np.unique(begins, return_index=True)
@@ -138,19 +138,21 @@ class WordRuns(TextGrammar):
             and not self.left[at + len(data)]
         ]
         found = np.searchsorted(self.at, begins, "right") - 1
-        return list(zip(found.tolist(), np.searchsorted(self.at, np.add(begins, len(data))).tolist(), strict=True))
+        return list(
+            zip(found.tolist(), np.searchsorted(self.at, np.add(begins, len(data))).tolist(), strict=True)
+        )
 
 
 class RunLanguage(Language):
-    """The runs of a text. A configuration is how many bytes were read, and a range of `_first`: the beginnings
-    of the runs that begin so. A range is put in the order of its next bytes when they are asked for. Where one
-    place is left, it is that place, however the quote began."""
+    """The runs of a text. A configuration is how many bytes were read, and a range of `_first`: where the
+    runs begin that begin so. A range is put in the order of its next bytes when they are asked for. Of one
+    place and one latest end there is one configuration, however the quote began."""
 
     what = "a run of the text"
 
     def __init__(self, runs: WordRuns) -> None:
         self._first, self._last, self._left = runs.first.copy(), runs.last.copy(), runs.left
-        self._folded = runs.folded
+        self._folded: bytes = runs.folded
         self._bytes = np.frombuffer(runs.folded, np.uint8).astype(np.int16)
         self._after: dict[Config, dict[int, Config]] = {}
         """What each byte leads to, of the ranges that were put in order."""

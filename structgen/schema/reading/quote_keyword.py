@@ -1,8 +1,8 @@
 """`x-quote` and `x-inferred`: keywords that say how a value rests on a text that the schema does not hold.
 
-`x-quote` is an object: `of` ("words", "sentences" or "lines"), and beside words `words`, the most words of a
-quote. `x-inferred` is true. Both are annotations: `grounded=` reads them, and a schema alone restricts nothing
-by them.
+`x-quote` is an object: `of` ("words", "sentences" or "lines"), and beside words `words`, the most words of
+a quote. `x-inferred` is true. Both are annotations: `grounded=` reads them, and by themselves they restrict
+nothing.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def read_quote(value: Any, where: str) -> dict[str, Any]:
     """Return a value of `x-quote` as the keywords of `runs_of`: `of` and `words`. `where`: the pointer of the
     keyword. Raises `SchemaError`."""
     if not isinstance(value, Mapping):
-        raise SchemaError(f"{QUOTE} is {shown(value)}.", where=where, cure='Write an object: {"words": 6} or {}.')
+        raise SchemaError(
+            f"{QUOTE} is {shown(value)}.", where=where, cure='Write an object: {"words": 6} or {}.'
+        )
     try:
         return asdict(Quoted(**value))
     except OptionError as error:
