@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from structgen.schema.reading.quote_keyword import INFERRED, QUOTE, Quoted
+from structgen.base.errors import options_named
+from structgen.schema.reading.quote_keyword import INFERRED, QUOTE, QuoteMembers
 from structgen.schema.reading.string_annotations import annotated
 
 
-class QuoteMark(Quoted):
+class QuoteMark(QuoteMembers):
     """The strings that stand in the text word for word: `Annotated[str, sg.Quote]`,
     `Annotated[str, sg.Quote(words=6)]`, `Annotated[str, sg.Quote(of="sentences")]`.
 
@@ -19,9 +20,10 @@ class QuoteMark(Quoted):
 
     __slots__ = ()
 
-    def __call__(self, **members: Any) -> QuoteMark:
+    @options_named("sg.Quote(words=6)", name="sg.Quote")
+    def __call__(self, *, of: str = "words", words: int | None = None) -> QuoteMark:
         """Return the mark with other members. Raises `OptionError` for members that are none."""
-        return QuoteMark(**members)
+        return QuoteMark(of, words)
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
         """Return the schema of what is annotated, with `x-quote` added (pydantic asks for it). Raises
@@ -35,6 +37,7 @@ class InferredMark:
     """A value that is a conclusion, and need not stand in the text: `Annotated[int, sg.Inferred]`, with or
     without brackets. `grounded=` leaves it free, with all that is inside of it."""
 
+    @options_named("sg.Inferred()", name="sg.Inferred")
     def __call__(self) -> InferredMark:
         """Return the mark."""
         return self

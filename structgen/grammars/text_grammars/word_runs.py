@@ -17,7 +17,7 @@ from structgen.base.language import checks
 from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
-from structgen.schema.reading.quote_keyword import Quoted
+from structgen.schema.reading.quote_keyword import QuoteMembers
 
 Numbers: TypeAlias = "npt.NDArray[np.int64]"
 _UNSPACED: Final = (
@@ -60,14 +60,14 @@ def runs_of(
     `words`: the most words of a run; None: any number. A word is a run of letters, digits and their marks,
     and of several that are joined: by one of `'-@&+/`, by `_`, by a full stop (not from a small letter to a
     capital), by `://`, and behind a digit by a comma or colon. In scripts without blanks each character with
-    its marks is a word. A quote may have, or leave out, a sign before its first word (`$`, `#`, `@`, that of a
-    number) or an article there that is elided (`l'`), and `'s`, signs (`%`, `€`, `C++`) or the stop of `p.m.`
-    behind its last. A sentence has its stops and the quotation marks behind them; a blank line ends one, too.
+    its marks is a word. A quote may leave out the sign of its first word (`$`, `#`, `@`, that of a number) or
+    an article there that is elided (`l'`), and behind its last word `'s`, signs (`%`, `€`, `C++`) and the
+    stop of `p.m.`. A sentence has its stops and the quotation marks behind them; a blank line ends one, too.
 
     Raises `OptionError` for anything but a text, counts and names, `GrammarError` for a text without words.
     Cost: some 5 us a word, and 30 bytes of memory for each byte of the text.
     """
-    return WordRuns(checks.encodable("text", text), Quoted(of, words), checks.limits(limits))
+    return WordRuns(checks.encodable("text", text), QuoteMembers(of, words), checks.limits(limits))
 
 
 class WordRuns(TextGrammar):
@@ -77,7 +77,7 @@ class WordRuns(TextGrammar):
     limits: Limits
     source = "the runs of a text"
 
-    def __init__(self, text: str, quoted: Quoted, limits: Limits) -> None:
+    def __init__(self, text: str, quoted: QuoteMembers, limits: Limits) -> None:
         self.text, self.quoted, self.limits = text, quoted, limits
         data = np.frombuffer(b" %b " % re.sub(r"\s", " ", text).encode(), np.uint8)
         stays = (data[1:] != 32) | (data[:-1] != 32)

@@ -21,7 +21,7 @@ INFERRED: Final = "x-inferred"
 
 @fields_named("sg.Quote(words=6)")
 @dataclass(frozen=True, slots=True)
-class Quoted:
+class QuoteMembers:
     """What a quote is. Raises `OptionError` for values that are none, and for `words` beside sentences and
     lines."""
 
@@ -48,6 +48,6 @@ def read_quote(value: Any, where: str) -> dict[str, Any]:
             f"{QUOTE} is {shown(value)}.", where=where, cure='Write an object: {"words": 6} or {}.'
         )
     try:
-        return asdict(Quoted(**value))
+        return asdict(QuoteMembers(**value))
     except OptionError as error:
         raise SchemaError(error.what, where=f"{where}/{error.where}", cure=error.cure) from error
