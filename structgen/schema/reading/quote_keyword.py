@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final
 
 from structgen.base.errors import OptionError, SchemaError, fields_named
+from structgen.base.json_text.exact_json import escape
 from structgen.base.language.checks import OneOf, Whole, check_fields
 from structgen.schema.reading.model import shown
 
@@ -19,7 +20,7 @@ QUOTE: Final = "x-quote"
 INFERRED: Final = "x-inferred"
 
 
-@fields_named("sg.Quote(words=6)")
+@fields_named("x-quote(words=6)")
 @dataclass(frozen=True, slots=True)
 class QuoteMembers:
     """What a quote is. Raises `OptionError` for values that are none, and for `words` beside sentences and
@@ -50,4 +51,4 @@ def read_quote(value: Any, where: str) -> dict[str, Any]:
     try:
         return asdict(QuoteMembers(**value))
     except OptionError as error:
-        raise SchemaError(error.what, where=f"{where}/{error.where}", cure=error.cure) from error
+        raise SchemaError(error.what, where=f"{where}/{escape(error.where)}", cure=error.cure) from error
