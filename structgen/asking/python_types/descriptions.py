@@ -19,8 +19,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from structgen.asking.python_types.pydantic_formats import refuse
 from structgen.asking.python_types.grounding_marks import InferredMark, QuoteMark
+from structgen.asking.python_types.pydantic_formats import refuse
 from structgen.asking.python_types.regex_annotation import Regex
 from structgen.machines.core.grammar import Grammar
 

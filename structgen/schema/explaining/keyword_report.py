@@ -24,6 +24,7 @@ from structgen.schema.reading.document import Document
 from structgen.schema.reading.keywords import FORMATS, SPEAKS_OF, field_of
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
+from structgen.schema.reading.quote_keyword import INFERRED, QUOTE
 from structgen.schema.reading.suspect_keywords import suspects
 
 
@@ -193,7 +194,8 @@ def _findings(
                 standing = KeywordStanding.REDUNDANT if why else KeywordStanding.ENFORCED
             why = why or _left_out(document, keyword, raw[keyword])
         elif keyword not in known.annotations:
-            why = f"unknown in draft {known.draft}"
+            needs_text = keyword in (QUOTE, INFERRED)
+            why = "for grounded= alone" if needs_text else f"unknown in draft {known.draft}"
             if likely := meant.get(f"{pointer}/{escape(keyword)}"):
                 why += f"; is {likely} meant?"
         yield Finding(pointer, keyword, standing, why)

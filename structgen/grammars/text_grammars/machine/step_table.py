@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from structgen.machines.machine_core.lexeme_tables import GrownArray
 
 def _word(name: str) -> int:
     return word_of(TextContext, name)
+
+
+_ROW_COUNT: Final = _word("row_count")
 
 
 class StepTable:
@@ -49,7 +52,7 @@ class StepTable:
         """Of each state what records know of it, where it is one of the lexer too."""
         self._arrays = self._table, self._final, self._inside, self._boundaries, self._like
         context[TextContext.class_count] = context[TextContext.width] = width
-        context[_word("row_count")] = len(self._table.rows)
+        context[_ROW_COUNT] = len(self._table.rows)
         context[_word("classes")] = address_of(classes)
         context[_word("specials")] = address_of(self._specials) if language.specials else 0
 
@@ -60,10 +63,10 @@ class StepTable:
 
     def grow(self, rows: int) -> None:
         """Make room for so many rows in all."""
-        if rows > self._context[_word("row_count")]:
+        if rows > self._context[_ROW_COUNT]:
             for one in self._arrays:
                 one.reserve(rows, keeps=True)
-            self._context[_word("row_count")] = len(self._like.rows)
+            self._context[_ROW_COUNT] = len(self._like.rows)
 
     def put(self, number: int, standing: int, where: int) -> None:
         """Add the row of a configuration, or overwrite the row that an interrupted call has added.
