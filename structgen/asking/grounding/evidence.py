@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final, overload
 
 from structgen.asking.grounding.evidence_page import page_of
-from structgen.asking.grounding.places import Place as Place
-from structgen.asking.grounding.places import Search, Stated, Value
+from structgen.asking.grounding.places import PlaceSearch, Stated, Value
+from structgen.asking.grounding.places import TextPlace as TextPlace
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.json_text.events import escape
 from structgen.base.json_text.exact_json import Json, exact, write
@@ -24,7 +24,7 @@ from structgen.base.system.html_pages import counted, framed, write_page
 
 MOST_PLACES: Final = 1_000
 """Places that are listed of one value."""
-_PLACE: Final = tuple(one.name for one in fields(Place))
+_PLACE: Final = tuple(one.name for one in fields(TextPlace))
 _MOST_IN_ALL: Final = 100_000
 """Places of all values together, at least one of each."""
 
@@ -88,7 +88,7 @@ def evidence_of(document: Json, texts: StatedText) -> Evidence:
     Raises SchemaError for what is no JSON value. Cost: linear in the texts for each different value.
     """
     values = [*_values(exact(document))]
-    search = Search(texts, max(1, min(MOST_PLACES, _MOST_IN_ALL // max(1, len(values)))))
+    search = PlaceSearch(texts, max(1, min(MOST_PLACES, _MOST_IN_ALL // max(1, len(values)))))
     return Evidence(
         texts.texts, tuple(Stated(path, value, *search.places_of(value)) for path, value in values)
     )

@@ -1,4 +1,4 @@
-"""Where texts state a value: `Place`, `Stated`, and the search that finds every place of one value."""
+"""Where texts state a value: `TextPlace`, `Stated`, and the search that finds every place of one value."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _AMOUNT: Final = re.compile(r"[^\d-]*(-?\d+)[.,](\d+)\D*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TextPlace:
     """Where a value stands: `words` are the characters `start` to `end` of the text of a name."""
 
     text: str
@@ -39,7 +39,7 @@ class Stated:
     path: str
     """Its JSON Pointer in the answer."""
     value: Value
-    places: tuple[Place, ...] = ()
+    places: tuple[TextPlace, ...] = ()
     """Where it stands, in the order of the texts; () where no text states it: it was inferred, or chosen from
     a list."""
     others: tuple[str, ...] = ()
@@ -62,13 +62,13 @@ class _Folded(NamedTuple):
     ends: array[int]
 
 
-class Search:
+class PlaceSearch:
     """Finds the places of values in some texts, so many of a value. Cost: that of reading the texts; then,
     for each different value, linear in them."""
 
     def __init__(self, stated: StatedText, most: int) -> None:
         self._texts, self._most = stated.texts, most
-        self._known: dict[Value, tuple[tuple[Place, ...], tuple[str, ...], bool]] = {}
+        self._known: dict[Value, tuple[tuple[TextPlace, ...], tuple[str, ...], bool]] = {}
         self._order = {name: at for at, name in enumerate(stated.texts)}
         self._whole = defaultdict[Value, list[_Span]](list)
         self._parts = defaultdict[Value, list[_Span]](list)
@@ -83,7 +83,7 @@ class Search:
             for key in keys:
                 (self._parts if one.is_part else self._whole)[key].append(span)
 
-    def places_of(self, value: Value) -> tuple[tuple[Place, ...], tuple[str, ...], bool]:
+    def places_of(self, value: Value) -> tuple[tuple[TextPlace, ...], tuple[str, ...], bool]:
         """Return the places of a value, what else can be read there, and whether there are more places.
 
         A number stands where one of its value is read. A string stands where a date, a time or an address
@@ -95,7 +95,7 @@ class Search:
             self._known[value] = self._found(value)
         return self._known[value]
 
-    def _found(self, value: Value) -> tuple[tuple[Place, ...], tuple[str, ...], bool]:
+    def _found(self, value: Value) -> tuple[tuple[TextPlace, ...], tuple[str, ...], bool]:
         key, spans = value, dict.fromkeys(self._read(value))
         read = spans
         if isinstance(value, str):
@@ -109,7 +109,7 @@ class Search:
         kept = ordered[: self._most]
         said = [pair for one in kept if one in read for pair in self._said[one].items()]
         others = dict.fromkeys(other for other, keys in said if key not in keys)
-        places = [Place(*one, self._texts[one.text][one.start : one.end]) for one in kept]
+        places = [TextPlace(*one, self._texts[one.text][one.start : one.end]) for one in kept]
         return tuple(places), tuple(others), len(ordered) > len(kept)
 
     def _read(self, value: Value) -> Iterable[_Span]:
