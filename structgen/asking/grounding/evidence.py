@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Final, overload
 
 from structgen.asking.grounding.evidence_page import page_of
-from structgen.asking.grounding.places import PlaceSearch, Stated, Value
-from structgen.asking.grounding.places import TextPlace as TextPlace
+from structgen.asking.grounding.places import PlaceSearch, Stated, TextPlace, Value
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.json_text.events import escape
 from structgen.base.json_text.exact_json import Json, exact, write
