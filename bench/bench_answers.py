@@ -209,6 +209,16 @@ def ours(
     return make
 
 
+def stated(task: Task, **options: Any) -> dict[str, Any]:
+    """Return options that are of documents about a text."""
+    return {} if task.text is None else of_type(task, grounded=True, **options)
+
+
+def shown(task: Task) -> list[Any]:
+    """Return the worked examples of a task."""
+    return [(one["text"], one["answer"]) for one in task.examples]
+
+
 def undescribed(task: Task) -> Task:
     """Return a task whose fields have no descriptions."""
     source = re.sub(r'description="[^"]*"', "", task.type.get("python", ""))
@@ -323,6 +333,13 @@ ROWS: dict[str, Callable[[Bench], Row]] = {
     "thinking first": ours(lambda task: {"thinking": sg.Thinking(until="\n\n", max_tokens=80)}),
     "one attempt": ours(lambda task: {"attempts": 1}),
     "no descriptions": ours(lambda task: {}, asked_as=undescribed),
+    "grounded": ours(stated),
+    "grounded, quotes": ours(lambda task: stated(task, quotes=True)),
+    "examples": ours(lambda task: {"examples": shown(task)}),
+    "grounded, examples": ours(lambda task: stated(task, examples=shown(task))),
+    "grounded, quotes, examples": ours(lambda task: stated(task, quotes=True, examples=shown(task))),
+    "embedded, grounded": ours(stated, "structgen/extract"),
+    "embedded, grounded, quotes": ours(lambda task: stated(task, quotes=True), "structgen/extract"),
     "outlines": peer("outlines"),
     "outlines, our prompt": peer("outlines", our_prompt=True),
     "guidance": peer("guidance"),
@@ -351,7 +368,7 @@ BASES = "defaults", "no descriptions", "greedy", "temperature 1"
 
 def tasks_of(row: str, tasks: Sequence[Task]) -> list[Task]:
     """Return the tasks that a row is asked."""
-    if row != "embedded":
+    if not row.startswith("embedded"):
         return list(tasks)
     return [one for one in tasks if one.kind in EXTRACTION and one.text is not None and "python" in one.type]
 

@@ -28,6 +28,7 @@ MADE = (
 """File; dataclass; its TypedDicts, each with the fields that it takes (none named: the fields that are left);
 and the fields that are in no TypedDict. So a new field is always in one."""
 WIDER = {
+    "examples": "Iterable[tuple[Any, Any]] | Path | None",
     "sampling": "Sampling | None",
     "max_tokens": "int | None",
     "thinking": 'Thinking | bool | Literal["auto"] | None',

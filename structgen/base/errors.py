@@ -171,7 +171,9 @@ class NotStatedError(GenerationError):
     `path` is the JSON Pointer of the value in the answer, `texts` are the texts by name.
     """
 
-    def __init__(self, what: str, *, path: str = "", texts: Mapping[str, str] | None = None, **told: str) -> None:
+    def __init__(
+        self, what: str, *, path: str = "", texts: Mapping[str, str] | None = None, **told: str
+    ) -> None:
         self.path, self.texts = path, dict(texts or {})
         super().__init__(what, attempts=0, **told)
 

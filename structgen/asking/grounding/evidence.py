@@ -72,8 +72,10 @@ class Evidence(Sequence[Stated]):
         return page_of(self.texts, self.values)
 
     def write(self, path: Path | str) -> None:
-        """Write the page, whole or not at all. Raises OSError."""
-        write_page(Path(path), self.page())
+        """Write the page, or, to a path that ends in .json or .csv, these: whole or not at all. Raises
+        OSError."""
+        made = {".json": self.to_json, ".csv": self.to_csv}.get(Path(path).suffix, self.page)
+        write_page(Path(path), made())
 
     def _repr_html_(self) -> str:
         """Return the page in a frame; what it is, where it is too long for a notebook."""

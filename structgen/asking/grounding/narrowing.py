@@ -13,6 +13,7 @@ addresses and strings of a pattern or a format stand in the texts.
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -25,13 +26,13 @@ from structgen.base.json_text.events import pointer_of
 from structgen.base.json_text.exact_json import escape, read, unescape
 from structgen.base.language.ir import All, Format, Formula, Pattern
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
-from structgen.grammars.text_grammars.word_runs import QUOTE, WordRuns, read_quote, runs_of
+from structgen.grammars.text_grammars.word_runs import WordRuns, runs_of
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.string_values import over_bytes
 from structgen.schema.reading.keywords import FORMATS
+from structgen.schema.reading.quote_keyword import INFERRED, QUOTE, read_quote
 from structgen.schema.reading.string_grammars import GRAMMAR
 
-INFERRED: Final = "x-inferred"
 _BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "divisibleBy")
 _OF_STRINGS: Final = ("pattern", "format", "minLength", "maxLength", GRAMMAR)
 _TOLD: Final = ("title", "description", "default", "examples", "deprecated", "readOnly", "$comment", QUOTE)
@@ -39,15 +40,18 @@ _TYPES: Final = ("null", "boolean", "object", "array", "string", "number")
 _MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
 _ONES: Final = ("items", "additionalItems", "additionalProperties", "then", "else", "unevaluatedItems")
+_DEFINITIONS: Final = ("$defs", "definitions")
+KEPT: Final = "x-inferred-definitions"
 _MORE: Final = ("unevaluatedProperties", "extends")
 
 
-class _Nothing(dict[str, Any]):
-    """The schema of no value, at a place where nothing is stated."""
+class _Lack(NamedTuple):
+    """A place at which nothing is stated."""
 
-    def __init__(self, pointer: str, kind: str) -> None:
-        super().__init__({"not": {}})
-        self.pointer, self.kind = pointer, kind
+    schema: dict[str, Any]
+    """The schema of no value that stands there; found by its identity."""
+    pointer: str
+    kind: str
 
 
 class Narrowed(NamedTuple):
@@ -59,7 +63,12 @@ class Narrowed(NamedTuple):
 
 
 def narrowed(
-    grammar: JsonSchemaGrammar, stated: StatedText, *, values: bool = True, quotes: bool = False, free: bool = False
+    grammar: JsonSchemaGrammar,
+    stated: StatedText,
+    *,
+    values: bool = True,
+    quotes: bool = False,
+    free: bool = False,
 ) -> Narrowed:
     """Return the grammar of those documents that texts state. `values`: whether numbers, dates and the like
     are held to them, or quotes alone; `quotes`: whether all free strings are runs of them.
@@ -73,7 +82,9 @@ def narrowed(
         while True:
             walk = _Walk(grammar, stated, values, quotes, freed)
             schema = walk.of(grammar.schema, ())
-            missing = _missing(schema, schema, "", frozenset())
+            if walk.kept:
+                schema = {**schema, KEPT: walk.kept}
+            missing = walk.missing(schema, schema, "", frozenset())
             if missing is None:
                 break
             if not free or not missing:
@@ -93,13 +104,21 @@ class _Walk:
         self._grammar, self._stated = grammar, stated
         self._values, self._quotes, self._freed = values, quotes, freed
         self.places = 0
+        self.kept: dict[str, Any] = {}
+        """The definitions that inferred values need as they are."""
+        self._lacks: dict[int, _Lack] = {}
         self.runs: list[WordRuns] = []
         """The grammars of quotes, which the schema names: it holds them as soon as it is read."""
 
     def of(self, schema: Any, way: tuple[str, ...]) -> Any:
         """Return the narrowed form of the schema at a place, whose keys are the `way` to it."""
-        if not isinstance(schema, dict) or "$ref" in schema or schema.get(INFERRED) is True:
+        if not isinstance(schema, dict):
             return schema
+        if "$ref" in schema or schema.get(INFERRED) is True:
+            inside = {
+                key: self._inside(key, schema[key], (*way, key)) for key in _DEFINITIONS if key in schema
+            }
+            return {**(self._unchanged(schema) if schema.get(INFERRED) is True else schema), **inside}
         made = {key: self._inside(key, value, (*way, key)) for key, value in schema.items()}
         if "enum" in schema or "const" in schema or pointer_of(way) in self._freed:
             return made
@@ -115,10 +134,54 @@ class _Walk:
             kept = "type" in schema and "integer" in said and "number" in rest
             found.append({**made, "type": [("integer" if kept and one == "number" else one) for one in rest]})
         if not found:
-            return _Nothing(pointer_of(way), " or ".join(sorted(parts)))
+            kinds = {"number": "number", "string": str(schema.get("format", "text of its pattern"))}
+            kind = " or ".join(kinds[one] for one in sorted(parts))
+            lack = _Lack({"type": "null", "enum": [0]}, pointer_of(way), kind)
+            self._lacks[id(lack.schema)] = lack
+            return lack.schema
         only = found[0] if len(found) == 1 else {"anyOf": found}
         simple = {"type", *_BOUNDS, *_OF_STRINGS, *_TOLD}
         return only if schema.keys() <= simple else {**made, "allOf": [*made.get("allOf", []), only]}
+
+    def missing(
+        self, root: Any, schema: Any, path: str, open_: frozenset[str]
+    ) -> list[tuple[str, _Lack]] | None:
+        """Return the places, each with its path in the document, for whose lack a schema has no value; None
+        where it may have one. `open_`: the references that are being followed."""
+        if (lack := self._lacks.get(id(schema))) is not None:
+            return [(path, lack)]
+        if not isinstance(schema, dict):
+            return None
+        if isinstance(name := schema.get("$ref"), str) and name.startswith("#/") and name not in open_:
+            return self.missing(root, _at(root, name), path, open_ | {name})
+        for key in ("anyOf", "oneOf"):
+            branches = [self.missing(root, one, path, open_) for one in schema.get(key, ())]
+            if branches and all(one is not None for one in branches):
+                return [place for one in branches for place in one or ()]
+        required: list[tuple[str, Any]] = [(path, one) for one in schema.get("allOf", ())]
+        if schema.get("type") == "object":
+            members = schema.get("properties", {})
+            names = schema.get("required", ())
+            required += [(f"{path}/{escape(name)}", members[name]) for name in names if name in members]
+        elif schema.get("type") == "array" and schema.get("minItems", 0):
+            items = schema.get("prefixItems") or [schema.get("items")]
+            required += [(f"{path}/{at}", one) for at, one in enumerate(items)]
+        return next(filter(None, (self.missing(root, one, at, open_) for at, one in required)), None)
+
+    def _unchanged(self, schema: Any) -> Any:
+        """Return a schema as it is, whose references lead to definitions as they are."""
+        if isinstance(schema, list):
+            return [self._unchanged(one) for one in schema]
+        if not isinstance(schema, dict):
+            return schema
+        made = {key: self._unchanged(value) for key, value in schema.items()}
+        if isinstance(name := schema.get("$ref"), str) and name.startswith("#/"):
+            kept = name[2:].replace("/", ".")
+            if kept not in self.kept:
+                self.kept[kept] = None  # a definition may lead to itself
+                self.kept[kept] = self._unchanged(_at(self._grammar.schema, name))
+            made["$ref"] = f"#/{KEPT}/{kept}"
+        return made
 
     def _inside(self, key: str, value: Any, way: tuple[str, ...]) -> Any:
         if key in _MAPS and isinstance(value, dict):
@@ -127,7 +190,9 @@ class _Walk:
             return [self.of(one, (*way, str(at))) for at, one in enumerate(value)]
         return self.of(value, way) if key in (*_ONES, *_MORE) else value
 
-    def _parts(self, schema: Mapping[str, Any], types: set[str], way: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    def _parts(
+        self, schema: Mapping[str, Any], types: set[str], way: tuple[str, ...]
+    ) -> Iterator[tuple[str, Any]]:
         """Yield the types whose values are held to the texts here, each with the schema of these values; None
         where nothing is stated."""
         is_typed = "type" in schema
@@ -138,12 +203,17 @@ class _Walk:
         quote = schema.get(QUOTE)
         held = self._formula(schema)
         if quote is not None or (self._quotes and held is None and is_typed):
-            yield "string", self._quoted(schema, read_quote({} if quote is None else quote, f"#{pointer_of(way)}/{QUOTE}"))
+            yield (
+                "string",
+                self._quoted(
+                    schema, read_quote({} if quote is None else quote, f"#{pointer_of(way)}/{QUOTE}")
+                ),
+            )
         elif self._values and held is not None:
             yield "string", self._strings(schema, held)
 
     def _formula(self, schema: Mapping[str, Any]) -> Formula | None:
-        """Return the formula of the strings that `pattern` and `format` allow; None where they say nothing."""
+        """Return the formula of the strings that `pattern` and `format` allow; None without both."""
         found: list[Formula] = []
         if isinstance(pattern := schema.get("pattern"), str):
             found.append(Pattern(pattern))
@@ -156,7 +226,9 @@ class _Walk:
                 found.append(Format(name))
         return All(tuple(found)) if found else None
 
-    def _judge(self, schema: Mapping[str, Any], kind: str, keywords: tuple[str, ...]) -> Callable[[str], bool]:
+    def _judge(
+        self, schema: Mapping[str, Any], kind: str, keywords: tuple[str, ...]
+    ) -> Callable[[str], bool]:
         """Return what tells whether a text of JSON meets the keywords of a place."""
         types = schema.get("type", kind)
         is_integer = kind == "number" and "number" not in types and "integer" in types
@@ -174,7 +246,9 @@ class _Walk:
         meets = self._judge(schema, "string", _OF_STRINGS)
         kind = KIND_OF_FORMAT.get(str(schema.get("format")))
         if kind is not None:
-            written = ((one, [json.dumps(text) for text in texts]) for one, texts in self._stated.written(kind))
+            written = (
+                (one, [json.dumps(text) for text in texts]) for one, texts in self._stated.written(kind)
+            )
             if found := _first_accepted(written, meets):
                 return _enum(found)
         runs: list[str] | None = []
@@ -197,6 +271,14 @@ class _Walk:
         return None if not found else found[0] if len(found) == 1 else {"anyOf": found}
 
 
+def _at(root: Any, reference: str) -> Any:
+    """Return what a reference `#/...` leads to; None where that is nothing."""
+    node = root
+    for key in map(unescape, reference.split("/")[1:]):
+        node = node.get(key) if isinstance(node, dict) else None
+    return node
+
+
 def _accepts(compiled: CompiledGrammar, text: str) -> bool:
     state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
     return state is not None and compiled.accepts_end(state)
@@ -216,42 +298,17 @@ def _enum(values: list[Any]) -> dict[str, Any] | None:
     return {"enum": values} if values else None
 
 
-def _missing(root: Any, schema: Any, path: str, open_: frozenset[str]) -> list[tuple[str, _Nothing]] | None:
-    """Return the places, each with its path in the document, for whose lack a schema has no value; None where
-    it may have one. `open_`: the references that are being followed."""
-    if isinstance(schema, _Nothing):
-        return [(path, schema)]
-    if not isinstance(schema, dict):
-        return None
-    if isinstance(name := schema.get("$ref"), str) and name.startswith("#/") and name not in open_:
-        node = root
-        for key in map(unescape, name.split("/")[1:]):
-            node = node.get(key) if isinstance(node, dict) else None
-        return _missing(root, node, path, open_ | {name})
-    for key in ("anyOf", "oneOf"):
-        branches = [_missing(root, one, path, open_) for one in schema.get(key, ())]
-        if branches and all(one is not None for one in branches):
-            return [place for one in branches for place in one or ()]
-    required: list[tuple[str, Any]] = [(path, one) for one in schema.get("allOf", ())]
-    if schema.get("type") == "object":
-        members = schema.get("properties", {})
-        names = schema.get("required", ())
-        required += [(f"{path}/{escape(name)}", members[name]) for name in names if name in members]
-    elif schema.get("type") == "array" and schema.get("minItems", 0):
-        items = schema.get("prefixItems") or [schema.get("items")]
-        required += [(f"{path}/{at}", one) for at, one in enumerate(items)]
-    return next(filter(None, (_missing(root, one, at, open_) for at, one in required)), None)
-
-
-def _not_stated(missing: list[tuple[str, _Nothing]], stated: StatedText) -> NotStatedError:
+def _not_stated(missing: list[tuple[str, _Lack]], stated: StatedText) -> NotStatedError:
     path, place = missing[0]
     text = " ".join(stated.texts.values())
-    said = f"The text {shortened(text)!r} states" if text.strip() else "The text is empty, and states"
+    said = (
+        f"The text {textwrap.shorten(text, 60)!r} states" if text.strip() else "The text is empty, and states"
+    )
     return NotStatedError(
         f"{said} no {place.kind} for {path or 'the value'}.",
         path=path,
         texts=stated.texts,
         where=f"#{place.pointer}",
-        cure="Make the field optional (`| None`), or mark a conclusion with sg.Inferred. missing=\"free\" lets "
+        cure='Make the field optional (`| None`), or mark a conclusion with sg.Inferred. missing="free" lets '
         "the model write what it likes there.",
     )

@@ -28,6 +28,7 @@ outputs: object|text|flag json; text regex grammar whitespace_pattern; [text+] c
     object|text structural_tag; flag json_object
 structured_outputs: +outputs; flag disable_any_whitespace disable_additional_properties
 numbers: number *
+named_texts: text *
 stream_options: flag include_usage include_obfuscation continuous_usage_stats
 template_settings: flag enable_thinking thinking; any *
 thoughts: 'enabled'|'disabled'|'adaptive' type!; count budget_tokens
@@ -52,7 +53,8 @@ anthropic: text model service_tier inference_geo speed user_profile_id workspace
     number temperature top_p; [word] stop_sequences; anthropic_thinking thinking; flag stream;
     output_settings output_config; object_schema output_format; none mcp_servers;
     object metadata cache_control diagnostics extra_body thread context_management;
-    flag outline; 'whole'|'tokens' choices; flag|repetitions repetition
+    flag outline; 'whole'|'tokens' choices; flag|repetitions repetition;
+    flag|text|named_texts grounded; flag quotes; 'error'|'free' missing
 
 response_format by type
 text python:
@@ -151,7 +153,8 @@ all: number temperature top_p min_p frequency_penalty presence_penalty repetitio
     flag echo use_beam_search ignore_eos include_stop_str_in_output skip_special_tokens no_stop_trim
     spaces_between_special_tokens add_generation_prompt continue_final_message add_special_tokens
     return_tokens_as_token_ids return_token_ids return_hidden_states include_reasoning separate_reasoning
-    stream_reasoning outline; flag|repetitions repetition; 'whole'|'tokens' choices;
+    stream_reasoning outline quotes; flag|repetitions repetition; 'whole'|'tokens' choices;
+    flag|text|named_texts grounded; 'error'|'free' missing;
     text chat_template custom_logit_processor; list logits_processors; [text] modalities;
     object audio web_search_options prediction moderation image access_programs kv_transfer_params
     vllm_xargs mm_processor_kwargs session_params; [object] documents context_management

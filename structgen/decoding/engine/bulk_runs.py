@@ -46,6 +46,8 @@ _OPTIONS = (
     *("healing", "choices", "continue_final_message", "begun"),
 )
 """The options of a request that documents depend on, besides grammar and sampling."""
+_MOST_KNOWN: Final = 64
+"""Grammars whose digests are kept."""
 _ALWAYS = ("prompt_tokens", "tokens", "calls", "tokens_per_call", "drafted", "accepted", "speculation")
 _IF_SET = ("outline", "choices", "strategy", "strategy_calls")
 """Fields of a usage that are shown; some where they say something."""
@@ -190,6 +192,8 @@ def run_of(
         else:
             grammar = request.grammar
             if id(grammar) not in known:
+                if len(known) > _MOST_KNOWN:
+                    known.clear()  # each prompt has its own
                 known[id(grammar)] = grammar, plain_grammar(grammar).fingerprint
             options = [getattr(request, name) for name in _OPTIONS]
             said = [(prompt, request.prompt), known[id(grammar)][1], request.chosen_by, options]

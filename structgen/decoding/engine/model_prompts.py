@@ -49,7 +49,8 @@ _SYSTEM: Final = "The words of the system."
 """A system message that is rendered to find where a chat template writes the system's text."""
 _ANSWER: Final = "The words of the answer."
 """The same of a turn of the assistant, which is to be continued."""
-_SAID: Final = ("prompt", "outline", "refused", "schema", "template", "turn")
+_OF_SYSTEM: Final = ("system", "developer")
+_SAID: Final = ("prompt", "outline", "refused", "schema", "template", "turn", "examples")
 """The fields of a question that have what people say."""
 
 
@@ -91,6 +92,8 @@ class ModelQuestion:
     """Whether the prompt, a plain text, is guarded by `ModelPrompts.controls`."""
     turn: Mapping[str, Any] | None = None
     """The turn of the assistant that the answer continues; the prompt ends with it."""
+    examples: Sequence[tuple[Prompt, str]] = ()
+    """Other prompts with the answers that they should have, read before this one."""
 
     @property
     def begun(self) -> str:
@@ -99,17 +102,14 @@ class ModelQuestion:
 
     def messages(self, system: str | None = None) -> list[dict[str, Any]]:
         """Return the question as chat messages: the prompt, the outline if it is wanted, the refusal.
+        Examples are turns behind the first messages of the system.
 
         The descriptions go into the system's message: the first one, or a new one behind `system`, the text
         that the chat template itself writes there. None: there is no such message, and they go below the
         outline (docs/decisions/086-descriptions.md has the forms that were tried).
         """
         prompt = self.prompt
-        found: list[dict[str, Any]] = (
-            [{"role": "user", "content": prompt}]
-            if isinstance(prompt, str)
-            else [dict(one) for one in prompt]
-        )
+        found = _turns(prompt)
         first = next((at for at, one in enumerate(found) if one["role"] == "user"), None)
         if first is not None and self.told:
             found[first] = {**found[first], "content": f"{self.told}\n\n{found[first]['content']}"}
@@ -130,6 +130,15 @@ class ModelQuestion:
             if found[0]["role"] != "system":
                 found.insert(0, {"role": "system", "content": system})
             found[0] = _longer(found[0], f"\n{descriptions}" if found[0]["content"] else descriptions)
+        begins = next((at for at, one in enumerate(found) if one["role"] not in _OF_SYSTEM), len(found))
+        found[begins:begins] = [
+            turn
+            for asked, answer in self.examples
+            for turn in (
+                *(one for one in _turns(asked) if one["role"] not in _OF_SYSTEM),
+                {"role": "assistant", "content": answer},
+            )
+        ]
         if self.refused is not None:
             answer, why = self.refused
             if answer:
@@ -145,6 +154,11 @@ class ModelQuestion:
     def guarded(self, controls: ControlTokens) -> ModelQuestion:
         """Return the question, in whose texts other characters stand for the signs of control tokens."""
         return replace(self, **{name: controls.guarded(getattr(self, name)) for name in _SAID})
+
+
+def _turns(prompt: Prompt) -> list[dict[str, Any]]:
+    """Return the messages of a prompt."""
+    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(one) for one in prompt]
 
 
 def _longer(message: dict[str, Any], text: str) -> dict[str, Any]:
@@ -307,11 +321,11 @@ class ModelPrompts:
             if not isinstance(prompt, str):
                 question, prompt = replace(question, chat=False), said
         if not self._is_chat(question):
-            if not isinstance(prompt, str):
+            if not all(isinstance(one, str) for one in (prompt, *dict(question.examples))):
                 raise OptionError(
                     "Messages need the chat template.", where="chat", cure="Leave chat=False, or give text."
                 )
-            return _plain(question, prompt)
+            return _plain(question, str(prompt))
         if not self.has_template():
             raise OptionError(
                 f"{self.name or 'The model'} has no chat template.",
@@ -439,9 +453,13 @@ def _plain(question: ModelQuestion, prompt: str) -> str:
     if question.refused is not None:
         answer, why = question.refused
         prompt += f"\n\nThis answer was refused: {answer}\n{why}\nAnswer again:"
-    if question.is_json and not prompt.endswith("\n"):
-        prompt += "\n"
-    return prompt
+    told = [f"{_ready(str(asked), question)}{answer}\n\n" for asked, answer in question.examples]
+    return "".join((*told, _ready(prompt, question)))
+
+
+def _ready(prompt: str, question: ModelQuestion) -> str:
+    """Return a prompt behind which its answer may begin."""
+    return f"{prompt}\n" if question.is_json and not prompt.endswith("\n") else prompt
 
 
 def _told_outline(outline: str) -> str:
@@ -572,26 +590,34 @@ class RequestTokens:
         read: Callable[[ModelQuestion], Sequence[int]] | None = None,
     ) -> ReadPrompt:
         """Return the tokens of a question that leave room for the text. Where there is not enough, a refused
-        answer is left out, then the descriptions, then the outline is less deep, then it is left out. Where
-        that is not enough either, the shortest is returned. `outlines`: gives those of the schema; None:
-        there is no schema.
+        answer is left out, then examples, the oldest first, then the descriptions, then the outline is less
+        deep, then it is left out. Where that is not enough either, the shortest is returned. `outlines`:
+        gives those of the schema; None: there is no schema.
         `read`: gives the tokens of a question, in place of `ModelPrompts.tokens`.
 
-        Cost: a prompt for each form that is tried, at most ten. Errors: those of `ModelPrompts.tokens`.
+        Cost: a prompt for each form that is tried, at most ten, and one for each example. Errors: those of
+        `ModelPrompts.tokens`.
         """
         text = min(DEFAULT_MAX_TOKENS, self.context // 4)
         if max_tokens is not None and max_tokens < self.context:
             text = max_tokens
         found = ReadPrompt(question, [])
-        for one, told in self._shorter(question, outlines):
+        for one, told in _with_fewer_examples(self._shorter(question, outlines)):
             tokens = self.prompts.tokens(one, self.tokenizer) if read is None else read(one)
             found = ReadPrompt(one, list(tokens), told)
             if len(found.tokens) + text + besides <= self.context:
                 break
-        if not found.shortened:
+        lost, whole = list[str](), list[str]()
+        if (kept := len(found.question.examples)) < len(question.examples):
+            lost.append(f"has {kept} of {len(question.examples)} examples")
+            whole.append("all examples")
+        if found.shortened:
+            lost.append(f"tells {found.shortened} of the schema")
+            whole.append("the whole outline")
+        if not lost:
             return found
-        what = f"The prompt tells {found.shortened} of the schema: the whole outline and {text:,} tokens of"
-        return replace(found, shortened=f"{what} text do not fit the model's context of {self.context:,}.")
+        what = f"The prompt {' and '.join(lost)}: {', '.join(whole)} and {text:,} tokens of text"
+        return replace(found, shortened=f"{what} do not fit the model's context of {self.context:,}.")
 
     def _shorter(
         self, question: ModelQuestion, outlines: Outlines | None
@@ -643,6 +669,19 @@ class RequestTokens:
                 cure="Shorten the prompt, or ask for fewer tokens.",
             )
         return request
+
+
+def _with_fewer_examples(forms: Iterator[tuple[ModelQuestion, str]]) -> Iterator[tuple[ModelQuestion, str]]:
+    """Yield forms of a question; behind the first without a refused answer, it with fewer and fewer examples,
+    and the others without any."""
+    for one, told in forms:
+        yield one, told
+        if one.refused is None:
+            for first in range(1, len(one.examples) + 1):
+                yield replace(one, examples=one.examples[first:]), told
+            break
+    for one, told in forms:
+        yield replace(one, examples=()), told
 
 
 def _question(request: Request, prompt: Prompt) -> ModelQuestion:

@@ -128,10 +128,12 @@ def _work(wanted: WantedTexts) -> partial[BulkProgress]:
         of_ray = ("workers", "max_rows", "device", "dtype", "engine", "shard_size", "engine_options")
         work = partial(run_bulk_on_ray, wanted.model, **given.some(of_ray))
     elif wanted.is_asked_whole:
-        from structgen.doors.cli.served import served_answers
+        from structgen.doors.cli.served import form_of_request, served_answers
 
         at_once = given.get("max_rows", _AT_ONCE) if given.is_served else 1
-        asked = served_answers(wanted.model, wanted.form, wanted.request_of, at_once)
+        request = wanted.request_without_prompt
+        form = wanted.form or form_of_request(request)
+        asked = served_answers(wanted.model, form, request, wanted.grounding, at_once)
         work = partial(run_bulk, asked)
     else:
         work = partial(run_bulk, wanted.engine())

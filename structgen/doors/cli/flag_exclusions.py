@@ -30,7 +30,9 @@ edit draft_model excludes no_guesses: Nothing is guessed with speculation=off. |
 edit draft_model excludes in_table: It is an option of the table speculation too.
     | Write it there: -o speculation='{{"draft_model": "FOLDER"}}'.
 edit excludes piped_prompt: Standard input is the prompt already. | Name a file, or give the prompt.
-n excludes one_text: --stream and a trace are of one text only. | Leave one of them out.
+n excludes one_text: --stream, a trace and evidence are of one text only. | Leave one of them out.
+evidence needs grounded: Evidence is of grounded answers. | Add -o grounded=true.
+grounded quotes missing excludes tools: The arguments of calls are not held to texts. | Leave one of them out.
 model excludes server_without_rows: A server gives neither rows of probabilities nor a model that fills masks.
     | Use structgen generate or structgen bulk, or name a model of this machine.
 ray excludes server: Workers on Ray load a model, and this one is on a server.
@@ -54,7 +56,7 @@ out excludes no_folder: There is no folder for the file. | Make it, or name anot
     no_guesses=lambda given: given.get("speculation") == "off",
     in_table=lambda given: isinstance(given.get("speculation"), dict),
     piped_prompt=lambda given: given.get("edit") == given.get("prompt") == "-",
-    one_text=lambda given: given.get("n") != 1 and given.some(("stream", "trace")),
+    one_text=lambda given: given.get("n") != 1 and given.some(("stream", "trace", "evidence")),
     server=lambda given: given.is_served,
     server_without_rows=lambda given: given.is_served and given.command in ("sample", "infill"),
     unread=lambda given: given.command in ("check", "explain") and not given.some(LANGUAGES),

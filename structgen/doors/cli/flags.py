@@ -31,8 +31,9 @@ OF_REQUEST: Final = (
     "max_tokens", "end_margin", "stop", "timeout", "thinking", "speculation", "outline", "chat", "canonical",
     "healing", "choices", "continue_final_message",
 )  # fmt: skip
+OF_GROUNDING: Final = ("grounded", "quotes", "missing")
 OF_TEXTS: Final = (
-    *("ebnf", *OF_LARK, *POLICIES, *OF_ENGINE, *OF_SAMPLING, *OF_REQUEST, "logprobs"),
+    *("ebnf", *OF_LARK, *POLICIES, *OF_ENGINE, *OF_SAMPLING, *OF_REQUEST, *OF_GROUNDING, "logprobs"),
     *("without", "wrap", "edit", "draft_model"),
 )
 """Of what writes texts, beside its flags."""
@@ -250,7 +251,7 @@ FLAGS: Final[dict[str, Flag]] = {
 }
 """Flags by name; those of one command, where another one has the name too, by both."""
 SWITCHES: Final = {name.rpartition(" ")[2] for name, flag in FLAGS.items() if flag.kind is bool}.union(
-    ["usage", "weights"]
+    ["usage", "weights", "quotes"]
 )
 """Options whose value is true or false; false counts as not given."""
 LISTS: Final = {name for name, flag in FLAGS.items() if flag.kind in (list[str], list[Path])}.union(
@@ -260,7 +261,7 @@ LISTS: Final = {name for name, flag in FLAGS.items() if flag.kind in (list[str],
 TEXTS: Final = {name for name, flag in FLAGS.items() if flag.kind in (str, Path, list[Path])}.union(
     "ebnf tool_choice start postlex lexer draft property_order numbers escapes formats dtype stop".split(),
     "without strategy import_paths bind resources choices edit draft_model trace engine".split(),
-    ["allowed_host", "holes", "length"],
+    ["allowed_host", "holes", "length", "missing", "evidence"],
 )
 """Options whose values are texts, whatever they look like."""
 
@@ -286,6 +287,7 @@ def named_below(command: str, flags: Collection[str]) -> str:
 _GROUPS: Final[dict[str, Iterable[str]]] = {
     "sg.Sampling": OF_SAMPLING,
     "sg.Request": OF_REQUEST,
+    "grounded answers": (*OF_GROUNDING, "evidence"),
     "sg.json_schema": POLICIES,
     "sg.lark": OF_LARK,
     "sg.tools": OF_TOOLS,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @reads(
     *("model", "schema", "type", "grammar", "regex", "tools", "prompt", "n", "temperature", "max_tokens"),
     *("seed", "stream", "json"),
-    more=(*OF_TEXTS, *OF_TOOLS, "attempts", "trace", "usage"),
+    more=(*OF_TEXTS, *OF_TOOLS, "attempts", "trace", "usage", "evidence"),
 )
 def generate(given: Given) -> None:
     """Let a model write a document of a schema, a text of a grammar or a regular expression, or tool calls.
@@ -74,7 +74,7 @@ def _write(wanted: WantedTexts, request: Request) -> bool:
     from structgen.doors.typed.prompts import given_source
     from structgen.doors.typed.waiting import each, now
 
-    given, form = wanted.given, wanted.form or form_of_request(request)
+    given, form = wanted.given, wanted.form or form_of_request(wanted.request_without_prompt)
     engine = None if wanted.is_asked_whole else wanted.engine()
     handles = [] if engine is None or form.tools is not None else engine.submit(request)
     streams, source, failed = "stream" in given and "json" not in given, given_source(request.prompt), False
@@ -82,7 +82,7 @@ def _write(wanted: WantedTexts, request: Request) -> bool:
     if engine is not None and not streams:
         engine.drive(handles)
     for sample in range(request.n):
-        writer, text = asked_of(engine or wanted.model, request, form, attempts, sample)
+        writer, text = asked_of(engine or wanted.model, request, form, attempts, sample, **wanted.grounding)
         first = None
         if streams and engine is not None and handles:
             _stream(engine.pieces(handles[sample]), form)
@@ -90,7 +90,10 @@ def _write(wanted: WantedTexts, request: Request) -> bool:
             ended = list[Result]()
             _stream(each(writer.stream(text, source, ended.append)), form)
             first = ended[0]
-        outcome = now(obtained(writer, text, source, handles[sample].result if handles else first))
+        first = handles[sample].result if handles else first
+        outcome = now(obtained(writer, text, source, first, detailed="evidence" in given))
+        if outcome.evidence is not None:
+            outcome.evidence.write(given.get("evidence"))
         failed |= _show(outcome, handles[sample].request if handles else request, engine, wanted, form)
     return failed
 

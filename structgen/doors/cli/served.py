@@ -3,7 +3,7 @@ model that fills masks, or they may call tools."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,22 +26,27 @@ def form_of_request(request: Request) -> WantedForm:
 
 
 def asked_of(
-    model: str | Engine, request: Request, form: WantedForm, attempts: int = 3, sample: int = 0
+    model: str | Engine,
+    request: Request,
+    form: WantedForm,
+    attempts: int = 3,
+    sample: int = 0,
+    **grounding: Any,
 ) -> tuple[Writer, WantedText]:
     """Return who writes the text of a request, as typed functions ask, and what text is wanted. `sample`: its
-    number among the texts of the request."""
+    number among the texts of the request; `grounding`: the options of grounded answers."""
     from structgen.doors.typed.options import OF_REQUEST, TypedOptions
     from structgen.doors.typed.wanted_forms import WantedText
     from structgen.doors.typed.writers import writer_of
 
     shared = {name: getattr(request, name) for name in OF_REQUEST}
     how = replace(request.chosen_by, seed=request.chosen_by.seed + sample)
-    options = TypedOptions(how, attempts=attempts, **shared)
+    options = TypedOptions(how, attempts=attempts, **shared, **grounding)
     return writer_of(model, options)(), WantedText(form, options)
 
 
 def served_answers(
-    model: str, form: WantedForm | None, request_of: Callable[[Any], Request], at_once: int
+    model: str, form: WantedForm, request: Request, grounding: Mapping[str, Any], at_once: int
 ) -> Answering:
     """Return what answers many prompts for `engine.bulk_runs.run_bulk`, with a server or a model that fills
     masks: `at_once` requests at a time."""
@@ -53,13 +58,11 @@ def served_answers(
     from structgen.doors.typed.prompts import given_source
     from structgen.doors.typed.waiting import now
 
-    shared = form or form_of_request(request_of("x"))
-
     def answer(prompt: Prompt) -> dict[str, Any]:
         try:
-            request = prompt.request(request_of)
-            writer, wanted = asked_of(model, request, shared)
-            outcome = now(obtained(writer, wanted, given_source(request.prompt)))
+            asked = prompt.request(lambda text: replace(request, prompt=text))
+            writer, wanted = asked_of(model, asked, form, **grounding)
+            outcome = now(obtained(writer, wanted, given_source(asked.prompt)))
         except StructgenError as error:
             return prompt.answered(error)
         result = outcome.result

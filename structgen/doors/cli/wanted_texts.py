@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.system.resources import is_embedded, model_name
-from structgen.doors.cli.flags import OF_ENGINE, OF_REQUEST, OF_SAMPLING, OF_TOOLS
+from structgen.doors.cli.flags import OF_ENGINE, OF_GROUNDING, OF_REQUEST, OF_SAMPLING, OF_TOOLS
 from structgen.doors.cli.output import echo, read_input
 from structgen.doors.cli.wanted_language import WantedLanguage, json_of, listed, named
 
@@ -28,7 +28,7 @@ class WantedTexts(WantedLanguage):
         """Raise OptionError for options that exclude one another, and the errors of all parts but the model:
         they are told before it is loaded."""
         super().check()
-        self.request_of("x")
+        _ = self.request_without_prompt
 
     @property
     def model(self) -> str:
@@ -123,7 +123,35 @@ class WantedTexts(WantedLanguage):
 
     @cached_property
     def request_of(self) -> Callable[[Any], Request]:
-        """What makes a request of a prompt."""
+        """What makes a request of a prompt, its grammar narrowed to what the texts of `grounded` state."""
+        made = self.request_without_prompt
+        if not (options := self.grounding):
+            return lambda text: replace(made, prompt=text)
+        from structgen.doors.typed.options import TypedOptions
+        from structgen.doors.typed.prompts import given_source
+        from structgen.doors.typed.wanted_forms import WantedForm, WantedText
+
+        wanted = WantedText(WantedForm(grammar=made.grammar), TypedOptions(**options))
+
+        def request(text: Any) -> Request:
+            return replace(made, prompt=text, grammar=wanted.about(given_source(text)).form.grammar)
+
+        return request
+
+    @cached_property
+    def grounding(self) -> dict[str, Any]:
+        """The options of grounded answers, with the texts of the files that they name as `@FILE`."""
+        found = self.given.some(OF_GROUNDING)
+        texts = found.get("grounded")
+        if isinstance(texts, str):
+            found["grounded"] = _text_of(texts)
+        elif isinstance(texts, dict):
+            found["grounded"] = {name: _text_of(text) for name, text in texts.items()}
+        return found
+
+    @cached_property
+    def request_without_prompt(self) -> Request:
+        """The request, as yet without its prompt."""
         import structgen as sg
 
         given = self.given
@@ -134,8 +162,7 @@ class WantedTexts(WantedLanguage):
         if isinstance(options.get("thinking"), Mapping):
             options["thinking"] = sg.Thinking(**options["thinking"])
         options = {"choices": "whole", "sampling": self.sampling, **options}
-        grammar = self.grammar
-        return lambda text: sg.Request(text, grammar, **options)
+        return sg.Request("x", self.grammar, **options)
 
     def _speculation(self) -> Any:
         """Return what a request says about guesses."""
@@ -157,7 +184,7 @@ class WantedTexts(WantedLanguage):
         import structgen as sg
 
         made = sg.Engine(self.model, **self.given.some(OF_ENGINE))
-        speculation = self.request_of("x").speculation
+        speculation = self.request_without_prompt.speculation
         if not isinstance(speculation, str):
             from structgen.decoding.engine.draft_models import check_speculation
 
@@ -175,6 +202,12 @@ class WantedTexts(WantedLanguage):
             said = "was trained on JSON alone. What it writes of a grammar is valid, and makes little sense."
         if said and self.is_embedded:
             echo(f"Hint: this small model {said}", err=True)
+
+
+def _text_of(said: Any) -> Any:
+    """Return the text of `@FILE`; anything else as it is."""
+    is_file = isinstance(said, str) and said.startswith("@")
+    return read_input(Path(said[1:]), "grounded") if is_file else said
 
 
 def _has_json(grammar: Any) -> bool:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from structgen.asking.grounding.grounded_grammar import checked_texts, grounded_grammar, has_quotes
+from structgen.asking.grounding.stated_text import stated_text
 from structgen.asking.request_reading.request_members import HANDED, members_of, read_members
 from structgen.asking.tool_calls.custom_tools import INPUT
 from structgen.asking.tool_calls.tool_format import ToolFormat
@@ -18,11 +20,12 @@ from structgen.base.language.shapes import nearest
 from structgen.decoding.engine.requests import NUMBERS, Sampling
 from structgen.decoding.engine.strategies.repetitions import repetitions_of
 from structgen.doors.serving.api_errors import ApiError, unsupported
+from structgen.machines.core.grammar import Grammar
 
 MOST_STOPS: Final = 256
 _OFFERED: Final = frozenset(
     "n seed stop logit_bias logprobs top_logprobs max_tokens max_completion_tokens max_output_tokens "
-    "thinking_token_budget outline choices repetition".split()
+    "thinking_token_budget outline choices repetition grounded quotes missing".split()
 ).union(NUMBERS)
 """Members handed to whoever generates that this server's engine has."""
 _NOTHING: Final[tuple[Any, ...]] = (False, [], {})
@@ -68,6 +71,22 @@ def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
         if values is not None and value not in values:
             raise unsupported(name)
     return read_members({name: one for name, one in body.items() if name in known}, address)
+
+
+def held_to_texts(grammar: Grammar | None, body: Mapping[str, Any], prompt: Any) -> Grammar | None:
+    """Return the grammar of a reply, narrowed to what the texts of `grounded` state; `prompt`: the text that
+    true stands for. Errors: those of `grounded_grammar`; ApiError beside tools, and for token ids."""
+    texts = checked_texts(body.get("grounded") or False)
+    if not (texts or body.get("quotes") or has_quotes(getattr(grammar, "schema", None))):
+        return grammar
+    if body.get("tools"):
+        raise unsupported("grounded", "The arguments of calls are not held to texts.")
+    if isinstance(texts, bool):
+        if not isinstance(prompt, str):
+            raise unsupported("grounded", "Token ids are no text: send the text as grounded.")
+        texts = (("prompt", prompt),)
+    how = {"values": bool(body.get("grounded")), "quotes": bool(body.get("quotes"))}
+    return grounded_grammar(grammar, stated_text(texts), **how, free=body.get("missing") == "free")
 
 
 def count_of(body: Mapping[str, Any], *names: str, most: int | None = None) -> int | None:

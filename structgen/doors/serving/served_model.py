@@ -125,6 +125,8 @@ class ServedModel:
         given = given if own else body.get(where)
         messages = fields.read_messages(given, format or self._shown, where)
         grammar = read.grammar(format, specials=specials_of(self.engine)) if format else read.grammar()
+        users = [str(one["content"]) for one in messages if one["role"] == "user"]
+        grammar = fields.held_to_texts(grammar, body, "".join(users[-1:]))
         compiled = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
         asked, place = body.get("continue_final_message"), where if own else f"{where}/{{}}/content"
         messages, turn = continued(messages, asked, compiled, where=place)
@@ -196,7 +198,9 @@ class ServedModel:
         likeliest = fields.count_of(body, "logprobs", most=MOST_LIKELIEST)
         grammar = read.grammar()
         requests = [
-            self._request(one, body, grammar, likeliest=likeliest, chat=False)
+            self._request(
+                one, body, fields.held_to_texts(grammar, body, one), likeliest=likeliest, chat=False
+            )
             for one in _prompts(body.get("prompt"))
         ]
         return self._asked(body, read, tuple(requests), ReplyParts(), likeliest)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, U
 from structgen.asking.python_types.pydantic_formats import refuse
 from structgen.base.errors import OptionError, options_named
 from structgen.decoding.engine.model_prompts import Message
+from structgen.doors.typed.example_pairs import check_calls
 from structgen.doors.typed.functions import Asking, AsyncTypedFunction, FilledPrompt, TypedFunction
 from structgen.doors.typed.infilled import Infilling, is_infilling, no_stream
 from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
@@ -121,6 +122,12 @@ def generate(
     stop
         strings that end a free text (`-> str`); the text does not include them. Every other type has a
         grammar, which defines the end of a document, and refuses `stop`.
+    examples
+        pairs of the arguments of a call (as `batch` takes them) and its value: an object of the type, its
+        plain JSON value, or the text of a grammar; or the Path of a file of lines of JSON (`{"arguments":
+        {...}, "value": ...}`). A chat model reads them as turns before the question, a base model as texts.
+        Of more than eight, each call has those most like its question. The oldest are left out where the
+        context is short. Not for the embedded models, infilling, or beside tools.
     wrap
         whether the model writes `{"value": ...}` around a value that is not an object (`int`, `list[Person]`,
         a union). The grammar and `.detailed(...).text` then have this object; values and partial objects are
@@ -164,6 +171,8 @@ def _asking(function: Callable[..., Any], given: Mapping[str, Any], names: Mappi
     template = Template(docstring, signature) if docstring and docstring.strip() else None
     annotation = _annotation(function) if target is None else None
     waits = inspect.iscoroutinefunction(function)
+    own = [one for name, one in signature.parameters.items() if name not in ("self", "cls")]
+    check_calls(prepared.options.examples, signature.replace(parameters=own))
 
     def form() -> WantedForm:
         """Return the form of the target, or where it is None of the return annotation. Raises NameError
@@ -187,6 +196,7 @@ def _asking(function: Callable[..., Any], given: Mapping[str, Any], names: Mappi
     made.changed = lambda changes: _asking(function, {**given, **changes}, names)
     with suppress(NameError):  # else it is read at the first call
         made.form = form()
+        _ = made.examples  # its errors are told where they are declared
     return made
 
 

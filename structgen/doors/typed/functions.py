@@ -28,17 +28,23 @@ from typing import (
     overload,
 )
 
+from structgen.asking.grounding.evidence import evidence_of
+from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.errors import (
     GenerationError,
+    NotStatedError,
     OptionError,
     ShortenedWarning,
     UnsupportedError,
     ValidatorError,
     options_named,
     warning_level,
+    within,
 )
+from structgen.base.json_text.exact_json import read as read_json
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.engine.searches.confidence import confidences_of, probabilities_of
+from structgen.doors.typed.example_pairs import call_of
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import NAMED_ELSEWHERE, FunctionOptions, TypedOptions
 from structgen.doors.typed.outcomes import Outcome
@@ -47,6 +53,8 @@ from structgen.doors.typed.prompts import PromptSource, Template, source_of
 from structgen.doors.typed.typed_draws import Sampler, check_names, drawn
 from structgen.doors.typed.waiting import each, now
 from structgen.doors.typed.wanted_forms import WantedForm, WantedText, failed
+from structgen.doors.typed.worked_examples import Examples, Written, written_pairs
+from structgen.doors.typed.wrapping import WRAPPER
 from structgen.doors.typed.writers import Writer
 
 if TYPE_CHECKING:
@@ -96,6 +104,12 @@ class Asking:
     def wanted(self) -> WantedText:
         """What the model is asked for."""
         return WantedText(self.form, self.options, self.waits)
+
+    @cached_property
+    def examples(self) -> list[Written]:
+        """What the model shall write for the values of the examples. Errors: OptionError for one that is none
+        of what is wanted."""
+        return written_pairs(self.form, self.options.examples)
 
     async def _writer(self) -> Writer:
         """Return the model; for one call in an event loop it is loaded in a thread."""
@@ -183,6 +197,8 @@ class Asking:
 def judged(form: WantedForm, tried: Result, attempts: int, best: GenerationError | None) -> Outcome[Any]:
     """Return an attempt's outcome: its object, or the error of the best attempt so far."""
     tried = form.said(tried)
+    if isinstance(tried.error, NotStatedError):
+        return Outcome(tried, 0, tried.error, None)
     if tried.error is not None and not isinstance(tried.error, ValidatorError):
         error = failed(tried.error.what, tried.text, attempts, tried.error.where, tried.error.cure)
         error.__cause__ = tried.error
@@ -231,12 +247,25 @@ async def obtained(
     return with_details(outcome, writer, wanted, source) if detailed else outcome
 
 
+def with_evidence(outcome: Outcome[Any], form: WantedForm, stated: StatedText) -> Outcome[Any]:
+    """Return an outcome that tells where texts state the values of its document."""
+    document = read_json(outcome.text)
+    if form.is_wrapped and isinstance(document, dict):
+        document = document.get(WRAPPER, document)
+    return replace(outcome, evidence=evidence_of(document, stated))
+
+
 def with_details(
     outcome: Outcome[Any], writer: Writer, wanted: WantedText, source: PromptSource
 ) -> Outcome[Any]:
     """Return an outcome that also tells its prompt, which is made again, and how sure an engine's model
     was."""
+    if isinstance(outcome.error, NotStatedError):
+        return outcome
+    wanted = wanted.about(source)
     form, prompt = wanted.form, writer.prompt(wanted, source)
+    if form.whole is not None and outcome.error is None:
+        outcome = with_evidence(outcome, form, wanted.stated(source))
     if not isinstance(writer, Local) or wanted.options.sampling.strategies or outcome.reply is not None:
         return replace(outcome, prompt=prompt)
     result, tokenizer = outcome.result, writer.engine.tokenizer
@@ -253,6 +282,8 @@ class _Common(Generic[P, R]):
 
     def __init__(self, asked: Asking, bound: tuple[object, ...] = ()) -> None:
         self._asked, self._bound = asked, bound
+        self._examples: Examples | None = None
+        """Those that stand before its questions, once they are made."""
         functools.update_wrapper(cast("Callable[..., Any]", self), asked.function)
         signature = inspect.signature(asked.function)
         parameters = list(signature.parameters.values())[len(bound) :]
@@ -306,6 +337,21 @@ class _Common(Generic[P, R]):
     # --- the core -------------------------------------------------------------------------------------------
 
     async def _source(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
+        """Return the source of a call, with its examples."""
+        source = await self._filled(arguments, named)
+        pairs = self._asked.options.examples
+        if not pairs:
+            return source
+        if self._examples is None:
+            asked = []
+            for pair in pairs:
+                with within(pair.where):
+                    asked.append(await self._filled(pair.arguments, pair.named))
+            documents = [one.document for one in self._asked.examples]
+            self._examples = Examples(asked, documents, pairs.most)
+        return self._examples.beside(source)
+
+    async def _filled(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
         """Return the source of a call: what the body returns, or the docstring."""
         try:
             returned = self._asked.function(*self._bound, *arguments, **named)
@@ -347,7 +393,7 @@ class _Common(Generic[P, R]):
         return sampler if self._parameters else sampler()
 
     @staticmethod
-    def _calls_of(calls: Iterable[Any]) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+    def _calls_of(calls: Iterable[Any]) -> list[tuple[tuple[Any, ...], Mapping[str, Any]]]:
         """Return the calls of a batch. Errors: OptionError for what is one call, or no iterable."""
         single = isinstance(calls, str | bytes | bytearray | Mapping)
         if single or not isinstance(calls, Iterable):
@@ -356,10 +402,7 @@ class _Common(Generic[P, R]):
                 where="calls",
                 cure="Write batch([call]), with one item for each call.",
             )
-        return [
-            ((), one) if isinstance(one, dict) else (one if isinstance(one, tuple) else (one,), {})
-            for one in calls
-        ]
+        return [call_of(one) for one in calls]
 
 
 class FilledPrompt(Exception):

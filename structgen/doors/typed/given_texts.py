@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
+from structgen.asking.grounding.grounded_grammar import checked_texts
+from structgen.asking.grounding.stated_text import StatedText, stated_text
 from structgen.base.errors import OptionError, options_named
-from structgen.doors.typed.functions import judged
+from structgen.decoding.engine.requests import Result
+from structgen.doors.typed.functions import judged, with_evidence
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial, progress_of
 from structgen.doors.typed.server_answers import Answer
@@ -19,25 +22,31 @@ if TYPE_CHECKING:
 
     from structgen.asking.request_reading.targets import AnyTarget, TextTarget
 
+    Texts: TypeAlias = str | Mapping[str, str]
+
 
 @overload
 def outcome_of(  # type: ignore[overload-overlap]
-    text: str, target: TypeForm[T], *, cut: bool = False
+    text: str, target: TypeForm[T], *, cut: bool = False, grounded: Texts | None = None
 ) -> Outcome[T]: ...
 @overload
-def outcome_of(text: Iterable[str], target: TypeForm[T], *, cut: bool = False) -> Iterator[Partial[T]]: ...
+def outcome_of(
+    text: Iterable[str], target: TypeForm[T], *, cut: bool = False, grounded: Texts | None = None
+) -> Iterator[Partial[T]]: ...
 @overload
 def outcome_of(  # type: ignore[overload-overlap]
     text: str, target: TextTarget, *, cut: bool = False
 ) -> Outcome[str]: ...
 @overload
 def outcome_of(  # type: ignore[overload-overlap]
-    text: str, target: AnyTarget, *, cut: bool = False
+    text: str, target: AnyTarget, *, cut: bool = False, grounded: Texts | None = None
 ) -> Outcome[Any]: ...
 @overload
-def outcome_of(text: Iterable[str], target: AnyTarget, *, cut: bool = False) -> Iterator[Partial[Any]]: ...
+def outcome_of(
+    text: Iterable[str], target: AnyTarget, *, cut: bool = False, grounded: Texts | None = None
+) -> Iterator[Partial[Any]]: ...
 @options_named('sg.outcome_of("Ada is 36.", Person)')
-def outcome_of(text: Any, target: Any, *, cut: bool = False) -> Any:
+def outcome_of(text: Any, target: Any, *, cut: bool = False, grounded: Any = None) -> Any:
     """Return what a model's text says of a target: an `Outcome`, whose `value` is the object or raises the
     error that a typed function raises. Of an iterable of pieces, return an iterator of `Partial`s; the last
     one has the outcome.
@@ -45,6 +54,7 @@ def outcome_of(text: Any, target: Any, *, cut: bool = False) -> Any:
     For those who call a model themselves. The text may be more than the document: thoughts in `<think>` tags,
     a fence, sentences around an object (docs/typed-functions.md has the rules). The target is that of
     `sg.run`. `cut`: whether the model ended at its most tokens; that is an error, with the text so far.
+    `grounded`: a text, or texts by name; `evidence` of the outcome then tells where they state each value.
 
     Errors: those of `sg.run` for a target; UnsupportedError for a grammar that no schema says; OptionError
     for what is no text. Pieces raise GenerationError as soon as the type refuses a complete part, and at the
@@ -55,13 +65,22 @@ def outcome_of(text: Any, target: Any, *, cut: bool = False) -> Any:
         raise OptionError(f"It is of the type {type(text).__name__}.", where="text", cure=cure)
     form = form_of(target)
     answer = Answer(form, "text", reason="length" if cut else "stop")
+    texts = checked_texts(False if grounded is None else grounded)
+    stated = None if isinstance(texts, bool) else stated_text(texts)
     if not isinstance(text, str):
-        return _partials(text, answer)
+        return _partials(text, answer, stated)
     answer.add(text)
-    return judged(form, answer.result(), 1, None)
+    return _outcome(answer, answer.result(), stated)
 
 
-def _partials(pieces: Iterable[str], answer: Answer) -> Iterator[Partial[Any]]:
+def _outcome(answer: Answer, result: Result, stated: StatedText | None) -> Outcome[Any]:
+    outcome = judged(answer.form, result, 1, None)
+    if stated is None or outcome.error is not None:
+        return outcome
+    return with_evidence(outcome, answer.form, stated)
+
+
+def _partials(pieces: Iterable[str], answer: Answer, stated: StatedText | None) -> Iterator[Partial[Any]]:
     """Yield what there is after each piece of text that tells more; the last partial has the outcome."""
     progress = progress_of(answer.form)
     for piece in pieces:
@@ -71,6 +90,6 @@ def _partials(pieces: Iterable[str], answer: Answer) -> Iterator[Partial[Any]]:
     result = answer.result()
     if rest := answer.rest(result):
         yield progress.add(rest)
-    outcome = judged(answer.form, result, 1, None)
+    outcome = _outcome(answer, result, stated)
     _ = outcome.value  # its error is raised here
     yield Partial(progress, outcome)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from structgen.asking.python_types.pydantic_formats import refuse
 from structgen.asking.tool_calls.tool_replies import Reply
-from structgen.base.errors import NoFillingError, OptionError, UnsupportedError, fields_named
+from structgen.base.errors import NoFillingError, NotStatedError, OptionError, UnsupportedError, fields_named
 from structgen.base.system.resources import model_name
 from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion, continued
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.doors.typed.missing_options import OF_INFILLING
 from structgen.doors.typed.prompts import PromptSource
-from structgen.doors.typed.wanted_forms import WantedText
+from structgen.doors.typed.wanted_forms import WantedText, not_asked
 
 if TYPE_CHECKING:
     from structgen.decoding.infilling.infill import Length
@@ -112,6 +112,10 @@ class Infiller:
     def _written(self, wanted: WantedText, source: PromptSource, attempt: int) -> Result:
         from structgen.decoding.infilling.infill import infill
 
+        try:
+            wanted = wanted.about(source)
+        except NotStatedError as error:
+            return not_asked(error)
         form, options = wanted.form, wanted.options
         if form.grammar is None:
             raise refuse(

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from structgen.base.errors import NotStatedError
 from structgen.decoding.engine.model_prompts import ReadPrompt, continued
 from structgen.decoding.engine.requests import Request, Result
 from structgen.decoding.engine.thinking import most_tokens
@@ -17,7 +18,7 @@ from structgen.doors.typed.options import OF_REQUEST
 from structgen.doors.typed.prompts import PromptSource
 from structgen.doors.typed.tool_prompts import ToolPrompts
 from structgen.doors.typed.waiting import pieces_of
-from structgen.doors.typed.wanted_forms import WantedText
+from structgen.doors.typed.wanted_forms import WantedText, not_asked
 from structgen.machines.core.compiled import CompiledGrammar
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Local:
 
     def prompt(self, wanted: WantedText, source: PromptSource) -> str:
         """Return the text of a prompt, the chat template applied."""
-        return self.engine.prompts.text(self._read(wanted, source).question)
+        return self.engine.prompts.text(self._read(wanted.about(source), source).question)
 
     def _read(self, wanted: WantedText, source: PromptSource) -> ReadPrompt:
         """Return a prompt as the model reads it, shortened where it leaves no room."""
@@ -80,7 +81,7 @@ class Local:
     def request(self, wanted: WantedText, source: PromptSource) -> Request:
         """Return the engine's request, its tokens bounded. Errors: OptionError for a prompt that leaves no
         room."""
-        found = self._asked(wanted, source)
+        found = self._asked(wanted.about(source), source)
         return self.engine.reading.bounded(found, len(found.prompt))
 
     def _asked(self, wanted: WantedText, source: PromptSource, attempt: int = 0) -> Request:
@@ -101,7 +102,9 @@ class Local:
             # optional: torch
             from structgen.decoding.engine.searches.whole_values import comparing
 
-            apart = self._read(wanted, PromptSource(source.neutral, (source.neutral,))).tokens
+            apart = self._read(
+                wanted, PromptSource(source.neutral, (source.neutral,), examples=source.examples)
+            ).tokens
             request, _ = comparing(request, self.engine.prompts, apart)
         return request
 
@@ -111,12 +114,18 @@ class Local:
         self, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0
     ) -> list[Result]:
         """Return a text for each source, in one batch, and in those of others that wait meanwhile."""
-        asked = [self._asked(wanted, one, attempt) for one in sources]
+        asked, unstated = list[Request](), dict[int, Result]()
+        for at, source in enumerate(sources):
+            try:
+                asked.append(self._asked(wanted.about(source), source, attempt))
+            except NotStatedError as error:
+                unstated[at] = not_asked(error)
         if wanted.waits:
             results = [one for (one,) in await asyncio.gather(*map(self.engine.agenerate, asked))]
         else:
             results = self.engine.generate(asked)
-        return [self._told(wanted, one) for one in results]
+        written = iter(results)
+        return [unstated.get(at) or self._told(wanted, next(written)) for at in range(len(sources))]
 
     def read(self, wanted: WantedText, text: str) -> Any:
         """Return what is taken of a reply that may call tools, from its text so far."""
@@ -133,7 +142,7 @@ class Local:
         self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as it comes, and hand its result to `done`; closing it cancels the text."""
-        engine, asked = self.engine, self._asked(wanted, source)
+        engine, asked = self.engine, self._asked(wanted.about(source), source)
         (handle,) = await engine.asubmit(asked) if wanted.waits else engine.submit(asked)
         stream = engine.apieces(handle) if wanted.waits else engine.pieces(handle)
         async with aclosing(pieces_of(stream)) as pieces:

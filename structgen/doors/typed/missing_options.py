@@ -62,6 +62,8 @@ canonical healing: {{}} is about texts that are written from left to right; slot
     | Leave it out.
 continue_final_message: Slots are filled in any order, and a document has no beginning to go on with.
     | Leave it out; sg.infill takes given fields, and templates.
+examples: A masked-diffusion model fills slots, and was trained on no examples before its text.
+    | Leave it out, or ask a causal chat model.
 speculation excludes guesses: Speculation guesses next tokens, and infilling has none.
     | Leave it out; sg.Infilling(model, sure=0.8) makes larger steps.
 """,
@@ -94,14 +96,23 @@ thinking: Draws have no thoughts before the document. | Leave thinking out.
 """Of a typed function's options, the form of what is wanted, and its writer."""
 OF_TOOLS: Final = Exclusions(
     """
+grounded quotes: The arguments of calls are not held to texts.
+    | Leave it out, or ask for the type of one tool's arguments.
 outline stop wrap: {} has no meaning beside tools.
     | Leave it out: the prompt tells the tools, and their format where a reply ends.
+examples: An example is a document, and a reply beside tools may be calls.
+    | Leave it out, or write the turns of the examples into the messages.
 thinking if both: The thoughts of a format stand before calls alone.
     | Pass thinking=sg.Thinking(), whose thoughts stand before the answer too.
 """,
     both=lambda options, use: use.thinking and use.taken.answer is not None,
 )
 """Of the options of a call beside tools, and what is taken of a reply."""
+OF_EMBEDDED: Final = Exclusions(
+    "examples: The embedded models read one text below one outline, and no turns before them. "
+    "| Leave it out, or ask a chat model."
+)
+"""Of a typed function's options."""
 WITHOUT_TOOLS: Final = Exclusions(
     "tool_choice parallel tool_format needs tools: {} is given, and no tools. "
     "| Give tools=[...], or leave it out."

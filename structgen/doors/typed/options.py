@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypedDict, cast
 
+from structgen.asking.grounding.grounded_grammar import checked_texts
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.base.language import checks
 from structgen.base.language.checks import By, Instance, OneOf, Whole, check_fields
@@ -20,6 +22,7 @@ from structgen.decoding.engine.requests import (
 from structgen.decoding.engine.strategies.strategy import Strategy
 from structgen.decoding.engine.thinking import Thinking
 from structgen.decoding.speculation.speculation_options import Speculation, checked_speculation
+from structgen.doors.typed.example_pairs import NO_PAIRS, Pairs, read_pairs
 from structgen.doors.typed.missing_options import WITHOUT_TOOLS
 
 TARGETS: Final = ("schema", "response_model", "response_format", "output_type")
@@ -62,7 +65,11 @@ class CallOptions(TypedDict, total=False):
     wrap: bool | None
     choices: str
     continue_final_message: bool | None
+    grounded: bool | str | Mapping[str, str]
+    quotes: bool
+    missing: str
     thinking: Thinking | bool | Literal["auto"] | None
+    examples: Iterable[tuple[Any, Any]] | Path | None
     tool_choice: Any
     parallel: bool | int | None
     tool_format: str | ToolFormat | Any
@@ -105,8 +112,12 @@ class TypedOptions:
     wrap: Annotated[bool | None, checks.flag] = None
     choices: Annotated[str, OneOf(CHOICES)] = "whole"
     continue_final_message: Annotated[bool | None, checks.flag] = None
+    grounded: Annotated[bool | str | Mapping[str, str], By(checked_texts)] = False
+    quotes: Annotated[bool, checks.switch] = False
+    missing: Annotated[str, OneOf(("error", "free"))] = "error"
     thinking: Annotated[Thinking, _A_THINKING] | None = None
     """Beside tools, what is said of a format's own thoughts goes to `thoughts`."""
+    examples: Annotated[Pairs, By(read_pairs)] = NO_PAIRS
     tool_choice: Any = None
     parallel: bool | int | None = None
     tool_format: str | ToolFormat | Any = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any, Final
 
+from structgen.asking.grounding.grounded_grammar import NamedTexts
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
 from structgen.decoding.engine.model_prompts import ModelQuestion, Prompt
@@ -32,6 +33,10 @@ class PromptSource:
     """The answer of the last attempt, and why it was refused."""
     neutral: str = NEUTRAL
     """The prompt with nothing in place of the arguments."""
+    named: NamedTexts = ()
+    """The arguments that fill a template, each with its name; () where there is none."""
+    examples: tuple[tuple[Prompt, str], ...] = ()
+    """Prompts and their documents, which the model reads before."""
 
     def question(
         self, wanted: WantedText, outline: str | None = None, *, knows_choices: bool = True
@@ -48,15 +53,29 @@ class PromptSource:
             options.chat,
             self.refused,
             is_choice=knows_choices and bool(form.choices),
+            examples=self.examples,
             thinks_until="" if options.thinking is None else text_behind(options.thinking),
         )
 
     def in_texts(self) -> PromptSource:
         """Return the source, whose messages have texts alone: what an engine reads. A server may read images
         too. Errors: OptionError for other parts."""
-        return (
-            self if isinstance(self.prompt, str) else replace(self, prompt=checks.read_messages(self.prompt))
-        )
+        examples = tuple((_in_texts(prompt), document) for prompt, document in self.examples)
+        return replace(self, prompt=_in_texts(self.prompt), examples=examples)
+
+    @property
+    def about(self) -> NamedTexts:
+        """The texts that the prompt is about: the arguments of a template; of messages the last turn of the
+        user; else the whole prompt."""
+        if self.named:
+            return self.named
+        if isinstance(self.prompt, str):
+            return (("prompt", self.prompt),)
+        turns = [one["content"] for one in self.prompt if one.get("role") == "user"]
+        parts = turns[-1] if turns else ""
+        if not isinstance(parts, str):  # an image states nothing
+            parts = "\n".join(one["text"] for one in parts if one.get("type") == "text")
+        return (("prompt", parts),)
 
     def __post_init__(self) -> None:
         prompt = self.prompt
@@ -64,6 +83,10 @@ class PromptSource:
         for said in (*contents, *self.values):
             if isinstance(said, str):
                 checks.encodable("prompt", said)
+
+
+def _in_texts(prompt: Prompt) -> Prompt:
+    return prompt if isinstance(prompt, str) else checks.read_messages(prompt)
 
 
 class Template:
@@ -105,8 +128,11 @@ class Template:
         whole = joined(iter(values))
         # where no argument says anything, the docstring is all that there is
         neutral = joined(repeat(NEUTRAL)) if values else NEUTRAL
-        every = (str(value) for name, value in arguments.items() if name not in ("self", "cls"))
-        return PromptSource(whole, tuple(values or every) or (whole,), neutral=neutral)
+        every = [(name, str(value)) for name, value in arguments.items() if name not in ("self", "cls")]
+        fields = [field for _, field, _, _ in self._pieces if field is not None]
+        named = tuple(dict(zip(fields, values, strict=True) if fields else every).items())
+        said = tuple(text for _, text in named) or (whole,)
+        return PromptSource(whole, said, neutral=neutral, named=named)
 
 
 def _shown(arguments: Mapping[str, Any], field: str, spec: str | None, conversion: str | None) -> str:

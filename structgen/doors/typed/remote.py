@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from structgen.asking.tool_calls.tool_replies import Reply
-from structgen.base.errors import StructgenError, ValidatorError
+from structgen.base.errors import NotStatedError, StructgenError, ValidatorError
 from structgen.base.system.installation import needing
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.doors.typed import anthropic_messages
@@ -38,7 +38,7 @@ from structgen.doors.typed.servers import (
 )
 from structgen.doors.typed.tool_use import history
 from structgen.doors.typed.waiting import now, pieces_of
-from structgen.doors.typed.wanted_forms import WantedText
+from structgen.doors.typed.wanted_forms import WantedText, not_asked
 
 LOST = (
     "That every token keeps the schema: the server may ignore parts of it. A document that breaks it is "
@@ -110,7 +110,7 @@ class Remote:
 
     def prompt(self, wanted: WantedText, source: PromptSource) -> str:
         """Return the text of the last message."""
-        return str(self._messages(wanted, source)[-1]["content"])
+        return str(self._messages(wanted.about(source), source)[-1]["content"])
 
     def _messages(self, wanted: WantedText, source: PromptSource) -> list[dict[str, Any]]:
         question, form = source.question(wanted), wanted.form
@@ -219,9 +219,13 @@ class Remote:
             self._body(wanted, source, attempt)  # wrong options are told before anything is sent
 
         async def one(source: PromptSource) -> Result:
-            answer = Answer(wanted.form, self.name)
             try:
-                whole = await self._sent(wanted, source, attempt)
+                held = wanted.about(source)
+            except NotStatedError as error:
+                return not_asked(error)
+            answer = Answer(held.form, self.name)
+            try:
+                whole = await self._sent(held, source, attempt)
                 self._add(answer, whole)
             except self._faults as error:
                 return self._failure(error)
@@ -244,6 +248,7 @@ class Remote:
         self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
+        wanted = wanted.about(source)
         answer = Answer(wanted.form, self.name)
         try:
             stream = await self._sent(wanted, source, 0, stream=True)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Required, TypeAlias, TypeVar, Unpack, overload
 
 from structgen.asking.tool_calls.tool_replies import Call, Reply
-from structgen.base.errors import OptionError, options_named
+from structgen.base.errors import OptionError, options_named, within
 from structgen.base.language import checks
 from structgen.decoding.engine.model_prompts import Message
+from structgen.doors.typed.example_pairs import Pair
 from structgen.doors.typed.functions import Asking
 from structgen.doors.typed.infilled import Infilling
 from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
@@ -18,6 +19,7 @@ from structgen.doors.typed.partial import Partial
 from structgen.doors.typed.prompts import PromptSource, given_source
 from structgen.doors.typed.servers import Server
 from structgen.doors.typed.waiting import AsyncStream, each, now
+from structgen.doors.typed.worked_examples import Examples
 from structgen.doors.typed.writers import Preparation
 
 T = TypeVar("T")
@@ -52,7 +54,20 @@ def _asked(
             cure="Ask for list[T], with stream=True for what there is of it; or decorate a function.",
         )
     asked = Asking(name, lambda: form, prepared.writer, prepared.options, waits)
-    return asked, given_source(prompt)
+    source = given_source(prompt)
+    if pairs := prepared.options.examples:
+        documents = [one.document for one in asked.examples]
+        source = Examples([_prompt_of(pair) for pair in pairs], documents, pairs.most).beside(source)
+    return asked, source
+
+
+def _prompt_of(pair: Pair) -> PromptSource:
+    """Return the source of an example's prompt. Errors: OptionError for what is no prompt."""
+    if len(pair.arguments) != 1:
+        cure = 'Write examples=[("Ada is 36.", Person(...)), ...].'
+        raise OptionError("It has no prompt.", where=pair.where, cure=cure)
+    with within(pair.where):
+        return given_source(*pair.arguments)
 
 
 class Whole(CallOptions, total=False):

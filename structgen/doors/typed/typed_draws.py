@@ -54,6 +54,7 @@ def drawn(writer: Writer, wanted: WantedText, source: PromptSource, how: Mapping
     """
     from structgen.decoding.samplers.sample import sample
 
+    wanted = wanted.about(source)
     form = wanted.form
     OF_DRAWS.refuse(wanted.options, form, writer)
     assert isinstance(writer, Local)

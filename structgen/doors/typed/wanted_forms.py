@@ -6,11 +6,14 @@ import collections.abc
 import json
 import types
 import typing
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from structgen.asking.grounding.grounded_grammar import NamedTexts, grounded_grammar, has_quotes
+from structgen.asking.grounding.stated_text import StatedText, stated_text
 from structgen.asking.python_types.definitions import Definition
 from structgen.asking.python_types.pydantic_formats import refuse
 from structgen.asking.python_types.type_hints import TypeReader, read_type, shown
@@ -19,11 +22,15 @@ from structgen.asking.tool_calls.tool_replies import Reply
 from structgen.base.errors import (
     GenerationError,
     GrammarError,
+    GroundedWarning,
+    NotStatedError,
     OptionError,
     TokenizerError,
+    warning_level,
 )
+from structgen.base.json_text.exact_json import write
 from structgen.base.language.ir import Pattern, Words
-from structgen.decoding.engine.requests import Result
+from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.engine.searches.listed_values import listed, listed_values
 from structgen.doors.typed.missing_options import OF_TOOLS
 from structgen.doors.typed.options import TypedOptions
@@ -42,6 +49,7 @@ from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from structgen.asking.python_types.type_places import TypeParts
+    from structgen.doors.typed.prompts import PromptSource
 
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
 _ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator)
@@ -68,11 +76,13 @@ class WantedForm:
     object that holds the document; what else is sent to a server, its writer puts into one."""
     is_said: bool = False
     """Whether the grammar is that of an object that holds, as a string, the text that is wanted."""
+    whole: WantedForm | None = None
+    """The form as it was before its grammar was narrowed to what a text states. None: it was not."""
 
     @cached_property
     def schema(self) -> dict[str, Any] | None:
         """The JSON Schema; None of free text, or of a grammar that has none."""
-        if self.reader is not None:
+        if self.reader is not None and self.whole is None:
             return self.reader.schema
         value = None if self.grammar is None else self.grammar.schema
         return value if value is None or isinstance(value, dict) else {}
@@ -90,7 +100,12 @@ class WantedForm:
     @cached_property
     def choices(self) -> tuple[str, ...]:
         """The documents, as texts, where they are a few listed values; () where they are not."""
-        return listed(self.grammar).texts
+        return listed(self.grammar).texts if self.whole is None else self.whole.choices
+
+    @cached_property
+    def has_quotes(self) -> bool:
+        """Whether a string of the schema is marked as a quote."""
+        return has_quotes(self.schema)
 
     @property
     def is_wrapped(self) -> bool:
@@ -130,6 +145,8 @@ class WantedForm:
         """What a server is asked for, without `x-grammar`, which is judged here. Raises UnsupportedError for
         a grammar that no schema says."""
         schema = self.schema if self.spoken is None else self.spoken
+        if self.whole is not None:
+            schema = json.loads(write(schema))  # it has exact numbers
         if schema is None or (self.grammar is not None and self.grammar.bare() is not self.grammar.innermost):
             raise refuse(
                 "A grammar that no JSON Schema says cannot be sent.",
@@ -191,6 +208,32 @@ class WantedText:
     options: TypedOptions
     waits: bool = False
     """Whether the caller waits in an event loop; else the writer blocks."""
+
+    def about(self, source: PromptSource) -> WantedText:
+        """Return what is wanted of one prompt: the form, held to what the texts state that it is about.
+        Raises NotStatedError."""
+        form, options = self.form, self.options
+        if form.whole is not None or not (options.grounded or options.quotes or form.has_quotes):
+            return self
+        stated = self.stated(source)
+        how = {
+            "values": options.grounded is not False,
+            "quotes": options.quotes,
+            "free": options.missing == "free",
+        }
+        return replace(
+            self, form=replace(form, grammar=grounded_grammar(form.grammar, stated, **how), whole=form)
+        )
+
+    def stated(self, source: PromptSource) -> StatedText:
+        """Return the texts that answers to a prompt are held to."""
+        given = self.options.grounded
+        if given is True and not source.named and isinstance(source.prompt, str):
+            what = "The numbers and dates of the whole prompt count as stated, those of the question too."
+            warnings.warn(
+                GroundedWarning(f"{what} Name the document: grounded=text."), stacklevel=warning_level()
+            )
+        return stated_text(source.about if isinstance(given, bool) else cast("NamedTexts", given))
 
 
 def form_of(
@@ -306,6 +349,11 @@ def check_wrap(form: WantedForm, wrap: bool | None) -> None:
             where="wrap",
             cure="Leave wrap out, or ask for a Python type such as list[str].",
         )
+
+
+def not_asked(error: NotStatedError) -> Result:
+    """Return the result of a prompt whose texts do not state what is required."""
+    return Result("", FinishReason.ERROR, [], [], Usage(), error=error)
 
 
 def failed(what: str, text: str, attempts: int, where: str = "", cure: str = "") -> GenerationError:

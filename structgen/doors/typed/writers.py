@@ -12,7 +12,13 @@ from structgen.decoding.engine.model_prompts import ModelPrompts
 from structgen.decoding.engine.models import check_model
 from structgen.doors.typed.infilled import Infiller, Infilling, infiller_of, is_infilling, no_calls
 from structgen.doors.typed.local import Local, local_model
-from structgen.doors.typed.missing_options import OF_ANTHROPIC, OF_INFILLING, OF_SERVER_FIELDS, OF_SERVERS
+from structgen.doors.typed.missing_options import (
+    OF_ANTHROPIC,
+    OF_EMBEDDED,
+    OF_INFILLING,
+    OF_SERVER_FIELDS,
+    OF_SERVERS,
+)
 from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.servers import Server, server_of
 from structgen.doors.typed.wanted_forms import WantedForm, check_wrap, form_of, form_of_calls
@@ -37,10 +43,15 @@ def wrapping_of(model: object, wrap: bool | None) -> Wrapping:
     name = _named(model)
     if isinstance(model, Server) or name.startswith(ON_A_SERVER):
         return "always"
-    prompts = model.prompts if hasattr(model, "prompts") else ModelPrompts(name)
+    prompts = _prompts_of(model)
     if prompts.is_embedded:
         return "always"
     return "unlisted" if prompts.has_template() else "never"
+
+
+def _prompts_of(model: Any) -> ModelPrompts:
+    """Return what makes the prompts of a model of this process."""
+    return model.prompts if hasattr(model, "prompts") else ModelPrompts(_named(model))
 
 
 def _named(model: object) -> str:
@@ -106,6 +117,8 @@ class Preparation:
         self.writer = writer_of(model, self.options)
         if tools is not None and is_infilling(model):
             raise no_calls()
+        if self.options.examples and _prompts_of(model).is_embedded:
+            OF_EMBEDDED.refuse(self.options)
         # what the embedded models were trained to write, and what sg.infill fills
         as_dumps = is_embedded(_named(model)) or is_infilling(model)
         self._usual = READABLE_DUMPS if as_dumps else None

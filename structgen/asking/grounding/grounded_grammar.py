@@ -1,0 +1,93 @@
+"""`grounded=`: which texts an answer is held to, and the grammar of the answers that they state."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from structgen.asking.grounding.narrowing import narrowed
+from structgen.asking.grounding.stated_text import StatedText
+from structgen.base.errors import GroundedWarning, OptionError, warning_level
+from structgen.base.language import checks
+from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.machines.core.grammar import Grammar
+from structgen.schema.reading.quote_keyword import QUOTE
+
+NamedTexts: TypeAlias = tuple[tuple[str, str], ...]
+MOST_CHARACTERS = 4_000_000
+"""Of all texts together; a text of 100,000 words has some 600,000."""
+
+
+def checked_texts(value: Any) -> bool | NamedTexts:
+    """Return what `grounded=` says: False, True for the texts that the prompt is about, or texts with names.
+    Raises OptionError."""
+    cure = "Give True, a text, or texts by name: {'invoice': text, 'mail': text}."
+    if isinstance(value, bool):
+        return value
+    pairs = {"text": value} if isinstance(value, str) else value
+    if isinstance(pairs, Mapping):
+        pairs = tuple(pairs.items())
+    if not isinstance(pairs, list | tuple) or not pairs:
+        raise checks.wrong("grounded", value, cure)
+    for pair in pairs:
+        if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(one, str) for one in pair):
+            raise checks.wrong("grounded", pair, cure)
+        checks.encodable("grounded", pair[1])
+    names = [name for name, _ in pairs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise OptionError(
+            f"Two texts have the name {twice[0]!r}.", where="grounded", cure="Rename one of them."
+        )
+    if (size := sum(len(text) for _, text in pairs)) > MOST_CHARACTERS:
+        what = f"The texts have {size:,} characters, and may have {MOST_CHARACTERS:,}."
+        raise OptionError(what, where="grounded", cure="Ask about one part of them at a time.")
+    return tuple(pairs)
+
+
+def has_quotes(schema: Any) -> bool:
+    """Return whether a schema may have the keyword `x-quote`."""
+    stack = [schema]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            if QUOTE in node:
+                return True
+            stack += node.values()
+        elif isinstance(node, list):
+            stack += node
+    return False
+
+
+def grounded_grammar(
+    grammar: Grammar | None,
+    stated: StatedText,
+    *,
+    values: bool = True,
+    quotes: bool = False,
+    free: bool = False,
+) -> Grammar:
+    """Return the grammar of those documents that texts state (`narrowing`), or a grammar around it where the
+    given one is around another.
+
+    Raises OptionError for a grammar that no schema says, and NotStatedError. Warns (`GroundedWarning`) where
+    the schema has nothing that a text could state.
+    """
+    if grammar is None or not isinstance(grammar.innermost, JsonSchemaGrammar):
+        what = "Free text has no values" if grammar is None else "A grammar that is no schema has no values"
+        cure = "Ask for a type or a JSON Schema; sg.substring_of(text) is the grammar of a text's own words."
+        raise OptionError(f"{what} that a text could state.", where="grounded", cure=cure)
+
+    def change(inner: Grammar) -> Grammar:
+        assert isinstance(inner, JsonSchemaGrammar), "it was looked at"
+        found = narrowed(inner, stated, values=values, quotes=quotes, free=free)
+        if not found.places:
+            what = (
+                "The type has no value that a text could state: numbers, dates, addresses, patterns, quotes."
+            )
+            warnings.warn(
+                GroundedWarning(f"{what} The answer is as without grounded=."), stacklevel=warning_level()
+            )
+        return found.grammar
+
+    return grammar.inside(change)

@@ -1,0 +1,97 @@
+"""Numbers in words. text2num reads them; here is decided which words are numbers at all."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+
+from structgen.asking.grounding.calendar_dates import LANGUAGES
+from structgen.asking.grounding.reading import PART, Reading
+
+_WORD = re.compile(r"(?<![^\W\d_])[^\W\d_]{1,100}(?![^\W\d_])")
+_EVERYDAY = frozenset("once dos due sei sept cent cents onze elf mil o quart null millions".split())
+"""Numbers of one language that are everyday words of another. Alone they count where the text seems to be
+of theirs."""
+_TELLING = {
+    "en": "the of and is was to for with by at",
+    "de": "der die das und ist mit von für den dem",
+    "fr": "le les des et est pour avec du dans au",
+    "es": "el los las y con es del por en al",
+    "it": "il di che per è con della gli nel alle",
+    "pt": "os as em com não do da é para ao",
+    "nl": "het van een en met voor is op zijn de",
+}
+"""The most frequent words of each language that few of the others have."""
+_MORE = {
+    "1": "a an ein eine einen einem einer un une una uno um uma een één",
+    "2": "couple pair paar paire coppia paio par",
+    "0.5": "half halb halbe halben halbes demi demie medio media mezzo mezza meio meia halve",
+    "12": "dozen dutzend douzaine docena dozzina dúzia dozijn",
+}
+"""Words that text2num does not read, or takes for numbers where they are articles."""
+_VALUES = {word: Decimal(value) for value, words in _MORE.items() for word in words.split()}
+_NO_COUNT = frozenset("no the this that each every any some which another".split())
+"""Before `one`, these make a pronoun of it."""
+
+
+class _Word:
+    """A word as text2num asks for it."""
+
+    __slots__ = ("end", "is_apart", "start", "written")
+
+    def __init__(self, match: re.Match[str], behind: str) -> None:
+        self.written, (self.start, self.end) = match[0].lower(), match.span()
+        self.is_apart = behind not in (" ", "-", "\n", "\xa0")
+
+    def text(self) -> str:
+        return self.written
+
+    def nt_separated(self, _: object) -> bool:
+        return self.is_apart
+
+    def not_a_number_part(self) -> bool:
+        return False
+
+
+def number_words_of(text: str, marks: bytearray) -> Iterator[Reading]:
+    """Yield the numbers that words of a folded text state, in any of seven languages.
+
+    Each longest run of number words is one number, or several where they make no single one. Parts are
+    ordinals, articles ("un", "a"), "couple", "half", "one" behind a word that makes a pronoun of it, and
+    number words that another language has as everyday words ("once", "due", "dos"), unless the text has as
+    many of their own language's frequent words as of any other's. A word of over 100 letters is none.
+    Cost: linear.
+    """
+    from text_to_num import find_numbers  # optional: `readings_of` has asked for it
+
+    words: list[_Word] = []
+    for match in _WORD.finditer(text):
+        words.append(_Word(match, text[words[-1].end : match.start()] if words else ""))
+    seen = Counter(word.written for word in words)
+    telling = {language: sum(seen[word] for word in _TELLING[language].split()) for language in LANGUAGES}
+    found = [
+        (one.start, -one.end, language, one)
+        for language in LANGUAGES
+        for one in find_numbers(words, language, 0)
+    ]
+    begun = reached = 0
+    for first, last, language, one in sorted(found, key=lambda one: one[:3]):
+        last, written = -last, words[first].written
+        if last < reached or (last == reached and first > begun):
+            continue  # inside a longer number of another language
+        begun, reached = first, last
+        is_part = one.is_ordinal
+        if last == first + 1:
+            if written in _VALUES or written == "o" or marks[words[first].start] == PART:
+                continue
+            is_theirs = 0 < telling[language] == max(telling.values())
+            is_part |= written in _EVERYDAY and not is_theirs
+            is_part |= written == "one" and first > 0 and words[first - 1].written in _NO_COUNT
+        value = re.sub(r"[^\d.]", "", one.text.replace(",", ".")).rstrip(".")
+        yield Reading("number", Decimal(value), words[first].start, words[last - 1].end, is_part)
+    for word in words:
+        if word.written in _VALUES and marks[word.start] != PART:
+            value_of = _VALUES[word.written]
+            yield Reading("number", value_of, word.start, word.end, value_of != 12)

@@ -1,0 +1,37 @@
+"""One value that a text states, and the marks that readers leave for each other."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from typing import Final, Literal, TypeAlias
+
+Kind: TypeAlias = Literal["number", "date", "time", "datetime", "duration", "email", "uri", "ip", "uuid"]
+LONGEST: Final = 1000
+"""The characters of the longest numeral that is read. A longer one is no number of the text."""
+EXACT: Final = Context(prec=2 * LONGEST, traps=[])
+"""Arithmetic that rounds no numeral."""
+FREE, PART, YEAR = range(3)
+"""What a reader knows of a character: nothing; its figures are part of something; they are a year's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A value that a text states at `text[start:end]`, in characters.
+
+    `value` is a `str` for addresses and UUIDs (as they stand), and for durations of months or years (ISO
+    8601, `P3M`). `is_part`: a number that belongs to something else, such as a date or a phone number, or a
+    word that is seldom a number; it is used where nothing else is stated.
+    """
+
+    kind: Kind
+    value: Decimal | dt.date | dt.time | dt.datetime | dt.timedelta | str
+    start: int
+    end: int
+    is_part: bool = False
+
+
+def mark_span(marks: bytearray, start: int, end: int, mark: int = PART) -> None:
+    """Mark the characters from a start to an end."""
+    marks[start:end] = bytes([mark]) * (end - start)

@@ -1,0 +1,55 @@
+"""`sg.Quote` and `sg.Inferred`: how a value rests on the text that an answer is grounded in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from structgen.base.errors import OptionError
+from structgen.schema.reading.quote_keyword import INFERRED, QUOTE, QUOTE_CURE, quote_fault
+from structgen.schema.reading.string_annotations import annotated
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteMark:
+    """The strings that stand in the text word for word: `Annotated[str, sg.Quote]`,
+    `Annotated[str, sg.Quote(words=6)]`, `Annotated[str, sg.Quote(of="sentences")]`.
+
+    `of`: a quote is a run of "words", "sentences" or "lines" of the text. `words`: the most words of a run;
+    None: any number. Only `grounded=` knows the text: without it the mark restricts nothing.
+    """
+
+    of: str = "words"
+    words: int | None = None
+
+    def __post_init__(self) -> None:
+        if fault := quote_fault(self.of, self.words):
+            raise OptionError(fault, where="sg.Quote", cure=QUOTE_CURE)
+
+    def __call__(self, *, of: str = "words", words: int | None = None) -> QuoteMark:
+        """Return the mark with other members. Raises `OptionError` for members that are none."""
+        return QuoteMark(of, words)
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        """Return the schema of what is annotated, with `x-quote` added (pydantic asks for it). Raises
+        `UnsupportedError` where no value is a string."""
+        said = {"of": self.of} if self.of != "words" else {} if self.words is None else {"words": self.words}
+        return annotated(f"sg.{self!r}", core, handler, {QUOTE: said})
+
+
+@dataclass(frozen=True, slots=True)
+class InferredMark:
+    """A value that is a conclusion, and need not stand in the text: `Annotated[int, sg.Inferred]`, with or
+    without brackets. `grounded=` leaves it free, with all that is inside of it."""
+
+    def __call__(self) -> InferredMark:
+        """Return the mark."""
+        return self
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        """Return the schema of what is annotated, with `x-inferred` added (pydantic asks for it)."""
+        return {**handler(core), INFERRED: True}
+
+
+Quote: Final = QuoteMark()
+Inferred: Final = InferredMark()

@@ -1,0 +1,176 @@
+"""Worked examples: the documents of their values, and which of them a prompt has.
+
+What comes in: the form of what is wanted, and pairs (`example_pairs`). What goes out: for each value the
+document that the model shall write, checked by the form's grammar and type; for each question its examples.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+from structgen.base.errors import OptionError, ValidatorError
+from structgen.base.language import checks
+from structgen.base.system.installation import needing
+from structgen.decoding.engine.model_prompts import last_question
+from structgen.doors.typed.example_pairs import Pairs
+from structgen.doors.typed.prompts import PromptSource
+from structgen.doors.typed.wanted_forms import WantedForm
+from structgen.doors.typed.wrapping import WRAPPER, is_object, unwrapped, wrapper_of
+from structgen.machines.core.string_values import fault_in, over_bytes
+
+_SPELLINGS: Final[Sequence[dict[str, Any]]] = tuple(
+    {"ensure_ascii": is_ascii, **layout}
+    for layout in ({}, {"separators": (",", ":")}, {"indent": 2}, {"indent": 4}, {"indent": "\t"})
+    for is_ascii in (False, True)
+)
+"""Of JSON, for `json.dumps`: the first that the grammar's policies allow is what the model reads."""
+_WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+")
+"""A word; of Chinese and Japanese, which put no space between words, a character."""
+
+
+class Written(NamedTuple):
+    """What a model shall write for a value."""
+
+    document: str
+    """As it is written, in its wrapper if it has one."""
+    value: Any
+    """The plain JSON value; of a text that is no JSON, the text."""
+
+
+class Spelling:
+    """How the values of a form are written."""
+
+    def __init__(self, form: WantedForm) -> None:
+        self._form = form
+        self._is_json = form.grammar is not None and form.grammar.policies is not None
+
+    def written(self, value: Any, where: str) -> Written:
+        """Return what a model shall write for an object of the type, its plain JSON value, or a text.
+        `where`: the place of the pair, for errors. Cost: linear in the document.
+
+        Errors: OptionError for a value whose document the type or the grammar refuses, with its place.
+        """
+        form, faults = self._form, list[tuple[str, str]]()
+        if form.grammar is None:
+            return Written(checks.text(where, value), value)
+        for text in self._texts(value, where, faults):
+            place, fault = self._fault(text)
+            if not fault:
+                made: Any = json.loads(text) if self._is_json else text
+                return Written(self._sent(text), made[WRAPPER] if form.holder else made)
+            faults.append((place, fault))
+        place, fault = faults[0]
+        raise OptionError(
+            f"The value is none of those that are asked for: {fault.rstrip('.')}.",
+            where=where + place,
+            cure="Mend the value, or the type that it is one of.",
+        )
+
+    def read(self, text: str) -> Any:
+        """Return the plain JSON value of a text of an outcome that has no error; of no JSON, the text."""
+        if not self._is_json or self._form.is_said:
+            return text
+        return json.loads(unwrapped(text) if self._form.is_wrapped else text)
+
+    def _texts(self, value: Any, where: str, faults: list[tuple[str, str]]) -> Iterator[str]:
+        """Yield the texts that may be written for a value: as it is, then as its type has it. Notes why there
+        are none."""
+        form = self._form
+        held = {WRAPPER: value} if form.holder else value
+        if not self._is_json:
+            yield checks.text(where, value)
+            return
+        try:
+            for how in _SPELLINGS:
+                yield checks.encodable(where, json.dumps(held, **how))
+        except (TypeError, ValueError, RecursionError) as error:
+            faults.append(("", f"{checks.shown(value)} is no value of JSON ({error})"))
+        if form.reader is not None:
+            # optional: pydantic
+            from pydantic_core import ValidationError
+
+            try:
+                validator, serializer = self._types
+                made = serializer.to_python(
+                    validator.validate_python(held), mode="json", by_alias=True, warnings=False
+                )
+                for how in _SPELLINGS:
+                    yield checks.encodable(where, json.dumps(made, **how))
+            except ValidationError as error:
+                first = error.errors(include_url=False, include_input=False)[0]
+                place = "".join(f"/{part}" for part in first["loc"]).removeprefix(form.holder)
+                faults.append((place, first["msg"]))
+        if isinstance(value, str):  # it may be the document itself
+            yield wrapper_of(value) if form.holder else value
+
+    @cached_property
+    def _types(self) -> tuple[Any, Any]:
+        """What makes objects of values of Python, and plain JSON values of objects."""
+        # optional: pydantic
+        from pydantic_core import SchemaSerializer, SchemaValidator
+
+        assert self._form.reader is not None
+        core = self._form.reader.core_schema
+        return SchemaValidator(core), SchemaSerializer(core)
+
+    def _fault(self, text: str) -> tuple[str, str]:
+        """Return where and why a text is refused, by the type first; "" twice where it is not."""
+        form = self._form
+        try:
+            if form.reader is not None:
+                form.reader.read(text)
+        except ValidatorError as error:
+            return error.where, error.what
+        return "", fault_in(text, over_bytes(form.grammar))
+
+    def _sent(self, text: str) -> str:
+        """Return what a server is asked for, where that holds a text that is no type's in an object."""
+        form = self._form
+        if not form.wrap or form.reader is not None or is_object(form.schema or {}):
+            return text
+        return wrapper_of(text if form.spoken is None else json.dumps(text, ensure_ascii=False))
+
+
+class Examples:
+    """Examples, and which of them stand before a question."""
+
+    def __init__(self, sources: Sequence[PromptSource], documents: Sequence[str], most: int) -> None:
+        """`most`: how many a prompt has; where there are more, those most like the question (BM25)."""
+        self._sources, self._documents, self._most = sources, documents, most
+
+    def beside(self, source: PromptSource) -> PromptSource:
+        """Return a source with its examples: all in their order, or the most like ones, the most like of them
+        last. Cost: linear in the words of all examples. Errors: StructgenError where the library of BM25 is
+        missing."""
+        chosen: Sequence[int] = range(len(self._sources))
+        if len(chosen) > self._most:
+            likeness = self._index.get_scores(_words(source))
+            chosen = sorted(chosen, key=lambda at: (likeness[at], -at))[-self._most :]
+        return replace(
+            source, examples=tuple((self._sources[at].prompt, self._documents[at]) for at in chosen)
+        )
+
+    @cached_property
+    def _index(self) -> Any:
+        """The statistics of words of the examples."""
+        with needing(f"To choose among more than {self._most} examples", "grounded", where="examples"):
+            from rank_bm25 import BM25Okapi  # optional: rank-bm25
+        return BM25Okapi([_words(one) for one in self._sources])
+
+
+def _words(source: PromptSource) -> list[str]:
+    """Return the words of a question, at least one."""
+    prompt = source.prompt
+    said = source.values or (prompt if isinstance(prompt, str) else str(last_question(prompt)),)
+    return [word for one in said for word in _WORD.findall(one.casefold())] or [""]
+
+
+def written_pairs(form: WantedForm, pairs: Pairs) -> list[Written]:
+    """Return what a model shall write for the values of pairs. Errors: those of `Spelling.written`."""
+    spelling = Spelling(form)
+    return [spelling.written(pair.value, pair.where) for pair in pairs]

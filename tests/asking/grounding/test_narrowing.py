@@ -1,0 +1,266 @@
+"""Schemas narrowed to what a text states: held to a plain reading of the rule over random schemas, texts and
+documents, judged by `jsonschema` and by the pieces that a text was made of."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import re
+from typing import Any
+
+import pytest
+
+pytest.importorskip("babel")
+pytest.importorskip("text_to_num")
+
+import structgen as sg
+from structgen.asking.grounding.grounded_grammar import checked_texts, grounded_grammar
+from structgen.asking.grounding.stated_text import StatedText
+from structgen.base.errors import GroundedWarning, NotStatedError, OptionError
+from structgen.machines.core.string_values import over_bytes
+
+jsonschema = pytest.importorskip("jsonschema")
+
+CODE = "^[A-Z]{2}-[0-9]{3}$"
+LEAVES: dict[str, dict[str, Any]] = {
+    "integer": {"type": "integer"},
+    "small": {"type": "integer", "maximum": 40},
+    "number": {"type": "number"},
+    "date": {"type": "string", "format": "date"},
+    "code": {"type": "string", "pattern": CODE},
+    "free": {"type": "string", "maxLength": 3},
+    "label": {"enum": ["a", "b", 7]},
+    "flag": {"type": "boolean"},
+    "inferred": {"type": "integer", "x-inferred": True},
+}
+PIECES = ["12", "35", "61.5", "2026-10-09", "2025-01-31", "AB-123", "QX-907", "words", "and more"]
+VALUES = [12, 35, 77, 61.5, 8.25, "2026-10-09", "2024-02-02", "AB-123", "ZZ-000", "abc", "a", 7, True, None]
+
+
+def states(text: str, kind: str, value: Any) -> bool:
+    """Return whether a text states a value at a leaf, by the pieces that it was made of."""
+    pieces = text.split(" | ")
+    if kind in ("free", "label", "flag", "inferred"):
+        return True
+    return (str(value) if not isinstance(value, str) else value) in pieces
+
+
+def random_schema(rng: random.Random, depth: int) -> dict[str, Any]:
+    pick = rng.random()
+    if depth == 0 or pick < 0.35:
+        return {"leaf": rng.choice([*LEAVES])}
+    if pick < 0.7:
+        names = "pqr"[: rng.randint(1, 2)]
+        members = {name: random_schema(rng, depth - 1) for name in names}
+        return {"object": members, "required": [name for name in names if rng.random() < 0.6]}
+    if pick < 0.85:
+        return {"list": random_schema(rng, 0), "least": rng.choice([0, 0, 1])}
+    return {"optional": random_schema(rng, depth - 1)}
+
+
+def json_schema_of(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    match node:
+        case {"leaf": kind}:
+            return dict(LEAVES[kind])
+        case {"object": members, "required": required}:
+            made = {
+                "type": "object",
+                "properties": {name: json_schema_of(one, definitions) for name, one in members.items()},
+                "required": required,
+                "additionalProperties": False,
+            }
+            name = f"d{len(definitions)}"
+            definitions[name] = made
+            return {"$ref": f"#/$defs/{name}"}
+        case {"list": item, "least": least}:
+            return {
+                "type": "array",
+                "items": json_schema_of(item, definitions),
+                "minItems": least,
+                "maxItems": 2,
+            }
+        case {"optional": one}:
+            return {"anyOf": [json_schema_of(one, definitions), {"type": "null"}]}
+    raise AssertionError(node)
+
+
+def accepts(node: dict[str, Any], value: Any, text: str) -> bool:
+    """Return whether a document is one of the schema that the text states: the rule, read plainly."""
+    match node:
+        case {"leaf": kind}:
+            valid = jsonschema.Draft202012Validator(
+                LEAVES[kind], format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+            ).is_valid(value)
+            return valid and states(text, kind, value)
+        case {"object": members, "required": required}:
+            return (
+                isinstance(value, dict)
+                and value.keys() <= members.keys()
+                and all(name in value for name in required)
+                and all(accepts(members[name], one, text) for name, one in value.items())
+            )
+        case {"list": item, "least": least}:
+            return (
+                isinstance(value, list)
+                and least <= len(value) <= 2
+                and all(accepts(item, one, text) for one in value)
+            )
+        case {"optional": one}:
+            return value is None or accepts(one, value, text)
+    raise AssertionError(node)
+
+
+def documents(node: dict[str, Any], rng: random.Random) -> list[Any]:
+    """Return documents of the shape of a schema, valid and not."""
+    match node:
+        case {"leaf": _}:
+            return rng.sample(VALUES, 8)
+        case {"object": members}:
+            found = []
+            for one in itertools.islice(
+                itertools.product(*(documents(part, rng) for part in members.values())), 40
+            ):
+                found.append(
+                    {name: value for name, value in zip(members, one, strict=True) if rng.random() < 0.85}
+                )
+            return found
+        case {"list": item}:
+            inside = documents(item, rng)
+            return [[], *([one] for one in inside), *(rng.sample(inside, 2) for _ in range(4))]
+        case {"optional": one}:
+            return [None, *documents(one, rng)]
+    raise AssertionError(node)
+
+
+def written(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_document_is_one_of_the_narrowed_schema_if_the_text_states_it(seed: int) -> None:
+    rng = random.Random(seed)
+    node = random_schema(rng, 2)
+    definitions: dict[str, Any] = {}
+    schema = json_schema_of(node, definitions)
+    text = " | ".join(rng.sample(PIECES, rng.randint(1, len(PIECES))))
+    grammar = sg.json_schema({**schema, "$defs": definitions}, whitespace="compact", property_order="any")
+    tried = [one for one in documents(node, rng) if json.dumps(one)]
+    wanted = [accepts(node, one, text) for one in tried]
+    try:
+        held = over_bytes(grounded_grammar(grammar, StatedText({"text": text})))
+    except NotStatedError:
+        assert not any(wanted)
+        return
+    found = [held.step_bytes(held.start, written(one).encode()) for one in tried]
+    assert [state is not None and held.accepts_end(state) for state in found] == wanted
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::structgen.errors.GroundedWarning")
+
+
+def narrowed_texts(schema: Any, text: str, candidates: list[Any], **how: Any) -> list[Any]:
+    """Return which of some values are documents of a schema that a text states."""
+    held = over_bytes(grounded_grammar(sg.json_schema(schema), StatedText({"text": text}), **how))
+    ended = {written(one): held.step_bytes(held.start, written(one).encode()) for one in candidates}
+    return [
+        one for one in candidates if (state := ended[written(one)]) is not None and held.accepts_end(state)
+    ]
+
+
+def test_an_error_names_the_field_and_the_text() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"bill": {"$ref": "#/$defs/Bill"}},
+        "required": ["bill"],
+        "$defs": {
+            "Bill": {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]}
+        },
+    }
+    with pytest.raises(NotStatedError, match="states no number for /bill/total") as caught:
+        grounded_grammar(sg.json_schema(schema), StatedText({"mail": "no figures here"}))
+    assert (caught.value.path, caught.value.texts) == ("/bill/total", {"mail": "no figures here"})
+    assert caught.value.where == "#/$defs/Bill/properties/total"
+
+
+def test_only_required_places_are_free() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}, "m": {"anyOf": [{"type": "integer"}, {"type": "null"}]}},
+        "required": ["n", "m"],
+    }
+    candidates = [{"n": 5, "m": None}, {"n": 5, "m": 6}]
+    assert narrowed_texts(schema, "nothing", candidates, free=True) == candidates[:1]
+
+
+def test_listed_values_and_what_is_inferred_stay() -> None:
+    place = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    schema = {
+        "type": "object",
+        "properties": {"seen": {"$ref": "#/$defs/p"}, "thought": {"x-inferred": True, "$ref": "#/$defs/p"}},
+        "required": ["seen", "thought"],
+        "$defs": {"p": place},
+    }
+    candidates = [{"seen": {"n": 4}, "thought": {"n": 9}}, {"seen": {"n": 9}, "thought": {"n": 4}}]
+    assert narrowed_texts(schema, "4 apples", candidates) == candidates[:1]
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "value"),
+    [
+        ({"type": "string", "pattern": CODE}, "order ab-123", "AB-123"),
+        ({"type": "string", "pattern": "^[A-Z]{2}[0-9]{4}$"}, "IBAN DE12-34", "DE1234"),
+        ({"type": "string", "format": "email"}, "write to tom@lind.example.", "tom@lind.example"),
+        (
+            {"type": "string", "format": "uuid"},
+            "id 123e4567-e89b-12d3-a456-426614174000!",
+            "123e4567-e89b-12d3-a456-426614174000",
+        ),
+        ({"type": ["integer", "null"], "minimum": 10}, "9 or 12", 12),
+        ({"anyOf": [{"type": "integer"}, {"type": "boolean"}]}, "there are 12", 12),
+        ({"allOf": [{"type": "integer"}, {"minimum": 10}]}, "9 or 12", 12),
+    ],
+)
+def test_a_value_that_stands_there_is_allowed_and_another_is_not(schema: Any, text: str, value: Any) -> None:
+    other = value + 1 if isinstance(value, int) else value.replace("1", "7").replace("tom", "tim")
+    assert narrowed_texts(schema, text, [value, other]) == [value]
+
+
+def test_a_pattern_of_many_runs_is_not_listed_and_holds_all_the_same() -> None:
+    text = " ".join(f"x{at}" for at in range(400))
+    schema = {"type": "string", "pattern": "^x[0-9]+$"}
+    assert narrowed_texts(schema, text, ["x7", "x399", "x400", "y7"]) == ["x7", "x399"]
+
+
+def test_free_strings_are_runs_of_the_text_where_quotes_is_said() -> None:
+    candidates = ["Harbour Books", "arbour Books", "Harbour", "books", "Books asks"]
+    held = narrowed_texts({"type": "string"}, "Harbour\n  Books asks", candidates, quotes=True)
+    assert held == ["Harbour Books", "Harbour", "Books asks"]
+    assert narrowed_texts({"type": "string"}, "Harbour Books", candidates) == candidates
+
+
+def test_a_type_that_nothing_is_stated_of_is_told() -> None:
+    with pytest.warns(GroundedWarning, match="no value that a text could state"):
+        grounded_grammar(sg.json_schema({"type": "boolean"}), StatedText({"text": "yes"}))
+
+
+@pytest.mark.parametrize("given", [3, [], {}, {"a": 1}, [("a", "x"), ("a", "y")], {"a": "\ud800"}])
+def test_texts_that_are_none_are_refused(given: Any) -> None:
+    with pytest.raises(OptionError, match="grounded"):
+        checked_texts(given)
+
+
+@pytest.mark.parametrize("text", ["", "漢字だけ", "\u202e12\u202c", "9" * 400, "1 " * 20_000, "-" * 50_000])
+def test_odd_texts_are_read(text: str) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": ["integer", "null"]}, "s": {"type": "string"}}}
+    grammar = grounded_grammar(sg.json_schema(schema), StatedText({"text": text}), quotes=True)
+    assert over_bytes(grammar).step_bytes(over_bytes(grammar).start, b"{") is not None
+
+
+def test_the_outline_is_that_of_the_schema() -> None:
+    grammar = sg.json_schema({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
+    held = grounded_grammar(grammar, StatedText({"text": "3 or 4"}))
+    assert held != grammar
+    assert held.outline is not None
+    assert held.outline() == grammar.outline()
+    assert re.search("3|4", held.outline()) is None
