@@ -120,6 +120,7 @@ def test_what_else_is_read_at_a_place_is_told() -> None:
         read(text, "1.204", "number", Decimal("1204")),
         read(text, "1.204", "number", Decimal("1.204")),
         read(text, "204", "number", Decimal("204")),
+        read(text, "1.204", "time", dt.time(1, 2, 4)),
     )
     found = evidence_of([1204, Decimal("1.204"), 204], known)
     assert [one.others for one in found] == [("1.204",), ("1204",), ()]
@@ -144,13 +145,6 @@ def test_other_letters_and_marks_count_in_codes_alone(text: str, value: str, wor
 
 def test_a_code_that_stands_as_it_is_is_not_looked_for_in_other_letters() -> None:
     assert places(evidence_of(["A-1"], stated("a1 A-1 A1"))) == [("text", 3, 6)]
-
-
-def test_an_amount_in_a_string_stands_where_its_number_is_read() -> None:
-    text = "61,40 $"
-    known = stated(text, read(text, "61,40", "number", Decimal("61.40")))
-    found = evidence_of(["$61.40"], known)
-    assert places(found) == [("text", 0, 5)] and found[0].others == ()
 
 
 def test_values_come_in_the_order_of_the_answer_without_booleans_and_null() -> None:

@@ -160,7 +160,7 @@ def test_the_table_says_path_value_words_offsets_and_other_readings() -> None:
         "/n 1204 1.204 a, 0 to 5 1.204",
         "/s gone not stated in the text: inferred, or chosen from a list",
     ]
-    assert "1 of 2 values is stated in the text." in page.data["p"]
+    assert "1 of 2 values stated in the text." in page.data["p"]
     assert "Stated is not true" in page.data["p"]
 
 
@@ -212,7 +212,7 @@ def test_the_largest_page_is_bounded() -> None:
     nested = [("v", [("a", at, len(text) - at)]) for at in range(1_100)]
     page = of({"a": text}, *nested).page()
     assert len(page) < 3_000_000
-    assert "The first 1,000 are shown." in page and "and 950 more" in page
+    assert "The first 1,000 values are shown." in page and "and 950 more" in page
     many = Evidence(
         {"a": text}, tuple(Stated("/n", "x", (TextPlace("a", 0, 1, "x"),) * 1_000) for _ in range(1_000))
     )
