@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass
 from decimal import Decimal
+from functools import cache
 from io import StringIO
 from pathlib import Path
-from typing import Final, overload
+from typing import Any, Final
 
 from structgen.asking.grounding.evidence_page import page_of
-from structgen.asking.grounding.places import Place as Place
-from structgen.asking.grounding.places import Search, Stated, Value
+from structgen.asking.grounding.places import PlaceSearch, Stated, Value
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.json_text.events import escape
 from structgen.base.json_text.exact_json import Json, exact, write
@@ -24,7 +24,6 @@ from structgen.base.system.html_pages import counted, framed, write_page
 
 MOST_PLACES: Final = 1_000
 """Places that are listed of one value."""
-_PLACE: Final = tuple(one.name for one in fields(Place))
 _MOST_IN_ALL: Final = 100_000
 """Places of all values together, at least one of each."""
 
@@ -40,11 +39,7 @@ class Evidence(Sequence[Stated]):
     def __len__(self) -> int:
         return len(self.values)
 
-    @overload
-    def __getitem__(self, at: int) -> Stated: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[Stated]: ...
-    def __getitem__(self, at: int | slice) -> Stated | Sequence[Stated]:
+    def __getitem__(self, at: Any) -> Any:
         return self.values[at]
 
     def __repr__(self) -> str:
@@ -59,14 +54,13 @@ class Evidence(Sequence[Stated]):
     def to_csv(self) -> str:
         """Return a table (RFC 4180) with a line for each place, and one for a value without any. Words
         stand as they are: a spreadsheet may take one that begins with "=" for a formula."""
-        out = StringIO()
-        table = csv.writer(out)
-        table.writerow(("path", "value", *_PLACE, "others"))
+        table = StringIO()
+        rows = csv.writer(table)
+        rows.writerow(("path", "value", "text", "start", "end", "words", "others"))
         for one in self:
-            for place in one.places or (None,):
-                where = ("",) * len(_PLACE) if place is None else astuple(place)
-                table.writerow((one.path, one.value, *where, "; ".join(one.others)))
-        return out.getvalue()
+            for place in map(astuple, one.places) if one.places else [("",) * 4]:
+                rows.writerow((one.path, one.value, *place, "; ".join(one.others)))
+        return table.getvalue()
 
     def page(self) -> str:
         """Return one file of HTML that shows the texts with marks, and the values. Cost: as `page_of`."""
@@ -90,10 +84,9 @@ def evidence_of(document: Json, texts: StatedText) -> Evidence:
     Raises SchemaError for what is no JSON value. Cost: linear in the texts for each different value.
     """
     values = [*_values(exact(document))]
-    search = Search(texts, max(1, min(MOST_PLACES, _MOST_IN_ALL // max(1, len(values)))))
-    return Evidence(
-        texts.texts, tuple(Stated(path, value, *search.places_of(value)) for path, value in values)
-    )
+    most = max(1, min(MOST_PLACES, _MOST_IN_ALL // max(1, len(values))))
+    places_of = cache(PlaceSearch(texts, most).places_of)
+    return Evidence(texts.texts, tuple(Stated(path, value, *places_of(value)) for path, value in values))
 
 
 def _values(document: Json) -> Iterator[tuple[str, Value]]:

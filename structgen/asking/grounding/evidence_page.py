@@ -12,10 +12,10 @@ from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from structgen.asking.grounding.places import Stated
-from structgen.base.system.html_pages import counted, rendered
+from structgen.base.system.html_pages import rendered
 
 # ruff: noqa: E501 (markup)
 
@@ -26,8 +26,6 @@ _MOST_AT_ONCE: Final = 50
 """Values of one mark; further ones are counted."""
 _LONG_TEXT: Final = 200_000
 """Characters of all texts together, from which on long stretches are cut."""
-_STRETCH: Final = 300
-"""Characters that stay at either end of such a stretch, and of a value in the table."""
 
 # Okabe and Ito's colours, which colour-blind people tell apart, and a grey; then again with other lines
 _COLOURS: Final = "e69f00 56b4e9 009e73 d55e00 cc79a7 0072b2 f0e442 999999".split()
@@ -69,46 +67,52 @@ document.addEventListener("keydown", event => {
 });
 """
 _TEMPLATE: Final = """\
-<p class=faint>{{ summary }}</p>
+{% macro cut(said) %}{{ said|string|truncate(400, true, " …", 0) }}{% endmacro %}
+{% macro path(one) %}{{ cut(one.path or "the answer") }}{% endmacro %}
+<p class=faint>{{ values|selectattr("places")|list|length }} of {{ values|length|counted("value") }} stated in the text.
+{% if values|length > shown|length %}The first {{ shown|length|counted("value") }} are shown.{% endif %}</p>
 <p class=warning>Stated is not true: a mark says that the text has these words, not that they are right.</p>
-<p class=legend>{% for name, colour in fields %}<span class="swatch c{{ colour }}"><bdi>{{ name }}</bdi></span> {% endfor %}</p>
+<p class=legend>{% for name, colour in fields.items() %}<span class="swatch c{{ colour }}"><bdi>{{ cut(name or "the answer") }}</bdi></span> {% endfor %}</p>
 <p class=faint>Click on a value for its places, and on a mark for its values.</p>
 <div class=both><section class=texts>
-{% for name, pieces in texts %}
-<h2><bdi>{{ name }}</bdi></h2>
-<div class=text dir=auto>{% for one in pieces -%}
-{% if one.values %}<mark id="{{ one.id }}" class="c{{ one.colour }}" data-v="{{ one.values }}" title="{{ one.hint }}" tabindex=0 role=button>{% endif -%}
-{{ one.text }}{% if one.cut %}<span class=faint> [{{ one.cut }} left out] </span>{{ one.rest }}{% endif -%}
-{% if one.values %}</mark>{% endif %}{% endfor %}</div>
+{% for name, text in texts.items() %}
+{% set number = loop.index0 %}
+<h2><bdi>{{ cut(name) }}</bdi></h2>
+<div class=text dir=auto>
+{%- for start, end, told, more in pieces[name] -%}
+{% if told %}<mark id="m{{ number }}-{{ start }}" class="c{{ colours[told[0]] }}" data-v="{{ told|join(" ") }}" title="
+{%- for at in told %}{{ path(shown[at]) }}: {{ cut(shown[at].value) }}{{ "" if loop.last else "\n" }}{% endfor %}{% if more %}\nand {{ more }} more{% endif %}" tabindex=0 role=button>
+{%- endif -%}
+{% if cuts and end - start > 900 %}{{ text[start:start + 300] }}<span class=faint> [{{ (end - start - 600)|counted("character") }} left out] </span>{{ text[end - 300:end] }}
+{%- else %}{{ text[start:end] }}{% endif -%}
+{% if told %}</mark>{% endif %}{% endfor %}</div>
 {% endfor %}
 </section>
 <section class=wide><table><tr><th>path</th><th>value</th><th>words, characters</th><th>also read as</th></tr>
-{% for row in rows %}
-<tr data-v="{{ loop.index0 }}"><td><button data-v="{{ loop.index0 }}"><span class="swatch c{{ row.colour }}"><bdi>{{ row.path }}</bdi></span></button></td>
-<td><bdi>{{ row.value }}</bdi></td><td>
-{% if row.places %}
-<div class=places>{% for id, words, where in row.places %}<button data-v="{{ row.at }}" data-to="{{ id }}"><bdi>{{ words }}</bdi> <small><bdi>{{ where }}</bdi></small></button>{% endfor %}</div>
+{% for one in shown %}
+{% set at = loop.index0 %}
+<tr data-v="{{ at }}"><td><button data-v="{{ at }}"><span class="swatch c{{ colours[at] }}"><bdi>{{ path(one) }}</bdi></span></button></td>
+<td><bdi>{{ cut(one.value) }}</bdi></td><td>
+{% if one.places %}
+<div class=places>{% for place in one.places[:most] %}<button data-v="{{ at }}" data-to="m{{ order[place.text] }}-{{ place.start }}"><bdi>{{ cut(place.words) }}</bdi> <small>
+{%- if texts|length > 1 %}<bdi>{{ cut(place.text) }}</bdi>, {% endif %}{{ "{:,}\u00a0to\u00a0{:,}".format(place.start, place.end) }}</small></button>{% endfor %}</div>
 {% else %}
 <span class=faint>not stated in the text: inferred, or chosen from a list</span>
 {% endif %}
-{% if row.more %}<small>and at further places</small>{% endif %}</td>
-<td><bdi>{{ row.others }}</bdi></td></tr>
+{% if one.has_more or one.places|length > most %}<small>and at further places</small>{% endif %}</td>
+<td><bdi>{{ cut(one.others|join(", ")) }}</bdi></td></tr>
 {% endfor %}
 </table></section></div>
 """
 
 
-class _Piece(NamedTuple):
-    """A stretch of a text, at all of whose characters the same values stand. `cut` tells how much is left out
-    between `text` and `rest`."""
+class _Mark(NamedTuple):
+    """A place of a value on the page, the shortest one first."""
 
-    text: str
-    cut: str = ""
-    rest: str = ""
-    id: str = ""
-    values: str = ""
-    colour: int = 0
-    hint: str = ""
+    length: int
+    start: int
+    end: int
+    value: int
 
 
 def page_of(texts: Mapping[str, str], values: Sequence[Stated]) -> str:
@@ -116,80 +120,41 @@ def page_of(texts: Mapping[str, str], values: Sequence[Stated]) -> str:
     places; a second for the largest page, of some 10 MB."""
     shown = values[:_MOST_VALUES]
     most = max(1, _MOST_MARKS // max(1, len(shown)))
-    fields: dict[str, int] = {}
-    marks = {name: list[tuple[int, int, int, int]]() for name in texts}
-    ids = {name: f"m{at}-" for at, name in enumerate(texts)}
-    hints, rows = list[tuple[int, str]](), list[dict[str, Any]]()
+    names = [re.sub(r"/\d+(?=/|$)", "/*", one.path) for one in shown]
+    fields = {name: at % (len(_COLOURS) * len(_LINES)) for at, name in enumerate(dict.fromkeys(names))}
+    marks = {name: list[_Mark]() for name in texts}
     for at, one in enumerate(shown):
-        path, value = _cut(one.path) or "the answer", _cut(one.value)
-        field = re.sub(r"/\d+(?=/|$)", "/*", path)
-        colour = fields.setdefault(field, len(fields) % (len(_COLOURS) * len(_LINES)))
-        hints.append((colour, f"{path}: {value}"))
         for place in one.places[:most]:
-            marks[place.text].append((place.end - place.start, place.start, place.end, at))
-        places = [
-            (
-                f"{ids[place.text]}{place.start}",
-                _cut(place.words),
-                f"{f'{_cut(place.text)}, ' * (len(texts) > 1)}{place.start:,}\u00a0to\u00a0{place.end:,}",
-            )
-            for place in one.places[:most]
-        ]
-        row = {"at": at, "path": path, "value": value, "colour": colour, "places": places}
-        more = one.has_more or len(one.places) > most
-        rows.append({**row, "others": _cut(", ".join(one.others)), "more": more})
-    stated = sum(bool(one.places) for one in values)
-    summary = (
-        f"{stated:,} of {counted(len(values), 'value')} {'is' if stated == 1 else 'are'} stated in the text."
-    )
-    if len(values) > len(shown):
-        summary += f" The first {len(shown):,} are shown."
-    cuts = sum(map(len, texts.values())) > _LONG_TEXT
+            marks[place.text].append(_Mark(place.end - place.start, place.start, place.end, at))
     return rendered(
         "Evidence",
         _TEMPLATE,
         _STYLE,
         _SCRIPT,
-        summary=summary,
-        fields=fields.items(),
-        rows=rows,
-        texts=[
-            (_cut(name), _pieces(text, marks[name], hints, ids[name], cuts)) for name, text in texts.items()
-        ],
+        texts=texts,
+        order={name: at for at, name in enumerate(texts)},
+        values=values,
+        shown=shown,
+        most=most,
+        fields=fields,
+        colours=[fields[name] for name in names],
+        pieces={name: _pieces(len(text), marks[name]) for name, text in texts.items()},
+        cuts=sum(map(len, texts.values())) > _LONG_TEXT,
     )
 
 
-def _pieces(
-    text: str,
-    marks: list[tuple[int, int, int, int]],
-    hints: Sequence[tuple[int, str]],
-    prefix: str,
-    cuts: bool,
-) -> Iterator[_Piece]:
-    """Yield the pieces of a text. `marks`: the length, the ends and the value of each; where some overlap, the
-    shortest one gives its colour."""
-    opened, closed = (defaultdict[int, list[tuple[int, int, int, int]]](list) for _ in range(2))
+def _pieces(length: int, marks: list[_Mark]) -> Iterator[tuple[int, int, list[int], int]]:
+    """Yield the pieces of a text, at all of whose characters the same values stand: its ends, the values,
+    those of the shortest mark first, and how many more there are."""
+    opened, closed = (defaultdict[int, list[_Mark]](list) for _ in range(2))
     for mark in marks:
-        opened[mark[1]].append(mark)
-        closed[mark[2]].append(mark)
-    active: list[tuple[int, int, int, int]] = []
-    for start, end in pairwise(sorted({0, len(text), *opened, *closed})):
+        opened[mark.start].append(mark)
+        closed[mark.end].append(mark)
+    active = list[_Mark]()
+    for start, end in pairwise(sorted({0, length, *opened, *closed})):
         for mark in closed[start]:
             del active[bisect_left(active, mark)]
         for mark in opened[start]:
             insort(active, mark)
-        piece, cut, rest = text[start:end], "", ""
-        if cuts and len(piece) > 3 * _STRETCH:
-            cut = counted(len(piece) - 2 * _STRETCH, "character")
-            piece, rest = piece[:_STRETCH], piece[-_STRETCH:]
-        told = [*dict.fromkeys(mark[3] for mark in active[:_MOST_AT_ONCE])]
-        said = [hints[at][1] for at in told]
-        if len(active) > _MOST_AT_ONCE:
-            said.append(f"and {len(active) - _MOST_AT_ONCE:,} more")
-        colour = hints[told[0]][0] if told else 0
-        yield _Piece(piece, cut, rest, f"{prefix}{start}", " ".join(map(str, told)), colour, "\n".join(said))
-
-
-def _cut(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= _STRETCH else f"{text[:_STRETCH]} …"
+        told = [*dict.fromkeys(mark.value for mark in active[:_MOST_AT_ONCE])]
+        yield start, end, told, max(0, len(active) - _MOST_AT_ONCE)

@@ -12,6 +12,8 @@ import pytest
 from small_models import Function, tokenizer
 
 import structgen as sg
+from structgen.asking.grounding.evidence import Evidence
+from structgen.asking.grounding.places import Stated, TextPlace
 from structgen.decoding.samplers.run_limits import RunProgress, listener
 from structgen.doors.typed.outcomes import Outcome
 
@@ -104,6 +106,17 @@ def test_hostile_texts_are_shown_as_texts(kind: str) -> None:
         assert not any(name.startswith("on") for name in reader.attributes)
         if len(first) < 50 and first.isprintable():
             assert first in reader.text
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_an_outcome_with_evidence_shows_its_page_in_a_frame_of_its_own(text: str) -> None:
+    plain = shown_by("outcome", text)
+    found = Evidence({text: text}, (Stated("", text, (TextPlace(text, 0, len(text), text),)),))
+    page = dataclasses.replace(plain, evidence=found)._repr_html_()
+    assert page.startswith(plain._repr_html_())
+    reader = Reader(page.removeprefix(plain._repr_html_()))
+    assert reader.tags == {"iframe"} and set(reader.attributes) == {"sandbox", "style", "srcdoc"}
+    assert reader.attributes["sandbox"] == "allow-scripts" and reader.attributes["srcdoc"] == found.page()
 
 
 def test_an_explanation_is_a_text_in_a_notebook_too(monkeypatch: pytest.MonkeyPatch) -> None:

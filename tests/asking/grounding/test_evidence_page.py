@@ -1,0 +1,278 @@
+"""The page of evidence: its marks are the places, nothing in it is markup of the data, and its size is
+bounded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import re
+import shutil
+import subprocess
+from base64 import b64encode
+from collections import defaultdict
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from structgen.asking.grounding.evidence import Evidence, evidence_of
+from structgen.asking.grounding.places import Stated, TextPlace
+from structgen.asking.grounding.stated_text import StatedText
+from structgen.base.printable import printable
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+HOSTILE = (
+    *("</script><script>alert(1)</script>", '" onmouseover=alert(1) x="', "' onclick='alert(1)"),
+    *("<img src=x onerror=alert(1)>", "</mark></div></style>", "&lt;b&gt;", "{{ 7 * 7 }}{% raw %}"),
+    *("\u202e1.99\u202c", "nul\0byte", "\ud800", "\x1b[2J", "javascript:alert(1)", "]]>-->"),
+)
+NO_END = {"meta", "img", "link", "br"}
+
+
+class Page(HTMLParser):
+    """The elements of a page with their attributes, the texts by name with the values at each character, and
+    what the rows of the table say."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements = list[tuple[str, tuple[tuple[str, str | None], ...]]]()
+        self.texts = list[str]()
+        self.values = list[list[str]]()
+        self.data = defaultdict[str, str](str)
+        self.rows = list[str]()
+        self._open = list[str]()
+        self._marked = ""
+        self._depth = 0
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, tuple(attrs)))
+        given = dict(attrs)
+        if tag == "div" and given.get("class") == "text":
+            self.texts.append("")
+            self.values.append([])
+            self._depth = len(self._open) + 1
+        if tag == "mark":
+            self._marked = given["data-v"] or ""
+        if tag == "tr":
+            self.rows.append("")
+        if tag not in NO_END:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._depth == len(self._open) and tag == "div":
+            self._depth = 0
+        if tag == "mark":
+            self._marked = ""
+        if tag in self._open:
+            while self._open.pop() != tag:
+                pass
+
+    def handle_data(self, data: str) -> None:
+        self.data[self._open[-1] if self._open else ""] += data
+        if self._depth:
+            self.texts[-1] += data
+            self.values[-1] += [self._marked] * len(data)
+        elif "tr" in self._open:
+            self.rows[-1] += data
+
+
+def of(texts: dict[str, str], *values: tuple[object, list[tuple[str, int, int]]]) -> Evidence:
+    """Return evidence of values at given places."""
+    return Evidence(
+        texts,
+        tuple(
+            Stated(f"/v{at}", value, tuple(TextPlace(*one, texts[one[0]][one[1] : one[2]]) for one in places))  # type: ignore[arg-type]
+            for at, (value, places) in enumerate(values)
+        ),
+    )
+
+
+def test_marks_cover_exactly_the_places() -> None:
+    source = random.Random(93)
+    for _ in range(25):
+        texts = {name: "".join(source.choices("ab <&\n\u202e", k=source.randrange(30))) for name in "xyz"}
+        values: list[tuple[object, list[tuple[str, int, int]]]] = []
+        for at in range(source.randrange(6)):
+            name = source.choice("xyz")
+            bounds = [sorted(source.sample(range(31), 2)) for _ in range(source.randrange(4))]
+            values.append((at, [(name, *one) for one in bounds if one[1] <= len(texts[name])]))  # type: ignore[misc]
+        page = Page(of(texts, *values).page())
+        assert page.texts == [printable(text) for text in texts.values()]
+        for name, marked in zip(texts, page.values, strict=True):
+            expected = list[str]()
+            for at, char in enumerate(texts[name]):
+                here = {
+                    str(value)
+                    for value, places in values
+                    for text, start, end in places
+                    if text == name and start <= at < end
+                }
+                expected += [" ".join(sorted(here))] * len(printable(char))
+            assert [" ".join(sorted(one.split())) for one in marked] == expected
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_no_element_and_no_attribute_comes_from_the_data(hostile: str) -> None:
+    def page(one: str) -> str:
+        texts = {one: f"{one} and {one}", "b": one}
+        places = (TextPlace(one, 0, len(one), one), TextPlace("b", 0, len(one), one))
+        return Evidence(texts, (Stated(f"/{one}", one, places, (one,)), Stated(one, one))).page()
+
+    def shape(one: Page) -> list[tuple[str, tuple[str, ...]]]:
+        return [(tag, tuple(name for name, _ in attrs)) for tag, attrs in one.elements]
+
+    found, plain = Page(page(hostile)), Page(page("plain"))
+    assert shape(found) == shape(plain)
+    assert found.texts == [printable(f"{hostile} and {hostile}"), printable(hostile)]
+    assert found.data["script"] == plain.data["script"] and found.data["style"] == plain.data["style"]
+    titles = [dict(attrs)["title"] for tag, attrs in found.elements if tag == "mark"]
+    assert titles[0] == printable(f"/{hostile}: {hostile}")
+
+
+def test_the_policy_allows_the_page_its_own_style_and_script_alone() -> None:
+    page = Page(of({"a": "x"}, ("x", [("a", 0, 1)])).page())
+    (policy,) = (
+        dict(attrs).get("content")
+        for tag, attrs in page.elements
+        if ("http-equiv", "Content-Security-Policy") in attrs
+    )
+    digests = {
+        name: b64encode(hashlib.sha256(page.data[name].encode()).digest()).decode()
+        for name in ("style", "script")
+    }
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{digests['style']}'; "
+        f"script-src 'sha256-{digests['script']}'; base-uri 'none'; form-action 'none'"
+    )
+    names = {name for _, attrs in page.elements for name, _ in attrs}
+    assert not names & {"style", "src", "href", "action"} and not any(name.startswith("on") for name in names)
+
+
+def test_the_table_says_path_value_words_offsets_and_other_readings() -> None:
+    texts = {"a": "1.204 points", "b": "x"}
+    stated = Stated("/n", 1204, (TextPlace("a", 0, 5, "1.204"),), ("1.204",))
+    page = Page(Evidence(texts, (stated, Stated("/s", "gone"))).page())
+    rows = [" ".join(row.split()) for row in page.rows[1:]]
+    assert rows == [
+        "/n 1204 1.204 a, 0 to 5 1.204",
+        "/s gone not stated in the text: inferred, or chosen from a list",
+    ]
+    assert "1 of 2 values stated in the text." in page.data["p"]
+    assert "Stated is not true" in page.data["p"]
+
+
+def test_a_field_has_one_colour_in_text_table_and_legend_and_another_field_another() -> None:
+    texts = {"a": "x y z"}
+    values = [("/items/0/n", 0), ("/items/1/n", 2), ("/m", 4)]
+    found = Evidence(
+        texts, tuple(Stated(path, "v", (TextPlace("a", at, at + 1, "v"),)) for path, at in values)
+    )
+    page = Page(found.page())
+    marks = [dict(attrs)["class"] for tag, attrs in page.elements if tag == "mark"]
+    assert marks == ["c0", "c0", "c1"]
+    swatches = [dict(attrs).get("class") for tag, attrs in page.elements if tag == "span"]
+    assert swatches == ["swatch c0", "swatch c1", "swatch c0", "swatch c0", "swatch c1"]
+
+
+def test_a_place_in_the_table_leads_to_its_mark() -> None:
+    texts = {"a": "x y x", "b": "x"}
+    page = Page(evidence_of(["x", "y x", "x y"], StatedText(texts)).page())
+    ids = {dict(attrs)["id"] for tag, attrs in page.elements if tag == "mark"}
+    wanted = [dict(attrs)["data-to"] for tag, attrs in page.elements if "data-to" in dict(attrs)]
+    assert len(wanted) == 5 and set(wanted) <= ids
+
+
+def test_marks_are_reached_by_the_keyboard() -> None:
+    page = Page(of({"a": "x"}, ("x", [("a", 0, 1)])).page())
+    (mark,) = (dict(attrs) for tag, attrs in page.elements if tag == "mark")
+    assert mark["tabindex"] == "0" and mark["role"] == "button"
+
+
+def test_the_shortest_of_overlapping_marks_gives_the_colour() -> None:
+    texts = {"a": "of Harbour Books"}
+    page = Page(of(texts, ("long", [("a", 0, 16)]), ("short", [("a", 3, 10)])).page())
+    assert [dict(attrs)["class"] for tag, attrs in page.elements if tag == "mark"] == ["c0", "c1", "c0"]
+
+
+def test_of_a_long_text_stretches_without_a_mark_are_cut_and_it_says_how_much() -> None:
+    text = "word " * 50_000 + "needle" + " word" * 50_000
+    page = of({"a": text}, ("needle", [("a", 250_000, 250_006)])).page()
+    assert len(page) < 12_000
+    found = Page(page)
+    assert found.texts[0].count("249,400 characters left out") == 2
+    start = found.texts[0].index("needle")
+    assert found.values[0][start : start + 6] == ["0"] * 6 and found.values[0][start - 1] == ""
+
+
+def test_the_largest_page_is_bounded() -> None:
+    text = "x" * 600_000
+    nested = [("v", [("a", at, len(text) - at)]) for at in range(1_100)]
+    page = of({"a": text}, *nested).page()
+    assert len(page) < 3_000_000
+    assert "The first 1,000 values are shown." in page and "and 950 more" in page
+    many = Evidence(
+        {"a": text}, tuple(Stated("/n", "x", (TextPlace("a", 0, 1, "x"),) * 1_000) for _ in range(1_000))
+    )
+    page = many.page()
+    assert len(page) < 3_000_000 and page.count("at further places") == 1_000
+
+
+def test_a_long_value_and_path_are_cut_in_the_table() -> None:
+    long = "y" * 50_000
+    assert len(Evidence({"a": "x"}, (Stated(f"/{long}", long, (), (long,)),)).page()) < 15_000
+
+
+def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, path = of({"a": "x"}, ("x", [("a", 0, 1)])), tmp_path / "page.html"
+    found.write(path)
+    assert path.read_text(encoding="utf-8") == found.page()
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(OSError, match="full"):
+        of({"a": "y"}).write(path)
+    assert path.read_text(encoding="utf-8") == found.page() and len([*tmp_path.iterdir()]) == 1
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
+def test_a_click_leads_both_ways_in_a_browser_under_the_policy(tmp_path: Path) -> None:
+    """A click on the second value, then Enter on the first mark; each time the classes of what is shown."""
+    texts = {"a": "x y x </script>"}
+    page = evidence_of(["x", "y", "</script>"], StatedText(texts)).page()
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.S)
+    asked = """
+    const on = () => [...document.querySelectorAll(".on")].map(one => one.tagName + one.dataset.v).join(" ");
+    document.querySelectorAll("td button")[3].click();
+    const first = on();
+    document.querySelector("mark").dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", bubbles: true}));
+    document.title = first + "; " + on();
+    """
+
+    def digest(text: str) -> str:
+        return b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+    page = page.replace(digest(script), digest(script + asked)).replace(script, script + asked)
+    path = tmp_path / "page.html"
+    path.write_text(
+        page.replace("</html>", "<script>document.title = 'alert'</script></html>"), encoding="utf-8"
+    )
+    options = "--headless --no-sandbox --disable-gpu --enable-logging=stderr --v=0 --virtual-time-budget=1000"
+    done = subprocess.run(
+        [
+            str(BROWSER),
+            *options.split(),
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--dump-dom",
+            path.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    told = re.findall(r"CONSOLE.*", done.stderr)
+    assert len(told) == 1 and "violates" in told[0]  # the foreign script was refused, and nothing else
+    assert re.findall("<title>(.*?)</title>", done.stdout) == ["MARK1 TR1; MARK0 MARK0 TR0"]
