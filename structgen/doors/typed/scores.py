@@ -10,10 +10,10 @@ not wanted is wrong. Cost: the fields of a wanted value times those of the one t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import zip_longest
+from itertools import product, zip_longest
 from typing import Any, Final, NamedTuple
 
 from structgen.base.errors import StructgenError
@@ -21,7 +21,7 @@ from structgen.base.system.html_pages import cell, percent
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.worked_examples import Spelling
 
-MOST_MATCHED: Final = 10_000
+MOST_MATCHED: Final = 2_500
 """Pairs of items that are compared; in longer lists an item is compared with that at its place."""
 DEEPEST: Final = 64
 """Levels of lists and objects; what is deeper is one field."""
@@ -41,49 +41,39 @@ class Field(NamedTuple):
 
 def compared(wanted: Any, found: Any, name: str = "", pointer: str = "") -> list[Field]:
     """Return the fields of two plain JSON values: those that are wanted, and those found beside them."""
-    below = _below(wanted, found) if name.count("/") < DEEPEST else []
-    if not below:
+    kind: Any = next((type(one) for one in (wanted, found) if one and isinstance(one, dict | list)), None)
+    if kind is None or name.count("/") >= DEEPEST:
         is_right = wanted == found and isinstance(wanted, bool) == isinstance(found, bool)
         return [Field(name, pointer, is_right)]
+    one, other = (side if isinstance(side, kind) else kind() for side in (wanted, found))
+    if kind is list:
+        return _matched(one, other, name, pointer)
+    # of an object that is not there, no member is null
+    no = None if isinstance(wanted, dict) and isinstance(found, dict) else _ABSENT
+    steps = {key: str(key).replace("~", "~0").replace("/", "~1") for key in {**one, **other}}
     return [
         field
-        for one, other, step, index in below
-        for field in compared(one, other, f"{name}/{step}", f"{pointer}/{index}")
+        for key, step in steps.items()
+        for field in compared(one.get(key, no), other.get(key, no), f"{name}/{step}", f"{pointer}/{step}")
     ]
 
 
-def _below(wanted: Any, found: Any) -> list[tuple[Any, Any, str, Any]]:
-    """Return the parts of two values that belong together, the steps to them in a name, and in what was
-    found; none for two scalars."""
-    kind: Any = next((type(one) for one in (wanted, found) if one and isinstance(one, dict | list)), None)
-    if kind is None:
-        return []
-    one, other = (side if isinstance(side, kind) else kind() for side in (wanted, found))
-    if kind is dict:
-        # of an object that is not there, no member is null
-        no = None if isinstance(wanted, dict) and isinstance(found, dict) else _ABSENT
-        steps = {key: str(key).replace("~", "~0").replace("/", "~1") for key in {**one, **other}}
-        return [(one.get(key, no), other.get(key, no), step, step) for key, step in steps.items()]
-    return [
-        (_ABSENT if at is None else one[at], _ABSENT if index is None else other[index], "*", index)
-        for at, index in _matched(one, other)
-    ]
+def _matched(wanted: Sequence[Any], found: Sequence[Any], name: str, pointer: str) -> list[Field]:
+    """Return the fields of two lists, each item beside the one that it is matched with, if any."""
 
+    def fields(at: int | None, index: int | None) -> list[Field]:
+        both = _ABSENT if at is None else wanted[at], _ABSENT if index is None else found[index]
+        return compared(*both, f"{name}/*", f"{pointer}/{index}")
 
-def _matched(wanted: Sequence[Any], found: Sequence[Any]) -> Iterator[tuple[int | None, int | None]]:
-    """Yield the places of items that belong together; None beside an item that belongs to none."""
     places, indices = dict.fromkeys(range(len(wanted))), dict.fromkeys(range(len(found)))
+    taken = list[Field]()
     if len(wanted) * len(found) <= MOST_MATCHED:
-        worth = [
-            (-sum(field.is_right for field in compared(wanted[at], found[index])), at, index)
-            for at in places
-            for index in indices
-        ]
-        for _, at, index in sorted(worth):
-            if at in places and index in indices:
-                del places[at], indices[index]
-                yield at, index
-    yield from zip_longest(places, indices)
+        made = {both: fields(*both) for both in product(places, indices)}
+        for both in sorted(made, key=lambda both: -sum(field.is_right for field in made[both])):
+            if both[0] in places and both[1] in indices:
+                del places[both[0]], indices[both[1]]
+                taken += made[both]
+    return [*taken, *(field for both in zip_longest(places, indices) for field in fields(*both))]
 
 
 @dataclass(frozen=True, slots=True)
