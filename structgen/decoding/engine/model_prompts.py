@@ -102,14 +102,20 @@ class ModelQuestion:
 
     def messages(self, system: str | None = None) -> list[dict[str, Any]]:
         """Return the question as chat messages: the prompt, the outline if it is wanted, the refusal.
-        Examples are turns behind the first messages of the system.
+        Examples are turns behind the first messages of the system; the outline is then in the first of them.
 
         The descriptions go into the system's message: the first one, or a new one behind `system`, the text
         that the chat template itself writes there. None: there is no such message, and they go below the
         outline (docs/decisions/086-descriptions.md has the forms that were tried).
         """
-        prompt = self.prompt
-        found = _turns(prompt)
+        found = _turns(self.prompt)
+        begins = next((at for at, one in enumerate(found) if one["role"] not in _OF_SYSTEM), len(found))
+        found[begins:begins] = [
+            turn
+            for asked, answer in self.examples
+            for turn in (*_turns(asked), {"role": "assistant", "content": answer})
+            if turn["role"] not in _OF_SYSTEM
+        ]
         first = next((at for at, one in enumerate(found) if one["role"] == "user"), None)
         if first is not None and self.told:
             found[first] = {**found[first], "content": f"{self.told}\n\n{found[first]['content']}"}
@@ -122,6 +128,8 @@ class ModelQuestion:
         if told:
             last = {one["role"].replace("developer", "system"): at for at, one in enumerate(found)}
             at = last.get("user", last.get("system"))
+            if self.examples:  # the question then looks as they do; a model copies less from them
+                at = first
             if at is None:
                 found.insert(0, {"role": "user", "content": told.strip()})
             else:
@@ -130,15 +138,6 @@ class ModelQuestion:
             if found[0]["role"] != "system":
                 found.insert(0, {"role": "system", "content": system})
             found[0] = _longer(found[0], f"\n{descriptions}" if found[0]["content"] else descriptions)
-        begins = next((at for at, one in enumerate(found) if one["role"] not in _OF_SYSTEM), len(found))
-        found[begins:begins] = [
-            turn
-            for asked, answer in self.examples
-            for turn in (
-                *(one for one in _turns(asked) if one["role"] not in _OF_SYSTEM),
-                {"role": "assistant", "content": answer},
-            )
-        ]
         if self.refused is not None:
             answer, why = self.refused
             if answer:

@@ -1,14 +1,14 @@
 """Pairs of a call's arguments and the value that it should have: worked examples, and what is scored.
 
-What comes in: a list of pairs, or a file of lines of JSON. What goes out: `Pairs`, whose values nothing has
-checked yet. Errors: OptionError, which names the pair. Cost: linear.
+What comes in: pairs, or a file of lines of JSON. What goes out: `Pairs`, whose values nothing has checked
+yet. Errors: OptionError, which names the pair. Cost: linear.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -24,35 +24,25 @@ MOST_BYTES: Final = 64 << 20
 MOST_TOLD: Final = 8
 """Examples that a prompt has, unless fewer are asked for."""
 _CURE: Final = (
-    "Give pairs (arguments, value), such as [(text, Person(...)), ...], or the Path of a file of them."
-)
-_LINE: Final = (
-    'Write {"arguments": {...} or [...], "value": ...} or {"prompt": ..., "value": ...} in each line.'
+    "Give pairs (arguments, value), such as [(text, Person(...)), ...], or the Path of a file whose lines "
+    'are {"arguments": ..., "value": ...}.'
 )
 
 
 class Pair(NamedTuple):
     """One pair."""
 
-    arguments: tuple[Any, ...]
-    """Of a call by position; of `sg.run` the prompt alone."""
-    named: Mapping[str, Any]
+    call: tuple[tuple[Any, ...], Mapping[str, Any]]
+    """The arguments by position, and those with names; of `sg.run` the prompt alone."""
     value: Any
     where: str
-    """Its place, for errors: `examples[3]`, `pairs.jsonl:4`."""
+    """Its place, for errors: `examples[3]`."""
 
 
 class Pairs(tuple[Pair, ...]):
-    """Pairs, checked as such."""
+    """Pairs, and how many a prompt has: those most like the question, where there are more."""
 
     most: int = MOST_TOLD
-    """How many a prompt has: those most like the question, where there are more."""
-
-    def narrowed(self, most: int) -> Pairs:
-        """Return the pairs, of which a prompt has fewer."""
-        found = Pairs(self)
-        found.most = most
-        return found
 
 
 NO_PAIRS: Final = Pairs()
@@ -61,31 +51,45 @@ NO_PAIRS: Final = Pairs()
 def read_pairs(given: Any, where: str = "examples") -> Pairs:
     """Return the pairs of an option; none for None. `where`: its name.
 
-    Arguments are what `.batch` takes for a call: one argument, a tuple, or a dict of named ones. In a file
-    they are `prompt`, the one argument; or `arguments`, an object of named ones or an array.
+    Arguments are what `.batch` takes for a call: one argument, a tuple, or a dict of named ones. A file has a
+    pair in each line, as an object with `arguments` and `value`; blank lines are none.
     """
     if isinstance(given, Pairs):
         return given
-    if isinstance(given, Path):
-        return _in_file(given)
     if given is None:
         return NO_PAIRS
+    if isinstance(given, Path):
+        given = _in_file(given, where)
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
-        raise OptionError(f"A {type(given).__name__} is no list of pairs.", where=where, cure=_CURE)
+        raise OptionError(f"{shown(given)} is no list of pairs.", where=where, cure=_CURE)
     found = []
     for at, one in enumerate(islice(given, MOST_PAIRS + 1)):
-        if not isinstance(one, tuple | list) or len(one) != 2:
-            raise OptionError(f"{shown(one)} is no pair.", where=f"{where}[{at}]", cure=_CURE)
-        arguments, named = call_of(one[0])
-        found.append(Pair(arguments, named, one[1], f"{where}[{at}]"))
-    return _bounded(found, where)
+        if not isinstance(one, tuple | list) or len(one) != 2 or at == MOST_PAIRS:
+            what = f"{shown(one)} is no pair." if at < MOST_PAIRS else f"More than {MOST_PAIRS:,} pairs."
+            raise OptionError(what, where=f"{where}[{at}]", cure=_CURE)
+        found.append(Pair(call_of(one[0]), one[1], f"{where}[{at}]"))
+    return Pairs(found)
+
+
+def _in_file(path: Path, where: str) -> Iterator[Any]:
+    """Yield what the lines of a file say: pairs, and other values. Errors: OptionError for a file that cannot
+    be read, or is too large."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise OptionError(f"{path} has over {MOST_BYTES:,} bytes.", where=where, cure="Take fewer pairs.")
+        for line in filter(str.strip, read_text(path).split("\n")):
+            said = json.loads(line)
+            is_pair = isinstance(said, dict) and said.keys() == {"arguments", "value"}
+            yield (said["arguments"], said["value"]) if is_pair else said
+    except (OSError, ValueError, RecursionError, GrammarError) as error:
+        raise OptionError(f"{path} is no file of lines of JSON: {error}", where=where, cure=_CURE) from error
 
 
 def check_calls(pairs: Pairs, signature: inspect.Signature) -> None:
     """Raise OptionError for a pair whose arguments a function does not take."""
     for pair in pairs:
         try:
-            signature.bind(*pair.arguments, **pair.named)
+            signature.bind(*pair.call[0], **pair.call[1])
         except TypeError as error:
             what = f"These are no arguments of the function: {error}."
             raise OptionError(what, where=pair.where, cure=f"Give those of {signature}.") from error
@@ -96,44 +100,3 @@ def call_of(one: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
     if isinstance(one, dict):
         return (), one
     return one if isinstance(one, tuple) else (one,), {}
-
-
-def _in_file(path: Path) -> Pairs:
-    """Return the pairs of a file. Errors: OptionError with the line; for a file that cannot be read too."""
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            what = f"The file has more than {MOST_BYTES:,} bytes."
-            raise OptionError(what, where=str(path), cure="Take fewer pairs.")
-        lines = read_text(path).split("\n")
-    except (OSError, GrammarError) as error:
-        what = str(getattr(error, "what", error))
-        raise OptionError(
-            f"{what.rstrip('.')}.", where=str(path), cure="Give a file of lines of JSON."
-        ) from error
-    found = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            where = f"{path}:{number}"
-            found.append(Pair(*_said(line, where), where))
-    return _bounded(found, str(path))
-
-
-def _said(line: str, where: str) -> tuple[tuple[Any, ...], Mapping[str, Any], Any]:
-    try:
-        said = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise OptionError(f"The line is not JSON: {error}.", where=where, cure=_LINE) from error
-    match said:
-        case {"arguments": list(arguments), "value": value, **rest} if not rest:
-            return tuple(arguments), {}, value
-        case {"arguments": dict(named), "value": value, **rest} if not rest:
-            return (), named, value
-        case {"prompt": prompt, "value": value, **rest} if not rest:
-            return (prompt,), {}, value
-    raise OptionError(f"{shown(said)} is no pair.", where=where, cure=_LINE)
-
-
-def _bounded(found: list[Pair], where: str) -> Pairs:
-    if len(found) > MOST_PAIRS:
-        raise OptionError(f"There are more than {MOST_PAIRS:,} pairs.", where=where, cure="Take fewer pairs.")
-    return Pairs(found)

@@ -11,10 +11,20 @@ import functools
 import inspect
 import pickle
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -22,6 +32,7 @@ from typing import (
     Generic,
     Literal,
     ParamSpec,
+    TypeAlias,
     TypeVar,
     Unpack,
     cast,
@@ -35,6 +46,7 @@ from structgen.base.errors import (
     NotStatedError,
     OptionError,
     ShortenedWarning,
+    StructgenError,
     UnsupportedError,
     ValidatorError,
     options_named,
@@ -42,18 +54,22 @@ from structgen.base.errors import (
     within,
 )
 from structgen.base.json_text.exact_json import read as read_json
+from structgen.base.language.checks import number, whole
+from structgen.base.system.progress import progress
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.engine.searches.confidence import confidences_of, probabilities_of
-from structgen.doors.typed.example_pairs import call_of
+from structgen.doors.typed.example_pairs import Pairs, call_of, check_calls, read_pairs
+from structgen.doors.typed.fitting import FieldThreshold, Fitted, fitted
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import NAMED_ELSEWHERE, FunctionOptions, TypedOptions
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial, Progress, progress_of
 from structgen.doors.typed.prompts import PromptSource, Template, source_of
+from structgen.doors.typed.scores import Score, ScoredPair, accepted, scored_pair
 from structgen.doors.typed.typed_draws import Sampler, check_names, drawn
 from structgen.doors.typed.waiting import each, now
 from structgen.doors.typed.wanted_forms import WantedForm, WantedText, failed
-from structgen.doors.typed.worked_examples import Examples, Written, written_pairs
+from structgen.doors.typed.worked_examples import Examples, Spelling, Written, written_pairs
 from structgen.doors.typed.wrapping import WRAPPER
 from structgen.doors.typed.writers import Writer
 
@@ -63,6 +79,10 @@ if TYPE_CHECKING:
     from structgen.decoding.samplers.sample import TypedSampleOptions
     from structgen.decoding.samplers.samples import Samples
 
+MOST_TOGETHER = 32
+"""Calls that are written together where pairs are scored."""
+Call: TypeAlias = tuple[tuple[Any, ...], Mapping[str, Any]]
+AnyPairs: TypeAlias = Iterable[tuple[Any, Any]] | Path
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
@@ -84,6 +104,8 @@ class Asking:
     template: Template | None = None
     """Of the docstring of a function."""
     has_warned: bool = False
+    least: Mapping[str, float] = field(default_factory=dict)
+    """The least confidence of a field that is accepted, where the function was fitted to an error."""
     changed: Callable[[Mapping[str, Any]], Asking] | None = None
     """Of a function: returns what it asks under other options."""
 
@@ -121,7 +143,10 @@ class Asking:
         writer = await self._writer()
         outcome = await obtained(writer, self.wanted, source, detailed=detailed)
         if detailed:
-            return outcome
+            least = self.least
+            return (
+                replace(outcome, accepted=accepted(outcome, Spelling(self.form), least)) if least else outcome
+            )
         self.warn_if_shortened(outcome.result)
         return outcome.value
 
@@ -346,7 +371,7 @@ class _Common(Generic[P, R]):
             asked = []
             for pair in pairs:
                 with within(pair.where):
-                    asked.append(await self._filled(pair.arguments, pair.named))
+                    asked.append(await self._filled(*pair.call))
             documents = [one.document for one in self._asked.examples]
             self._examples = Examples(asked, documents, pairs.most)
         return self._examples.beside(source)
@@ -384,6 +409,61 @@ class _Common(Generic[P, R]):
         asked, source = self._asked, await self._source(arguments, named)
         given = asked.model(), asked.wanted, source, how
         return await asyncio.to_thread(drawn, *given) if asked.waits else drawn(*given)
+
+    async def _together(self, calls: Sequence[Call], *, detailed: bool = False) -> list[Outcome[R]]:
+        """Return the outcomes of calls that are written together."""
+        asked = self._asked
+        sources = [await self._source(*call) for call in calls]
+        writer, wanted = asked.model(), asked.wanted
+        firsts = await writer.write(wanted, sources) if sources else []
+        return [
+            await obtained(writer, wanted, source, first, detailed=detailed)
+            for source, first in zip(sources, firsts, strict=True)
+        ]
+
+    async def _each_tried(self, calls: Sequence[Call]) -> list[Outcome[R] | StructgenError]:
+        """Return the outcomes of calls; where one cannot be asked, its error."""
+        try:
+            return [*await self._together(calls, detailed=True)]
+        except StructgenError as error:
+            if len(calls) == 1:
+                return [error]
+        return [found for call in calls for found in await self._each_tried([call])]
+
+    async def scored(self, pairs: Any) -> Score:
+        """Return what `score` returns, in an event loop too."""
+        pairs = self._pairs(pairs)
+        spelling, wanted = Spelling(self._asked.form), written_pairs(self._asked.form, pairs)
+        found = list[ScoredPair]()
+        with progress("score", "pairs") as tell:
+            for first in range(0, len(pairs), MOST_TOGETHER):
+                calls = [pair.call for pair in pairs[first : first + MOST_TOGETHER]]
+                for outcome in await self._each_tried(calls):
+                    found.append(scored_pair(wanted[len(found)].value, spelling, outcome))
+                tell(len(found), len(pairs))
+        return Score(found)
+
+    async def _fitted(self, pairs: Any, error: float | None, held_out: float, seed: int) -> Fitted[Self]:
+        if error is not None:
+            error = number("error", error, 1e-6, 0.999, "a share of wrong answers between 0 and 1")
+            if not isinstance(self._asked.model(), Local):
+                what = "This model tells nothing of how sure it is."
+                raise OptionError(what, where="error", cure="Leave it out, or ask an engine.")
+        held_out = number("held_out", held_out, 0.0, 1.0, "a share of the pairs from 0 to 1")
+        return await fitted(self, self._pairs(pairs), error, held_out, whole("seed", seed, 0))
+
+    def _pairs(self, given: Any) -> Pairs:
+        """Return pairs of this function's arguments and values. Errors: OptionError."""
+        pairs = read_pairs(given, "pairs")
+        if not pairs:
+            raise OptionError("There are no pairs.", where="pairs", cure="Give at least one.")
+        check_calls(pairs, self.__signature__)
+        return pairs
+
+    def accepting(self, thresholds: Mapping[str, FieldThreshold]) -> Self:
+        """Return the function, whose outcomes accept what reaches these thresholds."""
+        least = {name: one.threshold for name, one in thresholds.items() if one.threshold is not None}
+        return type(self)(replace(self._asked, least=least), self._bound)
 
     def _sampler(self, draws: Callable[..., Any], n: int, options: Mapping[str, Any]) -> Any:
         """Return what draws, or, of a function without parameters, what it returns."""
@@ -449,19 +529,31 @@ class TypedFunction(_Common[P, R]):
         A call is its one argument, or a tuple of arguments, or a dict of named ones. `errors`: "raise" the
         first error once all are done, or "return" errors in the places of objects.
         """
-        asked = self._asked
-        sources = [now(self._source(*call)) for call in self._calls_of(calls)]
-        writer, wanted = asked.model(), asked.wanted
-        firsts = now(writer.write(wanted, sources)) if sources else []
-        outcomes = [
-            now(obtained(writer, wanted, source, first))
-            for source, first in zip(sources, firsts, strict=True)
-        ]
+        outcomes = now(self._together(self._calls_of(calls)))
         for one in outcomes:
-            asked.warn_if_shortened(one.result)
+            self._asked.warn_if_shortened(one.result)
         if errors == "return":
             return [one.error if one.error is not None else one.value for one in outcomes]
         return [one.value for one in outcomes]
+
+    def score(self, pairs: AnyPairs) -> Score:
+        """Return how many fields are right of the calls of some pairs, a table: by field, and by pair, with
+        its object or its error. `pairs` are those of `examples=`. A call that fails has no field right.
+        Progress is told on standard error."""
+        return now(self.scored(pairs))
+
+    def fit(
+        self, pairs: AnyPairs, *, error: float | None = None, held_out: float = 0.5, seed: int = 0
+    ) -> Fitted[Self]:
+        """Return the function with the worked examples that do best, and a report. Half of the pairs are
+        examples; on the others (`held_out`), which `seed` chooses, each candidate is scored: none, the first
+        1, 2, 4, 8, and the 2 or 4 most like each question. The one with the fewest wrong fields is taken.
+
+        `error`: the share of wrong answers that a person allows among accepted ones. Half of the pairs that
+        are held out then give each field the least confidence for it (`fitting` has the method), and
+        `.detailed(...)` tells what is `accepted`, and what is for `review`. Nothing is written to disk.
+        Errors: OptionError for too few pairs, or where the model tells no confidences."""
+        return now(self._fitted(pairs, error, held_out, seed))
 
     def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the prompt that a call would send, as text, the outline and the chat template applied."""
@@ -521,6 +613,16 @@ class AsyncTypedFunction(_Common[P, R]):
         """Return the objects of many calls, in order; calls are as in `TypedFunction.batch`."""
         prepared = self._calls_of(calls)
         return list(await asyncio.gather(*(self(*args, **named) for args, named in prepared)))
+
+    async def score(self, pairs: AnyPairs) -> Score:
+        """Return how many fields are right, as `TypedFunction.score` does."""
+        return await self.scored(pairs)
+
+    async def fit(
+        self, pairs: AnyPairs, *, error: float | None = None, held_out: float = 0.5, seed: int = 0
+    ) -> Fitted[Self]:
+        """Return the function with the worked examples that do best, as `TypedFunction.fit` does."""
+        return await self._fitted(pairs, error, held_out, seed)
 
     async def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the prompt that a call would send, as text."""

@@ -34,6 +34,9 @@ class Outcome(Generic[R]):
     servers and of infilling, of other texts, and under a strategy."""
     prompt: str = ""
     """The prompt of the last attempt as text, the outline and the chat template applied."""
+    accepted: tuple[str, ...] = ()
+    """Of a function that was fitted to an error: the JSON pointers of the values whose confidence is enough
+    for it (`fit`)."""
     usages: tuple[Usage, ...] = ()
     """What each attempt cost."""
     evidence: Evidence | None = None
@@ -51,6 +54,11 @@ class Outcome(Generic[R]):
     def text(self) -> str:
         """The document, in its wrapper if it has one."""
         return self.result.text
+
+    @property
+    def review(self) -> tuple[str, ...]:
+        """The JSON pointers of all other values: those that a person should look at."""
+        return tuple(one for one in self.confidences if one not in self.accepted)
 
     @property
     def reply(self) -> Reply | None:

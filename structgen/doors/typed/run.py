@@ -63,11 +63,12 @@ def _asked(
 
 def _prompt_of(pair: Pair) -> PromptSource:
     """Return the source of an example's prompt. Errors: OptionError for what is no prompt."""
-    if len(pair.arguments) != 1:
+    arguments, named = pair.call
+    if len(arguments) != 1 or named:
         cure = 'Write examples=[("Ada is 36.", Person(...)), ...].'
         raise OptionError("It has no prompt.", where=pair.where, cure=cure)
     with within(pair.where):
-        return given_source(*pair.arguments)
+        return given_source(*arguments)
 
 
 class Whole(CallOptions, total=False):

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
+from decimal import Decimal
+from functools import cached_property, partial
 from typing import Any, Final, NamedTuple
 
 from structgen.base.errors import OptionError, ValidatorError
@@ -78,35 +80,44 @@ class Spelling:
         return json.loads(unwrapped(text) if self._form.is_wrapped else text)
 
     def _texts(self, value: Any, where: str, faults: list[tuple[str, str]]) -> Iterator[str]:
-        """Yield the texts that may be written for a value: as it is, then as its type has it. Notes why there
-        are none."""
+        """Yield the texts that may be written for a value. Notes why there are none."""
         form = self._form
-        held = {WRAPPER: value} if form.holder else value
         if not self._is_json:
             yield checks.text(where, value)
             return
         try:
-            for how in _SPELLINGS:
-                yield checks.encodable(where, json.dumps(held, **how))
-        except (TypeError, ValueError, RecursionError) as error:
-            faults.append(("", f"{checks.shown(value)} is no value of JSON ({error})"))
-        if form.reader is not None:
-            # optional: pydantic
-            from pydantic_core import ValidationError
-
-            try:
-                validator, serializer = self._types
-                made = serializer.to_python(
-                    validator.validate_python(held), mode="json", by_alias=True, warnings=False
-                )
+            for made in self._plain({WRAPPER: value} if form.holder else value, faults):
                 for how in _SPELLINGS:
                     yield checks.encodable(where, json.dumps(made, **how))
-            except ValidationError as error:
-                first = error.errors(include_url=False, include_input=False)[0]
-                place = "".join(f"/{part}" for part in first["loc"]).removeprefix(form.holder)
-                faults.append((place, first["msg"]))
+        except (TypeError, ValueError, RecursionError) as error:
+            faults.append(("", f"{checks.shown(value)} is no value of JSON ({error})"))
         if isinstance(value, str):  # it may be the document itself
             yield wrapper_of(value) if form.holder else value
+
+    def _plain(self, held: Any, faults: list[tuple[str, str]]) -> Iterator[Any]:
+        """Yield the plain JSON values of a value: as it is, then as its type has it. Notes why there are
+        none."""
+        if self._form.reader is None:
+            yield held
+            yield _numerals(held, held)
+            return
+        # optional: pydantic
+        from pydantic_core import PydanticSerializationError, ValidationError
+
+        with suppress(TypeError):
+            json.dumps(held)
+            yield held
+        validator, serializer = self._types
+        try:
+            made = validator.validate_python(held)
+            dump = partial(serializer.to_python, made, by_alias=True, warnings=False)
+            yield _numerals(dump(), dump(mode="json"))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = "".join(f"/{part}" for part in first["loc"]).removeprefix(self._form.holder)
+            faults.append((place, first["msg"]))
+        except PydanticSerializationError as error:
+            faults.append(("", str(error)))
 
     @cached_property
     def _types(self) -> tuple[Any, Any]:
@@ -136,6 +147,21 @@ class Spelling:
         return wrapper_of(text if form.spoken is None else json.dumps(text, ensure_ascii=False))
 
 
+def _numerals(made: Any, said: Any) -> Any:
+    """Return the plain JSON value `said` of a value, with `7` for 7.0, which a grammar may not have, and with
+    numbers for decimals, unless they have more digits than a float."""
+    match made:
+        case dict():
+            return {key: _numerals(one, said[key]) for key, one in zip(said, made.values(), strict=True)}
+        case list() | tuple():
+            return [_numerals(*both) for both in zip(made, said, strict=True)]
+        case Decimal() if made.is_finite() and Decimal(repr(float(made))) == made:
+            return _numerals(float(made), float(made))
+        case float() if made.is_integer():
+            return int(made)
+    return said
+
+
 class Examples:
     """Examples, and which of them stand before a question."""
 
@@ -158,9 +184,14 @@ class Examples:
     @cached_property
     def _index(self) -> Any:
         """The statistics of words of the examples."""
-        with needing(f"To choose among more than {self._most} examples", "grounded", where="examples"):
-            from rank_bm25 import BM25Okapi  # optional: rank-bm25
-        return BM25Okapi([_words(one) for one in self._sources])
+        return likeness()([_words(one) for one in self._sources])
+
+
+def likeness() -> Any:
+    """Return what tells how like a question texts are (BM25). Errors: StructgenError where it is missing."""
+    with needing("To choose examples by their question", "grounded", where="examples"):
+        from rank_bm25 import BM25Okapi  # optional: rank-bm25
+    return BM25Okapi
 
 
 def _words(source: PromptSource) -> list[str]:

@@ -1,0 +1,205 @@
+"""Which examples make a function right more often, and how sure it must be of a field.
+
+What comes in: pairs, and what a function scores on them. What goes out: `Fitted`, a function with the
+examples that did best on pairs that are none of them, and a report. The pairs are split by chance: the first
+part has the examples, the second chooses among candidates, and where an error is named, a third part gives
+each field its threshold. No pair is in two parts.
+
+A threshold is found by conformal risk control ("Learn then Test", Angelopoulos et al. 2021). The answers of
+the third part are sorted, the surest first. The k surest ones are those above the confidence of the next
+one; given that, the errors among them are binomial. So an exact test says whether all answers above it have
+a lower error than the named one. Such tests are made for larger and larger k, fixed beforehand, until one
+fails. That a threshold has a higher error is then at most as likely as MISSES, if a model that is surer is
+not wrong more often. Of a list one item of each pair counts, for the items of one answer depend on each
+other.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from structgen.base.errors import OptionError, StructgenError
+from structgen.base.system.html_pages import cell, percent
+from structgen.doors.typed.example_pairs import Pairs
+from structgen.doors.typed.scores import Score, table
+from structgen.doors.typed.worked_examples import likeness
+
+F = TypeVar("F")
+MISSES: Final = 0.1
+"""How likely it may be, over the pairs, that the accepted answers of a field have a higher error."""
+CANDIDATES: Final = tuple(
+    zip(
+        ("first", "first", "first", "nearest", "first", "nearest", "first"),
+        (0, 1, 2, 2, 4, 4, 8),
+        strict=True,
+    )
+)
+"""Examples that are tried: the first of their part, or the nearest ones of all of it. Fewer stand before
+more, and are chosen where both do equally well."""
+
+
+class Candidate(NamedTuple):
+    """Examples that were tried."""
+
+    name: str
+    right: int
+    """Right fields of the pairs that choose."""
+    of: int
+    fault: str = ""
+    """Why it was not tried."""
+
+
+class FieldThreshold(NamedTuple):
+    """How sure the model must be of a field."""
+
+    threshold: float | None
+    """The least confidence that is accepted; None: no answer is."""
+    pairs: int
+    """Of the third part, in which the field was answered."""
+    needed: int
+    """With fewer pairs there is no threshold, even if all are right."""
+
+
+@dataclass(frozen=True)
+class Fitted(Generic[F]):
+    """A function that was fitted, and why it is as it is."""
+
+    function: F
+    chosen: str
+    candidates: Sequence[Candidate]
+    thresholds: Mapping[str, FieldThreshold]
+    """By field; {} where no error was named."""
+
+    @property
+    def _tables(self) -> Iterator[tuple[Sequence[str], list[Sequence[str]]]]:
+        yield (
+            ("examples", "right", "of"),
+            [
+                (
+                    f"{one.name}{' (chosen)' * (one.name == self.chosen)}",
+                    str(one.right),
+                    one.fault or str(one.of),
+                )
+                for one in self.candidates
+            ],
+        )
+        if self.thresholds:
+            yield (
+                ("field", "accepted from", "pairs"),
+                [(name or "/", _said(one), str(one.pairs)) for name, one in self.thresholds.items()],
+            )
+
+    def __str__(self) -> str:
+        return "\n\n".join(table(*one) for one in self._tables)
+
+    def _repr_html_(self) -> str:
+        return "".join(cell([], *one) for one in self._tables)
+
+
+def _said(one: FieldThreshold) -> str:
+    if one.threshold is not None:
+        return percent(one.threshold)
+    return f"none: needs {one.needed} pairs" if one.pairs < one.needed else "none: too many are wrong"
+
+
+def tail(count: int, wrong: int, error: float) -> float:
+    """Return how likely it is that at most `wrong` of `count` are wrong, where each is with a probability."""
+    log = math.log
+    return math.fsum(
+        math.exp(
+            math.lgamma(count + 1)
+            - math.lgamma(some + 1)
+            - math.lgamma(count - some + 1)
+            + some * log(error)
+            + (count - some) * math.log1p(-error)
+        )
+        for some in range(wrong + 1)
+    )
+
+
+@cache
+def sizes(error: float, most: int) -> list[int]:
+    """Return the numbers of answers that are tested, up to `most`: the least of which none may be wrong, one,
+    two, ..., and after eight every fourth part more. Cost: about linear in `most`."""
+    found, allowed = list[int](), 0
+    while True:
+        start = allowed + 1
+        size = start + bisect_left(
+            range(start, most + 1), True, key=lambda one: tail(one, allowed, error) <= MISSES
+        )
+        if size > most:
+            return found
+        found.append(size)
+        allowed += max(1, allowed // 4)
+
+
+def threshold(answers: Sequence[tuple[float, bool]], error: float) -> float | None:
+    """Return the least confidence at which answers may be accepted, or None. `answers`: the confidence of
+    each, and whether it is right."""
+    answers = sorted(answers, key=lambda one: -one[0])
+    found = None
+    for size in sizes(error, len(answers) - 1):
+        last = answers[size - 1][0]
+        below = next((sure for sure, _ in answers[size:] if sure < last), None)
+        taken = [is_right for sure, is_right in answers if below is None or sure > below]
+        if tail(len(taken), taken.count(False), error) > MISSES:
+            break
+        found = last if below is None else math.nextafter(below, 2.0)
+    return found
+
+
+def thresholds(score: Score, error: float, seed: int) -> dict[str, FieldThreshold]:
+    """Return how sure the model must be of each field of a score, for an error."""
+    chance = random.Random(seed)
+    needed = math.ceil(math.log(MISSES) / math.log1p(-error)) + 1
+    found = {}
+    for name in score.fields:
+        answers = []
+        for pair in score.pairs:
+            some = [
+                (pair.confidences[one.pointer], one.is_right)
+                for one in pair.fields
+                if one.name == name and one.pointer in pair.confidences
+            ]
+            answers += chance.sample(some, 1) if some else []
+        found[name] = FieldThreshold(threshold(answers, error), len(answers), needed)
+    return found
+
+
+async def fitted(function: Any, pairs: Pairs, error: float | None, held_out: float, seed: int) -> Fitted[Any]:
+    """Return a typed function that is fitted to pairs. Errors: OptionError for too few of them. Cost: eight
+    calls for each pair that chooses, at most, and one for each that gives thresholds."""
+    order = random.Random(seed).sample(pairs, len(pairs))
+    kept = len(pairs) - round(held_out * len(pairs))
+    cut = len(pairs) if error is None else (kept + len(pairs) + 1) // 2
+    examples, choosing, last = (Pairs(order[a:b]) for a, b in ((0, kept), (kept, cut), (cut, len(pairs))))
+    if not examples or not choosing or (error is not None and not last):
+        what = f"{len(pairs)} pairs with held_out={held_out} leave a part of them empty."
+        raise OptionError(what, where="pairs", cure="Give more pairs; some dozens tell more than chance.")
+    tried, candidates = dict[str, Any](), list[Candidate]()
+    for way, most in CANDIDATES:
+        if most <= len(examples) - (way == "nearest"):
+            given, name = Pairs(examples[:most]), f"{way} {most}" if most else "none"
+            try:
+                if way == "nearest":
+                    likeness()
+                    given = Pairs(examples)
+                    given.most = most
+                tried[name] = function.using(examples=given)
+            except StructgenError as fault:
+                candidates.append(Candidate(name, 0, 0, str(fault)))
+                continue
+            score = await tried[name].scored(choosing)
+            candidates.append(Candidate(name, score.right, score.count))
+    best = max((one for one in candidates if not one.fault), key=lambda one: one.right - one.of)
+    found = tried[best.name]
+    if error is None:
+        return Fitted(found, best.name, candidates, {})
+    sure = thresholds(await found.scored(last), error, seed)
+    return Fitted(found.accepting(sure), best.name, candidates, sure)

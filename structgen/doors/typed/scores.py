@@ -1,0 +1,182 @@
+"""How many fields of answers are right, beside what they should be.
+
+What comes in: plain JSON values that are wanted, and those that were found. What goes out: `Score`, a table
+of fields. A field is a string, a number, a boolean, null, or an empty list or object, under its JSON pointer,
+with `*` for the index of an item. Numbers are compared by value, strings exactly; a member that is left out
+is as null. Each item of a list is matched with one, those with the most right fields first. What is found and
+not wanted is wrong. Cost: the fields of a wanted value times those of the one that was found.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product, zip_longest
+from typing import Any, Final, NamedTuple
+
+from structgen.base.errors import StructgenError
+from structgen.base.system.html_pages import cell, percent
+from structgen.doors.typed.outcomes import Outcome
+from structgen.doors.typed.worked_examples import Spelling
+
+MOST_MATCHED: Final = 2_500
+"""Pairs of items that are compared; in longer lists an item is compared with that at its place."""
+DEEPEST: Final = 64
+"""Levels of lists and objects; what is deeper is one field."""
+_ABSENT: Final = ...
+"""An item that is not there."""
+
+
+class Field(NamedTuple):
+    """A field of an answer."""
+
+    name: str
+    """Its JSON pointer, with `*` for each index."""
+    pointer: str
+    """Its JSON pointer in what was found."""
+    is_right: bool
+
+
+def compared(wanted: Any, found: Any, name: str = "", pointer: str = "") -> list[Field]:
+    """Return the fields of two plain JSON values: those that are wanted, and those found beside them."""
+    kind: Any = next((type(one) for one in (wanted, found) if one and isinstance(one, dict | list)), None)
+    if kind is None or name.count("/") >= DEEPEST:
+        is_right = wanted == found and isinstance(wanted, bool) == isinstance(found, bool)
+        return [Field(name, pointer, is_right)]
+    one, other = (side if isinstance(side, kind) else kind() for side in (wanted, found))
+    if kind is list:
+        return _matched(one, other, name, pointer)
+    # of an object that is not there, no member is null
+    no = None if isinstance(wanted, dict) and isinstance(found, dict) else _ABSENT
+    steps = {key: str(key).replace("~", "~0").replace("/", "~1") for key in {**one, **other}}
+    return [
+        field
+        for key, step in steps.items()
+        for field in compared(one.get(key, no), other.get(key, no), f"{name}/{step}", f"{pointer}/{step}")
+    ]
+
+
+def _matched(wanted: Sequence[Any], found: Sequence[Any], name: str, pointer: str) -> list[Field]:
+    """Return the fields of two lists, each item beside the one that it is matched with, if any."""
+
+    def fields(at: int | None, index: int | None) -> list[Field]:
+        both = _ABSENT if at is None else wanted[at], _ABSENT if index is None else found[index]
+        return compared(*both, f"{name}/*", f"{pointer}/{index}")
+
+    places, indices = dict.fromkeys(range(len(wanted))), dict.fromkeys(range(len(found)))
+    taken = list[Field]()
+    if len(wanted) * len(found) <= MOST_MATCHED:
+        made = {both: fields(*both) for both in product(places, indices)}
+        for both in sorted(made, key=lambda both: -sum(field.is_right for field in made[both])):
+            if both[0] in places and both[1] in indices:
+                del places[both[0]], indices[both[1]]
+                taken += made[both]
+    return [*taken, *(field for both in zip_longest(places, indices) for field in fields(*both))]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldScore:
+    """What is right of one field, over all pairs."""
+
+    right: int
+    count: int
+    confidence: float | None
+    """The mean of the model's own probabilities of what it wrote; None where they are not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPair:
+    """What became of one pair."""
+
+    value: Any
+    """The object; None beside an error."""
+    error: StructgenError | None
+    fields: Sequence[Field]
+    confidences: Mapping[str, float]
+    """By JSON pointer."""
+
+    @property
+    def right(self) -> int:
+        """How many of its fields are right."""
+        return sum(field.is_right for field in self.fields)
+
+
+def scored_pair(wanted: Any, spelling: Spelling, found: Outcome[Any] | StructgenError) -> ScoredPair:
+    """Return what became of a pair: of a plain JSON value that is wanted, and an outcome or an error."""
+    error = found if isinstance(found, StructgenError) else found.error
+    if isinstance(found, StructgenError) or error is not None:
+        return ScoredPair(None, error, compared(wanted, _ABSENT), {})
+    sure = {pointer: one.probability for pointer, one in found.confidences.items()}
+    return ScoredPair(found.value, None, compared(wanted, spelling.read(found.text)), sure)
+
+
+def accepted(outcome: Outcome[Any], spelling: Spelling, least: Mapping[str, float]) -> tuple[str, ...]:
+    """Return the JSON pointers of an outcome whose confidence is at least that of their field."""
+    if outcome.error is not None:
+        return ()
+    value = spelling.read(outcome.text)
+    return tuple(
+        one.pointer
+        for one in compared(value, value)
+        if one.pointer in outcome.confidences
+        and outcome.confidences[one.pointer].probability >= least.get(one.name, math.inf)
+    )
+
+
+@dataclass(frozen=True)
+class Score:
+    """How many fields of a function's answers are right."""
+
+    pairs: Sequence[ScoredPair]
+
+    @cached_property
+    def fields(self) -> dict[str, FieldScore]:
+        """What is right of each field, by its JSON pointer with `*` for each index."""
+        every = [(one, pair.confidences.get(one.pointer)) for pair in self.pairs for one in pair.fields]
+        found = {}
+        for name in dict.fromkeys(field.name for field, _ in every):
+            rights = [field.is_right for field, _ in every if field.name == name]
+            sure = [sure for field, sure in every if field.name == name and sure is not None]
+            found[name] = FieldScore(sum(rights), len(rights), sum(sure) / len(sure) if sure else None)
+        return found
+
+    @property
+    def right(self) -> int:
+        """Right fields."""
+        return sum(pair.right for pair in self.pairs)
+
+    @property
+    def count(self) -> int:
+        """Fields that are wanted, or were found beside them."""
+        return sum(len(pair.fields) for pair in self.pairs)
+
+    @property
+    def _rows(self) -> list[tuple[str, str, str, str]]:
+        rows = [
+            (
+                name or "/",
+                str(one.right),
+                str(one.count),
+                "" if one.confidence is None else percent(one.confidence),
+            )
+            for name, one in self.fields.items()
+        ]
+        return [*rows, ("all", str(self.right), str(self.count), "")]
+
+    def __str__(self) -> str:
+        return table(_HEADS, self._rows)
+
+    def _repr_html_(self) -> str:
+        return cell([], _HEADS, self._rows)
+
+
+_HEADS: Final = ("field", "right", "of", "confidence")
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table as text, its columns below one another."""
+    every = [heads, *rows]
+    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in every)
