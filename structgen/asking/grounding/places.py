@@ -1,4 +1,4 @@
-"""Where texts state a value: `TextPlace`, `Stated`, and the search that finds every place of one value."""
+"""Where texts state a value: `StatedPlace`, `Stated`, and the search that finds every place of one value."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CODE: Final = re.compile(r"(?!\D*\d+[.,]\d+\D*\Z)(?=.*\d).{1,300}", re.S)
 
 
 @dataclass(frozen=True, slots=True)
-class TextPlace:
+class StatedPlace:
     """Where a value stands: `words` are the characters `start` to `end` of the text of a name."""
 
     text: str
@@ -41,7 +41,7 @@ class Stated:
     path: str
     """Its JSON Pointer in the answer."""
     value: Value
-    places: tuple[TextPlace, ...] = ()
+    places: tuple[StatedPlace, ...] = ()
     """Where it stands, in the order of the texts; () where no text states it: it was inferred, or chosen from
     a list."""
     others: tuple[str, ...] = ()
@@ -58,8 +58,8 @@ class PlaceSearch:
         self._texts, self._most = stated.texts, most
         self._order = {name: at for at, name in enumerate(stated.texts)}
         self._folded = cache(_folded)
-        self._read = defaultdict[Value, list[tuple[bool, Kind, TextPlace]]](list)
-        self._said = defaultdict[tuple[Kind, TextPlace], dict[str, list[Value]]](dict)
+        self._read = defaultdict[Value, list[tuple[bool, Kind, StatedPlace]]](list)
+        self._said = defaultdict[tuple[Kind, StatedPlace], dict[str, list[Value]]](dict)
         """By kind and place, what is read there, each with all of its spellings."""
         for name, one in stated.readings:
             place = self._place(name, one.start, one.end)
@@ -71,7 +71,7 @@ class PlaceSearch:
             for key in keys:
                 self._read[key].append((one.is_part, one.kind, place))
 
-    def places_of(self, value: Value) -> tuple[tuple[TextPlace, ...], tuple[str, ...], bool]:
+    def places_of(self, value: Value) -> tuple[tuple[StatedPlace, ...], tuple[str, ...], bool]:
         """Return the places of a value, what else can be read there, and whether there are more places.
 
         A number stands where one of its value is read; parts of something else count where there is no other.
@@ -93,13 +93,13 @@ class PlaceSearch:
         others = dict.fromkeys(other for other, keys in said if value not in keys)
         return tuple(kept), tuple(others), len(ordered) > len(kept)
 
-    def _place(self, name: str, start: int, end: int) -> TextPlace:
-        return TextPlace(name, start, end, self._texts[name][start:end])
+    def _place(self, name: str, start: int, end: int) -> StatedPlace:
+        return StatedPlace(name, start, end, self._texts[name][start:end])
 
-    def _runs(self, value: str, way: _Way) -> dict[TextPlace, None]:
+    def _runs(self, value: str, way: _Way) -> dict[StatedPlace, None]:
         return dict.fromkeys(islice(self._each_run(value, way), self._most + 1))
 
-    def _each_run(self, value: str, way: _Way) -> Iterator[TextPlace]:
+    def _each_run(self, value: str, way: _Way) -> Iterator[StatedPlace]:
         wanted, pieces = _folded(" ".join(value.split()), way)
         last = len(pieces) - 1
         for name, text in self._texts.items():

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from structgen.asking.grounding.evidence import Evidence, evidence_of
-from structgen.asking.grounding.places import Stated, TextPlace
+from structgen.asking.grounding.places import Stated, StatedPlace
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.printable import printable
 
@@ -84,7 +84,9 @@ def of(texts: dict[str, str], *values: tuple[object, list[tuple[str, int, int]]]
     return Evidence(
         texts,
         tuple(
-            Stated(f"/v{at}", value, tuple(TextPlace(*one, texts[one[0]][one[1] : one[2]]) for one in places))  # type: ignore[arg-type]
+            Stated(
+                f"/v{at}", value, tuple(StatedPlace(*one, texts[one[0]][one[1] : one[2]]) for one in places)
+            )  # type: ignore[arg-type]
             for at, (value, places) in enumerate(values)
         ),
     )
@@ -118,7 +120,7 @@ def test_marks_cover_exactly_the_places() -> None:
 def test_no_element_and_no_attribute_comes_from_the_data(hostile: str) -> None:
     def page(one: str) -> str:
         texts = {one: f"{one} and {one}", "b": one}
-        places = (TextPlace(one, 0, len(one), one), TextPlace("b", 0, len(one), one))
+        places = (StatedPlace(one, 0, len(one), one), StatedPlace("b", 0, len(one), one))
         return Evidence(texts, (Stated(f"/{one}", one, places, (one,)), Stated(one, one))).page()
 
     def shape(one: Page) -> list[tuple[str, tuple[str, ...]]]:
@@ -153,7 +155,7 @@ def test_the_policy_allows_the_page_its_own_style_and_script_alone() -> None:
 
 def test_the_table_says_path_value_words_offsets_and_other_readings() -> None:
     texts = {"a": "1.204 points", "b": "x"}
-    stated = Stated("/n", 1204, (TextPlace("a", 0, 5, "1.204"),), ("1.204",))
+    stated = Stated("/n", 1204, (StatedPlace("a", 0, 5, "1.204"),), ("1.204",))
     page = Page(Evidence(texts, (stated, Stated("/s", "gone"))).page())
     rows = [" ".join(row.split()) for row in page.rows[1:]]
     assert rows == [
@@ -168,7 +170,7 @@ def test_a_field_has_one_colour_in_text_table_and_legend_and_another_field_anoth
     texts = {"a": "x y z"}
     values = [("/items/0/n", 0), ("/items/1/n", 2), ("/m", 4)]
     found = Evidence(
-        texts, tuple(Stated(path, "v", (TextPlace("a", at, at + 1, "v"),)) for path, at in values)
+        texts, tuple(Stated(path, "v", (StatedPlace("a", at, at + 1, "v"),)) for path, at in values)
     )
     page = Page(found.page())
     marks = [dict(attrs)["class"] for tag, attrs in page.elements if tag == "mark"]
@@ -214,7 +216,7 @@ def test_the_largest_page_is_bounded() -> None:
     assert len(page) < 3_000_000
     assert "The first 1,000 values are shown." in page and "and 950 more" in page
     many = Evidence(
-        {"a": text}, tuple(Stated("/n", "x", (TextPlace("a", 0, 1, "x"),) * 1_000) for _ in range(1_000))
+        {"a": text}, tuple(Stated("/n", "x", (StatedPlace("a", 0, 1, "x"),) * 1_000) for _ in range(1_000))
     )
     page = many.page()
     assert len(page) < 3_000_000 and page.count("at further places") == 1_000

@@ -13,7 +13,7 @@ from small_models import Function, tokenizer
 
 import structgen as sg
 from structgen.asking.grounding.evidence import Evidence
-from structgen.asking.grounding.places import Stated, TextPlace
+from structgen.asking.grounding.places import Stated, StatedPlace
 from structgen.decoding.samplers.run_limits import RunProgress, listener
 from structgen.doors.typed.outcomes import Outcome
 
@@ -111,7 +111,7 @@ def test_hostile_texts_are_shown_as_texts(kind: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_an_outcome_with_evidence_shows_its_page_in_a_frame_of_its_own(text: str) -> None:
     plain = shown_by("outcome", text)
-    found = Evidence({text: text}, (Stated("", text, (TextPlace(text, 0, len(text), text),)),))
+    found = Evidence({text: text}, (Stated("", text, (StatedPlace(text, 0, len(text), text),)),))
     page = dataclasses.replace(plain, evidence=found)._repr_html_()
     assert page.startswith(plain._repr_html_())
     reader = Reader(page.removeprefix(plain._repr_html_()))
