@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
 from typing import Any, Final
 
-from structgen.asking.grounding.reading import PART, YEAR, Reading, mark_span
+from structgen.asking.grounding.reading import PART, Reading, mark_span
 
 LANGUAGES: Final = ("en", "de", "fr", "es", "it", "pt", "nl")
 _DAY = r"\d{1,2}(?!\d)(?:[.°]|(?:st|nd|rd|th|er|ème|e|ste|de|ª|º|o)\b)?"
@@ -66,7 +67,7 @@ _NEAR = 40
 
 
 def dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
-    """Yield the dates of a folded text, and mark their characters, those of a year of four figures as such.
+    """Yield the dates of a folded text, and mark their characters as parts.
 
     Where a text leaves open which figure is the day, or the century, each is a date. A day of a month
     without a year is one in each of the years that the text states, the first eight. 30 February is none.
@@ -88,8 +89,6 @@ def dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
                     continue
             if year or not name.isdecimal():
                 mark_span(marks, *match.span())
-            if len(figures) == 4:
-                mark_span(marks, *match.span("year"), YEAR)
 
 
 @cache
@@ -150,19 +149,20 @@ def _hours(figures: str, sign: str) -> list[int]:
 
 
 def instants_of(dates: list[Reading], times: list[Reading]) -> Iterator[Reading]:
-    """Yield each date with each time that stands within 40 characters of it and has no other date in
-    between, as one reading of both.
+    """Yield each time with the last date before it ("9 May ... on the same day at 12:05"), and with one that
+    follows within 40 characters, as one reading of both.
 
     The zone is that of the time, where one is written. Cost: linear in the readings.
     """
-    times = sorted(times, key=lambda one: one.start)
-    starts, days = [one.start for one in times], sorted({one.start for one in dates})
+    by_start = defaultdict[int, list[Reading]](list)
     for date in dates:
-        near = bisect_left(starts, date.start - 2 * _NEAR), bisect_right(starts, date.end + _NEAR)
-        for time in times[slice(*near)]:
+        by_start[date.start].append(date)
+    starts = sorted(by_start)
+    for time in times:
+        at = bisect_left(starts, time.start)
+        near = starts[max(at - 1, 0) : at + (at < len(starts) and starts[at] <= time.end + _NEAR)]
+        for date in (one for start in near for one in by_start[start]):
+            day: Any = date.value
+            moment: Any = time.value
             start, end = min(date.start, time.start), max(date.end, time.end)
-            is_between = bisect_left(days, end) - bisect_left(days, start) > 1
-            if time.end + _NEAR >= date.start and not is_between:
-                day: Any = date.value
-                moment: Any = time.value
-                yield Reading("datetime", dt.datetime.combine(day, moment), start, end)
+            yield Reading("datetime", dt.datetime.combine(day, moment), start, end)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from decimal import Context, Decimal
 from typing import Any
 
-from structgen.asking.grounding.reading import PART, YEAR, Reading, mark_span
+from structgen.asking.grounding.reading import PART, Reading, mark_span
 
 _LONGEST = 1000
 """The characters of the longest numeral that is read."""
@@ -110,9 +110,7 @@ def numerals_of(text: str, marks: bytearray) -> Iterator[Reading]:
         before = _GLUED_BEFORE.search(text[max(0, first - 18) : first])
         is_glued = before is not None or _GLUED_BEHIND.match(text, end) is not None
         for value, start, end, is_part in _values(match["figures"], first, is_glued):
-            one = Reading(
-                "number", value, start, end, marks[start] == PART or (is_part and marks[start] != YEAR)
-            )
+            one = Reading("number", value, start, end, is_part or marks[start] == PART)
             if match["sign"] and start == first:
                 yield replace(one, value=value.copy_negate(), start=match.start())
                 one = replace(one, is_part=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["number", "date", "time", "datetime", "duration", "email", "uri", "ip", "uuid"]
-PART, YEAR = 1, 2
-"""Marks of a character: its figures are part of something; they are the year of a date. 0: neither."""
+PART: Final = 1
+"""The mark of a character whose figures are part of something; 0: they are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,6 @@ class Reading:
     is_part: bool = False
 
 
-def mark_span(marks: bytearray, start: int, end: int, mark: int = PART) -> None:
+def mark_span(marks: bytearray, start: int, end: int) -> None:
     """Mark the characters from a start to an end."""
-    marks[start:end] = bytes([mark]) * (end - start)
+    marks[start:end] = bytes([PART]) * (end - start)
