@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from hashlib import blake2b
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Final, TypeAlias
 from unicodedata import category
 
@@ -34,21 +34,19 @@ _FORMAT: Final = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
 _LETTERS: Final = rf"{_LETTER}(?:{_LETTER}++|{_MARK}|{_FORMAT}++(?={_LETTER}))*+"
 _JOINER: Final = rf"(?:['\u2019](?!s(?![\w{_MARK}]))|[-\u2010\u2011@&+/]|_++|(?<![a-z])\.|\.(?![A-Z])|(?<=\d)[,:]|://)(?={_LETTER})"
 _MONEY: Final = "[$€£¥₹₽₩₺₫₴¢§]"
-_WORD: Final = re.compile(
-    rf"((?:[#@]|{_MONEY}(?:\s(?=\d))?|(?<![^\s(\[])[-+\u2212](?={_MONEY}?\d){_MONEY}?)?)"
+_PIECES: Final = {
+    "words": rf"((?:[#@]|{_MONEY}(?:\s(?=\d))?|(?<![^\s(\[])[-+\u2212](?={_MONEY}?\d){_MONEY}?)?)"
     rf"((?:(?i:[cdjlmnst]|un|\w{{0,5}}(?:ll|qu))['\u2019](?={_LETTER}))?)"
     rf"(?:(?=\w)[{_UNSPACED}]{_MARK}*|{_LETTERS}(?:{_JOINER}{_LETTERS})*+)"
     r"((?:['\u2019]s(?!\w))?)"
-    rf"((?:(?:[%‰°+#]|{_MONEY})++(?!\w)|(?<=\d)\s(?:[%‰°]|{_MONEY})(?!\w)|(?<=\.[^\W\d_])\.)?)"
-)
-"""A word. Its groups may be left out of a quote: a sign before it, an article that is elided (l'), the
-genitive's end ('s), a sign or stop behind it."""
-_ENDS: Final = {
-    "sentences": r"(?=[.!?…؟।])(?<![.!?…؟।])(?<!\b(?:Mr|Ms|Dr|St|Jr|Sr|Nr|No|vs))(?<!\b(?:Mrs|Mme|Sra))"
-    r"(?<!\bProf)(?<!\b[A-Z])[.!?…؟।]++[\"'”\u2019»)\]]*+(?=\s++[^\sa-z])|[。\uff01\uff1f｡]++[”\u2019」』\uff09]*+|\n\s*\n|\Z",
-    "lines": r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|\Z",
+    rf"((?:(?:[%‰°+#]|{_MONEY})++(?!\w)|(?<=\d)\s(?:[%‰°]|{_MONEY})(?!\w)|(?<=\.[^\W\d_])\.)?)",
+    "sentences": r"()()\S(?s:.)*?(?:(?=[.!?…؟।])(?<![.!?…؟।])(?<!\b[A-Z])"
+    r"(?<!\b(?:Mr|Ms|Dr|St|Jr|Sr|Nr|No|vs))(?<!\b(?:Mrs|Mme|Sra))(?<!\bProf)[.!?…؟।]++[\"'”\u2019»)\]]*+(?=\s++[^\sa-z])|"
+    r"[。\uff01\uff1f｡]++[”\u2019」』\uff09]*+|(?<=\S)(?=\s*+\Z|[^\S\n]*+\n[^\S\n]*+\n))()()",
+    "lines": r"()()\S(?:[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*\S)?()()",
 }
-"""What ends a piece of a text."""
+"""Patterns of pieces. What their groups have may be left out of a quote: of a word the sign before it, an
+article that is elided (l'), the genitive's end ('s), the sign or stop behind it."""
 
 
 def runs_of(
@@ -81,42 +79,25 @@ class WordRuns(TextGrammar):
         self.text, self.quoted, self.limits = text, quoted, limits
         data = np.frombuffer(b" %b " % re.sub(r"\s", " ", text).encode(), np.uint8)
         stays = (data[1:] != 32) | (data[:-1] != 32)
-        stays[-1] = True
-        self.folded = data[1:][stays].tobytes()
-        """The text with one blank for each run of white space, and blanks behind it."""
+        self.folded: bytes = data[1:][stays].tobytes()
+        """The text with one blank for each run of white space, and a blank behind it."""
         self.at: Numbers = (stays.cumsum() - stays)[data[1:] & 0xC0 != 0x80]
         """Of each character of the text, and its end, the byte of `folded` at which it stands."""
-        begins, ends = self._pieces()
-        if not len(begins):
-            raise GrammarError(
-                f"The text has no {quoted.of}.", where="text", cure="Give a text that has some."
-            )
-        latest = ends.max(axis=1)
-        latest = latest[np.minimum(np.arange(len(latest)) + (quoted.words or len(latest)), len(latest)) - 1]
-        self.first, once = np.unique(begins, return_index=True)
+        marks = {ord(one): _MARK for one in set(text) if category(one)[0] == "M"}
+        spans = (one.regs for one in re.finditer(_PIECES[quoted.of], text.translate(marks)))
+        flat = chain.from_iterable(chain.from_iterable(spans))
+        found = self.at[np.fromiter(flat, np.int64).reshape(-1, 10)]
+        """Of each piece where it and its groups begin and end."""
+        if not (count := len(found)):
+            cure = "Give a text that has some."
+            raise GrammarError(f"The text has no {quoted.of}.", where="text", cure=cure)
+        self.first, at = np.unique(found[:, [0, 3, 5]], return_index=True)
         """The bytes at which a run may begin, ascending."""
-        self.last: Numbers = latest.repeat(begins.shape[1])[once]
+        self.last: Numbers = found[np.minimum(at // 3 + (quoted.words or count), count) - 1, 1]
         """Of each of them the byte before which a run that begins there ends at the latest."""
-        stops, every = np.unique(ends), np.arange(latest[-1] + 1)
-        self.left: Numbers = stops[np.searchsorted(stops, every)] - every
+        stops, every = np.unique(found[:, [1, 6, 8]]), np.arange(found[-1, 1] + 1)
+        self.left: Numbers = stops[stops.searchsorted(every)] - every
         """Of each byte how many there are to the next end of a piece."""
-
-    def _pieces(self) -> tuple[Numbers, Numbers]:
-        """Return the pieces of the text, in order: the bytes at which each may begin, and before which it may
-        end."""
-        if self.quoted.of == "words":
-            marks = {ord(one): _MARK for one in set(self.text) if category(one)[0] == "M"}
-            spans = chain.from_iterable(one.regs for one in _WORD.finditer(self.text.translate(marks)))
-            found = self.at[np.fromiter(chain.from_iterable(spans), np.int64).reshape(-1, 5, 2)]
-            return (
-                np.stack([found[:, 0, 0], found[:, 1, 1], found[:, 2, 1]], 1),
-                np.stack([found[:, 0, 1], found[:, 3, 0], found[:, 4, 0]], 1),
-            )
-        data = np.frombuffer(self.folded, np.uint8)
-        cuts = self.at[[0, *(one.end() for one in re.finditer(_ENDS[self.quoted.of], self.text))]]
-        found = np.stack([cuts[:-1] + (data[cuts[:-1]] == 32), cuts[1:] - (data[cuts[1:] - 1] == 32)], 1)
-        found = found[found[:, 0] < found[:, 1]]
-        return found[:, :1], found[:, 1:]
 
     @property
     def canonical(self) -> str:
@@ -130,17 +111,12 @@ class WordRuns(TextGrammar):
         """Return where a quote stands in the text: the first character, and the one behind the last. White
         space counts as the grammar folds it. Cost: 0.1 us for each place where a run may begin."""
         data = " ".join(quote.split()).encode(errors="replace")
-        begins = [
-            at
-            for at, last in zip(self.first.tolist(), self.last.tolist(), strict=True)
-            if self.folded.startswith(data, at)
-            and at < at + len(data) <= last
-            and not self.left[at + len(data)]
+        size, spot = len(data), self.at.searchsorted
+        return [
+            (int(spot(at, "right")) - 1, int(spot(at + size)))
+            for at in self.first[self.first + size <= self.last].tolist()
+            if size and not self.left[at + size] and self.folded.startswith(data, at)
         ]
-        found = np.searchsorted(self.at, begins, "right") - 1
-        return list(
-            zip(found.tolist(), np.searchsorted(self.at, np.add(begins, len(data))).tolist(), strict=True)
-        )
 
 
 class RunLanguage(Language):
@@ -151,9 +127,8 @@ class RunLanguage(Language):
     what = "a run of the text"
 
     def __init__(self, runs: WordRuns) -> None:
-        self._first, self._last, self._left = runs.first.copy(), runs.last.copy(), runs.left
-        self._folded: bytes = runs.folded
-        self._bytes = np.frombuffer(runs.folded, np.uint8).astype(np.int16)
+        self._runs, self._first, self._last = runs, runs.first.copy(), runs.last.copy()
+        self._data = np.frombuffer(runs.folded, np.uint8)
         self._after: dict[Config, dict[int, Config]] = {}
         """What each byte leads to, of the ranges that were put in order."""
         self._alone: dict[tuple[int, int], Config] = {}
@@ -168,18 +143,20 @@ class RunLanguage(Language):
             moves = self._after[config] = {}
             read, low, high = config
             first, last = self._first[low:high], self._last[low:high]
-            after = np.where(first + read < last, self._bytes[first + read], -1)
-            if high > low + 1:
-                order = after.argsort(kind="stable")
-                first[:], last[:], after = first[order], last[order], after[order]
-            cuts = (after[1:] != after[:-1]).nonzero()[0] + low + 1
-            for begin, end in pairwise((low, *cuts.tolist(), high)):
-                found = read + 1, begin, end
-                if end == begin + 1:
-                    place = int(self._first[begin]) + read, int(self._last[begin])
+            # one more than the next byte, which is no 255 in UTF-8; 0 where no run goes on
+            after = (self._data[first + read] + 1) * (first + read < last)
+            order = after.argsort(kind="stable")
+            first[:], last[:] = first[order], last[order]
+            counts = np.bincount(after)
+            for byte in counts.nonzero()[0].tolist():
+                count = int(counts[byte])
+                found = read + 1, low, low + count
+                if count == 1:
+                    place = int(self._first[low]) + read, int(self._last[low])
                     found = self._alone.setdefault(place, found)
-                moves[int(after[begin - low])] = found
-            moves.pop(-1, None)
+                if byte:
+                    moves[byte - 1] = found
+                low += count
         return moves
 
     def told(self, config: Config) -> bytes:
@@ -192,7 +169,8 @@ class RunLanguage(Language):
         """Return how many bytes there are to the next end at each place of a configuration."""
         read, low, high = config
         # before the first byte, an end at the place is that of the piece before
-        return self._left[self._first[low:high] + (read or 1)] + (not read)
+        left: Numbers = self._runs.left[self._first[low:high] + (read or 1)] + (not read)
+        return left
 
     def accepts(self, config: Config) -> bool:
         return not self._left_at(config).all()
@@ -201,4 +179,4 @@ class RunLanguage(Language):
         left = self._left_at(config)
         one = int(left.argmin())
         at = int(self._first[config[1] + one]) + config[0]
-        return self._folded[at : at + int(left[one])]
+        return self._runs.folded[at : at + int(left[one])]
