@@ -32,7 +32,12 @@ _LETTER: Final = rf"[^\W_{_UNSPACED}]"
 _FORMAT: Final = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
 """Characters without width and signs of direction: inside a word they are part of it."""
 _LETTERS: Final = rf"{_LETTER}(?:{_LETTER}++|{_MARK}|{_FORMAT}++(?={_LETTER}))*+"
-_JOINER: Final = rf"(?:['\u2019](?!s(?![\w{_MARK}]))|[-\u2010\u2011@&+/]|_++|(?<![a-z])\.|\.(?![A-Z])|(?<=\d)[,:]|://)(?={_LETTER})"
+# a hyphen before a capital joins two words that a quote may have alone: Buckfast-Königin
+_HYPHEN: Final = r"[-\u2010\u2011](?![A-ZÀ-Þ])|(?<![a-zß-ÿ])[-\u2010\u2011]"
+_JOINER: Final = (
+    rf"(?:['\u2019](?!s(?![\w{_MARK}]))|{_HYPHEN}|[@&+/]|_++|(?<![a-z])\.|\.(?![A-Z])|(?<=\d)[,:]|://)"
+    rf"(?={_LETTER})"
+)
 _MONEY: Final = "[$€£¥₹₽₩₺₫₴¢§]"
 _PIECES: Final = {
     "words": rf"((?:[#@]|{_MONEY}(?:\s(?=\d))?|(?<![^\s(\[])[-+\u2212](?={_MONEY}?\d){_MONEY}?)?)"
@@ -56,11 +61,12 @@ def runs_of(
     by side, with what is between them. White space of the text is one blank in a run.
 
     `words`: the most words of a run; None: any number. A word is a run of letters, digits and their marks,
-    and of several that are joined: by one of `'-@&+/`, by `_`, by a full stop (not from a small letter to a
-    capital), by `://`, and behind a digit by a comma or colon. In scripts without blanks each character with
-    its marks is a word. A quote may leave out the sign of its first word (`$`, `#`, `@`, that of a number) or
-    an article there that is elided (`l'`), and behind its last word `'s`, signs (`%`, `€`, `C++`) and the
-    stop of `p.m.`. A sentence has its stops and the quotation marks behind them; a blank line ends one, too.
+    and of several that are joined: by one of `'@&+/`, by a hyphen or a full stop (not from a small letter to
+    a capital), by `_`, by `://`, and behind a digit by a comma or colon. In scripts without blanks each
+    character with its marks is a word. A quote may leave out the sign of its first word (`$`, `#`, `@`, that
+    of a number) or an article there that is elided (`l'`), and behind its last word `'s`, signs (`%`, `€`,
+    `C++`) and the stop of `p.m.`. A sentence has its stops and the quotation marks behind them; a blank line
+    ends one, too.
 
     Raises `OptionError` for anything but a text, counts and names, `GrammarError` for a text without words.
     Cost: some 5 us a word, and 30 bytes of memory for each byte of the text.
