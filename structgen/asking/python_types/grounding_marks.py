@@ -15,7 +15,7 @@ class QuoteMark(QuoteMembers):
     `Annotated[str, sg.Quote(words=6)]`, `Annotated[str, sg.Quote(of="sentences")]`.
 
     `of`: a quote is a run of "words", "sentences" or "lines" of the text. `words`: the most words of a run;
-    None: any number. Only `grounded=` knows the text: without it the mark restricts nothing.
+    None: any number. A call holds the string to its texts, those of `grounded=` where some are given.
     """
 
     __slots__ = ()
