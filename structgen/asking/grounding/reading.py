@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["number", "date", "time", "datetime", "duration", "email", "uri", "ip", "uuid"]
+RANGE = r"(?:\s?(?:[-\u2013]|to|or|bis|oder|à|ou|al?|[oe]|tot|of|até)\s?\d{1,4}(?=[\s%-]))?"
+"""Behind the first number of a range whose second has the unit: `2-3 days`, `10 bis 15 %`."""
 PART, YEAR = 1, 2
 """Marks of a character: its figures are part of something; they are the year of a date. 0: neither."""
 
