@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import structgen as sg
+from structgen.asking.grounding.readings import readings_of
 from structgen.base.system import installation
 from structgen.base.system.installation import EXTRAS, install_command, not_installed
 from structgen.base.system.resources import small_tokenizer
@@ -274,6 +275,7 @@ DOORS: dict[str, Door] = {
     "Ray": (("ray",), "ray", _ray),
     "a tokenizer.json": (("tokenizers",), "tokenizers", lambda _: _encoder(0)),
     "byte-pair ranks": (("tokenizers",), "tiktoken", lambda _: _encoder(1)),
+    "what a text states": (("grounded",), "text2num", lambda _: readings_of("ten")),
     "a SentencePiece model": (("tokenizers",), "sentencepiece", lambda _: _encoder(2)),
     "integrations.llama_cpp": (
         ("llama-cpp-python",), "llama-cpp-python", _module("structgen.doors.integrations.llama_cpp"),

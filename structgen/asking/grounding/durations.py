@@ -9,7 +9,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
-from structgen.asking.grounding.reading import Reading
+from structgen.asking.grounding.reading import RANGE, Reading
 
 _UNITS: dict[str | int, str] = {
     "Y": "year years yr yrs jahr jahre jahren an ans année années año años anno anni ano anos jaar jaren",
@@ -25,7 +25,8 @@ _UNITS: dict[str | int, str] = {
 _SIZES = list(_UNITS)
 _RANK_OF = {word: rank for rank, words in enumerate(_UNITS.values()) for word in words.split()}
 _BEHIND = re.compile(
-    r"[\s-]{0,2}(?P<article>(?:of\s)?an?\s(?=hour|day|week|month|year|minute)|d[e']\s?)?([^\W\d_]{2,}|h)"
+    RANGE
+    + r"[\s-]{0,2}(?P<article>(?:of\s)?an?\s(?=hour|day|week|month|year|minute)|d[e']\s?)?([^\W\d_]{2,}|h)"
     r"|([smdw])(?![^\W\d_])",
     re.I,
 )

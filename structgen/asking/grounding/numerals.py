@@ -11,7 +11,7 @@ from dataclasses import replace
 from decimal import Context, Decimal
 from typing import Any
 
-from structgen.asking.grounding.reading import PART, Reading, mark_span
+from structgen.asking.grounding.reading import PART, RANGE, Reading, mark_span
 
 _LONGEST = 1000
 """The characters of the longest numeral that is read."""
@@ -51,7 +51,8 @@ _GLUED_BEFORE = re.compile(
 )
 _GLUED_BEHIND = re.compile(r"(?!(?i:x|h|hrs?|min|m|s|d)\d)[^\W\d_]{1,8}\d|[A-Z]{1,8}[-_/]\d")
 _BEHIND = re.compile(
-    r"[\s-]{0,2}([%‰]|(?:per|pour|por)\s(?:cent|ciento|cento)\b|mil\s(?:millones|milhões)\b|[^\W\d_]{2,})"
+    RANGE
+    + r"[\s-]{0,2}([%‰]|(?:per|pour|por)\s(?:cent|ciento|cento)\b|mil\s(?:millones|milhões)\b|[^\W\d_]{2,})"
     r"|([kmbtKMBT])(?!\w)"
 )
 _AND_A_HALF = re.compile(r"\s(?:and a half|et demie?|y medi[oa]|e mezz[oa]|e mei[oa]|en een halve?)(?!\w)")

@@ -15,7 +15,7 @@ from structgen.schema.reading.draft_names import DEFAULT_DRAFT
 from structgen.schema.reading.missing_bytes import Quoting, limits_of, quoting_of
 from structgen.schema.reading.model import (
     KeywordRefusal,
-    Reading,
+    OpenDocument,
     Schema,
     Scope,
     shown,
@@ -38,7 +38,7 @@ _MOST_FAULTS: Final = 5
 """Faults that one error names; the rest of the schema is not read then."""
 
 
-class Document(Reading):
+class Document(OpenDocument):
     """The subschemas of one schema that its root reaches, through keywords and references.
 
     Building it reads them all (some 2 us a subschema) and raises `SchemaError` for a value that is no schema:
@@ -144,7 +144,7 @@ class Document(Reading):
             cure=first.cure,
         )
 
-    # --- For the readers of keywords (`Reading`) ------------------------------------------------------------
+    # --- For the readers of keywords (`OpenDocument`) -------------------------------------------------------
 
     def child(self, up: Schema, raw: Any, at: tuple[str | int, ...]) -> Schema:
         """Return the place of the subschema `raw`, to be read; `at` is the way to it from `up`."""

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from structgen.schema.reading import keywords
-from structgen.schema.reading.model import TYPES, Reading, Schema
+from structgen.schema.reading.model import TYPES, OpenDocument, Schema
 
 _COLORS = (
     "aqua black blue fuchsia gray green lime maroon navy olive orange purple red silver teal white yellow"
@@ -29,7 +29,7 @@ FORMATS = frozenset((*_PATTERNS, *_NAMES))
 are annotations."""
 
 
-def read_type(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_type(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     simple, schemas = _types(document, place, keyword, value)
     if simple is not None and not schemas:
         place.types, place.plain_integers = simple, True
@@ -38,7 +38,7 @@ def read_type(document: Reading, place: Schema, keyword: str, value: Any) -> Non
         place.applicators += ("anyOf",)
 
 
-def read_disallow(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_disallow(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     simple, schemas = _types(document, place, keyword, value)
     pointer = f"{place.pointer}/disallow"
     if simple is None:
@@ -49,7 +49,7 @@ def read_disallow(document: Reading, place: Schema, keyword: str, value: Any) ->
 
 
 def _types(
-    document: Reading, place: Schema, keyword: str, value: Any
+    document: OpenDocument, place: Schema, keyword: str, value: Any
 ) -> tuple[frozenset[str] | None, tuple[Schema, ...]]:
     """Return the simple types of a union, None where it takes any value, and its schemas."""
     members = value if value.__class__ is list else [value]
@@ -66,14 +66,14 @@ def _types(
 
 
 def _union(
-    document: Reading, pointer: str, simple: frozenset[str], schemas: tuple[Schema, ...]
+    document: OpenDocument, pointer: str, simple: frozenset[str], schemas: tuple[Schema, ...]
 ) -> tuple[Schema, ...]:
     """Return the branches of a union of simple types and schemas."""
     of_types = [document.derived(pointer, types=simple, plain_integers=True)] if simple else []
     return (*of_types, *schemas)
 
 
-def read_extends(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_extends(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is list:
         place.all_of += keywords.children(document, place, keyword, value)
     else:
@@ -81,7 +81,7 @@ def read_extends(document: Reading, place: Schema, keyword: str, value: Any) -> 
     place.applicators += ("allOf",)
 
 
-def read_properties(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_properties(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     """Read `properties`, and the `required` of each property: it speaks of the object, not of the value."""
     keywords.read_properties(document, place, keyword, value)
     required: list[str] = []
@@ -98,13 +98,13 @@ def read_properties(document: Reading, place: Schema, keyword: str, value: Any) 
         place.required = tuple(required)
 
 
-def read_dependencies(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_dependencies(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is dict:
         value = {key: [member] if member.__class__ is str else member for key, member in value.items()}
     keywords.read_dependencies(document, place, keyword, value)
 
 
-def read_format(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_format(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is str and value not in dict(document.policies.custom_formats):
         value = _NAMES.get(value, value)
         if value in _PATTERNS:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from structgen.base.json_text.exact_json import escape, exact
-from structgen.schema.reading.model import TYPES, Reading, Schema
+from structgen.schema.reading.model import TYPES, OpenDocument, Schema
 from structgen.schema.reading.schema_cures import number_cure, type_cure
 from structgen.schema.reading.string_grammars import GRAMMAR, grammar_of
 
@@ -117,7 +117,7 @@ def _texts(value: object) -> bool:
 # --- Keywords for values of any type ------------------------------------------------------------------------
 
 
-def read_type(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_type(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is str and value in TYPES:
         place.types = TYPES[value]
     elif _texts(value) and value and all(name in TYPES for name in value):
@@ -133,7 +133,7 @@ def read_type(document: Reading, place: Schema, keyword: str, value: Any) -> Non
         place.plain_integers = True
 
 
-def read_enum(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_enum(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     """Read `enum`, or `const`; where the place has one already, the second must hold as well."""
     if keyword == "enum" and value.__class__ is not list:
         raise document.wrong(
@@ -154,7 +154,7 @@ _FLAGS = MappingProxyType({"minimum": "exclusiveMinimum", "maximum": "exclusiveM
 """The boolean keywords of draft 4 that make a bound exclusive."""
 
 
-def read_bound(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_bound(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     bound = number(exact(value, of_point=document.policies.of_point))
     if bound is None:
         old = "In draft 4 alone it is true or false beside the bound." if value.__class__ is bool else ""
@@ -163,7 +163,7 @@ def read_bound(document: Reading, place: Schema, keyword: str, value: Any) -> No
     setattr(place, field_of(flag if flag is not None and place.raw.get(flag) is True else keyword), bound)
 
 
-def read_exclusive_flag(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_exclusive_flag(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     """Check draft 4's boolean keyword, which `read_bound` takes into account."""
     if value.__class__ is not bool:
         raise document.wrong(
@@ -174,7 +174,7 @@ def read_exclusive_flag(document: Reading, place: Schema, keyword: str, value: A
         )
 
 
-def read_multiple_of(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_multiple_of(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     """Read `multipleOf`, and draft 3's `divisibleBy`."""
     divisor, positive = number(value), keyword == "multipleOf"
     if not divisor or (positive and divisor < 0):
@@ -186,7 +186,7 @@ def read_multiple_of(document: Reading, place: Schema, keyword: str, value: Any)
 # --- Counts, strings ----------------------------------------------------------------------------------------
 
 
-def read_count(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_count(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     bound = count(value)
     if bound is None:
         raise document.wrong(place, keyword, "takes an integer of at least 0", number_cure(value))
@@ -194,14 +194,14 @@ def read_count(document: Reading, place: Schema, keyword: str, value: Any) -> No
         setattr(place, field_of(keyword), bound)
 
 
-def read_pattern(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_pattern(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not str:
         raise document.wrong(place, "pattern", "takes a regular expression in a string")
     place.pattern = value
     document.patterns.setdefault(value, place)
 
 
-def read_format(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_format(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not str:
         raise document.wrong(place, "format", "takes a string")
     if document.policies.formats != "assert" and not place.scope.dialect.asserts_formats:
@@ -220,7 +220,7 @@ def read_format(document: Reading, place: Schema, keyword: str, value: Any) -> N
         document.unknown_formats.append((place, value))
 
 
-def read_grammar(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_grammar(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     """Read `x-grammar`: the value of a string is a text of the grammar."""
     place.grammar = grammar_of(value, f"{place.pointer}/{keyword}", document.limits, document.grammars)
 
@@ -228,7 +228,7 @@ def read_grammar(document: Reading, place: Schema, keyword: str, value: Any) -> 
 # --- Objects ------------------------------------------------------------------------------------------------
 
 
-def read_properties(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_properties(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not dict:
         raise document.wrong(place, "properties", "takes an object of schemas")
     child = document.child
@@ -236,7 +236,7 @@ def read_properties(document: Reading, place: Schema, keyword: str, value: Any) 
     place.applicators += ("properties",)
 
 
-def read_pattern_properties(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_pattern_properties(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not dict:
         raise document.wrong(place, "patternProperties", "takes an object of schemas")
     place.pattern_properties = tuple(
@@ -247,7 +247,7 @@ def read_pattern_properties(document: Reading, place: Schema, keyword: str, valu
         document.patterns.setdefault(source, place)
 
 
-def read_required(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_required(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     if not _texts(value):
         raise document.wrong(
             place,
@@ -262,7 +262,7 @@ def read_required(document: Reading, place: Schema, keyword: str, value: Any) ->
             document.undeclared.append(place)
 
 
-def read_dependencies(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_dependencies(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     """Read `dependencies`, and the two keywords that replaced it, which may stand beside it.
 
     2019-09 split the keyword and kept it in the meta-schema as deprecated. It is enforced there too, as the
@@ -305,11 +305,11 @@ _DEPENDENT = MappingProxyType(
 # --- Arrays -------------------------------------------------------------------------------------------------
 
 
-def read_prefix(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_prefix(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     place.prefix = children(document, place, keyword, value)
 
 
-def read_items(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_items(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     """Read `items`: one schema, or up to 2019-09 a list of them."""
     if value.__class__ is not list:
         read_schema(document, place, keyword, value)
@@ -324,19 +324,19 @@ def read_items(document: Reading, place: Schema, keyword: str, value: Any) -> No
         read_prefix(document, place, keyword, value)
 
 
-def read_additional_items(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_additional_items(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     if place.raw.get("items").__class__ is list:  # without a list it says nothing
         read_schema(document, place, keyword, value)
 
 
-def read_unique_items(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_unique_items(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not bool:
         raise document.wrong(place, "uniqueItems", "takes true or false")
     if value:
         place.unique_items = True
 
 
-def read_contains(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_contains(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     """Read `contains` as from 2020-12 on: the items that meet it are evaluated."""
     read_schema(document, place, keyword, value)
     place.contains_evaluates = True
@@ -345,19 +345,19 @@ def read_contains(document: Reading, place: Schema, keyword: str, value: Any) ->
 # --- Combinations -------------------------------------------------------------------------------------------
 
 
-def read_schema(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_schema(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     """Read a keyword that holds one schema."""
     setattr(place, field_of(keyword), document.child(place, value, (keyword,)))
 
 
-def read_schemas(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_schemas(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     """Read a keyword that holds a list of schemas."""
     field = field_of(keyword)
     setattr(place, field, getattr(place, field) + children(document, place, keyword, value))
     place.applicators += (keyword,)
 
 
-def children(document: Reading, place: Schema, keyword: str, value: Any) -> tuple[Schema, ...]:
+def children(document: OpenDocument, place: Schema, keyword: str, value: Any) -> tuple[Schema, ...]:
     """Return the places of a list of schemas. Raises SchemaError for anything else."""
     # draft 3 alone lets the list be empty
     if value.__class__ is not list or not (value or place.scope.dialect.draft == "3"):
@@ -365,7 +365,7 @@ def children(document: Reading, place: Schema, keyword: str, value: Any) -> tupl
     return tuple([document.child(place, member, (keyword, index)) for index, member in enumerate(value)])
 
 
-def read_if(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_if(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     """Read `if`, `then` or `else`."""
     others = ("then", "else") if keyword == "if" else ("if",)
     if not place.raw.keys().isdisjoint(others):
@@ -376,7 +376,7 @@ def read_if(document: Reading, place: Schema, keyword: str, value: Any) -> None:
         document.tests.append((place, value))
 
 
-def read_reference(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_reference(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     if keyword == "$recursiveRef" and value != "#":
         raise document.wrong(place, keyword, 'takes "#" alone')
     if value.__class__ is not str:
@@ -384,7 +384,7 @@ def read_reference(document: Reading, place: Schema, keyword: str, value: Any) -
     document.refer(place, keyword, value)
 
 
-def read_property_dependencies(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_property_dependencies(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     """Read the proposal of v1: where a property has a certain string, the schema under it holds too."""
     if value.__class__ is not dict or not all(member.__class__ is dict for member in value.values()):
         raise document.wrong(place, "propertyDependencies", "takes an object of objects of schemas")
@@ -403,7 +403,7 @@ def read_property_dependencies(document: Reading, place: Schema, keyword: str, v
                 place.applicators += ("allOf",)
 
 
-def read_unevaluated(document: Reading, place: Schema, keyword: str, value: Any) -> None:
+def read_unevaluated(document: OpenDocument, place: Schema, keyword: str, value: Any) -> None:
     """Read a keyword for members that no other keyword evaluates."""
     read_schema(document, place, keyword, value)
     document.unevaluated = True

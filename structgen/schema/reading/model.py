@@ -245,7 +245,7 @@ class KeywordRefusal:
     cure: str = ""
 
 
-class Reading(ABC):
+class OpenDocument(ABC):
     """The document that is being read (`document.Document`), as the readers of keywords see it."""
 
     policies: Policies
@@ -323,5 +323,5 @@ def shown(value: Any) -> str:
     return repr(value) if isinstance(value, str) else str(value)
 
 
-Reader: TypeAlias = Callable[[Reading, Schema, str, Any], None]
+Reader: TypeAlias = Callable[[OpenDocument, Schema, str, Any], None]
 """Reads one keyword: the document, the place, the keyword and its value."""

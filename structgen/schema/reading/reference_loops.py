@@ -14,10 +14,10 @@ from typing import Any
 
 from structgen.base.errors import SchemaError
 from structgen.base.language.graphs import components
-from structgen.schema.reading.model import Reading, Schema, parts_of
+from structgen.schema.reading.model import OpenDocument, Schema, parts_of
 
 
-def settle(document: Reading, referring: Iterable[Schema]) -> None:
+def settle(document: OpenDocument, referring: Iterable[Schema]) -> None:
     """Give the loops of conjunctions their meaning; raise `SchemaError` for every other loop.
 
     `referring` are the places that hold references: a loop passes through one of them. Linear in the places
@@ -75,7 +75,7 @@ def _loops(starts: Sequence[Schema], operands: Callable[[Schema], list[Schema]])
     return [[reached[at] for at in loop] for loop in sorted(loops, key=lambda loop: order[loop[0]])]
 
 
-def _open(document: Reading, group: list[Schema]) -> None:
+def _open(document: OpenDocument, group: list[Schema]) -> None:
     """Make each schema of a loop the conjunction of what all of them say besides."""
     if any(name.startswith("unevaluated") for one in group for name in vars(one)):
         return  # that keyword reads what the schemas beside it have evaluated, which taking them apart loses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from decimal import Decimal
 
@@ -68,6 +69,32 @@ def test_readings_are_in_proportion_to_a_text_of_one_piece(piece: str) -> None:
     short, long = (readings_of(piece * count) for count in (400, 800))
     assert len(long) <= 2.1 * len(short) + 40
     assert all(0 <= one.start < one.end <= 800 * len(piece) for one in long)
+
+
+def test_any_text_is_read_and_its_readings_lie_in_it() -> None:
+    chance = random.Random(93)
+    pieces = (
+        *PIECES,
+        "\0",
+        "\ud800",
+        "\u0130",
+        "am",
+        "Z",
+        "+25:99",
+        "%",
+        "million",
+        "Uhr",
+        "31",
+        "00",
+        "'",
+        "/",
+    )
+    for _ in range(1500):
+        text = "".join(chance.choices(pieces, k=chance.randrange(1, 12)))
+        for one in readings_of(text):
+            assert 0 <= one.start < one.end <= len(text)
+            assert one.is_part <= (one.kind == "number")
+            assert not text[one.start : one.end].isspace()
 
 
 def test_a_numeral_of_400_digits_is_exact_and_one_of_a_million_is_none() -> None:

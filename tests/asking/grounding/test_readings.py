@@ -146,6 +146,8 @@ def test_what_lacks_a_day_is_no_date(text: str) -> None:
         ("2,5 Prozent", ["2.5", "0.025"]),
         ("20 per cent", ["20", "0.2"]),
         ("1.2 million", ["1.2", "1200000"]),
+        ("10-15 %", ["10", "15", "0.1", "0.15"]),
+        ("2 to 3 million", ["2", "3", "2000000", "3000000"]),
         ("3k", ["3", "3000"]),
         ("2,5 Mio.", ["2.5", "2500000"]),
         ("2 Milliarden", ["2", "2000000000"]),
@@ -363,6 +365,11 @@ def test_a_written_zone_is_kept(zone: str) -> None:
 )
 def test_durations(text: str, value: object) -> None:
     assert stated(f"It takes {text}.", "duration") == {value}
+
+
+def test_both_ends_of_a_range_have_its_unit() -> None:
+    for text in ("2-3 days", "2 to 3 days", "2 bis 3 Tage", "2 ou 3 jours"):
+        assert stated(text, "duration") == {dt.timedelta(days=2), dt.timedelta(days=3)}
 
 
 def test_units_behind_a_comma_are_one_duration_or_two() -> None:
