@@ -184,6 +184,7 @@ def begins_and_ends(text: str, **said: Any) -> tuple[set[str], set[str]]:
         ("$12.50", "$12.50|12.50", "$12.50"),
         ("-5 and (-3)", "-5 and (-3|5 and (-3|and (-3|-3|3", "-5|-5 and|-5 and (-3"),
         ("5%", "5%", "5|5%"),
+        ("Bob's+ one", "Bob's+ one|one", "Bob|Bob's|Bob's+|Bob's+ one"),
         ("61,40 €.", "61,40 €", "61,40|61,40 €"),
         ("C++ and C#", "C++ and C#|and C#|C#", "C|C++|C++ and|C++ and C|C++ and C#"),
         ("\u201cYes\u201d", "Yes", "Yes"),
