@@ -16,6 +16,7 @@ import json
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from structgen.asking.grounding.readings import Reading
@@ -43,6 +44,10 @@ _ONES: Final = ("items", "additionalItems", "additionalProperties", "then", "els
 _DEFINITIONS: Final = ("$defs", "definitions")
 KEPT: Final = "x-inferred-definitions"
 _MORE: Final = ("unevaluatedProperties", "extends")
+
+
+_runs_of: Final = lru_cache(maxsize=32)(runs_of)
+"""Equal quotes of a text are one grammar, whose masks are made once."""
 
 
 class _Lack(NamedTuple):
@@ -265,7 +270,7 @@ class _Walk:
         found: list[dict[str, Any]] = []
         for text in self._stated.texts.values():
             with suppress(GrammarError):  # it has no words
-                runs = runs_of(text, **how)
+                runs = _runs_of(text, **how)
                 self.runs.append(runs)
                 found.append({**kept, "type": "string", GRAMMAR: runs.keyword})
         return None if not found else found[0] if len(found) == 1 else {"anyOf": found}

@@ -128,13 +128,13 @@ class WantedTexts(WantedLanguage):
         if not (options := self.grounding):
             return lambda text: replace(made, prompt=text)
         from structgen.doors.typed.options import TypedOptions
-        from structgen.doors.typed.prompts import given_source
+        from structgen.doors.typed.prompts import given_source, wanted_of
         from structgen.doors.typed.wanted_forms import WantedForm, WantedText
 
         wanted = WantedText(WantedForm(grammar=made.grammar), TypedOptions(**options))
 
         def request(text: Any) -> Request:
-            return replace(made, prompt=text, grammar=wanted.about(given_source(text)).form.grammar)
+            return replace(made, prompt=text, grammar=wanted_of(wanted, given_source(text)).form.grammar)
 
         return request
 

@@ -64,7 +64,7 @@ from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import NAMED_ELSEWHERE, FunctionOptions, TypedOptions
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial, Progress, progress_of
-from structgen.doors.typed.prompts import PromptSource, Template, source_of
+from structgen.doors.typed.prompts import PromptSource, Template, source_of, stated_of, wanted_of
 from structgen.doors.typed.scores import Score, ScoredPair, accepted, scored_pair
 from structgen.doors.typed.typed_draws import Sampler, check_names, drawn
 from structgen.doors.typed.waiting import each, now
@@ -287,10 +287,10 @@ def with_details(
     was."""
     if isinstance(outcome.error, NotStatedError):
         return outcome
-    wanted = wanted.about(source)
+    wanted = wanted_of(wanted, source)
     form, prompt = wanted.form, writer.prompt(wanted, source)
     if form.whole is not None and outcome.error is None:
-        outcome = with_evidence(outcome, form, wanted.stated(source))
+        outcome = with_evidence(outcome, form, stated_of(wanted, source))
     if not isinstance(writer, Local) or wanted.options.sampling.strategies or outcome.reply is not None:
         return replace(outcome, prompt=prompt)
     result, tokenizer = outcome.result, writer.engine.tokenizer

@@ -17,8 +17,8 @@ from structgen.base.system.resources import model_name
 from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion, continued
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.doors.typed.missing_options import OF_INFILLING
-from structgen.doors.typed.prompts import PromptSource
-from structgen.doors.typed.wanted_forms import WantedText, not_asked
+from structgen.doors.typed.prompts import PromptSource, not_asked, wanted_of
+from structgen.doors.typed.wanted_forms import WantedText
 
 if TYPE_CHECKING:
     from structgen.decoding.infilling.infill import Length
@@ -113,7 +113,7 @@ class Infiller:
         from structgen.decoding.infilling.infill import infill
 
         try:
-            wanted = wanted.about(source)
+            wanted = wanted_of(wanted, source)
         except NotStatedError as error:
             return not_asked(error)
         form, options = wanted.form, wanted.options

@@ -15,10 +15,10 @@ from structgen.decoding.engine.model_prompts import ReadPrompt, continued
 from structgen.decoding.engine.requests import Request, Result
 from structgen.decoding.engine.thinking import most_tokens
 from structgen.doors.typed.options import OF_REQUEST
-from structgen.doors.typed.prompts import PromptSource
+from structgen.doors.typed.prompts import PromptSource, not_asked, wanted_of
 from structgen.doors.typed.tool_prompts import ToolPrompts
 from structgen.doors.typed.waiting import pieces_of
-from structgen.doors.typed.wanted_forms import WantedText, not_asked
+from structgen.doors.typed.wanted_forms import WantedText
 from structgen.machines.core.compiled import CompiledGrammar
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Local:
 
     def prompt(self, wanted: WantedText, source: PromptSource) -> str:
         """Return the text of a prompt, the chat template applied."""
-        return self.engine.prompts.text(self._read(wanted.about(source), source).question)
+        return self.engine.prompts.text(self._read(wanted_of(wanted, source), source).question)
 
     def _read(self, wanted: WantedText, source: PromptSource) -> ReadPrompt:
         """Return a prompt as the model reads it, shortened where it leaves no room."""
@@ -81,7 +81,7 @@ class Local:
     def request(self, wanted: WantedText, source: PromptSource) -> Request:
         """Return the engine's request, its tokens bounded. Errors: OptionError for a prompt that leaves no
         room."""
-        found = self._asked(wanted.about(source), source)
+        found = self._asked(wanted_of(wanted, source), source)
         return self.engine.reading.bounded(found, len(found.prompt))
 
     def _asked(self, wanted: WantedText, source: PromptSource, attempt: int = 0) -> Request:
@@ -117,7 +117,7 @@ class Local:
         asked, unstated = list[Request](), dict[int, Result]()
         for at, source in enumerate(sources):
             try:
-                asked.append(self._asked(wanted.about(source), source, attempt))
+                asked.append(self._asked(wanted_of(wanted, source), source, attempt))
             except NotStatedError as error:
                 unstated[at] = not_asked(error)
         if wanted.waits:
@@ -142,7 +142,7 @@ class Local:
         self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as it comes, and hand its result to `done`; closing it cancels the text."""
-        engine, asked = self.engine, self._asked(wanted.about(source), source)
+        engine, asked = self.engine, self._asked(wanted_of(wanted, source), source)
         (handle,) = await engine.asubmit(asked) if wanted.waits else engine.submit(asked)
         stream = engine.apieces(handle) if wanted.waits else engine.pieces(handle)
         async with aclosing(pieces_of(stream)) as pieces:

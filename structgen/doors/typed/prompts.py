@@ -1,18 +1,22 @@
-"""Prompts: a docstring is a template of the arguments; a body may return text or chat messages instead."""
+"""Prompts: a docstring is a template of the arguments; a body may return text or chat messages instead. And what
+is wanted of one prompt: a form, narrowed to what the texts state that the prompt is about."""
 
 from __future__ import annotations
 
 import inspect
 import string
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any, Final
 
-from structgen.asking.grounding.grounded_grammar import NamedTexts
-from structgen.base.errors import OptionError
+from structgen.asking.grounding.grounded_grammar import NamedTexts, grounded_grammar
+from structgen.asking.grounding.stated_text import StatedText, stated_text
+from structgen.base.errors import GroundedWarning, NotStatedError, OptionError, warning_level
 from structgen.base.language import checks
 from structgen.decoding.engine.model_prompts import ModelQuestion, Prompt
+from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.engine.thinking import text_behind
 from structgen.doors.typed.wanted_forms import WantedText
 
@@ -192,3 +196,36 @@ def given_source(prompt: Any) -> PromptSource:
         case [*_]:
             return PromptSource([dict(one) for one in checks.messages("prompt", prompt)], ())
     raise OptionError(what, where="prompt", cure=cure)
+
+
+def wanted_of(wanted: WantedText, source: PromptSource) -> WantedText:
+    """Return what is wanted of one prompt: its form is narrowed where the call, or its type, asks for it.
+
+    Raises NotStatedError. Cost: that of `narrowed` for new texts.
+    """
+    form, options = wanted.form, wanted.options
+    if form.whole is not None or not (options.grounded or options.quotes or form.has_quotes):
+        return wanted
+    if options.grounded is True and not source.named and isinstance(source.prompt, str):
+        what = "The numbers and dates of the whole prompt count as stated, those of the question too."
+        told = GroundedWarning(f"{what} Name the document: grounded=text.")
+        warnings.warn(told, stacklevel=warning_level())
+    grammar = grounded_grammar(
+        form.grammar,
+        stated_of(wanted, source),
+        values=options.grounded is not False,
+        quotes=options.quotes,
+        free=options.missing == "free",
+    )
+    return replace(wanted, form=replace(form, grammar=grammar, whole=form))
+
+
+def stated_of(wanted: WantedText, source: PromptSource) -> StatedText:
+    """Return the texts that answers to a prompt are held to."""
+    given: Any = wanted.options.grounded
+    return stated_text(source.about if isinstance(given, bool) else given)
+
+
+def not_asked(error: NotStatedError) -> Result:
+    """Return the result of a prompt whose texts do not state what is required."""
+    return Result("", FinishReason.ERROR, [], [], Usage(), error=error)

@@ -24,7 +24,7 @@ from structgen.base.system.installation import needing
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.doors.typed import anthropic_messages
 from structgen.doors.typed.missing_options import OF_SERVER_FORMS
-from structgen.doors.typed.prompts import PromptSource
+from structgen.doors.typed.prompts import PromptSource, not_asked, wanted_of
 from structgen.doors.typed.remote_calls import fields_of, is_strict, read_reply
 from structgen.doors.typed.server_answers import Answer
 from structgen.doors.typed.servers import (
@@ -38,7 +38,7 @@ from structgen.doors.typed.servers import (
 )
 from structgen.doors.typed.tool_use import history
 from structgen.doors.typed.waiting import now, pieces_of
-from structgen.doors.typed.wanted_forms import WantedText, not_asked
+from structgen.doors.typed.wanted_forms import WantedText
 
 LOST = (
     "That every token keeps the schema: the server may ignore parts of it. A document that breaks it is "
@@ -110,7 +110,7 @@ class Remote:
 
     def prompt(self, wanted: WantedText, source: PromptSource) -> str:
         """Return the text of the last message."""
-        return str(self._messages(wanted.about(source), source)[-1]["content"])
+        return str(self._messages(wanted_of(wanted, source), source)[-1]["content"])
 
     def _messages(self, wanted: WantedText, source: PromptSource) -> list[dict[str, Any]]:
         question, form = source.question(wanted), wanted.form
@@ -220,7 +220,7 @@ class Remote:
 
         async def one(source: PromptSource) -> Result:
             try:
-                held = wanted.about(source)
+                held = wanted_of(wanted, source)
             except NotStatedError as error:
                 return not_asked(error)
             answer = Answer(held.form, self.name)
@@ -248,7 +248,7 @@ class Remote:
         self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
-        wanted = wanted.about(source)
+        wanted = wanted_of(wanted, source)
         answer = Answer(wanted.form, self.name)
         try:
             stream = await self._sent(wanted, source, 0, stream=True)

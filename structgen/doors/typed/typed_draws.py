@@ -9,7 +9,7 @@ from structgen.asking.request_reading.targets import ReadTarget
 from structgen.base.errors import OptionError, unknown_option
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.missing_options import OF_DRAWS
-from structgen.doors.typed.prompts import PromptSource
+from structgen.doors.typed.prompts import PromptSource, wanted_of
 from structgen.doors.typed.wanted_forms import WantedText
 from structgen.doors.typed.writers import Writer
 
@@ -54,7 +54,7 @@ def drawn(writer: Writer, wanted: WantedText, source: PromptSource, how: Mapping
     """
     from structgen.decoding.samplers.sample import sample
 
-    wanted = wanted.about(source)
+    wanted = wanted_of(wanted, source)
     form = wanted.form
     OF_DRAWS.refuse(wanted.options, form, writer)
     assert isinstance(writer, Local)

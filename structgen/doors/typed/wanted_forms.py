@@ -6,14 +6,12 @@ import collections.abc
 import json
 import types
 import typing
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from structgen.asking.grounding.grounded_grammar import NamedTexts, grounded_grammar, has_quotes
-from structgen.asking.grounding.stated_text import StatedText, stated_text
+from structgen.asking.grounding.grounded_grammar import has_quotes
 from structgen.asking.python_types.definitions import Definition
 from structgen.asking.python_types.pydantic_formats import refuse
 from structgen.asking.python_types.type_hints import TypeReader, read_type, shown
@@ -22,15 +20,12 @@ from structgen.asking.tool_calls.tool_replies import Reply
 from structgen.base.errors import (
     GenerationError,
     GrammarError,
-    GroundedWarning,
-    NotStatedError,
     OptionError,
     TokenizerError,
-    warning_level,
 )
 from structgen.base.json_text.exact_json import write
 from structgen.base.language.ir import Pattern, Words
-from structgen.decoding.engine.requests import FinishReason, Result, Usage
+from structgen.decoding.engine.requests import Result
 from structgen.decoding.engine.searches.listed_values import listed, listed_values
 from structgen.doors.typed.missing_options import OF_TOOLS
 from structgen.doors.typed.options import TypedOptions
@@ -49,7 +44,6 @@ from structgen.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from structgen.asking.python_types.type_places import TypeParts
-    from structgen.doors.typed.prompts import PromptSource
 
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
 _ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator)
@@ -209,32 +203,6 @@ class WantedText:
     waits: bool = False
     """Whether the caller waits in an event loop; else the writer blocks."""
 
-    def about(self, source: PromptSource) -> WantedText:
-        """Return what is wanted of one prompt: the form, held to what the texts state that it is about.
-        Raises NotStatedError."""
-        form, options = self.form, self.options
-        if form.whole is not None or not (options.grounded or options.quotes or form.has_quotes):
-            return self
-        stated = self.stated(source)
-        how = {
-            "values": options.grounded is not False,
-            "quotes": options.quotes,
-            "free": options.missing == "free",
-        }
-        return replace(
-            self, form=replace(form, grammar=grounded_grammar(form.grammar, stated, **how), whole=form)
-        )
-
-    def stated(self, source: PromptSource) -> StatedText:
-        """Return the texts that answers to a prompt are held to."""
-        given = self.options.grounded
-        if given is True and not source.named and isinstance(source.prompt, str):
-            what = "The numbers and dates of the whole prompt count as stated, those of the question too."
-            warnings.warn(
-                GroundedWarning(f"{what} Name the document: grounded=text."), stacklevel=warning_level()
-            )
-        return stated_text(source.about if isinstance(given, bool) else cast("NamedTexts", given))
-
 
 def form_of(
     target: Any,
@@ -349,11 +317,6 @@ def check_wrap(form: WantedForm, wrap: bool | None) -> None:
             where="wrap",
             cure="Leave wrap out, or ask for a Python type such as list[str].",
         )
-
-
-def not_asked(error: NotStatedError) -> Result:
-    """Return the result of a prompt whose texts do not state what is required."""
-    return Result("", FinishReason.ERROR, [], [], Usage(), error=error)
 
 
 def failed(what: str, text: str, attempts: int, where: str = "", cure: str = "") -> GenerationError:
