@@ -195,11 +195,11 @@ async def fitted(function: Any, pairs: Pairs, error: float | None, held_out: flo
             except StructgenError as fault:
                 candidates.append(Candidate(name, 0, 0, str(fault)))
                 continue
-            score = await tried[name].scored(choosing)
+            score = await tried[name]._scored(choosing)
             candidates.append(Candidate(name, score.right, score.count))
     best = max((one for one in candidates if not one.fault), key=lambda one: one.right - one.of)
     found = tried[best.name]
     if error is None:
         return Fitted(found, best.name, candidates, {})
-    sure = thresholds(await found.scored(last), error, seed)
-    return Fitted(found.accepting(sure), best.name, candidates, sure)
+    sure = thresholds(await found._scored(last), error, seed)
+    return Fitted(found._accepting(sure), best.name, candidates, sure)

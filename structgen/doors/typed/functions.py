@@ -410,7 +410,7 @@ class _Common(Generic[P, R]):
                 return [error]
         return [found for call in calls for found in await self._each_tried([call])]
 
-    async def scored(self, pairs: Any) -> Score:
+    async def _scored(self, pairs: Any) -> Score:
         """Return what `score` returns, in an event loop too."""
         pairs = self._pairs(pairs)
         spelling, wanted = Spelling(self._asked.form), written_pairs(self._asked.form, pairs)
@@ -440,7 +440,7 @@ class _Common(Generic[P, R]):
         check_calls(pairs, self.__signature__)
         return pairs
 
-    def accepting(self, thresholds: Mapping[str, FieldThreshold]) -> Self:
+    def _accepting(self, thresholds: Mapping[str, FieldThreshold]) -> Self:
         """Return the function, whose outcomes accept what reaches these thresholds."""
         least = {name: one.threshold for name, one in thresholds.items() if one.threshold is not None}
         return type(self)(replace(self._asked, least=least), self._bound)
@@ -520,7 +520,7 @@ class TypedFunction(_Common[P, R]):
         """Return how many fields are right of the calls of some pairs, a table: by field, and by pair, with
         its object or its error. `pairs` are those of `examples=`. A call that fails has no field right.
         Progress is told on standard error."""
-        return now(self.scored(pairs))
+        return now(self._scored(pairs))
 
     def fit(
         self, pairs: AnyPairs, *, error: float | None = None, held_out: float = 0.5, seed: int = 0
@@ -596,7 +596,7 @@ class AsyncTypedFunction(_Common[P, R]):
 
     async def score(self, pairs: AnyPairs) -> Score:
         """Return how many fields are right, as `TypedFunction.score` does."""
-        return await self.scored(pairs)
+        return await self._scored(pairs)
 
     async def fit(
         self, pairs: AnyPairs, *, error: float | None = None, held_out: float = 0.5, seed: int = 0
