@@ -23,7 +23,7 @@ from structgen.base.system import installation
 from structgen.base.system.installation import EXTRAS, install_command, not_installed
 from structgen.base.system.resources import small_tokenizer
 from structgen.doors.typed import local, wanted_forms
-from structgen.doors.typed.worked_examples import likeness
+from structgen.doors.typed.worked.worked_examples import likeness
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

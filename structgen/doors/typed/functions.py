@@ -39,6 +39,7 @@ from typing import (
     overload,
 )
 
+from structgen.asking.request_reading.example_pairs import Pairs, call_of, check_calls, read_pairs
 from structgen.base.errors import (
     GenerationError,
     OptionError,
@@ -54,18 +55,17 @@ from structgen.base.language.checks import number, whole
 from structgen.base.system.progress import progress
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.engine.searches.confidence import confidences_of, probabilities_of
-from structgen.doors.typed.example_pairs import Pairs, call_of, check_calls, read_pairs
-from structgen.doors.typed.fitting import FieldThreshold, Fitted, fitted
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import NAMED_ELSEWHERE, FunctionOptions, TypedOptions
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial, Progress, progress_of
 from structgen.doors.typed.prompts import PromptSource, Template, source_of
-from structgen.doors.typed.scores import Score, ScoredPair, accepted, scored_pair
 from structgen.doors.typed.typed_draws import Sampler, check_names, drawn
 from structgen.doors.typed.waiting import each, now
 from structgen.doors.typed.wanted_forms import WantedForm, WantedText, failed
-from structgen.doors.typed.worked_examples import Examples, Spelling, Written, written_pairs
+from structgen.doors.typed.worked.fitting import FieldThreshold, Fitted, fitted
+from structgen.doors.typed.worked.scores import ScoredPair, ScoreTable, accepted, scored_pair
+from structgen.doors.typed.worked.worked_examples import Examples, Spelling, WrittenValue, written_pairs
 from structgen.doors.typed.writers import Writer
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Asking:
         return WantedText(self.form, self.options, self.waits)
 
     @cached_property
-    def examples(self) -> list[Written]:
+    def examples(self) -> list[WrittenValue]:
         """What the model shall write for the values of the examples. Errors: OptionError for one that is none
         of what is wanted."""
         return written_pairs(self.form, self.options.examples)
@@ -410,7 +410,7 @@ class _Common(Generic[P, R]):
                 return [error]
         return [found for call in calls for found in await self._each_tried([call])]
 
-    async def _scored(self, pairs: Any) -> Score:
+    async def _scored(self, pairs: Any) -> ScoreTable:
         """Return what `score` returns, in an event loop too."""
         pairs = self._pairs(pairs)
         spelling, wanted = Spelling(self._asked.form), written_pairs(self._asked.form, pairs)
@@ -421,7 +421,7 @@ class _Common(Generic[P, R]):
                 for outcome in await self._each_tried(calls):
                     found.append(scored_pair(wanted[len(found)].value, spelling, outcome))
                 tell(len(found), len(pairs))
-        return Score(found)
+        return ScoreTable(found)
 
     async def _fitted(self, pairs: Any, error: float | None, held_out: float, seed: int) -> Fitted[Self]:
         if error is not None:
@@ -516,7 +516,7 @@ class TypedFunction(_Common[P, R]):
             return [one.error if one.error is not None else one.value for one in outcomes]
         return [one.value for one in outcomes]
 
-    def score(self, pairs: AnyPairs) -> Score:
+    def score(self, pairs: AnyPairs) -> ScoreTable:
         """Return how many fields are right of the calls of some pairs, a table: by field, and by pair, with
         its object or its error. `pairs` are those of `examples=`. A call that fails has no field right.
         Progress is told on standard error."""
@@ -594,7 +594,7 @@ class AsyncTypedFunction(_Common[P, R]):
         prepared = self._calls_of(calls)
         return list(await asyncio.gather(*(self(*args, **named) for args, named in prepared)))
 
-    async def score(self, pairs: AnyPairs) -> Score:
+    async def score(self, pairs: AnyPairs) -> ScoreTable:
         """Return how many fields are right, as `TypedFunction.score` does."""
         return await self._scored(pairs)
 

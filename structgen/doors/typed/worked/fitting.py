@@ -24,11 +24,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from structgen.asking.request_reading.example_pairs import Pairs
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.system.html_pages import cell, percent
-from structgen.doors.typed.example_pairs import Pairs
-from structgen.doors.typed.scores import Score, table
-from structgen.doors.typed.worked_examples import likeness
+from structgen.doors.typed.worked.scores import ScoreTable, table
+from structgen.doors.typed.worked.worked_examples import likeness
 
 F = TypeVar("F")
 MISSES: Final = 0.1
@@ -154,7 +154,7 @@ def threshold(answers: Sequence[tuple[float, bool]], error: float) -> float | No
     return found
 
 
-def thresholds(score: Score, error: float, seed: int) -> dict[str, FieldThreshold]:
+def thresholds(score: ScoreTable, error: float, seed: int) -> dict[str, FieldThreshold]:
     """Return how sure the model must be of each field of a score, for an error."""
     chance = random.Random(seed)
     needed = math.ceil(math.log(MISSES) / math.log1p(-error)) + 1
