@@ -24,6 +24,7 @@ from structgen.base.system import installation
 from structgen.base.system.installation import EXTRAS, install_command, not_installed
 from structgen.base.system.resources import small_tokenizer
 from structgen.doors.typed import local, wanted_forms
+from structgen.doors.typed.worked.worked_examples import likeness
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -277,6 +278,7 @@ DOORS: dict[str, Door] = {
     "byte-pair ranks": (("tokenizers",), "tiktoken", lambda _: _encoder(1)),
     "what a text states": (("grounded",), "text2num", lambda _: readings_of("ten")),
     "a SentencePiece model": (("tokenizers",), "sentencepiece", lambda _: _encoder(2)),
+    "many examples": (("grounded",), "rank-bm25", lambda _: likeness()),
     "integrations.llama_cpp": (
         ("llama-cpp-python",), "llama-cpp-python", _module("structgen.doors.integrations.llama_cpp"),
     ),

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from structgen.asking.python_types.pydantic_formats import refuse
+from structgen.asking.request_reading.example_pairs import check_calls
 from structgen.base.errors import OptionError, options_named
 from structgen.decoding.engine.model_prompts import Message
-from structgen.doors.typed.example_pairs import check_calls
 from structgen.doors.typed.functions import Asking, AsyncTypedFunction, FilledPrompt, TypedFunction
 from structgen.doors.typed.infilled import Infilling, is_infilling, no_stream
 from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions

@@ -41,6 +41,7 @@ from typing import (
 
 from structgen.asking.grounding.evidence import evidence_of
 from structgen.asking.grounding.stated_text import StatedText
+from structgen.asking.request_reading.example_pairs import Pairs, call_of, check_calls, read_pairs
 from structgen.base.errors import (
     GenerationError,
     NotStatedError,
@@ -58,18 +59,17 @@ from structgen.base.language.checks import number, whole
 from structgen.base.system.progress import progress
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.engine.searches.confidence import confidences_of, probabilities_of
-from structgen.doors.typed.example_pairs import Pairs, call_of, check_calls, read_pairs
-from structgen.doors.typed.fitting import FieldThreshold, Fitted, fitted
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import NAMED_ELSEWHERE, FunctionOptions, TypedOptions
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial, Progress, progress_of
 from structgen.doors.typed.prompts import PromptSource, Template, source_of, stated_of, wanted_of
-from structgen.doors.typed.scores import Score, ScoredPair, accepted, scored_pair
 from structgen.doors.typed.typed_draws import Sampler, check_names, drawn
 from structgen.doors.typed.waiting import each, now
 from structgen.doors.typed.wanted_forms import WantedForm, WantedText, failed
-from structgen.doors.typed.worked_examples import Examples, Spelling, Written, written_pairs
+from structgen.doors.typed.worked.fitting import FieldThreshold, Fitted, fitted
+from structgen.doors.typed.worked.scores import ScoredPair, ScoreTable, accepted, scored_pair
+from structgen.doors.typed.worked.worked_examples import Examples, Spelling, WrittenValue, written_pairs
 from structgen.doors.typed.wrapping import WRAPPER
 from structgen.doors.typed.writers import Writer
 
@@ -128,7 +128,7 @@ class Asking:
         return WantedText(self.form, self.options, self.waits)
 
     @cached_property
-    def examples(self) -> list[Written]:
+    def examples(self) -> list[WrittenValue]:
         """What the model shall write for the values of the examples. Errors: OptionError for one that is none
         of what is wanted."""
         return written_pairs(self.form, self.options.examples)
@@ -430,7 +430,7 @@ class _Common(Generic[P, R]):
                 return [error]
         return [found for call in calls for found in await self._each_tried([call])]
 
-    async def scored(self, pairs: Any) -> Score:
+    async def _scored(self, pairs: Any) -> ScoreTable:
         """Return what `score` returns, in an event loop too."""
         pairs = self._pairs(pairs)
         spelling, wanted = Spelling(self._asked.form), written_pairs(self._asked.form, pairs)
@@ -441,7 +441,7 @@ class _Common(Generic[P, R]):
                 for outcome in await self._each_tried(calls):
                     found.append(scored_pair(wanted[len(found)].value, spelling, outcome))
                 tell(len(found), len(pairs))
-        return Score(found)
+        return ScoreTable(found)
 
     async def _fitted(self, pairs: Any, error: float | None, held_out: float, seed: int) -> Fitted[Self]:
         if error is not None:
@@ -460,7 +460,7 @@ class _Common(Generic[P, R]):
         check_calls(pairs, self.__signature__)
         return pairs
 
-    def accepting(self, thresholds: Mapping[str, FieldThreshold]) -> Self:
+    def _accepting(self, thresholds: Mapping[str, FieldThreshold]) -> Self:
         """Return the function, whose outcomes accept what reaches these thresholds."""
         least = {name: one.threshold for name, one in thresholds.items() if one.threshold is not None}
         return type(self)(replace(self._asked, least=least), self._bound)
@@ -536,11 +536,11 @@ class TypedFunction(_Common[P, R]):
             return [one.error if one.error is not None else one.value for one in outcomes]
         return [one.value for one in outcomes]
 
-    def score(self, pairs: AnyPairs) -> Score:
+    def score(self, pairs: AnyPairs) -> ScoreTable:
         """Return how many fields are right of the calls of some pairs, a table: by field, and by pair, with
         its object or its error. `pairs` are those of `examples=`. A call that fails has no field right.
         Progress is told on standard error."""
-        return now(self.scored(pairs))
+        return now(self._scored(pairs))
 
     def fit(
         self, pairs: AnyPairs, *, error: float | None = None, held_out: float = 0.5, seed: int = 0
@@ -614,9 +614,9 @@ class AsyncTypedFunction(_Common[P, R]):
         prepared = self._calls_of(calls)
         return list(await asyncio.gather(*(self(*args, **named) for args, named in prepared)))
 
-    async def score(self, pairs: AnyPairs) -> Score:
+    async def score(self, pairs: AnyPairs) -> ScoreTable:
         """Return how many fields are right, as `TypedFunction.score` does."""
-        return await self.scored(pairs)
+        return await self._scored(pairs)
 
     async def fit(
         self, pairs: AnyPairs, *, error: float | None = None, held_out: float = 0.5, seed: int = 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypedDict, cast
 
 from structgen.asking.grounding.grounded_grammar import checked_texts
+from structgen.asking.request_reading.example_pairs import NO_PAIRS, Pairs, read_pairs
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.base.language import checks
 from structgen.base.language.checks import By, Instance, OneOf, Whole, check_fields
@@ -22,7 +23,6 @@ from structgen.decoding.engine.requests import (
 from structgen.decoding.engine.strategies.strategy import Strategy
 from structgen.decoding.engine.thinking import Thinking
 from structgen.decoding.speculation.speculation_options import Speculation, checked_speculation
-from structgen.doors.typed.example_pairs import NO_PAIRS, Pairs, read_pairs
 from structgen.doors.typed.missing_options import WITHOUT_TOOLS
 
 TARGETS: Final = ("schema", "response_model", "response_format", "output_type")

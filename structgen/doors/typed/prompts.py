@@ -1,5 +1,8 @@
-"""Prompts: a docstring is a template of the arguments; a body may return text or chat messages instead. And what
-is wanted of one prompt: a form, narrowed to what the texts state that the prompt is about."""
+"""Prompts: a docstring is a template of the arguments; a body may return text or chat messages instead.
+
+What is wanted of one prompt is worked out here too: a form, narrowed to what the prompt's texts
+state.
+"""
 
 from __future__ import annotations
 

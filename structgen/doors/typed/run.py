@@ -6,11 +6,11 @@ from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Required, TypeAlias, TypeVar, Unpack, overload
 
+from structgen.asking.request_reading.example_pairs import Pair
 from structgen.asking.tool_calls.tool_replies import Call, Reply
 from structgen.base.errors import OptionError, options_named, within
 from structgen.base.language import checks
 from structgen.decoding.engine.model_prompts import Message
-from structgen.doors.typed.example_pairs import Pair
 from structgen.doors.typed.functions import Asking
 from structgen.doors.typed.infilled import Infilling
 from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
@@ -19,7 +19,7 @@ from structgen.doors.typed.partial import Partial
 from structgen.doors.typed.prompts import PromptSource, given_source
 from structgen.doors.typed.servers import Server
 from structgen.doors.typed.waiting import AsyncStream, each, now
-from structgen.doors.typed.worked_examples import Examples
+from structgen.doors.typed.worked.worked_examples import Examples
 from structgen.doors.typed.writers import Preparation
 
 T = TypeVar("T")

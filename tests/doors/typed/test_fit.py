@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from told_models import TOKENIZER, Told, told
 
 import structgen as sg
-from structgen.doors.typed.fitting import MISSES, sizes, tail, threshold, thresholds
-from structgen.doors.typed.scores import Field, Score, ScoredPair, compared
+from structgen.doors.typed.worked.fitting import MISSES, sizes, tail, threshold, thresholds
+from structgen.doors.typed.worked.scores import Field, ScoredPair, ScoreTable, compared
 
 MISSING = ...
 
@@ -316,8 +316,8 @@ def test_with_fewer_pairs_than_the_bound_needs_there_is_no_threshold() -> None:
         assert least is not None and sum(sure >= least for sure, _ in answers) >= needed
 
 
-def score_of(rows: list[dict[str, tuple[float, bool]]]) -> Score:
-    return Score(
+def score_of(rows: list[dict[str, tuple[float, bool]]]) -> ScoreTable:
+    return ScoreTable(
         [
             ScoredPair(
                 None,

@@ -208,6 +208,7 @@ GIVEN: Final[dict[str, Any]] = {
     "stop": "b",
     "wrap": True,
     "choices": "tokens",
+    "examples": [("x", "y")],
 }
 MISSING: Final[dict[str, set[str]]] = {
     "server": {
@@ -216,6 +217,7 @@ MISSING: Final[dict[str, set[str]]] = {
     },
     "infilling": {
         *("strategy", "thinking", "speculation", "canonical", "healing", "stop", "continue_final_message"),
+        "examples",
     },
     "engine": set(),
 }

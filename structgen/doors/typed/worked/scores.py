@@ -1,10 +1,10 @@
 """How many fields of answers are right, beside what they should be.
 
-What comes in: plain JSON values that are wanted, and those that were found. What goes out: `Score`, a table
-of fields. A field is a string, a number, a boolean, null, or an empty list or object, under its JSON pointer,
-with `*` for the index of an item. Numbers are compared by value, strings exactly; a member that is left out
-is as null. Each item of a list is matched with one, those with the most right fields first. What is found and
-not wanted is wrong. Cost: the fields of a wanted value times those of the one that was found.
+What comes in: plain JSON values that are wanted, and those that were found. What goes out: `ScoreTable`, a
+table of fields. A field is a string, a number, a boolean, null, or an empty list or object, under its JSON
+pointer, with `*` for the index of an item. Numbers are compared by value, strings exactly; a member that is
+left out is as null. Each item of a list is matched with one, those with the most right fields first. What is
+found and not wanted is wrong. Cost: the fields of a wanted value times those of the one that was found.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from structgen.base.errors import StructgenError
 from structgen.base.system.html_pages import cell, percent
 from structgen.doors.typed.outcomes import Outcome
-from structgen.doors.typed.worked_examples import Spelling
+from structgen.doors.typed.worked.worked_examples import Spelling
 
 MOST_MATCHED: Final = 2_500
 """Pairs of items that are compared; in longer lists an item is compared with that at its place."""
@@ -126,7 +126,7 @@ def accepted(outcome: Outcome[Any], spelling: Spelling, least: Mapping[str, floa
 
 
 @dataclass(frozen=True)
-class Score:
+class ScoreTable:
     """How many fields of a function's answers are right."""
 
     pairs: Sequence[ScoredPair]

@@ -15,11 +15,10 @@ from decimal import Decimal
 from functools import cached_property, partial
 from typing import Any, Final, NamedTuple
 
+from structgen.asking.request_reading.example_pairs import Pairs
 from structgen.base.errors import OptionError, ValidatorError
 from structgen.base.language import checks
 from structgen.base.system.installation import needing
-from structgen.decoding.engine.model_prompts import last_question
-from structgen.doors.typed.example_pairs import Pairs
 from structgen.doors.typed.prompts import PromptSource
 from structgen.doors.typed.wanted_forms import WantedForm
 from structgen.doors.typed.wrapping import WRAPPER, is_object, unwrapped, wrapper_of
@@ -35,7 +34,7 @@ _WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400
 """A word; of Chinese and Japanese, which put no space between words, a character."""
 
 
-class Written(NamedTuple):
+class WrittenValue(NamedTuple):
     """What a model shall write for a value."""
 
     document: str
@@ -51,7 +50,7 @@ class Spelling:
         self._form = form
         self._is_json = form.grammar is not None and form.grammar.policies is not None
 
-    def written(self, value: Any, where: str) -> Written:
+    def written(self, value: Any, where: str) -> WrittenValue:
         """Return what a model shall write for an object of the type, its plain JSON value, or a text.
         `where`: the place of the pair, for errors. Cost: linear in the document.
 
@@ -59,12 +58,12 @@ class Spelling:
         """
         form, faults = self._form, list[tuple[str, str]]()
         if form.grammar is None:
-            return Written(checks.text(where, value), value)
+            return WrittenValue(checks.text(where, value), value)
         for text in self._texts(value, where, faults):
             place, fault = self._fault(text)
             if not fault:
                 made: Any = json.loads(text) if self._is_json else text
-                return Written(self._sent(text), made[WRAPPER] if form.holder else made)
+                return WrittenValue(self._sent(text), made[WRAPPER] if form.holder else made)
             faults.append((place, fault))
         place, fault = faults[0]
         raise OptionError(
@@ -171,12 +170,11 @@ class Examples:
 
     def beside(self, source: PromptSource) -> PromptSource:
         """Return a source with its examples: all in their order, or the most like ones, the most like of them
-        last. Cost: linear in the words of all examples. Errors: StructgenError where the library of BM25 is
-        missing."""
+        last. Cost: the words of the question times the examples. Errors: those of `likeness`."""
         chosen: Sequence[int] = range(len(self._sources))
         if len(chosen) > self._most:
-            likeness = self._index.get_scores(_words(source))
-            chosen = sorted(chosen, key=lambda at: (likeness[at], -at))[-self._most :]
+            alike = self._index.get_scores([*dict.fromkeys(_words(source))])
+            chosen = sorted(chosen, key=lambda at: (alike[at], -at))[-self._most :]
         return replace(
             source, examples=tuple((self._sources[at].prompt, self._documents[at]) for at in chosen)
         )
@@ -195,13 +193,12 @@ def likeness() -> Any:
 
 
 def _words(source: PromptSource) -> list[str]:
-    """Return the words of a question, at least one."""
-    prompt = source.prompt
-    said = source.values or (prompt if isinstance(prompt, str) else str(last_question(prompt)),)
+    """Return the words of a question's arguments, or of its messages; at least one."""
+    said = source.values or (str(source.prompt),)
     return [word for one in said for word in _WORD.findall(one.casefold())] or [""]
 
 
-def written_pairs(form: WantedForm, pairs: Pairs) -> list[Written]:
+def written_pairs(form: WantedForm, pairs: Pairs) -> list[WrittenValue]:
     """Return what a model shall write for the values of pairs. Errors: those of `Spelling.written`."""
     spelling = Spelling(form)
     return [spelling.written(pair.value, pair.where) for pair in pairs]

@@ -24,11 +24,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from structgen.asking.request_reading.example_pairs import Pairs
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.system.html_pages import cell, percent
-from structgen.doors.typed.example_pairs import Pairs
-from structgen.doors.typed.scores import Score, table
-from structgen.doors.typed.worked_examples import likeness
+from structgen.doors.typed.worked.scores import ScoreTable, table
+from structgen.doors.typed.worked.worked_examples import likeness
 
 F = TypeVar("F")
 MISSES: Final = 0.1
@@ -154,7 +154,7 @@ def threshold(answers: Sequence[tuple[float, bool]], error: float) -> float | No
     return found
 
 
-def thresholds(score: Score, error: float, seed: int) -> dict[str, FieldThreshold]:
+def thresholds(score: ScoreTable, error: float, seed: int) -> dict[str, FieldThreshold]:
     """Return how sure the model must be of each field of a score, for an error."""
     chance = random.Random(seed)
     needed = math.ceil(math.log(MISSES) / math.log1p(-error)) + 1
@@ -195,11 +195,11 @@ async def fitted(function: Any, pairs: Pairs, error: float | None, held_out: flo
             except StructgenError as fault:
                 candidates.append(Candidate(name, 0, 0, str(fault)))
                 continue
-            score = await tried[name].scored(choosing)
+            score = await tried[name]._scored(choosing)
             candidates.append(Candidate(name, score.right, score.count))
     best = max((one for one in candidates if not one.fault), key=lambda one: one.right - one.of)
     found = tried[best.name]
     if error is None:
         return Fitted(found, best.name, candidates, {})
-    sure = thresholds(await found.scored(last), error, seed)
-    return Fitted(found.accepting(sure), best.name, candidates, sure)
+    sure = thresholds(await found._scored(last), error, seed)
+    return Fitted(found._accepting(sure), best.name, candidates, sure)

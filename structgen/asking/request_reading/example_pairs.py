@@ -17,7 +17,7 @@ from structgen.base.errors import GrammarError, OptionError
 from structgen.base.language.checks import shown
 from structgen.base.system.text_files import read_text
 
-MOST_PAIRS: Final = 100_000
+MOST_PAIRS: Final = 10_000
 """Pairs that are taken at a time."""
 MOST_BYTES: Final = 64 << 20
 """Bytes of a file of pairs."""
