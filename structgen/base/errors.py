@@ -174,7 +174,7 @@ class NotStatedError(GenerationError):
     def __init__(
         self, what: str, *, path: str = "", texts: Mapping[str, str] | None = None, **told: str
     ) -> None:
-        self.path, self.texts = path, dict(texts or {})
+        self.path, self.texts = path, {} if texts is None else texts
         super().__init__(what, attempts=0, **told)
 
 
