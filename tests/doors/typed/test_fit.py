@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from told_models import TOKENIZER, Told, told
 
 import structgen as sg
+from structgen.base.system.html_pages import percent
 from structgen.doors.typed.worked.fitting import MISSES, sizes, tail, threshold, thresholds
 from structgen.doors.typed.worked.scores import Field, ScoredPair, ScoreTable, compared
 
@@ -115,7 +116,10 @@ def test_a_score_tells_fields_pairs_and_totals() -> None:
         (Person(name="Eve", age=44), 1),
     ]
     assert all(0.5 < one.confidence <= 1 for one in score.fields.values())
-    assert str(score).splitlines()[1].split()[:3] == ["/name", "2", "3"]
+    assert str(score).splitlines()[1:3] == [
+        "all    4      6",
+        f"/name  2      3   {percent(score.fields['/name'].confidence)}",
+    ]
     assert "<td>/age</td><td>2</td><td>3</td>" in score._repr_html_()
 
 

@@ -19,27 +19,23 @@ from __future__ import annotations
 import math
 import random
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from structgen.asking.request_reading.example_pairs import Pairs
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.system.html_pages import cell, percent
-from structgen.doors.typed.worked.scores import ScoreTable, table
+from structgen.base.system.html_pages import percent
+from structgen.doors.typed.worked.scores import ScoreTable, Shown, Tables
 from structgen.doors.typed.worked.worked_examples import likeness
 
 F = TypeVar("F")
 MISSES: Final = 0.1
 """How likely it may be, over the pairs, that the accepted answers of a field have a higher error."""
-CANDIDATES: Final = tuple(
-    zip(
-        ("first", "first", "first", "nearest", "first", "nearest", "first"),
-        (0, 1, 2, 2, 4, 4, 8),
-        strict=True,
-    )
-)
+CANDIDATES: Final = ("none", "first 1", "first 2", "nearest 2", "first 4", "nearest 4", "first 8")
 """Examples that are tried: the first of their part, or the nearest ones of all of it. Fewer stand before
 more, and are chosen where both do equally well."""
 
@@ -67,7 +63,7 @@ class FieldThreshold(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Fitted(Generic[F]):
+class Fitted(Tables, Generic[F]):
     """A function that was fitted, and why it is as it is."""
 
     function: F
@@ -77,29 +73,15 @@ class Fitted(Generic[F]):
     """By field; {} where no error was named."""
 
     @property
-    def _tables(self) -> Iterator[tuple[Sequence[str], list[Sequence[str]]]]:
-        yield (
-            ("examples", "right", "of"),
-            [
-                (
-                    f"{one.name}{' (chosen)' * (one.name == self.chosen)}",
-                    str(one.right),
-                    one.fault or str(one.of),
-                )
-                for one in self.candidates
-            ],
-        )
-        if self.thresholds:
-            yield (
-                ("field", "accepted from", "pairs"),
-                [(name or "/", _said(one), str(one.pairs)) for name, one in self.thresholds.items()],
-            )
-
-    def __str__(self) -> str:
-        return "\n\n".join(table(*one) for one in self._tables)
-
-    def _repr_html_(self) -> str:
-        return "".join(cell([], *one) for one in self._tables)
+    def tables(self) -> list[Shown]:
+        """The candidates; and the thresholds, if any."""
+        tried = [
+            (one.name + " (chosen)" * (one.name == self.chosen), str(one.right), one.fault or str(one.of))
+            for one in self.candidates
+        ]
+        sure = [(name or "the whole", _said(one), str(one.pairs)) for name, one in self.thresholds.items()]
+        found: list[Shown] = [(("examples", "right", "of"), tried)]
+        return [*found, (("field", "accepted from", "pairs"), sure)] if sure else found
 
 
 def _said(one: FieldThreshold) -> str:
@@ -159,16 +141,10 @@ def thresholds(score: ScoreTable, error: float, seed: int) -> dict[str, FieldThr
     chance = random.Random(seed)
     needed = math.ceil(math.log(MISSES) / math.log1p(-error)) + 1
     found = {}
-    for name in score.fields:
-        answers = []
-        for pair in score.pairs:
-            some = [
-                (pair.confidences[one.pointer], one.is_right)
-                for one in pair.fields
-                if one.name == name and one.pointer in pair.confidences
-            ]
-            answers += chance.sample(some, 1) if some else []
-        found[name] = FieldThreshold(threshold(answers, error), len(answers), needed)
+    for name, every in score.answers.items():
+        known = [(at, (sure, is_right)) for at, is_right, sure in every if sure is not None]
+        some = [chance.choice([*group])[1] for _, group in groupby(known, key=itemgetter(0))]
+        found[name] = FieldThreshold(threshold(some, error), len(some), needed)
     return found
 
 
@@ -183,9 +159,11 @@ async def fitted(function: Any, pairs: Pairs, error: float | None, held_out: flo
         what = f"{len(pairs)} pairs with held_out={held_out} leave a part of them empty."
         raise OptionError(what, where="pairs", cure="Give more pairs; some dozens tell more than chance.")
     tried, candidates = dict[str, Any](), list[Candidate]()
-    for way, most in CANDIDATES:
+    for name in CANDIDATES:
+        way, _, size = name.partition(" ")
+        most = int(size or 0)
         if most <= len(examples) - (way == "nearest"):
-            given, name = Pairs(examples[:most]), f"{way} {most}" if most else "none"
+            given = Pairs(examples[:most])
             try:
                 if way == "nearest":
                     likeness()

@@ -10,11 +10,12 @@ found and not wanted is wrong. Cost: the fields of a wanted value times those of
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product, zip_longest
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from structgen.base.errors import StructgenError
 from structgen.base.system.html_pages import cell, percent
@@ -27,6 +28,11 @@ DEEPEST: Final = 64
 """Levels of lists and objects; what is deeper is one field."""
 _ABSENT: Final = ...
 """An item that is not there."""
+
+
+Shown: TypeAlias = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""A table: its heads, and its rows."""
+_Answer: TypeAlias = tuple[int, bool, float | None]
 
 
 class Field(NamedTuple):
@@ -125,58 +131,67 @@ def accepted(outcome: Outcome[Any], spelling: Spelling, least: Mapping[str, floa
     )
 
 
+class Tables:
+    """What is printed, and shown in a notebook, as tables."""
+
+    @property
+    def tables(self) -> list[Shown]:
+        """The tables."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return "\n\n".join(map(_in_columns, self.tables))
+
+    def _repr_html_(self) -> str:
+        return "".join(cell([], *one) for one in self.tables)
+
+
+def _in_columns(shown: Shown) -> str:
+    every = [shown[0], *shown[1]]
+    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in every)
+
+
 @dataclass(frozen=True)
-class ScoreTable:
+class ScoreTable(Tables):
     """How many fields of a function's answers are right."""
 
     pairs: Sequence[ScoredPair]
 
     @cached_property
+    def answers(self) -> Mapping[str, list[_Answer]]:
+        """Of each field the answers: the number of the pair, whether it is right, and its confidence."""
+        found = defaultdict[str, list[_Answer]](list)
+        for at, pair in enumerate(self.pairs):
+            for one in pair.fields:
+                found[one.name].append((at, one.is_right, pair.confidences.get(one.pointer)))
+        return found
+
+    @cached_property
     def fields(self) -> dict[str, FieldScore]:
         """What is right of each field, by its JSON pointer with `*` for each index."""
-        every = [(one, pair.confidences.get(one.pointer)) for pair in self.pairs for one in pair.fields]
         found = {}
-        for name in dict.fromkeys(field.name for field, _ in every):
-            rights = [field.is_right for field, _ in every if field.name == name]
-            sure = [sure for field, sure in every if field.name == name and sure is not None]
-            found[name] = FieldScore(sum(rights), len(rights), sum(sure) / len(sure) if sure else None)
+        for name, answers in self.answers.items():
+            sure = [one for _, _, one in answers if one is not None]
+            right = sum(is_right for _, is_right, _ in answers)
+            found[name] = FieldScore(right, len(answers), sum(sure) / len(sure) if sure else None)
         return found
 
     @property
     def right(self) -> int:
         """Right fields."""
-        return sum(pair.right for pair in self.pairs)
+        return sum(one.right for one in self.fields.values())
 
     @property
     def count(self) -> int:
         """Fields that are wanted, or were found beside them."""
-        return sum(len(pair.fields) for pair in self.pairs)
+        return sum(one.count for one in self.fields.values())
 
     @property
-    def _rows(self) -> list[tuple[str, str, str, str]]:
-        rows = [
-            (
-                name or "/",
-                str(one.right),
-                str(one.count),
-                "" if one.confidence is None else percent(one.confidence),
-            )
-            for name, one in self.fields.items()
-        ]
-        return [*rows, ("all", str(self.right), str(self.count), "")]
-
-    def __str__(self) -> str:
-        return table(_HEADS, self._rows)
-
-    def _repr_html_(self) -> str:
-        return cell([], _HEADS, self._rows)
-
-
-_HEADS: Final = ("field", "right", "of", "confidence")
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table as text, its columns below one another."""
-    every = [heads, *rows]
-    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in every)
+    def tables(self) -> list[Shown]:
+        """The fields behind all of them."""
+        rows = [("all", str(self.right), str(self.count), "")]
+        for name, one in self.fields.items():
+            sure = "" if one.confidence is None else percent(one.confidence)
+            rows.append((name or "the whole", str(one.right), str(one.count), sure))
+        return [(("field", "right", "of", "confidence"), rows)]
