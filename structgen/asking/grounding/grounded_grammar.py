@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from structgen.asking.grounding.narrowing import narrowed
@@ -59,6 +59,27 @@ def has_quotes(schema: Any) -> bool:
     return False
 
 
+def warn(what: str) -> None:
+    """Warn of a grounded call (`GroundedWarning`); the warning names the first caller outside of this
+    package."""
+    warnings.warn(GroundedWarning(what), stacklevel=warning_level())
+
+
+def idle_missing() -> OptionError:
+    """Return the error of `missing` where nothing is held to a text."""
+    what = "Nothing is held to a text, so that no value can be missing in one."
+    return OptionError(what, where="missing", cure="Give grounded too, or leave it out.")
+
+
+def schema_grammar_of(grammar: Grammar | None) -> Grammar:
+    """Return a grammar of documents. Raises OptionError for one that no schema says, and for free text."""
+    if grammar is None or not isinstance(grammar.innermost, JsonSchemaGrammar):
+        what = "Free text has no values" if grammar is None else "A grammar that is no schema has no values"
+        cure = "Ask for a type or a JSON Schema; sg.substring_of(text) is the grammar of a text's own words."
+        raise OptionError(f"{what} that a text could state.", where="grounded", cure=cure)
+    return grammar
+
+
 def grounded_grammar(
     grammar: Grammar | None,
     stated: StatedText,
@@ -66,28 +87,23 @@ def grounded_grammar(
     values: bool = True,
     quotes: bool = False,
     free: bool = False,
+    tell: Callable[[str], None] | None = warn,
 ) -> Grammar:
     """Return the grammar of those documents that texts state (`narrowing`), or a grammar around it where the
-    given one is around another.
+    given one is around another. `tell`: who is told where the schema has nothing that a text could state;
+    None: nobody.
 
-    Raises OptionError for a grammar that no schema says, and NotStatedError. Warns (`GroundedWarning`) where
-    the schema has nothing that a text could state.
+    Raises OptionError for a grammar that no schema says, and NotStatedError.
     """
-    if grammar is None or not isinstance(grammar.innermost, JsonSchemaGrammar):
-        what = "Free text has no values" if grammar is None else "A grammar that is no schema has no values"
-        cure = "Ask for a type or a JSON Schema; sg.substring_of(text) is the grammar of a text's own words."
-        raise OptionError(f"{what} that a text could state.", where="grounded", cure=cure)
 
     def change(inner: Grammar) -> Grammar:
         assert isinstance(inner, JsonSchemaGrammar), "it was looked at"
         found = narrowed(inner, stated, values=values, quotes=quotes, free=free)
-        if not found.places:
+        if not found.places and tell is not None:
             what = (
                 "The type has no value that a text could state: numbers, dates, addresses, patterns, quotes."
             )
-            warnings.warn(
-                GroundedWarning(f"{what} The answer is as without grounded=."), stacklevel=warning_level()
-            )
+            tell(f"{what} The answer is as without grounded=.")
         return found.grammar
 
-    return grammar.inside(change)
+    return schema_grammar_of(grammar).inside(change)

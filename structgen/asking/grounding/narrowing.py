@@ -64,7 +64,7 @@ class Narrowed(NamedTuple):
 
     grammar: JsonSchemaGrammar
     places: int
-    """At how many places of the schema values are held to the texts."""
+    """At how many places of the schema values are held to the texts, or would be if some were stated."""
 
 
 def narrowed(
@@ -95,7 +95,7 @@ def narrowed(
             if not free or not missing:
                 raise _not_stated(missing, stated)
             freed |= {one.pointer for _, one in missing}
-        stated.narrowed[key] = Narrowed(grammar.in_place_of(schema), walk.places)
+        stated.narrowed[key] = Narrowed(grammar.in_place_of(schema), walk.places + len(freed))
     found: Narrowed = stated.narrowed[key]
     return found
 
@@ -314,6 +314,6 @@ def _not_stated(missing: list[tuple[str, _Lack]], stated: StatedText) -> NotStat
         path=path,
         texts=stated.texts,
         where=f"#{place.pointer}",
-        cure='Make the field optional (`| None`), or mark a conclusion with sg.Inferred. missing="free" lets '
-        "the model write what it likes there.",
+        cure="Make the field optional (`| None`), or mark a conclusion with sg.Inferred. The model writes "
+        'what it likes there with missing="free".',
     )

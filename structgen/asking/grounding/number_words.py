@@ -33,6 +33,8 @@ _MORE = {
     "12": "dozen dutzend douzaine docena dozzina dúzia dozijn",
 }
 """Words that text2num does not read, or takes for numbers where they are articles."""
+_NO_NUMBERS = frozenset("o os non none".split())
+"""Words that text2num takes for 0 and 9: an article, and those that deny."""
 _VALUES = {word: Decimal(value) for value, words in _MORE.items() for word in words.split()}
 _NO_COUNT = frozenset("no the this that each every any some which another".split())
 """Before `one`, these make a pronoun of it."""
@@ -80,16 +82,17 @@ def number_words_of(text: str, marks: bytearray) -> Iterator[Reading]:
         for language in LANGUAGES
         for one in find_numbers(words, language, 0)
     ]
+    ordinals = {(one.start, one.end) for *_, one in found if one.is_ordinal}
     begun = reached = 0
     for first, last, language, one in sorted(found, key=lambda one: one[:3]):
         if -last < reached or (-last == reached and first > begun):
             continue  # inside a longer number of another language
         begun, reached = first, -last
-        word, is_part = words[first], one.is_ordinal
+        word, is_part = words[first], (one.start, one.end) in ordinals
         if marks[word.start] == PART:
             continue
         if reached == first + 1:
-            if word.written in _VALUES or word.written == "o":
+            if word.written in _VALUES or word.written in _NO_NUMBERS:
                 continue
             is_theirs = 0 < telling[language] == max(telling.values())
             is_part |= word.written in _EVERYDAY and not is_theirs

@@ -31,7 +31,7 @@ edit draft_model excludes in_table: It is an option of the table speculation too
     | Write it there: -o speculation='{{"draft_model": "FOLDER"}}'.
 edit excludes piped_prompt: Standard input is the prompt already. | Name a file, or give the prompt.
 n excludes one_text: --stream, a trace and evidence are of one text only. | Leave one of them out.
-evidence needs grounded: Evidence is of grounded answers. | Add -o grounded=true.
+evidence needs texts: Evidence is of grounded answers. | Add -o grounded=true.
 grounded quotes missing excludes tools: The arguments of calls are not held to texts. | Leave one of them out.
 model excludes server_without_rows: A server gives neither rows of probabilities nor a model that fills masks.
     | Use structgen generate or structgen bulk, or name a model of this machine.
@@ -52,6 +52,7 @@ target excludes grammar tokenizer: --target writes machine code alone.
     | Give --schema, --type, --grammar or --regex; or take structgen generate --temperature 1.
 out excludes no_folder: There is no folder for the file. | Make it, or name another file.
 """,
+    texts=lambda given: given.get("grounded", False) is not False or given.get("quotes"),
     another_language=lambda given: len(given.some(LANGUAGES)) > 1,
     no_guesses=lambda given: given.get("speculation") == "off",
     in_table=lambda given: isinstance(given.get("speculation"), dict),

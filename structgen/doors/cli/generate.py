@@ -92,8 +92,6 @@ def _write(wanted: WantedTexts, request: Request) -> bool:
             first = ended[0]
         first = handles[sample].result if handles else first
         outcome = now(obtained(writer, text, source, first, detailed="evidence" in given))
-        if outcome.evidence is not None:
-            outcome.evidence.write(given.get("evidence"))
         failed |= _show(outcome, handles[sample].request if handles else request, engine, wanted, form)
     return failed
 
@@ -128,6 +126,8 @@ def _show(
     if "usage" in given:
         tried = f", attempts: {outcome.attempts}" * (outcome.attempts > 1)
         echo(f"{outcome.usage.tokens:,} tokens{tried}, {speculation_told(outcome.usage)}", err=True)
+    if outcome.evidence is not None:
+        outcome.evidence.write(given.get("evidence"))
     if "trace" in given and engine is not None:
         title = f"structgen generate: {result.finish_reason.value}"
         engine.trace(result, title).write(given.get("trace"))

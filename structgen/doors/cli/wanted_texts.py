@@ -123,9 +123,12 @@ class WantedTexts(WantedLanguage):
 
     @cached_property
     def request_of(self) -> Callable[[Any], Request]:
-        """What makes a request of a prompt, its grammar narrowed to what the texts of `grounded` state."""
-        made = self.request_without_prompt
-        if not (options := self.grounding):
+        """What makes a request of a prompt, its grammar narrowed to what the texts of `grounded` state, or
+        the prompt where it has quotes."""
+        from structgen.asking.grounding.grounded_grammar import has_quotes
+
+        made, options = self.request_without_prompt, self.grounding
+        if not options and not has_quotes(getattr(self.grammar, "schema", None)):
             return lambda text: replace(made, prompt=text)
         from structgen.doors.typed.options import TypedOptions
         from structgen.doors.typed.prompts import given_source, wanted_of

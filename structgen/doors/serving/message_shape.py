@@ -14,7 +14,8 @@ from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, Repl
 from structgen.doors.serving.served_model import AskedTexts, ServedModel
 
 _SAME: Final = tuple(
-    "model stream max_tokens temperature top_k top_p tools outline choices repetition".split()
+    "model stream max_tokens temperature top_k top_p tools outline choices repetition grounded quotes "
+    "missing".split()
 )
 """Members that mean the same in chat completions, whose tools may be Anthropic's."""
 _THREAD: Final = "thread_unsupported_request"

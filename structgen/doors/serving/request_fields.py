@@ -9,7 +9,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from structgen.asking.grounding.grounded_grammar import checked_texts, grounded_grammar, has_quotes
+from structgen.asking.grounding.grounded_grammar import (
+    checked_texts,
+    grounded_grammar,
+    has_quotes,
+    idle_missing,
+)
 from structgen.asking.grounding.stated_text import stated_text
 from structgen.asking.request_reading.request_members import HANDED, members_of, read_members
 from structgen.asking.tool_calls.custom_tools import INPUT
@@ -73,20 +78,33 @@ def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
     return read_members({name: one for name, one in body.items() if name in known}, address)
 
 
-def held_to_texts(grammar: Grammar | None, body: Mapping[str, Any], prompt: Any) -> Grammar | None:
+def held_to_texts(
+    grammar: Grammar | None, body: Mapping[str, Any], prompt: Any, told: list[str]
+) -> Grammar | None:
     """Return the grammar of a reply, narrowed to what the texts of `grounded` state; `prompt`: the text that
-    true stands for. Errors: those of `grounded_grammar`; ApiError beside tools, and for token ids."""
-    texts = checked_texts(body.get("grounded") or False)
+    true stands for; `told` takes what of it cannot act. Errors: those of `grounded_grammar`; ApiError beside
+    tools, and for token ids; OptionError for `missing` where nothing is held."""
+    given = body.get("grounded")
+    texts = checked_texts(False if given is None else given)
     if not (texts or body.get("quotes") or has_quotes(getattr(grammar, "schema", None))):
+        if body.get("missing") == "free":
+            raise idle_missing()
         return grammar
     if body.get("tools"):
-        raise unsupported("grounded", "The arguments of calls are not held to texts.")
+        name = "quotes" if texts is False else "grounded"
+        raise unsupported(name, "The arguments of calls are not held to texts.")
     if isinstance(texts, bool):
         if not isinstance(prompt, str):
             raise unsupported("grounded", "Token ids are no text: send the text as grounded.")
         texts = (("prompt", prompt),)
-    how = {"values": bool(body.get("grounded")), "quotes": bool(body.get("quotes"))}
-    return grounded_grammar(grammar, stated_text(texts), **how, free=body.get("missing") == "free")
+    return grounded_grammar(
+        grammar,
+        stated_text(texts),
+        values=given not in (None, False),
+        quotes=bool(body.get("quotes")),
+        free=body.get("missing") == "free",
+        tell=lambda what: told.append(f"grounded: {what}"),
+    )
 
 
 def count_of(body: Mapping[str, Any], *names: str, most: int | None = None) -> int | None:

@@ -126,7 +126,8 @@ class ServedModel:
         messages = fields.read_messages(given, format or self._shown, where)
         grammar = read.grammar(format, specials=specials_of(self.engine)) if format else read.grammar()
         users = [str(one["content"]) for one in messages if one["role"] == "user"]
-        grammar = fields.held_to_texts(grammar, body, "".join(users[-1:]))
+        told = list[str]()
+        grammar = fields.held_to_texts(grammar, body, "".join(users[-1:]), told)
         compiled = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
         asked, place = body.get("continue_final_message"), where if own else f"{where}/{{}}/content"
         messages, turn = continued(messages, asked, compiled, where=place)
@@ -160,15 +161,21 @@ class ServedModel:
         parts = ReplyParts(format, read.choice.tools, opening, read.answer is not None, stops=stops)
         parts.begun = "" if repeats else request.begun
         parts.earlier = sum(len(one.get("tool_calls", ())) for one in messages)
-        return self._asked(body, read, (request,), parts, wanted, repeats)
+        return self._asked(body, read, (request,), told, parts, wanted, repeats)
 
     def _asked(
-        self, body: Mapping[str, Any], read: ReadRequest, requests: tuple[Request, ...], *parts: Any
+        self,
+        body: Mapping[str, Any],
+        read: ReadRequest,
+        requests: tuple[Request, ...],
+        told: list[str],
+        *parts: Any,
     ) -> AskedTexts:
-        """Return what a body asks for, with what of it was cut, or cannot act."""
+        """Return what a body asks for, with what of it was cut, or cannot act. `told`: what of that is known
+        already."""
         named = [name for name in _MOST_TOKENS if body.get(name) is not None]
         least, most = min(one.most_tokens for one in requests), _most_tokens(body)
-        is_cut, told = most is None or least < most, list[str]()
+        is_cut = most is None or least < most
         if is_cut and named:
             told.append(f"{named[0]}: {most} is cut to the {least} tokens that the context leaves")
         thoughts, (place, asked) = requests[0].thinking, _budget(body)
@@ -196,14 +203,14 @@ class ServedModel:
         """Return what `/v1/completions` asks for: one text for each prompt. Errors: those of `read_chat`."""
         read = read_request(body, policies=self.policies, limits=self.limits)
         likeliest = fields.count_of(body, "logprobs", most=MOST_LIKELIEST)
-        grammar = read.grammar()
+        grammar, told = read.grammar(), list[str]()
         requests = [
             self._request(
-                one, body, fields.held_to_texts(grammar, body, one), likeliest=likeliest, chat=False
+                one, body, fields.held_to_texts(grammar, body, one, told), likeliest=likeliest, chat=False
             )
             for one in _prompts(body.get("prompt"))
         ]
-        return self._asked(body, read, tuple(requests), ReplyParts(), likeliest)
+        return self._asked(body, read, tuple(requests), told[:1], ReplyParts(), likeliest)
 
     def _request(
         self,

@@ -63,7 +63,7 @@ from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import NAMED_ELSEWHERE, FunctionOptions, TypedOptions
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial, Progress, progress_of
-from structgen.doors.typed.prompts import PromptSource, Template, source_of, stated_of, wanted_of
+from structgen.doors.typed.prompts import PromptSource, Template, not_asked, source_of, stated_of, wanted_of
 from structgen.doors.typed.typed_draws import Sampler, check_names, drawn
 from structgen.doors.typed.waiting import each, now
 from structgen.doors.typed.wanted_forms import WantedForm, WantedText, failed
@@ -164,7 +164,14 @@ class Asking:
             wanted = replace(wanted, waits=self.waits or self.form.asynchronous)
         progress = document or progress_of(self.form, functools.partial(writer.read, wanted))
         ended, is_refused = list[Result](), False
-        async with aclosing(writer.stream(wanted, source, ended.append)) as pieces:
+        try:
+            held = wanted_of(wanted, source)
+        except NotStatedError as error:
+            if not detailed:
+                raise
+            yield Partial(progress, judged(self.form, not_asked(error), 1, None))
+            return
+        async with aclosing(writer.stream(held, source, ended.append)) as pieces:
             async for piece in pieces:
                 if is_refused:
                     continue
@@ -287,7 +294,7 @@ def with_details(
     was."""
     if isinstance(outcome.error, NotStatedError):
         return outcome
-    wanted = wanted_of(wanted, source)
+    wanted = wanted_of(wanted, source, is_again=True)
     form, prompt = wanted.form, writer.prompt(wanted, source)
     if form.whole is not None and outcome.error is None:
         outcome = with_evidence(outcome, form, stated_of(wanted, source))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
-from structgen.asking.grounding.grounded_grammar import checked_texts
+from structgen.asking.grounding.grounded_grammar import checked_texts, schema_grammar_of
 from structgen.asking.grounding.stated_text import StatedText, stated_text
 from structgen.base.errors import OptionError, options_named
 from structgen.decoding.engine.requests import Result
@@ -57,8 +57,9 @@ def outcome_of(text: Any, target: Any, *, cut: bool = False, grounded: Any = Non
     `grounded`: a text, or texts by name; `evidence` of the outcome then tells where they state each value.
 
     Errors: those of `sg.run` for a target; UnsupportedError for a grammar that no schema says; OptionError
-    for what is no text. Pieces raise GenerationError as soon as the type refuses a complete part, and at the
-    end. Cost: that of compiling the schema, then linear in the text.
+    for what is no text, and for `grounded` beside a target that is no type or schema. Pieces raise
+    GenerationError as soon as the type refuses a complete part, and at the end. Cost: that of compiling the
+    schema, then linear in the text.
     """
     if isinstance(text, bytes) or not isinstance(text, Iterable):
         cure = "Pass a str: a message's content is None where the model refuses, or calls a tool."
@@ -66,7 +67,11 @@ def outcome_of(text: Any, target: Any, *, cut: bool = False, grounded: Any = Non
     form = form_of(target)
     answer = Answer(form, "text", reason="length" if cut else "stop")
     texts = checked_texts(False if grounded is None else grounded)
-    stated = None if isinstance(texts, bool) else stated_text(texts)
+    if texts is True:
+        raise OptionError("True names no text.", where="grounded", cure="Give the text: there is no prompt.")
+    stated = None if texts is False else stated_text(texts)
+    if stated is not None:
+        schema_grammar_of(form.grammar)
     if not isinstance(text, str):
         return _partials(text, answer, stated)
     answer.add(text)

@@ -96,7 +96,7 @@ thinking: Draws have no thoughts before the document. | Leave thinking out.
 """Of a typed function's options, the form of what is wanted, and its writer."""
 OF_TOOLS: Final = Exclusions(
     """
-grounded quotes: The arguments of calls are not held to texts.
+grounded quotes missing: The arguments of calls are not held to texts.
     | Leave it out, or ask for the type of one tool's arguments.
 outline stop wrap: {} has no meaning beside tools.
     | Leave it out: the prompt tells the tools, and their format where a reply ends.

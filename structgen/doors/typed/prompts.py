@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import inspect
 import string
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any, Final
 
-from structgen.asking.grounding.grounded_grammar import NamedTexts, grounded_grammar
+from structgen.asking.grounding.grounded_grammar import NamedTexts, grounded_grammar, idle_missing, warn
 from structgen.asking.grounding.stated_text import StatedText, stated_text
-from structgen.base.errors import GroundedWarning, NotStatedError, OptionError, warning_level
+from structgen.base.errors import NotStatedError, OptionError
 from structgen.base.language import checks
 from structgen.decoding.engine.model_prompts import ModelQuestion, Prompt
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
@@ -137,9 +136,11 @@ class Template:
         neutral = joined(repeat(NEUTRAL)) if values else NEUTRAL
         every = [(name, str(value)) for name, value in arguments.items() if name not in ("self", "cls")]
         fields = [field for _, field, _, _ in self._pieces if field is not None]
-        named = tuple(dict(zip(fields, values, strict=True) if fields else every).items())
-        said = tuple(text for _, text in named) or (whole,)
-        return PromptSource(whole, said, neutral=neutral, named=named)
+        pairs = [*dict.fromkeys(zip(fields, values, strict=True) if fields else every)]
+        # a field may stand there twice, in two forms
+        named = {name: "\n".join(text for other, text in pairs if other == name) for name, _ in pairs}
+        said = tuple(dict(pairs).values()) or (whole,)
+        return PromptSource(whole, said, neutral=neutral, named=tuple(named.items()))
 
 
 def _shown(arguments: Mapping[str, Any], field: str, spec: str | None, conversion: str | None) -> str:
@@ -201,24 +202,31 @@ def given_source(prompt: Any) -> PromptSource:
     raise OptionError(what, where="prompt", cure=cure)
 
 
-def wanted_of(wanted: WantedText, source: PromptSource) -> WantedText:
+def wanted_of(wanted: WantedText, source: PromptSource, *, is_again: bool = False) -> WantedText:
     """Return what is wanted of one prompt: its form is narrowed where the call, or its type, asks for it.
+    `is_again`: whether the call was told already what it may not know (`GroundedWarning`).
 
-    Raises NotStatedError. Cost: that of `narrowed` for new texts.
+    Raises NotStatedError; OptionError for `missing` of no grounded call. Cost: that of `narrowed` for new
+    texts.
     """
     form, options = wanted.form, wanted.options
-    if form.whole is not None or not (options.grounded or options.quotes or form.has_quotes):
+    if form.whole is not None:
         return wanted
-    if options.grounded is True and not source.named and isinstance(source.prompt, str):
+    if not (options.grounded or options.quotes or form.has_quotes):
+        if options.missing != "error":
+            raise idle_missing()
+        return wanted
+    tell = None if is_again or source.refused is not None else warn
+    if tell is not None and options.grounded is True and not source.named and isinstance(source.prompt, str):
         what = "The numbers and dates of the whole prompt count as stated, those of the question too."
-        told = GroundedWarning(f"{what} Name the document: grounded=text.")
-        warnings.warn(told, stacklevel=warning_level())
+        tell(f"{what} Name the document: grounded=text.")
     grammar = grounded_grammar(
         form.grammar,
         stated_of(wanted, source),
         values=options.grounded is not False,
         quotes=options.quotes,
         free=options.missing == "free",
+        tell=tell,
     )
     return replace(wanted, form=replace(form, grammar=grammar, whole=form))
 
