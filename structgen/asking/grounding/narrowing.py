@@ -13,7 +13,6 @@ addresses and strings of a pattern or a format stand in the texts.
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -305,10 +304,9 @@ def _enum(values: list[Any]) -> dict[str, Any] | None:
 
 def _not_stated(missing: list[tuple[str, _Lack]], stated: StatedText) -> NotStatedError:
     path, place = missing[0]
-    text = " ".join(stated.texts.values())
-    said = (
-        f"The text {textwrap.shorten(text, 60)!r} states" if text.strip() else "The text is empty, and states"
-    )
+    text = " ".join(" ".join(stated.texts.values()).split())
+    short = f"{text[:57]}..." if len(text) > 60 else text
+    said = f"The text {short!r} states" if text else "The text is empty, and states"
     return NotStatedError(
         f"{said} no {place.kind} for {path or 'the value'}.",
         path=path,

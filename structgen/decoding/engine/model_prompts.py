@@ -693,7 +693,7 @@ def _question(request: Request, prompt: Prompt) -> ModelQuestion:
         with_outline=request.outline,
         chat=request.chat,
         refused=request.refused,
-        is_choice=is_json and bool(listed(language).texts),
+        is_choice=language is not None and is_json and bool(listed(language.told).texts),
         thinks_until=text_behind(request.thinking),
     )
 

@@ -13,7 +13,13 @@ from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any, Final
 
-from structgen.asking.grounding.grounded_grammar import NamedTexts, grounded_grammar, idle_missing, warn
+from structgen.asking.grounding.grounded_grammar import (
+    NamedTexts,
+    checked_texts,
+    grounded_grammar,
+    idle_missing,
+    warn,
+)
 from structgen.asking.grounding.stated_text import StatedText, stated_text
 from structgen.base.errors import NotStatedError, OptionError
 from structgen.base.language import checks
@@ -232,9 +238,10 @@ def wanted_of(wanted: WantedText, source: PromptSource, *, is_again: bool = Fals
 
 
 def stated_of(wanted: WantedText, source: PromptSource) -> StatedText:
-    """Return the texts that answers to a prompt are held to."""
+    """Return the texts that answers to a prompt are held to. Raises OptionError for too long ones."""
     given: Any = wanted.options.grounded
-    return stated_text(source.about if isinstance(given, bool) else given)
+    texts: Any = checked_texts(source.about if isinstance(given, bool) else given)
+    return stated_text(texts)
 
 
 def not_asked(error: NotStatedError) -> Result:

@@ -234,6 +234,11 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         return self._policies
 
     @property
+    def told(self) -> JsonSchemaGrammar:
+        """The grammar that prompts tell of: this one, or the one whose place it has taken."""
+        return self._told or self
+
+    @property
     def outline(self) -> Callable[..., str]:
         """What writes the outline for prompts: `schema_outline` without the schema."""
         return self._outline
@@ -243,9 +248,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         from structgen.grammars.json_grammars.outline_writer import OutlineWriter
 
         # a format that the caller defined himself is read as a pattern, and the outline says its name
-        held, told = self._policies, self._told or self
+        held = self._policies
         policies = replace(held, custom_formats=()) if held.custom_formats else held
-        return OutlineWriter(depth, descriptions).written((told.document(policies=policies).written,))
+        return OutlineWriter(depth, descriptions).written((self.told.document(policies=policies).written,))
 
     @property
     def quoting(self) -> Quoting:
