@@ -138,7 +138,8 @@ class _Walk:
             kept = "type" in schema and "integer" in said and "number" in rest
             found.append({**made, "type": [("integer" if kept and one == "number" else one) for one in rest]})
         if not found:
-            kinds = {"number": "number", "string": str(schema.get("format", "text of its pattern"))}
+            pattern = "text of its pattern" if "pattern" in schema else "words"
+            kinds = {"number": "number", "string": str(schema.get("format", pattern))}
             kind = " or ".join(kinds[one] for one in sorted(parts))
             lack = _Lack({"type": "null", "enum": [0]}, pointer_of(way), kind)
             self._lacks[id(lack.schema)] = lack

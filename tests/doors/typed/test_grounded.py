@@ -14,13 +14,13 @@ import warnings
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
 
-for _name in ("babel", "text_to_num"):
-    pytest.importorskip(_name)
+pytest.importorskip("babel")
+pytest.importorskip("text_to_num")
 
 from asked import Person, asked, awaited
 from for_each import for_each
@@ -28,6 +28,7 @@ from openai_server import serving
 from pydantic import BaseModel, Field
 from small_models import write_chat_llama
 from told_models import Even, told
+from typing_extensions import TypedDict
 
 import structgen as sg
 from structgen.base.errors import (
@@ -38,6 +39,12 @@ from structgen.base.errors import (
     UnsupportedError,
 )
 from structgen.decoding.infilling.presets import FunctionModel
+from structgen.doors.typed.options import TypedOptions
+from structgen.doors.typed.prompts import given_source, wanted_of
+from structgen.doors.typed.wanted_forms import WantedText, form_of
+
+# the scripted models write on and on where their words are none of the text's
+pytestmark = pytest.mark.filterwarnings("ignore::structgen.base.errors.ShortenedWarning")
 
 ADA36 = '{"name": "Ada", "age": 36}'
 AGE: dict[str, Any] = {
@@ -288,7 +295,7 @@ def test_draws_are_stated_ones() -> None:
 
 
 def test_an_answer_that_validators_refuse_is_asked_again_in_the_same_texts() -> None:
-    engine, model = told('{"number": 3}', '{"number": 8}')
+    engine, model = told('{"number": 3}', '{"number": 4}')
     found = sg.run(engine, "x", Even, grounded="3 or 4", detailed=True)
     assert found.value.number == 4 and found.attempts == 2 and len(model.prompts) == 2
 
@@ -330,8 +337,9 @@ def test_all_targets_that_are_schemas_are_held(target: Any) -> None:
 
 
 def test_a_grammar_around_a_schema_stays_around_it() -> None:
-    target = sg.without(sg.json_schema(AGE), ["36"])
-    assert ask("36 or 7", target, '{"age": 36}') == {"age": 7}
+    target = sg.without(sg.json_schema({"type": "string"}), ["Hull"])
+    found = sg.run(told('"Hull"')[0], SAID, target, quotes=True)
+    assert found and found in SAID and "Hull" not in found
 
 
 @for_each("how", [{"policies": {"whitespace": "compact"}}, {"canonical": True}, {"healing": True}])
@@ -358,18 +366,33 @@ def test_a_begun_answer_must_be_a_stated_one(tmp_path: Path) -> None:
         sg.run(engine, [turns[0], {"role": "assistant", "content": '{"age": 9'}], Age, **how)
 
 
+@sg.generate(model=told('{"age": 1}')[0], grounded=True)
+def kept_age(text: str) -> Age:
+    """How old? {text}"""
+
+
+def test_a_pickled_function_is_held_to_its_texts() -> None:
+    again = pickle.loads(pickle.dumps(kept_age))
+    assert again("36").age == 36
+
+
+@for_each("speculation", ["auto", "off", sg.Speculation(edit="The age is 99.")])
+def test_guesses_change_no_stated_value(speculation: Any) -> None:
+    assert ask("36", Age, '{"age": 99}', speculation=speculation).age == 36
+
+
 def test_threads_share_a_text() -> None:
     engine, found = told('{"age": 1}')[0], list[int]()
 
     def work() -> None:
-        found.append(sg.run(engine, "x", Age, grounded="36 by two threads").age)
+        found.append(sg.run(engine, "x", Age, grounded="36 by threads").age)
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for one in threads:
         one.start()
     for one in threads:
         one.join()
-    assert found == [36, 36, 36] or {*found} <= {36, 2}
+    assert found == [36, 36, 36]
 
 
 # --- refusals -----------------------------------------------------------------------------------------------
@@ -378,7 +401,7 @@ def test_threads_share_a_text() -> None:
 @for_each("target", [None, str, re.compile("[0-9]+"), sg.choice(["3", "4"]), sg.lark('start: "a"')])
 def test_what_no_schema_says_is_refused(target: Any) -> None:
     for how in ({"grounded": "36"}, {"quotes": True}):
-        with pytest.raises(OptionError, match="no values? that a text could state|has no values"):
+        with pytest.raises(OptionError, match="no values that a text could state"):
             sg.run(silent(), "x", target, **how)
 
 
@@ -417,12 +440,11 @@ class Deep(BaseModel):
     [
         (Age, "/age", "number"),
         (Deep, "/one/age", "number"),
-        (list[Age] | Age, "/age", "number"),
         (Annotated[list[Age], Field(min_length=1)], "/0/age", "number"),
         (tuple[int, str], "/0", "number"),
         (dt.date, "", "date"),
         (Annotated[str, Field(pattern="^[A-Z]{2}[0-9]+$")], "", "text of its pattern"),
-        (Annotated[str, sg.Quote] | int, "", "number"),
+        (Annotated[str, sg.Quote] | int, "", "states no words"),
     ],
 )
 def test_the_error_names_the_value_and_no_token_is_drawn(target: Any, path: str, kind: str) -> None:
@@ -447,14 +469,14 @@ def test_a_long_word_is_shown_in_part() -> None:
 
 def test_missing_free_lets_the_model_write_only_what_is_missing() -> None:
     class Bill(BaseModel):
-        total: int
         day: dt.date
+        total: int
 
-    said = '{"total": 99, "day": "2020-01-01"}'
+    said = '{"day": "2020-01-01", "total": 99}'
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = ask("It is 61.", Bill, said, missing="free")
-        assert ask("Nothing.", Bill, said, missing="free").total == 99
+        assert ask("Nothing.", Bill, said, missing="free") == Bill(day=dt.date(2020, 1, 1), total=99)
     assert found == Bill(total=61, day=dt.date(2020, 1, 1))
 
 
@@ -587,13 +609,13 @@ def test_a_quote_is_a_run_of_words_of_the_text_at_any_place(target: Any, said: s
 
 def test_quotes_makes_a_quote_of_each_free_string_and_of_no_other() -> None:
     class Both(BaseModel):
-        who: str
         kind: Literal["shop", "person"]
         count: int
+        who: str
 
-    said = '{"who": "Leeds", "kind": "shop", "count": 9}'
+    said = '{"kind": "shop", "count": 9, "who": "Leeds"}'
     found = sg.run(told(said)[0], SAID, Both, quotes=True)
-    assert found.who.split()[0] in SAID and (found.kind, found.count) == ("shop", 9)
+    assert found.who in SAID and (found.kind, found.count) == ("shop", 9)
 
 
 def test_a_type_with_quotes_is_held_to_the_prompt_and_its_numbers_are_not() -> None:
@@ -715,10 +737,12 @@ def test_texts_that_state_one(text: str, value: int) -> None:
     assert ask(text, Age, '{"age": 1}').age == value
 
 
-def test_a_number_of_400_digits_stands_in_a_text() -> None:
+def test_a_number_of_400_digits_is_stated_where_a_number_may_have_as_many() -> None:
     digits = "7" * 400
-    found = sg.run(told(digits)[0], "x", Decimal, grounded=f"It is {digits}.", max_tokens=500)
-    assert found == Decimal(digits)
+    how: Any = {"max_tokens": 999, "policies": {"numbers": "any"}}
+    assert ask(f"It is {digits}.", Decimal, digits, **how) == Decimal(digits)
+    with pytest.raises(NotStatedError, match=r"The text 'It is 7+\.\.\.' states"):
+        sg.run(silent(), "x", Decimal, grounded=f"It is {digits}.")
 
 
 def test_a_text_without_spaces_has_quotes_of_characters() -> None:
@@ -775,22 +799,27 @@ def test_the_prompt_is_that_of_the_call_without(chat: sg.Engine, target: Any) ->
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GroundedWarning)
         assert plain.using(grounded=FULL).prompt("It.") == plain.prompt("It.")
-        held = sg.Request("What?", plain.using(grounded=FULL)._asked.form.grammar, choices="whole")
-    assert chat.reading.read(held).tokens
+
+
+@for_each("target", [target for target, _ in TYPES])
+def test_the_prompt_of_a_request_is_that_of_the_one_without(chat: sg.Engine, target: Any) -> None:
+    form = form_of(target)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GroundedWarning)
+        held = wanted_of(WantedText(form, TypedOptions(grounded=FULL)), given_source("What?")).form
+    first, second = (
+        chat.reading.read(sg.Request("What?", one.grammar, choices="whole")) for one in (form, held)
+    )
+    assert [*first.tokens] == [*second.tokens]
 
 
 PIECES = ["36", "7.5", "eleven", "9 October 2026", "2025-01-31", "14:30", "AB-123", "QX-907", "some words"]
-DIGITS = {"eleven": "11"}
 
 
 def numbers_in(text: str) -> set[Decimal]:
     """Return the numbers that a plain reader sees in the pieces of a text."""
-    found = {Decimal(one) for one in re.findall(r"\d+(?:\.\d+)?", text)}
-    return (
-        found | {Decimal(11)} * ("eleven" in text)
-        if False
-        else found | ({Decimal(11)} if "eleven" in text else set())
-    )
+    words = {Decimal(11)} if "eleven" in text else set[Decimal]()
+    return words | {Decimal(one) for one in re.findall(r"\d+(?:\.\d+)?", text)}
 
 
 DATES = {"9 October 2026": dt.date(2026, 10, 9), "2025-01-31": dt.date(2025, 1, 31)}
