@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ import torch
 from for_each import for_each
 from pydantic import BaseModel
 from small_models import write_llama
-from strategy_models import scrambled
+from strategy_models import Table, scrambled
 
 import structgen as sg
 from structgen.decoding.engine import Engine, Request
@@ -150,6 +151,32 @@ def test_the_first_of_several_members_is_the_likeliest_beside_a_neutral_prompt(
     assert [*known] == ["x", "y"] and known["x"] == max(shares, key=lambda value: shares[value])
     without, _ = comparing(greedy, ModelPrompts(""))
     assert without == greedy
+
+
+def test_a_string_behind_a_calibrated_label_is_closed_where_it_repeats_itself() -> None:
+    law = [float(token == 9) for token in range(14)]  # "b" for ever
+    schema = _object({"x": {"enum": ["ab", "ba"]}, "y": {"type": "string"}})
+    greedy = Request(
+        [2], sg.json_schema(schema), sg.Sampling(temperature=0.0), choices="whole", max_tokens=2_000
+    )
+    asked, _ = comparing(greedy, ModelPrompts(""), [1])
+    (found,) = Engine(Table(lambda _: law, 14), CHARACTERS).generate(asked)
+    assert found.finish_reason.value == "repetition" and found.usage.strategy_rows
+    assert len(json.loads(found.text)["y"]) < 1_000
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_guesses_change_no_token_behind_a_calibrated_label(seed: int) -> None:
+    schema = _object({"x": {"enum": ["ab", "ba"]}, "y": {"type": "string"}, "c": {"enum": ["yx", "yxb"]}})
+    greedy = Request(
+        [2], sg.json_schema(schema), sg.Sampling(temperature=0.0), choices="whole", max_tokens=90
+    )
+    asked, _ = comparing(greedy, ModelPrompts(""), [1])
+    engine = Engine(scrambled(seed, size=14), CHARACTERS)
+    guessed, plain = engine.generate(
+        [replace(asked, speculation=how, max_tokens=90) for how in ("auto", "off")]
+    )
+    assert guessed.text == plain.text and "reads ahead" not in guessed.usage.speculation
 
 
 def test_the_first_member_is_listed_where_every_member_must_be_there() -> None:

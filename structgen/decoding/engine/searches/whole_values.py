@@ -45,6 +45,7 @@ class WholeValues(SearchStrategy):
     name: ClassVar[str] = "whole"
     is_greedy: ClassVar[bool] = True
     looks_over_forced: ClassVar[bool] = True  # spellings begin there that the grammar does not have
+    is_once: ClassVar[bool] = True
     listed: Listed
     """The values. One that the grammar refuses is not written."""
     neutral: tuple[int, ...] = ()
