@@ -525,7 +525,7 @@ class ReadPrompt:
     question: ModelQuestion
     tokens: list[int]
     shortened: str = ""
-    """How much the prompt tells of the schema, where the whole outline does not fit; else ""."""
+    """How much the prompt tells of the schema, or of examples, where all of it does not fit; else ""."""
 
 
 @dataclass(frozen=True, slots=True)
