@@ -16,6 +16,10 @@ and instructor as a client of `structgen serve`. A row whose library is not inst
 the question with the line that `outline=True` adds. `embedded` is structgen/extract, on the kinds of
 extraction alone, since it follows no instructions.
 
+"Grounded" holds numbers and dates to the task's text, "quotes" strings too. 120 questions, `stated-open` and
+`stated-sealed`, are about longer texts in seven languages, with two worked examples each; both halves were
+committed before the code that they examine.
+
 48 more questions, `described-open` and `described-sealed`, have right answers that hang on a description; the
 sealed half was committed in the same way. "No descriptions" is our default without them.
 
@@ -210,8 +214,9 @@ def ours(
 
 
 def stated(task: Task, **options: Any) -> dict[str, Any]:
-    """Return options that are of documents about a text."""
-    return {} if task.text is None else of_type(task, grounded=True, **options)
+    """Return options that are of documents about a text; what is counted is a conclusion, and not stated."""
+    is_stated = task.text is not None and task.kind != "counting"
+    return of_type(task, grounded=True, **options) if is_stated else {}
 
 
 def shown(task: Task) -> list[Any]:
@@ -443,7 +448,7 @@ def main() -> None:
         default="open",
     )
     parser.add_argument("--wording", choices=WORDINGS, default="first")
-    usual = [row for row in ROWS if row != "no descriptions"]
+    usual = [row for row in ROWS if row != "no descriptions" and "examples" not in row]
     names = [*ROWS, *STRATEGIES]
     parser.add_argument("--rows", nargs="+", choices=names, default=usual, metavar="ROW")
     parser.add_argument("--only", nargs="+", metavar="KIND", help="kinds of tasks, by their names")

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 from structgen.asking.grounding.readings import Reading
@@ -239,7 +239,7 @@ class _Walk:
         is_integer = kind == "number" and "number" not in types and "integer" in types
         leaf = {key: value for key, value in schema.items() if key in keywords}
         compiled = over_bytes(self._grammar.in_place_of({**leaf, "type": "integer" if is_integer else kind}))
-        return lambda text: _accepts(compiled, text)
+        return cache(lambda text: _accepts(compiled, text))  # a text may say one value many times
 
     def _listed(self, schema: Mapping[str, Any], kind: str, keywords: tuple[str, ...]) -> Any:
         meets = self._judge(schema, kind, keywords)
@@ -254,8 +254,7 @@ class _Walk:
             written = (
                 (one, [json.dumps(text) for text in texts]) for one, texts in self._stated.written(kind)
             )
-            if found := _first_accepted(written, meets):
-                return _enum(found)
+            return _enum(_first_accepted(written, meets))
         runs: list[str] | None = []
         for text in self._stated.texts.values():
             more = runs_meeting(text, held)

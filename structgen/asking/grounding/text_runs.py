@@ -28,7 +28,7 @@ def runs_meeting(text: str, formula: Formula) -> list[str] | None:
     """
     language = RegularGrammar(formula, "", limits=None).language(Limits())
     found: list[str] | None = _Runs(text, language).found(is_loose=False)
-    return _Runs(text, language).found(is_loose=True) if found == [] else found
+    return found if found != [] else _Runs(text, language).found(is_loose=True) or []
 
 
 class _Runs:

@@ -241,7 +241,8 @@ class Engine:
         strategies = None
         if request.chosen_by.strategy:
             strategies = strategies_of(request, prompt, reading, self.model, besides)
-        if request.drafts is not None and strategies is not None and strategies.search is not None:
+        search = None if strategies is None else strategies.search
+        if request.drafts is not None and search is not None and not search.is_once:
             drafts, less = None, "the strategy reads ahead itself"
         else:
             drafts, less = self._draft_start(request, prompt, compiled)

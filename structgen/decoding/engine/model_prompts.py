@@ -525,7 +525,7 @@ class ReadPrompt:
     question: ModelQuestion
     tokens: list[int]
     shortened: str = ""
-    """How much the prompt tells of the schema, where the whole outline does not fit; else ""."""
+    """How much the prompt tells of the schema, or of examples, where all of it does not fit; else ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -693,7 +693,7 @@ def _question(request: Request, prompt: Prompt) -> ModelQuestion:
         with_outline=request.outline,
         chat=request.chat,
         refused=request.refused,
-        is_choice=language is not None and is_json and bool(listed(language.told).texts),
+        is_choice=is_json and bool(listed(language).texts),
         thinks_until=text_behind(request.thinking),
     )
 

@@ -329,7 +329,8 @@ class Usage:
     accepted: dict[str, int] = field(default_factory=dict)
     """Accepted draft tokens by drafter; a token that several had proposed counts for each."""
     outline: str = ""
-    """How much the prompt tells of the schema, where its whole outline does not fit the context; else ""."""
+    """How much the prompt tells of the schema, or of examples, where all of it does not fit the context; else
+    ""."""
     choices: str = ""
     """Why listed values were chosen token by token, where they were to be compared as a whole; else ""."""
     speculation: str = ""

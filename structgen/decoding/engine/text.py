@@ -147,8 +147,9 @@ class Text:
         """The draft that is being verified."""
         self.run: OpenRun | None = None
         """What repeats itself at the end of the text; None: nothing is closed."""
-        searches = start.strategies is not None and start.strategies.search is not None
-        if how.repetition is not None and request.grammar is not None and not searches:
+        search = None if start.strategies is None else start.strategies.search
+        is_free = search is None or search.is_once
+        if how.repetition is not None and request.grammar is not None and is_free:
             repeats = getattr(request.grammar, "repeats", None)
             language = request.language
             schema = None if language is None else language.schema

@@ -136,8 +136,9 @@ def generate(
     choices
         how a model of this process chooses if the type lists at most 64 values (`Literal`, `Enum`, `bool`).
         "whole" writes the value that is the most probable as a whole. "calibrated" first subtracts the
-        likelihood of the value after a prompt without the arguments. "tokens" chooses token by token, as in
-        any document. The first two need temperature 0; `detailed(...).probabilities` has their figures.
+        likelihood of the value after a prompt without the arguments, which is read once; it also compares
+        the first of several members of an object. "tokens" chooses token by token, as in any document. The
+        first two need temperature 0; `detailed(...).probabilities` has the figures of a whole answer.
 
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
     type that has no schema and for Iterator[T] with infilling, StructgenError for a missing model.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from structgen.base.errors import NotStatedError
 from structgen.decoding.engine.model_prompts import ReadPrompt, continued
 from structgen.decoding.engine.requests import Request, Result
+from structgen.decoding.engine.searches.listed_values import listed
 from structgen.decoding.engine.thinking import most_tokens
 from structgen.doors.typed.options import OF_REQUEST
 from structgen.doors.typed.prompts import PromptSource, not_asked, wanted_of
@@ -23,6 +24,7 @@ from structgen.machines.core.compiled import CompiledGrammar
 
 if TYPE_CHECKING:
     from structgen.decoding.engine.engine import Engine
+    from structgen.decoding.engine.searches.whole_values import KnownWeights
 
 MOST_ENGINES = 4
 """Models that are kept by name in a process; the one that was not used for longest goes first."""
@@ -39,6 +41,7 @@ class Local:
 
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine, self.name = engine, name
+        self._known: KnownWeights = {}
 
     # --- prompts --------------------------------------------------------------------------------------------
 
@@ -98,14 +101,15 @@ class Local:
             choices="tokens" if options.choices == "tokens" else "whole",
             shortened=read.shortened,
         )
-        if options.choices == "calibrated" and calling is None and form.choices and not request.begun:
+        is_calibrated = options.choices == "calibrated" and calling is None and not request.begun
+        if is_calibrated and listed(form.grammar, first=True).texts:
             # optional: torch
             from structgen.decoding.engine.searches.whole_values import comparing
 
             apart = self._read(
                 wanted, PromptSource(source.neutral, (source.neutral,), examples=source.examples)
             ).tokens
-            request, _ = comparing(request, self.engine.prompts, apart)
+            request, _ = comparing(request, self.engine.prompts, apart, self._known)
         return request
 
     # --- texts ----------------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ class WantedForm:
     @cached_property
     def choices(self) -> tuple[str, ...]:
         """The documents, as texts, where they are a few listed values; () where they are not."""
-        return listed(self.grammar).texts if self.whole is None else self.whole.choices
+        return listed(self.grammar).texts
 
     @cached_property
     def has_quotes(self) -> bool:

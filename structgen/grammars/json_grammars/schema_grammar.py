@@ -66,10 +66,10 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         "_spare",
         "_spelling",
         "_text",
-        "_told",
         "_value",
         "reader",
         "root_types",
+        "told",
     )
     texts_named = "a text of a JSON Schema"
 
@@ -94,7 +94,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         `without_bytes` says. `grammars`: those that the schema names, and now holds (`Document`).
         """
         self._value, self._text, self._notes = value, text, notes
-        self._told: JsonSchemaGrammar | None = None
+        self.told: JsonSchemaGrammar | None = None
         """The grammar whose outline prompts tell, where this one is a narrower form of it."""
         self.reader: Callable[[str], Any] | None = None
         """What makes a value of a document: a type's reader, where the schema is that of a type. None: the
@@ -184,7 +184,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         if isinstance(schema, dict) and isinstance(self._value, dict) and "$schema" in self._value:
             schema = {"$schema": self._value["$schema"], **schema}
         held = dict(self._grammars or {})
-        return self._with(_value=schema, _text=None, _notes=(), _told=self._told or self, _grammars=held)
+        return self._with(_value=schema, _text=None, _notes=(), told=self.told or self, _grammars=held)
 
     def _holding(self, grammars: Mapping[str, Grammar | str]) -> JsonSchemaGrammar:
         """Return this grammar, which nobody has yet, with grammars at places of its schema."""
@@ -234,11 +234,6 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         return self._policies
 
     @property
-    def told(self) -> JsonSchemaGrammar:
-        """The grammar that prompts tell of: this one, or the one whose place it has taken."""
-        return self._told or self
-
-    @property
     def outline(self) -> Callable[..., str]:
         """What writes the outline for prompts: `schema_outline` without the schema."""
         return self._outline
@@ -248,9 +243,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         from structgen.grammars.json_grammars.outline_writer import OutlineWriter
 
         # a format that the caller defined himself is read as a pattern, and the outline says its name
-        held = self._policies
+        held, told = self._policies, self.told or self
         policies = replace(held, custom_formats=()) if held.custom_formats else held
-        return OutlineWriter(depth, descriptions).written((self.told.document(policies=policies).written,))
+        return OutlineWriter(depth, descriptions).written((told.document(policies=policies).written,))
 
     @property
     def quoting(self) -> Quoting:
@@ -375,7 +370,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        more = self._reading_notes(), self.reader, self._grammars, self._told
+        more = self._reading_notes(), self.reader, self._grammars, self.told
         return _restored, (self.canonical, self._draft, *more)
 
 
@@ -582,5 +577,5 @@ def _restored(
         missing=frozenset(options.get("missing", ())),
         grammars=grammars,
     )
-    made.reader, made._told = reader, told
+    made.reader, made.told = reader, told
     return made

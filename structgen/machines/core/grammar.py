@@ -152,11 +152,6 @@ class Grammar(ABC):
         """This grammar, without those that are around another one."""
         return self if (inner := self._inner) is None else inner.innermost
 
-    @property
-    def told(self) -> Grammar:
-        """The grammar that prompts tell of: the innermost one, or the one whose place that has taken."""
-        return self if (inner := self._inner) is None else inner.told
-
     def inside(self, change: Callable[[Grammar], Grammar]) -> Grammar:
         """Return the grammar whose innermost one is changed, those around it as they are. Raises OptionError
         for one around another that does not tell the two apart."""

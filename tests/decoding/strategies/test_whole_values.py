@@ -5,20 +5,28 @@ from __future__ import annotations
 import json
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 import torch
 from for_each import for_each
+from pydantic import BaseModel
 from small_models import write_llama
-from strategy_models import scrambled
+from strategy_models import Table, scrambled
 
 import structgen as sg
 from structgen.decoding.engine import Engine, Request
 from structgen.decoding.engine.model_prompts import ModelPrompts
 from structgen.decoding.engine.searches.listed_values import Listed, listed, listed_values
-from structgen.decoding.engine.searches.whole_values import WholeValues, comparing, spellings
+from structgen.decoding.engine.searches.whole_values import (
+    MOST_KNOWN,
+    KnownWeights,
+    WholeValues,
+    comparing,
+    spellings,
+)
 
 LETTERS = sg.Tokenizer.from_bytes([b"a", b"b", b"c", b"ab", b"A", b"<end>"], eos_token_id=5)
 WORDS = ("ab", "ba", "cab", "bc")
@@ -58,6 +66,133 @@ def test_the_likeliest_text_by_all_its_spellings_is_written(seed: int, neutral: 
     mass = sum(map(math.exp, wanted.values()))
     state = next(step.state for step in found.steps if step.state)
     assert list(state) == pytest.approx([math.exp(wanted[text]) / mass for text in WORDS])
+
+
+def test_what_is_known_of_neutral_prompts_changes_no_share_and_is_bounded() -> None:
+    engine, draw = Engine(scrambled(5, size=6), LETTERS), random.Random(5)
+    known: KnownWeights = {}
+
+    def shares(words: tuple[str, ...], neutral: tuple[int, ...], prompt: int, **more: KnownWeights) -> Any:
+        how = sg.Sampling(temperature=0.0, strategy=WholeValues(Listed(words), neutral, **more))
+        (found,) = engine.generate(Request([prompt], sg.choice(list(words)), how))
+        return next(step.state for step in found.steps if step.state)
+
+    for _ in range(2 * MOST_KNOWN):
+        words = tuple(sorted(draw.sample(WORDS, draw.randint(2, 4))))
+        neutral = tuple(draw.choices(range(5), k=draw.randint(1, 3)))
+        asked = words, neutral, draw.randrange(5)
+        assert shares(*asked, known=known) == shares(*asked)
+        assert len(known) <= MOST_KNOWN
+    assert len(known) == MOST_KNOWN
+
+
+def test_a_calibrated_function_reads_its_neutral_prompt_once(tmp_path: Path) -> None:
+    @sg.generate(model=Engine(write_llama(tmp_path)), choices="calibrated")
+    def mood(text: str) -> Literal["yes", "no", "nothing"]:
+        """{text}?"""
+        return sg.filled()
+
+    first, other, again = (mood.detailed(text) for text in ("one", "two", "one"))
+    rows = [outcome.result.usage.strategy_rows for outcome in (first, other, again)]
+    assert rows[0] == 2 * rows[1] == 2 * rows[2]
+    assert again.probabilities == first.probabilities != other.probabilities
+
+
+def test_a_label_that_stands_first_in_an_object_reads_its_neutral_prompt_once(tmp_path: Path) -> None:
+    class Mail(BaseModel):
+        topic: Literal["billing", "shipping"]
+        urgent: bool
+
+    @sg.generate(model=Engine(write_llama(tmp_path)), choices="calibrated")
+    def mail(text: str) -> Mail:
+        """{text}?"""
+        return sg.filled()
+
+    first, again = mail.detailed("one").result, mail.detailed("one").result
+    assert first.text == again.text and first.usage.strategy_rows == 2 * again.usage.strategy_rows
+    assert [len(step.state) for step in first.steps if step.state] == [2]
+
+
+CHARACTERS = sg.Tokenizer.from_bytes([*map(str.encode, '{}": ,xyabcA_'), b"<end>"], eos_token_id=13)
+
+
+def _object(members: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object that has these members, and no others."""
+    closed = {"required": [*members], "additionalProperties": False}
+    return {"type": "object", "properties": members, **closed}
+
+
+@for_each("blank", ["", " "])
+@for_each("values", [["ab", "ba"], ["a", "ab", "cab"], ["b", "cab", "ab"]])
+@for_each("seed", range(8))
+def test_the_first_of_several_members_is_the_likeliest_beside_a_neutral_prompt(
+    seed: int, values: list[str], blank: str
+) -> None:
+    model, neutral = scrambled(seed, reach=20, size=14), [1]
+    schema = _object({"x": {"enum": values}, "y": {"enum": ["a", "b"]}})
+    grammar = sg.json_schema(schema, whitespace="oneline" if blank else "compact")
+    greedy = Request([2], grammar, sg.Sampling(temperature=0.0), choices="whole")
+    asked, _ = comparing(greedy, ModelPrompts(""), neutral)
+    (found,) = Engine(model, CHARACTERS).generate(asked)
+
+    def worth(prompt: list[int], value: str) -> float:
+        goes_on = any(other != value and other.startswith(value) for other in values)
+        total = 0.0
+        for one in {value, *(["A" + value[1:]] if value[0] == "a" else [])}:
+            read, part = list(prompt), 0.0
+            for token in CHARACTERS.encode(f'{{"x":{blank}"{one}{goes_on * chr(34)}'.encode()):
+                part += float(torch.log_softmax(model.logits(read).double(), -1)[token])
+                read.append(token)
+            total += math.exp(part)
+        return math.log(total)
+
+    shares = {value: worth([2], value) - worth(neutral, value) for value in values}
+    known = json.loads(found.text)
+    assert [*known] == ["x", "y"] and known["x"] == max(shares, key=lambda value: shares[value])
+    without, _ = comparing(greedy, ModelPrompts(""))
+    assert without == greedy
+
+
+def test_a_string_behind_a_calibrated_label_is_closed_where_it_repeats_itself() -> None:
+    law = [float(token == 9) for token in range(14)]  # "b" for ever
+    schema = _object({"x": {"enum": ["ab", "ba"]}, "y": {"type": "string"}})
+    greedy = Request(
+        [2], sg.json_schema(schema), sg.Sampling(temperature=0.0), choices="whole", max_tokens=2_000
+    )
+    asked, _ = comparing(greedy, ModelPrompts(""), [1])
+    (found,) = Engine(Table(lambda _: law, 14), CHARACTERS).generate(asked)
+    assert found.finish_reason.value == "repetition" and found.usage.strategy_rows
+    assert len(json.loads(found.text)["y"]) < 1_000
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_guesses_change_no_token_behind_a_calibrated_label(seed: int) -> None:
+    schema = _object({"x": {"enum": ["ab", "ba"]}, "y": {"type": "string"}, "c": {"enum": ["yx", "yxb"]}})
+    greedy = Request(
+        [2], sg.json_schema(schema), sg.Sampling(temperature=0.0), choices="whole", max_tokens=90
+    )
+    asked, _ = comparing(greedy, ModelPrompts(""), [1])
+    engine = Engine(scrambled(seed, size=14), CHARACTERS)
+    guessed, plain = engine.generate(
+        [replace(asked, speculation=how, max_tokens=90) for how in ("auto", "off")]
+    )
+    assert guessed.text == plain.text and "reads ahead" not in guessed.usage.speculation
+
+
+def test_the_first_member_is_listed_where_every_member_must_be_there() -> None:
+    members = {"mood": {"enum": ["up", "down"]}, "age": {"type": "integer"}}
+    both = _object(members)
+
+    def texts(schema: dict[str, Any]) -> tuple[str, ...]:
+        return listed(sg.json_schema(schema, whitespace="oneline"), first=True).texts
+
+    assert texts(both) == ('{"mood": "up",', '{"mood": "down",') and not listed(sg.json_schema(both)).texts
+    assert texts({"$ref": "#/$defs/M", "$defs": {"M": both}}) == texts(both)
+    alone = _object({"mood": members["mood"]})
+    assert texts(alone) == ('{"mood": "up"}', '{"mood": "down"}')
+    last = _object(dict(reversed(members.items())))
+    for other in (last, {**both, "required": ["mood"]}, {**both, "additionalProperties": True}):
+        assert texts(other) == ()
 
 
 def test_values_are_listed_by_enum_const_boolean_references_and_alternatives() -> None:

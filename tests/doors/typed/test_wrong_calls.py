@@ -209,6 +209,9 @@ GIVEN: Final[dict[str, Any]] = {
     "wrap": True,
     "choices": "tokens",
     "examples": [("x", "y")],
+    "grounded": "It is 3.",
+    "quotes": True,
+    "missing": "free",
 }
 MISSING: Final[dict[str, set[str]]] = {
     "server": {

@@ -61,37 +61,42 @@ class Listed:
         return {_written(value) if self.is_json else value: value for value in self.values}
 
 
-def listed(grammar: Grammar | None) -> Listed:
+def listed(grammar: Grammar | None, *, first: bool = False) -> Listed:
     """Return the values that are the texts of a grammar: the words of a choice, the listed values of a
-    schema, and those of a member that is all of an object."""
+    schema, and those of a member that is all of an object; with `first` also those of the first of several
+    members, with which the texts begin."""
     if grammar is None:
         return Listed()
+    # what a text states of a type is no list of values that the type has
+    grammar = getattr(grammar.innermost, "told", None) or grammar
     policies, schema = grammar.policies, grammar.schema
     if policies is not None and isinstance(schema, dict):
         if values := listed_values(schema):
             return Listed(tuple(values), is_json=True)
         blank = "" if policies.whitespace in ("compact", "any:0") else " "
-        key, values = _of_only_member(schema)
-        return Listed(tuple(values), f"{{{_written(key)}:{blank}", "}", is_json=True)
+        key, values, is_only = _of_first_member(schema)
+        if is_only or first:
+            behind = "}" if is_only else ","
+            return Listed(tuple(values), f"{{{_written(key)}:{blank}", behind, is_json=True)
     match grammar.innermost:
         case RegularGrammar(formula=Words(of=words)):
             return Listed(tuple(sorted(words)))
     return Listed()
 
 
-def _of_only_member(schema: dict[str, Any]) -> tuple[str, list[Any]]:
-    """Return the key of the one member that objects of a schema have, and the values that are listed for it;
-    [] where they are no such objects."""
+def _of_first_member(schema: dict[str, Any]) -> tuple[str, list[Any], bool]:
+    """Return the key of the first member that objects of a schema have, the values that are listed for it,
+    and whether it is the only one; [] where some member may be left out or added."""
     definitions = schema.get("$defs", {})
     if (name := str(schema.get("$ref", ""))).startswith("#/$defs/"):
         schema = definitions.get(name.removeprefix("#/$defs/"))
     if not isinstance(schema, dict) or schema.get("additionalProperties") is not False:
-        return "", []
+        return "", [], False
     members = schema.get("properties", {})
-    if schema.get("type") != "object" or len(members) != 1 or schema.get("required") != [*members]:
-        return "", []
-    ((key, member),) = members.items()
-    return key, _listed(member, definitions, 0) or []
+    if schema.get("type") != "object" or not members or schema.get("required") != [*members]:
+        return "", [], False
+    key, member = next(iter(members.items()))
+    return key, _listed(member, definitions, 0) or [], len(members) == 1
 
 
 def listed_values(schema: dict[str, Any]) -> list[Any]:

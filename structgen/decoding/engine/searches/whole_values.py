@@ -12,8 +12,8 @@ the model says of any text counts for nothing (contextual calibration: Zhao et a
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final, TypeAlias
 
 import numpy as np
@@ -31,6 +31,10 @@ from structgen.tokens.tokenizer import Tokenizer
 
 _Spelling: TypeAlias = tuple[Tokens, bool]
 """Its tokens, behind those that are written, and whether the probability of an end token counts too."""
+KnownWeights: TypeAlias = dict[Hashable, Mapping[str, float]]
+"""The log-probabilities of the values behind neutral prompts, by all that they follow from."""
+MOST_KNOWN: Final = 64
+"""Neutral prompts of which these are kept; the one that was read first goes first."""
 _ANSWERS: Final = {"true": ("true", "True", "yes", "Yes"), "false": ("false", "False", "no", "No")}
 
 
@@ -41,10 +45,13 @@ class WholeValues(SearchStrategy):
     name: ClassVar[str] = "whole"
     is_greedy: ClassVar[bool] = True
     looks_over_forced: ClassVar[bool] = True  # spellings begin there that the grammar does not have
+    is_once: ClassVar[bool] = True
     listed: Listed
     """The values. One that the grammar refuses is not written."""
     neutral: tuple[int, ...] = ()
     """The tokens of the neutral prompt; (): nothing is subtracted."""
+    known: KnownWeights = field(default_factory=dict, compare=False, repr=False)
+    """What the same model said of values behind neutral prompts. It grows to `MOST_KNOWN`."""
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Model:
         """Return the model: it reads spellings that the grammar does not have."""
@@ -52,7 +59,7 @@ class WholeValues(SearchStrategy):
 
     def plan(self, place: TextPlace, held: Model) -> Generator[Sequence[Branch], list[Scores], Decision]:
         """Return the tokens of the likeliest text. Cost: a pass for each token of the longest spelling, and a
-        row for each beginning that spellings have; as much again for the neutral prompt."""
+        row for each beginning that spellings have; as much again for a neutral prompt that is not known."""
         begun, allowed = tuple(place.tokens), dict[str, Tokens]()
         for value in self.listed.written:
             rest = self._rest(place, value, begun)
@@ -64,8 +71,14 @@ class WholeValues(SearchStrategy):
         read = ModelRows(held, [*place.prompt, *begun], "", begun=(place.logits, place.cache))
         worth = yield from self._weighed(place, read, spelt)
         if self.neutral:
-            apart = ModelRows(held, [*self.neutral, *begun], "")
-            neutral = yield from self._weighed(place, apart, spelt)
+            said = self.neutral, begun, *((value, *some) for value, some in spelt.items())
+            neutral = self.known.get(said)
+            if neutral is None:
+                apart = ModelRows(held, [*self.neutral, *begun], "")
+                neutral = yield from self._weighed(place, apart, spelt)
+                while len(self.known) >= MOST_KNOWN:
+                    self.known.pop(next(iter(self.known)), None)
+                self.known[said] = neutral
             worth = {value: one - neutral[value] for value, one in worth.items()}
         shares = np.exp(log_softmax(np.array([worth.get(value, -np.inf) for value in self.listed.written])))
         best = max(worth, key=lambda value: worth[value])
@@ -139,10 +152,17 @@ class WholeValues(SearchStrategy):
         return f"whole: {max(shares):.2f} of {len(shares)} values" if shares else ""
 
 
-def comparing(request: Request, prompts: ModelPrompts, neutral: Sequence[int] = ()) -> tuple[Request, str]:
+def comparing(
+    request: Request,
+    prompts: ModelPrompts,
+    neutral: Sequence[int] = (),
+    known: KnownWeights | None = None,
+) -> tuple[Request, str]:
     """Return the request that compares whole values, where the likeliest text of a few listed ones is asked
     for and nothing else is said of the choice; else the request itself. And why listed values are not
-    compared where they are to be; else "". The embedded models were trained to write token by token."""
+    compared where they are to be; else "". The embedded models were trained to write token by token.
+    With a neutral prompt the first member of an object is compared too. `known`: what this model said behind
+    such prompts; it is added to."""
     said = request.sampling is not None or bool(request.strategy)
     is_wanted = request.choices == "whole" or (request.choices is None and not said)
     how = request.chosen_by
@@ -150,7 +170,7 @@ def comparing(request: Request, prompts: ModelPrompts, neutral: Sequence[int] = 
     plain = replace(how, seed=0, top_p=1.0, top_k=0, min_p=0.0, repetition=ENDS)
     if not is_wanted or prompts.is_embedded or plain != Sampling(temperature=0.0):
         return request, ""
-    found = listed(request.language)
+    found = listed(request.language, first=bool(neutral))
     if found.are_many:
         what = f"{len(found.values):,} listed values are chosen token by token"
         return request, f"{what}: at most {MOST_VALUES} are compared as a whole."
@@ -158,7 +178,7 @@ def comparing(request: Request, prompts: ModelPrompts, neutral: Sequence[int] = 
         return request, ""
     if request.begun:
         return request, "Listed values are chosen token by token where one has begun."
-    strategy = WholeValues(found, tuple(neutral))
+    strategy = WholeValues(found, tuple(neutral), {} if known is None else known)
     return replace(request, sampling=replace(how, strategy=strategy, repetition=ENDS), strategy=()), ""
 
 

@@ -86,8 +86,9 @@ class RowLaw:
     @property
     def is_due(self) -> bool:
         """Whether a search has to decide the next token."""
-        if self.of.search is None or self.decision is None:
-            return self.of.search is not None
+        search = self.of.search
+        if search is None or self.decision is None:
+            return search is not None and not (search.is_once and self.count)
         before, decision = self.decision
         return self.count - before >= max(len(decision.tokens), 1)
 
@@ -140,6 +141,9 @@ class RowLaw:
             if 0 <= at < len(decision.tokens) and decision.tokens[at] != token:
                 self.decision = None
         self.count += 1
+        search = self.of.search
+        if search is not None and search.is_once and self.is_due:
+            self.decision = None
         if self.narrowing is not None:
             self.narrowing.follow(token, state, matcher)
 

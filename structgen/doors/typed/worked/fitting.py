@@ -158,26 +158,30 @@ async def fitted(function: Any, pairs: Pairs, error: float | None, held_out: flo
     if not examples or not choosing or (error is not None and not last):
         what = f"{len(pairs)} pairs with held_out={held_out} leave a part of them empty."
         raise OptionError(what, where="pairs", cure="Give more pairs; some dozens tell more than chance.")
-    tried, candidates = dict[str, Any](), list[Candidate]()
-    for name in CANDIDATES:
-        way, _, size = name.partition(" ")
-        most = int(size or 0)
-        if most <= len(examples) - (way == "nearest"):
-            given = Pairs(examples[:most])
-            try:
-                if way == "nearest":
-                    likeness()
-                    given = Pairs(examples)
-                    given.most = most
-                tried[name] = function.using(examples=given)
-            except StructgenError as fault:
-                candidates.append(Candidate(name, 0, 0, str(fault)))
-                continue
-            score = await tried[name]._scored(choosing)
-            candidates.append(Candidate(name, score.right, score.count))
-    best = max((one for one in candidates if not one.fault), key=lambda one: one.right - one.of)
-    found = tried[best.name]
+    tried = [await _tried(function, name, examples, choosing) for name in CANDIDATES]
+    able = [(candidate, made) for candidate, made in tried if made is not None]
+    best, found = max(able, key=lambda both: both[0].right - both[0].of)
+    candidates = [one for one, _ in tried if one.of or one.fault]
     if error is None:
         return Fitted(found, best.name, candidates, {})
     sure = thresholds(await found._scored(last), error, seed)
     return Fitted(found._accepting(sure), best.name, candidates, sure)
+
+
+async def _tried(function: Any, name: str, examples: Pairs, choosing: Pairs) -> tuple[Candidate, Any]:
+    """Return what a candidate scores, and the function with its examples; None where there are too few, or
+    the model takes none."""
+    way, _, size = name.partition(" ")
+    most = int(size or 0)
+    if most > len(examples) - (way == "nearest"):
+        return Candidate(name, 0, 0), None
+    given = Pairs(examples if way == "nearest" else examples[:most])
+    given.most = most
+    try:
+        if way == "nearest":
+            likeness()
+        made = function.using(examples=given)
+    except StructgenError as fault:
+        return Candidate(name, 0, 0, str(fault)), None
+    score = await made._scored(choosing)
+    return Candidate(name, score.right, score.count), made
