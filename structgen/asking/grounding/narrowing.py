@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 from structgen.asking.grounding.readings import Reading
 from structgen.asking.grounding.stated_text import KIND_OF_FORMAT, StatedText
 from structgen.asking.grounding.text_runs import runs_meeting
-from structgen.base.errors import GrammarError, NotStatedError
+from structgen.base.errors import GrammarError, NotStatedError, UnsatisfiableSchema
 from structgen.base.json_text.events import pointer_of
 from structgen.base.json_text.exact_json import escape, read, unescape
 from structgen.base.language.ir import All, Format, Formula, Pattern
@@ -77,8 +77,9 @@ def narrowed(
     """Return the grammar of those documents that texts state. `values`: whether numbers, dates and the like
     are held to them, or quotes alone; `quotes`: whether all free strings are runs of them.
 
-    Raises NotStatedError where nothing is stated at a required place, unless these are `free`. Cost: that of
-    reading the texts, linear in them, and of compiling the places.
+    Raises NotStatedError where nothing is stated at a required place, or too little for all keywords together
+    (two different items, where one number is stated); `free`: such a place is free, or else all of the
+    schema. Cost: that of reading the texts, linear in them, and of compiling the places and the schema.
     """
     key = grammar.spelling, values, quotes, free
     if key not in stated.narrowed:
@@ -92,9 +93,19 @@ def narrowed(
             if missing is None:
                 break
             if not free or not missing:
-                raise _not_stated(missing, stated)
+                path, place = missing[0]
+                raise _not_stated(f"no {place.kind} for {path or 'the value'}.", path, place.pointer, stated)
             freed |= {one.pointer for _, one in missing}
-        stated.narrowed[key] = Narrowed(grammar.in_place_of(schema), walk.places + len(freed))
+        made = grammar.in_place_of(schema)
+        try:
+            over_bytes(made)
+        except UnsatisfiableSchema as error:
+            over_bytes(grammar)  # a contradiction of its own is told as such
+            if not free:
+                what = f"too few values for {' and '.join(error.keywords)} together."
+                raise _not_stated(what, "", error.where[1:], stated) from error
+            made = grammar
+        stated.narrowed[key] = Narrowed(made, walk.places + len(freed))
     found: Narrowed = stated.narrowed[key]
     return found
 
@@ -141,7 +152,8 @@ class _Walk:
             pattern = "text of its pattern" if "pattern" in schema else "words"
             kinds = {"number": "number", "string": str(schema.get("format", pattern))}
             kind = " or ".join(kinds[one] for one in sorted(parts))
-            lack = _Lack({"type": "null", "enum": [0]}, pointer_of(way), kind)
+            named = {key: one for key, one in made.items() if key.startswith("$")}  # it may be referred to
+            lack = _Lack({**named, "type": "null", "enum": [0]}, pointer_of(way), kind)
             self._lacks[id(lack.schema)] = lack
             return lack.schema
         only = found[0] if len(found) == 1 else {"anyOf": found}
@@ -261,7 +273,11 @@ class _Walk:
             runs = None if more is None or runs is None else [*runs, *more]
         if runs is None:  # too many to be listed
             return self._quoted(schema, {})
-        return _enum([one for one in dict.fromkeys(runs) if meets(json.dumps(one))])
+        # the beginning of an address is none where the whole of it is one
+        said = {one.value for _, one in self._stated.readings if isinstance(one.value, str)}
+        whole = {one for one in said if meets(json.dumps(one))}
+        kept = (one for one in dict.fromkeys(runs) if one in whole or not any(one in more for more in whole))
+        return _enum([one for one in kept if meets(json.dumps(one))])
 
     def _quoted(self, schema: Mapping[str, Any], how: Mapping[str, Any]) -> Any:
         """Return the schema of the strings that are runs of a text; None where no text has any."""
@@ -302,16 +318,15 @@ def _enum(values: list[Any]) -> dict[str, Any] | None:
     return {"enum": values} if values else None
 
 
-def _not_stated(missing: list[tuple[str, _Lack]], stated: StatedText) -> NotStatedError:
-    path, place = missing[0]
+def _not_stated(what: str, path: str, pointer: str, stated: StatedText) -> NotStatedError:
     text = " ".join(" ".join(stated.texts.values()).split())
     short = f"{text[:57]}..." if len(text) > 60 else text
     said = f"The text {short!r} states" if text else "The text is empty, and states"
     return NotStatedError(
-        f"{said} no {place.kind} for {path or 'the value'}.",
+        f"{said} {what}",
         path=path,
         texts=stated.texts,
-        where=f"#{place.pointer}",
+        where=f"#{pointer}",
         cure="Make the field optional (`| None`), or mark a conclusion with sg.Inferred. The model writes "
         'what it likes there with missing="free".',
     )

@@ -25,7 +25,7 @@ pytest.importorskip("text_to_num")
 from asked import Person, asked, awaited
 from for_each import for_each
 from openai_server import serving
-from pydantic import BaseModel, Field
+from pydantic import AnyUrl, BaseModel, Field
 from small_models import write_chat_llama
 from told_models import Even, told
 from typing_extensions import TypedDict
@@ -36,6 +36,7 @@ from structgen.base.errors import (
     GroundedWarning,
     NotStatedError,
     OptionError,
+    UnsatisfiableSchema,
     UnsupportedError,
 )
 from structgen.decoding.infilling.presets import FunctionModel
@@ -453,6 +454,37 @@ def test_the_error_names_the_value_and_no_token_is_drawn(target: Any, path: str,
         sg.run(silent(), "x", target, grounded=text)
     error = caught.value
     assert (error.path, error.attempts, error.texts) == (path, 0, {"text": text})
+
+
+@for_each(
+    "target",
+    [
+        Annotated[set[int], Field(min_length=2)],
+        Annotated[dict[str, dt.date], Field(min_length=1)],
+        {"type": "integer", "not": {"const": 36}},
+        {"type": "array", "items": {"type": "integer"}, "contains": {"const": 7}},
+        {"$defs": {"n": {"$anchor": "q", "type": "string", "format": "date"}}, "$ref": "#q"},
+    ],
+)
+def test_too_few_values_for_a_schema_are_not_stated_ones_and_other_prompts_are_answered(target: Any) -> None:
+    function = asked(target, model=told("[]")[0], grounded=True, max_tokens=60)
+    found = function.batch(["36", "7, 8 and 9 on 9 October 2026"], errors="return")
+    assert isinstance(found[0], NotStatedError) and not isinstance(found[1], Exception)
+    assert "states too few values for #/" in str(found[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", GroundedWarning)
+        assert function.using(missing="free")("36") is not None
+
+
+def test_a_contradiction_of_the_schema_itself_is_told_as_such() -> None:
+    schema = {"type": "integer", "minimum": 5, "maximum": 4}
+    with pytest.raises(UnsatisfiableSchema):
+        sg.run(silent(), "x", schema, grounded="4 and 5")
+
+
+def test_the_beginning_of_an_address_is_no_address_of_the_text() -> None:
+    assert str(ask("See https://a.org/b.", AnyUrl, '"https://a"')) == "https://a.org/b"
+    assert str(ask("See https://a.org/b or http://c.de.", AnyUrl, '"http://c"')) == "http://c.de/"
 
 
 def test_the_error_is_pickled_with_its_fields() -> None:
