@@ -71,12 +71,12 @@ def idle_missing() -> OptionError:
     return OptionError(what, where="missing", cure="Give grounded too, or leave it out.")
 
 
-def schema_grammar_of(grammar: Grammar | None) -> Grammar:
+def schema_grammar_of(grammar: Grammar | None, where: str = "grounded") -> Grammar:
     """Return a grammar of documents. Raises OptionError for one that no schema says, and for free text."""
     if grammar is None or not isinstance(grammar.innermost, JsonSchemaGrammar):
         what = "Free text has no values" if grammar is None else "A grammar that is no schema has no values"
         cure = "Ask for a type or a JSON Schema; sg.substring_of(text) is the grammar of a text's own words."
-        raise OptionError(f"{what} that a text could state.", where="grounded", cure=cure)
+        raise OptionError(f"{what} that a text could state.", where=where, cure=cure)
     return grammar
 
 
@@ -106,4 +106,4 @@ def grounded_grammar(
             tell(f"{what} The answer is as without grounded=.")
         return found.grammar
 
-    return schema_grammar_of(grammar).inside(change)
+    return schema_grammar_of(grammar, "grounded" if values else "quotes").inside(change)

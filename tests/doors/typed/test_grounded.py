@@ -402,8 +402,9 @@ def test_threads_share_a_text() -> None:
 @for_each("target", [None, str, re.compile("[0-9]+"), sg.choice(["3", "4"]), sg.lark('start: "a"')])
 def test_what_no_schema_says_is_refused(target: Any) -> None:
     for how in ({"grounded": "36"}, {"quotes": True}):
-        with pytest.raises(OptionError, match="no values that a text could state"):
+        with pytest.raises(OptionError, match="no values that a text could state") as caught:
             sg.run(silent(), "x", target, **how)
+        assert caught.value.where == next(iter(how))
 
 
 @for_each("how", [{"grounded": "36"}, {"quotes": True}, {"missing": "free"}])
