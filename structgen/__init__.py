@@ -106,9 +106,9 @@ if TYPE_CHECKING:
     from structgen.grammars.text_grammars.regular import literal as literal
     from structgen.grammars.text_grammars.regular import regex as regex
     from structgen.grammars.text_grammars.special_tokens import special as special
-    from structgen.grammars.text_grammars.substrings import substring_of as substring_of
     from structgen.grammars.text_grammars.text_grammar import either as either
     from structgen.grammars.text_grammars.text_grammar import sequence as sequence
+    from structgen.grammars.text_grammars.word_runs import substring_of as substring_of
     from structgen.machines.core.compiled import CompiledGrammar as CompiledGrammar
     from structgen.machines.core.grammar import Grammar as Grammar
     from structgen.machines.core.matcher import Matcher as Matcher
@@ -164,8 +164,8 @@ __getattr__, __dir__ = lazy_names(
         "structgen.grammars.text_grammars.free_text": "text",
         "structgen.grammars.text_grammars.regular": "choice literal regex",
         "structgen.grammars.text_grammars.special_tokens": "special",
-        "structgen.grammars.text_grammars.substrings": "substring_of",
         "structgen.grammars.text_grammars.text_grammar": "either sequence",
+        "structgen.grammars.text_grammars.word_runs": "substring_of",
         "structgen.tokens.token_mask": "allocate_mask",
         "structgen.tokens.tokenizer": "Tokenizer",
         "structgen.asking.tool_calls.call_reader": "parse_calls",

@@ -47,7 +47,6 @@ _DATES = [
 ]
 """The spellings of dates. With full stops the day is first in every language; with slashes, either is."""
 _STATED_YEAR = re.compile(r"(?<![\w,])(?<!\d\.)(?:1[5-9]|2[01])\d\d(?!\w)|(?<=\d[.])(?:19|20)\d\d(?!\w)")
-_MOST_YEARS = 8
 _SELDOM = {"out", "set", "ago", "may", "mar"}
 """Names of months that are everyday words: without a year they need a capital."""
 _TIME = re.compile(
@@ -63,7 +62,6 @@ _NAMED_TIME = re.compile(
     r"|midnight|mitternacht|minuit|medianoche|mezzanotte|meia-noite|middernacht)\b",
     re.I,
 )
-_NEAR = 40
 
 
 def dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
@@ -73,7 +71,7 @@ def dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
     without a year is one in each of the years that the text states, the first eight. 30 February is none.
     Cost: linear.
     """
-    stated = list(dict.fromkeys(match[0] for match in _STATED_YEAR.finditer(text)))[:_MOST_YEARS]
+    stated = list(dict.fromkeys(match[0] for match in _STATED_YEAR.finditer(text)))[:8]
     for pattern in _DATES:
         for match in pattern.finditer(text):
             name, year = match["month"], match["year"]
@@ -160,7 +158,7 @@ def instants_of(dates: list[Reading], times: list[Reading]) -> Iterator[Reading]
     starts = sorted(by_start)
     for time in times:
         at = bisect_left(starts, time.start)
-        near = starts[max(at - 1, 0) : at + (at < len(starts) and starts[at] <= time.end + _NEAR)]
+        near = starts[max(at - 1, 0) : at + (at < len(starts) and starts[at] <= time.end + 40)]
         for date in (one for start in near for one in by_start[start]):
             day: Any = date.value
             moment: Any = time.value

@@ -7,7 +7,7 @@ or without one. Stated is not true: a place says that the text has these words, 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from decimal import Decimal
 from functools import cache
@@ -18,8 +18,7 @@ from typing import Any, Final
 from structgen.asking.grounding.evidence_page import page_of
 from structgen.asking.grounding.places import PlaceSearch, Stated, Value
 from structgen.asking.grounding.stated_text import StatedText
-from structgen.base.json_text.events import escape
-from structgen.base.json_text.exact_json import Json, exact, write
+from structgen.base.json_text.exact_json import Json, exact, values_in, write
 from structgen.base.system.html_pages import counted, framed, write_page
 
 MOST_PLACES: Final = 1_000
@@ -83,19 +82,11 @@ def evidence_of(document: Json, texts: StatedText) -> Evidence:
 
     Raises SchemaError for what is no JSON value. Cost: linear in the texts for each different value.
     """
-    values = [*_values(exact(document))]
+    values: list[tuple[str, Value]] = [
+        (path, one)
+        for path, one in values_in(exact(document))
+        if isinstance(one, (int, Decimal, str)) and not isinstance(one, bool)
+    ]
     most = max(1, min(MOST_PLACES, _MOST_IN_ALL // max(1, len(values))))
     places_of = cache(PlaceSearch(texts, most).places_of)
     return Evidence(texts.texts, tuple(Stated(path, value, *places_of(value)) for path, value in values))
-
-
-def _values(document: Json) -> Iterator[tuple[str, Value]]:
-    """Yield the numbers and strings of a document with their JSON Pointers, in its order."""
-    todo: list[tuple[str, Json]] = [("", document)]
-    while todo:
-        path, node = todo.pop()
-        if isinstance(node, (dict, list)):
-            members = [*(node.items() if isinstance(node, dict) else enumerate(node))]
-            todo += [(f"{path}/{escape(key)}", member) for key, member in reversed(members)]
-        elif isinstance(node, (int, Decimal, str)) and not isinstance(node, bool):
-            yield path, node

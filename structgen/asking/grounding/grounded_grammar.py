@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from structgen.asking.grounding.narrowing import narrowed
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.errors import GroundedWarning, OptionError, warning_level
+from structgen.base.json_text.exact_json import values_in
 from structgen.base.language import checks
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.machines.core.grammar import Grammar
@@ -47,16 +48,7 @@ def checked_texts(value: Any) -> bool | NamedTexts:
 
 def has_quotes(schema: Any) -> bool:
     """Return whether a schema may have the keyword `x-quote`."""
-    stack = [schema]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, dict):
-            if QUOTE in node:
-                return True
-            stack += node.values()
-        elif isinstance(node, list):
-            stack += node
-    return False
+    return any(isinstance(one, dict) and QUOTE in one for _, one in values_in(schema))
 
 
 def warn(what: str) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any, Final, NamedTuple
 
 from structgen.asking.grounding.readings import Reading
@@ -23,12 +23,11 @@ from structgen.asking.grounding.stated_text import KIND_OF_FORMAT, StatedText
 from structgen.asking.grounding.text_runs import runs_meeting
 from structgen.base.errors import GrammarError, NotStatedError, UnsatisfiableSchema
 from structgen.base.json_text.events import pointer_of
-from structgen.base.json_text.exact_json import escape, read, unescape
+from structgen.base.json_text.exact_json import escape, read, target_of
 from structgen.base.language.ir import All, Format, Formula, Pattern
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.grammars.text_grammars.word_runs import WordRuns, runs_of
-from structgen.machines.core.compiled import CompiledGrammar
-from structgen.machines.core.string_values import over_bytes
+from structgen.machines.core.string_values import accepts, over_bytes
 from structgen.schema.reading.keywords import FORMATS
 from structgen.schema.reading.quote_keyword import INFERRED, QUOTE, read_quote
 from structgen.schema.reading.string_grammars import GRAMMAR
@@ -170,7 +169,7 @@ class _Walk:
         if not isinstance(schema, dict):
             return None
         if isinstance(name := schema.get("$ref"), str) and name.startswith("#/") and name not in open_:
-            return self.missing(root, _at(root, name), path, open_ | {name})
+            return self.missing(root, target_of(root, name), path, open_ | {name})
         for key in ("anyOf", "oneOf"):
             branches = [self.missing(root, one, path, open_) for one in schema.get(key, ())]
             if branches and all(one is not None for one in branches):
@@ -196,7 +195,7 @@ class _Walk:
             kept = name[2:].replace("/", ".")
             if kept not in self.kept:
                 self.kept[kept] = None  # a definition may lead to itself
-                self.kept[kept] = self._unchanged(_at(self._grammar.schema, name))
+                self.kept[kept] = self._unchanged(target_of(self._grammar.schema, name))
             made["$ref"] = f"#/{KEPT}/{kept}"
         return made
 
@@ -251,7 +250,7 @@ class _Walk:
         is_integer = kind == "number" and "number" not in types and "integer" in types
         leaf = {key: value for key, value in schema.items() if key in keywords}
         compiled = over_bytes(self._grammar.in_place_of({**leaf, "type": "integer" if is_integer else kind}))
-        return cache(lambda text: _accepts(compiled, text))  # a text may say one value many times
+        return cache(partial(accepts, compiled))  # a text may say one value many times
 
     def _listed(self, schema: Mapping[str, Any], kind: str, keywords: tuple[str, ...]) -> Any:
         meets = self._judge(schema, kind, keywords)
@@ -289,19 +288,6 @@ class _Walk:
                 self.runs.append(runs)
                 found.append({**kept, "type": "string", GRAMMAR: runs.keyword})
         return None if not found else found[0] if len(found) == 1 else {"anyOf": found}
-
-
-def _at(root: Any, reference: str) -> Any:
-    """Return what a reference `#/...` leads to; None where that is nothing."""
-    node = root
-    for key in map(unescape, reference.split("/")[1:]):
-        node = node.get(key) if isinstance(node, dict) else None
-    return node
-
-
-def _accepts(compiled: CompiledGrammar, text: str) -> bool:
-    state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
-    return state is not None and compiled.accepts_end(state)
 
 
 def _first_accepted(found: Iterable[tuple[Reading, list[str]]], meets: Callable[[str], bool]) -> list[Any]:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final, TypeAlias, Union
 
 from structgen.asking.grounding.readings import Kind
-from structgen.asking.grounding.stated_text import StatedText, spellings
+from structgen.asking.grounding.stated_text import StatedText, as_instants, spellings
 from structgen.asking.grounding.text_runs import LOOSE, is_border
 
 Value: TypeAlias = Union[int, Decimal, str]
@@ -66,7 +66,7 @@ class PlaceSearch:
             written = spellings(one.value)
             keys: list[Value] = [one.value] if isinstance(one.value, Decimal) else [*written]
             if one.kind == "date":  # where a date with a time is asked for, it is the beginning of the day
-                keys += [f"{one.value}T00:00:00", f"{one.value}T00:00:00Z"]
+                keys += as_instants(one.value)
             self._said[one.kind, place][written[0]] = keys
             for key in keys:
                 self._read[key].append((one.is_part, one.kind, place))

@@ -25,7 +25,6 @@ KIND_OF_FORMAT: Final[Mapping[str, Kind]] = {
     "uuid": "uuid",
 }
 """By the name of a format, the kind of its values. Strings of other formats are runs of the text."""
-_DAY: Final = 86_400
 
 
 class StatedText:
@@ -48,15 +47,20 @@ class StatedText:
         found = [one for _, one in self.readings if one.kind == kind]
         if kind == "datetime" and not found:
             found = [one for _, one in self.readings if one.kind == "date"]
-            yield from ((one, [f"{one.value}T00:00:00", f"{one.value}T00:00:00Z"]) for one in found)
-            return
-        yield from ((one, spellings(one.value)) for one in found)
+            yield from ((one, as_instants(one.value)) for one in found)
+        else:
+            yield from ((one, spellings(one.value)) for one in found)
 
 
 @lru_cache(maxsize=16)
 def stated_text(texts: tuple[tuple[str, str], ...]) -> StatedText:
     """Return the texts of some names; the last ones are kept, with what was found in them."""
     return StatedText(dict(texts))
+
+
+def as_instants(date: Any) -> list[str]:
+    """Return how the beginning of a day is written where a date with a time is asked for."""
+    return [f"{date}T00:00:00", f"{date}T00:00:00Z"]
 
 
 def spellings(value: Any) -> list[str]:
@@ -69,11 +73,8 @@ def spellings(value: Any) -> list[str]:
             written = value.isoformat().replace("+00:00", "Z")
             return [written] if value.tzinfo is not None else [written, f"{written}Z"]
         case dt.timedelta():
-            days, rest = divmod(int(value.total_seconds()), _DAY)
-            hours, rest = divmod(rest, 3600)
-            minutes, seconds = divmod(rest, 60)
-            parts = ((hours, "H"), (minutes, "M"), (seconds, "S"))
-            clock = "".join(f"{count}{letter}" for count, letter in parts if count)
+            days, parts = value.days, zip(str(dt.timedelta(0, value.seconds)).split(":"), "HMS", strict=True)
+            clock = "".join(f"{int(count)}{letter}" for count, letter in parts if int(count))
             weeks = [f"P{days // 7}W"] if days and days % 7 == 0 and not clock else []
             day = f"{days}D" if days or not clock else ""
             return [f"P{day}{f'T{clock}' if clock else ''}", *weeks]

@@ -27,43 +27,32 @@ def runs_meeting(text: str, formula: Formula) -> list[str] | None:
     Cost: linear in the text, times the length of what the formula goes on with.
     """
     language = RegularGrammar(formula, "", limits=None).language(Limits())
-    found: list[str] | None = _Runs(text, language).found(is_loose=False)
-    return found if found != [] else _Runs(text, language).found(is_loose=True) or []
+    found = _found(text, language, is_loose=False)
+    return found if found != [] else _found(text, language, is_loose=True) or []
 
 
-class _Runs:
-    def __init__(self, text: str, language: Language) -> None:
-        self._text, self._language, self._steps = text, language, 0
-
-    def found(self, *, is_loose: bool) -> list[str] | None:
-        text, runs = self._text, dict[str, None]()
-        for start in range(len(text)):
-            if not is_border(text, start) or text[start].isspace():
+def _found(text: str, language: Language, *, is_loose: bool) -> list[str] | None:
+    runs, steps = dict[str, None](), 0
+    for start in range(len(text)):
+        if not is_border(text, start) or text[start].isspace():
+            continue
+        stack: list[tuple[int, str, Config]] = [(start, "", language.start())]
+        while stack:
+            at, written, config = stack.pop()
+            if written and is_border(text, at) and language.accepts(config):
+                runs[written] = None
+            if at == len(text):
                 continue
-            stack: list[tuple[int, str, Config]] = [(start, "", self._language.start())]
-            while stack:
-                at, written, config = stack.pop()
-                if written and is_border(text, at) and self._language.accepts(config):
-                    runs[written] = None
-                if at == len(text):
-                    continue
-                if len(runs) > MOST_RUNS or at - start > _LONGEST or self._steps > _MOST_STEPS:
-                    return None
-                char = text[at]
-                if is_loose and written and char in LOOSE:
-                    stack.append((at + 1, written, config))
-                for one in {char, char.upper(), char.lower()} if is_loose else (char,):
-                    if (after := self._after(config, one)) is not None:
-                        stack.append((at + 1, written + one, after))
-        return list(runs)
-
-    def _after(self, config: Config, char: str) -> Config | None:
-        self._steps += 1
-        for byte in char.encode("utf-8", "surrogatepass"):
-            config = self._language.step(config, byte)
-            if config is None:
+            if len(runs) > MOST_RUNS or at - start > _LONGEST or steps > _MOST_STEPS:
                 return None
-        return config
+            char = text[at]
+            if is_loose and written and char in LOOSE:
+                stack.append((at + 1, written, config))
+            for one in {char, char.upper(), char.lower()} if is_loose else (char,):
+                steps += 1
+                if (after := language.through(config, one.encode("utf-8", "surrogatepass"))) is not None:
+                    stack.append((at + 1, written + one, after))
+    return list(runs)
 
 
 def is_border(text: str, at: int) -> bool:

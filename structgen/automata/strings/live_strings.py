@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.expectation import Expected
-from structgen.base.language.ir import FALSE, TRUE, All, Any_, Formula, Not, Texts
+from structgen.base.language.ir import FALSE, TRUE, All, Any_, Formula, Not, Texts, atoms
 
 UNASKED: Final = -2
 """In a row of a live state: nobody has asked for the state after this byte."""
@@ -97,16 +97,7 @@ class LiveState(NamedTuple):
 
 def speaks_of_texts(formula: Formula) -> bool:
     """Return whether a grammar that need not be regular stands in a formula."""
-    stack = [formula]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, Texts):
-            return True
-        if isinstance(node, Not):
-            stack.append(node.of)
-        elif isinstance(node, (All, Any_)):
-            stack.extend(node.of)
-    return False
+    return any(isinstance(one, Texts) for one in atoms(formula))
 
 
 def ways_of(formula: Formula, denied: bool = False) -> list[tuple[Texts | None, Formula]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -200,6 +200,26 @@ def unescape(token: str) -> str:
 
 _KINDS = {dict: "object", list: "array", str: "string", int: "integer", bool: "boolean"}
 _KINDS |= dict.fromkeys((Decimal, float), "number")
+
+
+def target_of(root: Any, pointer: str) -> Any:
+    """Return the value to which a JSON Pointer, perhaps behind `#`, leads through objects; None where it
+    leads to none."""
+    for key in map(unescape, pointer.split("/")[1:]):
+        root = root.get(key) if isinstance(root, Mapping) else None
+    return root
+
+
+def values_in(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the values inside of a JSON value, itself first, in its order, each with its JSON Pointer. Cost:
+    linear in the pointers."""
+    todo = [("", value)]
+    while todo:
+        path, node = todo.pop()
+        yield path, node
+        if isinstance(node, (Mapping, list)):
+            members = [*(node.items() if isinstance(node, Mapping) else enumerate(node))]
+            todo += [(f"{path}/{escape(key)}", member) for key, member in reversed(members)]
 
 
 def kind_name(value: Json) -> str:

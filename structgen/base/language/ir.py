@@ -21,7 +21,7 @@ residue
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, Union
@@ -370,3 +370,16 @@ class Network(Protocol):
 
     def sources(self, place: int) -> Sequence[str]:
         """Return the JSON pointers of the schemas that a place stands for, for messages."""
+
+
+def atoms(formula: Formula) -> Iterator[Formula]:
+    """Yield the atoms of a formula, each as often as it stands there."""
+    stack = [formula]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Not):
+            stack.append(node.of)
+        elif isinstance(node, (All, Any_)):
+            stack.extend(node.of)
+        else:
+            yield node

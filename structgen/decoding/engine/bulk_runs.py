@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
@@ -46,8 +46,6 @@ _OPTIONS = (
     *("healing", "choices", "continue_final_message", "begun"),
 )
 """The options of a request that documents depend on, besides grammar and sampling."""
-_MOST_KNOWN: Final = 64
-"""Grammars whose digests are kept."""
 _ALWAYS = ("prompt_tokens", "tokens", "calls", "tokens_per_call", "drafted", "accepted", "speculation")
 _IF_SET = ("outline", "choices", "strategy", "strategy_calls")
 """Fields of a usage that are shown; some where they say something."""
@@ -183,23 +181,23 @@ def run_of(
     making each request."""
     names = ("file of prompts, or way of putting them", "schema or grammar", "sampling or seed")
     sums = {name: blake2b(digest_size=16) for name in (*names, "max_tokens, or another option")}
-    known: dict[int, tuple[Any, str]] = {id(None): (None, "")}  # who is kept, keeps its id
+    kept = lru_cache(maxsize=64)(_fingerprint_of)  # many prompts share a grammar, or each has its own
     for prompt in prompts:
         try:
             request = prompt.request(request_of)
         except StructgenError as error:
             said: list[object] = [prompt, "", "", str(error)]
         else:
-            grammar = request.grammar
-            if id(grammar) not in known:
-                if len(known) > _MOST_KNOWN:
-                    known.clear()  # each prompt has its own
-                known[id(grammar)] = grammar, plain_grammar(grammar).fingerprint
             options = [getattr(request, name) for name in _OPTIONS]
-            said = [(prompt, request.prompt), known[id(grammar)][1], request.chosen_by, options]
+            said = [(prompt, request.prompt), kept(request.grammar), request.chosen_by, options]
         for digest, value in zip(sums.values(), said, strict=True):
             digest.update(f"{value!r}\n".encode())
     return {**of_engine, **{name: digest.hexdigest() for name, digest in sums.items()}}
+
+
+def _fingerprint_of(grammar: Grammar | CompiledGrammar | None) -> str:
+    plain: Grammar | None = plain_grammar(grammar)
+    return "" if plain is None else plain.fingerprint
 
 
 def model_digest(name: str) -> str:

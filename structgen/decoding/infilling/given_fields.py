@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from structgen.base.errors import NoFillingError, OptionError
-from structgen.base.json_text.exact_json import kind_name, read, unescape
+from structgen.base.json_text.exact_json import kind_name, read, target_of
 from structgen.decoding.infilling.template import FixedText, Hole
 from structgen.schema.reading.model import TYPES
 
@@ -140,7 +140,5 @@ def _resolved(shape: Any, root: Any) -> Any:
         reference = shape.get("$ref") if isinstance(shape, Mapping) else None
         if not isinstance(reference, str) or not reference.startswith("#/"):
             return shape
-        shape = root
-        for key in reference[2:].split("/"):
-            shape = shape.get(unescape(key)) if isinstance(shape, Mapping) else None
+        shape = target_of(root, reference)
     return shape

@@ -24,7 +24,7 @@ from structgen.decoding.samplers.rows import PrefixRows
 from structgen.decoding.samplers.sample import GivenModel
 from structgen.decoding.samplers.target import log_law
 from structgen.decoding.speculation.drafts.model_rows import Tokens
-from structgen.grammars.text_grammars.substrings import substring_of
+from structgen.grammars.text_grammars.word_runs import substring_of
 from structgen.tokens.tokenizer import Tokenizer
 
 SENTENCE: Final = r"[^\s.!?][^.!?\n]*[.!?]*[\"')\]]*"

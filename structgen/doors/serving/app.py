@@ -34,7 +34,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from structgen.base.errors import StructgenError
-from structgen.base.json_text.events import escape
+from structgen.base.json_text.exact_json import values_in
 from structgen.base.system.garbage import glibc_trim
 from structgen.base.system.public_calls import THIS_CALL, Stop
 from structgen.decoding.engine.driver import listening
@@ -404,15 +404,8 @@ async def _changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator
 
 def _not_finite(body: Any) -> str:
     """Return where the first number is in a body that no JSON can repeat, as a JSON pointer."""
-    left: list[tuple[str, Any]] = [("", body)]
-    while left:
-        place, value = left.pop()
-        if isinstance(value, float) and not math.isfinite(value):
-            return place[1:]
-        if isinstance(value, dict | list):
-            pairs = value.items() if isinstance(value, dict) else enumerate(value)
-            left += [(f"{place}/{escape(key)}", one) for key, one in pairs][::-1]
-    return ""
+    found = (at for at, one in values_in(body) if isinstance(one, float) and not math.isfinite(one))
+    return next(found, "")[1:]
 
 
 def _stop(handle: Handle, parts: ReplyParts, _piece: str | None) -> None:

@@ -84,15 +84,20 @@ def held_to_texts(
     """Return the grammar of a reply, narrowed to what the texts of `grounded` state; `prompt`: the text that
     true stands for; `told` takes what of it cannot act. Errors: those of `grounded_grammar`; ApiError beside
     tools, and for token ids; OptionError for `missing` where nothing is held."""
-    given = body.get("grounded")
-    texts = checked_texts(False if given is None else given)
-    if not (texts or body.get("quotes") or has_quotes(getattr(grammar, "schema", None))):
+    given, quotes = body.get("grounded"), bool(body.get("quotes"))
+    is_asked = given not in (None, False) or quotes
+    if not (is_asked or (not body.get("tools") and has_quotes(getattr(grammar, "schema", None)))):
         if body.get("missing") == "free":
             raise idle_missing()
         return grammar
+    name, texts = (
+        "quotes" if given in (None, False) else "grounded",
+        checked_texts(False if given is None else given),
+    )
     if body.get("tools"):
-        name = "quotes" if texts is False else "grounded"
         raise unsupported(name, "The arguments of calls are not held to texts.")
+    if grammar is None:
+        raise unsupported(name, "Free text has no values that a text could state.")
     if isinstance(texts, bool):
         if not isinstance(prompt, str):
             raise unsupported("grounded", "Token ids are no text: send the text as grounded.")
@@ -100,8 +105,8 @@ def held_to_texts(
     return grounded_grammar(
         grammar,
         stated_text(texts),
-        values=given not in (None, False),
-        quotes=bool(body.get("quotes")),
+        values=name == "grounded",
+        quotes=quotes,
         free=body.get("missing") == "free",
         tell=lambda what: told.append(f"grounded: {what}"),
     )

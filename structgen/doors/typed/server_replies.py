@@ -36,6 +36,7 @@ from structgen.base.json_text.events import JsonError
 from structgen.base.json_text.growing_json import GrowingJson
 from structgen.doors.typed.wrapping import WRAPPER, is_object, unwrapped, wrapper_of
 from structgen.machines.core.compiled import CompiledGrammar, first_fault
+from structgen.machines.core.string_values import accepts
 
 _TAG = r"(?:<{0}(?:think|thinking|reasoning)>|\[{0}THINK\])"
 _OPENING = re.compile(_TAG.format(""))
@@ -192,12 +193,6 @@ def _value_of(document: str) -> str:
         return json.dumps(json.loads(document), sort_keys=True)
     except (ValueError, RecursionError):
         return document
-
-
-def accepts(compiled: CompiledGrammar, text: str) -> bool:
-    """Tell whether a text is one of a grammar's. Linear in the text."""
-    state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
-    return state is not None and compiled.accepts_end(state)
 
 
 class ArrivingObject:

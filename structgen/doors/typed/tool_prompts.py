@@ -24,14 +24,13 @@ from structgen.base.errors import OptionError
 from structgen.decoding.engine.model_prompts import ANY, ModelPrompts, ModelQuestion, last_question
 from structgen.decoding.engine.requests import Result
 from structgen.doors.typed.prompts import PromptSource
-from structgen.doors.typed.server_replies import accepts
 from structgen.doors.typed.tool_use import ToolUse, history
 from structgen.doors.typed.wanted_forms import WantedText
 from structgen.grammars.json_grammars.outline_writer import ModelPrompt, extraction_prompt_under
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.grammar import Grammar
-from structgen.machines.core.string_values import over_bytes
+from structgen.machines.core.string_values import accepts, over_bytes
 from structgen.schema.reading.policies import READABLE_DUMPS
 
 if TYPE_CHECKING:

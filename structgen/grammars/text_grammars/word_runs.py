@@ -1,9 +1,11 @@
-"""`runs_of`: the runs of words, sentences or lines of a text. `sg.Quote` marks strings that are such."""
+"""The runs of a text: `sg.substring_of` takes those of its characters, `runs_of` those of its words,
+sentences or lines. `sg.Quote` marks strings that are such."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain
 from typing import Final, TypeAlias
@@ -12,10 +14,11 @@ from unicodedata import category
 import numpy as np
 import numpy.typing as npt
 
-from structgen.base.errors import GrammarError
+from structgen.base.errors import GrammarError, OptionError, options_named
 from structgen.base.language import checks
 from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
+from structgen.grammars.text_grammars.regular_formulas import check_utf8
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
 from structgen.schema.reading.quote_keyword import QuoteMembers
 
@@ -54,6 +57,51 @@ _PIECES: Final = {
 article that is elided (l'), the genitive's end ('s), the sign or stop behind it."""
 
 
+@options_named("sg.substring_of(document)")
+def substring_of(document: str, *, limits: Limits | None = None) -> Spans:
+    """Return the grammar of the spans of a document: every run of its characters that is not empty.
+
+    Raises `OptionError` for anything but a text, `GrammarError` for the empty text. Cost: 20 bytes of memory
+    for each byte; of a text so far, linear in the places where it stands.
+    """
+    if not isinstance(document, str):
+        raise OptionError(
+            f"A document is a string, not a {type(document).__name__}.",
+            where="sg.substring_of",
+            cure="Give its text.",
+        )
+    check_utf8(document, "document", "Leave it out.")
+    if not document:
+        raise GrammarError("An empty document has no spans.", where="document", cure="Give a text.")
+    return Spans(document, checks.limits(limits))
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class Spans(TextGrammar):
+    """The spans of a document. Made by `substring_of`."""
+
+    document: str
+    limits: Limits
+    source = "the spans of a document"
+
+    @property
+    def canonical(self) -> str:
+        return f"spans {blake2b(self.document.encode(), digest_size=16).hexdigest()} {len(self.document)}"
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        text = b"%b " % self.document.encode()
+        begins = (np.frombuffer(text, np.uint8) & 0xC0 != 0x80).nonzero()[0]
+        last = np.full_like(begins[1:], begins[-1])
+        return RunLanguage("a span of the document", text, begins[:-1], last, _to_next(begins))
+
+
+def _to_next(stops: Numbers) -> Numbers:
+    """Return of each byte how many there are to the next of some places in ascending order."""
+    every = np.arange(stops[-1] + 1)
+    left: Numbers = stops[stops.searchsorted(every)] - every
+    return left
+
+
 def runs_of(
     text: str, *, words: int | None = None, of: str = "words", limits: Limits | None = None
 ) -> WordRuns:
@@ -77,7 +125,7 @@ def runs_of(
 class WordRuns(TextGrammar):
     """The runs of a text. Made by `runs_of`."""
 
-    __slots__ = ("at", "first", "folded", "last", "left", "limits", "quoted", "text")
+    __slots__ = ("first", "folded", "last", "left", "limits", "quoted", "text")
     limits: Limits
     source = "the runs of a text"
 
@@ -87,12 +135,12 @@ class WordRuns(TextGrammar):
         stays = (data[1:] != 32) | (data[:-1] != 32)
         self.folded: bytes = data[1:][stays].tobytes()
         """The text with one blank for each run of white space, and a blank behind it."""
-        self.at: Numbers = (stays.cumsum() - stays)[data[1:] & 0xC0 != 0x80]
-        """Of each character of the text, and its end, the byte of `folded` at which it stands."""
+        # of each character of the text, and its end, the byte of `folded` at which it stands
+        stands = (stays.cumsum() - stays)[data[1:] & 0xC0 != 0x80]
         marks = {ord(one): _MARK for one in set(text) if category(one)[0] == "M"}
         spans = (one.regs for one in re.finditer(_PIECES[quoted.of], text.translate(marks)))
         flat = chain.from_iterable(chain.from_iterable(spans))
-        found = self.at[np.fromiter(flat, np.int64).reshape(-1, 10)]
+        found = stands[np.fromiter(flat, np.int64).reshape(-1, 10)]
         """Of each piece where it and its groups begin and end."""
         if not (count := len(found)):
             cure = "Give a text that has some."
@@ -101,8 +149,7 @@ class WordRuns(TextGrammar):
         """The bytes at which a run may begin, ascending."""
         self.last: Numbers = found[np.minimum(at // 3 + (quoted.words or count), count) - 1, 1]
         """Of each of them the byte before which a run that begins there ends at the latest."""
-        stops, every = np.unique(found[:, [1, 6, 8]]), np.arange(found[-1, 1] + 1)
-        self.left: Numbers = stops[stops.searchsorted(every)] - every
+        self.left = _to_next(np.unique(found[:, [1, 6, 8]]))
         """Of each byte how many there are to the next end of a piece."""
 
     @property
@@ -111,30 +158,20 @@ class WordRuns(TextGrammar):
         return f"runs {self.quoted.of} {self.quoted.words} {digest} {len(self.text)}"
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        return RunLanguage(self)
-
-    def places(self, quote: str) -> list[tuple[int, int]]:
-        """Return where a quote stands in the text: the first character, and the one behind the last. White
-        space counts as the grammar folds it. Cost: 0.1 us for each place where a run may begin."""
-        data = " ".join(quote.split()).encode(errors="replace")
-        size, spot = len(data), self.at.searchsorted
-        return [
-            (int(spot(at, "right")) - 1, int(spot(at + size)))
-            for at in self.first[self.first + size <= self.last].tolist()
-            if size and not self.left[at + size] and self.folded.startswith(data, at)
-        ]
+        return RunLanguage("a run of the text", self.folded, self.first, self.last, self.left)
 
 
 class RunLanguage(Language):
     """The runs of a text. A configuration is how many bytes were read, and a range of `_first`: where the
     runs begin that begin so. A range is put in the order of its next bytes when they are asked for. Of one
-    place and one latest end there is one configuration, however the quote began."""
+    place and one latest end there is one configuration, however the run began."""
 
-    what = "a run of the text"
-
-    def __init__(self, runs: WordRuns) -> None:
-        self._runs, self._first, self._last = runs, runs.first.copy(), runs.last.copy()
-        self._data = np.frombuffer(runs.folded, np.uint8)
+    def __init__(self, what: str, text: bytes, first: Numbers, last: Numbers, left: Numbers) -> None:
+        """Read the runs of a text that begin at the bytes `first`, end at the latest before the bytes `last`,
+        and end where no byte is `left`. Behind the last end there is one byte more."""
+        self.what, self._text, self._left = what, text, left
+        self._first, self._last = first.copy(), last.copy()
+        self._data = np.frombuffer(text, np.uint8)
         self._after: dict[Config, dict[int, Config]] = {}
         """What each byte leads to, of the ranges that were put in order."""
         self._alone: dict[tuple[int, int], Config] = {}
@@ -171,18 +208,17 @@ class RunLanguage(Language):
     def step(self, config: Config, symbol: int) -> Config | None:
         return self._moves(config).get(symbol)
 
-    def _left_at(self, config: Config) -> Numbers:
-        """Return how many bytes there are to the next end at each place of a configuration."""
+    def _ends(self, config: Config) -> tuple[Numbers, Numbers]:
+        """Return the places of a configuration, and of each how many bytes there are to the next end."""
         read, low, high = config
+        places = self._first[low:high]
         # before the first byte, an end at the place is that of the piece before
-        left: Numbers = self._runs.left[self._first[low:high] + (read or 1)] + (not read)
-        return left
+        return places + read, self._left[places + (read or 1)] + (not read)
 
     def accepts(self, config: Config) -> bool:
-        return not self._left_at(config).all()
+        return not self._ends(config)[1].all()
 
     def shortest(self, config: Config) -> Sequence[int]:
-        left = self._left_at(config)
-        one = int(left.argmin())
-        at = int(self._first[config[1] + one]) + config[0]
-        return self._runs.folded[at : at + int(left[one])]
+        places, left = self._ends(config)
+        size = int(left.min())
+        return min(self._text[at : at + size] for at in places[left == size].tolist())

@@ -38,6 +38,12 @@ def fault_in(text: str, compiled: CompiledGrammar) -> str:
     return fault and f"not {compiled.grammar.texts_named}: {fault}"
 
 
+def accepts(compiled: CompiledGrammar, text: str) -> bool:
+    """Tell whether a text is one of a grammar's. Linear in the text."""
+    state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
+    return state is not None and compiled.accepts_end(state)
+
+
 def with_texts_of(grammar: Any, schema: CoreSchema) -> CoreSchema:
     """Return a core schema whose strings are texts of a grammar: a value that is a string, or else what it is
     made of. The grammar is compiled at the first of them, and freed with the schema."""

@@ -22,6 +22,7 @@ from structgen.base.language.ir import (
     Pattern,
     PlainInteger,
     Words,
+    atoms,
     conjuncts,
 )
 from structgen.base.language.number_ranges import Cut, Ranges, common, interval, united
@@ -344,19 +345,6 @@ def exclusions(branches: Iterable[int], pairs: Iterable[tuple[int, int]]) -> Ite
         rows.setdefault(a, []).append(b)
         rows.setdefault(b, []).append(a)
     yield from ((at, sorted(rows.get(at, ()))) for at in branches)
-
-
-def atoms(formula: Formula) -> Iterator[Formula]:
-    """Yield the atoms of a formula, each as often as it stands there."""
-    stack = [formula]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, Not):
-            stack.append(node.of)
-        elif isinstance(node, (All, Any_)):
-            stack.extend(node.of)
-        else:
-            yield node
 
 
 def is_local(formula: Formula) -> bool:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from language_words import words_of
 
 import structgen as sg
-from structgen.grammars.text_grammars.substrings import suffix_automaton
+from structgen.base.limits import Limits
 
 
 @settings(max_examples=100, deadline=None)
@@ -19,10 +19,11 @@ def test_the_words_are_the_slices(document: str) -> None:
 
 
 @pytest.mark.parametrize("document", ["ab" * 2000, "a" * 3000, "abcde" * 500 + "edcba" * 500])
-def test_the_automaton_is_of_linear_size(document: str) -> None:
-    moves = suffix_automaton(document.encode())
-    assert len(moves) <= 2 * len(document)
-    assert sum(map(len, moves)) <= 3 * len(document)
+def test_a_document_that_repeats_itself_is_one_of_its_spans(document: str) -> None:
+    language = sg.substring_of(document).language(Limits())
+    config = language.through(language.start(), document.encode())
+    assert language.accepts(config)
+    assert not language.goes_on(config)
 
 
 def test_bad_documents_are_refused() -> None:

@@ -105,25 +105,6 @@ def test_the_texts_are_the_runs_of_words(text: str, most: int | None) -> None:
         assert accepted(runs_of(text, words=most)) == {one.encode() for one in wanted}
 
 
-@settings(max_examples=100, deadline=None)
-@given(TEXTS, st.sampled_from([None, 2]))
-def test_the_places_are_where_the_run_stands(text: str, most: int | None) -> None:
-    wanted = runs(text, most)
-    if wanted:
-        grammar = runs_of(text, words=most)
-        for one, at in wanted.items():
-            assert grammar.places(one) == at
-            assert {folded(text[begin:end]) for begin, end in at} == {one}
-
-
-@settings(max_examples=60, deadline=None)
-@given(TEXTS, st.text(ALPHABET, max_size=4))
-def test_what_is_no_run_has_no_place(text: str, other: str) -> None:
-    wanted = runs(text, None)
-    if wanted and folded(other) not in wanted:
-        assert runs_of(text).places(other) == []
-
-
 @settings(max_examples=25, deadline=None)
 @given(TEXTS, st.sampled_from([None, 2]), st.integers(0, 99))
 def test_the_masks_of_an_odd_vocabulary_are_the_beginnings_of_runs(
@@ -219,7 +200,6 @@ def test_a_run_is_of_whole_sentences_and_lines(of: str, text: str, pieces: str) 
     wanted = {joint.join(parts[a:b]) for a in range(len(parts)) for b in range(a + 1, len(parts) + 1)}
     grammar = runs_of(text, of=of)
     assert accepted(grammar) == {one.encode() for one in wanted}
-    assert all(len(grammar.places(one)) == 1 for one in wanted)
 
 
 STRING = {"type": "string"}

@@ -18,6 +18,7 @@ from itertools import product, zip_longest
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from structgen.base.errors import StructgenError
+from structgen.base.json_text.exact_json import escape
 from structgen.base.system.html_pages import cell, percent
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.worked.worked_examples import Spelling
@@ -56,11 +57,12 @@ def compared(wanted: Any, found: Any, name: str = "", pointer: str = "") -> list
         return _matched(one, other, name, pointer)
     # of an object that is not there, no member is null
     no = None if isinstance(wanted, dict) and isinstance(found, dict) else _ABSENT
-    steps = {key: str(key).replace("~", "~0").replace("/", "~1") for key in {**one, **other}}
     return [
         field
-        for key, step in steps.items()
-        for field in compared(one.get(key, no), other.get(key, no), f"{name}/{step}", f"{pointer}/{step}")
+        for key in {**one, **other}
+        for field in compared(
+            one.get(key, no), other.get(key, no), *(f"{at}/{escape(key)}" for at in (name, pointer))
+        )
     ]
 
 

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from structgen.automata.strings.live_strings import ways_of
 from structgen.base.errors import OptionError, UnsatisfiableSchema, UnsupportedError
-from structgen.base.json_text.exact_json import escape, unescape
+from structgen.base.json_text.exact_json import escape, target_of, values_in
 from structgen.base.language.ir import (
     TRUE,
     All,
@@ -702,14 +702,7 @@ def _own(
 
 def _mappings(schema: object) -> Iterator[Schema]:
     """Yield the mappings in a schema, itself too."""
-    rest = [schema]
-    while rest:
-        one = rest.pop()
-        if isinstance(one, Mapping):
-            yield one
-            rest += one.values()
-        elif isinstance(one, list):
-            rest += one
+    yield from (one for _, one in values_in(schema) if isinstance(one, Mapping))
 
 
 def _is_local(schema: object) -> bool:
@@ -729,9 +722,7 @@ def root_of(schema: Schema, begin: Schema | None = None) -> tuple[str, Schema]:
     where, found = "#", schema if begin is None else begin
     seen = {where}
     while isinstance(reference := found.get("$ref"), str) and reference.startswith("#/"):
-        target: Any = schema
-        for part in unquote(reference).split("/")[1:]:
-            target = target.get(unescape(part)) if isinstance(target, Mapping) else None
+        target = target_of(schema, unquote(reference))
         if not isinstance(target, Mapping) or reference in seen:
             break
         seen.add(reference)
