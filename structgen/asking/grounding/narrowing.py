@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 from structgen.asking.grounding.readings import Reading
 from structgen.asking.grounding.stated_text import KIND_OF_FORMAT, StatedText
 from structgen.asking.grounding.text_runs import runs_meeting
-from structgen.base.errors import GrammarError, NotStatedError, UnsatisfiableSchema
+from structgen.base.errors import GrammarError, NotStatedError, OptionError, UnsatisfiableSchema
 from structgen.base.json_text.events import pointer_of
 from structgen.base.json_text.exact_json import escape, read, target_of
 from structgen.base.language.ir import All, Format, Formula, Pattern
@@ -46,6 +46,10 @@ _MORE: Final = ("unevaluatedProperties", "extends")
 
 _runs_of: Final = lru_cache(maxsize=32)(runs_of)
 """Equal quotes of a text are one grammar, whose masks are made once."""
+
+
+MOST_VALUES: Final = 10_000
+"""Stated values that are listed at one place."""
 
 
 class _Lack(NamedTuple):
@@ -297,6 +301,9 @@ def _first_accepted(found: Iterable[tuple[Reading, list[str]]], meets: Callable[
     for reading, texts in found:
         if (text := next(filter(meets, texts), None)) is not None:
             (parts if reading.is_part else whole)[text] = None
+        if len(whole) > MOST_VALUES:
+            what = f"The text states more than {MOST_VALUES:,} different values for one place."
+            raise OptionError(what, where="grounded", cure="Ask about one part at a time.")
     return [read(text) for text in (whole or parts)]
 
 

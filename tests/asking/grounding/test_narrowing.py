@@ -264,3 +264,9 @@ def test_the_outline_is_that_of_the_schema() -> None:
     assert held.outline is not None
     assert held.outline() == grammar.outline()
     assert re.search("3|4", held.outline()) is None
+
+
+def test_more_different_values_than_can_be_listed_are_told() -> None:
+    grammar = sg.json_schema({"type": "integer"})
+    with pytest.raises(OptionError, match="more than 10,000 different values"):
+        grounded_grammar(grammar, StatedText({"text": "; ".join(map(str, range(10_002)))}))
