@@ -11,12 +11,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from structgen.base.errors import GrammarError, OptionError
 from structgen.base.language.checks import shown
 from structgen.base.system.text_files import read_text
 
+Call: TypeAlias = tuple[tuple[Any, ...], Mapping[str, Any]]
+"""The arguments of a call by position, and those with names."""
 MOST_PAIRS: Final = 10_000
 """Pairs that are taken at a time."""
 MOST_BYTES: Final = 64 << 20
@@ -32,8 +34,8 @@ _CURE: Final = (
 class Pair(NamedTuple):
     """One pair."""
 
-    call: tuple[tuple[Any, ...], Mapping[str, Any]]
-    """The arguments by position, and those with names; of `sg.run` the prompt alone."""
+    call: Call
+    """Of `sg.run` the prompt alone."""
     value: Any
     where: str
     """Its place, for errors: `examples[3]`."""
@@ -95,7 +97,7 @@ def check_calls(pairs: Pairs, signature: inspect.Signature) -> None:
             raise OptionError(what, where=pair.where, cure=f"Give those of {signature}.") from error
 
 
-def call_of(one: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+def call_of(one: Any) -> Call:
     """Return the arguments of a call, and those with names: of a dict, a tuple, or the one argument."""
     if isinstance(one, dict):
         return (), one

@@ -41,7 +41,7 @@ from typing import (
 
 from structgen.asking.grounding.evidence import evidence_of
 from structgen.asking.grounding.stated_text import StatedText
-from structgen.asking.request_reading.example_pairs import Pairs, call_of, check_calls, read_pairs
+from structgen.asking.request_reading.example_pairs import Call, Pairs, call_of, check_calls, read_pairs
 from structgen.base.errors import (
     GenerationError,
     NotStatedError,
@@ -81,7 +81,6 @@ if TYPE_CHECKING:
 
 MOST_TOGETHER = 32
 """Calls that are written together where pairs are scored."""
-Call: TypeAlias = tuple[tuple[Any, ...], Mapping[str, Any]]
 AnyPairs: TypeAlias = Iterable[tuple[Any, Any]] | Path
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -368,9 +367,9 @@ class _Common(Generic[P, R]):
 
     # --- the core -------------------------------------------------------------------------------------------
 
-    async def _source(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
+    async def _source(self, call: Call) -> PromptSource:
         """Return the source of a call, with its examples."""
-        source = await self._filled(arguments, named)
+        source = await self._filled(call)
         pairs = self._asked.options.examples
         if not pairs:
             return source
@@ -378,13 +377,14 @@ class _Common(Generic[P, R]):
             asked = []
             for pair in pairs:
                 with within(pair.where):
-                    asked.append(await self._filled(*pair.call))
+                    asked.append(await self._filled(pair.call))
             documents = [one.document for one in self._asked.examples]
             self._examples = Examples(asked, documents, pairs.most)
         return self._examples.beside(source)
 
-    async def _filled(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> PromptSource:
+    async def _filled(self, call: Call) -> PromptSource:
         """Return the source of a call: what the body returns, or the docstring."""
+        arguments, named = call
         try:
             returned = self._asked.function(*self._bound, *arguments, **named)
             if self._asked.waits:
@@ -395,32 +395,30 @@ class _Common(Generic[P, R]):
         bound.apply_defaults()
         return source_of(returned, self._asked.template, bound.arguments)
 
-    async def _value(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
-        asked, source = self._asked, await self._source(arguments, named)
+    async def _value(self, call: Call) -> Any:
+        asked, source = self._asked, await self._source(call)
         if asked.form.items:
             items = asked.items(source)
             return items if asked.waits or asked.form.asynchronous else each(items)
         return await asked.result(source)
 
-    async def _outcome(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Outcome[R]:
-        outcome: Outcome[R] = await self._asked.result(await self._source(arguments, named), detailed=True)
+    async def _outcome(self, call: Call) -> Outcome[R]:
+        outcome: Outcome[R] = await self._asked.result(await self._source(call), detailed=True)
         return outcome
 
-    async def _prompt(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
-        source = await self._source(arguments, named)
+    async def _prompt(self, call: Call) -> str:
+        source = await self._source(call)
         return self._asked.model().prompt(self._asked.wanted, source)
 
-    async def _draws(
-        self, how: Mapping[str, Any], arguments: tuple[Any, ...], named: Mapping[str, Any]
-    ) -> Samples[R]:
-        asked, source = self._asked, await self._source(arguments, named)
+    async def _draws(self, how: Mapping[str, Any], call: Call) -> Samples[R]:
+        asked, source = self._asked, await self._source(call)
         given = asked.model(), asked.wanted, source, how
         return await asyncio.to_thread(drawn, *given) if asked.waits else drawn(*given)
 
     async def _together(self, calls: Sequence[Call], *, detailed: bool = False) -> list[Outcome[R]]:
         """Return the outcomes of calls that are written together."""
         asked = self._asked
-        sources = [await self._source(*call) for call in calls]
+        sources = [await self._source(call) for call in calls]
         writer, wanted = asked.model(), asked.wanted
         firsts = await writer.write(wanted, sources) if sources else []
         return [
@@ -476,11 +474,11 @@ class _Common(Generic[P, R]):
         """Return what draws, or, of a function without parameters, what it returns."""
         check_names(options)
         how = {**options, "n": n}
-        sampler: Sampler[..., Any] = Sampler(lambda *args, **kwargs: draws(how, args, kwargs), self._said)
+        sampler: Sampler[..., Any] = Sampler(lambda *args, **kwargs: draws(how, (args, kwargs)), self._said)
         return sampler if self._parameters else sampler()
 
     @staticmethod
-    def _calls_of(calls: Iterable[Any]) -> list[tuple[tuple[Any, ...], Mapping[str, Any]]]:
+    def _calls_of(calls: Iterable[Any]) -> list[Call]:
         """Return the calls of a batch. Errors: OptionError for what is one call, or no iterable."""
         single = isinstance(calls, str | bytes | bytearray | Mapping)
         if single or not isinstance(calls, Iterable):
@@ -510,21 +508,21 @@ class TypedFunction(_Common[P, R]):
         refused every attempt; OptionError for a prompt that cannot be made; BudgetError where no document
         fits.
         """
-        return cast("R", now(self._value(args, kwargs)))
+        return cast("R", now(self._value((args, kwargs))))
 
     def detailed(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
         """Return the object with its text, finish reason, usage and attempts; a failure is its `error`.
 
         Of Iterator[T], the value is the list of all items.
         """
-        return now(self._outcome(args, kwargs))
+        return now(self._outcome((args, kwargs)))
 
     def stream(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Partial[R]]:
         """Yield what there is after each piece of text; the last one has the result.
 
         Errors: GenerationError as soon as a part that closes is refused by its type; there is one attempt.
         """
-        return each(self._asked.partials(now(self._source(args, kwargs))))
+        return each(self._asked.partials(now(self._source((args, kwargs)))))
 
     @overload
     def batch(self, calls: Iterable[Any], *, errors: Literal["raise"] = "raise") -> list[R]: ...
@@ -564,7 +562,7 @@ class TypedFunction(_Common[P, R]):
 
     def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the prompt that a call would send, as text, the outline and the chat template applied."""
-        return now(self._prompt(args, kwargs))
+        return now(self._prompt((args, kwargs)))
 
     # of the two overloads, which meet in functions without parameters, the first is meant
     @overload
@@ -603,15 +601,15 @@ class AsyncTypedFunction(_Common[P, R]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the object, as `TypedFunction.__call__` does; other calls share its batches."""
-        return cast("R", await self._value(args, kwargs))
+        return cast("R", await self._value((args, kwargs)))
 
     async def detailed(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
         """Return the object with its text, finish reason, usage and attempts; a failure is its `error`."""
-        return await self._outcome(args, kwargs)
+        return await self._outcome((args, kwargs))
 
     async def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Partial[R]]:
         """Yield what there is after each piece of text; the last one has the result."""
-        source = await self._source(args, kwargs)
+        source = await self._source((args, kwargs))
         async with aclosing(self._asked.partials(source)) as partials:
             async for partial in partials:
                 yield partial
@@ -633,7 +631,7 @@ class AsyncTypedFunction(_Common[P, R]):
 
     async def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the prompt that a call would send, as text."""
-        return await self._prompt(args, kwargs)
+        return await self._prompt((args, kwargs))
 
     @overload
     def sample(  # type: ignore[overload-overlap]
