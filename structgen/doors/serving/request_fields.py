@@ -82,25 +82,26 @@ def held_to_texts(
     grammar: Grammar | None, body: Mapping[str, Any], prompt: Any, told: list[str]
 ) -> Grammar | None:
     """Return the grammar of a reply, narrowed to what the texts of `grounded` state; `prompt`: the text that
-    true stands for; `told` takes what of it cannot act. Errors: those of `grounded_grammar`; ApiError beside
-    tools, and for token ids; OptionError for `missing` where nothing is held."""
+    true stands for, or the messages of which it is the last of the user; `told` takes what of it cannot act.
+    Errors: those of `grounded_grammar`; ApiError beside tools, and for token ids; OptionError for `missing`
+    where nothing is held."""
     given, quotes = body.get("grounded"), bool(body.get("quotes"))
     is_asked = given not in (None, False) or quotes
     if not (is_asked or (not body.get("tools") and has_quotes(getattr(grammar, "schema", None)))):
         if body.get("missing") == "free":
             raise idle_missing()
         return grammar
-    name, texts = (
-        "quotes" if given in (None, False) else "grounded",
-        checked_texts(False if given is None else given),
-    )
+    name = "quotes" if given in (None, False) else "grounded"
+    texts = checked_texts(False if given is None else given)
     if body.get("tools"):
         raise unsupported(name, "The arguments of calls are not held to texts.")
     if grammar is None:
         raise unsupported(name, "Free text has no values that a text could state.")
     if isinstance(texts, bool):
-        if not isinstance(prompt, str):
+        if isinstance(prompt, list) and prompt and isinstance(prompt[0], int):
             raise unsupported("grounded", "Token ids are no text: send the text as grounded.")
+        if not isinstance(prompt, str):
+            prompt = next((one["content"] for one in reversed(prompt) if one["role"] == "user"), "")
         texts = (("prompt", prompt),)
     return grounded_grammar(
         grammar,

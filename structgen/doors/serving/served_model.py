@@ -125,9 +125,7 @@ class ServedModel:
         given = given if own else body.get(where)
         messages = fields.read_messages(given, format or self._shown, where)
         grammar = read.grammar(format, specials=specials_of(self.engine)) if format else read.grammar()
-        users = [str(one["content"]) for one in messages if one["role"] == "user"]
-        told = list[str]()
-        grammar = fields.held_to_texts(grammar, body, "".join(users[-1:]), told)
+        grammar = fields.held_to_texts(grammar, body, messages, told := list[str]())
         compiled = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
         asked, place = body.get("continue_final_message"), where if own else f"{where}/{{}}/content"
         messages, turn = continued(messages, asked, compiled, where=place)
@@ -157,8 +155,9 @@ class ServedModel:
         repeats = None
         if turn is not None:
             repeats = not (asked or turn.get("prefix")) if body.get("echo") is None else body["echo"]
-        opening = "" if thinking is None else str(thinking.until).replace("/", "", 1)
-        parts = ReplyParts(format, read.choice.tools, opening, read.answer is not None, stops=stops)
+        parts = ReplyParts(format, read.choice.tools, "", read.answer is not None, stops=stops)
+        if thinking is not None:
+            parts.opening = str(thinking.until).replace("/", "", 1)
         parts.begun = "" if repeats else request.begun
         parts.earlier = sum(len(one.get("tool_calls", ())) for one in messages)
         return self._asked(body, read, (request,), told, parts, wanted, repeats)
