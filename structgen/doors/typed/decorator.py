@@ -139,6 +139,15 @@ def generate(
         likelihood of the value after a prompt without the arguments, which is read once; it also compares
         the first of several members of an object. "tokens" chooses token by token, as in any document. The
         first two need temperature 0; `detailed(...).probabilities` has the figures of a whole answer.
+    grounded
+        the texts in which each number, date, time, address and code of an answer must stand: True, those that
+        the prompt is about (the arguments of the template; of messages the last turn of the user); a text; or
+        texts by name. `sg.Inferred` marks conclusions, `sg.Quote` strings that are runs of these texts.
+    quotes
+        whether all free strings are such runs.
+    missing
+        "error": a required value that the texts do not state raises NotStatedError before the model is asked;
+        "free": the model writes what it likes there.
 
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
     type that has no schema and for Iterator[T] with infilling, StructgenError for a missing model.
