@@ -394,6 +394,21 @@ def test_addresses_stand_as_they_are(text: str, kind: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("{}2026-10-09", "date"),
+        ("{}09.10.2026", "date"),
+        ("{}9/10/2026", "date"),
+        ("{}14:30", "time"),
+        ("{}10.0.0.1:80", "ip"),
+    ],
+)
+def test_a_label_may_touch_what_it_names(text: str, kind: str) -> None:
+    apart, joined = (stated(text.format(label), kind) for label in ("Due: ", "Due:"))
+    assert joined == apart != set()
+
+
 @pytest.mark.parametrize("text", ["999.1.1.1", "12:30:05", "a@b", "1:2", "::", "f81d4fae-7dec"])
 def test_what_only_looks_like_an_address_is_none(text: str) -> None:
     assert not {one.kind for one in readings_of(text)} & {"email", "uri", "ip", "uuid"}
