@@ -215,6 +215,14 @@ def test_figures_have_every_reading_that_they_allow(text: str, values: list[str]
         ("zwanzig Prozent", ["20", "0.2"]),
         ("VIER", ["4"]),
         ("one child", ["1"]),
+        ("zweieinhalb", ["2.5"]),
+        ("anderhalf", ["1.5"]),
+        ("half a million", ["500000", "1000000"]),
+        ("one and a half million", ["1", "1.5", "1500000", "500000"]),
+        ("minus five", ["-5", "5"]),
+        ("moins cinq", ["-5", "5"]),
+        ("au moins cinq", ["5"]),
+        ("más o menos 3", ["3"]),
     ],
 )
 def test_words_are_read_in_longest_runs(text: str, values: list[str]) -> None:
