@@ -5,6 +5,7 @@ addresses and strings of a pattern or a format stand in the texts.
    `enum`: what the texts state there, as far as the place's own keywords allow it. Listed values (`enum`,
    `const`), booleans and free strings stay as they are.
 2. A string with `x-quote`, and every free string where `quotes` is said, is a run of a text (`word_runs`).
+   Names of members are held where they have a format (`dict[date, int]`), and are free with a pattern.
 3. `x-inferred` leaves a schema, and all inside of it, as it is.
 4. A place at which nothing is stated takes no value: optional members are null or left out, and lists are
    empty. Where a value is required, `NotStatedError` names it; or it is free, where `free` is said.
@@ -208,7 +209,8 @@ class _Walk:
             return {name: self.of(one, (*way, name)) for name, one in value.items()}
         if key in _LISTS and isinstance(value, list):
             return [self.of(one, (*way, str(at))) for at, one in enumerate(value)]
-        return self.of(value, way) if key in (*_ONES, *_MORE) else value
+        is_name = key == "propertyNames" and isinstance(value, dict) and "format" in value
+        return self.of(value, way) if is_name or key in (*_ONES, *_MORE) else value
 
     def _parts(
         self, schema: Mapping[str, Any], types: set[str], way: tuple[str, ...]

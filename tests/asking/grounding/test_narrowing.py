@@ -238,6 +238,15 @@ def test_a_value_that_stands_there_is_allowed_and_another_is_not(schema: Any, te
     assert narrowed_texts(schema, text, [value, other]) == [value]
 
 
+def test_names_of_members_are_stated_ones_where_they_have_a_format() -> None:
+    dates, words = (
+        {"type": "object", "propertyNames": one} for one in ({"format": "date"}, {"pattern": "^x"})
+    )
+    candidates: list[dict[str, Any]] = [{}, {"2026-10-09": True}, {"2025-10-09": True}]
+    assert narrowed_texts(dates, "on 9 October 2026", candidates) == candidates[:2]
+    assert narrowed_texts(words, "nothing", [{"xy": True}]) == [{"xy": True}]
+
+
 def test_a_pattern_of_many_runs_is_not_listed_and_holds_all_the_same() -> None:
     text = " ".join(f"x{at}" for at in range(400))
     schema = {"type": "string", "pattern": "^x[0-9]+$"}
