@@ -254,7 +254,7 @@ class _Walk:
         """Return what tells whether a text of JSON meets the keywords of a place."""
         types = schema.get("type", kind)
         is_integer = kind == "number" and "number" not in types and "integer" in types
-        keywords += () if "$ref" in write(schema) else _CONDITIONS
+        keywords += () if "$ref" in write({**schema}) else _CONDITIONS
         leaf = {key: value for key, value in schema.items() if key in keywords}
         compiled = over_bytes(self._grammar.in_place_of({**leaf, "type": "integer" if is_integer else kind}))
         return cache(partial(accepts, compiled))  # a text may say one value many times
