@@ -391,6 +391,7 @@ def test_units_behind_a_comma_are_one_duration_or_two() -> None:
         ("jo.doe+x@mail.example.org", "email"),
         ("https://example.org/a?b=1#c", "uri"),
         ("www.example.org", "uri"),
+        ("https://example.org/wiki/Rome_(city)", "uri"),
         ("192.168.0.1", "ip"),
         ("2001:db8::ff00:42:8329", "ip"),
         ("f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "uuid"),
