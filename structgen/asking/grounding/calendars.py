@@ -25,7 +25,7 @@ _YEAR = (
     r"(?:\.?(?:\s?[,/-]?\s?|\s(?:of|del?|di|do)\s)(?P<year>\d{4}(?!\w)|'\d\d(?!\w)"
     r"|(?<=[/-])\d\d(?!\w)|\d\d(?=\s*(?:[.,;:)]|$))(?![.,:]\d)))?"
 )
-_START = r"(?<![\w:/-])(?<!\d[.,])"
+_START = r"(?<![\w/-])(?<!\d[.,:])"
 _SLASHED = (
     rf"{_START}(?P<%s>\d{{1,2}})(?P<mark>[/-])(?P<%s>\d{{1,2}})(?P=mark)(?P<year>\d{{4}}|\d\d)(?!\w|[./-]\d)"
 )
@@ -50,7 +50,7 @@ _STATED_YEAR = re.compile(r"(?<![\w,])(?<!\d\.)(?:1[5-9]|2[01])\d\d(?!\w)|(?<=\d
 _SELDOM = {"out", "set", "ago", "may", "mar"}
 """Names of months that are everyday words: without a year they need a capital."""
 _TIME = re.compile(
-    r"(?:(?P<iso>(?<=\dT))|(?P<before>\b(?:at|um|om|ore|alle|às|à|las)\s)|(?<![\w:/])(?<!\d[.,]))"
+    r"(?:(?P<iso>(?<=\dT))|(?P<before>\b(?:at|um|om|ore|alle|às|à|las)\s)|(?<![\w/])(?<!\d[.,:]))"
     r"(?P<hour>[01]?\d|2[0-3])(?:(?P<mark>[:.]|\s?h\s?)(?P<minute>[0-5]\d)(?!\d)"
     r"(?P<rest>:[0-5]\d(?!\d)(?:[.,]\d{1,9})?)?)?(?![\d%])(?:\s?(?P<sign>[ap]\.?\s?m\b\.?|uhr\b|uur\b|h\b))?"
     r"(?:\s?(?P<zone>Z\b|UTC\b|GMT\b|(?(rest)[+-][01]\d:?[0-5]\d|(?(iso)[+-][01]\d:?[0-5]\d|(?!)))))?",

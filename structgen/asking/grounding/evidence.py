@@ -68,7 +68,7 @@ class Evidence(Sequence[Stated]):
     def write(self, path: Path | str) -> None:
         """Write the page, or, to a path that ends in .json or .csv, these: whole or not at all. Raises
         OSError."""
-        made = {".json": self.to_json, ".csv": self.to_csv}.get(Path(path).suffix, self.page)
+        made = {".json": self.to_json, ".csv": self.to_csv}.get(Path(path).suffix.lower(), self.page)
         write_page(Path(path), made())
 
     def _repr_html_(self) -> str:

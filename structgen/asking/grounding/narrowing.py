@@ -5,6 +5,7 @@ addresses and strings of a pattern or a format stand in the texts.
    `enum`: what the texts state there, as far as the place's own keywords allow it. Listed values (`enum`,
    `const`), booleans and free strings stay as they are.
 2. A string with `x-quote`, and every free string where `quotes` is said, is a run of a text (`word_runs`).
+   Names of members are held where they have a format (`dict[date, int]`), and are free with a pattern.
 3. `x-inferred` leaves a schema, and all inside of it, as it is.
 4. A place at which nothing is stated takes no value: optional members are null or left out, and lists are
    empty. Where a value is required, `NotStatedError` names it; or it is free, where `free` is said.
@@ -23,7 +24,7 @@ from structgen.asking.grounding.stated_text import KIND_OF_FORMAT, StatedText
 from structgen.asking.grounding.text_runs import runs_meeting
 from structgen.base.errors import GrammarError, NotStatedError, OptionError, UnsatisfiableSchema
 from structgen.base.json_text.events import pointer_of
-from structgen.base.json_text.exact_json import escape, read, target_of
+from structgen.base.json_text.exact_json import escape, read, target_of, write
 from structgen.base.language.ir import All, Format, Formula, Pattern
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.grammars.text_grammars.word_runs import WordRuns, runs_of
@@ -39,6 +40,8 @@ _TYPES: Final = ("null", "boolean", "object", "array", "string", "number")
 _MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
 _ONES: Final = ("items", "additionalItems", "additionalProperties", "then", "else", "unevaluatedItems")
+_CONDITIONS: Final = ("allOf", "anyOf", "oneOf", "then", "else")
+"""What else a number or string has to meet that is held to the texts."""
 _DEFINITIONS: Final = ("$defs", "definitions")
 KEPT: Final = "x-inferred-definitions"
 _MORE: Final = ("unevaluatedProperties", "extends")
@@ -147,6 +150,8 @@ class _Walk:
             return made
         self.places += 1
         rest = sorted(types - parts.keys())
+        if {*rest} <= {"boolean", "null"}:  # of two patterns, each as it is: no run of a text is written so
+            made |= {key: schema[key] for key in _CONDITIONS if key in schema}
         found = [one for one in parts.values() if one is not None]
         if rest:
             kept = "type" in schema and "integer" in said and "number" in rest
@@ -208,7 +213,8 @@ class _Walk:
             return {name: self.of(one, (*way, name)) for name, one in value.items()}
         if key in _LISTS and isinstance(value, list):
             return [self.of(one, (*way, str(at))) for at, one in enumerate(value)]
-        return self.of(value, way) if key in (*_ONES, *_MORE) else value
+        is_name = key == "propertyNames" and isinstance(value, dict) and "format" in value
+        return self.of(value, way) if is_name or key in (*_ONES, *_MORE) else value
 
     def _parts(
         self, schema: Mapping[str, Any], types: set[str], way: tuple[str, ...]
@@ -252,6 +258,7 @@ class _Walk:
         """Return what tells whether a text of JSON meets the keywords of a place."""
         types = schema.get("type", kind)
         is_integer = kind == "number" and "number" not in types and "integer" in types
+        keywords += () if "$ref" in write({**schema}) else _CONDITIONS
         leaf = {key: value for key, value in schema.items() if key in keywords}
         compiled = over_bytes(self._grammar.in_place_of({**leaf, "type": "integer" if is_integer else kind}))
         return cache(partial(accepts, compiled))  # a text may say one value many times

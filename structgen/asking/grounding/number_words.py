@@ -30,9 +30,14 @@ _MORE = {
     "2": "couple pair paar paire coppia paio par",
     "0.5": "half halb halbe halben halbes demi demie medio media mezzo mezza meio meia halve",
     "0.25": "quarter quart cuarto quarto",
+    "1.5": "anderthalb eineinhalb anderhalf anderhalve",
+    "2.5": "zweieinhalb",
+    "3.5": "dreieinhalb",
     "12": "dozen dutzend douzaine docena dozzina dúzia dozijn",
 }
 """Words that text2num does not read, or takes for numbers where they are articles."""
+_VAGUE = (1, 2, Decimal("0.5"), Decimal("0.25"))
+"""Of these, those that are everyday words."""
 _NO_NUMBERS = frozenset("o os non none".split())
 """Words that text2num takes for 0 and 9: an article, and those that deny."""
 _VALUES = {word: Decimal(value) for value, words in _MORE.items() for word in words.split()}
@@ -102,4 +107,4 @@ def number_words_of(text: str, marks: bytearray) -> Iterator[Reading]:
     for word in words:
         if word.written in _VALUES and marks[word.start] != PART:
             stated = _VALUES[word.written]
-            yield Reading("number", stated, word.start, word.end, stated != 12)
+            yield Reading("number", stated, word.start, word.end, stated in _VAGUE)

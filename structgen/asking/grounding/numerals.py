@@ -19,10 +19,11 @@ _EXACT = Context(prec=2000)
 """Rounds no numeral."""
 _ADDRESS = re.compile(
     r"(?P<email>(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,9})"
-    r"|(?P<uri>\b(?:[a-z][a-z0-9+.-]{1,20}://|www\.)[^\s<>\"]*[^\s<>\".,;:!?'\])])"
+    r"|(?P<uri>\b(?:[a-z][a-z0-9+.-]{1,20}://|www\.)(?:[^\s<>\"()]|\([^\s<>\"()]*\))*"
+    r"(?:[^\s<>\".,;:!?'\]()]|\([^\s<>\"()]*\)))"
     r"|(?P<uuid>\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b)"
-    r"|(?P<ip>(?<![\w:.])(?:\d{1,3}(?:\.\d{1,3}){3}(?![\w:]|\.\d)"
-    r"|(?=[0-9a-f]{0,4}:[0-9a-f]{0,4}:)[0-9a-f:.]{2,44}[0-9a-f:](?![\w:])))"
+    r"|(?P<ip>(?:(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\d)"
+    r"|(?<![\w:.])(?=[0-9a-f]{0,4}:[0-9a-f]{0,4}:)[0-9a-f:.]{2,44}[0-9a-f:](?![\w:])))"
     r"|(?<![\w.,-])(?:\+\d(?:[ \xa0()/.-]{0,2}\d){7,15}|\(\d{2,5}\)[ \xa0-]?\d(?:[ \xa0-]?\d){4,9}"
     r"|0\d{1,4}[ \xa0/-]\d(?:[ \xa0/.-]?\d){4,10}|\d++(?:-\d++){2,}+|\d{4}(?:[ -]\d{4}){3}"
     r"|\d{2,9}-0\d{2,9}|\d{3}-\d{3}[1-9]|\d\d[1-9]-\d{4}"
@@ -51,11 +52,13 @@ _GLUED_BEFORE = re.compile(
 )
 _GLUED_BEHIND = re.compile(r"(?!(?i:x|h|hrs?|min|m|s|d)\d)[^\W\d_]{1,8}\d|[A-Z]{1,8}[-_/]\d")
 _BEHIND = re.compile(
-    RANGE
-    + r"[\s-]{0,2}([%‰]|(?:per|pour|por)\s(?:cent|ciento|cento)\b|mil\s(?:millones|milhões)\b|[^\W\d_]{2,})"
+    RANGE + r"[\s-]{0,2}(?:(?:of\s)?an?\s)?"
+    r"([%‰]|(?:per|pour|por)\s(?:cent|ciento|cento)\b|mil\s(?:millones|milhões)\b|[^\W\d_]{2,})"
     r"|([kmbtKMBT])(?!\w)"
 )
 _AND_A_HALF = re.compile(r"\s(?:and a half|et demie?|y medi[oa]|e mezz[oa]|e mei[oa]|en een halve?)(?!\w)")
+_MINUS = re.compile(r"(?<!(?:al|au|ou)\s)(?<!o\s)\b(?:minus|moins|menos|meno)\s$", re.I)
+"""Not of "al menos", "au moins", "pelo menos", "più o meno"."""
 _FACTORS = {
     "0.01": "% percent pourcent porciento porcento percento prozent procent pct",
     "0.001": "‰ promille promil",
@@ -141,19 +144,24 @@ def _values(figures: str, start: int, is_part: bool) -> Iterator[tuple[Decimal, 
 def multiples_of(text: str, marks: bytearray, numbers: Iterable[Reading]) -> Iterator[Reading]:
     """Yield numbers of a folded text, and what the word behind each makes of it.
 
-    `19 %` is 19 and 0.19, `1.2 million` is 1.2 and 1200000, `two and a half` 2 and 2.5. The words are marked
-    as parts. A letter alone must stand without a blank (`3k`). Cost: linear.
+    `19 %` is 19 and 0.19, `1.2 million` is 1.2 and 1200000, `two and a half` 2 and 2.5, `minus five` 5
+    and -5. The words are marked as parts. A letter alone must stand without a blank (`3k`). Cost: linear.
     """
-    for one in numbers:
-        yield one
-        match, half = _BEHIND.match(text, one.end), _AND_A_HALF.match(text, one.end)
-        if half is not None:
-            yield replace(one, value=_EXACT.add(Decimal(str(one.value)), Decimal("0.5")), end=half.end())
-        if match is None or marks[one.start] == PART:
-            continue
-        group = match.lastindex or 0
-        for factor in _TIMES.get(re.sub(r"\s", "", match[group].lower()), ()):
-            value = _EXACT.multiply(Decimal(str(one.value)), factor)
-            is_part = one.is_part and text[one.start].isdecimal()  # a dozen is no article
-            yield Reading("number", value, one.start, match.end(), is_part)
-            mark_span(marks, match.start(group), match.end())
+    for stated in numbers:
+        forms = [stated]
+        if (half := _AND_A_HALF.match(text, stated.end)) is not None:
+            value = _EXACT.add(Decimal(str(stated.value)), Decimal("0.5"))
+            forms.append(replace(stated, value=value, end=half.end()))
+        if (sign := _MINUS.search(text, max(0, stated.start - 8), stated.start)) is not None:
+            forms.append(replace(stated, value=-Decimal(str(stated.value)), start=sign.start()))
+        for one in forms:
+            yield one
+            match = _BEHIND.match(text, one.end)
+            if match is None or marks[stated.start] == PART:
+                continue
+            group = match.lastindex or 0
+            for factor in _TIMES.get(re.sub(r"\s", "", match[group].lower()), ()):
+                value = _EXACT.multiply(Decimal(str(one.value)), factor)
+                is_part = one.is_part and text[stated.start].isdecimal()  # a dozen is no article
+                yield Reading("number", value, one.start, match.end(), is_part)
+                mark_span(marks, match.start(group), match.end())

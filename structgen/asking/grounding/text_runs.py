@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from structgen.base.language.ir import Formula
 from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.machine.language import Config, Language
 from structgen.grammars.text_grammars.text_grammar import RegularGrammar
+from structgen.grammars.text_grammars.word_runs import LETTER
 
 MOST_RUNS: Final = 256
 """More values are not listed."""
@@ -17,6 +19,7 @@ _MOST_STEPS: Final = 1_000_000
 """Characters that are read in all, some 0.5 us each."""
 LOOSE: Final = frozenset(" \t\n\u00a0\u202f-.,/()")
 """Characters that a code may be written with or without."""
+_INSIDE: Final = re.compile(LETTER * 2)
 
 
 def runs_meeting(text: str, formula: Formula) -> list[str] | None:
@@ -56,5 +59,6 @@ def _found(text: str, language: Language, *, is_loose: bool) -> list[str] | None
 
 
 def is_border(text: str, at: int) -> bool:
-    """Return whether no word goes on at a place: a letter or digit before it, and one behind."""
-    return not 0 < at < len(text) or not (text[at - 1].isalnum() and text[at].isalnum())
+    """Return whether no word goes on at a place: a letter or digit before it, and one behind. In scripts
+    without blanks each character is a word."""
+    return not 0 < at < len(text) or _INSIDE.match(text, at - 1) is None

@@ -31,20 +31,21 @@ _UNSPACED: Final = (
 Han."""
 _MARK: Final = "\u0301"
 """The one mark of a text in which words are looked for."""
-_LETTER: Final = rf"[^\W_{_UNSPACED}]"
+LETTER: Final = rf"[^\W_{_UNSPACED}]"
+"""A letter or digit of a script with blanks between words."""
 _FORMAT: Final = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
 """Characters without width and signs of direction: inside a word they are part of it."""
-_LETTERS: Final = rf"{_LETTER}(?:{_LETTER}++|{_MARK}|{_FORMAT}++(?={_LETTER}))*+"
+_LETTERS: Final = rf"{LETTER}(?:{LETTER}++|{_MARK}|{_FORMAT}++(?={LETTER}))*+"
 # a hyphen before a capital joins two words that a quote may have alone: Buckfast-Königin
 _HYPHEN: Final = r"[-\u2010\u2011](?![A-ZÀ-Þ])|(?<![a-zß-ÿ])[-\u2010\u2011]"
 _JOINER: Final = (
     rf"(?:['\u2019](?!s(?![\w{_MARK}]))|{_HYPHEN}|[@&+/]|_++|(?<![a-z])\.|\.(?![A-Z])|(?<=\d)[,:]|://)"
-    rf"(?={_LETTER})"
+    rf"(?={LETTER})"
 )
 _MONEY: Final = "[$€£¥₹₽₩₺₫₴¢§]"
 _PIECES: Final = {
     "words": rf"((?:[#@]|{_MONEY}(?:\s(?=\d))?|(?<![^\s(\[])[-+\u2212](?={_MONEY}?\d){_MONEY}?)?)"
-    rf"((?:(?i:[cdjlmnst]|un|\w{{0,5}}(?:ll|qu))['\u2019](?={_LETTER}))?)"
+    rf"((?:(?i:[cdjlmnst]|un|\w{{0,5}}(?:ll|qu))['\u2019](?={LETTER}))?)"
     rf"(?:(?=\w)[{_UNSPACED}]{_MARK}*|{_LETTERS}(?:{_JOINER}{_LETTERS})*+)"
     r"((?:['\u2019]s(?!\w))?)"
     rf"((?:(?:[%‰°+#]|{_MONEY})++(?!\w)|(?<=\d)\s(?:[%‰°]|{_MONEY})(?!\w)|(?<=\.[^\W\d_])\.)?)",

@@ -219,11 +219,32 @@ def test_listed_values_and_what_is_inferred_stay() -> None:
         ({"type": ["integer", "null"], "minimum": 10}, "9 or 12", 12),
         ({"anyOf": [{"type": "integer"}, {"type": "boolean"}]}, "there are 12", 12),
         ({"allOf": [{"type": "integer"}, {"minimum": 10}]}, "9 or 12", 12),
+        ({"type": "string", "pattern": CODE}, "注文AB-123は東京", "AB-123"),
+        (
+            {"type": "string", "format": "date", "allOf": [{"pattern": "^2026"}, {"pattern": "-1.$"}]},
+            "from 8 October 2026 to 12 October 2026",
+            "2026-10-12",
+        ),
+        (
+            {"type": "string", "format": "date", "anyOf": [{"pattern": "^2027"}, {"pattern": "-1.$"}]},
+            "from 8 October 2026 to 12 October 2026",
+            "2026-10-12",
+        ),
+        ({"type": "number", "allOf": [{"multipleOf": 1}]}, "61.40 on 9 May 2026", 9),
     ],
 )
 def test_a_value_that_stands_there_is_allowed_and_another_is_not(schema: Any, text: str, value: Any) -> None:
     other = value + 1 if isinstance(value, int) else value.replace("1", "7").replace("tom", "tim")
     assert narrowed_texts(schema, text, [value, other]) == [value]
+
+
+def test_names_of_members_are_stated_ones_where_they_have_a_format() -> None:
+    dates, words = (
+        {"type": "object", "propertyNames": one} for one in ({"format": "date"}, {"pattern": "^x"})
+    )
+    candidates: list[dict[str, Any]] = [{}, {"2026-10-09": True}, {"2025-10-09": True}]
+    assert narrowed_texts(dates, "on 9 October 2026", candidates) == candidates[:2]
+    assert narrowed_texts(words, "nothing", [{"xy": True}]) == [{"xy": True}]
 
 
 def test_a_pattern_of_many_runs_is_not_listed_and_holds_all_the_same() -> None:

@@ -215,6 +215,14 @@ def test_figures_have_every_reading_that_they_allow(text: str, values: list[str]
         ("zwanzig Prozent", ["20", "0.2"]),
         ("VIER", ["4"]),
         ("one child", ["1"]),
+        ("zweieinhalb", ["2.5"]),
+        ("anderhalf", ["1.5"]),
+        ("half a million", ["500000", "1000000"]),
+        ("one and a half million", ["1", "1.5", "1500000", "500000"]),
+        ("minus five", ["-5", "5"]),
+        ("moins cinq", ["-5", "5"]),
+        ("au moins cinq", ["5"]),
+        ("más o menos 3", ["3"]),
     ],
 )
 def test_words_are_read_in_longest_runs(text: str, values: list[str]) -> None:
@@ -383,6 +391,7 @@ def test_units_behind_a_comma_are_one_duration_or_two() -> None:
         ("jo.doe+x@mail.example.org", "email"),
         ("https://example.org/a?b=1#c", "uri"),
         ("www.example.org", "uri"),
+        ("https://example.org/wiki/Rome_(city)", "uri"),
         ("192.168.0.1", "ip"),
         ("2001:db8::ff00:42:8329", "ip"),
         ("f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "uuid"),
@@ -392,6 +401,21 @@ def test_addresses_stand_as_they_are(text: str, kind: str) -> None:
     assert [(one.value, one.start, one.end) for one in of_kind(f"See ({text}).", kind)] == [
         (text, 5, 5 + len(text))
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("{}2026-10-09", "date"),
+        ("{}09.10.2026", "date"),
+        ("{}9/10/2026", "date"),
+        ("{}14:30", "time"),
+        ("{}10.0.0.1:80", "ip"),
+    ],
+)
+def test_a_label_may_touch_what_it_names(text: str, kind: str) -> None:
+    apart, joined = (stated(text.format(label), kind) for label in ("Due: ", "Due:"))
+    assert joined == apart != set()
 
 
 @pytest.mark.parametrize("text", ["999.1.1.1", "12:30:05", "a@b", "1:2", "::", "f81d4fae-7dec"])
