@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from structgen.base.errors import OptionError
+from structgen.base.errors import NotStatedError, OptionError
 from structgen.doors.cli.flags import OF_TEXTS, OF_TOOLS
 from structgen.doors.cli.named_options import Given, reads
-from structgen.doors.cli.output import echo, echo_json_text, has_piped_input, payload, read_input
+from structgen.doors.cli.output import echo, echo_json_text, has_piped_input, payload, read_input, refuse
 from structgen.doors.cli.served import asked_of, form_of_request
 from structgen.doors.cli.wanted_texts import WantedTexts
 
@@ -44,7 +44,10 @@ def generate(given: Given) -> None:
     wanted = WantedTexts(given)
     asked = prompt_of(wanted)
     wanted.check()
-    request = wanted.request_of(asked())
+    try:
+        request = wanted.request_of(asked())
+    except NotStatedError as error:
+        refuse(error, "json" in given, 1)
     wanted.hint()
     if request.n > 1 and request.chosen_by.temperature == 0:
         echo("Hint: at temperature 0 all samples are the same. Add --temperature 1.", err=True)

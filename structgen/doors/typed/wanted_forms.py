@@ -292,9 +292,17 @@ def form_of_calls(
     """
     use = tool_use(options, hint, where)
     OF_TOOLS.refuse(options, use)
-    if use.taken.answer is None:
+    is_quoted = any(has_quotes(tool.schema) for tool in use.tools)
+    if use.taken.answer is None and not is_quoted:
         return WantedForm(hint, tools=use)
     form = form_of(use.taken.answer, options.policies, usual, wrap, where)
+    if is_quoted or form.has_quotes:
+        raise refuse(
+            "Quotes of a reply that may call tools are held to no text.",
+            "x-quote",
+            "Take sg.Quote out, or ask for the type without tools.",
+            where,
+        )
     if form.items:
         raise refuse(
             "Items one by one are no answer beside calls.",

@@ -68,9 +68,6 @@ def test_a_number_is_one_of_the_text_that_is_meant(prompt: str, option: str, tot
 @for_each(
     ("options", "error"),
     [
-        (["grounded=true"], "states no number for /total"),
-        (["grounded="], "The text is empty"),
-        (["grounded=true", "--stream"], "states no number for /total"),
         (["grounded=@none.txt"], "none.txt: No such file"),
         (['grounded={"a": "@none.txt"}'], "none.txt: No such file"),
         (["grounded=@latin.txt"], "latin.txt is not UTF-8"),
@@ -208,3 +205,16 @@ def test_a_server_answers_a_file_with_one_prompt_that_states_nothing() -> None:
 def _bill(body: dict[str, Any]) -> dict[str, Any]:
     total = 61.4 if "61.40" in body["messages"][-1]["content"] else 12
     return {"content": json.dumps({"shop": "a", "total": total})}
+
+
+@for_each(
+    ("options", "error"),
+    [
+        (["grounded=true"], "states no number for /total"),
+        (["grounded="], "The text is empty"),
+        (["grounded=true", "--stream"], "states no number for /total"),
+    ],
+)
+def test_what_is_not_stated_ends_the_command_with_status_1(options: list[str], error: str) -> None:
+    found = generate("How much?", *options)
+    assert (found.exit_code, found.stdout) == (1, "") and error in found.stderr

@@ -882,3 +882,15 @@ def test_an_answer_is_of_its_type_and_its_numbers_and_dates_stand_in_the_text(se
             assert dt.date.fromisoformat(one.value) in days
         elif not isinstance(one.value, str) and target != Literal["a", 7]:
             assert Decimal(str(one.value)) in numbers
+
+
+def test_quotes_beside_tools_are_refused_by_name() -> None:
+    def note(words: Annotated[str, sg.Quote]) -> None:
+        """Note some words."""
+
+    def plain(words: str) -> None:
+        """Note some words."""
+
+    for tool, target in ((note, None), (plain, Annotated[str, sg.Quote] | sg.Call)):
+        with pytest.raises(sg.errors.UnsupportedError, match="held to no text"):
+            sg.run("structgen/extract", "Note it.", target, tools=[tool], tool_format="hermes")
