@@ -16,6 +16,7 @@ from structgen.base.errors import (
     OptionError,
     SchemaError,
     SchemaWarning,
+    UnsupportedError,
     options_named,
     warning_level,
     within,
@@ -180,7 +181,15 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
 
     def in_place_of(self, schema: Json) -> JsonSchemaGrammar:
         """Return the grammar of another schema under the same draft and options, which prompts tell as this
-        one. The schema may name grammar objects of this process."""
+        one. The schema may name grammar objects of this process. Raises UnsupportedError for draft 3, whose
+        alternatives are written otherwise."""
+        if self._read_as.startswith("3"):
+            raise UnsupportedError(
+                "A schema of draft 3 is not held to texts.",
+                keyword="grounded",
+                where="#/$schema",
+                cure="Write it in draft 4 or a later one.",
+            )
         if isinstance(schema, dict) and isinstance(self._value, dict) and "$schema" in self._value:
             schema = {"$schema": self._value["$schema"], **schema}
         held = dict(self._grammars or {})

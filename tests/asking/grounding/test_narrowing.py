@@ -291,3 +291,13 @@ def test_more_different_values_than_can_be_listed_are_told() -> None:
     grammar = sg.json_schema({"type": "integer"})
     with pytest.raises(OptionError, match="more than 10,000 different values"):
         grounded_grammar(grammar, StatedText({"text": "; ".join(map(str, range(10_002)))}))
+
+
+def test_draft_3_is_refused_and_draft_4_is_held() -> None:
+    for draft in ("4", "7", "2019-09"):
+        grammar = sg.json_schema({"type": ["integer", "null"]}, draft=draft)
+        held = over_bytes(grounded_grammar(grammar, StatedText({"text": "3 or 4"})))
+        found = {text: held.step_bytes(held.start, text.encode()) is not None for text in ("3", "5", "null")}
+        assert found == {"3": True, "5": False, "null": True}
+    with pytest.raises(sg.errors.UnsupportedError, match="draft 3"):
+        grounded_grammar(sg.json_schema({"type": "integer"}, draft="3"), StatedText({"text": "3"}))
