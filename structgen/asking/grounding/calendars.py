@@ -15,7 +15,10 @@ from typing import Any, Final
 from structgen.asking.grounding.reading import PART, Reading, mark_span
 
 LANGUAGES: Final = ("en", "de", "fr", "es", "it", "pt", "nl")
-_DAY = r"\d{1,2}(?!\d)(?:[.°]|(?:st|nd|rd|th|er|ème|e|ste|de|ª|º|o)\b)?"
+_DAY = (
+    r"(?:\d{1,2}(?!\d)(?:[.°]|(?:st|nd|rd|th|er|ème|e|ste|de|ª|º|o)\b)?"
+    r"|\b(?:first|ersten?|premier|primero?|primeiro|primo|eerste)\b)"
+)
 _DAYS = (
     rf"(?P<day>{_DAY}(?:\s?(?:[-\u2013\u2014/&]|to|and|or|bis|und|oder|et|ou|au|y|al?|ed?|en|of|tot|até|à|ao)"
     rf"\s?{_DAY}){{0,6}})"
@@ -37,6 +40,7 @@ _DATES = [
         rf"(?<!\w){_MONTH}\.?[\s/-]{{0,2}}(?:the\s)?{_DAYS}{_YEAR}",
         rf"{_START}(?P<year>\d{{4}})(?P<mark>[./-])(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d\d?)(?=T\d|\b(?![./-]\d))",
         rf"{_START}(?P<day>\d{{1,2}})\.\s?(?P<month>\d{{1,2}})\.\s?(?P<year>\d{{4}}|\d\d)(?!\w|[./-]\d)",
+        r"(?<!\d)(?P<year>\d{4})年(?P<month>\d{1,2})月(?P<day>\d{1,2})日",
         rf"{_START}(?P<day>\d{{1,2}})\.\s?(?P<month>\d{{1,2}})\.(?P<year>(?!))?(?!\s?\d)",
         *(
             pattern % names
@@ -51,7 +55,7 @@ _SELDOM = {"out", "set", "ago", "may", "mar"}
 """Names of months that are everyday words: without a year they need a capital."""
 _TIME = re.compile(
     r"(?:(?P<iso>(?<=\dT))|(?P<before>\b(?:at|um|om|ore|alle|às|à|las)\s)|(?<![\w/])(?<!\d[.,:]))"
-    r"(?P<hour>[01]?\d|2[0-3])(?:(?P<mark>[:.]|\s?h\s?)(?P<minute>[0-5]\d)(?!\d)"
+    r"(?P<hour>[01]?\d|2[0-3])(?:(?P<mark>[:.]|\s?h\s?|\s?(?:uhr|uur)\s)(?P<minute>[0-5]\d)(?!\d)"
     r"(?P<rest>:[0-5]\d(?!\d)(?:[.,]\d{1,9})?)?)?(?![\d%])(?:\s?(?P<sign>[ap]\.?\s?m\b\.?|uhr\b|uur\b|h\b))?"
     r"(?:\s?(?P<zone>Z\b|UTC\b|GMT\b|(?(rest)[+-][01]\d:?[0-5]\d|(?(iso)[+-][01]\d:?[0-5]\d|(?!)))))?",
     re.I,
@@ -80,7 +84,7 @@ def dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
                 continue
             figures = (year or "").lstrip("'")
             years = [figures] if len(figures) == 4 else ["20" + figures, "19" + figures]
-            for one, day in product(years if year else stated, re.findall(r"\d+", match["day"])):
+            for one, day in product(years if year else stated, re.findall(r"\d+", match["day"]) or "1"):
                 try:
                     yield Reading("date", dt.date(int(one), month, int(day)), *match.span())
                 except ValueError:  # no day of the calendar
