@@ -8,6 +8,7 @@ import unicodedata
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from itertools import product
 from typing import Any, Final
@@ -15,10 +16,7 @@ from typing import Any, Final
 from structgen.asking.grounding.reading import PART, Reading, mark_span
 
 LANGUAGES: Final = ("en", "de", "fr", "es", "it", "pt", "nl")
-_DAY = (
-    r"(?:\d{1,2}(?!\d)(?:[.°]|(?:st|nd|rd|th|er|ème|e|ste|de|ª|º|o)\b)?"
-    r"|\b(?:first|ersten?|premier|primero?|primeiro|primo|eerste)\b)"
-)
+_DAY = r"\d{1,2}(?!\d)(?:[.°]|(?:st|nd|rd|th|er|ème|e|ste|de|ª|º|o)\b)?"
 _DAYS = (
     rf"(?P<day>{_DAY}(?:\s?(?:[-\u2013\u2014/&]|to|and|or|bis|und|oder|et|ou|au|y|al?|ed?|en|of|tot|até|à|ao)"
     rf"\s?{_DAY}){{0,6}})"
@@ -50,6 +48,7 @@ _DATES = [
     )
 ]
 """The spellings of dates. With full stops the day is first in every language; with slashes, either is."""
+_BEHIND_A_DAY = re.compile(rf"\s(?:(?:of|del?|di|do)\s)?{_MONTH}(?!\w){_YEAR}", re.I)
 _STATED_YEAR = re.compile(r"(?<![\w,])(?<!\d\.)(?:1[5-9]|2[01])\d\d(?!\w)|(?<=\d[.])(?:19|20)\d\d(?!\w)")
 _SELDOM = {"out", "set", "ago", "may", "mar"}
 """Names of months that are everyday words: without a year they need a capital."""
@@ -84,13 +83,23 @@ def dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
                 continue
             figures = (year or "").lstrip("'")
             years = [figures] if len(figures) == 4 else ["20" + figures, "19" + figures]
-            for one, day in product(years if year else stated, re.findall(r"\d+", match["day"]) or "1"):
+            for one, day in product(years if year else stated, re.findall(r"\d+", match["day"])):
                 try:
                     yield Reading("date", dt.date(int(one), month, int(day)), *match.span())
                 except ValueError:  # no day of the calendar
                     continue
             if year or not name.isdecimal():
                 mark_span(marks, *match.span())
+
+
+def spoken_dates_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
+    """Yield the dates of a folded text whose day is a word ("am neunten Oktober 2026"), with their year."""
+    for one in numbers:
+        match = None if text[one.start].isdecimal() else _BEHIND_A_DAY.match(text, one.end)
+        if match is not None and match["year"] and (month := _months().get(match["month"].lower())):
+            with suppress(ValueError):  # no day of the calendar
+                day = dt.date(int(match["year"].lstrip("'")), month, int(str(one.value)))
+                yield Reading("date", day, one.start, match.end())
 
 
 @cache

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 
-from structgen.asking.grounding.calendars import dates_of, hours_of, instants_of, times_of
+from structgen.asking.grounding.calendars import dates_of, hours_of, instants_of, spoken_dates_of, times_of
 from structgen.asking.grounding.durations import durations_of
 from structgen.asking.grounding.number_words import number_words_of
 from structgen.asking.grounding.numerals import addresses_of, multiples_of, numerals_of
@@ -40,6 +41,10 @@ def readings_of(text: str) -> tuple[Reading, ...]:
     numbers = list(multiples_of(folded, marks, numerals_of(folded, marks)))
     numbers += multiples_of(folded, marks, number_words_of(folded, marks))
     times += hours_of(folded, marks, numbers)
+    if spoken := list(spoken_dates_of(folded, numbers)):
+        dates += spoken
+        ends = {one.end for one in spoken}
+        numbers = [replace(one, is_part=one.is_part or one.end in ends) for one in numbers]
     made = [*instants_of(dates, times), *durations_of(folded, numbers)]
     found = dict.fromkeys((*dates, *addresses, *times, *numbers, *made))
     return tuple(sorted(found, key=lambda one: (one.start, one.end)))

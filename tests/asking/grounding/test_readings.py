@@ -62,6 +62,9 @@ def test_a_date_may_have_other_digits_and_a_line_end() -> None:
         ("primo marzo 2026", dt.date(2026, 3, 1)),
         ("first of March 2026", dt.date(2026, 3, 1)),
         ("2026年3月1日", dt.date(2026, 3, 1)),
+        ("neunten Oktober 2026", OCTOBER),
+        ("twenty-first of May, 2024", dt.date(2024, 5, 21)),
+        ("uno de mayo de 2024", dt.date(2024, 5, 1)),
         ("1º de marzo de 2026", dt.date(2026, 3, 1)),
         ("1° marzo 2026", dt.date(2026, 3, 1)),
         ("3. März 2026", dt.date(2026, 3, 3)),
@@ -439,3 +442,9 @@ def test_readings_are_ordered_by_their_places_and_none_comes_twice() -> None:
     found = readings_of("9 October 2026 at 14:30, 1.204 or 19 % in ten days; call 555-0142.")
     assert [(one.start, one.end) for one in found] == sorted((one.start, one.end) for one in found)
     assert len(found) == len(set(found))
+
+
+def test_the_year_behind_a_day_in_words_is_a_part() -> None:
+    assert stated("am neunten Oktober 2026", "date") == {OCTOBER}
+    assert stated("am neunten Oktober 2026") == set()
+    assert stated("the thirtieth of February 2026", "date") == set()
