@@ -7,7 +7,7 @@ import re
 import unicodedata
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from itertools import product
@@ -77,17 +77,11 @@ def dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
     stated = list(dict.fromkeys(match[0] for match in _STATED_YEAR.finditer(text)))[:8]
     for pattern in _DATES:
         for match in pattern.finditer(text):
-            name, year = match["month"], match["year"]
-            month = _months().get(name.lower())
+            month, name, year = _month_of(match), match["month"], match["year"]
             if month is None or (name in _SELDOM and not year):
                 continue
-            figures = (year or "").lstrip("'")
-            years = [figures] if len(figures) == 4 else ["20" + figures, "19" + figures]
-            for one, day in product(years if year else stated, re.findall(r"\d+", match["day"])):
-                try:
-                    yield Reading("date", dt.date(int(one), month, int(day)), *match.span())
-                except ValueError:  # no day of the calendar
-                    continue
+            days = re.findall(r"\d+", match["day"])
+            yield from _days(_years(year) if year else stated, month, days, *match.span())
             if year or not name.isdecimal():
                 mark_span(marks, *match.span())
 
@@ -96,10 +90,25 @@ def spoken_dates_of(text: str, numbers: list[Reading]) -> Iterator[Reading]:
     """Yield the dates of a folded text whose day is a word ("am neunten Oktober 2026"), with their year."""
     for one in numbers:
         match = None if text[one.start].isdecimal() else _BEHIND_A_DAY.match(text, one.end)
-        if match is not None and match["year"] and (month := _months().get(match["month"].lower())):
-            with suppress(ValueError):  # no day of the calendar
-                day = dt.date(int(match["year"].lstrip("'")), month, int(str(one.value)))
-                yield Reading("date", day, one.start, match.end())
+        if match is not None and match["year"] and (month := _month_of(match)):
+            yield from _days(_years(match["year"]), month, [str(one.value)], one.start, match.end())
+
+
+def _month_of(match: re.Match[str]) -> int | None:
+    return _months().get(match["month"].lower())
+
+
+def _years(figures: str) -> list[str]:
+    """Return the years that figures mean; of two figures, one in each of two centuries."""
+    figures = figures.lstrip("'")
+    return [figures] if len(figures) == 4 else ["20" + figures, "19" + figures]
+
+
+def _days(years: Iterable[str], month: int, days: Iterable[str], start: int, end: int) -> Iterator[Reading]:
+    """Yield the readings of the days that are in the calendar."""
+    for year, day in product(years, days):
+        with suppress(ValueError):
+            yield Reading("date", dt.date(int(year), month, int(day)), start, end)
 
 
 @cache

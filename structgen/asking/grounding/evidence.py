@@ -22,7 +22,7 @@ from structgen.base.json_text.exact_json import Json, exact, values_in, write
 from structgen.base.system.html_pages import counted, framed, write_page
 
 MOST_PLACES: Final = 1_000
-"""Places that are listed of one value."""
+"""The most places that are listed for one value."""
 _MOST_IN_ALL: Final = 100_000
 """Places of all values together, at least one of each."""
 

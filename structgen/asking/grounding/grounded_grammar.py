@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from structgen.asking.grounding.narrowing import narrowed
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.errors import GroundedWarning, OptionError, warning_level
 from structgen.base.json_text.exact_json import values_in
@@ -35,8 +35,7 @@ def checked_texts(value: Any) -> bool | NamedTexts:
         if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(one, str) for one in pair):
             raise checks.wrong("grounded", pair, cure)
         checks.encodable("grounded", pair[1])
-    names = [name for name, _ in pairs]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
         raise OptionError(
             f"Two texts have the name {twice[0]!r}.", where="grounded", cure="Rename one of them."
         )
@@ -89,6 +88,9 @@ def grounded_grammar(
     """
 
     def change(inner: Grammar) -> Grammar:
+        # start-up: few answers are grounded
+        from structgen.asking.grounding.narrowing import narrowed
+
         assert isinstance(inner, JsonSchemaGrammar), "it was looked at"
         found = narrowed(inner, stated, values=values, quotes=quotes, free=free)
         if not found.places and tell is not None:

@@ -51,6 +51,8 @@ _runs_of: Final = lru_cache(maxsize=32)(runs_of)
 """Equal quotes of a text are one grammar, whose masks are made once."""
 
 
+MOST_SCHEMAS: Final = 32
+"""Schemas that are kept for the same texts."""
 MOST_VALUES: Final = 10_000
 """Stated values that are listed at one place."""
 
@@ -87,8 +89,10 @@ def narrowed(
     (two different items, where one number is stated); `free`: such a place is free, or else all of the
     schema. Cost: that of reading the texts, linear in them, and of compiling the places and the schema.
     """
-    key = grammar.spelling, values, quotes, free
+    key = grammar.spelling, grammar.reader, values, quotes, free
     if key not in stated.narrowed:
+        if len(stated.narrowed) >= MOST_SCHEMAS:
+            stated.narrowed.clear()
         freed: set[str] = set()
         while True:
             walk = _Walk(grammar, stated, values, quotes, freed)
@@ -223,7 +227,8 @@ class _Walk:
         where nothing is stated."""
         is_typed = "type" in schema
         if self._values and "number" in types and (is_typed or not schema.keys().isdisjoint(_BOUNDS)):
-            yield "number", self._listed(schema, "number", _BOUNDS)
+            meets = self._judge(schema, "number", _BOUNDS)
+            yield "number", _enum(_first_accepted(self._stated.written("number"), meets))
         if "string" not in types or GRAMMAR in schema:
             return
         quote = schema.get(QUOTE)
@@ -262,10 +267,6 @@ class _Walk:
         leaf = {key: value for key, value in schema.items() if key in keywords}
         compiled = over_bytes(self._grammar.in_place_of({**leaf, "type": "integer" if is_integer else kind}))
         return cache(partial(accepts, compiled))  # a text may say one value many times
-
-    def _listed(self, schema: Mapping[str, Any], kind: str, keywords: tuple[str, ...]) -> Any:
-        meets = self._judge(schema, kind, keywords)
-        return _enum(_first_accepted(self._stated.written("number"), meets))
 
     def _strings(self, schema: Mapping[str, Any], held: Formula) -> Any:
         """Return the schema of the strings of a pattern or a format that are stated: those of the format's

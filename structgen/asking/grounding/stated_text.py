@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Any, Final
 
-from structgen.asking.grounding.readings import Kind, Reading, readings_of
+from structgen.asking.grounding.reading import Kind, Reading
 
 KIND_OF_FORMAT: Final[Mapping[str, Kind]] = {
     "date": "date",
@@ -33,11 +33,14 @@ class StatedText:
     def __init__(self, texts: Mapping[str, str]) -> None:
         self.texts = texts
         self.narrowed: dict[Any, Any] = {}
-        """Schemas that were narrowed to these texts, by whoever narrows them."""
+        """The last schemas that were narrowed to these texts, by whoever narrows them."""
 
     @cached_property
     def readings(self) -> tuple[tuple[str, Reading], ...]:
         """What the texts state, each reading with the name of its text."""
+        # start-up: few answers are grounded
+        from structgen.asking.grounding.readings import readings_of
+
         return tuple((name, one) for name, text in self.texts.items() for one in readings_of(text))
 
     def written(self, kind: Kind) -> Iterator[tuple[Reading, list[str]]]:

@@ -39,7 +39,6 @@ from typing import (
     overload,
 )
 
-from structgen.asking.grounding.evidence import evidence_of
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.asking.request_reading.example_pairs import Call, Pairs, call_of, check_calls, read_pairs
 from structgen.base.errors import (
@@ -70,7 +69,7 @@ from structgen.doors.typed.wanted_forms import WantedForm, WantedText, failed
 from structgen.doors.typed.worked.fitting import FieldThreshold, Fitted, fitted
 from structgen.doors.typed.worked.scores import ScoredPair, ScoreTable, accepted, scored_pair
 from structgen.doors.typed.worked.worked_examples import Examples, Spelling, WrittenValue, written_pairs
-from structgen.doors.typed.wrapping import WRAPPER
+from structgen.doors.typed.wrapping import unwrapped
 from structgen.doors.typed.writers import Writer
 
 if TYPE_CHECKING:
@@ -280,9 +279,11 @@ async def obtained(
 
 def with_evidence(outcome: Outcome[Any], form: WantedForm, stated: StatedText) -> Outcome[Any]:
     """Return an outcome that tells where texts state the values of its document."""
-    document = read_json(outcome.text)
-    if form.is_wrapped and isinstance(document, dict):
-        document = document.get(WRAPPER, document)
+    # start-up: few answers are grounded
+    from structgen.asking.grounding.evidence import evidence_of
+
+    text = outcome.text
+    document = text if form.is_said else read_json(unwrapped(text) if form.is_wrapped else text)
     return replace(outcome, evidence=evidence_of(document, stated))
 
 

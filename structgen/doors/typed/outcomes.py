@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from structgen.asking.grounding.evidence import Evidence
 from structgen.asking.tool_calls.tool_replies import Call, Reply
 from structgen.base.errors import GenerationError
 from structgen.base.system.html_pages import cell, counted, percent
 from structgen.decoding.engine.requests import FinishReason, Result, Usage, total_usage
 from structgen.decoding.engine.searches.confidence import Confidence
+
+if TYPE_CHECKING:
+    from structgen.asking.grounding.evidence import Evidence
 
 R = TypeVar("R")
 

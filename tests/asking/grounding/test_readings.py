@@ -448,3 +448,7 @@ def test_the_year_behind_a_day_in_words_is_a_part() -> None:
     assert stated("am neunten Oktober 2026", "date") == {OCTOBER}
     assert stated("am neunten Oktober 2026") == set()
     assert stated("the thirtieth of February 2026", "date") == set()
+
+
+def test_the_year_of_two_figures_behind_a_day_in_words_is_one_of_two_centuries() -> None:
+    assert stated("am neunten Oktober '26", "date") == {OCTOBER, dt.date(1926, 10, 9)}

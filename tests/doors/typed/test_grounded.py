@@ -31,6 +31,7 @@ from told_models import Even, told
 from typing_extensions import TypedDict
 
 import structgen as sg
+from structgen.asking.grounding.stated_text import stated_text
 from structgen.base.errors import (
     GenerationError,
     GroundedWarning,
@@ -39,7 +40,9 @@ from structgen.base.errors import (
     UnsatisfiableSchema,
     UnsupportedError,
 )
+from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.infilling.presets import FunctionModel
+from structgen.doors.typed.functions import judged, with_evidence
 from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.prompts import given_source, wanted_of
 from structgen.doors.typed.wanted_forms import WantedText, form_of
@@ -894,3 +897,18 @@ def test_quotes_beside_tools_are_refused_by_name() -> None:
     for tool, target in ((note, None), (plain, Annotated[str, sg.Quote] | sg.Call)):
         with pytest.raises(sg.errors.UnsupportedError, match="held to no text"):
             sg.run("structgen/extract", "Note it.", target, tools=[tool], tool_format="hermes")
+
+
+def test_the_text_of_a_pattern_that_a_chat_model_says_in_an_object_has_its_place() -> None:
+    text = "Order AB-123 is late."
+    form = form_of(re.compile(r"[A-Z]{2}-[0-9]+"), wrap="unlisted")
+    assert form.is_said
+    value = {"value": "AB-123"}
+    outcome = judged(
+        form, Result(json.dumps(value), FinishReason.STOP, [], [], Usage(), value=value), 1, None
+    )
+    found = with_evidence(outcome, form, stated_text((("mail", text),))).evidence
+    assert found is not None
+    assert [(one.path, one.value, [(at.start, at.end) for at in one.places]) for one in found] == [
+        ("", "AB-123", [(6, 12)])
+    ]
