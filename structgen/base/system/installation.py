@@ -31,6 +31,7 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "openai": ("openai", *_TYPED),
     "ray": ("ray",),
     "serve": ("prometheus-client", "starlette", "uvicorn", *_TOKENIZERS, *_TORCH, *_TYPED),
+    "tables": ("pandas",),
     "tokenizers": _TOKENIZERS,
     "torch": _TORCH,
     "transformers": _TRANSFORMERS,

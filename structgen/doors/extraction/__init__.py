@@ -8,5 +8,5 @@ places in the documents, and what the pages of a document said differently.
 3. `page_runs` asks many pages at once, in this process or on Ray, with a line in a file for each.
 4. `item_places` finds where a page states each value of an item; `merging` makes one item of those that
    overlapping pages have.
-5. `extraction` is the result; `extraction_page` shows it as a page of HTML.
+5. `extraction` is the result; `extraction_page` shows it as a page of HTML, `extraction_tables` as tables.
 """

@@ -1,0 +1,161 @@
+"""Items as tables: rows, CSV, JSON lines, and a pandas frame.
+
+A flat row has what fits a cell: the scalars of an item. Lists and objects that are empty have no column. A
+line of JSON has everything, the places and the conflicts too.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from io import StringIO
+from typing import Any, Final
+
+from structgen.base.errors import LimitError
+from structgen.base.json_text.exact_json import unescape, values_in
+from structgen.base.json_text.raw_json import written
+from structgen.base.system.installation import needing
+from structgen.doors.extraction.found_items import FoundItem
+
+MOST_CELLS: Final = 5_000_000
+"""Cells of one table. Items that nest can have a column for each of their members."""
+_LAST: Final = ("pages", "conflicts", "error")
+_TYPES: Final = {int: "Int64", bool: "boolean", str: "string"}
+"""Types of pandas that hold such values exactly, and missing ones."""
+
+
+def rows_of(items: Sequence[FoundItem]) -> list[dict[str, Any]]:
+    """Return a row for each item: `document`; a column for each path of a scalar of any item; `pages`, a
+    tuple; `conflicts`, how many; `error`.
+
+    A member of a member is named by both (`party.name`, `lines.0.price`), an item that is a scalar `value`.
+    A name that could be read in two ways, or is that of another column, is the JSON Pointer. A cell is None
+    where an item has no such scalar. Raises LimitError beyond MOST_CELLS. Cost: linear in the cells.
+    """
+    columns = _columns(items)
+    empty = dict.fromkeys(["document", *columns.values(), *_LAST])
+    cells = len(items) * len(empty)
+    if cells > MOST_CELLS:
+        raise LimitError(
+            f"The table has {cells:,} cells, of at most {MOST_CELLS:,}.",
+            limit="cells",
+            cure="Write JSON lines, which need no columns; or give fewer items.",
+        )
+    return [
+        {
+            **empty,
+            "document": item.document,
+            **{columns[path]: value for path, value in values_in(item.value) if _is_scalar(value)},
+            **dict(zip(_LAST, (item.pages, len(item.conflicts), item.error), strict=True)),
+        }
+        for item in items
+    ]
+
+
+def dotted(path: str) -> str:
+    """Return a JSON Pointer as people write it, `party.name`; "value" for that of the whole item."""
+    return ".".join(map(unescape, path.split("/")[1:])) or "value"
+
+
+def to_csv(items: Sequence[FoundItem]) -> str:
+    """Return the rows as CSV (RFC 4180), with a line of names.
+
+    Words stand as they are: a spreadsheet may take one that begins with "=" for a formula. A missing value
+    and an empty text look alike. Halves of characters, which no file can hold, are written as escapes.
+    Errors, cost: as `rows_of`.
+    """
+    text = StringIO()
+    table = csv.writer(text)
+    rows = rows_of(items)
+    table.writerow(_names(rows))
+    for row in rows:
+        table.writerow({**row, "pages": "; ".join(map(str, row["pages"]))}.values())
+    return text.getvalue().encode(errors="backslashreplace").decode()
+
+
+def to_jsonl(items: Sequence[FoundItem]) -> str:
+    """Return a line of JSON for each item, in ASCII, numbers exactly as they are in the item.
+
+    Its members are document, value, places ({path: [start, end]} of the scalars that a text states),
+    confidences ({path: probability} where it is known), conflicts (objects of path, value, place, page and
+    confidence), pages, and error. Paths are JSON Pointers in the value. Cost: linear.
+    """
+    return "".join(f"{written(_line(item), _atom)}\n" for item in items)
+
+
+def table(items: Sequence[FoundItem]) -> Any:
+    """Return the rows as a `pandas.DataFrame`.
+
+    Columns of integers of 64 bits, of booleans and of texts have pandas' types that know missing values;
+    all others hold the Python objects, so that no digit of a Decimal or a long integer is lost. Raises
+    StructgenError where pandas is not installed, LimitError as `rows_of`.
+    """
+    with needing("A table", "tables"):
+        import pandas  # optional: the extra `tables`
+    rows = rows_of(items)
+    columns = {name: [row[name] for row in rows] for name in _names(rows)}
+    return pandas.DataFrame(
+        {name: pandas.Series(column, dtype=_type_of(column)) for name, column in columns.items()}
+    )
+
+
+def _names(rows: list[dict[str, Any]]) -> list[str]:
+    return [*rows[0]] if rows else ["document", *_LAST]
+
+
+def _columns(items: Sequence[FoundItem]) -> dict[str, str]:
+    """Return the names of columns by the paths of scalars: members in the order in which they were first
+    met, those of one object or list beside each other."""
+    ranks = dict[str, tuple[int, ...]]()
+    scalars = dict[str, None]()
+    for item in items:
+        for path, value in values_in(item.value):
+            if path not in ranks:
+                ranks[path] = (*ranks.get(path.rpartition("/")[0], ()), len(ranks))
+            if _is_scalar(value):
+                scalars[path] = None
+    names = {path: dotted(path) for path in sorted(scalars, key=ranks.__getitem__)}
+    uses = Counter(["document", *_LAST, *names.values()])
+    # a pointer of a member begins with "/", so no other name may
+    return {path: path if uses[name] > 1 or name.startswith("/") else name for path, name in names.items()}
+
+
+def _is_scalar(value: Any) -> bool:
+    return not isinstance(value, (dict, list))
+
+
+def _line(item: FoundItem) -> dict[str, Any]:
+    return {
+        "document": item.document,
+        "value": item.value,
+        "places": {one.path: [one.start, one.end] for one in item.fields if one.start is not None},
+        "confidences": {one.path: one.confidence for one in item.fields if one.confidence is not None},
+        "conflicts": [
+            {
+                "path": one.path,
+                "value": one.value,
+                "place": None if one.start is None else [one.start, one.end],
+                "page": one.page,
+                "confidence": one.confidence,
+            }
+            for one in item.conflicts
+        ],
+        "pages": [*item.pages],
+        "error": item.error,
+    }
+
+
+def _atom(value: Any) -> str:
+    """Return a scalar as JSON: 1204.50 keeps its digits."""
+    return str(value) if value.__class__ is Decimal else json.dumps(value)
+
+
+def _type_of(column: list[Any]) -> Any:
+    kinds = {type(one) for one in column if one is not None}
+    kind = kinds.pop() if len(kinds) == 1 else object
+    if kind is int and max(one.bit_length() for one in column if one is not None) > 63:
+        return object
+    return _TYPES.get(kind, object)
