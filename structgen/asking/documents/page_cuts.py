@@ -1,0 +1,179 @@
+"""Pages: where a long text is cut, so that each part fits into the context of a model.
+
+A text is read as *pieces*: a word, a character of a script without blanks, or a run of marks, each with the
+white space before it. Pages begin and end between pieces. How good such a border is stands in one array;
+how many tokens lie before and behind each piece stands in two others. All else are searches in these.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final, TypeAlias
+from unicodedata import category
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.base.errors import OptionError
+from structgen.grammars.text_grammars.word_runs import LETTER
+
+Count: TypeAlias = Callable[[str], int]
+"""How many tokens a text has."""
+_Numbers: TypeAlias = "npt.NDArray[np.integer[Any]]"
+
+_MARK: Final = "\u0301"
+"""The one mark of a text in which pieces are looked for: what never stands without the character before."""
+_JOINED: Final = rf"(?:{_MARK}|\u200d\S){{0,31}}+"
+"""The marks of a character, and what a zero-width joiner joins to it."""
+_CHARACTER: Final = rf"(?:[\U0001f1e6-\U0001f1ff]{{2}}|(?s:.)){_JOINED}"
+_OPENING: Final = r"(\[{«“\u2018「『\uff08"
+_PIECE: Final = re.compile(
+    rf"(\s*+)(?:{LETTER}(?:{LETTER}|[{_MARK}\u200d])*+|\w{_JOINED}"
+    rf"|(?:[{_OPENING}]{_JOINED}){{1,16}}+|(?:[^\w\s{_OPENING}]{_JOINED}){{1,16}}+)"
+)
+_SMALLER: Final = tuple(map(re.compile, (rf"(?:{_CHARACTER}){{1,32}}+", _CHARACTER, r"(?s:.)")))
+"""What a piece that is too large is split into, and these again."""
+_CHARS: Final = 64
+"""A longer text is not measured at once, so that a count that is not linear costs little."""
+_KNOWN: Final = 100_000
+"""Pieces whose tokens are kept."""
+_STOP: Final = r"[.!?…؟।][\"'”\u2019»)\]]*+"
+_WIDE_STOP: Final = r"[。\uff01\uff1f｡]++[”\u2019」』\uff09]*+"
+_SPACED: Final = 2
+"""The kind of a border at white space. 0: inside a word; 1: between pieces without white space."""
+_BORDERS: Final = (
+    (3, rf"{_STOP}(?=\s++[^\sa-z])|{_WIDE_STOP}"),
+    (4, r"[\n\r\v\x85\u2028]"),
+    (5, rf"(?:{_STOP}|{_WIDE_STOP})[^\S\n]*+\n"),
+    (6, r"\n[^\S\n]*+\n|[\f\u2029]"),
+    (7, r"(?m:^) {0,3}(?=#{1,6}[ \t])"),
+    (4, r"(?m:^) {0,3}#{1,6}[ \t][^\n]*+\n"),
+)
+"""Better borders, and patterns that end at them; a later row counts. Ends of sentences, lines, lines that end
+a sentence, paragraphs; before a heading. Behind a heading is the end of a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A page: `text[start:end]`, in characters."""
+
+    start: int
+    end: int
+
+
+def cut(text: str, count: Count, most: int, overlap: int) -> list[Cut]:
+    """Return the pages of a text, in its order: none of a text of white space, one of a text that fits.
+
+    `count` tells how many tokens a text has; it is asked about words, and the tokens of a page are their sum,
+    which is seldom less than those of the page at once. A page has at most `most` tokens. Each stretch of
+    whole pieces that has at most `overlap` tokens stands whole in a page; `overlap` is less than half of
+    `most`. Pages begin and end at characters that are no white space, and have all of these.
+
+    A page ends at the best border in the last half of what it has beyond the page before: at a heading,
+    else at a blank line, a line's end, a sentence's end, white space. It begins at such a border too, where
+    that costs no more than the overlap again. A page begins or ends inside a word only where the word is
+    longer than a page, and never between a character and its marks (of a character with up to 31).
+
+    Raises OptionError where one character has more than `most` tokens. Cost: linear, some 1 us a piece and
+    what `count` costs for the different ones, in 50 bytes for each.
+    """
+    begins, ends, before, behind, kinds = _measured(text, count, most)
+    words = np.flatnonzero(kinds) + 1
+    """The numbers of pieces behind which no word goes on."""
+    cuts = []
+    first = new = 0
+    while new < len(ends):
+        last = int(behind.searchsorted(before[first] + most, "right"))
+        if last < len(ends):
+            middle = (before[new] + before[first] + most) / 2
+            low = min(max(int(behind.searchsorted(middle)), new) + 1, last)
+            last = _best(kinds, low, last) or _word(words, new + 1, last, "right") or last
+        cuts.append(Cut(int(begins[first]), int(ends[last - 1])))
+        new = last
+        if new < len(ends):
+            # the least stretch that no page has ends with the word of the piece `new`
+            end = behind[words[words.searchsorted(new, "right")] - 1]
+            need, early = (
+                min(int(before.searchsorted(end - tokens)), new)
+                for tokens in (overlap, min(2 * overlap, most // 2))
+            )
+            first = _best(kinds, max(early, 1), need) or _word(words, need, new, "left") or need
+    return cuts
+
+
+def _best(kinds: _Numbers, low: int, high: int) -> int:
+    """Return after how many pieces, from `low` to `high`, the best border is, the last of several; 0 where
+    all are inside a word."""
+    found = kinds[low - 1 : high][::-1]
+    at = int(found.argmax())
+    return high - at if found[at] else 0
+
+
+def _word(words: _Numbers, low: int, high: int, side: Any) -> int:
+    """Return the first ("left") or last ("right") number of `words` from `low` to `high`; 0: none."""
+    at = words.searchsorted(low) if side == "left" else words.searchsorted(high, "right") - 1
+    return int(words[at]) if low <= words[at] <= high else 0
+
+
+def _measured(text: str, count: Count, most: int) -> tuple[_Numbers, ...]:
+    """Return of each piece the character where it begins and before which it ends, the tokens before it and
+    up to its end, and the kind of the border behind it."""
+    marks = {ord(one): _MARK for one in set(text) if _is_mark(one)}
+    folded = text.translate(marks) if marks else text
+    known: dict[str, array[int]] = {}
+    sizes, kinds = array("q"), bytearray()
+    for found in _PIECE.finditer(folded, 0, len(text.rstrip())):
+        piece = text[found.start() : found.end()]
+        if (parts := known.get(piece)) is None:
+            if len(known) == _KNOWN:
+                known.clear()
+            parts = known[piece] = _sizes(piece, found[0], len(found[1]), count, most)
+        sizes += parts
+        kinds += bytes(len(parts) // 4 - 1) + b"\1"
+    rows = np.frombuffer(sizes, np.int64).reshape(-1, 2)
+    places = np.ascontiguousarray(rows.cumsum(0).reshape(-1, 2, 2).transpose(1, 2, 0))
+    (begins, before), (ends, behind) = places
+    borders = np.frombuffer(kinds, np.uint8).copy()
+    borders[:-1][begins[1:] > ends[:-1]] = _SPACED
+    for kind, pattern in _BORDERS:
+        found_at = np.fromiter((one.end() for one in re.finditer(pattern, text)), np.int64)
+        after = ends.searchsorted(found_at, "right")
+        is_between = (after > 0) & (after < len(ends))
+        after, found_at = after[is_between], found_at[is_between]
+        borders[after[found_at <= begins[after]] - 1] = kind
+    return begins, ends, before, behind, borders
+
+
+def _is_mark(one: str) -> bool:
+    """Return whether a character belongs to the one before: a mark, one without width, a skin's colour."""
+    return one != "\u200d" and (
+        category(one) in ("Mn", "Mc", "Me", "Cf") or "\U0001f3fb" <= one <= "\U0001f3ff"
+    )
+
+
+def _sizes(piece: str, folded: str, gap: int, count: Count, most: int) -> array[int]:
+    """Return of each part of a piece the characters before it, the tokens before it, its own characters and
+    its own tokens."""
+    parts = list(_parts(piece[gap:], folded[gap:], count, most))
+    if len(parts) == 1 and gap <= _CHARS:
+        white = max(count(piece) - parts[0][1], 0)
+    else:
+        white = sum(count(piece[at : min(at + _CHARS, gap)]) for at in range(0, gap, _CHARS))
+    return array("q", [gap, white, *parts[0], *chain.from_iterable((0, 0, *part) for part in parts[1:])])
+
+
+def _parts(word: str, folded: str, count: Count, most: int, level: int = 0) -> Iterator[tuple[int, int]]:
+    """Yield the characters and tokens of the parts of a word, none of which has more than `most` tokens."""
+    if len(word) <= _CHARS and (tokens := count(word)) <= most:
+        yield len(word), tokens
+    elif level < len(_SMALLER):
+        for part in _SMALLER[level].finditer(folded):
+            low, high = part.span()
+            yield from _parts(word[low:high], folded[low:high], count, most, level + 1)
+    else:
+        what = f"A page has at most {most} tokens, and the character {word!r} has {tokens}."
+        raise OptionError(what, where="page", cure="Give page= a larger number.")
