@@ -16,8 +16,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OF_SAMPLE_ALONE = ("tokenizer", "name", "outline", "chat")
+OF_WRITING = (
+    *("sampling", "strategy", "max_tokens", "attempts", "outline", "chat", "timeout", "policies"),
+    *("speculation", "canonical", "healing", "wrap", "choices", "thinking"),
+)
 MADE = (
-    ("doors/typed/options.py", "TypedOptions", {"CallOptions": ()}, ("tools", "thoughts")),
+    ("doors/typed/options.py", "TypedOptions", {"WritingOptions": OF_WRITING, "CallOptions": ()}, ("tools", "thoughts")),
+    ("doors/extraction/extract_options.py", "ExtractSettings", {"ExtractOptions": ()}, ()),
     (
         "decoding/samplers/sample.py",
         "SampleSettings",
@@ -29,6 +34,7 @@ MADE = (
 and the fields that are in no TypedDict. So a new field is always in one."""
 WIDER = {
     "examples": "Iterable[tuple[Any, Any]] | Path | None",
+    "out": "str | Path | None",
     "sampling": "Sampling | None",
     "max_tokens": "int | None",
     "thinking": 'Thinking | bool | Literal["auto"] | None',

@@ -61,6 +61,7 @@ SUMMARIES: Final = {
     "bulk": "Let a model answer a file of prompts.",
     "check": "Validate files by a schema or grammar.",
     "explain": "Explain what a schema or grammar accepts.",
+    "extract": "Read all items of a type from files.",
     "generate": "Let a model write a document or a text.",
     "infill": "Fill the holes of a template.",
     "maskbench": "Replay JSONSchemaBench, and time it.",
@@ -87,6 +88,10 @@ EXAMPLES: Final = {
     "explain": (
         "structgen explain --schema order.schema.json",
         "structgen explain --grammar query.lark --sentences 5",
+    ),
+    "extract": (
+        """structgen extract letter.txt --type people:Person \\
+      --out people.jsonl --page people.html""",
     ),
     "generate": (
         """structgen generate --schema order.schema.json \\

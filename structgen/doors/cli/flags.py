@@ -130,6 +130,18 @@ FLAGS: Final[dict[str, Flag]] = {
     "workers": Flag(
         int, "With --ray: how many workers there are.  [default: one for each GPU or processor]", least=1
     ),
+    # --- extract --------------------------------------------------------------------------------------------
+    "extract prompt": Flag(str, "The words before each page.  [default: made of the type's name]"),
+    "examples": Flag(
+        Path, 'A file of worked examples, {"arguments": TEXT, "value": ITEMS} on each line.', "FILE"
+    ),
+    "extract out": Flag(
+        Path,
+        "The file of items: JSON lines; .csv: a table. The answers to pages are in FILE.pages, and a second "
+        "call goes on where the first one stopped.",
+    ),
+    "page": Flag(Path, "Write the documents with their marks and the items: one file of HTML."),
+    "extract quotes": Flag(bool, "Strings are words of the page.", default=True),
     # --- explain --------------------------------------------------------------------------------------------
     "lines": Flag(int, "Lines that tell what a document is.  [default: 400]", least=1),
     "openai": Flag(bool, "Also what a server for OpenAI's strict outputs refuses."),
@@ -261,7 +273,7 @@ LISTS: Final = {name for name, flag in FLAGS.items() if flag.kind in (list[str],
 TEXTS: Final = {name for name, flag in FLAGS.items() if flag.kind in (str, Path, list[Path])}.union(
     "ebnf tool_choice start postlex lexer draft property_order numbers escapes formats dtype stop".split(),
     "without strategy import_paths bind resources choices edit draft_model trace engine".split(),
-    ["allowed_host", "holes", "length", "missing", "evidence"],
+    ["allowed_host", "holes", "length", "missing", "evidence", "merge"],
 )
 """Options whose values are texts, whatever they look like."""
 
@@ -288,6 +300,7 @@ _GROUPS: Final[dict[str, Iterable[str]]] = {
     "sg.Sampling": OF_SAMPLING,
     "sg.Request": OF_REQUEST,
     "grounded answers": (*OF_GROUNDING, "evidence"),
+    "sg.extract": ("page_tokens", "overlap", "merge", "at_once"),
     "sg.json_schema": POLICIES,
     "sg.lark": OF_LARK,
     "sg.tools": OF_TOOLS,
@@ -295,6 +308,7 @@ _GROUPS: Final[dict[str, Iterable[str]]] = {
 }
 _PAGES: Final = {
     "check": "json-schema",
+    "extract": "extract",
     "explain": "json-schema",
     "infill": "infilling",
     "serve": "serving",

@@ -109,7 +109,7 @@ def read_options(
     for name in SWITCHES & values.keys():
         if not isinstance(values[name], bool):
             raise OptionError(f"It is {values[name]!r}.", where=name, cure="Give true or false.")
-        if not values[name]:
+        if not values[name] and usual.get(name) is not True:
             del values[name]
     return Given(command, own.keys(), values)
 

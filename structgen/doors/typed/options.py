@@ -47,8 +47,8 @@ NAMED_ELSEWHERE: Final = {
 """Names that other libraries, or other functions of this one, give to options; and what to write here."""
 
 
-class CallOptions(TypedDict, total=False):
-    """The options of `sg.generate` and `sg.run`; `sg.generate` says what each means."""
+class WritingOptions(TypedDict, total=False):
+    """The options of all calls: how a text is written, whatever it is about."""
 
     sampling: Sampling | None
     strategy: Strategy | Sequence[Strategy]
@@ -61,14 +61,18 @@ class CallOptions(TypedDict, total=False):
     speculation: str | Speculation
     canonical: bool
     healing: bool
-    stop: str | Sequence[str]
     wrap: bool | None
     choices: str
+    thinking: Thinking | bool | Literal["auto"] | None
+
+class CallOptions(WritingOptions, total=False):
+    """The options of `sg.generate` and `sg.run`; `sg.generate` says what each means."""
+
+    stop: str | Sequence[str]
     continue_final_message: bool | None
     grounded: bool | str | Mapping[str, str]
     quotes: bool
     missing: str
-    thinking: Thinking | bool | Literal["auto"] | None
     examples: Iterable[tuple[Any, Any]] | Path | None
     tool_choice: Any
     parallel: bool | int | None

@@ -37,6 +37,8 @@ _LEAST_ROWS = 4
 """A pass uses at most one thread for so many rows."""
 _PREFIX = 16
 """Prompts share what all of them begin with from so many tokens on."""
+_MOST_KEPT = 1_024
+"""Tokens that prompts begin with, and that stay in memory for the next prompt."""
 _LINE = 16
 """Alignment of the parts of the weights, in numbers: a cache line."""
 _WORD = 8
@@ -129,6 +131,10 @@ class Llama:
         self._tables = weights.embedding.numpy(), weights.cos.numpy(), weights.sin.numpy()
         self._others: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
+        self._last: Sequence[int] = ()
+        """The last prompt."""
+        self._begun: tuple[Sequence[int], PagedCache | None] = ((), None)
+        """The tokens that two prompts one after the other began with, and their cache."""
         self._page_bytes = 4 * sizes.layers * 2 * sizes.groups * PANEL * sizes.head
 
     @classmethod
@@ -150,18 +156,29 @@ class Llama:
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, PagedCache]]:
         """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. What all
-        of them begin with is read once; the result is the same to the bit."""
+        of them begin with is read once, and not again where the prompts before began with it too; the result
+        is the same to the bit."""
         with self._lock:
             caches = [PagedCache(self._page_bytes, self.context, len(prompt)) for prompt in prompts]
-            common = _common(prompts)
-            if common:
+            tokens, begun = self._begun
+            common, known = _common(prompts), min(_whole_pages(prompt, tokens) for prompt in prompts)
+            if begun is not None:
+                for cache in caches[: 1 if common > known else None]:
+                    cache.begin_as(begun, known)
+            if common > known:
                 caches[0].grow(common)
-                self._run(*_rows_of(prompts[:1], caches, 0, [common]), caches)
+                self._run(*_rows_of(prompts[:1], caches, known, [common]), caches)
                 for cache in caches[1:]:
                     cache.begin_as(caches[0], common)
             for cache in caches:
                 cache.grow(cache.length)
-            logits = self._run(*_rows_of(prompts, caches, common, [*map(len, prompts)]), caches)
+            logits = self._run(*_rows_of(prompts, caches, max(common, known), [*map(len, prompts)]), caches)
+            again = min(_whole_pages(prompts[0], self._last), _MOST_KEPT)
+            if again > known:
+                kept = PagedCache(self._page_bytes, self.context, again)
+                kept.begin_as(caches[0], again)
+                self._begun = prompts[0][:again], kept
+            self._last = prompts[0]
             return list(zip(logits, caches, strict=True))
 
     def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
@@ -279,6 +296,13 @@ def _rows_of(
         own[:, 3], own[:, 4] = own[:, 1], start
         done += end - start
     return rows, counts
+
+
+def _whole_pages(prompt: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many tokens two prompts begin with, the last one of the first left out, in whole pages."""
+    most = min(len(prompt) - 1, len(other))
+    parts = (at for at in range(most) if prompt[at] != other[at])
+    return next(parts, most) // PANEL * PANEL
 
 
 def _common(prompts: Sequence[Sequence[int]]) -> int:

@@ -1,0 +1,98 @@
+"""`structgen extract`: everything that a type asks for, from files of any length."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from structgen.base.errors import OptionError
+from structgen.doors.cli.flags import OF_ENGINE, OF_SAMPLING, POLICIES
+from structgen.doors.cli.named_options import Given, reads
+from structgen.doors.cli.output import echo, payload, read_input
+from structgen.doors.cli.wanted_language import named
+from structgen.doors.cli.wanted_texts import WantedTexts
+
+if TYPE_CHECKING:
+    from structgen.doors.extraction.extraction import Extraction
+
+_OF_PAGES = ("overlap", "merge", "grounded", "quotes", "at_once", "start_over", "workers")
+_OF_WRITING = (
+    *("max_tokens", "attempts", "outline", "chat", "timeout", "speculation", "canonical", "healing"),
+    *("wrap", "choices"),
+)
+
+
+@reads(
+    *("model", "schema", "type", "prompt", "examples", "out", "page", "start_over", "ray", "workers"),
+    *("temperature", "max_tokens", "seed"),
+    more=(*_OF_PAGES, "page_tokens", *_OF_WRITING, *POLICIES, *OF_ENGINE, *OF_SAMPLING),
+)
+def extract(
+    given: Given,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="FILE...", help="Files of text, Markdown, HTML or PDF; - is standard input.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Read everything that a type or a schema asks for from files of any length.
+
+    A schema of an array, or list[T], asks for all items of a file; any other one for one object a file. The
+    items are printed as JSON lines, or written to --out. After a kill or Ctrl-C the same command goes on.
+
+    Exit status: 0 done; 1 a page failed, or the type refuses an object; 2 wrong usage, or the model, a file,
+    the type or schema is not usable; 130 Ctrl-C.
+    """
+    import structgen as sg
+
+    wanted = WantedTexts(given)
+    wanted.check()
+    if not files:
+        raise OptionError("There is no file to read.", where="FILE", cure="Write structgen extract FILE.")
+    how = given.some((*_OF_PAGES, *_OF_WRITING, "prompt", "out", "examples"))
+    if "ray" in given:
+        how.setdefault("workers", 0)
+    if "page_tokens" in given:
+        how["page"] = given.get("page_tokens")
+    model: Any = wanted.model
+    if engine := given.some(OF_ENGINE):
+        model = sg.Engine(model, **engine)
+    found = sg.extract(
+        model,
+        [("standard input", read_input(one, "FILE")) if str(one) == "-" else one for one in files],
+        _target(wanted),
+        sampling=wanted.sampling,
+        policies=wanted.policies or None if "type" in given else None,
+        **how,
+    )
+    raise typer.Exit(_told(found, given))
+
+
+def _target(wanted: WantedTexts) -> Any:
+    """Return the type, or the grammar of the schema. Raises OptionError where there is neither."""
+    given = wanted.given
+    if "type" in given:
+        return named(str(given.get("type")), "--type", "module:Class")
+    if "schema" not in given:
+        cure = "Give one: --schema FILE, for example."
+        raise OptionError("One of --schema and --type is needed.", where="--schema", cure=cure)
+    return wanted.grammar
+
+
+def _told(found: Extraction[Any], given: Given) -> int:
+    """Write the page, print the items that have no file, and what is missing. Return the exit status."""
+    if "page" in given:
+        found.write(given.get("page"))
+    if "out" not in given:
+        payload(found.to_jsonl(), newline=False)
+    for remark in found.remarks:
+        echo(f"Hint: {remark}", err=True)
+    counts = f"{len(found):,} items, {found.asked:,} of {found.pages:,} pages, {found.tokens:,} tokens"
+    echo(counts, err=True)
+    if found.is_stopped:
+        return 130
+    return int(bool(found.failed) or any(one.error for one in found))

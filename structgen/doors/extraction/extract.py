@@ -1,0 +1,201 @@
+"""`sg.extract` and `sg.aextract`: everything that a type asks for, from documents of any length."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import warnings
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError, Future
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, Unpack, overload
+
+from structgen.asking.documents.documents import Document, documents_of
+from structgen.asking.documents.page_cuts import cut
+from structgen.base.errors import GenerationError, OptionError, ShortenedWarning, options_named, warning_level
+from structgen.base.system.progress import progress
+from structgen.doors.extraction.extract_options import (
+    EXTRACT_DEFAULTS,
+    NAMED_IN_OTHERS,
+    OWN_OPTIONS,
+    ExtractOptions,
+    ExtractProgress,
+    ExtractSettings,
+)
+from structgen.doors.extraction.extraction import Extraction, extraction_of
+from structgen.doors.extraction.page_asking import Page, PageQuestion
+from structgen.doors.extraction.page_runs import Line, page_lines
+from structgen.doors.typed.run import Asked
+
+T = TypeVar("T")
+_FAILURES: Final = 8
+"""So many pages that fail, where no page has an answer, end a run."""
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
+    from structgen.asking.request_reading.targets import AnyTarget
+
+    Documents: TypeAlias = str | Path | Mapping[str, str | Path] | Iterable[Any]
+
+
+@overload
+def extract(
+    model: Asked, document: Documents, target: TypeForm[Iterator[T]], **options: Unpack[ExtractOptions]
+) -> Extraction[list[T]]: ...
+@overload
+def extract(
+    model: Asked, document: Documents, target: TypeForm[T], **options: Unpack[ExtractOptions]
+) -> Extraction[T]: ...
+@overload
+def extract(
+    model: Asked, document: Documents, target: AnyTarget, **options: Unpack[ExtractOptions]
+) -> Extraction[Any]: ...
+@options_named(
+    'sg.extract("structgen/extract", Path("people.txt"), list[Person])',
+    NAMED_IN_OTHERS,
+    options=ExtractOptions,
+    defaults=EXTRACT_DEFAULTS,
+)
+def extract(model: Asked, document: Documents, target: Any, **options: Any) -> Any:
+    """Return what a model finds in documents of any length: an `Extraction`. A document is cut into pages,
+    the model is asked about each, and its answers are put together.
+
+    `document`: a text, a `Path` (text, Markdown, HTML, PDF), a list of these, or a dict of them by name.
+    `target`: `list[T]` or `Iterator[T]` for all items of a document; any other type or JSON Schema for one
+    object a document, whose fields may stand on different pages.
+
+    What is asked. `prompt`: the words before each page, by default made of the type's name. `examples`: pairs
+    of a text and its items, or its object. `grounded`: numbers, dates and the like are those that the page
+    states; `quotes`: strings are words of the page, but those of a field with `sg.Inferred`.
+
+    Pages. `page`: the most tokens of one, at most what the model's context leaves; `overlap`: an item of so
+    many tokens stands whole in one page. `merge`: "places", items of two pages are one where their quotes
+    overlap or their fields with `sg.Key()` are equal; "none", all items of all pages.
+
+    The work. `at_once`: pages that are asked at a time. `out`: a file of results: JSON lines, or .csv, or
+    .html. The answer to each page is in `OUT.pages` as soon as it is there, and the same call goes on where
+    one was stopped; `start_over` deletes these answers. `workers`: on Ray, by so many; 0: one for each GPU
+    or processor. `progress`: whether it is told on standard error; or a function of an `ExtractProgress`.
+    The other options are those of `sg.run`.
+
+    Ctrl-C ends the call with what there is (`is_complete` is then False). A page that fails three times is
+    one of `failed`. Errors: those of `sg.run` for the model, the type and the options; OptionError for a
+    document that cannot be read, and for `out` with answers of another call; the error of the first page
+    where all pages fail.
+    """
+    return _prepared(model, document, target, options)(Future())
+
+
+@overload
+def aextract(
+    model: Asked, document: Documents, target: TypeForm[Iterator[T]], **options: Unpack[ExtractOptions]
+) -> Coroutine[Any, Any, Extraction[list[T]]]: ...
+@overload
+def aextract(
+    model: Asked, document: Documents, target: TypeForm[T], **options: Unpack[ExtractOptions]
+) -> Coroutine[Any, Any, Extraction[T]]: ...
+@overload
+def aextract(
+    model: Asked, document: Documents, target: AnyTarget, **options: Unpack[ExtractOptions]
+) -> Coroutine[Any, Any, Extraction[Any]]: ...
+@options_named(
+    'await sg.aextract("structgen/extract", Path("people.txt"), list[Person])',
+    NAMED_IN_OTHERS,
+    options=ExtractOptions,
+    defaults=EXTRACT_DEFAULTS,
+)
+def aextract(model: Asked, document: Documents, target: Any, **options: Any) -> Any:
+    """Return a coroutine of what `sg.extract` returns. The work is done in a thread; where the waiting is
+    cancelled, so is the work, and the answers that `out` has stay."""
+    work = _prepared(model, document, target, options)
+
+    async def waited() -> Extraction[Any]:
+        stop: Future[None] = Future()
+        try:
+            return await asyncio.to_thread(work, stop)
+        finally:
+            stop.cancel()
+
+    return waited()
+
+
+def _prepared(
+    model: Any, document: Any, target: Any, options: Mapping[str, Any]
+) -> Callable[[Future[None]], Extraction[Any]]:
+    """Return the work of a call, whose options are checked."""
+    how = ExtractSettings(**{name: one for name, one in options.items() if name in OWN_OPTIONS})
+    said = {name: one for name, one in options.items() if name not in OWN_OPTIONS}
+    said |= {"grounded": how.grounded, "quotes": how.quotes, "examples": how.examples}
+    question = PageQuestion(model, target, how.prompt, said, at_once=how.at_once)
+    _ = question.form
+    if how.workers is not None and not isinstance(model, str | Path):
+        cure = "Give the model's name, or its folder, which all machines have."
+        raise OptionError("Each worker loads the model by its name.", where="workers", cure=cure)
+    return partial(_done, question, how, documents_of(document))
+
+
+def _done(
+    question: PageQuestion, how: ExtractSettings, documents: tuple[Document, ...], stop: Future[None]
+) -> Extraction[Any]:
+    """Return what is found. To cancel `stop` ends the work: it raises CancelledError."""
+    most, shared = question.page_size(how.page, how.overlap)
+    question = replace(question, overlap=shared)
+    pages = [page for one in documents for page in _pages_of(one, question, most)]
+    if pages:
+        question.check(pages[0].text)
+    rows = None if how.out is None else how.out.with_name(f"{how.out.name}.pages")
+    lines, is_stopped, begun = list[Line](), False, time.monotonic()
+    with (
+        _telling(how.progress) as tell,
+        closing(page_lines(question, pages, rows, stop, start_over=how.start_over, workers=how.workers)) as found,
+    ):
+        asked, items, tokens = 0, 0, 0
+        try:
+            for line, is_new in found:
+                lines.append(line)
+                asked += is_new
+                tokens += is_new * line["tokens"]
+                items += question.is_list and sum(len(question.value(one)) for one in line["parts"])
+                seconds = time.monotonic() - begun
+                left = seconds / asked * (len(pages) - len(lines)) if asked else None
+                tell(ExtractProgress(len(lines), len(pages), items, tokens, seconds, left))
+                failed = [one["error"] for one in lines if "error" in one]
+                if len(failed) == len(lines) >= min(_FAILURES, len(pages)):
+                    raise _all_failed(failed)
+        except KeyboardInterrupt:
+            is_stopped = True
+    made = extraction_of(question, documents, pages, lines, how.merge)
+    if how.out is not None:
+        made.write(how.out)
+    if made.failed or is_stopped:
+        what = made.told_missing()
+        warnings.warn(ShortenedWarning(f"sg.extract: {what}"), stacklevel=warning_level())
+    return made
+
+
+def _pages_of(document: Document, question: PageQuestion, most: int) -> Iterator[Page]:
+    cuts = cut(document.text, question.count, most, question.overlap)
+    for number, one in enumerate(cuts, 1):
+        yield Page(document.name, number, one.start, one.end, document.text[one.start : one.end])
+
+
+@contextmanager
+def _telling(how: bool | Callable[[ExtractProgress], None]) -> Iterator[Callable[[ExtractProgress], None]]:
+    """Yield what tells of the progress."""
+    if callable(how):
+        yield how
+    elif how:
+        with progress("extract", "pages") as tell:
+            yield lambda now: tell(now.pages, now.total, str(now))
+    else:
+        yield lambda now: None
+
+
+def _all_failed(errors: list[str]) -> GenerationError:
+    """Return the error of a run whose pages all fail."""
+    what = f"No page has an answer: {len(errors):,} have failed, the first one so: {errors[0].rstrip('.')}."
+    return GenerationError(what, attempts=len(errors), where="model", cure="Mend it, and call again.")

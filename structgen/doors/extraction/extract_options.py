@@ -1,0 +1,105 @@
+"""The options of `sg.extract`, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from structgen.asking.request_reading.example_pairs import NO_PAIRS, Pairs, read_pairs
+from structgen.base.errors import OptionError
+from structgen.base.language import checks
+from structgen.base.language.checks import By, OneOf, Whole, check_fields
+from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, WritingOptions
+
+MERGES: Final = ("places", "none")
+"""How the items of two pages become one."""
+NAMED_IN_OTHERS: Final = {
+    **NAMED_ELSEWHERE,
+    **dict.fromkeys(TARGETS, "Pass it as the third argument, target"),
+    **dict.fromkeys(("max_char_buffer", "chunk_size"), "Write page=, in tokens"),
+    "prompt_description": "Write prompt=",
+    "max_workers": "Write at_once=",
+}
+"""Names that other libraries give to options, and what to write here."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractProgress:
+    """How far an extraction has come."""
+
+    pages: int
+    """Pages that have an answer, those of an earlier run included, or have failed."""
+    total: int
+    items: int
+    """Items of these pages, before those of two pages are made one."""
+    tokens: int
+    """Tokens that this run wrote."""
+    seconds: float
+    """Since this run began."""
+    left: float | None
+    """Seconds that the other pages take, if they are as fast; None before the first one."""
+
+    def __str__(self) -> str:
+        rate = f"{self.items:,} items, {self.tokens / max(self.seconds, 1e-9):,.0f} tokens/s"
+        return rate if self.left is None else f"{rate}, {self.left:,.0f} s left"
+
+
+class ExtractOptions(WritingOptions, total=False):
+    """The options of `sg.extract`; see there."""
+
+    prompt: str | None
+    examples: Iterable[tuple[Any, Any]] | Path | None
+    page: int | None
+    overlap: int | None
+    merge: str
+    grounded: bool
+    quotes: bool
+    at_once: int
+    out: str | Path | None
+    start_over: bool
+    workers: int | None
+    progress: bool | Callable[[ExtractProgress], None]
+
+
+def _instruction(name: str, value: Any) -> str:
+    return checks.encodable(name, checks.text(name, value))
+
+
+def _told(name: str, value: Any) -> Any:
+    return value if callable(value) else checks.switch(name, value)
+
+
+def _path(name: str, value: Any) -> Path:
+    if isinstance(value, str | Path) and str(value):
+        return Path(value)
+    raise OptionError(f"{checks.shown(value)} is no path of a file.", where=name, cure="Give a path.")
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractSettings:
+    """The options of `sg.extract` that are not those of other calls, with their defaults."""
+
+    prompt: Annotated[str, _instruction] | None = None
+    examples: Annotated[Pairs, By(read_pairs)] = NO_PAIRS
+    page: Annotated[int, Whole(16)] | None = None
+    overlap: Annotated[int, Whole(0)] | None = None
+    merge: Annotated[str, OneOf(MERGES)] = "places"
+    grounded: Annotated[bool, checks.switch] = True
+    quotes: Annotated[bool, checks.switch] = True
+    at_once: Annotated[int, Whole(1, 1_024)] = 8
+    out: Annotated[Path, _path] | None = None
+    start_over: Annotated[bool, checks.switch] = False
+    workers: Annotated[int, Whole(0)] | None = None
+    progress: Annotated[bool | Callable[[ExtractProgress], None], _told] = True
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.start_over and self.out is None:
+            raise OptionError("There is no file of results.", where="start_over", cure="Give out= too.")
+
+
+OWN_OPTIONS: Final = tuple(one.name for one in fields(ExtractSettings))
+EXTRACT_DEFAULTS: Final = {**OPTION_DEFAULTS, **{one.name: one.default for one in fields(ExtractSettings)}}
+"""The defaults that `help` shows."""

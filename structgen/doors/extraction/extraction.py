@@ -1,0 +1,227 @@
+"""`Extraction`: what is found in documents, with the places, and how it is made of the answers to pages."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar, get_args, get_origin
+
+from structgen.asking.documents.documents import Document
+from structgen.asking.python_types.type_hints import TypeReader, read_type
+from structgen.base.errors import GenerationError, NotStatedError, OptionError, ValidatorError
+from structgen.base.json_text.exact_json import Json
+from structgen.base.json_text.raw_json import written
+from structgen.base.system.html_pages import counted, framed, write_page
+from structgen.doors.extraction.extraction_page import page_of
+from structgen.doors.extraction.extraction_tables import as_json, table, to_csv, to_jsonl
+from structgen.doors.extraction.found_items import FoundItem, PageAnswer
+from structgen.doors.extraction.merging import keys_of, merged
+from structgen.doors.extraction.page_schema import without_needless_nulls
+from structgen.doors.extraction.page_asking import Page, PageQuestion
+
+R = TypeVar("R")
+_COUNTS: Final = ("tokens", "prompt_tokens", "requests")
+"""What is added up of the lines of pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPage:
+    """A page that has no answer: the characters `start` to `end` of its document, and the last error."""
+
+    document: str
+    page: int
+    start: int
+    end: int
+    error: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Extraction(Sequence[FoundItem], Generic[R]):
+    """What is found in documents: a sequence of items, each with its places. Made by `sg.extract`."""
+
+    items: tuple[FoundItem, ...]
+    """In the order of the documents, then of their first places."""
+    documents: tuple[Document, ...]
+    """The texts that places are of."""
+    pages: int
+    """How many pages the documents have."""
+    asked: int
+    """How many of them have an answer."""
+    failed: tuple[FailedPage, ...]
+    remarks: tuple[str, ...]
+    """What the readers of documents left out or guessed, and what pages say that is not all of it."""
+    tokens: int
+    """Tokens of all answers."""
+    prompt_tokens: int
+    requests: int
+    _values: Mapping[str, Any]
+    """By the name of a document its object, its list, or the error that it has none."""
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self.items[at]
+
+    def __repr__(self) -> str:
+        found = f"{counted(len(self), 'item')} of {counted(len(self.documents), 'document')}"
+        return f"<Extraction of {found}; write(path) writes its page>"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all pages have an answer: none has failed, and nobody stopped the work."""
+        return self.asked == self.pages
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether pages were not asked, because somebody stopped the work."""
+        return self.asked + len(self.failed) < self.pages
+
+    @property
+    def value(self) -> R:
+        """The object of the one document, or the list of its items. Errors: OptionError where there are more
+        documents, NotStatedError where no page states a required field, GenerationError where the type
+        refuses the object."""
+        if len(self.documents) != 1:
+            what = f"There are {len(self.documents)} documents."
+            raise OptionError(what, where="value", cure="Take .values, which has them by name.")
+        return self.values[self.documents[0].name]
+
+    @property
+    def values(self) -> dict[str, R]:
+        """By the name of each document its object, or the list of its items. Errors: those of `value`."""
+        for one in self._values.values():
+            if isinstance(one, GenerationError):
+                raise one
+        return dict(self._values)
+
+    def told_missing(self) -> str:
+        """Return a sentence about the pages that have no answer; "" where all have one."""
+        told = [f"page {one.page} of {one.document!r} failed ({one.error})" for one in self.failed[:3]]
+        if more := len(self.failed) - len(told):
+            told.append(f"{more:,} more pages failed")
+        if unasked := self.pages - self.asked - len(self.failed):
+            told.append(f"{counted(unasked, 'page')} of {self.pages:,} were not asked")
+        return "; ".join(told)
+
+    def to_jsonl(self) -> str:
+        """Return a line of JSON for each item: value, places, confidences, conflicts, pages."""
+        return to_jsonl(self.items)
+
+    def to_csv(self) -> str:
+        """Return a table (RFC 4180) with a line for each item, a column for each field."""
+        return to_csv(self.items)
+
+    def table(self) -> Any:
+        """Return a `pandas.DataFrame` of the rows of `to_csv`. Raises StructgenError where pandas is not
+        installed (the extra `tables`)."""
+        return table(self.items)
+
+    def page(self) -> str:
+        """Return one file of HTML: the documents with marks, and a table of the items beside them."""
+        told = [self.told_missing(), *self.remarks]
+        return page_of({one.name: one.text for one in self.documents}, self.items, [*filter(None, told)])
+
+    def write(self, path: Path | str) -> None:
+        """Write JSON lines, or, to a path that ends in .csv or .html, these: whole or not at all. Raises
+        OSError."""
+        made = {".csv": self.to_csv, ".html": self.page, ".htm": self.page}
+        write_page(Path(path), made.get(Path(path).suffix.lower(), self.to_jsonl)())
+
+    def _repr_html_(self) -> str:
+        """Return the page in a frame; where it is too long for a notebook, what it is."""
+        return framed(self.page(), repr(self), "allow-scripts")
+
+
+class _Objects:
+    """Makes objects of the type from the values that pages say."""
+
+    def __init__(self, question: PageQuestion) -> None:
+        form = question.form
+        self._is_list, self._schema = question.is_list, question.plain_schema
+        self._whole: TypeReader[Any] | None = form.reader
+        hints = get_args(form.hint) if get_origin(form.hint) in (list, set, frozenset) else ()
+        self._one = read_type(hints[0]) if self._is_list and hints else None
+
+    def made(self, item: FoundItem) -> FoundItem:
+        """Return an item with its object, or why there is none."""
+        reader = self._one if self._is_list else self._whole
+        value = item.value if self._is_list else without_needless_nulls(item.value, self._schema)
+        try:
+            return replace(item, made=_read(value, reader))
+        except ValidatorError as error:
+            nulls = {one.path for one in item.fields if one.value is None}
+            if error.where in nulls:
+                return replace(item, error=f"No page states {error.where}.")
+            return replace(item, error=str(error))
+
+    def together(self, items: Sequence[FoundItem], document: Document) -> Any:
+        """Return the object of a document, the list of its items, or the error that there is none."""
+        wrong = next((one for one in items if one.error), None)
+        if not self._is_list:
+            if items and wrong is None:
+                return items[0].made
+            what = "No page states a value." if wrong is None else wrong.error
+            paths = [one.path for one in wrong.fields if one.value is None] if wrong is not None else [""]
+            if what.startswith("No page states"):
+                cure = "Make the field optional (`| None`), or mark a conclusion with sg.Inferred."
+                return NotStatedError(what, path=paths[0], texts={document.name: document.text}, cure=cure)
+            return GenerationError(what, text=written(wrong.value, as_json), cure="Look at .items, or loosen the type.")
+        sound = [one for one in items if not one.error]
+        try:
+            return _read([one.value for one in sound], self._whole)
+        except ValidatorError as error:
+            return GenerationError(str(error), cure="Look at .items, or loosen the type.")
+
+
+def _read(value: Json, reader: TypeReader[Any] | None) -> Any:
+    """Return the object of a value; without a type, the plain value, with ints where numbers are whole."""
+    text = written(value, as_json)
+    return json.loads(text) if reader is None else reader.read(text)
+
+
+def extraction_of(
+    question: PageQuestion,
+    documents: Sequence[Document],
+    pages: Sequence[Page],
+    lines: Sequence[Mapping[str, Any]],
+    merge: str,
+) -> Extraction[Any]:
+    """Return what the answers to pages say together; their order says nothing. `lines`: those of
+    `page_runs`. Cost: reading the pages, then near n log n in the items."""
+    order = {page.key: at for at, page in enumerate(pages)}
+    answers, items, values = defaultdict[str, list[PageAnswer]](list), list[FoundItem](), dict[str, Any]()
+    failed, remarks = list[FailedPage](), [f"{one.name}: {said}" for one in documents for said in one.remarks]
+    counts = Counter[str]()
+    for line in sorted(lines, key=lambda one: order[one["page"]]):
+        page = pages[order[line["page"]]]
+        counts.update({name: line[name] for name in _COUNTS})
+        if "error" in line:
+            failed.append(FailedPage(page.document, page.number, page.start, page.end, line["error"]))
+        remarks += [f"{page.document}, page {page.number}: {said}" for said in line["remarks"]]
+        for part in line["parts"]:
+            told = question.value(part), part["confidences"]
+            answers[page.document].append(
+                PageAnswer(page.document, page.number, part["start"], part["end"], *told)
+            )
+    keys, objects = keys_of(question.item_schema), _Objects(question)
+    for one in documents:
+        how = {"is_object": not question.is_list, "keys": keys, "how": merge}
+        found = [objects.made(item) for item in merged(answers[one.name], one.text, **how)]
+        values[one.name] = objects.together(found, one)
+        items += found
+        remarks += [f"{one.name}: an item was refused: {item.error}" for item in found if item.error]
+    return Extraction(
+        tuple(items),
+        tuple(documents),
+        len(pages),
+        len(lines) - len(failed),
+        tuple(failed),
+        tuple(remarks),
+        *(counts[name] for name in _COUNTS),
+        values,
+    )

@@ -1,0 +1,330 @@
+"""What a model is asked about one page, and its answer.
+
+The words that are the same for all pages stand first in each prompt: the instruction, the worked examples,
+then the page. So an engine and a server read them once. A page that does not fit, or whose list of items was
+cut off by `max_tokens`, is asked by halves that overlap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any, Final
+
+from structgen.asking.documents.page_cuts import cut
+from structgen.asking.grounding.grounded_grammar import schema_grammar_of
+from structgen.asking.request_reading.example_pairs import Pair
+from structgen.base.errors import BudgetError, NotStatedError, OptionError, StructgenError, within
+from structgen.base.json_text.exact_json import read, target_of
+from structgen.base.language import checks
+from structgen.decoding.engine.requests import COMPLETE, DEFAULT_MAX_TOKENS, FinishReason, Result
+from structgen.decoding.engine.searches.confidence import confidences_of
+from structgen.doors.extraction.page_schema import OF_ALL_ITEMS, with_nullable_members, without_counts
+from structgen.doors.typed.functions import obtained
+from structgen.doors.typed.local import Local
+from structgen.doors.typed.options import TypedOptions
+from structgen.doors.typed.prompts import PromptSource, wanted_of
+from structgen.doors.typed.wanted_forms import WantedForm, WantedText
+from structgen.doors.typed.worked.worked_examples import Examples, written_pairs
+from structgen.doors.typed.wrapping import unwrapped
+from structgen.doors.typed.writers import Preparation, Writer
+
+PAGE_TOKENS: Final = 400
+"""Tokens of a page where nobody says how many; fewer where the context leaves fewer (decision 102)."""
+_OVERLAP: Final = 40
+"""Tokens that pages have in common where nobody says how many; at most a fourth of a page."""
+_LEAST_PAGE: Final = 16
+_BYTES_A_TOKEN: Final = 3
+"""Of a server, whose tokenizer is not known: texts have four in most languages."""
+_TRIES: Final = 3
+"""A page that fails so often has no answer."""
+_PAUSE: Final = 1.0
+"""Seconds before a server is asked again; each time twice as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a document: its characters `start` to `end`."""
+
+    document: str
+    number: int
+    """From 1 in its document."""
+    start: int
+    end: int
+    text: str
+
+    @property
+    def key(self) -> str:
+        """The name of its line in a file of answers."""
+        return f"{self.document}:{self.number}"
+
+
+@dataclass(frozen=True)
+class PageQuestion:
+    """What is asked about each page. It can be sent to other machines, if its model is a name."""
+
+    model: Any
+    target: Any
+    prompt: str | None
+    options: Mapping[str, Any]
+    """Of `TypedOptions`; `examples` among them."""
+    overlap: int = 0
+    """Tokens that the halves of a page have in common."""
+    at_once: int = 8
+
+    @cached_property
+    def _prepared(self) -> Preparation:
+        return Preparation(self.model, None, self.options)
+
+    def __reduce__(self) -> Any:
+        """Pickle what was given alone: the model is loaded where it is asked."""
+        return PageQuestion, tuple(getattr(self, one.name) for one in fields(self))
+
+    @property
+    def said(self) -> TypedOptions:
+        """The options, read."""
+        return self._prepared.options
+
+    @cached_property
+    def writer(self) -> Writer:
+        """What asks the model."""
+        return self._prepared.writer()
+
+    @cached_property
+    def form(self) -> WantedForm:
+        """The form of all items of a document, or of its object. Errors: those of `form_of`; OptionError for
+        free text, and for a grammar that no schema says."""
+        form = replace(self._prepared.form(self.target), items=False)
+        schema_grammar_of(form.grammar, "target")
+        return form
+
+    @cached_property
+    def is_list(self) -> bool:
+        """Whether a document has any number of items, and not one object."""
+        schema = self.plain_schema
+        return schema.get("type") == "array"
+
+    @property
+    def plain_schema(self) -> dict[str, Any]:
+        """The JSON Schema of the items together, or of the object, without what may hold it."""
+        schema = self.form.schema or {}
+        if self.form.is_wrapped:
+            held = schema["properties"][self.form.holder[1:]]
+            return {**{key: one for key, one in schema.items() if key == "$defs"}, **held}
+        return schema
+
+    @property
+    def item_schema(self) -> dict[str, Any]:
+        """The JSON Schema of one item, or of the object."""
+        schema = self.plain_schema
+        items = schema.get("items") if self.is_list else schema
+        known = {"$defs": schema["$defs"]} if "$defs" in schema else {}
+        return {**known, **items} if isinstance(items, dict) else known
+
+    @cached_property
+    def page_form(self) -> WantedForm:
+        """The form of what one page says: of an object, any member may be null; of a list, there may be any
+        number of items."""
+        form = self.form
+        if self.is_list and self.plain_schema.keys().isdisjoint(OF_ALL_ITEMS):
+            return form
+        change = without_counts if self.is_list else with_nullable_members
+
+        def changed(inner: Any) -> Any:
+            made = inner.in_place_of(change(inner.schema))
+            made.reader = None
+            return made
+
+        assert form.grammar is not None, "it was looked at"
+        return replace(form, reader=None, grammar=form.grammar.inside(changed))
+
+    @cached_property
+    def wanted(self) -> WantedText:
+        """What the model is asked for."""
+        return WantedText(self.page_form, self.said, waits=True)
+
+    @cached_property
+    def instruction(self) -> str:
+        """The words before each page."""
+        if self.prompt is not None:
+            return checks.encodable("prompt", checks.text("prompt", self.prompt))
+        schema = self.item_schema
+        named = target_of(schema, str(schema.get("$ref", ""))) if "$ref" in schema else schema
+        name = str((named or {}).get("title", ""))
+        if self.is_list:
+            return f"List every {name or 'item'} that this text states."
+        return f"Read the {name} from this text." if name else "Read the values from this text."
+
+    @cached_property
+    def _examples(self) -> Examples | None:
+        pairs = self.said.examples
+        if not pairs:
+            return None
+        sources = [self._example(pair) for pair in pairs]
+        return Examples(sources, [document for _, document in self.example_texts], pairs.most)
+
+    @cached_property
+    def example_texts(self) -> list[tuple[Any, str]]:
+        """The texts of the examples, and the documents that answer them. Errors: OptionError for a value that
+        is none of what is asked for."""
+        pairs = self.said.examples
+        documents = written_pairs(self.form, pairs) if pairs else []
+        return [(pair.call[0], one.document) for pair, one in zip(pairs, documents, strict=True)]
+
+    def _example(self, pair: Pair) -> PromptSource:
+        """Return the source of an example's text. Errors: OptionError for what is no text."""
+        arguments, named = pair.call
+        if len(arguments) != 1 or named or not isinstance(arguments[0], str):
+            cure = 'Write examples=[("Ada is 36.", [Person(...)]), ...].'
+            raise OptionError("It has no text.", where=pair.where, cure=cure)
+        with within(pair.where):
+            return self._asked(arguments[0])
+
+    def _asked(self, text: str) -> PromptSource:
+        prompt = text if self._is_trained else f"{self.instruction}\n\n{text}"
+        return PromptSource(prompt, (text,), neutral=self.instruction, named=(("page", text),))
+
+    @cached_property
+    def _is_trained(self) -> bool:
+        """Whether the model is one that was trained on texts without an instruction."""
+        return isinstance(self.writer, Local) and self.writer.engine.prompts.is_embedded
+
+    def source(self, text: str) -> PromptSource:
+        """Return the prompt of a page, with its examples. Errors: those of `sg.run`."""
+        source = self._asked(text)
+        return source if self._examples is None else self._examples.beside(source)
+
+    # --- sizes ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def count(self) -> Callable[[str], int]:
+        """Returns the tokens of a text; of a server, an estimate that is seldom too low."""
+        writer = self.writer
+        if isinstance(writer, Local):
+            tokenizer = writer.engine.tokenizer
+            return lambda text: len(tokenizer.encode(text.encode()))
+        return lambda text: -(-len(text.encode()) // _BYTES_A_TOKEN)
+
+    def page_size(self, page: int | None, overlap: int | None) -> tuple[int, int]:
+        """Return the most tokens of a page, and those that two pages have in common. Errors: OptionError for
+        sizes that contradict each other, and where the context has no room for a page."""
+        room = self._room
+        if page is not None:
+            page = checks.whole("page", page, _LEAST_PAGE)
+        most = min(page or PAGE_TOKENS, room)
+        if most < _LEAST_PAGE:
+            raise OptionError(
+                "The prompt, its outline, the examples and the answer leave no room for a page in the model's "
+                "context.",
+                where="page",
+                cure="Lower max_tokens, give fewer examples, or take a model with a longer context.",
+            )
+        shared = min(_OVERLAP, most // 4) if overlap is None else checks.whole("overlap", overlap, 0)
+        if 2 * shared >= most:
+            what = f"Pages of {most:,} tokens cannot have {shared:,} in common."
+            raise OptionError(what, where="overlap", cure="Give less than half of a page.")
+        return most, shared
+
+    @property
+    def _room(self) -> int:
+        """The tokens that the context leaves for a page."""
+        if not isinstance(writer := self.writer, Local):
+            return PAGE_TOKENS if self.said.max_tokens is None else max(PAGE_TOKENS, self.said.max_tokens)
+        context = writer.engine.model.context
+        plain = replace(self.wanted, options=replace(self.said, grounded=False, quotes=False))
+        empty = self.count(writer.prompt(plain, self.source("")))
+        answer = self.said.max_tokens or min(DEFAULT_MAX_TOKENS, context // 4)
+        return context - empty - answer
+
+    # --- asking ---------------------------------------------------------------------------------------------
+
+    def check(self, text: str) -> None:
+        """Warn of what `grounded` does not know of the type, and raise the errors that all pages would have:
+        those of the type, the options and the examples. `text`: the first page."""
+        source = self.source(text)
+        try:
+            wanted_of(self.wanted, source)
+        except NotStatedError:
+            return
+
+    async def answer(self, page: Page) -> dict[str, Any]:
+        """Return the line of a page: what its parts say, or the error with which it failed. Errors: those that
+        no other page would be spared: a BudgetError, an OptionError."""
+        line: dict[str, Any] = {"page": page.key, "start": page.start, "end": page.end, "parts": []}
+        line |= {"prompt_tokens": 0, "tokens": 0, "requests": 0, "remarks": []}
+        left = [(page.start, page.end)]
+        while left:
+            start, end = left.pop(0)
+            text = page.text[start - page.start : end - page.start]
+            found, why = await self._told(text, line)
+            halves = [*self._halves(text)] if why and (found is None or self.is_list) else []
+            if halves:
+                left[:0] = [(start + one.start, start + one.end) for one in halves]
+                continue
+            if isinstance(why, StructgenError):
+                return {**line, "error": str(why)}
+            if why:
+                line["remarks"].append(why)
+            if found is not None:
+                line["parts"].append({"start": start, "end": end, **found})
+        return line
+
+    def _halves(self, text: str) -> Iterator[Any]:
+        """Yield the halves of a page, which overlap; nothing where it is too short for that."""
+        most = self.count(text) // 2 + self.overlap
+        if most >= max(_LEAST_PAGE, 2 * self.overlap + 1) and most < self.count(text):
+            yield from cut(text, self.count, most, self.overlap)
+
+    async def _told(self, text: str, line: dict[str, Any]) -> tuple[Any, Any]:
+        """Return what a model says of a text, None where the text states nothing, and why it is not all of
+        it: a sentence, an error, or "". Adds to the counts of a line."""
+        source = self.source(text)
+        try:
+            held = wanted_of(self.wanted, source, is_again=True)
+        except NotStatedError:
+            return None, ""
+        for attempt in range(_TRIES):
+            if attempt:
+                await asyncio.sleep(_PAUSE * 2 ** (attempt - 1))
+            try:
+                outcome = await obtained(self.writer, held, source)
+            except BudgetError:
+                raise
+            except OptionError as error:
+                if error.where not in ("prompt", "max_tokens"):
+                    raise
+                return None, error  # it does not fit the context
+            usage = outcome.usage
+            line["prompt_tokens"] += usage.prompt_tokens
+            line["tokens"] += usage.tokens
+            line["requests"] += outcome.attempts
+            if outcome.result.error is None or not self._may_pass(outcome.result):
+                break
+        if usage.outline and usage.outline not in line["remarks"]:
+            line["remarks"].append(usage.outline)
+        result, error = outcome.result, outcome.error
+        if error is not None:
+            return None, error
+        why = ""
+        if result.finish_reason in (FinishReason.STEERED, FinishReason.MAX_TOKENS):
+            why = f"The answer was cut at {self.writer.bound}."
+        return self._written(result, held.form), why
+
+    def _may_pass(self, result: Result) -> bool:
+        """Tell whether a failure is a server's, and may pass."""
+        return result.error is not None and result.error.where == getattr(self.writer, "url", None)
+
+    def _written(self, result: Result, form: WantedForm) -> dict[str, Any]:
+        """Return the document of an answer as text, and how sure the model was of its scalars."""
+        writer, sure = self.writer, {}
+        if isinstance(writer, Local) and not self.said.sampling.strategies:
+            found = confidences_of(result, form.grammar, writer.engine.tokenizer, self.form.holder)
+            sure = {path: round(one.probability, 6) for path, one in found.items()}
+        return {"answer": result.text, "confidences": sure}
+
+    def value(self, part: Mapping[str, Any]) -> Any:
+        """Return the list of items, or the object, that a part of a line says."""
+        answer = part["answer"]
+        return read(unwrapped(answer) if self.form.is_wrapped else answer)

@@ -1,0 +1,161 @@
+"""Many pages at once: in this process or on Ray, with a line in a file for each page.
+
+A line is written when its page has an answer, whole or not at all; a run that was killed asks for the pages
+that have none. A page that failed has no line: the next run asks for it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from contextlib import closing
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Final, TypeAlias
+
+from structgen.base.system.ray_workers import ray_answers
+from structgen.base.system.result_files import Answers, results_of
+from structgen.decoding.engine.bulk_runs import engine_parts, model_digest, own_parts
+from structgen.doors.extraction.page_asking import Page, PageQuestion
+from structgen.doors.typed.local import Local
+
+Line: TypeAlias = dict[str, Any]
+_OPTIONS: Final = (
+    *("sampling", "max_tokens", "attempts", "outline", "chat", "policies", "canonical", "healing", "wrap"),
+    *("choices", "thinking", "grounded", "quotes"),
+)
+"""Of `TypedOptions`, those that answers depend on."""
+
+
+def page_lines(
+    question: PageQuestion,
+    pages: Sequence[Page],
+    results: Path | None,
+    stop: Future[None],
+    *,
+    start_over: bool = False,
+    workers: int | None = None,
+) -> Generator[tuple[Line, bool], None, None]:
+    """Yield the line of each page, and whether it is new: those of an earlier run first, then the others as
+    they end; a line with `error` is in no file. Closing it cancels the pages that are under way.
+
+    `results`: the file of lines; `workers`: on Ray, by so many actors, 0 for one a processor or GPU; None:
+    in this process. Errors: those of `results_of`, `ray_answers` and `PageQuestion.answer`.
+    """
+    failed = list[Line]()
+
+    def answers(left: Sequence[Page]) -> Answers:
+        said = _answers(question, stop, left) if workers is None else _ray_answers(question, left, workers)
+        with closing(said):
+            yield next(said)
+            for line in said:
+                if "error" not in line:
+                    yield line
+                else:
+                    failed.append(line)
+
+    if results is None:
+        with closing(answers(pages)) as lines:
+            next(lines)
+            yield from ((line, True) for line in lines)
+    else:
+        tasks = {page.key: page for page in pages}
+        run = partial(_run_of, question)
+        with closing(
+            results_of(results, tasks, answers, run, start_over=start_over, member="page")
+        ) as kept:
+            yield from kept
+    yield from ((line, True) for line in failed)
+
+
+def _answers(question: PageQuestion, stop: Future[None], pages: Sequence[Page]) -> Answers:
+    """Yield what answers depend on, then the line of each page as it ends."""
+    writer = question.writer
+    if isinstance(writer, Local):
+        yield own_parts(writer.engine)
+    else:
+        name = str(question.model) if writer.kind == "server" else ""
+        yield engine_parts(name or model_digest(str(question.model)), "")
+    with closing(_as_answered(question.answer, pages, question.at_once, stop)) as lines:
+        yield from lines
+
+
+def _ray_answers(question: PageQuestion, pages: Sequence[Page], workers: int) -> Answers:
+    """Yield what `_answers` yields, of actors on Ray."""
+    make = partial(_ray_worker, question)
+    said = ray_answers(make, pages, question.at_once, workers or None, gpu=None, at_once=2)
+    next(said)  # how many workers there are
+    yield from said
+
+
+def _ray_worker(question: PageQuestion) -> Callable[[Sequence[Page]], Answers]:
+    """Return what an actor does."""
+    return partial(_answers, question, Future())
+
+
+def _as_answered(
+    answer: Callable[[Page], Awaitable[Line]], pages: Sequence[Page], at_once: int, stop: Future[None]
+) -> Generator[Line, None, None]:
+    """Yield the answers to pages as they come, so many pages at a time. An event loop in a thread waits for
+    them; to close this cancels them, and waits for the thread. Raises CancelledError once `stop` is
+    cancelled."""
+    come, left = SimpleQueue[Line | BaseException | None](), iter(pages)
+
+    async def ask() -> None:
+        for page in left:
+            come.put(await answer(page))
+
+    async def all_of_them() -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(at_once):
+                group.create_task(ask())
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(asking)
+        except BaseExceptionGroup as errors:
+            come.put(errors.exceptions[0])
+        except BaseException as error:
+            come.put(error)
+        else:
+            come.put(None)
+        finally:
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+    loop = asyncio.new_event_loop()
+    asking = loop.create_task(all_of_them())
+    stop.add_done_callback(lambda _: come.put(CancelledError()))
+    thread = threading.Thread(target=run, name="structgen-pages")
+    thread.start()
+    try:
+        while (one := come.get()) is not None:
+            if isinstance(one, BaseException):
+                raise one
+            yield one
+    finally:
+        if thread.is_alive():
+            loop.call_soon_threadsafe(asking.cancel)
+        thread.join()
+
+
+def _run_of(question: PageQuestion, of_model: Mapping[str, str], pages: Sequence[Page]) -> dict[str, str]:
+    """Return what a run is for `result_files`."""
+    grammar, said = question.page_form.grammar, question.said
+    assert grammar is not None, "a form of free text was refused"
+    parts: dict[str, object] = {
+        "document, or cut of its pages": [(one.key, one.start, one.end, one.text) for one in pages],
+        "type or schema": (grammar.fingerprint, question.is_list),
+        "prompt": question.instruction,
+        "examples": question.example_texts,
+        "option": (question.overlap, [(name, getattr(said, name)) for name in _OPTIONS]),
+    }
+    return {**of_model, **{name: _digest(one) for name, one in parts.items()}}
+
+
+def _digest(value: object) -> str:
+    return blake2b(repr(value).encode("utf-8", "replace"), digest_size=16).hexdigest()
