@@ -18,9 +18,9 @@ at an address. `outcome_of` reads the text of a model that you call yourself.
 
 **Say what may come.** `json_schema`, `lark` (`LarkGrammar`), `ebnf`, `regex`, `choice`, `literal`, `text`,
 `special`, `substring_of`; together: `sequence`, `either`, `structural_tag`, `in_json_string`, `without`,
-`without_spans_of` (`CopiedSpan`). `Regex` is a field of a type, and `Quote` and `Inferred` mark one. Ways to
-write JSON: `WIDEST`, `JSON_DUMPS`, `OPENAI_STRICT`, `OPENAPI_FORMATS`. `read_request` reads the grammar of a
-server's request. `explain` says what a grammar allows (`Explanation`, `GrammarExplanation`).
+`without_spans_of` (`CopiedSpan`). `Regex` is a field of a type, and `Quote`, `Inferred` and `Key` mark
+one. Ways to write JSON: `WIDEST`, `JSON_DUMPS`, `OPENAI_STRICT`, `OPENAPI_FORMATS`. `read_request` reads the
+grammar of a server's request. `explain` says what a grammar allows (`Explanation`, `GrammarExplanation`).
 
 **Drive a model yourself.** `compile` makes a `CompiledGrammar` of a `Grammar` and a `Tokenizer`; a `Matcher`
 fills token masks (`allocate_mask`). `Engine` writes many texts at once: `Request`, `Sampling`, `Speculation`,
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from structgen import speculation as speculation
     from structgen import strategies as strategies
     from structgen.asking.python_types.grounding_marks import Inferred as Inferred
+    from structgen.asking.python_types.grounding_marks import Key as Key
     from structgen.asking.python_types.grounding_marks import Quote as Quote
     from structgen.asking.python_types.regex_annotation import Regex as Regex
     from structgen.asking.request_reading.request_reader import read_request as read_request
@@ -148,7 +149,7 @@ __getattr__, __dir__ = lazy_names(
         "structgen.grammars.lark_grammars.compiled.loaded_lark": "LarkGrammar",
         "structgen.grammars.lark_grammars.lark_grammar": "lark",
         "structgen.base.limits": "Limits",
-        "structgen.asking.python_types.grounding_marks": "Inferred Quote",
+        "structgen.asking.python_types.grounding_marks": "Inferred Key Quote",
         "structgen.asking.python_types.regex_annotation": "Regex",
         "structgen.asking.request_reading.request_reader": "read_request",
         "structgen.decoding.samplers.cite": "cite",

@@ -7,6 +7,6 @@ What comes in: a type hint. What goes out: a schema, and a reader of documents.
    classes; `descriptions` finds what people write beside a type.
 2. `type_places` reads a member that has closed while the rest is still being written, and finds the
    validators at a place of a document.
-3. `regex_annotation` is `sg.Regex`, `grounding_marks` are `sg.Quote` and `sg.Inferred`. pydantic is loaded
-   only where a type needs it.
+3. `regex_annotation` is `sg.Regex`, `grounding_marks` are `sg.Quote`, `sg.Inferred` and `sg.Key`. pydantic
+   is loaded only where a type needs it.
 """

@@ -19,7 +19,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from structgen.asking.python_types.grounding_marks import InferredMark, QuoteMark
+from structgen.asking.python_types.grounding_marks import InferredMark, KeyMark, QuoteMark
 from structgen.asking.python_types.pydantic_formats import refuse
 from structgen.asking.python_types.regex_annotation import Regex
 from structgen.machines.core.grammar import Grammar
@@ -105,12 +105,13 @@ def hints_inside(hint: Any) -> Iterator[tuple[Any, str]]:
 
 def refuse_unread(hint: Any) -> None:
     """Raise `UnsupportedError` for what of this package stands in `Annotated` beside a type, and is not read
-    there: all but `sg.Regex`, `sg.Quote`, `sg.Inferred` and grammars. Metadata of others is theirs."""
+    there: all but `sg.Regex`, `sg.Quote`, `sg.Inferred`, `sg.Key` and grammars. Metadata of others is
+    theirs."""
     for one, place in hints_inside(hint):
         if typing.get_origin(one) is not typing.Annotated:
             continue
         for said in one.__metadata__:
-            if _is_ours(said) and not isinstance(said, Regex | QuoteMark | InferredMark | Grammar):
+            if _is_ours(said) and not isinstance(said, Regex | QuoteMark | InferredMark | KeyMark | Grammar):
                 name = getattr(said, "__name__", type(said).__name__)
                 raise refuse(
                     f"{name} in Annotated, beside the type{f' of {place}' if place else ''}, would be passed "

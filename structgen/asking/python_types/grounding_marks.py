@@ -1,4 +1,5 @@
-"""`sg.Quote` and `sg.Inferred`: how a value rests on the text that an answer is grounded in."""
+"""`sg.Quote` and `sg.Inferred`: how a value rests on the text that an answer is grounded in; `sg.Key`: which
+fields name an item."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from structgen.base.errors import options_named
-from structgen.schema.reading.quote_keyword import INFERRED, QUOTE, QuoteMembers
+from structgen.schema.reading.quote_keyword import INFERRED, KEY, QUOTE, QuoteMembers
 from structgen.schema.reading.string_annotations import annotated
 
 
@@ -47,5 +48,21 @@ class InferredMark:
         return {**handler(core), INFERRED: True}
 
 
+@dataclass(frozen=True, slots=True)
+class KeyMark:
+    """A field that names an item: `Annotated[str, sg.Key]`, with or without brackets. `sg.extract` takes
+    items with the same keys for one, on whatever pages they stand."""
+
+    @options_named("sg.Key()", name="sg.Key")
+    def __call__(self) -> KeyMark:
+        """Return the mark."""
+        return self
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        """Return the schema of what is annotated, with `x-key` added (pydantic asks for it)."""
+        return {**handler(core), KEY: True}
+
+
 Quote: Final = QuoteMark()
 Inferred: Final = InferredMark()
+Key: Final = KeyMark()

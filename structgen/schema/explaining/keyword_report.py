@@ -24,7 +24,7 @@ from structgen.schema.reading.document import Document
 from structgen.schema.reading.keywords import FORMATS, SPEAKS_OF, field_of
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
-from structgen.schema.reading.quote_keyword import INFERRED, QUOTE
+from structgen.schema.reading.quote_keyword import INFERRED, KEY, QUOTE
 from structgen.schema.reading.suspect_keywords import suspects
 
 
@@ -166,6 +166,9 @@ _BESIDE = MappingProxyType(
 """Keywords that say nothing without one of others."""
 _OF_KEYS = frozenset(("properties", "required", "patternProperties", "dependencies", "dependentSchemas"))
 """Of these the keywords that mention keys, and so their order."""
+_READ_BY = MappingProxyType(
+    {QUOTE: "for grounded= alone", INFERRED: "for grounded= alone", KEY: "for sg.extract alone"}
+)
 _ABSENT = Schema(-1, "")
 """What absence says."""
 
@@ -194,8 +197,7 @@ def _findings(
                 standing = KeywordStanding.REDUNDANT if why else KeywordStanding.ENFORCED
             why = why or _left_out(document, keyword, raw[keyword])
         elif keyword not in known.annotations:
-            needs_text = keyword in (QUOTE, INFERRED)
-            why = "for grounded= alone" if needs_text else f"unknown in draft {known.draft}"
+            why = _READ_BY.get(keyword, f"unknown in draft {known.draft}")
             if likely := meant.get(f"{pointer}/{escape(keyword)}"):
                 why += f"; is {likely} meant?"
         yield Finding(pointer, keyword, standing, why)

@@ -1,8 +1,9 @@
-"""`x-quote` and `x-inferred`: keywords that say how a value rests on a text that the schema does not hold.
+"""`x-quote` and `x-inferred`: keywords that say how a value rests on a text that the schema does not
+hold; and `x-key`, of a field that names an item in texts.
 
 `x-quote` is an object: `of` ("words", "sentences" or "lines"), and beside words `words`, the most words of
-a quote. `x-inferred` is true. Both are annotations: `grounded=` reads them, and by themselves they restrict
-nothing.
+a quote. `x-inferred` and `x-key` are true. All are annotations: `grounded=` reads the first two, `sg.extract`
+the third, and by themselves they restrict nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from structgen.schema.reading.model import shown
 
 QUOTE: Final = "x-quote"
 INFERRED: Final = "x-inferred"
+KEY: Final = "x-key"
 
 
 @fields_named("x-quote(words=6)")
