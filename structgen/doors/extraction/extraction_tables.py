@@ -60,6 +60,11 @@ def dotted(path: str) -> str:
     return ".".join(map(unescape, path.split("/")[1:])) or "value"
 
 
+def as_json(value: Any) -> str:
+    """Return a scalar as JSON: 1204.50 keeps its digits."""
+    return str(value) if value.__class__ is Decimal else json.dumps(value)
+
+
 def to_csv(items: Sequence[FoundItem]) -> str:
     """Return the rows as CSV (RFC 4180), with a line of names.
 
@@ -83,7 +88,7 @@ def to_jsonl(items: Sequence[FoundItem]) -> str:
     confidences ({path: probability} where it is known), conflicts (objects of path, value, place, page and
     confidence), pages, and error. Paths are JSON Pointers in the value. Cost: linear.
     """
-    return "".join(f"{written(_line(item), _atom)}\n" for item in items)
+    return "".join(f"{written(_line(item), as_json)}\n" for item in items)
 
 
 def table(items: Sequence[FoundItem]) -> Any:
@@ -146,11 +151,6 @@ def _line(item: FoundItem) -> dict[str, Any]:
         "pages": [*item.pages],
         "error": item.error,
     }
-
-
-def _atom(value: Any) -> str:
-    """Return a scalar as JSON: 1204.50 keeps its digits."""
-    return str(value) if value.__class__ is Decimal else json.dumps(value)
 
 
 def _type_of(column: list[Any]) -> Any:

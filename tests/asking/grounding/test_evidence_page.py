@@ -3,80 +3,16 @@ bounded."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 import random
-import re
-import shutil
-import subprocess
-from base64 import b64encode
-from collections import defaultdict
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from pages_in_browsers import BROWSER, HOSTILE, Page, policy_for, shape, shown
 
 from structgen.asking.grounding.evidence import Evidence, evidence_of
 from structgen.asking.grounding.places import Stated, StatedPlace
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.printable import printable
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-HOSTILE = (
-    *("</script><script>alert(1)</script>", '" onmouseover=alert(1) x="', "' onclick='alert(1)"),
-    *("<img src=x onerror=alert(1)>", "</mark></div></style>", "&lt;b&gt;", "{{ 7 * 7 }}{% raw %}"),
-    *("\u202e1.99\u202c", "nul\0byte", "\ud800", "\x1b[2J", "javascript:alert(1)", "]]>-->"),
-)
-NO_END = {"meta", "img", "link", "br"}
-
-
-class Page(HTMLParser):
-    """The elements of a page with their attributes, the texts by name with the values at each character, and
-    what the rows of the table say."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements = list[tuple[str, tuple[tuple[str, str | None], ...]]]()
-        self.texts = list[str]()
-        self.values = list[list[str]]()
-        self.data = defaultdict[str, str](str)
-        self.rows = list[str]()
-        self._open = list[str]()
-        self._marked = ""
-        self._depth = 0
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, tuple(attrs)))
-        given = dict(attrs)
-        if tag == "div" and given.get("class") == "text":
-            self.texts.append("")
-            self.values.append([])
-            self._depth = len(self._open) + 1
-        if tag == "mark":
-            self._marked = given["data-v"] or ""
-        if tag == "tr":
-            self.rows.append("")
-        if tag not in NO_END:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if self._depth == len(self._open) and tag == "div":
-            self._depth = 0
-        if tag == "mark":
-            self._marked = ""
-        if tag in self._open:
-            while self._open.pop() != tag:
-                pass
-
-    def handle_data(self, data: str) -> None:
-        self.data[self._open[-1] if self._open else ""] += data
-        if self._depth:
-            self.texts[-1] += data
-            self.values[-1] += [self._marked] * len(data)
-        elif "tr" in self._open:
-            self.rows[-1] += data
 
 
 def of(texts: dict[str, str], *values: tuple[object, list[tuple[str, int, int]]]) -> Evidence:
@@ -123,9 +59,6 @@ def test_no_element_and_no_attribute_comes_from_the_data(hostile: str) -> None:
         places = (StatedPlace(one, 0, len(one), one), StatedPlace("b", 0, len(one), one))
         return Evidence(texts, (Stated(f"/{one}", one, places, (one,)), Stated(one, one))).page()
 
-    def shape(one: Page) -> list[tuple[str, tuple[str, ...]]]:
-        return [(tag, tuple(name for name, _ in attrs)) for tag, attrs in one.elements]
-
     found, plain = Page(page(hostile)), Page(page("plain"))
     assert shape(found) == shape(plain)
     assert found.texts == [printable(f"{hostile} and {hostile}"), printable(hostile)]
@@ -136,19 +69,7 @@ def test_no_element_and_no_attribute_comes_from_the_data(hostile: str) -> None:
 
 def test_the_policy_allows_the_page_its_own_style_and_script_alone() -> None:
     page = Page(of({"a": "x"}, ("x", [("a", 0, 1)])).page())
-    (policy,) = (
-        dict(attrs).get("content")
-        for tag, attrs in page.elements
-        if ("http-equiv", "Content-Security-Policy") in attrs
-    )
-    digests = {
-        name: b64encode(hashlib.sha256(page.data[name].encode()).digest()).decode()
-        for name in ("style", "script")
-    }
-    assert policy == (
-        f"default-src 'none'; style-src 'sha256-{digests['style']}'; "
-        f"script-src 'sha256-{digests['script']}'; base-uri 'none'; form-action 'none'"
-    )
+    assert page.policy == policy_for(page)
     names = {name for _, attrs in page.elements for name, _ in attrs}
     assert not names & {"style", "src", "href", "action"} and not any(name.startswith("on") for name in names)
 
@@ -242,7 +163,6 @@ def test_a_click_leads_both_ways_in_a_browser_under_the_policy(tmp_path: Path) -
     """A click on the second value, then Enter on the first mark; each time the classes of what is shown."""
     texts = {"a": "x y x </script>"}
     page = evidence_of(["x", "y", "</script>"], StatedText(texts)).page()
-    (script,) = re.findall(r"<script>(.*?)</script>", page, re.S)
     asked = """
     const on = () => [...document.querySelectorAll(".on")].map(one => one.tagName + one.dataset.v).join(" ");
     document.querySelectorAll("td button")[3].click();
@@ -251,30 +171,8 @@ def test_a_click_leads_both_ways_in_a_browser_under_the_policy(tmp_path: Path) -
     document.title = first + "; " + on();
     """
 
-    def digest(text: str) -> str:
-        return b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-    page = page.replace(digest(script), digest(script + asked)).replace(script, script + asked)
-    path = tmp_path / "page.html"
-    path.write_text(
-        page.replace("</html>", "<script>document.title = 'alert'</script></html>"), encoding="utf-8"
-    )
-    options = "--headless --no-sandbox --disable-gpu --enable-logging=stderr --v=0 --virtual-time-budget=1000"
-    done = subprocess.run(
-        [
-            str(BROWSER),
-            *options.split(),
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--dump-dom",
-            path.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-        env={**os.environ, "HOME": str(tmp_path)},
-    )
-    assert done.returncode == 0, done.stderr
-    told = re.findall(r"CONSOLE.*", done.stderr)
-    assert len(told) == 1 and "violates" in told[0]  # the foreign script was refused, and nothing else
-    assert re.findall("<title>(.*?)</title>", done.stdout) == ["MARK1 TR1; MARK0 MARK0 TR0"]
+    done = shown(page.replace("</html>", "<script>document.title = 'alert'</script></html>"), asked, tmp_path)
+    assert (
+        len(done.told) == 1 and "violates" in done.told[0]
+    )  # the foreign script was refused, and nothing else
+    assert done.title == "MARK1 TR1; MARK0 MARK0 TR0"
