@@ -186,6 +186,7 @@ def test_a_conflict_stands_below_its_field_with_page_and_confidence_and_leads_to
         " 1 not stated or y page 3, 20% sure, not stated"
     )
     assert attributes(page, "data-to") == ["m0-9", "m0-22"]
+    assert [dict(attrs)["class"] for tag, attrs in Page(page).elements if tag == "mark"] == ["c0", "c0 other"]
     assert {"m0-9", "m0-22"} <= {*attributes(page, "id")}
 
 
@@ -302,17 +303,21 @@ def test_in_a_browser_it_leads_both_ways_filters_and_finds(tmp_path: Path) -> No
     click(lines[55], 0);
     click(lines[1], 0);
     click(document.querySelectorAll("mark")[58], 1);
+    document.querySelector(".names button:last-of-type").click();
+    seen.push(isIn(document.querySelectorAll("h2")[1], 0));
     search("0057 EUROS (A+B), to", 1);
     search("harbour", -1);
     search("harbour", 1);
     search("harbour", 1);
+    search("THE FEE", 1);
     search("words stand here.", -1);
     search("nowhere", 1);
     for (const wanted of ["Conflict", ""]) {
       box.value = wanted;
       filter();
       const rows = [...document.querySelectorAll("tr")].filter(one => one.checkVisibility());
-      seen.push(`${told.textContent}: ${rows.length}`);
+      const groups = [...document.querySelectorAll(".group")].filter(one => one.checkVisibility());
+      seen.push(`${told.textContent}: ${rows.length} ${groups.length}`);
     }
     document.title = seen.join("; ");
     """
@@ -324,12 +329,14 @@ def test_in_a_browser_it_leads_both_ways_filters_and_finds(tmp_path: Path) -> No
         "0054 = 54 seen",
         "0050 = or 50 page 1 seen",
         "0058 = 58 seen",
+        "true",
         '1 of 1 places: "0057 euros (a+b),\\nto" seen',
         '60 of 60 places: "Harbour" seen',
         '1 of 60 places: "Harbour" seen',
         '2 of 60 places: "Harbour" seen',
+        '1 of 60 places: "The fee" seen',
         '1,200 of 1,200 places: "words stand here." seen',
         "0 of 0 places: undefined",
-        "1 of 60 items: 2",
-        ": 61",
+        "1 of 60 items: 2 1",
+        ": 61 3",
     ]
