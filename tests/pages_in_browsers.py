@@ -93,14 +93,14 @@ def policy_for(page: Page) -> str:
     return f"default-src 'none'; style-src {style}; script-src {script}; base-uri 'none'; form-action 'none'"
 
 
-def shown(page: str, asked: str, folder: Path, size: str = "1300,800") -> Shown:
+def shown(page: str, asked: str, folder: Path) -> Shown:
     """Open a page in a browser, with a script at the end of its own, which the policy is told."""
     script = re.findall(r"<script>(.*?)</script>", page, re.S)[0]
     page = page.replace(_digest(script), _digest(script + asked)).replace(script, script + asked)
     path = folder / "page.html"
     path.write_text(page, encoding="utf-8")
     options = "--headless --no-sandbox --disable-gpu --enable-logging=stderr --v=0 --virtual-time-budget=1000"
-    own = (f"--user-data-dir={folder / 'profile'}", f"--window-size={size}", "--dump-dom", path.as_uri())
+    own = (f"--user-data-dir={folder / 'profile'}", "--window-size=1300,800", "--dump-dom", path.as_uri())
     done = subprocess.run(
         [str(BROWSER), *options.split(), *own],
         capture_output=True,

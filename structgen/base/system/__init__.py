@@ -10,8 +10,8 @@ What comes in: names of files and folders. What goes out: their contents, paths,
 4. `fork_locks` are locks that a fork leaves whole. `public_calls` tells which public call this thread is in.
 5. `result_files` keeps the results of many tasks, and goes on after a kill; `ray_workers` hands out tasks to
    actors of Ray. `worker_process` is a function in a process of its own, with a time limit.
-6. `html_pages`: pages of HTML of jinja2 templates. `progress`: a bar, or lines. `lazy_names`: public names
-   loaded when first used.
+6. `html_pages`: pages of HTML of jinja2 templates; `marked_texts`: texts on them with marks that lead to
+   values. `progress`: a bar, or lines. `lazy_names`: public names loaded when first used.
 7. `held_bytes` measures what a caller's own method remembers. `installation`: the command that installs what
    is missing, as this copy was installed.
 """
