@@ -34,7 +34,8 @@ def extract(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="FILE...", help="Files of text, Markdown, HTML or PDF; - is standard input.",
+            metavar="FILE...",
+            help="Files of text, Markdown, HTML or PDF; - is standard input.",
             show_default=False,
         ),
     ] = None,

@@ -6,16 +6,15 @@ import asyncio
 import time
 import warnings
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, overload
 
 from structgen.asking.documents.documents import Document, documents_of
 from structgen.asking.documents.page_cuts import cut
-from structgen.base.errors import GenerationError, OptionError, ShortenedWarning, options_named, warning_level
+from structgen.base.errors import OptionError, ShortenedWarning, options_named, warning_level
 from structgen.base.system.progress import progress
 from structgen.doors.extraction.extract_options import (
     EXTRACT_DEFAULTS,
@@ -27,12 +26,10 @@ from structgen.doors.extraction.extract_options import (
 )
 from structgen.doors.extraction.extraction import Extraction, extraction_of
 from structgen.doors.extraction.page_asking import Page, PageQuestion
-from structgen.doors.extraction.page_runs import Line, page_lines
+from structgen.doors.extraction.page_runs import Line, all_failed, page_lines
 from structgen.doors.typed.run import Asked
 
 T = TypeVar("T")
-_FAILURES: Final = 8
-"""So many pages that fail, where no page has an answer, end a run."""
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -74,7 +71,9 @@ def extract(model: Asked, document: Documents, target: Any, **options: Any) -> A
 
     Pages. `page`: the most tokens of one, at most what the model's context leaves; `overlap`: an item of so
     many tokens stands whole in one page. `merge`: "places", items of two pages are one where their quotes
-    overlap or their fields with `sg.Key()` are equal; "none", all items of all pages.
+    overlap or their fields with `sg.Key()` are equal; "none", all items of all pages. `least_confidence`: the
+    product of the probabilities of an item's values is at least this, or it is one of `doubtful`; the items
+    of a server, which tells none, are not doubtful.
 
     The work. `at_once`: pages that are asked at a time. `out`: a file of results: JSON lines, or .csv, or
     .html. The answer to each page is in `OUT.pages` as soon as it is there, and the same call goes on where
@@ -142,16 +141,17 @@ def _done(
     question: PageQuestion, how: ExtractSettings, documents: tuple[Document, ...], stop: Future[None]
 ) -> Extraction[Any]:
     """Return what is found. To cancel `stop` ends the work: it raises CancelledError."""
-    most, shared = question.page_size(how.page, how.overlap)
-    question = replace(question, overlap=shared)
+    most, question = question.page_size(how.page, how.overlap)
     pages = [page for one in documents for page in _pages_of(one, question, most)]
     if pages:
         question.check(pages[0].text)
     rows = None if how.out is None else how.out.with_name(f"{how.out.name}.pages")
-    lines, is_stopped, begun = list[Line](), False, time.monotonic()
+    lines, failed, is_stopped, begun = list[Line](), list[Line](), False, time.monotonic()
     with (
         _telling(how.progress) as tell,
-        closing(page_lines(question, pages, rows, stop, start_over=how.start_over, workers=how.workers)) as found,
+        closing(
+            page_lines(question, pages, rows, stop, failed, start_over=how.start_over, workers=how.workers)
+        ) as found,
     ):
         asked, items, tokens = 0, 0, 0
         try:
@@ -159,16 +159,15 @@ def _done(
                 lines.append(line)
                 asked += is_new
                 tokens += is_new * line["tokens"]
-                items += question.is_list and sum(len(question.value(one)) for one in line["parts"])
+                items += sum(len(question.value(one)) for one in line["parts"] if question.is_list)
                 seconds = time.monotonic() - begun
                 left = seconds / asked * (len(pages) - len(lines)) if asked else None
                 tell(ExtractProgress(len(lines), len(pages), items, tokens, seconds, left))
-                failed = [one["error"] for one in lines if "error" in one]
-                if len(failed) == len(lines) >= min(_FAILURES, len(pages)):
-                    raise _all_failed(failed)
         except KeyboardInterrupt:
             is_stopped = True
-    made = extraction_of(question, documents, pages, lines, how.merge)
+    if failed and not lines and not is_stopped:
+        raise all_failed(failed)
+    made = extraction_of(question, documents, pages, [*lines, *failed], how.merge, how.least_confidence)
     if how.out is not None:
         made.write(how.out)
     if made.failed or is_stopped:
@@ -193,9 +192,3 @@ def _telling(how: bool | Callable[[ExtractProgress], None]) -> Iterator[Callable
             yield lambda now: tell(now.pages, now.total, str(now))
     else:
         yield lambda now: None
-
-
-def _all_failed(errors: list[str]) -> GenerationError:
-    """Return the error of a run whose pages all fail."""
-    what = f"No page has an answer: {len(errors):,} have failed, the first one so: {errors[0].rstrip('.')}."
-    return GenerationError(what, attempts=len(errors), where="model", cure="Mend it, and call again.")

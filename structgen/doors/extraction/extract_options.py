@@ -10,11 +10,13 @@ from typing import Annotated, Any, Final
 from structgen.asking.request_reading.example_pairs import NO_PAIRS, Pairs, read_pairs
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
-from structgen.base.language.checks import By, OneOf, Whole, check_fields
+from structgen.base.language.checks import By, Number, OneOf, Whole, check_fields
 from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, WritingOptions
 
 MERGES: Final = ("places", "none")
 """How the items of two pages become one."""
+LEAST_PAGE: Final = 16
+"""Tokens."""
 NAMED_IN_OTHERS: Final = {
     **NAMED_ELSEWHERE,
     **dict.fromkeys(TARGETS, "Pass it as the third argument, target"),
@@ -54,6 +56,7 @@ class ExtractOptions(WritingOptions, total=False):
     page: int | None
     overlap: int | None
     merge: str
+    least_confidence: float
     grounded: bool
     quotes: bool
     at_once: int
@@ -83,9 +86,10 @@ class ExtractSettings:
 
     prompt: Annotated[str, _instruction] | None = None
     examples: Annotated[Pairs, By(read_pairs)] = NO_PAIRS
-    page: Annotated[int, Whole(16)] | None = None
+    page: Annotated[int, Whole(LEAST_PAGE)] | None = None
     overlap: Annotated[int, Whole(0)] | None = None
     merge: Annotated[str, OneOf(MERGES)] = "places"
+    least_confidence: Annotated[float, Number(0.0, 1.0, "a probability")] = 0.5
     grounded: Annotated[bool, checks.switch] = True
     quotes: Annotated[bool, checks.switch] = True
     at_once: Annotated[int, Whole(1, 1_024)] = 8

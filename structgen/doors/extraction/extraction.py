@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 
@@ -20,8 +20,8 @@ from structgen.doors.extraction.extraction_page import page_of
 from structgen.doors.extraction.extraction_tables import as_json, table, to_csv, to_jsonl
 from structgen.doors.extraction.found_items import FoundItem, PageAnswer
 from structgen.doors.extraction.merging import keys_of, merged
-from structgen.doors.extraction.page_schema import without_needless_nulls
 from structgen.doors.extraction.page_asking import Page, PageQuestion
+from structgen.doors.extraction.page_schema import without_needless_nulls
 
 R = TypeVar("R")
 _COUNTS: Final = ("tokens", "prompt_tokens", "requests")
@@ -45,6 +45,8 @@ class Extraction(Sequence[FoundItem], Generic[R]):
 
     items: tuple[FoundItem, ...]
     """In the order of the documents, then of their first places."""
+    doubtful: tuple[FoundItem, ...]
+    """Items that the model holds for less likely than `least_confidence`: no part of `value`."""
     documents: tuple[Document, ...]
     """The texts that places are of."""
     pages: int
@@ -124,7 +126,11 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     def page(self) -> str:
         """Return one file of HTML: the documents with marks, and a table of the items beside them."""
         told = [self.told_missing(), *self.remarks]
-        return page_of({one.name: one.text for one in self.documents}, self.items, [*filter(None, told)])
+        return page_of(
+            {one.name: one.text for one in self.documents},
+            (*self.items, *self.doubtful),
+            [*filter(None, told)],
+        )
 
     def write(self, path: Path | str) -> None:
         """Write JSON lines, or, to a path that ends in .csv or .html, these: whole or not at all. Raises
@@ -161,16 +167,17 @@ class _Objects:
 
     def together(self, items: Sequence[FoundItem], document: Document) -> Any:
         """Return the object of a document, the list of its items, or the error that there is none."""
-        wrong = next((one for one in items if one.error), None)
         if not self._is_list:
-            if items and wrong is None:
-                return items[0].made
-            what = "No page states a value." if wrong is None else wrong.error
-            paths = [one.path for one in wrong.fields if one.value is None] if wrong is not None else [""]
-            if what.startswith("No page states"):
+            item = items[0] if items else FoundItem(document.name, None, (), error="No page states a value.")
+            if not item.error:
+                return item.made
+            nulls = [one.path for one in item.fields if one.value is None]
+            if item.error.startswith("No page states"):
                 cure = "Make the field optional (`| None`), or mark a conclusion with sg.Inferred."
-                return NotStatedError(what, path=paths[0], texts={document.name: document.text}, cure=cure)
-            return GenerationError(what, text=written(wrong.value, as_json), cure="Look at .items, or loosen the type.")
+                texts = {document.name: document.text}
+                return NotStatedError(item.error, path=nulls[0] if nulls else "", texts=texts, cure=cure)
+            cure = "Look at .items, or loosen the type."
+            return GenerationError(item.error, text=written(item.value, as_json), cure=cure)
         sound = [one for one in items if not one.error]
         try:
             return _read([one.value for one in sound], self._whole)
@@ -190,11 +197,14 @@ def extraction_of(
     pages: Sequence[Page],
     lines: Sequence[Mapping[str, Any]],
     merge: str,
+    least: float,
 ) -> Extraction[Any]:
     """Return what the answers to pages say together; their order says nothing. `lines`: those of
-    `page_runs`. Cost: reading the pages, then near n log n in the items."""
+    `page_runs`; `least`: the least probability of an item. Cost: reading the pages, then near n log n
+    in the items."""
     order = {page.key: at for at, page in enumerate(pages)}
     answers, items, values = defaultdict[str, list[PageAnswer]](list), list[FoundItem](), dict[str, Any]()
+    doubtful = list[FoundItem]()
     failed, remarks = list[FailedPage](), [f"{one.name}: {said}" for one in documents for said in one.remarks]
     counts = Counter[str]()
     for line in sorted(lines, key=lambda one: order[one["page"]]):
@@ -210,18 +220,29 @@ def extraction_of(
             )
     keys, objects = keys_of(question.item_schema), _Objects(question)
     for one in documents:
-        how = {"is_object": not question.is_list, "keys": keys, "how": merge}
-        found = [objects.made(item) for item in merged(answers[one.name], one.text, **how)]
-        values[one.name] = objects.together(found, one)
-        items += found
-        remarks += [f"{one.name}: an item was refused: {item.error}" for item in found if item.error]
+        found = merged(answers[one.name], one.text, is_object=not question.is_list, keys=keys, how=merge)
+        sure = list[FoundItem]()
+        for item in map(objects.made, found):
+            is_sure = not question.is_list or _likelihood(item) >= least
+            (sure if is_sure else doubtful).append(item)
+        values[one.name] = objects.together(sure, one)
+        items += sure
+        remarks += [f"{one.name}: an item was refused: {item.error}" for item in sure if item.error]
     return Extraction(
-        tuple(items),
-        tuple(documents),
-        len(pages),
-        len(lines) - len(failed),
-        tuple(failed),
-        tuple(remarks),
-        *(counts[name] for name in _COUNTS),
-        values,
+        items=tuple(items),
+        doubtful=tuple(doubtful),
+        documents=tuple(documents),
+        pages=len(pages),
+        asked=len(lines) - len(failed),
+        failed=tuple(failed),
+        remarks=tuple(remarks),
+        tokens=counts["tokens"],
+        prompt_tokens=counts["prompt_tokens"],
+        requests=counts["requests"],
+        _values=values,
     )
+
+
+def _likelihood(item: FoundItem) -> float:
+    """Return the product of the probabilities of an item's values; those that are not known count as 1."""
+    return math.prod(1.0 if one.confidence is None else one.confidence for one in item.fields)

@@ -1,4 +1,4 @@
-"""What an extraction finds: `FoundItem`, its values and their places; and `PageAnswer`, of which it is made."""
+"""What an extraction finds: `FoundItem`, its values and their places; and the `PageAnswer`s that it is of."""
 
 from __future__ import annotations
 

@@ -16,11 +16,12 @@ from typing import Any, Final
 from structgen.asking.documents.page_cuts import cut
 from structgen.asking.grounding.grounded_grammar import schema_grammar_of
 from structgen.asking.request_reading.example_pairs import Pair
-from structgen.base.errors import BudgetError, NotStatedError, OptionError, StructgenError, within
+from structgen.base.errors import NotStatedError, OptionError, StructgenError, within
 from structgen.base.json_text.exact_json import read, target_of
 from structgen.base.language import checks
-from structgen.decoding.engine.requests import COMPLETE, DEFAULT_MAX_TOKENS, FinishReason, Result
+from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.decoding.engine.searches.confidence import confidences_of
+from structgen.doors.extraction.extract_options import LEAST_PAGE
 from structgen.doors.extraction.page_schema import OF_ALL_ITEMS, with_nullable_members, without_counts
 from structgen.doors.typed.functions import obtained
 from structgen.doors.typed.local import Local
@@ -31,16 +32,16 @@ from structgen.doors.typed.worked.worked_examples import Examples, written_pairs
 from structgen.doors.typed.wrapping import unwrapped
 from structgen.doors.typed.writers import Preparation, Writer
 
-PAGE_TOKENS: Final = 400
-"""Tokens of a page where nobody says how many; fewer where the context leaves fewer (decision 102)."""
-_OVERLAP: Final = 40
-"""Tokens that pages have in common where nobody says how many; at most a fourth of a page."""
-_LEAST_PAGE: Final = 16
+_PAGE, _SMALL_PAGE = 1_000, 100
+"""Tokens of a page where nobody says how many, fewer where the context leaves fewer. The second is for the
+small models that our own forward pass runs, which find more on small pages (decision 102)."""
+_OVERLAP: Final = 25
+"""Tokens that pages have in common where nobody says how many, or a twentieth of a page."""
 _BYTES_A_TOKEN: Final = 3
 """Of a server, whose tokenizer is not known: texts have four in most languages."""
 _TRIES: Final = 3
 """A page that fails so often has no answer."""
-_PAUSE: Final = 1.0
+PAUSE: Final = 1.0
 """Seconds before a server is asked again; each time twice as many."""
 
 
@@ -207,36 +208,34 @@ class PageQuestion:
             return lambda text: len(tokenizer.encode(text.encode()))
         return lambda text: -(-len(text.encode()) // _BYTES_A_TOKEN)
 
-    def page_size(self, page: int | None, overlap: int | None) -> tuple[int, int]:
-        """Return the most tokens of a page, and those that two pages have in common. Errors: OptionError for
-        sizes that contradict each other, and where the context has no room for a page."""
-        room = self._room
-        if page is not None:
-            page = checks.whole("page", page, _LEAST_PAGE)
-        most = min(page or PAGE_TOKENS, room)
-        if most < _LEAST_PAGE:
+    def page_size(self, page: int | None, overlap: int | None) -> tuple[int, PageQuestion]:
+        """Return the most tokens of a page, and the question with the tokens that two pages have in common,
+        and that an answer may have. Errors: OptionError for sizes that contradict each other, and where the
+        context has no room for a page."""
+        writer, said = self.writer, self.said
+        context, usual = 1 << 20, _PAGE
+        if isinstance(writer, Local):
+            # optional: torch
+            from structgen.decoding.engine.forward_pass.llama import Llama
+
+            context = writer.engine.model.context
+            usual = _SMALL_PAGE if isinstance(writer.engine.model, Llama) else usual
+        wanted = page or usual
+        answer = said.max_tokens or min(max(2 * wanted + 64, 0 if self.is_list else 512), context // 4)
+        plain = replace(self.wanted, options=replace(said, grounded=False, quotes=False))
+        most = min(wanted, context - answer - self.count(writer.prompt(plain, self.source(""))))
+        if most < LEAST_PAGE:
             raise OptionError(
-                "The prompt, its outline, the examples and the answer leave no room for a page in the model's "
-                "context.",
+                "The prompt, its outline, the examples and the answer leave no room for a page in a context "
+                f"of {context:,} tokens.",
                 where="page",
                 cure="Lower max_tokens, give fewer examples, or take a model with a longer context.",
             )
-        shared = min(_OVERLAP, most // 4) if overlap is None else checks.whole("overlap", overlap, 0)
+        shared = min(max(_OVERLAP, most // 20), most // 4) if overlap is None else overlap
         if 2 * shared >= most:
             what = f"Pages of {most:,} tokens cannot have {shared:,} in common."
             raise OptionError(what, where="overlap", cure="Give less than half of a page.")
-        return most, shared
-
-    @property
-    def _room(self) -> int:
-        """The tokens that the context leaves for a page."""
-        if not isinstance(writer := self.writer, Local):
-            return PAGE_TOKENS if self.said.max_tokens is None else max(PAGE_TOKENS, self.said.max_tokens)
-        context = writer.engine.model.context
-        plain = replace(self.wanted, options=replace(self.said, grounded=False, quotes=False))
-        empty = self.count(writer.prompt(plain, self.source("")))
-        answer = self.said.max_tokens or min(DEFAULT_MAX_TOKENS, context // 4)
-        return context - empty - answer
+        return most, replace(self, overlap=shared, options={**self.options, "max_tokens": answer})
 
     # --- asking ---------------------------------------------------------------------------------------------
 
@@ -250,8 +249,8 @@ class PageQuestion:
             return
 
     async def answer(self, page: Page) -> dict[str, Any]:
-        """Return the line of a page: what its parts say, or the error with which it failed. Errors: those that
-        no other page would be spared: a BudgetError, an OptionError."""
+        """Return the line of a page: what its parts say, or the error with which it failed. Errors: those
+        that no other page would be spared: a BudgetError, an OptionError."""
         line: dict[str, Any] = {"page": page.key, "start": page.start, "end": page.end, "parts": []}
         line |= {"prompt_tokens": 0, "tokens": 0, "requests": 0, "remarks": []}
         left = [(page.start, page.end)]
@@ -259,7 +258,8 @@ class PageQuestion:
             start, end = left.pop(0)
             text = page.text[start - page.start : end - page.start]
             found, why = await self._told(text, line)
-            halves = [*self._halves(text)] if why and (found is None or self.is_list) else []
+            is_cut = found is None or (self.is_list and not _repeats(self.value(found)))
+            halves = [*self._halves(text)] if why and is_cut else []
             if halves:
                 left[:0] = [(start + one.start, start + one.end) for one in halves]
                 continue
@@ -274,7 +274,7 @@ class PageQuestion:
     def _halves(self, text: str) -> Iterator[Any]:
         """Yield the halves of a page, which overlap; nothing where it is too short for that."""
         most = self.count(text) // 2 + self.overlap
-        if most >= max(_LEAST_PAGE, 2 * self.overlap + 1) and most < self.count(text):
+        if most >= max(LEAST_PAGE, 2 * self.overlap + 1) and most < self.count(text):
             yield from cut(text, self.count, most, self.overlap)
 
     async def _told(self, text: str, line: dict[str, Any]) -> tuple[Any, Any]:
@@ -287,15 +287,13 @@ class PageQuestion:
             return None, ""
         for attempt in range(_TRIES):
             if attempt:
-                await asyncio.sleep(_PAUSE * 2 ** (attempt - 1))
+                await asyncio.sleep(PAUSE * 2 ** (attempt - 1))
             try:
                 outcome = await obtained(self.writer, held, source)
-            except BudgetError:
-                raise
-            except OptionError as error:
-                if error.where not in ("prompt", "max_tokens"):
+            except OptionError as refusal:
+                if refusal.where not in ("prompt", "max_tokens"):
                     raise
-                return None, error  # it does not fit the context
+                return None, refusal  # it does not fit the context
             usage = outcome.usage
             line["prompt_tokens"] += usage.prompt_tokens
             line["tokens"] += usage.tokens
@@ -304,10 +302,9 @@ class PageQuestion:
                 break
         if usage.outline and usage.outline not in line["remarks"]:
             line["remarks"].append(usage.outline)
-        result, error = outcome.result, outcome.error
-        if error is not None:
-            return None, error
-        why = ""
+        result, why = outcome.result, ""
+        if outcome.error is not None:
+            return None, outcome.error
         if result.finish_reason in (FinishReason.STEERED, FinishReason.MAX_TOKENS):
             why = f"The answer was cut at {self.writer.bound}."
         return self._written(result, held.form), why
@@ -328,3 +325,8 @@ class PageQuestion:
         """Return the list of items, or the object, that a part of a line says."""
         answer = part["answer"]
         return read(unwrapped(answer) if self.form.is_wrapped else answer)
+
+
+def _repeats(items: list[Any]) -> bool:
+    """Tell whether a third of some items are repetitions: the list was cut off because it has no end."""
+    return 3 * len({*map(repr, items)}) < 2 * len(items)

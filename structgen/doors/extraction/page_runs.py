@@ -17,6 +17,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, TypeAlias
 
+from structgen.base.errors import GenerationError
 from structgen.base.system.ray_workers import ray_answers
 from structgen.base.system.result_files import Answers, results_of
 from structgen.decoding.engine.bulk_runs import engine_parts, model_digest, own_parts
@@ -24,6 +25,8 @@ from structgen.doors.extraction.page_asking import Page, PageQuestion
 from structgen.doors.typed.local import Local
 
 Line: TypeAlias = dict[str, Any]
+_FAILURES: Final = 8
+"""So many pages that fail, where no page has an answer, end a run."""
 _OPTIONS: Final = (
     *("sampling", "max_tokens", "attempts", "outline", "chat", "policies", "canonical", "healing", "wrap"),
     *("choices", "thinking", "grounded", "quotes"),
@@ -36,27 +39,33 @@ def page_lines(
     pages: Sequence[Page],
     results: Path | None,
     stop: Future[None],
+    failed: list[Line],
     *,
     start_over: bool = False,
     workers: int | None = None,
 ) -> Generator[tuple[Line, bool], None, None]:
     """Yield the line of each page, and whether it is new: those of an earlier run first, then the others as
-    they end; a line with `error` is in no file. Closing it cancels the pages that are under way.
+    they end. A page that failed goes to `failed`, and is in no file. Closing it cancels the pages that are
+    under way.
 
     `results`: the file of lines; `workers`: on Ray, by so many actors, 0 for one a processor or GPU; None:
-    in this process. Errors: those of `results_of`, `ray_answers` and `PageQuestion.answer`.
+    in this process. Errors: those of `results_of`, `ray_answers` and `PageQuestion.answer`; GenerationError
+    where many pages fail, and none has an answer.
     """
-    failed = list[Line]()
 
     def answers(left: Sequence[Page]) -> Answers:
         said = _answers(question, stop, left) if workers is None else _ray_answers(question, left, workers)
         with closing(said):
             yield next(said)
+            has_answers = False
             for line in said:
-                if "error" not in line:
-                    yield line
-                else:
+                if "error" in line:
                     failed.append(line)
+                    if len(failed) >= _FAILURES and not has_answers:
+                        raise all_failed(failed)
+                else:
+                    has_answers = True
+                    yield line
 
     if results is None:
         with closing(answers(pages)) as lines:
@@ -65,11 +74,14 @@ def page_lines(
     else:
         tasks = {page.key: page for page in pages}
         run = partial(_run_of, question)
-        with closing(
-            results_of(results, tasks, answers, run, start_over=start_over, member="page")
-        ) as kept:
+        with closing(results_of(results, tasks, answers, run, start_over=start_over, member="page")) as kept:
             yield from kept
-    yield from ((line, True) for line in failed)
+
+
+def all_failed(lines: Sequence[Line]) -> GenerationError:
+    """Return the error of a run whose pages all fail."""
+    what = f"No page has an answer: {len(lines):,} failed, the first one so: {lines[0]['error'].rstrip('.')}."
+    return GenerationError(what, attempts=len(lines), where="model", cure="Mend it, and call again.")
 
 
 def _answers(question: PageQuestion, stop: Future[None], pages: Sequence[Page]) -> Answers:

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from structgen.base.json_text.exact_json import Json, target_of
 
-
 OF_ALL_ITEMS: Final = {"minItems", "maxItems", "uniqueItems", "contains", "minContains", "maxContains"}
 """Keywords that are said of all items of a document together."""
 

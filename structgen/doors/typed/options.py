@@ -65,6 +65,7 @@ class WritingOptions(TypedDict, total=False):
     choices: str
     thinking: Thinking | bool | Literal["auto"] | None
 
+
 class CallOptions(WritingOptions, total=False):
     """The options of `sg.generate` and `sg.run`; `sg.generate` says what each means."""
 
