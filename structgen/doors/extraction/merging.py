@@ -4,29 +4,25 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from typing import Any, Final, TypeAlias
 
 from structgen.base.errors import SchemaError
 from structgen.base.json_text.exact_json import Json, escape, target_of, values_in, write
 from structgen.doors.extraction.found_items import FoundItem, FoundValue, PageAnswer
-from structgen.doors.extraction.item_places import (
-    DEEPEST,
-    outside_arrays,
-    placed_items,
-    scalars_in,
-)
+from structgen.doors.extraction.item_places import placed_items, scalars_in
 from structgen.schema.reading.quote_keyword import KEY
 
 MOST_CONFLICTS: Final = 20
 """The most other values of a field that are kept, the likelier ones."""
 MOST_MEMBERS: Final = 10_000
 """The most members of a schema, references followed, that are looked at for keys."""
-_Spans: TypeAlias = dict[str, tuple[int, int, int]]
+DEEPEST: Final = 64
+"""What is nested deeper is not merged: the likeliest value is taken whole."""
+_Traits: TypeAlias = dict[str, tuple[int, Any, int, int]]
 """By the path of a field: how well it tells an item (0: a key, 1: a string, 2: another scalar, 3: an array),
-and where it stands."""
+what it says, and from which to which character; nowhere, -1 twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +37,18 @@ class _Part:
     value: Any
 
     def inside(self, name: str | int, source: int) -> _Part:
+        """Return a member or an element."""
         return _Part(source, self.item, f"{self.at}/{escape(name)}", self.value[name])
 
-    def fields(self) -> Iterator[FoundValue]:
-        return (self.item[self.at + path] for path, _ in scalars_in(self.value))
+    def fields(self, at: str = "") -> list[FoundValue]:
+        """Return the scalars, as those of the value at a path."""
+        return [replace(self.item[self.at + path], path=at + path) for path, _ in scalars_in(self.value)]
 
-
-class _Group:
-    """Parts that are one item."""
-
-    def __init__(self, at: int, source: int, names: dict[tuple[str, Any], tuple[float, float]]) -> None:
-        self.members, self.sources = [at], {source}
-        self.names = names
-        """By a key and its value, the characters that all of its places share: where the last one begins,
-        and the first one ends."""
-
-    def differs(self, other: _Group) -> bool:
-        """Return whether a key has two values, at places that stand apart."""
-        return any(
-            key == its and said != says and not max(start, begin) < min(end, close)
-            for (key, said), (start, end) in self.names.items()
-            for (its, says), (begin, close) in other.names.items()
-        )
+    def doubt(self) -> tuple[bool, float]:
+        """Return what sorts values, the likeliest first."""
+        said = self.fields()
+        total = sum(-1 if one.confidence is None else one.confidence for one in said)
+        return all(one.start is None for one in said), -total / max(1, len(said))
 
 
 def merged(
@@ -90,45 +76,41 @@ def merged(
     if how == "none":
         return [item for _, item in found]
     parts = [_Part(at, {one.path: one for one in item.fields}, "", item.value) for at, item in found]
-    groups = [parts] if is_object and parts else _groups(parts, keys, ordered)
     items = []
-    for group in groups:
+    for group in [parts] if is_object and parts else _groups(parts, keys):
         fields: list[FoundValue] = []
         conflicts: list[FoundValue] = []
         value = _joined(group, "", fields, conflicts)
-        pages = tuple(sorted({ordered[part.source].page for part in group}))
-        document = ordered[group[0].source].document
-        items.append(FoundItem(document, value, tuple(fields), tuple(conflicts), pages))
+        pages = dict.fromkeys(ordered[part.source].page for part in group)
+        items.append(FoundItem(ordered[0].document, value, tuple(fields), tuple(conflicts), tuple(pages)))
     return sorted(items, key=lambda item: _order(item.fields))
 
 
 def keys_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the JSON Pointers, in an item, of the fields that `sg.Key` marks. `schema`: that of the item,
-    with the definitions that it refers to. Members of members count, elements of arrays do not; a class
-    inside of itself is looked at once.
+    with the definitions that it refers to. Of a marked object all members are keys. Elements of arrays are
+    none; a class inside of itself is looked at once.
 
     Raises SchemaError where a schema with keys has more than 10,000 members.
     """
     if not any(isinstance(one, dict) and KEY in one for _, one in values_in(schema)):
         return ()
     found: dict[str, None] = {}
-    todo: list[tuple[str, Any, frozenset[str]]] = [("", schema, frozenset())]
+    todo: list[tuple[str, Any, bool, frozenset[Any]]] = [("", schema, False, frozenset())]
     for _ in range(MOST_MEMBERS):
         if not todo:
             return tuple(found)
-        path, node, open_ = todo.pop()
+        path, node, is_key, open_ = todo.pop()
         if not isinstance(node, dict):
             continue
-        if node.get(KEY) is True:
+        is_key |= node.get(KEY) is True
+        below = [(path, one) for key in ("allOf", "anyOf", "oneOf") for one in node.get(key, ())]
+        below += [(f"{path}/{escape(name)}", one) for name, one in node.get("properties", {}).items()]
+        if (name := node.get("$ref", "")) not in open_:
+            below.append((path, target_of(schema, name)))
+        if is_key and not below:
             found[path] = None
-            continue
-        name = node.get("$ref")
-        below = [(path, one, open_) for key in ("allOf", "anyOf", "oneOf") for one in node.get(key, ())]
-        if isinstance(name, str) and name not in open_:
-            below.append((path, target_of(schema, name), open_ | {name}))
-        members = node.get("properties", {}).items()
-        below += [(f"{path}/{escape(member)}", one, open_) for member, one in members]
-        todo += reversed(below)
+        todo += [(way, one, is_key, open_ | {name}) for way, one in reversed(below)]
     raise SchemaError(
         f"A schema with keys has more than {MOST_MEMBERS:,} members, references followed.",
         where="#",
@@ -142,150 +124,114 @@ def _order(fields: Sequence[FoundValue]) -> tuple[bool, list[int]]:
     return not starts, starts
 
 
-def _groups(
-    parts: Sequence[_Part], keys: tuple[str, ...], answers: Sequence[PageAnswer] | None
-) -> list[list[_Part]]:
-    """Return the parts that are one together, in the order of their first ones. `answers`: those that the
-    parts are items of; None for elements of arrays."""
-    texts = [write(part.value) for part in parts]
-    spans = [_spans(part, keys) for part in parts]
-    groups = [_Group(at, part.source, _names(part, spans[at], keys)) for at, part in enumerate(parts)]
-
-    def join(one: int, other: int) -> None:
-        small, large = sorted((groups[one], groups[other]), key=lambda group: len(group.members))
-        if small is large:
-            return
-        for at in small.members:
-            groups[at] = large
-        large.members += small.members
-        large.sources |= small.sources
-        for name, (start, end) in small.names.items():
-            begin, close = large.names.get(name, (start, end))
-            large.names[name] = max(start, begin), min(end, close)
-
-    named: dict[Any, int] = {}
-    for at in range(len(parts)):
-        names = frozenset(groups[at].names)
-        if keys and all(any(_is_below(path, key) for path, _ in names) for key in keys):
-            join(named.setdefault(names, at), at)
-    for one, other in _matches(parts, spans, texts):
+def _groups(parts: Sequence[_Part], keys: tuple[str, ...]) -> list[list[_Part]]:
+    """Return the parts that are one together, in the order of their first ones."""
+    traits = [_traits(part, keys) for part in parts]
+    named = defaultdict[Any, list[int]](list)
+    times = Counter[Any]()
+    for at, part in enumerate(parts):
+        name: Any = frozenset((path, of[1]) for path, of in traits[at].items() if not of[0])
+        if not traits[at] and not isinstance(part.value, (dict, list)):
+            name = _said(part.value)
+            times[name, part.source] += 1
+            named[name, times[name, part.source]].append(at)
+        else:
+            named[name if keys and len(name) == len(keys) else at].append(at)
+    groups = {at: group for group in named.values() for at in group}
+    for one, other in _matches(parts, traits):
         first, second = groups[one], groups[other]
+        # what one list says twice stands in it once
         is_twin = parts[one].source == parts[other].source
-        if is_twin or (first.sources.isdisjoint(second.sources) and not first.differs(second)):
-            join(one, other)
-    for one, other in _repeated(parts, spans, texts, answers):
-        join(one, other)
-    members = {id(group): sorted(group.members) for group in groups}
-    return [[parts[at] for at in of] for of in sorted(members.values())]
+        if is_twin or {parts[at].source for at in first}.isdisjoint(parts[at].source for at in second):
+            sides = [
+                [[traits[at][key] for at in of if key in traits[at]] for of in (first, second)]
+                for key in keys
+            ]
+            if first is not second and not any(map(_differ, sides)):
+                both = sorted(first + second)
+                groups |= dict.fromkeys(both, both)
+    return [[parts[at] for at in of] for of in {of[0]: of for _, of in sorted(groups.items())}.values()]
 
 
-def _spans(part: _Part, keys: tuple[str, ...]) -> _Spans:
-    """Return the fields of a part that have places. An array is one field, from its first place to its
-    last."""
-    spans: _Spans = {}
-    for path, one in outside_arrays(part.value):
-        inside = [part.item[part.at + path + below] for below, _ in scalars_in(one)]
-        places = [(of.start, of.end) for of in inside if of.start is not None and of.end is not None]
-        if places:
-            is_key = any(_is_below(path, key) for key in keys)
-            rank = 0 if is_key else 3 if isinstance(one, list) else 1 if isinstance(one, str) else 2
-            spans[path] = rank, min(start for start, _ in places), max(end for _, end in places)
-    return spans
+def _traits(part: _Part, keys: tuple[str, ...]) -> _Traits:
+    """Return the fields of a part that have places, and its keys. An array is one field, from its first
+    place to its last."""
+    traits: _Traits = {}
+    todo = [("", part.value)]
+    while todo:
+        path, node = todo.pop()
+        if isinstance(node, dict):
+            todo += [(f"{path}/{escape(name)}", one) for name, one in reversed(node.items())]
+            continue
+        inside = [part.item[part.at + path + below] for below, _ in scalars_in(node)]
+        starts = [one.start for one in inside if one.start is not None]
+        is_key = node is not None and path in keys
+        if starts or is_key:
+            rank = 0 if is_key else 3 if isinstance(node, list) else 1 if isinstance(node, str) else 2
+            end = max((one.end for one in inside if one.end is not None), default=-1)
+            traits[path] = rank, _said(node), min(starts, default=-1), end
+    return traits
 
 
-def _names(part: _Part, spans: _Spans, keys: tuple[str, ...]) -> dict[tuple[str, Any], tuple[float, float]]:
-    """Return the values of a part's keys, each with its place; one without a place shares no character."""
-    return {
-        (path, _said(one)): spans[path][1:] if path in spans else (inf, -inf)
-        for path, one in outside_arrays(part.value)
-        if one is not None and any(_is_below(path, key) for key in keys)
-    }
+def _matches(parts: Sequence[_Part], traits: Sequence[_Traits]) -> list[tuple[int, int]]:
+    """Return the pairs of parts that stand at the same place, the best first: parts of two lists, and what
+    one list says twice."""
+    texts = [write(part.value) for part in parts]
+    # by list, field and place, how many different parts have it
+    shared = Counter(
+        one[1:]
+        for one in {
+            (texts[at], part.source, path, of[2:])
+            for at, part in enumerate(parts)
+            for path, of in traits[at].items()
+        }
+    )
+    own = [
+        {path: of for path, of in traits[at].items() if shared[part.source, path, of[2:]] == 1} or traits[at]
+        for at, part in enumerate(parts)
+    ]
+    pairs = set[tuple[int, int]]()
+    before = defaultdict[str, list[tuple[int, int]]](list)
+    """By field, the ends of the places that may reach the next one."""
+    stands = ((*of[2:], path, at) for at, mine in enumerate(own) for path, of in mine.items())
+    for start, end, path, one in sorted(stands):
+        before[path] = [last for last in before[path] if last[0] > start]
+        pairs |= {(min(one, other), max(one, other)) for _, other in before[path]}
+        before[path].append((end, one))
+    found = []
+    for one, other in pairs:
+        is_same = texts[one] == texts[other]
+        if is_same or parts[one].source != parts[other].source:
+            found.append((-_likeness(own[one], own[other]), not is_same, one, other))
+    return [(one, other) for likeness, _, one, other in sorted(found) if likeness]
 
 
-def _is_below(path: str, key: str) -> bool:
-    return f"{path}/".startswith(f"{key}/")
+def _likeness(first: _Traits, second: _Traits) -> float:
+    """Return how much of their places is in both parts, in the fields that tell best of those that both
+    have; 0 where more fields stand apart than overlap, and of as many the first one."""
+    both = {path: max(of[0], second[path][0]) for path, of in first.items() if path in second}
+    shares = [_share(first[path], second[path]) for path, rank in both.items() if rank == min(both.values())]
+    surplus = sum(1 if share else -1 for share in shares)
+    return sum(shares) / len(shares) if surplus > 0 or (surplus == 0 and shares[0]) else 0
+
+
+def _share(first: tuple[int, Any, int, int], second: tuple[int, Any, int, int]) -> float:
+    """Return how much of two places is in both, from 0 to 1."""
+    (_, _, start, end), (_, _, begin, close) = first, second
+    return max(0, min(end, close) - max(start, begin)) / max(1, max(end, close) - min(start, begin))
+
+
+def _differ(sides: list[list[tuple[int, Any, int, int]]]) -> bool:
+    """Return whether a key that two groups have is another one in each, at places that stand apart."""
+    first, second = sides
+    return bool(first and second) and not any(
+        one[1] == other[1] or _share(one, other) for one in first for other in second
+    )
 
 
 def _said(value: Json) -> Any:
     """Return what equal values have in common: strings up to white space, numbers by value."""
-    if isinstance(value, str):
-        return " ".join(value.split())
-    return write(value) if isinstance(value, (bool, list, dict)) else (value,)
-
-
-def _matches(parts: Sequence[_Part], spans: Sequence[_Spans], texts: Sequence[str]) -> list[tuple[int, int]]:
-    """Return the pairs of parts that stand at the same place, the best first: the parts of two sources, and
-    what one source says twice."""
-    # by source, field and place, how many different parts have it
-    shared = Counter(
-        one[:3]
-        for one in {
-            (part.source, path, span, text)
-            for part, of, text in zip(parts, spans, texts, strict=True)
-            for path, span in of.items()
-        }
-    )
-    own = [
-        {path: span for path, span in of.items() if shared[part.source, path, span] == 1} or of
-        for part, of in zip(parts, spans, strict=True)
-    ]
-    stands = [(start, end, path, at) for at, of in enumerate(own) for path, (_, start, end) in of.items()]
-    pairs = set[tuple[int, int]]()
-    before = defaultdict[str, list[tuple[int, int]]](list)
-    """By field, the ends of the places that may reach the next one."""
-    for start, end, path, at in sorted(stands):
-        before[path] = [one for one in before[path] if one[0] > start]
-        pairs |= {(min(at, other), max(at, other)) for _, other in before[path]}
-        before[path].append((end, at))
-    found = []
-    for one, other in pairs:
-        is_same = texts[one] == texts[other]
-        shares = _shares(own[one], own[other])
-        if (is_same or parts[one].source != parts[other].source) and _is_one(shares):
-            found.append((-sum(shares) / len(shares), -len(shares), not is_same, one, other))
-    return [(one, other) for *_, one, other in sorted(found)]
-
-
-def _shares(first: _Spans, second: _Spans) -> list[float]:
-    """Return, of the fields that tell best of those that two parts have, how much of each place is in
-    both."""
-    both = {path: max(span[0], second[path][0]) for path, span in first.items() if path in second}
-    shares = []
-    for path in (path for path, rank in both.items() if rank == min(both.values())):
-        (_, start, end), (_, begin, close) = first[path], second[path]
-        shares.append(max(0, min(end, close) - max(start, begin)) / (max(end, close) - min(start, begin)))
-    return shares
-
-
-def _is_one(shares: Sequence[float]) -> bool:
-    """Return whether more places overlap than stand apart; of as many, whether the first one does."""
-    return sum(1 if share else -1 for share in shares) + (0.5 if shares[0] else -0.5) > 0
-
-
-def _repeated(
-    parts: Sequence[_Part],
-    spans: Sequence[_Spans],
-    texts: Sequence[str],
-    answers: Sequence[PageAnswer] | None,
-) -> Iterator[tuple[int, int]]:
-    """Yield the pairs of equal parts that no text states: items of pages that overlap, and scalars in
-    arrays."""
-    times = Counter[tuple[int, str]]()
-    last: dict[tuple[str, int], int] = {}
-    for at, (part, text) in enumerate(zip(parts, texts, strict=True)):
-        if spans[at]:
-            continue
-        times[part.source, text] += 1
-        other = last.get(key := (text, times[part.source, text]))
-        last[key] = at
-        if other is None:
-            continue
-        if (
-            not isinstance(part.value, (dict, list))
-            if answers is None
-            else answers[parts[other].source].end > answers[part.source].start
-        ):
-            yield other, at
+    return " ".join(value.split()) if isinstance(value, str) else (write(value),)
 
 
 def _joined(parts: Sequence[_Part], at: str, fields: list[FoundValue], conflicts: list[FoundValue]) -> Json:
@@ -295,8 +241,12 @@ def _joined(parts: Sequence[_Part], at: str, fields: list[FoundValue], conflicts
     for part in [one for one in parts if one.value is not None] or parts:
         is_open = isinstance(part.value, (dict, list)) and at.count("/") < DEEPEST
         ways[type(part.value) if is_open else _said(part.value)].append(part)
-    (kind, best), *others = sorted(ways.items(), key=lambda way: _doubt(way[1]))
-    conflicts += [one for _, way in others for one in _likeliest(way, at)[1]][:MOST_CONFLICTS]
+    for way in ways.values():
+        way.sort(key=_Part.doubt)
+    (kind, best), *others = sorted(
+        ways.items(), key=lambda way: (way[1][0].doubt(), -len({part.source for part in way[1]}))
+    )
+    conflicts += [one for _, way in others for one in way[0].fields(at)][:MOST_CONFLICTS]
     if kind is dict:
         return {
             name: _joined(
@@ -308,27 +258,13 @@ def _joined(parts: Sequence[_Part], at: str, fields: list[FoundValue], conflicts
             for name in dict.fromkeys(name for part in best for name in part.value)
         }
     if kind is list:
+        best.sort(key=lambda part: part.source)
         elements = [part.inside(one, of) for of, part in enumerate(best) for one in range(len(part.value))]
         groups = [[one] for one in elements]
         if len(best) > 1:
-            groups = _groups(elements, (), None)
-            groups.sort(key=lambda group: min(_order([*part.fields()]) for part in group))
+            groups = _groups(elements, ())
+            groups.sort(key=lambda group: min(_order(part.fields()) for part in group))
         return [_joined(group, f"{at}/{one}", fields, conflicts) for one, group in enumerate(groups)]
-    value, scalars = _likeliest(best, at)
-    fields += scalars
+    fields += best[0].fields(at)
+    value: Json = best[0].value
     return value
-
-
-def _likeliest(parts: Sequence[_Part], at: str) -> tuple[Json, list[FoundValue]]:
-    """Return the value of the likeliest part, and its scalars as those of a path."""
-    part = min(parts, key=lambda part: _doubt([part]))
-    return part.value, [replace(one, path=at + one.path[len(part.at) :]) for one in part.fields()]
-
-
-def _doubt(parts: Sequence[_Part]) -> tuple[bool, float, int]:
-    """Return what sorts values by the parts that say them, the likeliest first."""
-    said = [[*part.fields()] for part in parts]
-    known = [[one.confidence for one in of if one.confidence is not None] for of in said]
-    confidence = max(sum(of) / len(of) if of else -1 for of in known)
-    every = [one for of in said for one in of]
-    return all(one.start is None for one in every), -confidence, -len({one.page for one in every})
