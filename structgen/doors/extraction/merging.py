@@ -210,9 +210,13 @@ def _likeness(first: _Traits, second: _Traits) -> float:
     """Return how much of their places is in both parts, in the fields that tell best of those that both
     have; 0 where more fields stand apart than overlap, and of as many the first one."""
     both = {path: max(of[0], second[path][0]) for path, of in first.items() if path in second}
-    shares = [_share(first[path], second[path]) for path, rank in both.items() if rank == min(both.values())]
-    surplus = sum(1 if share else -1 for share in shares)
-    return sum(shares) / len(shares) if surplus > 0 or (surplus == 0 and shares[0]) else 0
+    best = [path for path, rank in both.items() if rank == min(both.values())]
+    for told in (best, [*both], best[:1]):
+        shares = [_share(first[path], second[path]) for path in told]
+        surplus = sum(1 if share else -1 for share in shares)
+        if surplus:
+            return sum(shares) / len(shares) if surplus > 0 else 0
+    return 0
 
 
 def _share(first: tuple[int, Any, int, int], second: tuple[int, Any, int, int]) -> float:
