@@ -20,9 +20,9 @@ MOST_MEMBERS: Final = 10_000
 """The most members of a schema, references followed, that are looked at for keys."""
 DEEPEST: Final = 64
 """What is nested deeper is not merged: the likeliest value is taken whole."""
-_Traits: TypeAlias = dict[str, tuple[int, Any, int, int]]
-"""By the path of a field: how well it tells an item (0: a key, 1: a string, 2: another scalar, 3: an array),
-what it says, and from which to which character; nowhere, -1 twice."""
+_Trait: TypeAlias = tuple[int, Any, int, int]
+"""What a field tells of an item: how well (0: a key, 1: a string, 2: another scalar, 3: an array), what it
+says, and from which to which character; -1 twice where no text states it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class _Part:
 
     def doubt(self) -> tuple[bool, float]:
         """Return what sorts values, the likeliest first."""
-        said = self.fields()
-        total = sum(-1 if one.confidence is None else one.confidence for one in said)
-        return all(one.start is None for one in said), -total / max(1, len(said))
+        fields = self.fields()
+        sure = sum(-1 if one.confidence is None else one.confidence for one in fields)
+        return all(one.start is None for one in fields), -sure / max(1, len(fields))
 
 
 def merged(
@@ -63,9 +63,9 @@ def merged(
 
     Two items are one if they have the same keys; or if what tells an item stands at the same place in both:
     its keys, else its strings, else its other values. What several items of a page have at one place, such
-    as the date of a heading, tells none of them. A field of several values has the likeliest; of those
-    without a probability that of most pages. What a text states goes before what none does, and null is last.
-    The others are `conflicts`, at most 20 of a field.
+    as the date of a heading, tells none of them. Scalars that no text states are told by their value. A field
+    of several values has the likeliest; of those without a probability that of most pages. What a text states
+    goes before what none does, and null is last. The others are `conflicts`, at most 20 of a field.
 
     Raises as `placed_items`. Cost: that of `placed_items`, and n log n in the items.
     """
@@ -75,11 +75,17 @@ def merged(
     ]
     if how == "none":
         return [item for _, item in found]
-    parts = [_Part(at, {one.path: one for one in item.fields}, "", item.value) for at, item in found]
+    # what an answer says twice of the same places, it says once
+    parts = {
+        (at, write(item.value), str(_order(item.fields)[1] or number)): _Part(
+            at, {one.path: one for one in item.fields}, "", item.value
+        )
+        for number, (at, item) in enumerate(found)
+    }
     items = []
-    for group in [parts] if is_object and parts else _groups(parts, keys):
-        fields: list[FoundValue] = []
-        conflicts: list[FoundValue] = []
+    for group in [[*parts.values()]] if is_object and parts else _groups([*parts.values()], keys):
+        fields = list[FoundValue]()
+        conflicts = list[FoundValue]()
         value = _joined(group, "", fields, conflicts)
         pages = dict.fromkeys(ordered[part.source].page for part in group)
         items.append(FoundItem(ordered[0].document, value, tuple(fields), tuple(conflicts), tuple(pages)))
@@ -95,22 +101,21 @@ def keys_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
     """
     if not any(isinstance(one, dict) and KEY in one for _, one in values_in(schema)):
         return ()
-    found: dict[str, None] = {}
+    found = dict[str, None]()
     todo: list[tuple[str, Any, bool, frozenset[Any]]] = [("", schema, False, frozenset())]
     for _ in range(MOST_MEMBERS):
         if not todo:
             return tuple(found)
         path, node, is_key, open_ = todo.pop()
-        if not isinstance(node, dict):
-            continue
-        is_key |= node.get(KEY) is True
-        below = [(path, one) for key in ("allOf", "anyOf", "oneOf") for one in node.get(key, ())]
-        below += [(f"{path}/{escape(name)}", one) for name, one in node.get("properties", {}).items()]
-        if (name := node.get("$ref", "")) not in open_:
-            below.append((path, target_of(schema, name)))
-        if is_key and not below:
-            found[path] = None
-        todo += [(way, one, is_key, open_ | {name}) for way, one in reversed(below)]
+        if isinstance(node, dict):
+            is_key |= node.get(KEY) is True
+            below = [(path, one) for key in ("allOf", "anyOf", "oneOf") for one in node.get(key, ())]
+            below += [(f"{path}/{escape(name)}", one) for name, one in node.get("properties", {}).items()]
+            if (name := node.get("$ref", "")) not in open_:
+                below.append((path, target_of(schema, name)))
+            if is_key and not below:
+                found[path] = None
+            todo += [(way, one, is_key, open_ | {name}) for way, one in reversed(below)]
     raise SchemaError(
         f"A schema with keys has more than {MOST_MEMBERS:,} members, references followed.",
         where="#",
@@ -128,35 +133,29 @@ def _groups(parts: Sequence[_Part], keys: tuple[str, ...]) -> list[list[_Part]]:
     """Return the parts that are one together, in the order of their first ones."""
     traits = [_traits(part, keys) for part in parts]
     named = defaultdict[Any, list[int]](list)
-    times = Counter[Any]()
     for at, part in enumerate(parts):
-        name: Any = frozenset((path, of[1]) for path, of in traits[at].items() if not of[0])
-        if not traits[at] and not isinstance(part.value, (dict, list)):
-            name = _said(part.value)
-            times[name, part.source] += 1
-            named[name, times[name, part.source]].append(at)
-        else:
-            named[name if keys and len(name) == len(keys) else at].append(at)
+        names = frozenset((path, of[1]) for path, of in traits[at].items() if of[0] == 0)
+        is_bare = not traits[at] and not isinstance(part.value, (dict, list))
+        is_named = keys and len(names) == len(keys)
+        named[names if is_named else _said(part.value) if is_bare else at].append(at)
     groups = {at: group for group in named.values() for at in group}
     for one, other in _matches(parts, traits):
         first, second = groups[one], groups[other]
-        # what one list says twice stands in it once
-        is_twin = parts[one].source == parts[other].source
-        if is_twin or {parts[at].source for at in first}.isdisjoint(parts[at].source for at in second):
-            sides = [
+        if {parts[at].source for at in first}.isdisjoint(parts[at].source for at in second):
+            said = [
                 [[traits[at][key] for at in of if key in traits[at]] for of in (first, second)]
                 for key in keys
             ]
-            if first is not second and not any(map(_differ, sides)):
+            if not any(_differ(*of) for of in said):
                 both = sorted(first + second)
                 groups |= dict.fromkeys(both, both)
     return [[parts[at] for at in of] for of in {of[0]: of for _, of in sorted(groups.items())}.values()]
 
 
-def _traits(part: _Part, keys: tuple[str, ...]) -> _Traits:
-    """Return the fields of a part that have places, and its keys. An array is one field, from its first
-    place to its last."""
-    traits: _Traits = {}
+def _traits(part: _Part, keys: tuple[str, ...]) -> dict[str, _Trait]:
+    """Return the fields of a part that have places, and its keys, by path. An array is one field, from its
+    first place to its last."""
+    traits = dict[str, _Trait]()
     todo = [("", part.value)]
     while todo:
         path, node = todo.pop()
@@ -164,51 +163,44 @@ def _traits(part: _Part, keys: tuple[str, ...]) -> _Traits:
             todo += [(f"{path}/{escape(name)}", one) for name, one in reversed(node.items())]
             continue
         inside = [part.item[part.at + path + below] for below, _ in scalars_in(node)]
-        starts = [one.start for one in inside if one.start is not None]
+        start = min((one.start for one in inside if one.start is not None), default=-1)
+        end = max((one.end for one in inside if one.end is not None), default=-1)
         is_key = node is not None and path in keys
-        if starts or is_key:
+        if is_key or end >= 0:
             rank = 0 if is_key else 3 if isinstance(node, list) else 1 if isinstance(node, str) else 2
-            end = max((one.end for one in inside if one.end is not None), default=-1)
-            traits[path] = rank, _said(node), min(starts, default=-1), end
+            traits[path] = rank, _said(node), start, end
     return traits
 
 
-def _matches(parts: Sequence[_Part], traits: Sequence[_Traits]) -> list[tuple[int, int]]:
-    """Return the pairs of parts that stand at the same place, the best first: parts of two lists, and what
-    one list says twice."""
-    texts = [write(part.value) for part in parts]
-    # by list, field and place, how many different parts have it
-    shared = Counter(
-        one[1:]
-        for one in {
-            (texts[at], part.source, path, of[2:])
-            for at, part in enumerate(parts)
-            for path, of in traits[at].items()
-        }
-    )
+def _matches(parts: Sequence[_Part], traits: Sequence[dict[str, _Trait]]) -> list[tuple[int, int]]:
+    """Return the pairs of parts of two lists that stand at the same place, the best first."""
+    stands = [
+        (*of[2:], path, at, part.source) for at, part in enumerate(parts) for path, of in traits[at].items()
+    ]
+    count = Counter((start, end, path, source) for start, end, path, _, source in stands)
     own = [
-        {path: of for path, of in traits[at].items() if shared[part.source, path, of[2:]] == 1} or traits[at]
+        {path: of for path, of in traits[at].items() if count[(*of[2:], path, part.source)] == 1}
+        or traits[at]
         for at, part in enumerate(parts)
     ]
     pairs = set[tuple[int, int]]()
     before = defaultdict[str, list[tuple[int, int]]](list)
     """By field, the ends of the places that may reach the next one."""
-    stands = ((*of[2:], path, at) for at, mine in enumerate(own) for path, of in mine.items())
-    for start, end, path, one in sorted(stands):
-        before[path] = [last for last in before[path] if last[0] > start]
-        pairs |= {(min(one, other), max(one, other)) for _, other in before[path]}
-        before[path].append((end, one))
-    found = []
-    for one, other in pairs:
-        is_same = texts[one] == texts[other]
-        if is_same or parts[one].source != parts[other].source:
-            found.append((-_likeness(own[one], own[other]), not is_same, one, other))
-    return [(one, other) for likeness, _, one, other in sorted(found) if likeness]
+    for start, end, path, one, source in sorted(stands):
+        if path in own[one]:
+            before[path] = [last for last in before[path] if last[0] > start]
+            pairs |= {(min(one, at), max(one, at)) for _, at in before[path] if parts[at].source != source}
+            before[path].append((end, one))
+    found = sorted(
+        (-_likeness(own[one], own[other]), parts[one].value != parts[other].value, one, other)
+        for one, other in pairs
+    )
+    return [(one, other) for likeness, _, one, other in found if likeness]
 
 
-def _likeness(first: _Traits, second: _Traits) -> float:
-    """Return how much of their places is in both parts, in the fields that tell best of those that both
-    have; 0 where more fields stand apart than overlap, and of as many the first one."""
+def _likeness(first: dict[str, _Trait], second: dict[str, _Trait]) -> float:
+    """Return how much of their places two parts share, in the fields that tell best of those that both have;
+    0 where more fields stand apart than overlap; of as many, all fields decide, and then the first one."""
     both = {path: max(of[0], second[path][0]) for path, of in first.items() if path in second}
     best = [path for path, rank in both.items() if rank == min(both.values())]
     for told in (best, [*both], best[:1]):
@@ -219,18 +211,16 @@ def _likeness(first: _Traits, second: _Traits) -> float:
     return 0
 
 
-def _share(first: tuple[int, Any, int, int], second: tuple[int, Any, int, int]) -> float:
+def _share(first: _Trait, second: _Trait) -> float:
     """Return how much of two places is in both, from 0 to 1."""
     (_, _, start, end), (_, _, begin, close) = first, second
     return max(0, min(end, close) - max(start, begin)) / max(1, max(end, close) - min(start, begin))
 
 
-def _differ(sides: list[list[tuple[int, Any, int, int]]]) -> bool:
-    """Return whether a key that two groups have is another one in each, at places that stand apart."""
-    first, second = sides
-    return bool(first and second) and not any(
-        one[1] == other[1] or _share(one, other) for one in first for other in second
-    )
+def _differ(first: list[_Trait], second: list[_Trait]) -> bool:
+    """Return whether a key of two groups is another one in each, at places that stand apart."""
+    pairs = [(one, other) for one in first for other in second]
+    return bool(pairs) and not any(one[1] == other[1] or _share(one, other) for one, other in pairs)
 
 
 def _said(value: Json) -> Any:
@@ -245,30 +235,25 @@ def _joined(parts: Sequence[_Part], at: str, fields: list[FoundValue], conflicts
     for part in [one for one in parts if one.value is not None] or parts:
         is_open = isinstance(part.value, (dict, list)) and at.count("/") < DEEPEST
         ways[type(part.value) if is_open else _said(part.value)].append(part)
-    for way in ways.values():
-        way.sort(key=_Part.doubt)
-    (kind, best), *others = sorted(
-        ways.items(), key=lambda way: (way[1][0].doubt(), -len({part.source for part in way[1]}))
-    )
-    conflicts += [one for _, way in others for one in way[0].fields(at)][:MOST_CONFLICTS]
-    if kind is dict:
-        return {
-            name: _joined(
-                [part.inside(name, part.source) for part in best if name in part.value],
-                f"{at}/{escape(name)}",
-                fields,
-                conflicts,
-            )
-            for name in dict.fromkeys(name for part in best for name in part.value)
-        }
-    if kind is list:
+    ranked = [sorted(way, key=_Part.doubt) for way in ways.values()]
+    ranked.sort(key=lambda way: (way[0].doubt(), -len({part.source for part in way})))
+    conflicts += [one for way in ranked[1:] for one in way[0].fields(at)][:MOST_CONFLICTS]
+    best, value = ranked[0], ranked[0][0].value
+    if dict in ways and isinstance(value, dict):
+        made = dict[str, Json]()
+        for name in dict.fromkeys(name for part in best for name in part.value):
+            members = [part.inside(name, part.source) for part in best if name in part.value]
+            made[name] = _joined(members, f"{at}/{escape(name)}", fields, conflicts)
+        return made
+    if list in ways and isinstance(value, list):
         best.sort(key=lambda part: part.source)
         elements = [part.inside(one, of) for of, part in enumerate(best) for one in range(len(part.value))]
         groups = [[one] for one in elements]
         if len(best) > 1:
-            groups = _groups(elements, ())
-            groups.sort(key=lambda group: min(_order(part.fields()) for part in group))
+            groups = sorted(
+                _groups(elements, ()), key=lambda group: min(_order(part.fields()) for part in group)
+            )
         return [_joined(group, f"{at}/{one}", fields, conflicts) for one, group in enumerate(groups)]
     fields += best[0].fields(at)
-    value: Json = best[0].value
-    return value
+    whole: Json = value
+    return whole
