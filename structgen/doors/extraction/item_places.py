@@ -4,7 +4,7 @@ together."""
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from decimal import Decimal
 from functools import cache
 from math import inf, log1p
@@ -23,7 +23,8 @@ _Leaves: TypeAlias = Sequence[tuple[str, list[_Place]]]
 MOST_BEGINNINGS: Final = 1_000
 """At how many places it is tried to begin with an item, times the number of its values."""
 BACKWARDS: Final = 2.0
-"""What it costs to stand before the item that comes before in the list: as if all were seven times as far."""
+"""What it costs to stand before the item that comes before in the list, as if one value were seven times as
+far; to stand where an equal item stands costs it twice."""
 
 
 def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[FoundItem]:
@@ -45,7 +46,7 @@ def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[Foun
         return [(answer.start + of.start, answer.start + of.end) for of in search.places_of(value)[0]]
 
     value: Any = exact(answer.value)
-    found, last = list[FoundItem](), -1
+    found, last, taken = list[FoundItem](), -1, set[Any]()
     for at, item in enumerate([value] if is_object else value):
         leaves = [
             (path, where)
@@ -54,8 +55,9 @@ def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[Foun
             and not isinstance(one, bool)
             and (where := places_of(one))
         ]
-        chosen = _closest(leaves, last)
+        chosen = _closest(leaves, last, taken)
         last = max((start for start, _ in chosen.values()), default=last)
+        taken.add(frozenset(chosen.items()))
         fields = []
         for path, one in scalars_in(item):
             confidence = answer.confidences.get(path if is_object else f"/{at}{path}")
@@ -70,9 +72,9 @@ def scalars_in(value: Json) -> Iterator[tuple[str, Any]]:
     return ((path, one) for path, one in values_in(value) if not isinstance(one, (dict, list)))
 
 
-def _closest(leaves: _Leaves, last: int) -> dict[str, _Place]:
+def _closest(leaves: _Leaves, last: int, taken: Collection[Any]) -> dict[str, _Place]:
     """Return a place for each scalar of an item, by its pointer. `last`: where the last scalar of the item
-    before it begins.
+    before it begins; `taken`: the places of other items.
 
     From a place on, each scalar takes the place that is next to those of its nearest relatives in the item,
     the one behind them of equal ones; those with few places come first, with what stands beside them. Of all
@@ -82,7 +84,9 @@ def _closest(leaves: _Leaves, last: int) -> dict[str, _Place]:
     """
     rarity = {_above(path): len(where) for path, where in sorted(leaves, key=lambda leaf: -len(leaf[1]))}
     rarest = sorted(leaves, key=lambda leaf: (rarity[_above(leaf[0])], _above(leaf[0]), len(leaf[1])))
-    begins = dict.fromkeys(of for _, where in rarest for of in where)
+    begins = dict.fromkeys(
+        of for path, where in rarest if _above(path) == _above(rarest[0][0]) for of in where
+    )
     best, least = dict[str, _Place](), inf
     for begin in sorted(begins, key=lambda of: of[0] <= last)[: MOST_BEGINNINGS // max(1, len(leaves)) + 1]:
         chosen, used = dict[str, _Place](), set[_Place]()
@@ -106,7 +110,8 @@ def _closest(leaves: _Leaves, last: int) -> dict[str, _Place]:
             while path:
                 path = _above(path)
                 settled.setdefault(path, []).append(place)
-        total += BACKWARDS * (max(chosen.values())[0] <= last)
+        is_taken = frozenset(chosen.items()) in taken
+        total += BACKWARDS * (2 * is_taken + (max(chosen.values())[0] <= last))
         if total < least:
             best, least = chosen, total
     return best
