@@ -4,6 +4,7 @@ together."""
 from __future__ import annotations
 
 from bisect import bisect
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from decimal import Decimal
 from functools import cache
@@ -20,8 +21,10 @@ _Place: TypeAlias = tuple[int, int]
 """From a character of the document to the one behind the last."""
 _Leaves: TypeAlias = Sequence[tuple[str, list[_Place]]]
 """The scalars of an item that its page states: the JSON Pointer of each, and all of its places."""
-MOST_BEGINNINGS: Final = 1_000
+MOST_BEGINNINGS: Final = 200
 """At how many places it is tried to begin with an item, times the number of its values."""
+MOST_RELATIVES: Final = 50
+"""How many places that were chosen last a place is compared with."""
 BACKWARDS: Final = 2.0
 """What it costs to stand before the item that comes before in the list, as if one value were seven times as
 far; to stand where an equal item stands costs it twice."""
@@ -35,8 +38,8 @@ def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[Foun
     that of two that say the same each has places of its own, as long as there are any.
 
     Raises SchemaError for an answer that is no JSON, StructgenError where a package of the extra `grounded`
-    is missing. Cost: that of reading the page; for an item at most 1,000 steps, or the square of the number
-    of its values, times log n in the places of a value, at most 1,000.
+    is missing. Cost: that of reading the page; for an item at most 10,000 steps, or 50 for
+    each of its values, times log n in the places of a value, at most 1,000.
     """
     page = stated_text(((answer.document, text[answer.start : answer.end]),))
     search = PlaceSearch(page, MOST_PLACES)
@@ -87,6 +90,7 @@ def _closest(leaves: _Leaves, last: int, taken: Collection[Any]) -> dict[str, _P
     begins = dict.fromkeys(
         of for path, where in rarest if _above(path) == _above(rarest[0][0]) for of in where
     )
+    times = Counter(id(where) for _, where in leaves)
     best, least = dict[str, _Place](), inf
     for begin in sorted(begins, key=lambda of: of[0] <= last)[: MOST_BEGINNINGS // max(1, len(leaves)) + 1]:
         chosen, used = dict[str, _Place](), set[_Place]()
@@ -97,10 +101,11 @@ def _closest(leaves: _Leaves, last: int, taken: Collection[Any]) -> dict[str, _P
             around = path
             while around not in settled:
                 around = _above(around)
-            free = [of for of in where if of not in used] or where
+            is_repeated = times[id(where)] > 1
+            free = ([of for of in where if of not in used] if is_repeated else []) or where
             near, place = max(
                 (min(to - before, behind - of, 0), (of, to))
-                for before, behind in settled[around]
+                for before, behind in settled[around][-MOST_RELATIVES:]
                 for next_ in [bisect(free, (before, behind))]
                 for of, to in free[max(0, next_ - 1) : next_ + 1]
             )

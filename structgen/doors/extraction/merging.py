@@ -40,9 +40,13 @@ class _Part:
         """Return a member or an element."""
         return _Part(source, self.item, f"{self.at}/{escape(name)}", self.value[name])
 
-    def fields(self, at: str = "") -> list[FoundValue]:
+    def fields(self) -> list[FoundValue]:
+        """Return the scalars."""
+        return [self.item[self.at + path] for path, _ in scalars_in(self.value)]
+
+    def moved(self, at: str) -> list[FoundValue]:
         """Return the scalars, as those of the value at a path."""
-        return [replace(self.item[self.at + path], path=at + path) for path, _ in scalars_in(self.value)]
+        return [replace(one, path=at + one.path[len(self.at) :]) for one in self.fields()]
 
     def doubt(self) -> tuple[bool, float]:
         """Return what sorts values, the likeliest first."""
@@ -64,7 +68,7 @@ def merged(
     Two items are one if they have the same keys; or if what tells an item stands at the same place in both:
     its keys, else its strings, else its other values. What several items of a page have at one place, such
     as the date of a heading, tells none of them. Scalars that no text states are told by their value. A field
-    of several values has the likeliest; of those without a probability that of most pages. What a text states
+    of several values has the likeliest; of those without a probability that of most pages, then the earliest. What a text states
     goes before what none does, and null is last. The others are `conflicts`, at most 20 of a field.
 
     Raises as `placed_items`. Cost: that of `placed_items`, and n log n in the items.
@@ -141,14 +145,13 @@ def _groups(parts: Sequence[_Part], keys: tuple[str, ...]) -> list[list[_Part]]:
     groups = {at: group for group in named.values() for at in group}
     for one, other in _matches(parts, traits):
         first, second = groups[one], groups[other]
-        if {parts[at].source for at in first}.isdisjoint(parts[at].source for at in second):
-            said = [
-                [[traits[at][key] for at in of if key in traits[at]] for of in (first, second)]
-                for key in keys
-            ]
-            if not any(_differ(*of) for of in said):
-                both = sorted(first + second)
-                groups |= dict.fromkeys(both, both)
+        sides = [
+            [[traits[at][key] for at in of if key in traits[at]] for key in keys] for of in (first, second)
+        ]
+        is_far = {parts[at].source for at in first}.isdisjoint(parts[at].source for at in second)
+        if is_far and not any(map(_differ, *sides)):
+            both = sorted(first + second)
+            groups |= dict.fromkeys(both, both)
     return [[parts[at] for at in of] for of in {of[0]: of for _, of in sorted(groups.items())}.values()]
 
 
@@ -192,7 +195,7 @@ def _matches(parts: Sequence[_Part], traits: Sequence[dict[str, _Trait]]) -> lis
             pairs |= {(min(one, at), max(one, at)) for _, at in before[path] if parts[at].source != source}
             before[path].append((end, one))
     found = sorted(
-        (-_likeness(own[one], own[other]), parts[one].value != parts[other].value, one, other)
+        (-_likeness(own[one], own[other]), write(parts[one].value) != write(parts[other].value), one, other)
         for one, other in pairs
     )
     return [(one, other) for likeness, _, one, other in found if likeness]
@@ -228,32 +231,37 @@ def _said(value: Json) -> Any:
     return " ".join(value.split()) if isinstance(value, str) else (write(value),)
 
 
-def _joined(parts: Sequence[_Part], at: str, fields: list[FoundValue], conflicts: list[FoundValue]) -> Json:
+def _joined(parts: Sequence[_Part], at: str, fields: list[FoundValue], conflicts: list[FoundValue]) -> Any:
     """Return the one value of parts that are one, at a path of the item; put its scalars into `fields`, and
     what else the parts say into `conflicts`."""
+    if len(parts) == 1:  # most are on one page
+        fields += parts[0].moved(at)
+        return parts[0].value
     ways = defaultdict[Any, list[_Part]](list)
     for part in [one for one in parts if one.value is not None] or parts:
         is_open = isinstance(part.value, (dict, list)) and at.count("/") < DEEPEST
         ways[type(part.value) if is_open else _said(part.value)].append(part)
-    ranked = [sorted(way, key=_Part.doubt) for way in ways.values()]
-    ranked.sort(key=lambda way: (way[0].doubt(), -len({part.source for part in way})))
-    conflicts += [one for way in ranked[1:] for one in way[0].fields(at)][:MOST_CONFLICTS]
-    best, value = ranked[0], ranked[0][0].value
-    if dict in ways and isinstance(value, dict):
+    # of as likely ones the earliest: that is the whole, where a page cuts a name
+    (best, alike), *others = sorted(
+        ((min(way, key=_Part.doubt), way) for way in ways.values()),
+        key=lambda of: (
+            of[0].doubt(),
+            -len({part.source for part in of[1]}),
+            [(one.start or 0, -(one.end or 0)) for one in of[0].fields()],
+        ),
+    )
+    conflicts += [one for other, _ in others for one in other.moved(at)][:MOST_CONFLICTS]
+    if dict in ways and isinstance(best.value, dict):
         made = dict[str, Json]()
-        for name in dict.fromkeys(name for part in best for name in part.value):
-            members = [part.inside(name, part.source) for part in best if name in part.value]
+        for name in dict.fromkeys(name for part in alike for name in part.value):
+            members = [part.inside(name, part.source) for part in alike if name in part.value]
             made[name] = _joined(members, f"{at}/{escape(name)}", fields, conflicts)
         return made
-    if list in ways and isinstance(value, list):
-        best.sort(key=lambda part: part.source)
-        elements = [part.inside(one, of) for of, part in enumerate(best) for one in range(len(part.value))]
-        groups = [[one] for one in elements]
-        if len(best) > 1:
-            groups = sorted(
-                _groups(elements, ()), key=lambda group: min(_order(part.fields()) for part in group)
-            )
+    if list in ways and isinstance(best.value, list):
+        elements = [part.inside(one, of) for of, part in enumerate(alike) for one in range(len(part.value))]
+        groups = [[one] for one in elements] if len(alike) == 1 else _groups(elements, ())
+        if len(alike) > 1:
+            groups.sort(key=lambda group: min(_order(part.fields()) for part in group))
         return [_joined(group, f"{at}/{one}", fields, conflicts) for one, group in enumerate(groups)]
-    fields += best[0].fields(at)
-    whole: Json = value
-    return whole
+    fields += best.moved(at)
+    return best.value
