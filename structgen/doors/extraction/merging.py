@@ -4,29 +4,25 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from typing import Any, Final, TypeAlias
 
 from structgen.base.errors import SchemaError
 from structgen.base.json_text.exact_json import Json, escape, target_of, values_in, write
 from structgen.doors.extraction.found_items import FoundItem, FoundValue, PageAnswer
-from structgen.doors.extraction.item_places import (
-    DEEPEST,
-    outside_arrays,
-    placed_items,
-    scalars_in,
-)
+from structgen.doors.extraction.item_places import placed_items, scalars_in
 from structgen.schema.reading.quote_keyword import KEY
 
 MOST_CONFLICTS: Final = 20
 """The most other values of a field that are kept, the likelier ones."""
 MOST_MEMBERS: Final = 10_000
 """The most members of a schema, references followed, that are looked at for keys."""
-_Spans: TypeAlias = dict[str, tuple[int, int, int]]
-"""By the path of a field: how well it tells an item (0: a key, 1: a string, 2: another scalar, 3: an array),
-and where it stands."""
+DEEPEST: Final = 64
+"""What is nested deeper is not merged: the likeliest value is taken whole."""
+_Trait: TypeAlias = tuple[int, Any, int, int]
+"""What a field tells of an item: how well (0: a key, 1: a string, 2: another scalar, 3: an array), what it
+says, and from which to which character; -1 twice where no text states it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +37,22 @@ class _Part:
     value: Any
 
     def inside(self, name: str | int, source: int) -> _Part:
+        """Return a member or an element."""
         return _Part(source, self.item, f"{self.at}/{escape(name)}", self.value[name])
 
-    def fields(self) -> Iterator[FoundValue]:
-        return (self.item[self.at + path] for path, _ in scalars_in(self.value))
+    def fields(self) -> list[FoundValue]:
+        """Return the scalars."""
+        return [self.item[self.at + path] for path, _ in scalars_in(self.value)]
 
+    def moved(self, at: str) -> list[FoundValue]:
+        """Return the scalars, as those of the value at a path."""
+        return [replace(one, path=at + one.path[len(self.at) :]) for one in self.fields()]
 
-class _Group:
-    """Parts that are one item."""
-
-    def __init__(self, at: int, source: int, names: dict[tuple[str, Any], tuple[float, float]]) -> None:
-        self.members, self.sources = [at], {source}
-        self.names = names
-        """By a key and its value, the characters that all of its places share: where the last one begins,
-        and the first one ends."""
-
-    def differs(self, other: _Group) -> bool:
-        """Return whether a key has two values, at places that stand apart."""
-        return any(
-            key == its and said != says and not max(start, begin) < min(end, close)
-            for (key, said), (start, end) in self.names.items()
-            for (its, says), (begin, close) in other.names.items()
-        )
+    def doubt(self) -> tuple[bool, float]:
+        """Return what sorts values, the likeliest first."""
+        fields = self.fields()
+        sure = sum(-1 if one.confidence is None else one.confidence for one in fields)
+        return all(one.start is None for one in fields), -sure / max(1, len(fields))
 
 
 def merged(
@@ -77,9 +67,9 @@ def merged(
 
     Two items are one if they have the same keys; or if what tells an item stands at the same place in both:
     its keys, else its strings, else its other values. What several items of a page have at one place, such
-    as the date of a heading, tells none of them. A field of several values has the likeliest; of those
-    without a probability that of most pages. What a text states goes before what none does, and null is last.
-    The others are `conflicts`, at most 20 of a field.
+    as the date of a heading, tells none of them. Scalars that no text states are told by their value. A field
+    of several values has the likeliest; of those without a probability that of most pages, then the earliest. What a text states
+    goes before what none does, and null is last. The others are `conflicts`, at most 20 of a field.
 
     Raises as `placed_items`. Cost: that of `placed_items`, and n log n in the items.
     """
@@ -89,46 +79,47 @@ def merged(
     ]
     if how == "none":
         return [item for _, item in found]
-    parts = [_Part(at, {one.path: one for one in item.fields}, "", item.value) for at, item in found]
-    groups = [parts] if is_object and parts else _groups(parts, keys, ordered)
+    # what an answer says twice of the same places, it says once
+    parts = {
+        (at, write(item.value), str(_order(item.fields)[1] or number)): _Part(
+            at, {one.path: one for one in item.fields}, "", item.value
+        )
+        for number, (at, item) in enumerate(found)
+    }
     items = []
-    for group in groups:
-        fields: list[FoundValue] = []
-        conflicts: list[FoundValue] = []
+    for group in [[*parts.values()]] if is_object and parts else _groups([*parts.values()], keys):
+        fields = list[FoundValue]()
+        conflicts = list[FoundValue]()
         value = _joined(group, "", fields, conflicts)
-        pages = tuple(sorted({ordered[part.source].page for part in group}))
-        document = ordered[group[0].source].document
-        items.append(FoundItem(document, value, tuple(fields), tuple(conflicts), pages))
+        pages = dict.fromkeys(ordered[part.source].page for part in group)
+        items.append(FoundItem(ordered[0].document, value, tuple(fields), tuple(conflicts), tuple(pages)))
     return sorted(items, key=lambda item: _order(item.fields))
 
 
 def keys_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the JSON Pointers, in an item, of the fields that `sg.Key` marks. `schema`: that of the item,
-    with the definitions that it refers to. Members of members count, elements of arrays do not; a class
-    inside of itself is looked at once.
+    with the definitions that it refers to. Of a marked object all members are keys. Elements of arrays are
+    none; a class inside of itself is looked at once.
 
     Raises SchemaError where a schema with keys has more than 10,000 members.
     """
     if not any(isinstance(one, dict) and KEY in one for _, one in values_in(schema)):
         return ()
-    found: dict[str, None] = {}
-    todo: list[tuple[str, Any, frozenset[str]]] = [("", schema, frozenset())]
+    found = dict[str, None]()
+    todo: list[tuple[str, Any, bool, frozenset[Any]]] = [("", schema, False, frozenset())]
     for _ in range(MOST_MEMBERS):
         if not todo:
             return tuple(found)
-        path, node, open_ = todo.pop()
-        if not isinstance(node, dict):
-            continue
-        if node.get(KEY) is True:
-            found[path] = None
-            continue
-        name = node.get("$ref")
-        below = [(path, one, open_) for key in ("allOf", "anyOf", "oneOf") for one in node.get(key, ())]
-        if isinstance(name, str) and name not in open_:
-            below.append((path, target_of(schema, name), open_ | {name}))
-        members = node.get("properties", {}).items()
-        below += [(f"{path}/{escape(member)}", one, open_) for member, one in members]
-        todo += reversed(below)
+        path, node, is_key, open_ = todo.pop()
+        if isinstance(node, dict):
+            is_key |= node.get(KEY) is True
+            below = [(path, one) for key in ("allOf", "anyOf", "oneOf") for one in node.get(key, ())]
+            below += [(f"{path}/{escape(name)}", one) for name, one in node.get("properties", {}).items()]
+            if (name := node.get("$ref", "")) not in open_:
+                below.append((path, target_of(schema, name)))
+            if is_key and not below:
+                found[path] = None
+            todo += [(way, one, is_key, open_ | {name}) for way, one in reversed(below)]
     raise SchemaError(
         f"A schema with keys has more than {MOST_MEMBERS:,} members, references followed.",
         where="#",
@@ -142,193 +133,135 @@ def _order(fields: Sequence[FoundValue]) -> tuple[bool, list[int]]:
     return not starts, starts
 
 
-def _groups(
-    parts: Sequence[_Part], keys: tuple[str, ...], answers: Sequence[PageAnswer] | None
-) -> list[list[_Part]]:
-    """Return the parts that are one together, in the order of their first ones. `answers`: those that the
-    parts are items of; None for elements of arrays."""
-    texts = [write(part.value) for part in parts]
-    spans = [_spans(part, keys) for part in parts]
-    groups = [_Group(at, part.source, _names(part, spans[at], keys)) for at, part in enumerate(parts)]
-
-    def join(one: int, other: int) -> None:
-        small, large = sorted((groups[one], groups[other]), key=lambda group: len(group.members))
-        if small is large:
-            return
-        for at in small.members:
-            groups[at] = large
-        large.members += small.members
-        large.sources |= small.sources
-        for name, (start, end) in small.names.items():
-            begin, close = large.names.get(name, (start, end))
-            large.names[name] = max(start, begin), min(end, close)
-
-    named: dict[Any, int] = {}
-    for at in range(len(parts)):
-        names = frozenset(groups[at].names)
-        if keys and all(any(_is_below(path, key) for path, _ in names) for key in keys):
-            join(named.setdefault(names, at), at)
-    for one, other in _matches(parts, spans, texts):
+def _groups(parts: Sequence[_Part], keys: tuple[str, ...]) -> list[list[_Part]]:
+    """Return the parts that are one together, in the order of their first ones."""
+    traits = [_traits(part, keys) for part in parts]
+    named = defaultdict[Any, list[int]](list)
+    for at, part in enumerate(parts):
+        names = frozenset((path, of[1]) for path, of in traits[at].items() if of[0] == 0)
+        is_bare = not traits[at] and not isinstance(part.value, (dict, list))
+        is_named = keys and len(names) == len(keys)
+        named[names if is_named else _said(part.value) if is_bare else at].append(at)
+    groups = {at: group for group in named.values() for at in group}
+    for one, other in _matches(parts, traits):
         first, second = groups[one], groups[other]
-        is_twin = parts[one].source == parts[other].source
-        if is_twin or (first.sources.isdisjoint(second.sources) and not first.differs(second)):
-            join(one, other)
-    for one, other in _repeated(parts, spans, texts, answers):
-        join(one, other)
-    members = {id(group): sorted(group.members) for group in groups}
-    return [[parts[at] for at in of] for of in sorted(members.values())]
+        sides = [
+            [[traits[at][key] for at in of if key in traits[at]] for key in keys] for of in (first, second)
+        ]
+        is_far = {parts[at].source for at in first}.isdisjoint(parts[at].source for at in second)
+        if is_far and not any(map(_differ, *sides)):
+            both = sorted(first + second)
+            groups |= dict.fromkeys(both, both)
+    return [[parts[at] for at in of] for of in {of[0]: of for _, of in sorted(groups.items())}.values()]
 
 
-def _spans(part: _Part, keys: tuple[str, ...]) -> _Spans:
-    """Return the fields of a part that have places. An array is one field, from its first place to its
-    last."""
-    spans: _Spans = {}
-    for path, one in outside_arrays(part.value):
-        inside = [part.item[part.at + path + below] for below, _ in scalars_in(one)]
-        places = [(of.start, of.end) for of in inside if of.start is not None and of.end is not None]
-        if places:
-            is_key = any(_is_below(path, key) for key in keys)
-            rank = 0 if is_key else 3 if isinstance(one, list) else 1 if isinstance(one, str) else 2
-            spans[path] = rank, min(start for start, _ in places), max(end for _, end in places)
-    return spans
+def _traits(part: _Part, keys: tuple[str, ...]) -> dict[str, _Trait]:
+    """Return the fields of a part that have places, and its keys, by path. An array is one field, from its
+    first place to its last."""
+    traits = dict[str, _Trait]()
+    todo = [("", part.value)]
+    while todo:
+        path, node = todo.pop()
+        if isinstance(node, dict):
+            todo += [(f"{path}/{escape(name)}", one) for name, one in reversed(node.items())]
+            continue
+        inside = [part.item[part.at + path + below] for below, _ in scalars_in(node)]
+        start = min((one.start for one in inside if one.start is not None), default=-1)
+        end = max((one.end for one in inside if one.end is not None), default=-1)
+        is_key = node is not None and path in keys
+        if is_key or end >= 0:
+            rank = 0 if is_key else 3 if isinstance(node, list) else 1 if isinstance(node, str) else 2
+            traits[path] = rank, _said(node), start, end
+    return traits
 
 
-def _names(part: _Part, spans: _Spans, keys: tuple[str, ...]) -> dict[tuple[str, Any], tuple[float, float]]:
-    """Return the values of a part's keys, each with its place; one without a place shares no character."""
-    return {
-        (path, _said(one)): spans[path][1:] if path in spans else (inf, -inf)
-        for path, one in outside_arrays(part.value)
-        if one is not None and any(_is_below(path, key) for key in keys)
-    }
+def _matches(parts: Sequence[_Part], traits: Sequence[dict[str, _Trait]]) -> list[tuple[int, int]]:
+    """Return the pairs of parts of two lists that stand at the same place, the best first."""
+    stands = [
+        (*of[2:], path, at, part.source) for at, part in enumerate(parts) for path, of in traits[at].items()
+    ]
+    count = Counter((start, end, path, source) for start, end, path, _, source in stands)
+    own = [
+        {path: of for path, of in traits[at].items() if count[(*of[2:], path, part.source)] == 1}
+        or traits[at]
+        for at, part in enumerate(parts)
+    ]
+    pairs = set[tuple[int, int]]()
+    before = defaultdict[str, list[tuple[int, int]]](list)
+    """By field, the ends of the places that may reach the next one."""
+    for start, end, path, one, source in sorted(stands):
+        if path in own[one]:
+            before[path] = [last for last in before[path] if last[0] > start]
+            pairs |= {(min(one, at), max(one, at)) for _, at in before[path] if parts[at].source != source}
+            before[path].append((end, one))
+    found = sorted(
+        (-_likeness(own[one], own[other]), write(parts[one].value) != write(parts[other].value), one, other)
+        for one, other in pairs
+    )
+    return [(one, other) for likeness, _, one, other in found if likeness]
 
 
-def _is_below(path: str, key: str) -> bool:
-    return f"{path}/".startswith(f"{key}/")
+def _likeness(first: dict[str, _Trait], second: dict[str, _Trait]) -> float:
+    """Return how much of their places two parts share, in the fields that tell best of those that both have;
+    0 where more fields stand apart than overlap; of as many, all fields decide, and then the first one."""
+    both = {path: max(of[0], second[path][0]) for path, of in first.items() if path in second}
+    best = [path for path, rank in both.items() if rank == min(both.values())]
+    for told in (best, [*both], best[:1]):
+        shares = [_share(first[path], second[path]) for path in told]
+        surplus = sum(1 if share else -1 for share in shares)
+        if surplus:
+            return sum(shares) / len(shares) if surplus > 0 else 0
+    return 0
+
+
+def _share(first: _Trait, second: _Trait) -> float:
+    """Return how much of two places is in both, from 0 to 1."""
+    (_, _, start, end), (_, _, begin, close) = first, second
+    return max(0, min(end, close) - max(start, begin)) / max(1, max(end, close) - min(start, begin))
+
+
+def _differ(first: list[_Trait], second: list[_Trait]) -> bool:
+    """Return whether a key of two groups is another one in each, at places that stand apart."""
+    pairs = [(one, other) for one in first for other in second]
+    return bool(pairs) and not any(one[1] == other[1] or _share(one, other) for one, other in pairs)
 
 
 def _said(value: Json) -> Any:
     """Return what equal values have in common: strings up to white space, numbers by value."""
-    if isinstance(value, str):
-        return " ".join(value.split())
-    return write(value) if isinstance(value, (bool, list, dict)) else (value,)
+    return " ".join(value.split()) if isinstance(value, str) else (write(value),)
 
 
-def _matches(parts: Sequence[_Part], spans: Sequence[_Spans], texts: Sequence[str]) -> list[tuple[int, int]]:
-    """Return the pairs of parts that stand at the same place, the best first: the parts of two sources, and
-    what one source says twice."""
-    # by source, field and place, how many different parts have it
-    shared = Counter(
-        one[:3]
-        for one in {
-            (part.source, path, span, text)
-            for part, of, text in zip(parts, spans, texts, strict=True)
-            for path, span in of.items()
-        }
-    )
-    own = [
-        {path: span for path, span in of.items() if shared[part.source, path, span] == 1} or of
-        for part, of in zip(parts, spans, strict=True)
-    ]
-    stands = [(start, end, path, at) for at, of in enumerate(own) for path, (_, start, end) in of.items()]
-    pairs = set[tuple[int, int]]()
-    before = defaultdict[str, list[tuple[int, int]]](list)
-    """By field, the ends of the places that may reach the next one."""
-    for start, end, path, at in sorted(stands):
-        before[path] = [one for one in before[path] if one[0] > start]
-        pairs |= {(min(at, other), max(at, other)) for _, other in before[path]}
-        before[path].append((end, at))
-    found = []
-    for one, other in pairs:
-        is_same = texts[one] == texts[other]
-        shares = _shares(own[one], own[other])
-        if (is_same or parts[one].source != parts[other].source) and _is_one(shares):
-            found.append((-sum(shares) / len(shares), -len(shares), not is_same, one, other))
-    return [(one, other) for *_, one, other in sorted(found)]
-
-
-def _shares(first: _Spans, second: _Spans) -> list[float]:
-    """Return, of the fields that tell best of those that two parts have, how much of each place is in
-    both."""
-    both = {path: max(span[0], second[path][0]) for path, span in first.items() if path in second}
-    shares = []
-    for path in (path for path, rank in both.items() if rank == min(both.values())):
-        (_, start, end), (_, begin, close) = first[path], second[path]
-        shares.append(max(0, min(end, close) - max(start, begin)) / (max(end, close) - min(start, begin)))
-    return shares
-
-
-def _is_one(shares: Sequence[float]) -> bool:
-    """Return whether more places overlap than stand apart; of as many, whether the first one does."""
-    return sum(1 if share else -1 for share in shares) + (0.5 if shares[0] else -0.5) > 0
-
-
-def _repeated(
-    parts: Sequence[_Part],
-    spans: Sequence[_Spans],
-    texts: Sequence[str],
-    answers: Sequence[PageAnswer] | None,
-) -> Iterator[tuple[int, int]]:
-    """Yield the pairs of equal parts that no text states: items of pages that overlap, and scalars in
-    arrays."""
-    times = Counter[tuple[int, str]]()
-    last: dict[tuple[str, int], int] = {}
-    for at, (part, text) in enumerate(zip(parts, texts, strict=True)):
-        if spans[at]:
-            continue
-        times[part.source, text] += 1
-        other = last.get(key := (text, times[part.source, text]))
-        last[key] = at
-        if other is None:
-            continue
-        if (
-            not isinstance(part.value, (dict, list))
-            if answers is None
-            else answers[parts[other].source].end > answers[part.source].start
-        ):
-            yield other, at
-
-
-def _joined(parts: Sequence[_Part], at: str, fields: list[FoundValue], conflicts: list[FoundValue]) -> Json:
+def _joined(parts: Sequence[_Part], at: str, fields: list[FoundValue], conflicts: list[FoundValue]) -> Any:
     """Return the one value of parts that are one, at a path of the item; put its scalars into `fields`, and
     what else the parts say into `conflicts`."""
+    if len(parts) == 1:  # most are on one page
+        fields += parts[0].moved(at)
+        return parts[0].value
     ways = defaultdict[Any, list[_Part]](list)
     for part in [one for one in parts if one.value is not None] or parts:
         is_open = isinstance(part.value, (dict, list)) and at.count("/") < DEEPEST
         ways[type(part.value) if is_open else _said(part.value)].append(part)
-    (kind, best), *others = sorted(ways.items(), key=lambda way: _doubt(way[1]))
-    conflicts += [one for _, way in others for one in _likeliest(way, at)[1]][:MOST_CONFLICTS]
-    if kind is dict:
-        return {
-            name: _joined(
-                [part.inside(name, part.source) for part in best if name in part.value],
-                f"{at}/{escape(name)}",
-                fields,
-                conflicts,
-            )
-            for name in dict.fromkeys(name for part in best for name in part.value)
-        }
-    if kind is list:
-        elements = [part.inside(one, of) for of, part in enumerate(best) for one in range(len(part.value))]
-        groups = [[one] for one in elements]
-        if len(best) > 1:
-            groups = _groups(elements, (), None)
-            groups.sort(key=lambda group: min(_order([*part.fields()]) for part in group))
+    # of as likely ones the earliest: that is the whole, where a page cuts a name
+    (best, alike), *others = sorted(
+        ((min(way, key=_Part.doubt), way) for way in ways.values()),
+        key=lambda of: (
+            of[0].doubt(),
+            -len({part.source for part in of[1]}),
+            [(one.start or 0, -(one.end or 0)) for one in of[0].fields()],
+        ),
+    )
+    conflicts += [one for other, _ in others for one in other.moved(at)][:MOST_CONFLICTS]
+    if dict in ways and isinstance(best.value, dict):
+        made = dict[str, Json]()
+        for name in dict.fromkeys(name for part in alike for name in part.value):
+            members = [part.inside(name, part.source) for part in alike if name in part.value]
+            made[name] = _joined(members, f"{at}/{escape(name)}", fields, conflicts)
+        return made
+    if list in ways and isinstance(best.value, list):
+        elements = [part.inside(one, of) for of, part in enumerate(alike) for one in range(len(part.value))]
+        groups = [[one] for one in elements] if len(alike) == 1 else _groups(elements, ())
+        if len(alike) > 1:
+            groups.sort(key=lambda group: min(_order(part.fields()) for part in group))
         return [_joined(group, f"{at}/{one}", fields, conflicts) for one, group in enumerate(groups)]
-    value, scalars = _likeliest(best, at)
-    fields += scalars
-    return value
-
-
-def _likeliest(parts: Sequence[_Part], at: str) -> tuple[Json, list[FoundValue]]:
-    """Return the value of the likeliest part, and its scalars as those of a path."""
-    part = min(parts, key=lambda part: _doubt([part]))
-    return part.value, [replace(one, path=at + one.path[len(part.at) :]) for one in part.fields()]
-
-
-def _doubt(parts: Sequence[_Part]) -> tuple[bool, float, int]:
-    """Return what sorts values by the parts that say them, the likeliest first."""
-    said = [[*part.fields()] for part in parts]
-    known = [[one.confidence for one in of if one.confidence is not None] for of in said]
-    confidence = max(sum(of) / len(of) if of else -1 for of in known)
-    every = [one for of in said for one in of]
-    return all(one.start is None for one in every), -confidence, -len({one.page for one in every})
+    fields += best.moved(at)
+    return best.value
