@@ -9,9 +9,10 @@ ones alone (`--documents minutes log contract`). The items of a sealed one are n
 All ways have the same model, instruction and two worked examples. `structgen` is `sg.extract` in this
 process. langextract runs in an environment of its own, whose interpreter is `--peers`; it asks `structgen
 serve` with eight requests at once. `langextract` has its defaults: a schema made of the examples, which the
-server holds the answer to. `no schema`: its option `use_schema_constraints=False`, so that any JSON is an
-answer. `yaml`: its other format, free text, greedy. An answer has at most `--max-tokens` tokens, since this
-model writes on to its end.
+server holds the answer to. An answer has at most `--max-tokens` tokens, since this model writes on to its
+end. `short answers`: at most 150, with which it invents least. `no schema`: its option
+`use_schema_constraints=False`, so that any JSON is an answer. `yaml`, which must be named: its other format,
+free text.
 
 Columns: bench/extract_judge.py; `omitted`: chunks whose answer langextract could not read; seconds of
 processor, the server's too; `requests`; tokens of prompts and of answers. Rows go to
@@ -135,10 +136,9 @@ WAYS: dict[str, Way] = {
     "structgen": ours(),
     "langextract": peer(),
     "langextract, no schema": peer(use_schema_constraints=False),
+    "langextract, short answers": peer(provider={"max_output_tokens": 150}),
     "langextract, yaml": peer(
-        use_schema_constraints=False,
-        format_type="yaml",
-        provider={"format_type": "yaml", "temperature": 0.0},
+        use_schema_constraints=False, format_type="yaml", provider={"format_type": "yaml"}
     ),
 }
 
@@ -184,8 +184,9 @@ def main() -> None:
     """Ask, print and write."""
     parser = arguments(__doc__)
     usual = [name for name in NAMES if name != "persons"]
+    usual_ways = [way for way in WAYS if "yaml" not in way]
     parser.add_argument("--documents", nargs="+", choices=NAMES, default=usual)
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), metavar="WAY")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=usual_ways, metavar="WAY")
     parser.add_argument("--model", default="smollm2", help="smollm2, extract, or a GGUF file")
     parser.add_argument("--max-tokens", type=int, default=400, help="of an answer to langextract")
     parser.add_argument("--peers", default=sys.executable, help="the interpreter of langextract")

@@ -84,6 +84,8 @@ def read(name: str, asked: argparse.Namespace) -> list[dict[str, Any]]:
     )
     told = []
     for one in found.extractions or ():
+        if one.extraction_class != kind:  # a reader of the result would pass over it, too
+            continue
         place = one.char_interval
         spans = {} if place is None else {document.key: (place.start_pos, place.end_pos)}
         told.append({"value": {document.key: one.extraction_text, **(one.attributes or {})}, "spans": spans})
@@ -110,8 +112,7 @@ def main() -> None:
         return
     assert langextract
     omitted = Omitted()
-    for logger in (logging.getLogger(), logging.getLogger("absl")):
-        logger.addHandler(omitted)
+    logging.getLogger("absl").addHandler(omitted)
     print(json.dumps({"version": f"langextract {version('langextract')}"}), file=out)
     for name in asked.names:
         begun, before, error, items = processor_seconds(asked.server), counted(asked.url), "", []
