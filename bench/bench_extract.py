@@ -143,18 +143,18 @@ WAYS: dict[str, Way] = {
 }
 
 
-def read_kept(path: Path | None) -> dict[tuple[str, str], Told]:
-    """Return what a file has, by way and document."""
+def read_kept(path: Path | None, model: str) -> dict[tuple[str, str], Told]:
+    """Return what a file has of a model, by way and document."""
     if path is None or not path.exists():
         return {}
     lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    return {(one["way"], one["document"]): one for one in lines}
+    return {(one["way"], one["document"]): one for one in lines if one.get("model", "smollm2") == model}
 
 
 def measured(bench: Bench) -> Iterator[dict[str, Any]]:
     """Yield a row for each document and way."""
     asked = bench.asked
-    kept = read_kept(asked.kept)
+    kept = read_kept(asked.kept, asked.model)
     for name in (one for one in NAMES if one in asked.documents):
         document = read_document(name)
         for way in asked.ways:
@@ -165,9 +165,10 @@ def measured(bench: Bench) -> Iterator[dict[str, Any]]:
                 except (OSError, sg.StructgenError) as error:
                     print(f"{way}, {name}: not run: {error}", flush=True)
                     continue
+                about = {"way": way, "document": name, "model": asked.model}
                 if asked.kept is not None:
                     with asked.kept.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps({"way": way, "document": name, **told}, default=str) + "\n")
+                        file.write(json.dumps({**about, **told}, default=str) + "\n")
             items = [FoundItem(one["value"], one["spans"]) for one in told["items"]]
             words = len(document.text.split())
             row = {"document": name, "half": document.half, "words": words, "way": way}
