@@ -33,6 +33,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from extract.writing import ExtractDocument
 from extract_documents import NAMES, read_document
 from extract_judge import FoundItem, rightness
 from records import arguments
@@ -44,6 +45,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import serving_checks
 
+EMBEDDED = "extract"
+"""It reads a text below the outline of a type, and neither instructions nor examples."""
 Told = dict[str, Any]
 """What a way tells of a document: `items`, and figures."""
 
@@ -79,6 +82,12 @@ class Bench:
 Way = Callable[[Bench, str], Told]
 
 
+def asked_as(document: ExtractDocument) -> dict[str, Any]:
+    """Return the instruction and the worked examples of a document, as options of `sg.extract`."""
+    shown = [(text, list(items)) for text, items in document.examples]
+    return {"prompt": document.prompt, "examples": shown}
+
+
 def ours(**options: Any) -> Way:
     """Return `sg.extract` under options."""
 
@@ -89,8 +98,7 @@ def ours(**options: Any) -> Way:
             engine,
             document.text,
             list[document.item],  # type: ignore[name-defined]
-            prompt=document.prompt,
-            examples=[(text, list(items)) for text, items in document.examples],
+            **(asked_as(document) if bench.asked.model != EMBEDDED else {}),
             **options,
         )
         spent = time.process_time() - begun
