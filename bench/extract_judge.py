@@ -76,8 +76,9 @@ def rightness(document: ExtractDocument, found: Sequence[FoundItem]) -> dict[str
     `found`: those of which also all other fields are right; `invented`: items that the document does not
     state, and `absent`, of these, those whose text is not in the document at all; `twice`: items that were
     found before. `places`: places that are told; `said`: those where the document says the field's value.
-    `own_places` and `exact`: of items that are certain, the places that are told, and those that are said and
-    are of a mention of this item. `unplaced`: items that have no place for the text that tells them apart.
+    `own_places` and `exact`: of right fields of items that are certain, the places that are told, and those
+    that are said and are of a mention of this item. `unplaced`: items that have no place for the text that
+    tells them apart.
     """
     certain = {folded(one.value[document.key]): one for one in document.items}
     text = folded(document.text)
@@ -98,7 +99,7 @@ def rightness(document: ExtractDocument, found: Sequence[FoundItem]) -> dict[str
             is_said = says(document.text[start:end], one.value.get(name))
             count["places"] += 1
             count["said"] += is_said
-            if known is not None:
+            if known is not None and says(one.value.get(name), known.value.get(name)):
                 count["own_places"] += 1
                 count["exact"] += is_said and any(
                     start < last and first < end for first, last in known.places[name]
