@@ -38,7 +38,7 @@ PUBLIC ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs triton smollm2 quick golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-clients test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-grammars bench-strings bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel suite schemastore walks hostile silent-loss maskbench models clean
+.PHONY: help demo docs triton smollm2 quick golden checked lark-oracle golden-mutants sampling-mutants speculation-mutants strategy-mutants methods-mutants kernel-mutants test test-chance test-serving test-clients test-all lint fmt house bench-masks bench-coverage bench-engine bench-answers bench-extract bench-grammars bench-strings bench-tools bench-samplers bench-strategies bench-intervals bench-speculation bench-methods bench-kernels bench-infill bench-first-use bench-serving wheel suite schemastore walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -202,6 +202,9 @@ bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput bes
 # The model is of `make smollm2`. Other libraries are read from an environment of their own: bench/README.md.
 bench-answers: $(VENV)/.installed-bench ## right answers of SmolLM2 (after `make smollm2`), by options and beside other libraries; an hour (ANSWERS="--rows defaults outline")
 	$(BIN)/python bench/bench_answers.py $(ANSWERS)
+
+bench-extract: $(VENV)/.installed-bench ## items of long documents, beside langextract (after `make smollm2`; EXTRACT="--documents minutes --peers PYTHON")
+	$(BIN)/python bench/bench_extract.py $(EXTRACT)
 
 bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real texts, beside the peers (GRAMMARS="--json folder")
 	$(BIN)/python bench/bench_grammars.py $(GRAMMARS)

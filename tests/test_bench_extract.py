@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
 from extract.writing import ExtractDocument
 from extract_documents import DIGESTS, NAMES, digest, read_document
+from extract_judge import FoundItem, rightness, says
 
 ALL = pytest.mark.parametrize("document", [read_document(name) for name in NAMES], ids=NAMES)
 WORDS = "two three four five six seven eight nine ten eleven twelve".split()
@@ -94,3 +95,73 @@ def test_items_are_told_twice_in_each_document_but_the_list_of_persons() -> None
         document = read_document(name)
         twice = [one for one in document.items if len(one.places[document.key]) > 1]
         assert bool(twice) is (name != "persons"), name
+
+
+def found(document: ExtractDocument, **changed: Any) -> list[FoundItem]:
+    """Return the certain items of a document with their first places, each with changed values."""
+    return [
+        FoundItem({**one.value, **changed}, {name: places[0] for name, places in one.places.items()})
+        for one in document.items
+    ]
+
+
+@ALL
+def test_certain_items_are_found_and_all_their_places_are_exact(document: ExtractDocument) -> None:
+    told, count = rightness(document, found(document)), len(document.items)
+    assert (told["certain"], told["keys"], told["found"]) == (count, count, count)
+    assert not told["invented"] + told["absent"] + told["twice"] + told["unplaced"]
+    assert told["places"] == told["said"] == told["exact"] == count * len(document.items[0].value)
+
+
+def test_an_item_with_one_wrong_field_is_known_but_not_found() -> None:
+    document = read_document("minutes")
+    told = rightness(document, found(document, amount=-1))
+    assert (told["keys"], told["found"]) == (len(document.items), 0)
+    assert told["exact"] == told["own_places"] == 2 * len(document.items)
+
+
+def test_an_item_that_comes_again_is_counted_as_twice_and_found_where_one_of_them_is_right() -> None:
+    document = read_document("minutes")
+    told = rightness(document, [*found(document, amount=-1), *found(document)])
+    assert told["found"] == told["twice"] == len(document.items)
+
+
+def test_invented_items_are_absent_where_their_text_is_not_in_the_document() -> None:
+    document = read_document("minutes")
+    told = rightness(document, [FoundItem({"recipient": one}) for one in ("Mrs Orme", "Mrs Nobody", "")])
+    assert (told["invented"], told["absent"], told["unplaced"]) == (3, 2, 3)
+
+
+def test_the_place_of_another_mention_of_the_same_words_is_not_exact() -> None:
+    document = read_document("minutes")
+    twice = next(
+        one
+        for one in document.items
+        if document.text.count(one.value["recipient"]) > len(one.places["recipient"])
+    )
+    name = twice.value["recipient"]
+    known = {start for start, _ in twice.places["recipient"]}
+    other = next(at.start() for at in re.finditer(name, document.text) if at.start() not in known)
+    told = rightness(document, [FoundItem(twice.value, {"recipient": (other, other + len(name))})])
+    assert (told["said"], told["exact"]) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "is_said"),
+    [
+        ("£1,250", 1250, True),
+        ("1250 pounds", 1250, True),
+        ("£1,250 or £900", 1250, False),
+        (True, 1, False),
+        ("twelve", 12, True),
+        (6.5, 6.4, False),
+        ("3rd May 2019", "2019-05-03", True),
+        ("May 3, 2019", "2019-05-03", True),
+        ("3 May", "2019-05-03", False),
+        ("the Holm Street  bakers.", "Holm Street Bakers", True),
+        ("Holm Street", "Holm Street Bakers", False),
+        (None, "Holm Street Bakers", False),
+    ],
+)
+def test_a_value_says_what_another_is_however_it_is_written(text: Any, wanted: Any, is_said: bool) -> None:
+    assert says(text, wanted) is is_said
