@@ -1,0 +1,82 @@
+"""The text of a PDF, page by page."""
+
+from __future__ import annotations
+
+import logging
+from io import BytesIO
+from logging.handlers import BufferingHandler
+from typing import Any, Final
+
+from structgen.asking.documents.html_text import left_out
+from structgen.base.errors import OptionError
+
+_SHOWING: Final = frozenset((b"Tj", b"TJ", b"'", b'"'))
+"""The operators that show a text."""
+_INVISIBLE: Final = 3
+"""The mode of text that is neither filled nor outlined."""
+_FAULTS: Final = 10_000
+"""Messages of pypdf that are kept, one for each fault that it passes over, and those that are told."""
+_TOLD: Final = 3
+
+
+def pdf_text(data: bytes) -> tuple[str, tuple[str, ...]]:
+    """Return the text of a PDF, its pages parted by blank lines, and remarks: about its faults, pages without
+    text, and what was left out.
+
+    Invisible text beside visible text of a page is left out; alone it is what a scanner has read, and is
+    taken. White and covered text is not told from other text. The empty password is tried.
+
+    Raises OptionError for a file with another password and for one without text, and the errors of pypdf for
+    one that is no PDF. Its cost is the file's to choose: run it in a process with limits.
+    """
+    from pypdf import PdfReader  # optional: pypdf
+
+    heard = BufferingHandler(_FAULTS)
+    logging.getLogger("pypdf").addHandler(heard)
+    reader = PdfReader(BytesIO(data))
+    if reader.is_encrypted and not reader.decrypt(""):
+        raise OptionError("The PDF has a password.", cure="Save it without one, and give that file.")
+    pages = [_texts(page) for page in reader.pages]
+    texts = [(seen or unseen).strip() for seen, unseen in pages]
+    if not any(texts):
+        cure = "Give what a program for OCR, such as ocrmypdf, makes of it."
+        raise OptionError("The PDF has no text: its pages are pictures, perhaps scanned.", cure=cure)
+    faults = dict.fromkeys(record.getMessage() for record in heard.buffer)
+    remarks = [f"The PDF has a fault: {fault}" for fault in list(faults)[:_TOLD]]
+    for what, found in (
+        ("no text", [not text for text in texts]),
+        (
+            "only invisible text, as a scanner writes it",
+            [bool(unseen) and not seen for seen, unseen in pages],
+        ),
+    ):
+        numbers = [str(at) for at, is_so in enumerate(found, 1) if is_so]
+        if numbers:
+            remarks.append(f"Pages with {what}: {', '.join(numbers)}.")
+    hidden = " ".join(unseen for seen, unseen in pages if seen)
+    return "\n\n".join(text for text in texts if text), (*remarks, *left_out(hidden, "invisible"))
+
+
+def _texts(page: Any) -> tuple[str, str]:
+    """Return the visible and the invisible text of a page."""
+    modes = [0]
+    """That of the text now, and those that the end of a group returns to."""
+    drop, dropped = True, 0
+
+    def visit(operator: bytes, operands: list[Any], *_: object) -> None:
+        nonlocal dropped
+        if operator == b"q":
+            modes.append(modes[-1])
+        elif operator == b"Q" and len(modes) > 1:
+            modes.pop()
+        elif operator == b"Tr" and operands:
+            modes[-1] = operands[0]
+        elif operator in _SHOWING and (modes[-1] == _INVISIBLE) is drop:
+            operands.clear()
+            dropped += 1
+
+    seen = page.extract_text(visitor_operand_before=visit).strip()
+    if not dropped:
+        return seen, ""
+    modes, drop = [0], False
+    return seen, page.extract_text(visitor_operand_before=visit).strip()
