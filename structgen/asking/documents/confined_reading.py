@@ -57,7 +57,7 @@ def _asked(worker: WorkerProcess, read: Read, data: bytes) -> Text:
     except StructgenError as error:
         raise OptionError(error.what, cure=_CURE if error.where else error.cure) from error
     except Exception as error:  # whatever a library raises for a file with faults
-        what = f"The file cannot be read: {type(error).__name__}: {error!s:.200}."
+        what = f"The file cannot be read: {error!r:.200}."
         raise OptionError(what, cure=_CURE) from error
     return text
 

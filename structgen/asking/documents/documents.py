@@ -118,10 +118,8 @@ def _read(path: Path, reading: Callable[[Read, bytes], Text]) -> Text:
     """Return the text of a file with remarks."""
     try:
         if not path.is_file():
-            what, cure = "There is no such file, or it is a pipe or a device.", "Give the Path of a file."
-            if path.is_dir():
-                what, cure = "This is a folder.", "Give its files: sorted(Path(folder).glob('*.txt'))."
-            raise OptionError(what, cure=cure)
+            cure = "Give the Path of a file; of a folder its files: sorted(Path(folder).glob('*.txt'))."
+            raise OptionError("There is no such file, or it is a folder, a pipe or a device.", cure=cure)
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:

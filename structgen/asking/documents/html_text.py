@@ -53,6 +53,7 @@ def html_text(data: bytes) -> tuple[str, tuple[str, ...]]:
         escape_underscores=False,
         heading_style="ATX",
         strip=_BARE,
+        table_infer_header=True,
     )
     written = re.sub(r"[^\S\n]+\n", "\n", writer.convert_soup(page))
     return re.sub(r"\n{3,}", "\n\n", written).strip(), remarks + left_out(" ".join(hidden), "hidden")

@@ -12,11 +12,11 @@ from structgen.base.errors import OptionError
 
 _SHOWING: Final = frozenset((b"Tj", b"TJ", b"'", b'"'))
 """The operators that show a text."""
-_INVISIBLE: Final = 3
+INVISIBLE: Final = 3
 """The mode of text that is neither filled nor outlined."""
-_FAULTS: Final = 10_000
+FAULTS_KEPT: Final = 10_000
 """Messages of pypdf that are kept, one for each fault that it passes over, and those that are told."""
-_TOLD: Final = 3
+FAULTS_TOLD: Final = 3
 
 
 def pdf_text(data: bytes) -> tuple[str, tuple[str, ...]]:
@@ -31,7 +31,7 @@ def pdf_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     """
     from pypdf import PdfReader  # optional: pypdf
 
-    heard = BufferingHandler(_FAULTS)
+    heard = BufferingHandler(FAULTS_KEPT)
     logging.getLogger("pypdf").addHandler(heard)
     reader = PdfReader(BytesIO(data))
     if reader.is_encrypted and not reader.decrypt(""):
@@ -42,7 +42,7 @@ def pdf_text(data: bytes) -> tuple[str, tuple[str, ...]]:
         cure = "Give what a program for OCR, such as ocrmypdf, makes of it."
         raise OptionError("The PDF has no text: its pages are pictures, perhaps scanned.", cure=cure)
     faults = dict.fromkeys(record.getMessage() for record in heard.buffer)
-    remarks = [f"The PDF has a fault: {fault}" for fault in list(faults)[:_TOLD]]
+    remarks = [f"The PDF has a fault: {fault}" for fault in list(faults)[:FAULTS_TOLD]]
     for what, found in (
         ("no text", [not text for text in texts]),
         (
@@ -71,7 +71,7 @@ def _texts(page: Any) -> tuple[str, str]:
             modes.pop()
         elif operator == b"Tr" and operands:
             modes[-1] = operands[0]
-        elif operator in _SHOWING and (modes[-1] == _INVISIBLE) is drop:
+        elif operator in _SHOWING and (modes[-1] == INVISIBLE) is drop:
             operands.clear()
             dropped += 1
 

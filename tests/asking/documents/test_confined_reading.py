@@ -57,7 +57,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         (hang, "did not answer about the file within 0.2 seconds"),
         (die, "ended, with exit code 3"),
         (fill, "The file cannot be read: MemoryError"),
-        (raising, "The file cannot be read: ValueError: a fault"),
+        (raising, "The file cannot be read: ValueError\\('a fault'\\)"),
         (connect, "This process has no network"),
     ],
 )

@@ -88,7 +88,7 @@ def test_the_same_file_twice_is_refused(folder: Path) -> None:
 
 
 def test_a_folder_is_refused_with_the_way_to_its_files(folder: Path) -> None:
-    with pytest.raises(OptionError, match=r"This is a folder\. Give its files: sorted\(Path\(folder\)\.glob"):
+    with pytest.raises(OptionError, match=r"it is a folder.* Give .*its files: sorted\(Path\(folder\)\.glob"):
         documents_of(folder)
 
 
@@ -169,7 +169,7 @@ def test_an_encoding_that_is_certain_is_not_told(tmp_path: Path, mark: bytes, en
             "cp1252",
         ),
         ("Umowa została zawarta w Łodzi dnia 5 września; zażółć gęślą jaźń.", "cp1250"),
-        ("Договор вступает в силу после подписания его сторонами.", "cp1251"),
+        ("Договор вступает в силу после подписания.", "cp1251"),
         ("日本語のテキストです。これは契約書の文です。", "cp932"),
         ("这是一个中文的句子。它说明了分词的方法。", "gb18030"),
     ],

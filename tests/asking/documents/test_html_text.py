@@ -61,6 +61,11 @@ def test_a_page_is_told_by_its_suffix_or_by_how_it_begins(tmp_path: Path, name: 
     assert read(tmp_path, f"\ufeff \n{PAGE}", name).text == TEXT
 
 
+def test_the_first_row_of_a_table_without_a_head_is_its_head() -> None:
+    text, _ = html_text(b"<table><tr><td>a<td>b<tr><td>c<td>d</table>")
+    assert text == "| a | b |\n| --- | --- |\n| c | d |"
+
+
 def test_text_that_only_speaks_of_tags_is_a_text(tmp_path: Path) -> None:
     assert read(tmp_path, "see <html> <p>", "x.md").text == "see <html> <p>"
 
