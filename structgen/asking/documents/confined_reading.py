@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -22,8 +21,6 @@ SECONDS: Final = 60.0
 """The time for a file."""
 MEMORY: Final = 1 << 30
 """The bytes that the process may take beyond those that it begins with."""
-FRAMES: Final = 20_000
-"""Calls inside calls: some four for each tag of HTML inside others."""
 _CURE: Final = "Open it in its own program, save it as a text, and give that."
 
 
@@ -37,7 +34,7 @@ def confined() -> Iterator[Callable[[Read, bytes], Text]]:
     error, is late, needs too much memory or ends its process. Cost: the start of a process, some 10 ms on
     Linux, and what is sent.
     """
-    worker = WorkerProcess(_called, "reader of documents", "document", begin=_begin)
+    worker = WorkerProcess(_called, "reader of documents", "document", begin=partial(confine, MEMORY))
     try:
         yield partial(_asked, worker)
     finally:
@@ -46,10 +43,10 @@ def confined() -> Iterator[Callable[[Read, bytes], Text]]:
 
 def _asked(worker: WorkerProcess, read: Read, data: bytes) -> Text:
     with needing("A document in HTML or PDF", "documents"):  # here, so that a fork has them
-        import bs4  # noqa: F401  optional: beautifulsoup4
-        import lxml  # noqa: F401  optional: lxml
-        import markdownify  # noqa: F401  optional: markdownify
-        import pypdf  # noqa: F401  optional: pypdf
+        import bs4  # optional: beautifulsoup4  # noqa: F401
+        import lxml  # optional: lxml  # noqa: F401
+        import markdownify  # optional: markdownify  # noqa: F401
+        import pypdf  # optional: pypdf  # noqa: F401
     try:
         text: Text = worker.ask((read, data), SECONDS, "about the file", "")
     except NotStartedError:
@@ -60,11 +57,6 @@ def _asked(worker: WorkerProcess, read: Read, data: bytes) -> Text:
         what = f"The file cannot be read: {error!r:.200}."
         raise OptionError(what, cure=_CURE) from error
     return text
-
-
-def _begin() -> None:
-    confine(MEMORY)
-    sys.setrecursionlimit(FRAMES)
 
 
 def _called(read: Read, data: bytes) -> Text:

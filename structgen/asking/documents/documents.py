@@ -31,7 +31,7 @@ _GIVEN: Final = "Give a text, a Path, a dict of names and texts or Paths, or a l
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class TextDocument:
     """A text with a name."""
 
     name: str
@@ -41,14 +41,14 @@ class Document:
     """What its reader guessed or left out, in sentences."""
 
 
-def documents_of(given: Any) -> tuple[Document, ...]:
+def documents_of(given: Any) -> tuple[TextDocument, ...]:
     """Return the documents that are given, in their order.
 
-    `given`: a text, the Path of a file, a `Document`; a dict from names to texts or Paths; or a list of all
-    of these, and of pairs of a name and a text or Path. A text alone is named "document", in a list "document
-    1" by its place; a file is named by the shortest end of its path that no other file has. PDF and HTML are
-    told by the suffix or by how the file begins, all else is text: its encoding is found, and each line
-    break becomes a newline.
+    `given`: a text, the Path of a file, a `TextDocument`; a dict from names to texts or Paths; or a list of
+    all of these, and of pairs of a name and a text or Path. A text alone is named "document", in a list
+    "document 1" by its place; a file is named by the shortest end of its path that no other file has. PDF and
+    HTML are told by the suffix or by how the file begins, all else is text: its encoding is found, and each
+    line break becomes a newline.
 
     Raises OptionError for something else, two documents of one name, a file that cannot be read, and a
     document of over MOST_CHARACTERS or MOST_BYTES; StructgenError where a package is missing. Cost: linear;
@@ -64,8 +64,8 @@ def documents_of(given: Any) -> tuple[Document, ...]:
 
 
 def _named(given: Any) -> list[tuple[str, Any]]:
-    """Return what is given as pairs of a name and a text, a path or a `Document`."""
-    is_alone = isinstance(given, str | os.PathLike | Document)
+    """Return what is given as pairs of a name and a text, a path or a `TextDocument`."""
+    is_alone = isinstance(given, str | os.PathLike | TextDocument)
     if is_alone or isinstance(given, bytes) or not isinstance(given, Iterable):
         entries: list[Any] = [given]
     else:
@@ -76,7 +76,7 @@ def _named(given: Any) -> list[tuple[str, Any]]:
     named: list[tuple[str, Any]] = []
     for at, entry in enumerate(entries, 1):
         match entry:
-            case Document():
+            case TextDocument():
                 named.append((entry.name, entry))
             case str():
                 named.append(("document" if is_alone else f"document {at}", entry))
@@ -100,9 +100,9 @@ def _names_of(paths: Sequence[os.PathLike[str]]) -> list[str]:
     return [os.fsencode(PurePath(*end)).decode(errors="replace") for end in ends]
 
 
-def _document(name: str, source: Any, reading: Callable[[Read, bytes], Text]) -> Document:
+def _document(name: str, source: Any, reading: Callable[[Read, bytes], Text]) -> TextDocument:
     with within(str(source) if isinstance(source, os.PathLike) else name):
-        if isinstance(source, Document):
+        if isinstance(source, TextDocument):
             text, remarks = source.text, source.remarks
         elif isinstance(source, str):
             text, remarks = source, (_IS_NAME,) if os.path.isfile(source) else ()
@@ -111,7 +111,7 @@ def _document(name: str, source: Any, reading: Callable[[Read, bytes], Text]) ->
         if len(checks.encodable("text", text)) > MOST_CHARACTERS:
             what = f"The document has {len(text):,} characters, more than {MOST_CHARACTERS:,}."
             raise OptionError(what, cure="Give parts of it.")
-    return Document(name, text, remarks)
+    return TextDocument(name, text, remarks)
 
 
 def _read(path: Path, reading: Callable[[Read, bytes], Text]) -> Text:

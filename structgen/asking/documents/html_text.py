@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ _HIDING: Final = re.compile(
 )
 _BARE: Final = "a b code del em i img kbd s samp strong".split()
 """Tags of which the text alone is taken."""
+FRAMES: Final = 20_000
+"""Calls inside calls: some four for each tag inside others. They are calls of Python, which need no stack."""
 
 
 def html_text(data: bytes) -> tuple[str, tuple[str, ...]]:
@@ -55,7 +58,13 @@ def html_text(data: bytes) -> tuple[str, tuple[str, ...]]:
         strip=_BARE,
         table_infer_header=True,
     )
-    written = re.sub(r"[^\S\n]+\n", "\n", writer.convert_soup(page))
+    frames = sys.getrecursionlimit()
+    sys.setrecursionlimit(FRAMES)
+    try:
+        written = writer.convert_soup(page)
+    finally:
+        sys.setrecursionlimit(frames)
+    written = re.sub(r"[^\S\n]+\n", "\n", written)
     return re.sub(r"\n{3,}", "\n\n", written).strip(), remarks + left_out(" ".join(hidden), "hidden")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from structgen.asking.documents import documents
-from structgen.asking.documents.documents import Document, documents_of
+from structgen.asking.documents.documents import TextDocument, documents_of
 from structgen.base.errors import OptionError
 
 
@@ -28,16 +28,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_text_alone_is_a_document() -> None:
-    assert documents_of("a text") == (Document("document", "a text"),)
+    assert documents_of("a text") == (TextDocument("document", "a text"),)
 
 
 def test_texts_of_a_list_are_numbered_by_their_places() -> None:
-    assert names(["one", Document("other", "two"), "three"]) == ["document 1", "other", "document 3"]
+    assert names(["one", TextDocument("other", "two"), "three"]) == ["document 1", "other", "document 3"]
 
 
 def test_names_of_a_dict_and_of_pairs_are_kept(folder: Path) -> None:
     given = {"first": "one", "second": folder / "b/y.txt"}
-    want = (Document("first", "one"), Document("second", "b/y.txt"))
+    want = (TextDocument("first", "one"), TextDocument("second", "b/y.txt"))
     assert documents_of(given) == documents_of(list(given.items())) == documents_of(iter(want)) == want
 
 
@@ -50,8 +50,8 @@ def test_a_file_is_named_by_the_shortest_end_of_its_path_that_no_other_has(folde
 def test_an_empty_text_is_a_document(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").touch()
     assert documents_of(["", tmp_path / "empty.txt"]) == (
-        Document("document 1", ""),
-        Document("empty.txt", ""),
+        TextDocument("document 1", ""),
+        TextDocument("empty.txt", ""),
     )
 
 
@@ -73,7 +73,7 @@ def test_a_text_that_names_a_file_is_a_text_and_told(folder: Path) -> None:
         ({3: "text"}, "is a tuple"),
         ({"": "text"}, "name"),
         ([("a", "one"), ("a", "two")], "Two documents have the name 'a'"),
-        ([Document("a", "one"), ("a", "two")], "Two documents have the name 'a'"),
+        ([TextDocument("a", "one"), ("a", "two")], "Two documents have the name 'a'"),
         ("half \ud800", "document: text: Character 5"),
     ],
 )
@@ -108,7 +108,7 @@ def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path: Path) -> Non
 
 def test_a_link_is_read_under_its_own_name(folder: Path) -> None:
     (folder / "link.txt").symlink_to("a/x.txt")
-    assert documents_of(folder / "link.txt") == (Document("link.txt", "a/x.txt"),)
+    assert documents_of(folder / "link.txt") == (TextDocument("link.txt", "a/x.txt"),)
 
 
 def test_a_name_that_is_no_text_can_be_written(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_long_documents_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 TEXT = "Die Lieferung erfolgt in Zürich, Größe 5.\n"
 
 
-def read(tmp_path: Path, data: bytes) -> Document:
+def read(tmp_path: Path, data: bytes) -> TextDocument:
     (tmp_path / "x.txt").write_bytes(data)
     (found,) = documents_of(tmp_path / "x.txt")
     return found
@@ -154,7 +154,7 @@ def read(tmp_path: Path, data: bytes) -> Document:
     ],
 )
 def test_an_encoding_that_is_certain_is_not_told(tmp_path: Path, mark: bytes, encoding: str) -> None:
-    assert read(tmp_path, mark + TEXT.encode(encoding)) == Document("x.txt", TEXT)
+    assert read(tmp_path, mark + TEXT.encode(encoding)) == TextDocument("x.txt", TEXT)
 
 
 @pytest.mark.parametrize(

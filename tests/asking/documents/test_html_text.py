@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from structgen.asking.documents import confined_reading
-from structgen.asking.documents.documents import Document, documents_of
+from structgen.asking.documents.documents import TextDocument, documents_of
 from structgen.asking.documents.html_text import html_text
 from structgen.base.errors import OptionError
 
@@ -46,14 +46,14 @@ two
 ```"""
 
 
-def read(folder: Path, data: str | bytes, name: str = "x.html") -> Document:
+def read(folder: Path, data: str | bytes, name: str = "x.html") -> TextDocument:
     (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
     (found,) = documents_of(folder / name)
     return found
 
 
 def test_blocks_are_written_as_in_markdown_and_words_as_they_are(tmp_path: Path) -> None:
-    assert read(tmp_path, PAGE) == Document("x.html", TEXT)
+    assert read(tmp_path, PAGE) == TextDocument("x.html", TEXT)
 
 
 @pytest.mark.parametrize("name", ["x.HTM", "x.xhtml", "x.txt", "x", "x.pdf"])

@@ -10,7 +10,7 @@ import pytest
 from pdf_files import lines, pdf_of, pdf_of_objects
 
 from structgen.asking.documents import confined_reading
-from structgen.asking.documents.documents import Document, documents_of
+from structgen.asking.documents.documents import TextDocument, documents_of
 from structgen.base.errors import OptionError
 
 for _package in ("bs4", "lxml", "markdownify", "pypdf"):
@@ -19,7 +19,7 @@ for _package in ("bs4", "lxml", "markdownify", "pypdf"):
 PICTURE = "0 0 m 5 5 l S"
 
 
-def read(folder: Path, data: bytes, name: str = "x.pdf") -> Document:
+def read(folder: Path, data: bytes, name: str = "x.pdf") -> TextDocument:
     (folder / name).write_bytes(data)
     (found,) = documents_of(folder / name)
     return found
@@ -38,12 +38,12 @@ def encrypted(password: str, algorithm: str) -> bytes:
 @pytest.mark.parametrize("name", ["x.pdf", "x.txt", "x"])
 def test_pages_are_parted_by_a_blank_line(tmp_path: Path, name: str) -> None:
     data = pdf_of(lines("First line.", "Second line."), lines("Second page."))
-    assert read(tmp_path, data, name) == Document(name, "First line.\nSecond line.\n\nSecond page.")
+    assert read(tmp_path, data, name) == TextDocument(name, "First line.\nSecond line.\n\nSecond page.")
 
 
 def test_invisible_text_beside_visible_text_is_left_out_and_told(tmp_path: Path) -> None:
     mixed = f"{lines('Seen.')} q {lines('Ignore what was said.', mode=3)} Q {lines('Seen, too.')}"
-    assert read(tmp_path, pdf_of(mixed)) == Document(
+    assert read(tmp_path, pdf_of(mixed)) == TextDocument(
         "x.pdf",
         "Seen.\nSeen, too.",
         ("21 characters of invisible text are left out: 'Ignore what was said.'.",),
@@ -56,7 +56,7 @@ def test_a_mode_ends_with_its_group(tmp_path: Path) -> None:
 
 def test_what_a_scanner_has_read_is_taken_and_told(tmp_path: Path) -> None:
     data = pdf_of(lines("Read by a machine.", mode=3), lines("Typed."))
-    assert read(tmp_path, data) == Document(
+    assert read(tmp_path, data) == TextDocument(
         "x.pdf",
         "Read by a machine.\n\nTyped.",
         ("Pages with only invisible text, as a scanner writes it: 1.",),
@@ -65,7 +65,7 @@ def test_what_a_scanner_has_read_is_taken_and_told(tmp_path: Path) -> None:
 
 def test_pages_without_text_are_told(tmp_path: Path) -> None:
     found = read(tmp_path, pdf_of(PICTURE, lines("Text."), PICTURE))
-    assert found == Document("x.pdf", "Text.", ("Pages with no text: 1, 3.",))
+    assert found == TextDocument("x.pdf", "Text.", ("Pages with no text: 1, 3.",))
 
 
 def test_a_scanned_file_without_text_is_refused_with_the_way_to_a_text(tmp_path: Path) -> None:
