@@ -85,7 +85,7 @@ def _named(given: Any) -> list[tuple[str, Any]]:
             case (str() as name, str() | os.PathLike() as source):
                 named.append((checks.text("name", name), source))
             case _:
-                what = f"{entry!r:.60} is a {type(entry).__name__}, and no document."
+                what = f"A value of type {type(entry).__name__} is no document."
                 raise OptionError(what, where="document", cure=_GIVEN)
     return named
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import re
 from typing import Final
 
 from structgen.base.errors import OptionError
@@ -21,7 +20,6 @@ _BROADER: Final = {"ascii": "cp1252", "iso8859-1": "cp1252"}
 """What is meant where a page names these, as in browsers."""
 _EASTERN: Final = frozenset(("Croatian", "Czech", "Hungarian", "Polish", "Romanian", "Slovak", "Slovene"))
 """Languages whose letters Windows-1250 has."""
-_CONTROL: Final = re.compile("[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 def decoded_text(data: bytes, declared: str = "") -> tuple[str, tuple[str, ...]]:
@@ -60,11 +58,12 @@ def _guessed(data: bytes) -> str:
     with needing("A file whose encoding is not UTF-8", "documents"):
         from charset_normalizer import from_bytes  # optional: charset-normalizer
     best = from_bytes(data).best()
-    is_clear = best is not None and best.coherence > 0
-    is_clear &= best is None or best.encoding != "cp1250" or best.language in _EASTERN
+    guess, language, is_clear = (
+        ("", "", False) if best is None else (best.encoding, best.language, best.coherence > 0)
+    )
+    is_doubtful = not is_clear or (guess == "cp1250" and language not in _EASTERN)
     is_western = len(data) > 4 * len(data.translate(None, bytes(range(128))))
-    if is_western and not is_clear and _CONTROL.search(_decoded(data, "cp1252") or "\1") is None:
+    if is_doubtful and is_western and _decoded(data, "cp1252") is not None:
         return "cp1252"
     # nearly all bytes are UTF-16 of something; that of most scripts has many NULs
-    is_clear |= best is None or not best.encoding.startswith("utf") or 4 * data.count(0) > len(data)
-    return best.encoding if best is not None and is_clear else ""
+    return "" if guess.startswith("utf") and not is_clear and 4 * data.count(0) <= len(data) else guess

@@ -31,8 +31,8 @@ def pdf_text(data: bytes) -> tuple[str, tuple[str, ...]]:
     """
     from pypdf import PdfReader  # optional: pypdf
 
-    heard = BufferingHandler(FAULTS_KEPT)
-    logging.getLogger("pypdf").addHandler(heard)
+    heard, logger = BufferingHandler(FAULTS_KEPT), logging.getLogger("pypdf")
+    logger.handlers, logger.propagate = [heard], False
     reader = PdfReader(BytesIO(data))
     if reader.is_encrypted and not reader.decrypt(""):
         raise OptionError("The PDF has a password.", cure="Save it without one, and give that file.")
@@ -43,18 +43,18 @@ def pdf_text(data: bytes) -> tuple[str, tuple[str, ...]]:
         raise OptionError("The PDF has no text: its pages are pictures, perhaps scanned.", cure=cure)
     faults = dict.fromkeys(record.getMessage() for record in heard.buffer)
     remarks = [f"The PDF has a fault: {fault}" for fault in list(faults)[:FAULTS_TOLD]]
-    for what, found in (
-        ("no text", [not text for text in texts]),
-        (
-            "only invisible text, as a scanner writes it",
-            [bool(unseen) and not seen for seen, unseen in pages],
-        ),
-    ):
-        numbers = [str(at) for at, is_so in enumerate(found, 1) if is_so]
-        if numbers:
-            remarks.append(f"Pages with {what}: {', '.join(numbers)}.")
+    empty = [str(at) for at, text in enumerate(texts, 1) if not text]
+    scanned = [str(at) for at, (seen, unseen) in enumerate(pages, 1) if unseen and not seen]
+    remarks += (
+        f"Pages with {what}: {', '.join(numbers)}."
+        for what, numbers in (("no text", empty), ("only invisible text, as a scanner writes it", scanned))
+        if numbers
+    )
     hidden = " ".join(unseen for seen, unseen in pages if seen)
-    return "\n\n".join(text for text in texts if text), (*remarks, *left_out(hidden, "invisible"))
+    whole = "\n\n".join(text for text in texts if text)
+    # faulty fonts say halves of surrogate pairs, and NUL
+    whole = whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+    return whole, (*remarks, *left_out(hidden, "invisible"))
 
 
 def _texts(page: Any) -> tuple[str, str]:
