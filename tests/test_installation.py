@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import structgen as sg
+from structgen.asking.documents.documents import documents_of
 from structgen.asking.grounding.readings import readings_of
 from structgen.base.system import installation
 from structgen.base.system.installation import EXTRAS, install_command, not_installed
@@ -250,6 +251,13 @@ def _module(name: str) -> Callable[[Path], Any]:
 
 EMBEDDED_MODEL, NUMBER, A = "structgen/extract", {"type": "integer"}, sg.regex("a")
 SERVED = "openai:http://localhost:9/v1#none"
+
+
+def _file(folder: Path, data: bytes) -> object:
+    (folder / "file").write_bytes(data)
+    return documents_of(folder / "file")
+
+
 DOORS: dict[str, Door] = {
     "sg.run with a type": (("typed",), "pydantic", lambda _: sg.run(EMBEDDED_MODEL, "x", dict[str, int])),
     "sg.run of a server": (("openai",), "openai", lambda _: sg.run(SERVED, "x", NUMBER)),
@@ -278,6 +286,9 @@ DOORS: dict[str, Door] = {
     "a tokenizer.json": (("tokenizers",), "tokenizers", lambda _: _encoder(0)),
     "byte-pair ranks": (("tokenizers",), "tiktoken", lambda _: _encoder(1)),
     "what a text states": (("grounded",), "text2num", lambda _: readings_of("ten")),
+    "a page of HTML": (("documents",), "lxml", lambda it: _file(it, b"<html><p>a page")),
+    "a PDF": (("documents",), "pypdf", lambda it: _file(it, b"%PDF-1.4")),
+    "a text in no UTF-8": (("documents",), "charset-normalizer", lambda it: _file(it, b"caf\xe9")),
     "a SentencePiece model": (("tokenizers",), "sentencepiece", lambda _: _encoder(2)),
     "many examples": (("grounded",), "rank-bm25", lambda _: likeness()),
     "a table of items": (("tables",), "pandas", lambda _: table([])),

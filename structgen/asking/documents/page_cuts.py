@@ -37,13 +37,13 @@ _PIECE: Final = re.compile(
 )
 _SMALLER: Final = tuple(map(re.compile, (rf"(?:{_CHARACTER}){{1,32}}+", _CHARACTER, r"(?s:.)")))
 """What a piece that is too large is split into, and these again."""
-_CHARS: Final = 64
+CHARACTERS_AT_ONCE: Final = 64
 """A longer text is not measured at once, so that a count that is not linear costs little."""
-_KNOWN: Final = 100_000
+PIECES_KEPT: Final = 100_000
 """Pieces whose tokens are kept."""
 _STOP: Final = r"[.!?…؟।][\"'”\u2019»)\]]*+"
 _WIDE_STOP: Final = r"[。\uff01\uff1f｡]++[”\u2019」』\uff09]*+"
-_SPACED: Final = 2
+SPACED: Final = 2
 """The kind of a border at white space. 0: inside a word; 1: between pieces without white space."""
 _BORDERS: Final = (
     (3, rf"{_STOP}(?=\s++[^\sa-z])|{_WIDE_STOP}"),
@@ -91,17 +91,19 @@ def cut(text: str, count: Count, most: int, overlap: int) -> list[Cut]:
         if last < len(ends):
             middle = (before[new] + before[first] + most) / 2
             low = min(max(int(behind.searchsorted(middle)), new) + 1, last)
-            last = _best(kinds, low, last) or _word(words, new + 1, last, "right") or last
+            word = int(words[words.searchsorted(last, "right") - 1])
+            last = _best(kinds, low, last) or (word if new < word < last else last)
         cuts.append(Cut(int(begins[first]), int(ends[last - 1])))
         new = last
         if new < len(ends):
             # the least stretch that no page has ends with the word of the piece `new`
             end = behind[words[words.searchsorted(new, "right")] - 1]
-            need, early = (
+            early, need = (
                 min(int(before.searchsorted(end - tokens)), new)
-                for tokens in (overlap, min(2 * overlap, most // 2))
+                for tokens in (min(2 * overlap, most // 2), overlap)
             )
-            first = _best(kinds, max(early, 1), need) or _word(words, need, new, "left") or need
+            # where there is no border, no stretch begins
+            first = _best(kinds, max(early, 1), need) or min(int(words[words.searchsorted(need)]), new)
     return cuts
 
 
@@ -111,12 +113,6 @@ def _best(kinds: _Numbers, low: int, high: int) -> int:
     found = kinds[low - 1 : high][::-1]
     at = int(found.argmax())
     return high - at if found[at] else 0
-
-
-def _word(words: _Numbers, low: int, high: int, side: Any) -> int:
-    """Return the first ("left") or last ("right") number of `words` from `low` to `high`; 0: none."""
-    at = words.searchsorted(low) if side == "left" else words.searchsorted(high, "right") - 1
-    return int(words[at]) if low <= words[at] <= high else 0
 
 
 def _measured(text: str, count: Count, most: int) -> tuple[_Numbers, ...]:
@@ -129,7 +125,7 @@ def _measured(text: str, count: Count, most: int) -> tuple[_Numbers, ...]:
     for found in _PIECE.finditer(folded, 0, len(text.rstrip())):
         piece = text[found.start() : found.end()]
         if (parts := known.get(piece)) is None:
-            if len(known) == _KNOWN:
+            if len(known) == PIECES_KEPT:
                 known.clear()
             parts = known[piece] = _sizes(piece, found[0], len(found[1]), count, most)
         sizes += parts
@@ -138,7 +134,7 @@ def _measured(text: str, count: Count, most: int) -> tuple[_Numbers, ...]:
     places = np.ascontiguousarray(rows.cumsum(0).reshape(-1, 2, 2).transpose(1, 2, 0))
     (begins, before), (ends, behind) = places
     borders = np.frombuffer(kinds, np.uint8).copy()
-    borders[:-1][begins[1:] > ends[:-1]] = _SPACED
+    borders[:-1][begins[1:] > ends[:-1]] = SPACED
     for kind, pattern in _BORDERS:
         found_at = np.fromiter((one.end() for one in re.finditer(pattern, text)), np.int64)
         after = ends.searchsorted(found_at, "right")
@@ -158,18 +154,21 @@ def _is_mark(one: str) -> bool:
 def _sizes(piece: str, folded: str, gap: int, count: Count, most: int) -> array[int]:
     """Return of each part of a piece the characters before it, the tokens before it, its own characters and
     its own tokens."""
-    parts = list(_parts(piece[gap:], folded[gap:], count, most))
-    if len(parts) == 1 and gap <= _CHARS:
-        white = max(count(piece) - parts[0][1], 0)
+    sizes = array("q", chain.from_iterable(_parts(piece[gap:], folded[gap:], count, most)))
+    if len(sizes) == 4 and gap <= CHARACTERS_AT_ONCE:
+        white = max(count(piece) - sizes[-1], 0)
     else:
-        white = sum(count(piece[at : min(at + _CHARS, gap)]) for at in range(0, gap, _CHARS))
-    return array("q", [gap, white, *parts[0], *chain.from_iterable((0, 0, *part) for part in parts[1:])])
+        white = sum(
+            count(piece[at : min(at + CHARACTERS_AT_ONCE, gap)]) for at in range(0, gap, CHARACTERS_AT_ONCE)
+        )
+    sizes[:2] = array("q", (gap, white))
+    return sizes
 
 
-def _parts(word: str, folded: str, count: Count, most: int, level: int = 0) -> Iterator[tuple[int, int]]:
-    """Yield the characters and tokens of the parts of a word, none of which has more than `most` tokens."""
-    if len(word) <= _CHARS and (tokens := count(word)) <= most:
-        yield len(word), tokens
+def _parts(word: str, folded: str, count: Count, most: int, level: int = 0) -> Iterator[tuple[int, ...]]:
+    """Yield the sizes of the parts of a word, none of which has more than `most` tokens."""
+    if len(word) <= CHARACTERS_AT_ONCE and (tokens := count(word)) <= most:
+        yield 0, 0, len(word), tokens
     elif level < len(_SMALLER):
         for part in _SMALLER[level].finditer(folded):
             low, high = part.span()

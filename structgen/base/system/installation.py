@@ -27,6 +27,7 @@ _TRANSFORMERS: Final = (*_TOKENIZERS, *_TORCH, "transformers")
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "anthropic": ("anthropic", *_TYPED),
     "gguf": ("accelerate", "gguf", *_TRANSFORMERS),
+    "documents": ("beautifulsoup4", "charset-normalizer", "cryptography", "lxml", "markdownify", "pypdf"),
     "grounded": ("babel", "rank-bm25", "text2num"),
     "openai": ("openai", *_TYPED),
     "ray": ("ray",),
@@ -38,7 +39,12 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "typed": _TYPED,
 }
 """The packages of each extra that an error may ask for, as in pyproject.toml."""
-_MODULES: Final = {"llama-cpp-python": "llama_cpp", "rank-bm25": "rank_bm25", "text2num": "text_to_num"}
+_MODULES: Final = {
+    "beautifulsoup4": "bs4",
+    "llama-cpp-python": "llama_cpp",
+    "rank-bm25": "rank_bm25",
+    "text2num": "text_to_num",
+}
 """Modules that are not named as their packages are."""
 
 

@@ -18,7 +18,9 @@ PIECES = [
     *("\U0001f1e9\U0001f1ea", " ", " ", " ", "  ", "\n", "\n\n", "\n# ", "\f", ". ", "! ", ", ", "(", ")"),
     *("...", "ก", "กำ", "_", "\u00ad"),
 ]
-TEXTS = st.lists(st.sampled_from(PIECES), max_size=60).map("".join) | st.text(st.characters(max_codepoint=0xDFF), max_size=60)
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=60).map("".join) | st.text(
+    st.characters(max_codepoint=0xDFF), max_size=60
+)
 
 
 def by_characters(text: str) -> int:

@@ -8,14 +8,13 @@ that means harm.
 from __future__ import annotations
 
 import math
-import socket
-import sys
 from collections.abc import Callable
 from functools import partial
 from numbers import Real
 from typing import Any, TypeAlias
 
 from structgen.base.system.guarded import Guarded
+from structgen.base.system.process_limits import confine
 from structgen.base.system.worker_process import NotStartedError, WorkerProcess
 
 Reward: TypeAlias = Callable[[Any], float]
@@ -32,7 +31,7 @@ class Rewards:
     """Rewards of the texts of one request; each text is asked once. The process ends with this object."""
 
     def __init__(self, reward: Reward, seconds: float, megabytes: int) -> None:
-        begin = partial(_confine, megabytes << 20)
+        begin = partial(confine, megabytes << 20)
         worker = WorkerProcess(reward, f"reward {named_reward(reward)}", "reward", begin=begin)
         self._ask = Guarded(partial(_number, worker, seconds), math.inf, _unless_not_started)
         self._known: dict[bytes, float | None] = {}
@@ -56,22 +55,3 @@ def _number(worker: WorkerProcess, seconds: float, value: Any) -> float:
 def _unless_not_started(error: Exception) -> None:
     if isinstance(error, NotStartedError):
         raise error
-
-
-def _confine(memory: int) -> None:
-    """Bound the memory of this process to so many bytes more than it has, and take its sockets away."""
-    try:
-        import resource  # optional: not on Windows
-    except ImportError:
-        pass  # Windows bounds no memory
-    else:
-        if sys.platform == "linux":
-            with open("/proc/self/statm", encoding="ascii") as file:
-                memory += int(file.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    socket.socket = _NoSocket  # type: ignore[assignment,misc]
-
-
-class _NoSocket:
-    def __init__(self, *_: object, **__: object) -> None:
-        raise OSError("A reward has no network.")

@@ -1,0 +1,63 @@
+"""Readers of files that anybody may have written, in a process with limits of time and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Final, TypeAlias
+
+from structgen.base.errors import OptionError, StructgenError
+from structgen.base.system.installation import needing
+from structgen.base.system.process_limits import confine
+from structgen.base.system.worker_process import NotStartedError, WorkerProcess
+
+Text: TypeAlias = tuple[str, tuple[str, ...]]
+"""The text of a file, and remarks about it."""
+Read: TypeAlias = Callable[[bytes], Text]
+"""A function of a module, from the bytes of a file to its text."""
+
+SECONDS: Final = 60.0
+"""The time for a file."""
+MEMORY: Final = 1 << 30
+"""The bytes that the process may take beyond those that it begins with."""
+_CURE: Final = "Open it in its own program, save it as a text, and give that."
+
+
+@contextmanager
+def confined() -> Iterator[Callable[[Read, bytes], Text]]:
+    """Yield a function that calls a reader with the bytes of a file. All calls of a block are made in one
+    process, which starts at the first one and is gone after the block. One that was late, or died, is
+    replaced at the next call.
+
+    The function raises StructgenError where a package is missing, OptionError where the reader raises an
+    error, is late, needs too much memory or ends its process. Cost: the start of a process, some 10 ms on
+    Linux, and what is sent.
+    """
+    worker = WorkerProcess(_called, "reader of documents", "document", begin=partial(confine, MEMORY))
+    try:
+        yield partial(_asked, worker)
+    finally:
+        worker.end()
+
+
+def _asked(worker: WorkerProcess, read: Read, data: bytes) -> Text:
+    with needing("A document in HTML or PDF", "documents"):  # here, so that a fork has them
+        import bs4  # optional: beautifulsoup4  # noqa: F401
+        import lxml  # optional: lxml  # noqa: F401
+        import markdownify  # optional: markdownify  # noqa: F401
+        import pypdf  # optional: pypdf  # noqa: F401
+    try:
+        text: Text = worker.ask((read, data), SECONDS, "about the file", "")
+    except NotStartedError:
+        raise
+    except StructgenError as error:
+        raise OptionError(error.what, cure=_CURE if error.where else error.cure) from error
+    except Exception as error:  # whatever a library raises for a file with faults
+        what = f"The file cannot be read: {error!r:.200}."
+        raise OptionError(what, cure=_CURE) from error
+    return text
+
+
+def _called(read: Read, data: bytes) -> Text:
+    return read(data)

@@ -1,0 +1,82 @@
+"""The text of a PDF, page by page."""
+
+from __future__ import annotations
+
+import logging
+from io import BytesIO
+from logging.handlers import BufferingHandler
+from typing import Any, Final
+
+from structgen.asking.documents.html_text import left_out
+from structgen.base.errors import OptionError
+
+_SHOWING: Final = frozenset((b"Tj", b"TJ", b"'", b'"'))
+"""The operators that show a text."""
+INVISIBLE: Final = 3
+"""The mode of text that is neither filled nor outlined."""
+FAULTS_KEPT: Final = 10_000
+"""Messages of pypdf that are kept, one for each fault that it passes over, and those that are told."""
+FAULTS_TOLD: Final = 3
+
+
+def pdf_text(data: bytes) -> tuple[str, tuple[str, ...]]:
+    """Return the text of a PDF, its pages parted by blank lines, and remarks: about its faults, pages without
+    text, and what was left out.
+
+    Invisible text beside visible text of a page is left out; alone it is what a scanner has read, and is
+    taken. White and covered text is not told from other text. The empty password is tried.
+
+    Raises OptionError for a file with another password and for one without text, and the errors of pypdf for
+    one that is no PDF. Its cost is the file's to choose: run it in a process with limits.
+    """
+    from pypdf import PdfReader  # optional: pypdf
+
+    heard, logger = BufferingHandler(FAULTS_KEPT), logging.getLogger("pypdf")
+    logger.handlers, logger.propagate = [heard], False
+    reader = PdfReader(BytesIO(data))
+    if reader.is_encrypted and not reader.decrypt(""):
+        raise OptionError("The PDF has a password.", cure="Save it without one, and give that file.")
+    pages = [_texts(page) for page in reader.pages]
+    texts = [(seen or unseen).strip() for seen, unseen in pages]
+    if not any(texts):
+        cure = "Give what a program for OCR, such as ocrmypdf, makes of it."
+        raise OptionError("The PDF has no text: its pages are pictures, perhaps scanned.", cure=cure)
+    faults = dict.fromkeys(record.getMessage() for record in heard.buffer)
+    remarks = [f"The PDF has a fault: {fault}" for fault in list(faults)[:FAULTS_TOLD]]
+    empty = [str(at) for at, text in enumerate(texts, 1) if not text]
+    scanned = [str(at) for at, (seen, unseen) in enumerate(pages, 1) if unseen and not seen]
+    remarks += (
+        f"Pages with {what}: {', '.join(numbers)}."
+        for what, numbers in (("no text", empty), ("only invisible text, as a scanner writes it", scanned))
+        if numbers
+    )
+    hidden = " ".join(unseen for seen, unseen in pages if seen)
+    whole = "\n\n".join(text for text in texts if text)
+    # faulty fonts say halves of surrogate pairs, and NUL
+    whole = whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+    return whole, (*remarks, *left_out(hidden, "invisible"))
+
+
+def _texts(page: Any) -> tuple[str, str]:
+    """Return the visible and the invisible text of a page."""
+    modes = [0]
+    """That of the text now, and those that the end of a group returns to."""
+    drop, dropped = True, 0
+
+    def visit(operator: bytes, operands: list[Any], *_: object) -> None:
+        nonlocal dropped
+        if operator == b"q":
+            modes.append(modes[-1])
+        elif operator == b"Q" and len(modes) > 1:
+            modes.pop()
+        elif operator == b"Tr" and operands:
+            modes[-1] = operands[0]
+        elif operator in _SHOWING and (modes[-1] == INVISIBLE) is drop:
+            operands.clear()
+            dropped += 1
+
+    seen = page.extract_text(visitor_operand_before=visit).strip()
+    if not dropped:
+        return seen, ""
+    modes, drop = [0], False
+    return seen, page.extract_text(visitor_operand_before=visit).strip()
