@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, Unpack, overload
 
-from structgen.asking.documents.documents import Document, documents_of
+from structgen.asking.documents.documents import TextDocument, documents_of
 from structgen.asking.documents.page_cuts import cut
 from structgen.base.errors import OptionError, ShortenedWarning, options_named, warning_level
 from structgen.base.system.progress import progress
@@ -138,7 +138,7 @@ def _prepared(
 
 
 def _done(
-    question: PageQuestion, how: ExtractSettings, documents: tuple[Document, ...], stop: Future[None]
+    question: PageQuestion, how: ExtractSettings, documents: tuple[TextDocument, ...], stop: Future[None]
 ) -> Extraction[Any]:
     """Return what is found. To cancel `stop` ends the work: it raises CancelledError."""
     most, question = question.page_size(how.page, how.overlap)
@@ -176,7 +176,7 @@ def _done(
     return made
 
 
-def _pages_of(document: Document, question: PageQuestion, most: int) -> Iterator[Page]:
+def _pages_of(document: TextDocument, question: PageQuestion, most: int) -> Iterator[Page]:
     cuts = cut(document.text, question.count, most, question.overlap)
     for number, one in enumerate(cuts, 1):
         yield Page(document.name, number, one.start, one.end, document.text[one.start : one.end])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 
-from structgen.asking.documents.documents import Document
+from structgen.asking.documents.documents import TextDocument
 from structgen.asking.python_types.type_hints import TypeReader, read_type
 from structgen.base.errors import GenerationError, NotStatedError, OptionError, ValidatorError
 from structgen.base.json_text.exact_json import Json
@@ -47,7 +47,7 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     """In the order of the documents, then of their first places."""
     doubtful: tuple[FoundItem, ...]
     """Items that the model holds for less likely than `least_confidence`: no part of `value`."""
-    documents: tuple[Document, ...]
+    documents: tuple[TextDocument, ...]
     """The texts that places are of."""
     pages: int
     """How many pages the documents have."""
@@ -165,7 +165,7 @@ class _Objects:
                 return replace(item, error=f"No page states {error.where}.")
             return replace(item, error=str(error))
 
-    def together(self, items: Sequence[FoundItem], document: Document) -> Any:
+    def together(self, items: Sequence[FoundItem], document: TextDocument) -> Any:
         """Return the object of a document, the list of its items, or the error that there is none."""
         if not self._is_list:
             item = items[0] if items else FoundItem(document.name, None, (), error="No page states a value.")
@@ -193,7 +193,7 @@ def _read(value: Json, reader: TypeReader[Any] | None) -> Any:
 
 def extraction_of(
     question: PageQuestion,
-    documents: Sequence[Document],
+    documents: Sequence[TextDocument],
     pages: Sequence[Page],
     lines: Sequence[Mapping[str, Any]],
     merge: str,

@@ -38,7 +38,8 @@ def test_a_document_in_pages_has_the_items_of_the_document_as_one_page(seed: int
         page = draw.randrange(52, 150)
         found = extracted(engine, text, page=page, overlap=25)
         assert found.pages > 3 and said(found) == said(whole)
-    assert all(sales_in(text[one.fields[0].start : one.fields[-1].end + 1]) == [one.value] for one in whole)
+    for one in whole:
+        assert [text[part.start : part.end] for part in one.fields] == [str(part.value) for part in one.fields]
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 8])
@@ -165,7 +166,7 @@ def test_where_all_pages_fail_the_error_is_raised(monkeypatch: Any) -> None:
     with serving({"status": 500, "error": "down"}) as server:
         with pytest.raises(GenerationError, match="No page has an answer.*down"):
             extracted(server.model, text, page=60)
-        assert len(server.bodies) < 6 * 17
+        assert len(server.bodies) < 300
 
 
 def test_a_failed_page_is_asked_again_by_the_next_call(monkeypatch: Any, tmp_path: Path) -> None:
