@@ -73,9 +73,9 @@ def cut(text: str, count: Count, most: int, overlap: int) -> list[Cut]:
     whole pieces that has at most `overlap` tokens stands whole in a page; `overlap` is less than half of
     `most`. Pages begin and end at characters that are no white space, and have all of these.
 
-    A page ends at the best border in the last half of what it has beyond the page before: at a heading,
+    A page ends at the best border in the last third of what it has beyond the page before: at a heading,
     else at a blank line, a line's end, a sentence's end, white space. It begins at such a border too, where
-    that costs no more than the overlap again. A page begins or ends inside a word only where the word is
+    that costs no more than half of the overlap again. A page begins or ends inside a word only where the word is
     longer than a page, and never between a character and its marks (of a character with up to 31).
 
     Raises OptionError where one character has more than `most` tokens. Cost: linear, some 1 us a piece and
@@ -89,8 +89,8 @@ def cut(text: str, count: Count, most: int, overlap: int) -> list[Cut]:
     while new < len(ends):
         last = int(behind.searchsorted(before[first] + most, "right"))
         if last < len(ends):
-            middle = (before[new] + before[first] + most) / 2
-            low = min(max(int(behind.searchsorted(middle)), new) + 1, last)
+            late = (before[new] + 2 * (before[first] + most)) / 3
+            low = min(max(int(behind.searchsorted(late)), new) + 1, last)
             word = int(words[words.searchsorted(last, "right") - 1])
             last = _best(kinds, low, last) or (word if new < word < last else last)
         cuts.append(Cut(int(begins[first]), int(ends[last - 1])))

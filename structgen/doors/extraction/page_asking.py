@@ -32,10 +32,10 @@ from structgen.doors.typed.worked.worked_examples import Examples, written_pairs
 from structgen.doors.typed.wrapping import unwrapped
 from structgen.doors.typed.writers import Preparation, Writer
 
-_PAGE, _SMALL_PAGE = 1_000, 100
+_PAGE, _SMALL_PAGE = 1_000, 80
 """Tokens of a page where nobody says how many, fewer where the context leaves fewer. The second is for the
 small models that our own forward pass runs, which find more on small pages (decision 102)."""
-_OVERLAP: Final = 25
+_OVERLAP: Final = 20
 """Tokens that pages have in common where nobody says how many, or a twentieth of a page."""
 _BYTES_A_TOKEN: Final = 3
 """Of a server, whose tokenizer is not known: texts have four in most languages."""

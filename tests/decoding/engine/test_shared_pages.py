@@ -59,3 +59,36 @@ def test_texts_are_bit_by_bit_the_same_among_others_that_come_go_and_grow(folder
     assert max(len(text) for text, *_ in texts) > COLUMNS + 10
     for text, start, _, found in texts:
         assert torch.equal(torch.stack(found), _alone(folder, text, start))
+
+
+@pytest.mark.usefixtures("threads")
+def test_prompts_that_begin_alike_one_after_the_other_are_bit_by_bit_the_same(folder: Path) -> None:
+    draw = random.Random(3)
+    model = Llama.read(folder)
+    begun = [[draw.randrange(500) for _ in range(size)] for size in (10, 17, 40, 90)]
+    for _ in range(30):
+        prompts = [
+            [*draw.choice(begun)[: draw.randrange(8, 91)], *draw.choices(range(500), k=draw.randrange(1, 50))]
+            for _ in range(draw.choice([1, 1, 1, 3]))
+        ]
+        for prompt, (logits, cache) in zip(prompts, model.prefill_many(prompts), strict=True):
+            token = draw.randrange(500)
+            after = model.decode([token], [cache])[0]
+            assert torch.equal(torch.stack([logits, after]), _alone(folder, [*prompt, token], len(prompt)))
+
+
+def test_what_two_prompts_begin_with_is_read_no_third_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, read = Llama.read(folder), list[int]()
+    run = Llama._run
+    monkeypatch.setattr(Llama, "_run", lambda *args, **how: read.append(len(args[1])) or run(*args, **how))
+    for last in range(4):
+        model.prefill([*range(100), 200 + last])
+    assert read == [101, 101, 1, 1]
+    model.prefill([7] * 50)
+    model.prefill([*range(100), 300])
+    assert read[4:] == [50, 1]
+    for last in range(3):
+        model.prefill([*range(30, 90), last])
+    assert read[6:] == [61, 61, 1]

@@ -161,7 +161,7 @@ class Llama:
         with self._lock:
             caches = [PagedCache(self._page_bytes, self.context, len(prompt)) for prompt in prompts]
             tokens, begun = self._begun
-            common, known = _common(prompts), min(_whole_pages(prompt, tokens) for prompt in prompts)
+            common, known = _common(prompts), min(_begins_as(prompt, tokens) for prompt in prompts)
             if begun is not None:
                 for cache in caches[: 1 if common > known else None]:
                     cache.begin_as(begun, known)
@@ -173,7 +173,7 @@ class Llama:
             for cache in caches:
                 cache.grow(cache.length)
             logits = self._run(*_rows_of(prompts, caches, max(common, known), [*map(len, prompts)]), caches)
-            again = min(_whole_pages(prompts[0], self._last), _MOST_KEPT)
+            again = min(_begins_as(prompts[0], self._last), _MOST_KEPT)
             if again > known:
                 kept = PagedCache(self._page_bytes, self.context, again)
                 kept.begin_as(caches[0], again)
@@ -298,11 +298,12 @@ def _rows_of(
     return rows, counts
 
 
-def _whole_pages(prompt: Sequence[int], other: Sequence[int]) -> int:
-    """Return how many tokens two prompts begin with, the last one of the first left out, in whole pages."""
+def _begins_as(prompt: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many tokens two prompts begin with, the last one of the first left out; 0 for few."""
     most = min(len(prompt) - 1, len(other))
     parts = (at for at in range(most) if prompt[at] != other[at])
-    return next(parts, most) // PANEL * PANEL
+    common = next(parts, most)
+    return common if common >= _PREFIX else 0
 
 
 def _common(prompts: Sequence[Sequence[int]]) -> int:
