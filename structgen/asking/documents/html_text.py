@@ -42,9 +42,8 @@ def html_text(data: bytes) -> tuple[str, tuple[str, ...]]:
         tag.decompose()
     hidden = []
     for tag in page.find_all(_is_hidden):
-        if not tag.decomposed:
-            hidden.append(tag.get_text(" "))
-            tag.decompose()
+        hidden.append(tag.get_text(" "))
+        tag.decompose()
     for tag in page.find_all("sup"):
         tag.insert(0, "^")
     for tag in page.find_all("title"):

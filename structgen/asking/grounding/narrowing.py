@@ -30,7 +30,7 @@ from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.grammars.text_grammars.word_runs import WordRuns, runs_of
 from structgen.machines.core.string_values import accepts, over_bytes
 from structgen.schema.reading.keywords import FORMATS
-from structgen.schema.reading.quote_keyword import INFERRED, QUOTE, read_quote
+from structgen.schema.reading.quote_keyword import INFERRED, KEY, QUOTE, read_quote
 from structgen.schema.reading.string_grammars import GRAMMAR
 
 _BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "divisibleBy")
@@ -169,7 +169,7 @@ class _Walk:
             self._lacks[id(lack.schema)] = lack
             return lack.schema
         only = found[0] if len(found) == 1 else {"anyOf": found}
-        simple = {"type", *_BOUNDS, *_OF_STRINGS, *_TOLD}
+        simple = {"type", KEY, *_BOUNDS, *_OF_STRINGS, *_TOLD}
         return only if schema.keys() <= simple else {**made, "allOf": [*made.get("allOf", []), only]}
 
     def missing(

@@ -67,9 +67,11 @@ def merged(
 
     Two items are one if they have the same keys; or if what tells an item stands at the same place in both:
     its keys, else its strings, else its other values. What several items of a page have at one place, such
-    as the date of a heading, tells none of them. Scalars that no text states are told by their value. A field
-    of several values has the likeliest; of those without a probability that of most pages, then the earliest. What a text states
-    goes before what none does, and null is last. The others are `conflicts`, at most 20 of a field.
+    as the date of a heading, tells none of them. Scalars that no text states are told by their value.
+
+    A field of several values has the likeliest; of those without a probability that of most pages, then the
+    first of the text. What a text states goes before what none does, and null is last. The others are
+    `conflicts`, at most 20 of a field.
 
     Raises as `placed_items`. Cost: that of `placed_items`, and n log n in the items.
     """
@@ -234,9 +236,6 @@ def _said(value: Json) -> Any:
 def _joined(parts: Sequence[_Part], at: str, fields: list[FoundValue], conflicts: list[FoundValue]) -> Any:
     """Return the one value of parts that are one, at a path of the item; put its scalars into `fields`, and
     what else the parts say into `conflicts`."""
-    if len(parts) == 1:  # most are on one page
-        fields += parts[0].moved(at)
-        return parts[0].value
     ways = defaultdict[Any, list[_Part]](list)
     for part in [one for one in parts if one.value is not None] or parts:
         is_open = isinstance(part.value, (dict, list)) and at.count("/") < DEEPEST
@@ -251,17 +250,17 @@ def _joined(parts: Sequence[_Part], at: str, fields: list[FoundValue], conflicts
         ),
     )
     conflicts += [one for other, _ in others for one in other.moved(at)][:MOST_CONFLICTS]
-    if dict in ways and isinstance(best.value, dict):
+    kind = type(best.value) if len(alike) > 1 and type(best.value) in ways else None
+    if kind is dict:
         made = dict[str, Json]()
         for name in dict.fromkeys(name for part in alike for name in part.value):
             members = [part.inside(name, part.source) for part in alike if name in part.value]
             made[name] = _joined(members, f"{at}/{escape(name)}", fields, conflicts)
         return made
-    if list in ways and isinstance(best.value, list):
+    if kind is list:
         elements = [part.inside(one, of) for of, part in enumerate(alike) for one in range(len(part.value))]
-        groups = [[one] for one in elements] if len(alike) == 1 else _groups(elements, ())
-        if len(alike) > 1:
-            groups.sort(key=lambda group: min(_order(part.fields()) for part in group))
+        groups = _groups(elements, ())
+        groups.sort(key=lambda group: min(_order(part.fields()) for part in group))
         return [_joined(group, f"{at}/{one}", fields, conflicts) for one, group in enumerate(groups)]
     fields += best.moved(at)
     return best.value

@@ -51,7 +51,8 @@ def test_invisible_text_beside_visible_text_is_left_out_and_told(tmp_path: Path)
 
 
 def test_a_mode_ends_with_its_group(tmp_path: Path) -> None:
-    assert read(tmp_path, pdf_of("q 3 Tr Q BT /F1 12 Tf 72 700 Td (seen) ' ET")).text == "seen"
+    data = pdf_of("q 3 Tr Q BT /F1 12 Tf 72 700 Td (seen) ' ET")
+    assert read(tmp_path, data) == TextDocument("x.pdf", "seen")
 
 
 def test_what_a_scanner_has_read_is_taken_and_told(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ pytest.importorskip("text_to_num")
 
 import structgen as sg
 from structgen.asking.grounding.grounded_grammar import checked_texts, grounded_grammar
+from structgen.asking.grounding.narrowing import narrowed
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.errors import GroundedWarning, NotStatedError, OptionError
 from structgen.machines.core.string_values import over_bytes
@@ -301,3 +302,13 @@ def test_draft_3_is_refused_and_draft_4_is_held() -> None:
         assert found == {"3": True, "5": False, "null": True}
     with pytest.raises(sg.errors.UnsupportedError, match="draft 3"):
         grounded_grammar(sg.json_schema({"type": "integer"}, draft="3"), StatedText({"text": "3"}))
+
+
+@pytest.mark.parametrize("kind", ["integer", "small", "number", "date", "code"])
+def test_a_key_leaves_the_stated_values_as_they_are(kind: str) -> None:
+    texts = StatedText({"text": " | ".join(PIECES)})
+    plain, marked = (
+        narrowed(sg.json_schema({**LEAVES[kind], **mark}), texts).grammar.schema
+        for mark in ({}, {"x-key": True})
+    )
+    assert plain == marked

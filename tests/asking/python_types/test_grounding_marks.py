@@ -1,4 +1,5 @@
-"""`sg.Quote` and `sg.Inferred`: what they write into schemas, what they leave as it is, what they refuse."""
+"""`sg.Quote`, `sg.Inferred`, `sg.Key`: what they write into schemas, what they leave as it is, what they
+refuse."""
 
 from __future__ import annotations
 
@@ -27,6 +28,7 @@ from structgen.tokens.tokenizer import byte_tokenizer
 
 Said = Annotated[str, sg.Quote(words=6)]
 Guess = Annotated[int, sg.Inferred]
+MARKS = ("x-quote", "x-inferred", "x-key")
 
 
 class Letter(enum.Enum):
@@ -78,12 +80,12 @@ def found(schema: Any, keyword: str) -> list[Any]:
 
 
 def without_marks(schema: Any) -> Any:
-    """Return a schema without the two keywords."""
+    """Return a schema without the three keywords."""
     if isinstance(schema, list):
         return [without_marks(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    return {key: without_marks(one) for key, one in schema.items() if key not in ("x-quote", "x-inferred")}
+    return {key: without_marks(one) for key, one in schema.items() if key not in MARKS}
 
 
 @for_each(
@@ -104,6 +106,17 @@ def test_a_quote_is_the_keyword_without_its_defaults(mark: Any, value: dict[str,
 @for_each("mark", [sg.Inferred, sg.Inferred()])
 def test_an_inferred_value_has_the_keyword(mark: Any) -> None:
     assert read_type(Annotated[int, mark]).schema == {"type": "integer", "x-inferred": True}
+
+
+@for_each("mark", [sg.Key, sg.Key()])
+@for_each("hint", [str, int, date, list[int]])
+def test_a_key_has_the_keyword(hint: Any, mark: Any) -> None:
+    assert read_type(Annotated[hint, mark]).schema == {**read_type(hint).schema, "x-key": True}
+
+
+def test_a_key_may_be_a_quote_too() -> None:
+    both = read_type(Annotated[str, sg.Key, sg.Quote(words=2)]).schema
+    assert (found(both, "x-key"), found(both, "x-quote")) == ([True], [{"words": 2}])
 
 
 @for_each("hint", [Data, Attrs, Named, Typed, list[Data], Attrs | None, dict[str, Typed]])
@@ -135,9 +148,10 @@ def test_a_quote_leaves_the_outline_as_it_is(hint: Any) -> None:
 
 
 @for_each("hint", [*PLAIN, int, bool, Plain, list[Plain], Plain | None, Data, dict[str, int]])
-def test_inferred_leaves_the_outline_as_it_is(hint: Any) -> None:
-    marked = read_type(Annotated[hint, sg.Inferred]).schema
-    assert True in found(marked, "x-inferred")
+@for_each(("mark", "keyword"), [(sg.Inferred, "x-inferred"), (sg.Key, "x-key")])
+def test_other_marks_leave_the_outline_as_it_is(hint: Any, mark: Any, keyword: str) -> None:
+    marked = read_type(Annotated[hint, mark]).schema
+    assert True in found(marked, keyword)
     assert schema_outline(marked) == schema_outline(read_type(hint).schema)
 
 
@@ -156,7 +170,8 @@ def test_marks_in_a_class_leave_its_outline_and_its_texts_as_they_are(hint: Any)
 
 
 def test_a_class_behind_a_reference_is_held_to_as_before() -> None:
-    compiled = sg.compile(sg.json_schema(read_type(Annotated[Plain, sg.Inferred]).schema), byte_tokenizer())
+    hint = Annotated[Plain, sg.Inferred, sg.Key]
+    compiled = sg.compile(sg.json_schema(read_type(hint).schema), byte_tokenizer())
     assert takes(compiled, '{"number": 1}') and not takes(compiled, '{"number": "1"}')
 
 
@@ -177,6 +192,7 @@ def test_a_quote_beside_a_type_without_strings_is_refused(hint: Any) -> None:
         (lambda: sg.Quote(6), "sg.Quote"),  # type: ignore[misc]
         (lambda: sg.Quote(word=6), "Write words="),  # type: ignore[call-arg]
         (lambda: sg.Inferred(3), "sg.Inferred"),  # type: ignore[call-arg]
+        (lambda: sg.Key("id"), "sg.Key"),  # type: ignore[call-arg]
     ],
 )
 def test_bad_members_are_refused(call: Callable[[], Any], told: str) -> None:
@@ -215,23 +231,28 @@ def test_a_keyword_that_says_nothing_is_refused_with_its_place(value: Any, where
 
 
 def test_the_report_says_who_reads_the_keywords() -> None:
-    report = sg.json_schema({"type": "string", "x-quote": {}, "x-inferred": True, "x-other": 1}).report
+    schema = {"type": "string", "x-quote": {}, "x-inferred": True, "x-key": True, "x-other": 1}
+    report = sg.json_schema(schema).report
     said = {one.keyword: one.why for one in report.annotations}
     assert said["x-quote"] == said["x-inferred"] == "for grounded= alone"
+    assert said["x-key"] == "for sg.extract alone"
     assert said["x-other"] == "unknown in draft 2020-12"
 
 
 def test_types_with_other_marks_are_other_types() -> None:
     hints = [
         str,
-        *(Annotated[str, mark] for mark in (sg.Quote, sg.Quote(words=2), sg.Quote(of="lines"), sg.Inferred)),
+        *(
+            Annotated[str, mark]
+            for mark in (sg.Quote, sg.Quote(words=2), sg.Quote(of="lines"), sg.Inferred, sg.Key)
+        ),
     ]
     forms = [json.dumps(form_of(hint).schema) for hint in hints]
     assert len(set(forms)) == len(hints)
     assert [json.dumps(form_of(hint).schema) for hint in hints] == forms
 
 
-@for_each("mark", [sg.Quote, sg.Quote(words=6), sg.Inferred])
+@for_each("mark", [sg.Quote, sg.Quote(words=6), sg.Inferred, sg.Key])
 def test_a_mark_is_a_value(mark: Any) -> None:
     assert pickle.loads(pickle.dumps(mark)) == copy.deepcopy(mark) == mark
     assert hash(copy.copy(mark)) == hash(mark)

@@ -80,7 +80,7 @@ def test_each_public_name_beside_a_type_is_enforced_or_refused(name: str) -> Non
             assert error.cure and error.keyword == ("x-grammar" if is_grammar else "Annotated")
             assert is_grammar or ("Annotated" in str(error) and error.where == "type")
         else:
-            if said in (sg.Quote, sg.Inferred):  # `grounded=` alone reads them
+            if said in (sg.Quote, sg.Inferred, sg.Key):  # `grounded=` and `sg.extract` alone read them
                 said = sg.regex(r"[\s\S]*")
             grammar = sg.regex(said.pattern) if isinstance(said, sg.Regex) else said
             alone = sg.compile(grammar, byte_tokenizer())
