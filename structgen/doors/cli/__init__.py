@@ -90,7 +90,8 @@ EXAMPLES: Final = {
         "structgen explain --grammar query.lark --sentences 5",
     ),
     "extract": (
-        """structgen extract letter.txt --type people:Person \\
+        """structgen extract letter.txt \\
+      --type 'list[people:Person]' \\
       --out people.jsonl --page people.html""",
     ),
     "generate": (

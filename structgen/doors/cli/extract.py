@@ -42,8 +42,9 @@ def extract(
 ) -> None:
     """Read everything that a type or a schema asks for from files of any length.
 
-    A schema of an array, or list[T], asks for all items of a file; any other one for one object a file. The
-    items are printed as JSON lines, or written to --out. After a kill or Ctrl-C the same command goes on.
+    --type 'list[module:Class]', or a schema of an array, asks for all items of a file; any other type for
+    one object a file. The items are printed as JSON lines, or written to --out, and then the same command
+    goes on after a kill or Ctrl-C.
 
     Exit status: 0 done; 1 a page failed, or the type refuses an object; 2 wrong usage, or the model, a file,
     the type or schema is not usable; 130 Ctrl-C.
@@ -77,7 +78,7 @@ def _target(wanted: WantedTexts) -> Any:
     """Return the type, or the grammar of the schema. Raises OptionError where there is neither."""
     given = wanted.given
     if "type" in given:
-        return named(str(given.get("type")), "--type", "module:Class")
+        return named(str(given.get("type")), "--type", "module:Class, or list[module:Class]")
     if "schema" not in given:
         cure = "Give one: --schema FILE, for example."
         raise OptionError("One of --schema and --type is needed.", where="--schema", cure=cure)

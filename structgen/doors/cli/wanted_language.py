@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -169,7 +170,10 @@ def bound(value: Any, option: str, of_schema: Callable[[Path], Any]) -> dict[str
 
 
 def named(name: str, option: str, cure: str) -> Any:
-    """Return what `module:Class` names, looked for in the current folder too; `cure`: what to write."""
+    """Return what `module:Class` names, looked for in the current folder too; the type of a list of it for
+    `list[module:Class]`. `cure`: what to write."""
+    if name.startswith("list[") and name.endswith("]"):
+        return types.GenericAlias(list, named(name[5:-1], option, cure))
     module, colon, path = name.partition(":")
     if not (module and colon and path):
         raise OptionError(f"{name!r} is not the name of a class.", where=option, cure=f"Write {cure}.")

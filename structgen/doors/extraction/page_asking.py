@@ -32,9 +32,10 @@ from structgen.doors.typed.worked.worked_examples import Examples, written_pairs
 from structgen.doors.typed.wrapping import unwrapped
 from structgen.doors.typed.writers import Preparation, Writer
 
-_PAGE, _SMALL_PAGE = 1_000, 80
+_PAGE, _SMALL_PAGE, _SENTENCE = 1_000, 80, 45
 """Tokens of a page where nobody says how many, fewer where the context leaves fewer. The second is for the
-small models that our own forward pass runs, which find more on small pages (decision 102)."""
+small models that our own forward pass runs, which find more on small pages; the third for the embedded
+models, which were trained on single sentences (decision 102)."""
 _OVERLAP: Final = 20
 """Tokens that pages have in common where nobody says how many, or a twentieth of a page."""
 _BYTES_A_TOKEN: Final = 3
@@ -219,7 +220,10 @@ class PageQuestion:
             from structgen.decoding.engine.forward_pass.llama import Llama
 
             context = writer.engine.model.context
-            usual = _SMALL_PAGE if isinstance(writer.engine.model, Llama) else usual
+            if self._is_trained:
+                usual = _SENTENCE
+            elif isinstance(writer.engine.model, Llama):
+                usual = _SMALL_PAGE
         wanted = page or usual
         answer = said.max_tokens or min(max(2 * wanted + 64, 0 if self.is_list else 512), context // 4)
         plain = replace(self.wanted, options=replace(said, grounded=False, quotes=False))

@@ -1,0 +1,108 @@
+"""`structgen extract`: items of files, as JSON lines, as a table and as a page."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from structgen.doors.cli import app
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from openai_server import serving
+
+TEXT = "Ada Brook is 36 years old.\n\nTom Reed is 41 years old.\n"
+SCHEMA = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+        "required": ["name", "age"],
+        "additionalProperties": False,
+    },
+}
+
+
+def answer(body: dict[str, Any]) -> str:
+    said = body["messages"][-1]["content"]
+    people = [("Ada Brook", 36), ("Tom Reed", 41)]
+    return json.dumps([{"name": name, "age": age} for name, age in people if name in said])
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "people.txt").write_text(TEXT)
+    (tmp_path / "people.json").write_text(json.dumps(SCHEMA))
+    (tmp_path / "read_people.py").write_text(
+        "from pydantic import BaseModel\nclass Person(BaseModel):\n    name: str\n    age: int\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def run(*arguments: str, **how: Any) -> Any:
+    return CliRunner().invoke(app(), ["extract", *arguments], **how)
+
+
+WANTED = [{"name": "Ada Brook", "age": 36}, {"name": "Tom Reed", "age": 41}]
+
+
+@pytest.mark.parametrize("how", [["--schema", "people.json"], ["--type", "list[read_people:Person]"]])
+@pytest.mark.parametrize("page", ["16", "1000"])
+def test_items_are_printed_with_their_places(how: list[str], page: str, folder: Path) -> None:
+    with serving(answer) as server:
+        told = run("people.txt", "--model", server.model, *how, "-o", f"page_tokens={page}", "-o", "overlap=5")
+    assert told.exit_code == 0, told.output
+    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    assert [line["value"] for line in lines] == WANTED
+    assert [TEXT[slice(*line["places"]["/name"])] for line in lines] == ["Ada Brook", "Tom Reed"]
+    assert "2 items" in told.stderr
+
+
+def test_a_type_alone_asks_for_one_object_a_file(folder: Path) -> None:
+    with serving('{"name": "Ada Brook", "age": 36}') as server:
+        told = run("people.txt", "--model", server.model, "--type", "read_people:Person")
+    assert [json.loads(line)["value"] for line in told.stdout.splitlines()] == WANTED[:1]
+
+
+def test_a_table_a_page_and_answers_that_are_kept(folder: Path) -> None:
+    with serving(answer) as server:
+        how = ["people.txt", "--model", server.model, "--schema", "people.json", "--out", "found.csv"]
+        assert run(*how, "--page", "found.html").exit_code == 0
+        asked = len(server.bodies)
+        assert run(*how).exit_code == 0 and len(server.bodies) == asked
+        other = run(*how, "-o", "quotes=false")
+        assert other.exit_code == 2 and "another option" in other.stderr
+        assert run(*how, "-o", "quotes=false", "--start-over").exit_code == 0
+    rows = list(csv.DictReader((folder / "found.csv").open()))
+    assert [(row["name"], row["age"]) for row in rows] == [("Ada Brook", "36"), ("Tom Reed", "41")]
+    assert "Ada Brook</mark>" in (folder / "found.html").read_text()
+
+
+def test_standard_input_is_a_file(folder: Path) -> None:
+    with serving(answer) as server:
+        told = run("-", "--model", server.model, "--schema", "people.json", input=TEXT)
+    assert {json.loads(line)["document"] for line in told.stdout.splitlines()} == {"standard input"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "There is no file to read"),
+        (["people.txt"], "One of --schema and --type is needed"),
+        (["nothing.txt", "--schema", "people.json"], "nothing.txt: There is no such file"),
+        (["people.txt", "--schema", "people.json", "-o", "merge=all"], "places"),
+        (["people.txt", "--type", "list[read_people:Nobody]"], "Nobody"),
+        (["people.txt", "--schema", "people.json", "-o", "overlap=-1"], "overlap"),
+        (["people.txt", "--schema", "people.json", "-o", "stop=x"], "no option 'stop'"),
+    ],
+)
+def test_wrong_usage_is_told(arguments: list[str], told: str, folder: Path) -> None:
+    found = run(*arguments)
+    assert found.exit_code == 2 and told in " ".join(found.stderr.split())
