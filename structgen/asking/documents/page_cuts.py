@@ -89,7 +89,8 @@ def cut(text: str, count: Count, most: int, overlap: int) -> list[Cut]:
     while new < len(ends):
         last = int(behind.searchsorted(before[first] + most, "right"))
         if last < len(ends):
-            late = (before[new] + 2 * (before[first] + most)) / 3
+            # a whole number: for a float all of `behind` would become floats
+            late = (before[new] + 2 * (before[first] + most) + 2) // 3
             low = min(max(int(behind.searchsorted(late)), new) + 1, last)
             word = int(words[words.searchsorted(last, "right") - 1])
             last = _best(kinds, low, last) or (word if new < word < last else last)

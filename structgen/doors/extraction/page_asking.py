@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Final
@@ -16,7 +17,7 @@ from typing import Any, Final
 from structgen.asking.documents.page_cuts import cut
 from structgen.asking.grounding.grounded_grammar import schema_grammar_of
 from structgen.asking.request_reading.example_pairs import Pair
-from structgen.base.errors import NotStatedError, OptionError, StructgenError, within
+from structgen.base.errors import BudgetError, NotStatedError, OptionError, StructgenError, within
 from structgen.base.json_text.exact_json import read, target_of
 from structgen.base.language import checks
 from structgen.decoding.engine.requests import FinishReason, Result
@@ -31,6 +32,8 @@ from structgen.doors.typed.wanted_forms import WantedForm, WantedText
 from structgen.doors.typed.worked.worked_examples import Examples, written_pairs
 from structgen.doors.typed.wrapping import unwrapped
 from structgen.doors.typed.writers import Preparation, Writer
+from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.machines.core.matcher import Matcher
 
 _PAGE, _SMALL_PAGE, _SENTENCE = 1_000, 80, 45
 """Tokens of a page where nobody says how many, fewer where the context leaves fewer. The second is for the
@@ -148,6 +151,15 @@ class PageQuestion:
         return WantedText(self.page_form, self.said, waits=True)
 
     @cached_property
+    def _one(self) -> WantedText:
+        """One item, or what a page says of the object: a text that does not state it has nothing."""
+        if not self.is_list:
+            return self.wanted
+        grammar = schema_grammar_of(self.form.grammar, "target").innermost
+        assert isinstance(grammar, JsonSchemaGrammar), "it was looked at"
+        return replace(self.wanted, form=WantedForm(grammar=grammar.in_place_of(self.item_schema)))
+
+    @cached_property
     def instruction(self) -> str:
         """The words before each page."""
         if self.prompt is not None:
@@ -245,12 +257,21 @@ class PageQuestion:
 
     def check(self, text: str) -> None:
         """Warn of what `grounded` does not know of the type, and raise the errors that all pages would have:
-        those of the type, the options and the examples. `text`: the first page."""
-        source = self.source(text)
-        try:
-            wanted_of(self.wanted, source)
-        except NotStatedError:
-            return
+        those of the type, the options and the examples, and BudgetError where no item, or no object, fits an
+        answer. `text`: the first page."""
+        if isinstance(writer := self.writer, Local):
+            whole = self._one.form.grammar if self.is_list else self.form.grammar
+            begun, most = Matcher(writer.engine.compiled(whole)), self.said.max_tokens
+            if most is not None and not begun.budget_suffices(most):
+                least = begun.tokens_to_finish()
+                raise BudgetError(
+                    f"An answer has at most {most:,} tokens, and the shortest item has {least:,}.",
+                    minimum=least,
+                    where="max_tokens",
+                    cure=f"Give at least {least:,}.",
+                )
+        with suppress(NotStatedError):
+            wanted_of(self.wanted, self.source(text))
 
     async def answer(self, page: Page) -> dict[str, Any]:
         """Return the line of a page: what its parts say, or the error with which it failed. Errors: those
@@ -286,9 +307,10 @@ class PageQuestion:
         it: a sentence, an error, or "". Adds to the counts of a line."""
         source = self.source(text)
         try:
+            wanted_of(self._one, source, is_again=True)
             held = wanted_of(self.wanted, source, is_again=True)
         except NotStatedError:
-            return None, ""
+            return None, ""  # nothing can be said of it: the model is not asked
         for attempt in range(_TRIES):
             if attempt:
                 await asyncio.sleep(PAUSE * 2 ** (attempt - 1))

@@ -57,7 +57,9 @@ WANTED = [{"name": "Ada Brook", "age": 36}, {"name": "Tom Reed", "age": 41}]
 @pytest.mark.parametrize("page", ["16", "1000"])
 def test_items_are_printed_with_their_places(how: list[str], page: str, folder: Path) -> None:
     with serving(answer) as server:
-        told = run("people.txt", "--model", server.model, *how, "-o", f"page_tokens={page}", "-o", "overlap=5")
+        told = run(
+            "people.txt", "--model", server.model, *how, "-o", f"page_tokens={page}", "-o", "overlap=5"
+        )
     assert told.exit_code == 0, told.output
     lines = [json.loads(line) for line in told.stdout.splitlines()]
     assert [line["value"] for line in lines] == WANTED

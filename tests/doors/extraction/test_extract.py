@@ -39,7 +39,9 @@ def test_a_document_in_pages_has_the_items_of_the_document_as_one_page(seed: int
         found = extracted(engine, text, page=page, overlap=25)
         assert found.pages > 3 and said(found) == said(whole)
     for one in whole:
-        assert [text[part.start : part.end] for part in one.fields] == [str(part.value) for part in one.fields]
+        assert [text[part.start : part.end] for part in one.fields] == [
+            str(part.value) for part in one.fields
+        ]
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 8])
