@@ -198,6 +198,35 @@ def test_numbers_tell_items_that_have_no_strings() -> None:
     assert [one.value["n"] for one in items_of(answers, text)] == [36, 40, 36]
 
 
+def paired(text: str, first: dict[str, Any], second: dict[str, Any]) -> int:
+    """Return how many items two pages have that are both the whole text."""
+    answers = [PageAnswer("text", at, 0, len(text), [one]) for at, one in ((1, first), (2, second))]
+    return len(items_of(answers, text))
+
+
+def test_strings_tell_items_better_than_numbers_do() -> None:
+    text = "Ada Ali and Ben Orff have 3 rooms and 2 cats."
+    of_ada, of_ben = ({"name": name, "rooms": 3, "cats": 2} for name in ("Ada Ali", "Ben Orff"))
+    assert paired(text, of_ada, of_ben) == 2
+    assert paired(text, of_ada, {**of_ada, "rooms": 2, "cats": 3}) == 1
+
+
+@for_each(
+    ("first", "second", "count"),
+    [
+        # of as many strings all fields decide, and of as many fields the first string
+        ({"name": "Ada Ali", "town": "Rome"}, {"name": "Ada Ali", "town": "Bonn"}, 1),
+        ({"name": "Ada Ali", "town": "Rome"}, {"name": "Ben Orff", "town": "Rome"}, 2),
+        ({"name": "Ada Ali", "town": "Rome", "age": 36}, {"name": "Ada Ali", "town": "Bonn", "age": 40}, 2),
+        ({"name": "Ada Ali", "town": "Rome", "age": 36}, {"name": "Ben Orff", "town": "Rome", "age": 36}, 1),
+    ],
+)
+def test_of_as_many_strings_all_fields_decide(
+    first: dict[str, Any], second: dict[str, Any], count: int
+) -> None:
+    assert paired("Ada Ali, Ben Orff, Rome, Bonn, 36, 40", first, second) == count
+
+
 def test_items_without_places_are_last_in_the_order_of_pages() -> None:
     text = "Ada. Ben."
     answers = [
@@ -231,6 +260,15 @@ def test_lists_of_an_item_are_united_by_place() -> None:
         *(f"/lines/{at}/{name}" for at in range(4) for name in ("count", "what")),
         "/paid",
     ]
+
+
+def test_elements_stand_in_the_order_of_the_text() -> None:
+    text = "red, blue, green"
+    answers = [
+        PageAnswer("text", 1, 0, 16, {"all": ["red", "green"]}),
+        PageAnswer("text", 2, 5, 16, {"all": ["blue", "green"]}),
+    ]
+    assert object_of(answers, text).value == {"all": ["red", "blue", "green"]}
 
 
 def test_scalars_of_a_list_are_united_by_place_or_else_by_value() -> None:
@@ -385,10 +423,10 @@ def test_a_key_that_a_page_cuts_off_is_that_of_the_whole() -> None:
 
 
 def test_of_several_keys_all_have_to_be_there() -> None:
-    text = "Ada 7. Ben 7. Ada 8. Ada."
-    pairs = [("Ada", 7), ("Ben", 7), ("Ada", 8), ("Ada", None)]
+    text = "Ada 7. Ben 7. Ada 8. Ada. Ada."
+    pairs = [("Ada", 7), ("Ben", 7), ("Ada", 8), ("Ada", None), ("Ada", None)]
     items = [{"name": name, "number": number} for name, number in pairs]
-    answers = [PageAnswer("text", 1, 0, 25, items), PageAnswer("text", 2, 0, 13, items[:2])]
+    answers = [PageAnswer("text", 1, 0, 30, items), PageAnswer("text", 2, 0, 13, items[:2])]
     assert [one.value for one in items_of(answers, text, ("/name", "/number"))] == items
 
 
