@@ -261,9 +261,9 @@ class PageQuestion:
         answer. `text`: the first page."""
         if isinstance(writer := self.writer, Local):
             whole = self._one.form.grammar if self.is_list else self.form.grammar
-            begun, most = Matcher(writer.engine.compiled(whole)), self.said.max_tokens
-            if most is not None and not begun.budget_suffices(most):
-                least = begun.tokens_to_finish()
+            assert whole is not None, "free text was refused"
+            least, most = Matcher(writer.engine.compiled(whole)).tokens_to_finish(), self.said.max_tokens
+            if most is not None and least > most:
                 raise BudgetError(
                     f"An answer has at most {most:,} tokens, and the shortest item has {least:,}.",
                     minimum=least,

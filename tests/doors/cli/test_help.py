@@ -78,7 +78,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "query.lark": 'start: "select " NAME\nNAME: /[a-z]+/',
         "tools.json": (ROOT / "examples/tools.json").read_text(),
         "letter.txt": "Ada Brook, 36, lives in Leeds.",
-        "people.py": "from pydantic import BaseModel\n\nclass Person(BaseModel):\n    name: str\n    age: int\n",
+        "people.py": "import pydantic\n\n\nclass Person(pydantic.BaseModel):\n    name: str\n",
         "in.jsonl": '"Ada bought 3 lamps."\n{"prompt": "Bob bought a chair."}\n',
         "requests.jsonl": '{"custom_id": "1", "url": "/v1/completions", "body": {"prompt": "Ada"}}',
         "person.schema.json": (ROOT / "examples/person.schema.json").read_text(),

@@ -31,7 +31,7 @@ def said(found: Any) -> list[Any]:
 def test_a_document_in_pages_has_the_items_of_the_document_as_one_page(seed: int) -> None:
     draw = random.Random(seed)
     text = document(draw, 30)
-    engine, model = finder()
+    engine, _ = finder()
     whole = extracted(engine, text, page=4000, max_tokens=2000)
     assert whole.pages == 1 and [one.value for one in whole] == sales_in(text)
     for _ in range(4):
@@ -53,14 +53,14 @@ def test_the_pages_that_are_asked_at_a_time_change_nothing(at_once: int) -> None
 
 def test_the_order_in_which_pages_end_changes_nothing() -> None:
     text = document(random.Random(8), 40)
-    draws = iter([random.Random(1), random.Random(2)])
+    draw = random.Random(1)
 
     def answer(body: dict[str, Any]) -> str:
         time.sleep(draw.random() / 50)
         return json.dumps(sales_in(body["messages"][-1]["content"]))
 
     found = []
-    for draw in draws:
+    for _ in range(2):
         with serving(answer) as server:
             found.append(extracted(server.model, text, page=60, overlap=25))
     assert len(found[0]) > 5 and found[0].items == found[1].items
@@ -166,7 +166,7 @@ def test_where_all_pages_fail_the_error_is_raised(monkeypatch: Any) -> None:
     monkeypatch.setattr(page_asking, "PAUSE", 0.0)
     text = document(random.Random(13), 200)
     with serving({"status": 500, "error": "down"}) as server:
-        with pytest.raises(GenerationError, match="No page has an answer.*down"):
+        with pytest.raises(GenerationError, match=r"No page has an answer.*down"):
             extracted(server.model, text, page=60)
         assert len(server.bodies) < 300
 
