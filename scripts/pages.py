@@ -56,6 +56,8 @@ NOT_RUN = {
 
 SKETCHES = {
     "docs/bulk-on-ray.md": "it needs ray[data]",
+    "docs/cookbook/documents.md": "it needs a contract, and a model that reads one",
+    "docs/extract.md": "it needs files, and a model that reads them",
     "docs/inside/kernels.md": "it needs a model on a GPU; bench/bench_kernels.py has the loop",
     "docs/serving-engines.md": "it needs a server of an engine; scripts/serving_checks.py runs it",
 }
