@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
-from math import inf, log1p
+from math import log1p
 from typing import Any, Final, TypeAlias
 
 from structgen.asking.grounding.evidence import MOST_PLACES
@@ -79,47 +79,54 @@ def _closest(leaves: _Leaves, last: int, taken: Collection[Any]) -> dict[str, _P
     """Return a place for each scalar of an item, by its pointer. `last`: where the last scalar of the item
     before it begins; `taken`: the places of other items.
 
-    From a place on, each scalar takes the place that is next to those of its nearest relatives in the item,
-    the one behind them of equal ones; those with few places come first, with what stands beside them. Of all
-    places to begin at, the one is kept from which the distances are smallest: the sum of their logarithms,
-    for what is far off, such as a heading, says little. Different scalars take different places, as long as
-    there are any.
+    Of all places to begin at, the one is kept from which the distances are smallest. Scalars with few places
+    come first, with what stands beside them.
     """
     rarity = {_above(path): len(where) for path, where in sorted(leaves, key=lambda leaf: -len(leaf[1]))}
     rarest = sorted(leaves, key=lambda leaf: (rarity[_above(leaf[0])], _above(leaf[0]), len(leaf[1])))
     begins = dict.fromkeys(
         of for path, where in rarest if _above(path) == _above(rarest[0][0]) for of in where
     )
-    times = Counter(id(where) for _, where in leaves)
-    best, least = dict[str, _Place](), inf
-    for begin in sorted(begins, key=lambda of: of[0] <= last)[: MOST_BEGINNINGS // max(1, len(leaves)) + 1]:
-        chosen, used = dict[str, _Place](), set[_Place]()
-        settled = {"": [begin]}
-        """By pointer, the places of what is inside."""
-        total = 0.0
-        for path, where in rarest:
-            around = path
-            while around not in settled:
-                around = _above(around)
-            is_repeated = times[id(where)] > 1
-            free = ([of for of in where if of not in used] if is_repeated else []) or where
-            near, place = max(
-                (min(to - before, behind - of, 0), (of, to))
-                for before, behind in settled[around][-MOST_RELATIVES:]
-                for next_ in [bisect(free, (before, behind))]
-                for of, to in free[max(0, next_ - 1) : next_ + 1]
-            )
-            total += log1p(-near)
-            chosen[path] = place
-            used.add(place)
-            while path:
-                path = _above(path)
-                settled.setdefault(path, []).append(place)
+    first = sorted(begins, key=lambda of: of[0] <= last)[: MOST_BEGINNINGS // max(1, len(leaves)) + 1]
+
+    def cost(tried: tuple[float, dict[str, _Place]]) -> float:
+        distance, chosen = tried
         is_taken = frozenset(chosen.items()) in taken
-        total += BACKWARDS * (2 * is_taken + (max(chosen.values())[0] <= last))
-        if total < least:
-            best, least = chosen, total
-    return best
+        return distance + BACKWARDS * (2 * is_taken + (max(chosen.values())[0] <= last))
+
+    times = Counter(id(where) for _, where in leaves)
+    return min((_next_to(begin, rarest, times) for begin in first), key=cost, default=(0, {}))[1]
+
+
+def _next_to(begin: _Place, leaves: _Leaves, times: Mapping[int, int]) -> tuple[float, dict[str, _Place]]:
+    """Return the places of scalars from a place on, and their distances: the sum of the logarithms, for what
+    is far off, such as a heading, says little.
+
+    Each scalar takes the place that is next to those of its nearest relatives in the item, the one behind
+    them of equal ones. Equal values take different places, as long as there are any. `times`: how many
+    scalars have the same list of places, by its identity.
+    """
+    chosen, used, distance = dict[str, _Place](), set[_Place](), 0.0
+    settled = {"": [begin]}
+    """By pointer, the places of what is inside."""
+    for path, where in leaves:
+        around = path
+        while around not in settled:
+            around = _above(around)
+        free = [of for of in where if of not in used] if times[id(where)] > 1 else []
+        near, place = max(
+            (min(to - before, behind - of, 0), (of, to))
+            for before, behind in settled[around][-MOST_RELATIVES:]
+            for next_ in [bisect(free or where, (before, behind))]
+            for of, to in (free or where)[max(0, next_ - 1) : next_ + 1]
+        )
+        distance += log1p(-near)
+        chosen[path] = place
+        used.add(place)
+        while path:
+            path = _above(path)
+            settled.setdefault(path, []).append(place)
+    return distance, chosen
 
 
 def _above(path: str) -> str:
