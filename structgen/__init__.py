@@ -10,8 +10,8 @@
     sg.run("structgen/extract", "Ada is 36 years old.", Person)       # the same as one call
     sg.run("structgen/extract", "Is it?", sg.choice(["yes", "no"]))   # a text of a grammar
 
-**Ask a model.** `run` and, for coroutines, `arun`; `extract` and `aextract` read documents of any length
-(`Extraction`); `generate` with `filled`; `tools` with `Tool`, `Call`,
+**Ask a model.** `run` and, for coroutines, `arun`; `extract` and `aextract` read documents of any length;
+`generate` with `filled`; `tools` with `Tool`, `Call`,
 `Reply`, `ToolFormat`, `parse_calls`; `infill` and `Infilling` fill the holes of a text (`Infilled`).
 `Partial` is an object that is still being written, `Outcome` an answer with its figures, `Server` a model
 at an address. `outcome_of` reads the text of a model that you call yourself.
@@ -82,7 +82,6 @@ if TYPE_CHECKING:
     from structgen.decoding.speculation.speculation_options import Speculation as Speculation
     from structgen.doors.extraction.extract import aextract as aextract
     from structgen.doors.extraction.extract import extract as extract
-    from structgen.doors.extraction.extraction import Extraction as Extraction
     from structgen.doors.typed.decorator import filled as filled
     from structgen.doors.typed.decorator import generate as generate
     from structgen.doors.typed.given_texts import outcome_of as outcome_of
@@ -179,7 +178,6 @@ __getattr__, __dir__ = lazy_names(
         "structgen.asking.tool_calls.tool_grammar": "tools",
         "structgen.asking.tool_calls.tool_replies": "Call Reply",
         "structgen.doors.extraction.extract": "aextract extract",
-        "structgen.doors.extraction.extraction": "Extraction",
         "structgen.doors.typed.decorator": "filled generate",
         "structgen.doors.typed.given_texts": "outcome_of",
         "structgen.doors.typed.infilled": "Infilling",

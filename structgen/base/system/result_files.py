@@ -153,7 +153,7 @@ def _settle(
 
 
 def _refused(results: Path, what: str) -> OptionError:
-    cure = f"Name another file for the results, or start over: delete {results} (of bulk runs: --start-over)."
+    cure = f"Name another file for the results, or start over: delete {results} (or give start_over)."
     return OptionError(what, where=str(results), cure=cure)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from structgen.base.errors import OptionError
+from structgen.base.system.html_pages import counted
 from structgen.doors.cli.flags import OF_ENGINE, OF_SAMPLING, POLICIES
 from structgen.doors.cli.named_options import Given, reads
 from structgen.doors.cli.output import echo, payload, read_input
@@ -17,7 +18,7 @@ from structgen.doors.cli.wanted_texts import WantedTexts
 if TYPE_CHECKING:
     from structgen.doors.extraction.extraction import Extraction
 
-_OF_PAGES = ("overlap", "merge", "grounded", "quotes", "at_once", "start_over", "workers")
+_OF_PAGES = ("overlap", "merge", "least_confidence", "grounded", "quotes", "at_once", "start_over", "workers")
 _OF_WRITING = (
     *("max_tokens", "attempts", "outline", "chat", "timeout", "speculation", "canonical", "healing"),
     *("wrap", "choices"),
@@ -93,8 +94,9 @@ def _told(found: Extraction[Any], given: Given) -> int:
         payload(found.to_jsonl(), newline=False)
     for remark in found.remarks:
         echo(f"Hint: {remark}", err=True)
-    counts = f"{len(found):,} items, {found.asked:,} of {found.pages:,} pages, {found.tokens:,} tokens"
-    echo(counts, err=True)
+    items = counted(len(found), "item") + (f" and {len(found.doubtful):,} doubtful" if found.doubtful else "")
+    told = f"{found.asked:,} of {counted(found.pages, 'page')}, {counted(found.tokens, 'token')}"
+    echo(f"{items}, {told}", err=True)
     if found.is_stopped:
         return 130
     return int(bool(found.failed) or any(one.error for one in found))

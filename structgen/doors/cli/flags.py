@@ -300,7 +300,7 @@ _GROUPS: Final[dict[str, Iterable[str]]] = {
     "sg.Sampling": OF_SAMPLING,
     "sg.Request": OF_REQUEST,
     "grounded answers": (*OF_GROUNDING, "evidence"),
-    "sg.extract": ("page_tokens", "overlap", "merge", "at_once"),
+    "sg.extract": ("page_tokens", "overlap", "merge", "at_once", "least_confidence"),
     "sg.json_schema": POLICIES,
     "sg.lark": OF_LARK,
     "sg.tools": OF_TOOLS,

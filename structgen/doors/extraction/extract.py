@@ -126,6 +126,8 @@ def _prepared(
     model: Any, document: Any, target: Any, options: Mapping[str, Any]
 ) -> Callable[[Future[None]], Extraction[Any]]:
     """Return the work of a call, whose options are checked."""
+    if not options.keys() <= ExtractOptions.__annotations__.keys():
+        raise TypeError("an unknown option, which options_named names")
     how = ExtractSettings(**{name: one for name, one in options.items() if name in OWN_OPTIONS})
     said = {name: one for name, one in options.items() if name not in OWN_OPTIONS}
     said |= {"grounded": how.grounded, "quotes": how.quotes, "examples": how.examples}

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Final, Generic, TypeVar, get_args, get_origin
 
 from structgen.asking.documents.documents import TextDocument
 from structgen.asking.python_types.type_hints import TypeReader, read_type
@@ -150,8 +150,9 @@ class _Objects:
         form = question.form
         self._is_list, self._schema = question.is_list, question.plain_schema
         self._whole: TypeReader[Any] | None = form.reader
-        hints = get_args(form.hint) if get_origin(form.hint) in (list, set, frozenset) else ()
-        self._one = read_type(hints[0]) if self._is_list and hints else None
+        hint = get_args(form.hint)[0] if get_origin(form.hint) is Annotated else form.hint
+        has_items = self._is_list and get_origin(hint) in (list, set, frozenset, Sequence)
+        self._one = read_type(get_args(hint)[0]) if has_items else None
 
     def made(self, item: FoundItem) -> FoundItem:
         """Return an item with its object, or why there is none."""
@@ -206,6 +207,7 @@ def extraction_of(
     answers, items, values = defaultdict[str, list[PageAnswer]](list), list[FoundItem](), dict[str, Any]()
     doubtful = list[FoundItem]()
     failed, remarks = list[FailedPage](), [f"{one.name}: {said}" for one in documents for said in one.remarks]
+    remarks += [f"{one.name}: There is no text in it." for one in documents if not one.text.strip()]
     counts = Counter[str]()
     for line in sorted(lines, key=lambda one: order[one["page"]]):
         page = pages[order[line["page"]]]

@@ -147,26 +147,26 @@ def ends(text: str, most: int, overlap: int = 0) -> list[str]:
     ],
 )
 def test_the_better_border_ends_a_page_even_where_it_comes_earlier(better: str, worse: str) -> None:
-    text = "a" * 60 + better + "b" * 20 + worse + "c" * 60
-    assert ends(text, 100)[0] == (text[:60] + better[: better.startswith(".")])
+    text = "a" * 70 + better + "b" * 10 + worse + "c" * 60
+    assert ends(text, 100)[0] == (text[:70] + better[: better.startswith(".")])
 
 
-def test_a_better_border_in_the_first_half_of_a_page_is_too_early() -> None:
-    text = "a" * 20 + "\n\n" + "b" * 50 + " " + "c" * 60
+def test_a_better_border_in_the_first_two_thirds_of_a_page_is_too_early() -> None:
+    text = "a" * 60 + "\n\n" + "b" * 10 + " " + "c" * 60
     assert ends(text, 100)[0] == text[:72]
 
 
 def test_a_page_ends_before_headings_and_not_behind_one() -> None:
-    text = "a" * 60 + "\n\n# One\n\n## Two\n\n" + "b" * 200
-    assert ends(text, 100)[0] == "a" * 60
+    text = "a" * 70 + "\n\n# One\n\n## Two\n\n" + "b" * 200
+    assert ends(text, 100)[0] == "a" * 70
 
 
 def test_an_ideographic_stop_ends_a_sentence_without_white_space() -> None:
-    text = "一" * 30 + "。」" + "「" + "二" * 30
-    assert ends(text, 50) == ["一" * 30 + "。」", "「" + "二" * 30]
+    text = "一" * 36 + "。」" + "「" + "二" * 30
+    assert ends(text, 50) == ["一" * 36 + "。」", "「" + "二" * 30]
 
 
-def test_a_page_begins_at_a_sentence_where_that_costs_no_more_than_the_overlap_again() -> None:
+def test_a_page_begins_at_a_sentence_where_that_costs_half_of_the_overlap_again() -> None:
     text = " ".join(f"Sentence number {at} is here." for at in range(100, 140))
     assert all(page.startswith("Sentence") for page in ends(text, 200, 20))
 
