@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from structgen.base.errors import OptionError
-from structgen.base.system.html_pages import counted
 from structgen.doors.cli.flags import OF_ENGINE, OF_SAMPLING, POLICIES
 from structgen.doors.cli.named_options import Given, reads
 from structgen.doors.cli.output import echo, payload, read_input
@@ -88,6 +87,8 @@ def _target(wanted: WantedTexts) -> Any:
 
 def _told(found: Extraction[Any], given: Given) -> int:
     """Write the page, print the items that have no file, and what is missing. Return the exit status."""
+    from structgen.base.system.html_pages import counted
+
     if "page" in given:
         found.write(given.get("page"))
     if "out" not in given:

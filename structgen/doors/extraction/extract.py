@@ -167,7 +167,7 @@ def _done(
                 tell(ExtractProgress(len(lines), len(pages), items, tokens, seconds, left))
         except KeyboardInterrupt:
             is_stopped = True
-    if failed and not lines and not is_stopped:
+    if failed and not is_stopped and not any(line["requests"] for line in lines):
         raise all_failed(failed)
     made = extraction_of(question, documents, pages, [*lines, *failed], how.merge, how.least_confidence)
     if how.out is not None:

@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -64,7 +64,7 @@ def page_lines(
                     if len(failed) >= _FAILURES and not has_answers:
                         raise all_failed(failed)
                 else:
-                    has_answers = True
+                    has_answers |= line["requests"] > 0
                     yield line
 
     if results is None:
@@ -150,7 +150,7 @@ def _as_answered(
                 raise one
             yield one
     finally:
-        if thread.is_alive():
+        with suppress(RuntimeError):  # the loop is closed: all pages have ended
             loop.call_soon_threadsafe(asking.cancel)
         thread.join()
 
