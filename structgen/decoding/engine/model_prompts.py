@@ -50,7 +50,7 @@ _SYSTEM: Final = "The words of the system."
 _ANSWER: Final = "The words of the answer."
 """The same of a turn of the assistant, which is to be continued."""
 _OF_SYSTEM: Final = ("system", "developer")
-_SAID: Final = ("prompt", "outline", "refused", "schema", "template", "turn", "examples")
+_SAID: Final = ("prompt", "outline", "refused", "schema", "template", "turn", "examples", "instruction")
 """The fields of a question that have what people say."""
 
 
@@ -94,6 +94,9 @@ class ModelQuestion:
     """The turn of the assistant that the answer continues; the prompt ends with it."""
     examples: Sequence[tuple[Prompt, str]] = ()
     """Other prompts with the answers that they should have, read before this one."""
+    instruction: str = ""
+    """What the prompt begins with: the outline stands behind it, so that many prompts begin alike. "": the
+    outline stands behind the prompt."""
 
     @property
     def begun(self) -> str:
@@ -133,7 +136,7 @@ class ModelQuestion:
             if at is None:
                 found.insert(0, {"role": "user", "content": told.strip()})
             else:
-                found[at] = _longer(found[at], told)
+                found[at] = _longer(found[at], told, self.instruction)
         if told and descriptions and not self.schema:
             if found[0]["role"] != "system":
                 found.insert(0, {"role": "system", "content": system})
@@ -160,9 +163,11 @@ def _turns(prompt: Prompt) -> list[dict[str, Any]]:
     return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(one) for one in prompt]
 
 
-def _longer(message: dict[str, Any], text: str) -> dict[str, Any]:
-    """Return a message with more text at its end."""
+def _longer(message: dict[str, Any], text: str, behind: str = "") -> dict[str, Any]:
+    """Return a message with more text at its end, or behind what it begins with."""
     content = message["content"]
+    if behind and content.startswith(behind):
+        return {**message, "content": f"{behind}{text}{content[len(behind) :]}"}
     has_parts = isinstance(content, list)  # such as images
     return {
         **message,
@@ -448,7 +453,9 @@ def last_question(messages: Sequence[Message]) -> str:
 def _plain(question: ModelQuestion, prompt: str) -> str:
     """Return the prompt of a model without a chat template."""
     if question.with_outline and question.outline:
-        prompt += _told_outline(question.outline)
+        begun = question.instruction if prompt.startswith(question.instruction) else ""
+        at = len(begun) or len(prompt)
+        prompt = f"{prompt[:at]}{_told_outline(question.outline)}{prompt[at:]}"
     if question.refused is not None:
         answer, why = question.refused
         prompt += f"\n\nThis answer was refused: {answer}\n{why}\nAnswer again:"

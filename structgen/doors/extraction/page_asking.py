@@ -1,7 +1,7 @@
 """What a model is asked about one page, and its answer.
 
-The words that are the same for all pages stand first in each prompt: the instruction, the worked examples,
-then the page. So an engine and a server read them once. A page that does not fit, or whose list of items was
+The words that are the same for all pages stand first in each prompt: the instruction, the outline of the
+type, the worked examples, then the page. So an engine and a server read them once. A page that does not fit, or whose list of items was
 cut off by `max_tokens`, is asked by halves that overlap.
 """
 
@@ -197,8 +197,10 @@ class PageQuestion:
             return self._asked(arguments[0])
 
     def _asked(self, text: str) -> PromptSource:
-        prompt = text if self._is_trained else f"{self.instruction}\n\n{text}"
-        return PromptSource(prompt, (text,), neutral=self.instruction, named=(("page", text),))
+        begun = "" if self._is_trained else self.instruction
+        prompt = f"{begun}\n\n{text}" if begun else text
+        named = (("page", text),)
+        return PromptSource(prompt, (text,), neutral=self.instruction, named=named, instruction=begun)
 
     @cached_property
     def _is_trained(self) -> bool:
@@ -326,6 +328,8 @@ class PageQuestion:
             line["requests"] += outcome.attempts
             if outcome.result.error is None or not self._may_pass(outcome.result):
                 break
+        if isinstance(self.writer, Local):
+            self.writer.engine.let_go_of(held.form.grammar)
         if usage.outline and usage.outline not in line["remarks"]:
             line["remarks"].append(usage.outline)
         result, why = outcome.result, ""

@@ -49,6 +49,8 @@ class PromptSource:
     """The arguments that fill a template, each with its name; () where there is none."""
     examples: tuple[tuple[Prompt, str], ...] = ()
     """Prompts and their documents, which the model reads before."""
+    instruction: str = ""
+    """What the prompt begins with, where the outline is to stand behind it."""
 
     def question(
         self, wanted: WantedText, outline: str | None = None, *, knows_choices: bool = True
@@ -66,6 +68,7 @@ class PromptSource:
             self.refused,
             is_choice=knows_choices and bool(form.choices),
             examples=self.examples,
+            instruction=self.instruction,
             thinks_until="" if options.thinking is None else text_behind(options.thinking),
         )
 

@@ -1,0 +1,60 @@
+"""What a long document costs: the rows of its own pages, and memory that does not grow with them."""
+
+from __future__ import annotations
+
+import random
+import tracemalloc
+from typing import Any
+
+import pytest
+from finding_models import document, extracted, finder
+from pydantic import BaseModel
+
+import structgen as sg
+from structgen.decoding.engine.forward_pass.llama import Llama
+from structgen.doors.extraction.page_asking import PageQuestion
+
+
+class Person(BaseModel):
+    name: str
+    age: int
+
+
+def people(count: int) -> str:
+    draw = random.Random(2)
+    names = ["Ada Brook", "Tom Reed", "Nora Quist", "Karin Dale"]
+    return "\n\n".join(f"{draw.choice(names)} is {draw.randrange(20, 90)} years old." for _ in range(count))
+
+
+def test_the_model_reads_the_rows_of_the_pages_and_what_stands_before_them_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not isinstance((engine := sg.Engine("structgen/extract")).model, Llama):
+        pytest.skip("the model runs on torch here")
+    read, run = list[int](), Llama._run
+    monkeypatch.setattr(Llama, "_run", lambda *args, **how: read.append(len(args[1])) or run(*args, **how))
+    question = PageQuestion(engine, list[Person], None, {})
+    first, other = (question.writer._read(question.wanted, question.source(text)).tokens for text in "ab")
+    begun = next(at for at, pair in enumerate(zip(first, other, strict=False)) if pair[0] != pair[1])
+    how: Any = {"page": 45, "overlap": 10, "speculation": "off", "progress": False}
+    found = sg.extract(engine, people(120), list[Person], **how)
+    assert found.pages > 60 and begun > 10
+    own = found.prompt_tokens - found.requests * begun + found.tokens
+    assert sum(read) <= 1.1 * own
+
+
+def test_memory_does_not_grow_with_pages() -> None:
+    def peak(sentences: int) -> tuple[int, int]:
+        text = document(random.Random(1), sentences)
+        engine, _ = finder(lambda text: [])
+        extracted(engine, text[:400], page=60, overlap=20)  # what is loaded once
+        tracemalloc.start()
+        try:
+            found = extracted(engine, text, page=60, overlap=20)
+            return tracemalloc.get_traced_memory()[1], found.pages
+        finally:
+            tracemalloc.stop()
+
+    (few, some), (most, many) = peak(100), peak(220)
+    assert some > 45 and many > some + 50  # a few grammars are kept, whatever comes
+    assert most - few < 40_000 * (many - some)  # the text of a page, and its line
