@@ -1,8 +1,8 @@
 """What a model is asked about one page, and its answer.
 
 The words that are the same for all pages stand first in each prompt: the instruction, the outline of the
-type, the worked examples, then the page. So an engine and a server read them once. A page that does not fit, or whose list of items was
-cut off by `max_tokens`, is asked by halves that overlap.
+type, the worked examples, then the page. So an engine and a server read them once. A page that does not fit,
+or whose list of items was cut off by `max_tokens`, is asked by halves that overlap.
 """
 
 from __future__ import annotations

@@ -44,17 +44,18 @@ def test_the_model_reads_the_rows_of_the_pages_and_what_stands_before_them_once(
 
 
 def test_memory_does_not_grow_with_pages() -> None:
-    def peak(sentences: int) -> tuple[int, int]:
-        text = document(random.Random(1), sentences)
-        engine, _ = finder(lambda text: [])
-        extracted(engine, text[:400], page=60, overlap=20)  # what is loaded once
-        tracemalloc.start()
-        try:
-            found = extracted(engine, text, page=60, overlap=20)
-            return tracemalloc.get_traced_memory()[1], found.pages
-        finally:
-            tracemalloc.stop()
+    text, engine = document(random.Random(1), 260), finder(lambda text: [])[0]
+    held: dict[int, int] = {}
 
-    (few, some), (most, many) = peak(100), peak(220)
-    assert some > 45 and many > some + 50  # a few grammars are kept, whatever comes
-    assert most - few < 40_000 * (many - some)  # the text of a page, and its line
+    def told(now: Any) -> None:
+        held[now.pages] = tracemalloc.get_traced_memory()[0]
+
+    extracted(engine, text[:400], page=60, overlap=20)  # what is loaded once
+    tracemalloc.start()
+    try:
+        found = extracted(engine, text, page=60, overlap=20, progress=told)
+    finally:
+        tracemalloc.stop()
+    assert found.pages > 110
+    early, late = (min(held[page] for page in held if start < page < start + 30) for start in (40, 80))
+    assert late < 1.05 * early  # the lines of pages, some hundred bytes each
