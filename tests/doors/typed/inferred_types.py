@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal, reveal_type
 
 import structgen as sg
@@ -126,6 +127,11 @@ async def asked() -> None:
     reveal_type(Reader().length.detailed("Ada").value)  # float
     reveal_type(sg.run("structgen/extract", "Ada", Person))  # Person
     reveal_type(sg.run("structgen/extract", "Ada", list[int]))  # list[int]
+    reveal_type(sg.extract("structgen/extract", "Ada", Person))  # Extraction[Person]
+    reveal_type(sg.extract("structgen/extract", Path("a.txt"), list[Person], page=40).value)  # list[Person]
+    reveal_type(sg.extract("structgen/extract", {"a": "Ada"}, Iterator[Person]).value)  # list[Person]
+    reveal_type(sg.extract("structgen/extract", ["Ada"], {"type": "array"}).values)  # dict[str, Any]
+    sg.extract("structgen/extract", "Ada", Person, page="40")  # error: [call-overload]
     reveal_type(sg.run("structgen/extract", "Ada", Person, detailed=True))  # Outcome[Person]
     reveal_type(called("Ada"))  # str | Call
     reveal_type(called.detailed("Ada").calls)  # list[Call]
