@@ -353,7 +353,7 @@ class Engine:
             self._let_go()
         return found
 
-    def let_go_of(self, grammar: Grammar | None) -> None:
+    def let_go_of(self, grammar: Grammar) -> None:
         """Keep the compiled form of a grammar no longer: no later request has it."""
         with self._of_grammars:
             self._compiled.pop((grammar, self.tokenizer.fingerprint), None)

@@ -203,46 +203,65 @@ def extraction_of(
     """Return what the answers to pages say together; their order says nothing. `lines`: those of
     `page_runs`; `least`: the least probability of an item. Cost: reading the pages, then near n log n
     in the items."""
-    order = {page.key: at for at, page in enumerate(pages)}
-    answers, items, values = defaultdict[str, list[PageAnswer]](list), list[FoundItem](), dict[str, Any]()
-    doubtful = list[FoundItem]()
-    failed, remarks = list[FailedPage](), [f"{one.name}: {said}" for one in documents for said in one.remarks]
-    remarks += [f"{one.name}: There is no text in it." for one in documents if not one.text.strip()]
-    counts = Counter[str]()
-    for line in sorted(lines, key=lambda one: order[one["page"]]):
-        page = pages[order[line["page"]]]
-        counts.update({name: line[name] for name in _COUNTS})
-        if "error" in line:
-            failed.append(FailedPage(page.document, page.number, page.start, page.end, line["error"]))
-        remarks += [f"{page.document}, page {page.number}: {said}" for said in line["remarks"]]
-        for part in line["parts"]:
-            told = question.value(part), part["confidences"]
-            answers[page.document].append(
-                PageAnswer(page.document, page.number, part["start"], part["end"], *told)
-            )
-    keys, objects = keys_of(question.item_schema), _Objects(question)
+    read = _Lines(question, pages, lines)
+    objects, values = _Objects(question), dict[str, Any]()
+    items, doubtful, remarks = list[FoundItem](), list[FoundItem](), list[str]()
     for one in documents:
-        found = merged(answers[one.name], one.text, is_object=not question.is_list, keys=keys, how=merge)
+        found = merged(
+            read.answers[one.name],
+            one.text,
+            is_object=not question.is_list,
+            keys=keys_of(question.item_schema),
+            how=merge,
+        )
         sure = list[FoundItem]()
         for item in map(objects.made, found):
             is_sure = not question.is_list or _likelihood(item) >= least
             (sure if is_sure else doubtful).append(item)
         values[one.name] = objects.together(sure, one)
         items += sure
-        remarks += [f"{one.name}: an item was refused: {item.error}" for item in sure if item.error]
+        told = [*one.remarks, *(f"An item was refused: {item.error}" for item in sure if item.error)]
+        remarks += [
+            f"{one.name}: {said}" for said in told or ["There is no text in it."] * (not one.text.strip())
+        ]
     return Extraction(
         items=tuple(items),
         doubtful=tuple(doubtful),
         documents=tuple(documents),
         pages=len(pages),
-        asked=len(lines) - len(failed),
-        failed=tuple(failed),
-        remarks=tuple(remarks),
-        tokens=counts["tokens"],
-        prompt_tokens=counts["prompt_tokens"],
-        requests=counts["requests"],
+        asked=len(lines) - len(read.failed),
+        failed=tuple(read.failed),
+        remarks=(*remarks, *read.remarks),
+        **{name: read.counts[name] for name in _COUNTS},
         _values=values,
     )
+
+
+class _Lines:
+    """What the lines of pages say, in the order of the pages."""
+
+    def __init__(
+        self, question: PageQuestion, pages: Sequence[Page], lines: Sequence[Mapping[str, Any]]
+    ) -> None:
+        self.answers = defaultdict[str, list[PageAnswer]](list)
+        self.failed = list[FailedPage]()
+        self.remarks = list[str]()
+        self.counts = Counter[str]()
+        by_key = {line["page"]: line for line in lines}
+        for page in pages:
+            if (line := by_key.get(page.key)) is None:
+                continue
+            self.counts.update({name: line[name] for name in _COUNTS})
+            if "error" in line:
+                self.failed.append(
+                    FailedPage(page.document, page.number, page.start, page.end, line["error"])
+                )
+            self.remarks += [f"{page.document}, page {page.number}: {said}" for said in line["remarks"]]
+            for part in line["parts"]:
+                place = page.document, page.number, part["start"], part["end"]
+                self.answers[page.document].append(
+                    PageAnswer(*place, question.value(part), part["confidences"])
+                )
 
 
 def _likelihood(item: FoundItem) -> float:

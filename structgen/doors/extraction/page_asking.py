@@ -328,7 +328,7 @@ class PageQuestion:
             line["requests"] += outcome.attempts
             if outcome.result.error is None or not self._may_pass(outcome.result):
                 break
-        if isinstance(self.writer, Local):
+        if isinstance(self.writer, Local) and held.form.grammar is not None:
             self.writer.engine.let_go_of(held.form.grammar)
         if usage.outline and usage.outline not in line["remarks"]:
             line["remarks"].append(usage.outline)
