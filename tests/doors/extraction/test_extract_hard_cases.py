@@ -78,3 +78,17 @@ def test_an_item_that_the_type_refuses_takes_no_other_one_of_its_page_with_it() 
     assert found.pages == 1 and found.is_complete
     assert [bool(one.error) for one in found] == [False, True] and "somebody else" in found[1].error
     assert [one.who for one in found.value] == ["Ada Byron"]
+
+
+def test_pages_that_fail_again_leave_the_answers_of_the_run_before(tmp_path: Path) -> None:
+    def answer(body: dict[str, Any]) -> Any:
+        said = asked_of(body)
+        return json.dumps(sales_in(said)) if "10 lamps" in said else {"status": 400, "error": "no"}
+
+    with serving(answer) as server, pytest.warns(ShortenedWarning, match="no"):
+        first, again = (
+            extracted(server.model, LONG, page=16, overlap=0, at_once=1, out=tmp_path / "sales.jsonl")
+            for _ in range(2)
+        )
+    assert len(first) == 1 and len(first.failed) >= 8
+    assert again.items == first.items and again.failed == first.failed
