@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from finding_models import Sale, extracted, finder, sales_in
+from finding_models import PROMPT, Sale, extracted, finder, sales_in
 from pydantic import field_validator
 
-from structgen.base.errors import ShortenedWarning
+import structgen as sg
+from structgen.asking.documents.documents import documents_of
+from structgen.base.errors import OptionError, ShortenedWarning
+from structgen.doors.extraction import extract as extract_module
 from structgen.doors.extraction import page_asking
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -92,3 +97,41 @@ def test_pages_that_fail_again_leave_the_answers_of_the_run_before(tmp_path: Pat
         )
     assert len(first) == 1 and len(first.failed) >= 8
     assert again.items == first.items and again.failed == first.failed
+
+
+# --- files --------------------------------------------------------------------------------------------------
+
+
+def test_results_are_not_written_over_a_document(tmp_path: Path) -> None:
+    path = tmp_path / "sales.txt"
+    path.write_text(TEXT)
+    (tmp_path / "link.txt").symlink_to(path)
+    for out in (path, tmp_path / "link.txt"):
+        with pytest.raises(OptionError, match=r"over the document .*sales\.txt"):
+            extracted(finder()[0], [path], out=out)
+    assert path.read_text() == TEXT and len([*tmp_path.iterdir()]) == 2
+
+
+@pytest.mark.parametrize("out", [".", "..", "/", "results", "a\0b"])
+def test_what_is_no_path_of_a_file_is_refused_before_a_page_is_asked(
+    out: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("results").mkdir()
+    engine, model = finder()
+    with pytest.raises(OptionError, match=r"out: .* is no path of a file"):
+        extracted(engine, TEXT, out=out)
+    assert not model.prompts and [one.name for one in tmp_path.iterdir()] == ["results"]
+
+
+def test_an_asynchronous_call_reads_its_documents_in_its_thread(monkeypatch: Any) -> None:
+    readers = []
+
+    def reading(*given: Any) -> Any:
+        readers.append(threading.current_thread())
+        return documents_of(*given)
+
+    monkeypatch.setattr(extract_module, "documents_of", reading)
+    engine, _ = finder()
+    said = sg.aextract(engine, TEXT, list[Sale], prompt=PROMPT, outline=False, progress=False)
+    assert len(asyncio.run(said)) == 2 and threading.main_thread() not in readers
