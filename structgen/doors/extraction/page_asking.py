@@ -30,7 +30,12 @@ from structgen.base.language import checks
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.decoding.engine.searches.confidence import confidences_of
 from structgen.doors.extraction.extract_options import LEAST_PAGE
-from structgen.doors.extraction.page_schema import OF_ALL_ITEMS, with_nullable_members, without_counts
+from structgen.doors.extraction.page_schema import (
+    OF_ALL_ITEMS,
+    referred,
+    with_nullable_members,
+    without_counts,
+)
 from structgen.doors.typed.functions import obtained
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import TypedOptions
@@ -134,8 +139,7 @@ class PageQuestion:
         """The JSON Schema of one item, or of the object."""
         schema = self.plain_schema
         items = schema.get("items") if self.is_list else schema
-        known = {"$defs": schema["$defs"]} if "$defs" in schema else {}
-        return {**known, **items} if isinstance(items, dict) else known
+        return {**referred(schema), **(items if isinstance(items, dict) else {})}
 
     @cached_property
     def page_form(self) -> WantedForm:

@@ -8,10 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from structgen.base.json_text.exact_json import Json, target_of
+from structgen.base.json_text.exact_json import Json, target_of, values_in
 
 OF_ALL_ITEMS: Final = {"minItems", "maxItems", "uniqueItems", "contains", "minContains", "maxContains"}
 """Keywords that are said of all items of a document together."""
+
+
+def referred(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of a schema that its references lead into, such as `$defs`: a part of it is a schema
+    of its own beside these."""
+    names = (one["$ref"] for _, one in values_in(schema) if isinstance(one, dict) and "$ref" in one)
+    heads = {str(name).split("/")[1] for name in names if str(name).startswith("#/")}
+    return {key: one for key, one in schema.items() if key in heads | {"$defs"}}
 
 
 def without_counts(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,9 +35,9 @@ def with_nullable_members(schema: Mapping[str, Any]) -> dict[str, Any]:
     one that is there is whole."""
     root, name = _resolved(schema, schema)
     if "properties" not in root:
-        return {"anyOf": [schema, {"type": "null"}]}
+        return {**referred(schema), "anyOf": [schema, {"type": "null"}]}
     around = {key: one for key, one in schema.items() if key.startswith("$") and key != "$ref"}
-    return {**around, **_nullable(root, schema, frozenset({name}))}
+    return {**referred(schema), **around, **_nullable(root, schema, frozenset({name}))}
 
 
 def without_needless_nulls(value: Json, schema: Mapping[str, Any]) -> Json:

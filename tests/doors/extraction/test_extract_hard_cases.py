@@ -135,3 +135,26 @@ def test_an_asynchronous_call_reads_its_documents_in_its_thread(monkeypatch: Any
     engine, _ = finder()
     said = sg.aextract(engine, TEXT, list[Sale], prompt=PROMPT, outline=False, progress=False)
     assert len(asyncio.run(said)) == 2 and threading.main_thread() not in readers
+
+
+# --- schemas ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": {"$ref": "#/definitions/Sale"}, "definitions": {"Sale": SALE}},
+        {"type": "array", "items": {"$ref": "#/components/Sale"}, "components": {"Sale": SALE}},
+        {"$ref": "#/$defs/All", "$defs": {"Sale": SALE, "All": {"items": {"$ref": "#/$defs/Sale"}}}},
+        {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/Sale"}}], "$defs": {"Sale": SALE}},
+        {
+            "type": "array",
+            "items": {
+                **SALE,
+                "properties": {**SALE["properties"], "what": {"$ref": "#/items/properties/who"}},
+            },
+        },
+    ],
+)
+def test_references_of_a_schema_lead_where_they_led(schema: Any) -> None:
+    assert extracted(finder()[0], TEXT, schema).value == sales_in(TEXT)
