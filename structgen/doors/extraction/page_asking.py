@@ -25,7 +25,7 @@ from structgen.base.errors import (
     StructgenError,
     within,
 )
-from structgen.base.json_text.exact_json import read, target_of
+from structgen.base.json_text.exact_json import Json, read, target_of, write
 from structgen.base.language import checks
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.decoding.engine.searches.confidence import confidences_of
@@ -46,6 +46,7 @@ from structgen.doors.typed.wrapping import unwrapped
 from structgen.doors.typed.writers import Preparation, Writer
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.machines.core.matcher import Matcher
+from structgen.machines.core.string_values import accepts, over_bytes
 
 _PAGE, _SMALL_PAGE, _SENTENCE = 1_000, 80, 45
 """Tokens of a page where nobody says how many, fewer where the context leaves fewer. The second is for the
@@ -140,6 +141,14 @@ class PageQuestion:
         schema = self.plain_schema
         items = schema.get("items") if self.is_list else schema
         return {**referred(schema), **(items if isinstance(items, dict) else {})}
+
+    def holds(self, part: Any, value: Json) -> bool:
+        """Tell whether a value is one of a part of the schema."""
+        grammar = schema_grammar_of(self.form.grammar, "target").innermost
+        assert isinstance(grammar, JsonSchemaGrammar), "it was looked at"
+        whole = {**referred(self.plain_schema), **part} if isinstance(part, Mapping) else part
+        policies = replace(grammar.policies, property_order="any", whitespace="any")
+        return accepts(over_bytes(grammar.in_place_of(whole).under(policies)), write(value))
 
     @cached_property
     def page_form(self) -> WantedForm:

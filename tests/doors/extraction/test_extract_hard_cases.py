@@ -15,7 +15,7 @@ from pydantic import field_validator
 
 import structgen as sg
 from structgen.asking.documents.documents import documents_of
-from structgen.base.errors import OptionError, ShortenedWarning
+from structgen.base.errors import GenerationError, NotStatedError, OptionError, ShortenedWarning
 from structgen.doors.extraction import extract as extract_module
 from structgen.doors.extraction import page_asking
 
@@ -158,3 +158,60 @@ def test_an_asynchronous_call_reads_its_documents_in_its_thread(monkeypatch: Any
 )
 def test_references_of_a_schema_lead_where_they_led(schema: Any) -> None:
     assert extracted(finder()[0], TEXT, schema).value == sales_in(TEXT)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "told"),
+    [
+        ({"minItems": 3}, "minItems is 3, and there are 2"),
+        ({"maxItems": 1}, "maxItems is 1, and there are 2"),
+        ({"uniqueItems": True}, ""),
+        ({"contains": {"properties": {"count": {"const": 4}}}}, ""),
+        ({"contains": {"properties": {"count": {"const": 5}}}}, "minContains is 1, and there are 0"),
+        ({"contains": {"$ref": "#/$defs/Sale"}, "maxContains": 1}, "maxContains is 1, and there are 2"),
+    ],
+)
+def test_what_a_schema_says_of_all_items_is_checked_at_the_end(keywords: Any, told: str) -> None:
+    schema = {"type": "array", "items": SALE, "$defs": {"Sale": SALE}, **keywords}
+    found = extracted(finder()[0], TEXT, schema)
+    assert [one.value for one in found] == sales_in(TEXT)
+    if told:
+        with pytest.raises(GenerationError, match=told):
+            _ = found.value
+    else:
+        assert found.value == sales_in(TEXT)
+
+
+def test_equal_items_of_a_list_without_equal_ones_are_told() -> None:
+    found = extracted(finder()[0], f"{TEXT} {TEXT}", {"type": "array", "items": SALE, "uniqueItems": True})
+    with pytest.raises(GenerationError, match="uniqueItems is true"):
+        _ = found.value
+
+
+@pytest.mark.parametrize(
+    ("said", "missing"),
+    [
+        ({"who": "Ada Byron", "count": 3, "note": None, "at": {"city": None}}, "/at/city"),
+        ({"who": "Ada Byron", "count": 3, "note": None, "at": None}, "/at"),
+        ({"who": "Ada Byron", "count": None, "note": None, "at": {"city": "Ada"}}, None),
+        ({"who": None, "count": 3, "note": None, "at": {"city": "Ada"}}, "/who"),
+    ],
+)
+def test_a_required_member_that_no_page_states_is_told_of_a_schema_too(
+    said: Any, missing: str | None
+) -> None:
+    name, number = {"type": "string"}, {"type": ["integer", "null"]}
+    place = {"type": "object", "properties": {"city": name}, "required": ["city"]}
+    schema = {
+        "type": "object",
+        "properties": {"who": {"$ref": "#/$defs/name"}, "count": number, "note": name, "at": place},
+        "required": ["who", "count", "at"],
+        "$defs": {"name": name},
+    }
+    found = extracted(finder(lambda text: said)[0], "Ada Byron came by 3.", schema)
+    if missing is None:
+        assert found.value == {key: one for key, one in said.items() if key != "note"}
+    else:
+        with pytest.raises(NotStatedError, match=f"No page states {missing}") as caught:
+            _ = found.value
+        assert caught.value.path == missing and found[0].value["count"] == 3
