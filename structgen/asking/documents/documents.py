@@ -41,8 +41,8 @@ class TextDocument:
     """What its reader guessed or left out, in sentences."""
 
 
-def documents_of(given: Any) -> tuple[TextDocument, ...]:
-    """Return the documents that are given, in their order.
+def documents_of(given: Any, results: Path | None = None) -> tuple[TextDocument, ...]:
+    """Return the documents that are given, in their order. `results`: a file that none of them may be.
 
     `given`: a text, the Path of a file, a `TextDocument`; a dict from names to texts or Paths; or a list of
     all of these, and of pairs of a name and a text or Path. A text alone is named "document", in a list
@@ -59,6 +59,11 @@ def documents_of(given: Any) -> tuple[TextDocument, ...]:
     if twice:
         what = f"Two documents have the name {twice[0]!r}."
         raise OptionError(what, where="document", cure="Give each another one: {'name': text, ...}.")
+    for _, source in named:
+        if results is not None and isinstance(source, os.PathLike) and os.path.exists(results):
+            if os.path.exists(source) and os.path.samefile(source, results):
+                what = f"The results would be written over the document {os.fspath(source)!r}."
+                raise OptionError(what, where="out", cure="Name another file for the results.")
     with confined() as reading:
         return tuple(_document(name, source, reading) for name, source in named)
 

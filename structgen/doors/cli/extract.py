@@ -55,6 +55,8 @@ def extract(
     wanted.check()
     if not files:
         raise OptionError("There is no file to read.", where="FILE", cure="Write structgen extract FILE.")
+    if "page" in given:
+        _check_page(Path(str(given.get("page"))), files)
     how = given.some((*_OF_PAGES, *_OF_WRITING, "prompt", "out", "examples"))
     if "ray" in given:
         how.setdefault("workers", 0)
@@ -74,6 +76,16 @@ def extract(
     raise typer.Exit(_told(found, given))
 
 
+def _check_page(page: Path, files: list[Path]) -> None:
+    """Raise OptionError for a page that cannot be written, or would be written over a file that is read."""
+    if not page.name or page.is_dir() or not page.parent.is_dir():
+        what = f"{str(page)!r} is no path of a file in a folder that is there."
+        raise OptionError(what, where="--page", cure="Give the path of a file, such as page.html.")
+    if page.exists() and any(one.exists() and one.samefile(page) for one in files):
+        what = f"The page would be written over {str(page)!r}, which is read."
+        raise OptionError(what, where="--page", cure="Name another file.")
+
+
 def _target(wanted: WantedTexts) -> Any:
     """Return the type, or the grammar of the schema. Raises OptionError where there is neither."""
     given = wanted.given
@@ -89,10 +101,10 @@ def _told(found: Extraction[Any], given: Given) -> int:
     """Write the page, print the items that have no file, and what is missing. Return the exit status."""
     from structgen.base.system.html_pages import counted
 
-    if "page" in given:
-        found.write(given.get("page"))
     if "out" not in given:
         payload(found.to_jsonl(), newline=False)
+    if "page" in given:
+        found.write(given.get("page"))
     for remark in found.remarks:
         echo(f"Hint: {remark}", err=True)
     items = counted(len(found), "item") + (f" and {len(found.doubtful):,} doubtful" if found.doubtful else "")

@@ -136,13 +136,12 @@ def _prepared(
     if how.workers is not None and not isinstance(model, str | Path):
         cure = "Give the model's name, or its folder, which all machines have."
         raise OptionError("Each worker loads the model by its name.", where="workers", cure=cure)
-    return partial(_done, question, how, documents_of(document))
+    return partial(_done, question, how, document)
 
 
-def _done(
-    question: PageQuestion, how: ExtractSettings, documents: tuple[TextDocument, ...], stop: Future[None]
-) -> Extraction[Any]:
+def _done(question: PageQuestion, how: ExtractSettings, document: Any, stop: Future[None]) -> Extraction[Any]:
     """Return what is found. To cancel `stop` ends the work: it raises CancelledError."""
+    documents = documents_of(document, how.out)
     most, question = question.page_size(how.page, how.overlap)
     pages = [page for one in documents for page in _pages_of(one, question, most)]
     if pages:

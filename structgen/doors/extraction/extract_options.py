@@ -75,9 +75,12 @@ def _told(name: str, value: Any) -> Any:
 
 
 def _path(name: str, value: Any) -> Path:
-    if isinstance(value, str | Path) and str(value):
-        return Path(value)
-    raise OptionError(f"{checks.shown(value)} is no path of a file.", where=name, cure="Give a path.")
+    if isinstance(value, str | Path) and "\0" not in str(value):
+        path = Path(value)
+        if path.name not in ("", "..") and not path.is_dir():
+            return path
+    cure = "Give the path of a file, such as results.jsonl."
+    raise OptionError(f"{checks.shown(value)} is no path of a file.", where=name, cure=cure)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from structgen.doors.extraction.extraction_tables import as_json, table, to_csv,
 from structgen.doors.extraction.found_items import FoundItem, PageAnswer
 from structgen.doors.extraction.merging import keys_of, merged
 from structgen.doors.extraction.page_asking import Page, PageQuestion
-from structgen.doors.extraction.page_schema import without_needless_nulls
+from structgen.doors.extraction.page_schema import count_fault, unstated, without_needless_nulls
 
 R = TypeVar("R")
 _COUNTS: Final = ("tokens", "prompt_tokens", "requests")
@@ -148,7 +148,7 @@ class _Objects:
 
     def __init__(self, question: PageQuestion) -> None:
         form = question.form
-        self._is_list, self._schema = question.is_list, question.plain_schema
+        self._is_list, self._schema, self._holds = question.is_list, question.plain_schema, question.holds
         self._whole: TypeReader[Any] | None = form.reader
         hint = get_args(form.hint)[0] if get_origin(form.hint) is Annotated else form.hint
         has_items = self._is_list and get_origin(hint) in (list, set, frozenset, Sequence)
@@ -158,6 +158,8 @@ class _Objects:
         """Return an item with its object, or why there is none."""
         reader = self._one if self._is_list else self._whole
         value = item.value if self._is_list else without_needless_nulls(item.value, self._schema)
+        if not self._is_list and (fault := self._fault(value)):
+            return replace(item, error=fault)
         try:
             return replace(item, made=_read(value, reader))
         except ValidatorError as error:
@@ -166,24 +168,36 @@ class _Objects:
                 return replace(item, error=f"No page states {error.where}.")
             return replace(item, error=str(error))
 
+    def _fault(self, value: Json) -> str:
+        """Return why a schema, which is no type's, does not allow the value of a document; "" where it does.
+        Its parts are what the model was held to."""
+        if self._whole is not None:
+            return ""
+        if self._is_list:
+            assert isinstance(value, list), "it is made of items"
+            return count_fault(value, self._schema, self._holds)
+        path = unstated(value, self._schema, self._schema, self._holds)
+        return "" if path is None else f"No page states {path or 'a value'}."
+
     def together(self, items: Sequence[FoundItem], document: TextDocument) -> Any:
         """Return the object of a document, the list of its items, or the error that there is none."""
+        cure = "Look at .items, or loosen the type."
         if not self._is_list:
             item = items[0] if items else FoundItem(document.name, None, (), error="No page states a value.")
             if not item.error:
                 return item.made
-            nulls = [one.path for one in item.fields if one.value is None]
             if item.error.startswith("No page states"):
-                cure = "Make the field optional (`| None`), or mark a conclusion with sg.Inferred."
+                nulls = [one.path for one in item.fields if item.error == f"No page states {one.path}."]
+                how = "Make the field optional (`| None`), or mark a conclusion with sg.Inferred."
                 texts = {document.name: document.text}
-                return NotStatedError(item.error, path=nulls[0] if nulls else "", texts=texts, cure=cure)
-            cure = "Look at .items, or loosen the type."
+                return NotStatedError(item.error, path=nulls[0] if nulls else "", texts=texts, cure=how)
             return GenerationError(item.error, text=written(item.value, as_json), cure=cure)
-        sound = [one for one in items if not one.error]
+        sound: list[Json] = [one.value for one in items if not one.error]
         try:
-            return _read([one.value for one in sound], self._whole)
+            fault = self._fault(sound)
+            return _read(sound, self._whole) if not fault else GenerationError(fault, cure=cure)
         except ValidatorError as error:
-            return GenerationError(str(error), cure="Look at .items, or loosen the type.")
+            return GenerationError(str(error), cure=cure)
 
 
 def _read(value: Json, reader: TypeReader[Any] | None) -> Any:

@@ -17,13 +17,25 @@ from typing import Any, Final
 from structgen.asking.documents.page_cuts import cut
 from structgen.asking.grounding.grounded_grammar import schema_grammar_of
 from structgen.asking.request_reading.example_pairs import Pair
-from structgen.base.errors import BudgetError, NotStatedError, OptionError, StructgenError, within
-from structgen.base.json_text.exact_json import read, target_of
+from structgen.base.errors import (
+    BudgetError,
+    GenerationError,
+    NotStatedError,
+    OptionError,
+    StructgenError,
+    within,
+)
+from structgen.base.json_text.exact_json import Json, read, target_of, write
 from structgen.base.language import checks
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.decoding.engine.searches.confidence import confidences_of
 from structgen.doors.extraction.extract_options import LEAST_PAGE
-from structgen.doors.extraction.page_schema import OF_ALL_ITEMS, with_nullable_members, without_counts
+from structgen.doors.extraction.page_schema import (
+    OF_ALL_ITEMS,
+    referred,
+    with_nullable_members,
+    without_counts,
+)
 from structgen.doors.typed.functions import obtained
 from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import TypedOptions
@@ -34,6 +46,7 @@ from structgen.doors.typed.wrapping import unwrapped
 from structgen.doors.typed.writers import Preparation, Writer
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.machines.core.matcher import Matcher
+from structgen.machines.core.string_values import accepts, over_bytes
 
 _PAGE, _SMALL_PAGE, _SENTENCE = 1_000, 80, 45
 """Tokens of a page where nobody says how many, fewer where the context leaves fewer. The second is for the
@@ -45,6 +58,8 @@ _BYTES_A_TOKEN: Final = 3
 """Of a server, whose tokenizer is not known: texts have four in most languages."""
 _TRIES: Final = 3
 """A page that fails so often has no answer."""
+_REFUSALS: Final = (400, 413, 422)
+"""The statuses of a request that is refused for what it says, such as a prompt that is too long."""
 PAUSE: Final = 1.0
 """Seconds before a server is asked again; each time twice as many."""
 
@@ -125,8 +140,15 @@ class PageQuestion:
         """The JSON Schema of one item, or of the object."""
         schema = self.plain_schema
         items = schema.get("items") if self.is_list else schema
-        known = {"$defs": schema["$defs"]} if "$defs" in schema else {}
-        return {**known, **items} if isinstance(items, dict) else known
+        return {**referred(schema), **(items if isinstance(items, dict) else {})}
+
+    def holds(self, part: Any, value: Json) -> bool:
+        """Tell whether a value is one of a part of the schema."""
+        grammar = schema_grammar_of(self.form.grammar, "target").innermost
+        assert isinstance(grammar, JsonSchemaGrammar), "it was looked at"
+        whole = {**referred(self.plain_schema), **part} if isinstance(part, Mapping) else part
+        policies = replace(grammar.policies, property_order="any", whitespace="any")
+        return accepts(over_bytes(grammar.in_place_of(whole).under(policies)), write(value))
 
     @cached_property
     def page_form(self) -> WantedForm:
@@ -286,7 +308,8 @@ class PageQuestion:
             text = page.text[start - page.start : end - page.start]
             found, why = await self._told(text, line)
             is_cut = found is None or (self.is_list and not _repeats(self.value(found)))
-            halves = [*self._halves(text)] if why and is_cut else []
+            is_long = is_cut and not (isinstance(why, GenerationError) and self._may_pass(why.__cause__))
+            halves = [*self._halves(text)] if why and is_long else []
             if halves:
                 left[:0] = [(start + one.start, start + one.end) for one in halves]
                 continue
@@ -326,22 +349,25 @@ class PageQuestion:
             line["prompt_tokens"] += usage.prompt_tokens
             line["tokens"] += usage.tokens
             line["requests"] += outcome.attempts
-            if outcome.result.error is None or not self._may_pass(outcome.result):
+            if not self._may_pass(outcome.result.error):
                 break
         if isinstance(self.writer, Local) and held.form.grammar is not None:
             self.writer.engine.let_go_of(held.form.grammar)
         if usage.outline and usage.outline not in line["remarks"]:
             line["remarks"].append(usage.outline)
         result, why = outcome.result, ""
-        if outcome.error is not None:
+        # of an answer that the type refuses, the items are judged one by one when all pages have an answer
+        if outcome.error is not None and not (result.error is None and result.text):
             return None, outcome.error
         if result.finish_reason in (FinishReason.STEERED, FinishReason.MAX_TOKENS):
             why = f"The answer was cut at {self.writer.bound}."
         return self._written(result, held.form), why
 
-    def _may_pass(self, result: Result) -> bool:
-        """Tell whether a failure is a server's, and may pass."""
-        return result.error is not None and result.error.where == getattr(self.writer, "url", None)
+    def _may_pass(self, error: BaseException | None) -> bool:
+        """Tell whether an error is a server's, and may pass."""
+        status = getattr(getattr(error, "__cause__", None), "status_code", None)
+        is_servers = getattr(error, "where", "") == getattr(self.writer, "url", None)
+        return is_servers and status not in _REFUSALS
 
     def _written(self, result: Result, form: WantedForm) -> dict[str, Any]:
         """Return the document of an answer as text, and how sure the model was of its scalars."""

@@ -53,29 +53,34 @@ def page_lines(
     where many pages fail, and none has an answer.
     """
 
+    has_answers = False
+    """Whether a page has an answer, those of earlier runs included."""
+
     def answers(left: Sequence[Page]) -> Answers:
         said = _answers(question, stop, left) if workers is None else _ray_answers(question, left, workers)
         with closing(said):
             yield next(said)
-            has_answers = False
             for line in said:
                 if "error" in line:
                     failed.append(line)
                     if len(failed) >= _FAILURES and not has_answers:
                         raise all_failed(failed)
                 else:
-                    has_answers |= line["requests"] > 0
                     yield line
 
-    if results is None:
-        with closing(answers(pages)) as lines:
-            next(lines)
-            yield from ((line, True) for line in lines)
-    else:
-        tasks = {page.key: page for page in pages}
-        run = partial(_run_of, question)
-        with closing(results_of(results, tasks, answers, run, start_over=start_over, member="page")) as kept:
-            yield from kept
+    def lines() -> Generator[tuple[Line, bool], None, None]:
+        if results is None:
+            with closing(answers(pages)) as new:
+                next(new)
+                yield from ((line, True) for line in new)
+        else:
+            tasks, run = {page.key: page for page in pages}, partial(_run_of, question)
+            yield from results_of(results, tasks, answers, run, start_over=start_over, member="page")
+
+    with closing(lines()) as found:
+        for line, is_new in found:
+            has_answers |= line["requests"] > 0
+            yield line, is_new
 
 
 def all_failed(lines: Sequence[Line]) -> GenerationError:

@@ -5,13 +5,23 @@ Of an object any member may be null, since another page may state it. Of a list 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
-from structgen.base.json_text.exact_json import Json, target_of
+from structgen.base.json_text.exact_json import Json, escape, target_of, values_in, write
 
 OF_ALL_ITEMS: Final = {"minItems", "maxItems", "uniqueItems", "contains", "minContains", "maxContains"}
 """Keywords that are said of all items of a document together."""
+Holds: TypeAlias = Callable[[Any, Json], bool]
+"""Tells whether a value is one of a part of the schema."""
+
+
+def referred(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of a schema that its references lead into, such as `$defs`: a part of it is a schema
+    of its own beside these."""
+    names = (one["$ref"] for _, one in values_in(schema) if isinstance(one, dict) and "$ref" in one)
+    heads = {str(name).split("/")[1] for name in names if str(name).startswith("#/")}
+    return {key: one for key, one in schema.items() if key in heads | {"$defs"}}
 
 
 def without_counts(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,14 +37,43 @@ def with_nullable_members(schema: Mapping[str, Any]) -> dict[str, Any]:
     one that is there is whole."""
     root, name = _resolved(schema, schema)
     if "properties" not in root:
-        return {"anyOf": [schema, {"type": "null"}]}
+        return {**referred(schema), "anyOf": [schema, {"type": "null"}]}
     around = {key: one for key, one in schema.items() if key.startswith("$") and key != "$ref"}
-    return {**around, **_nullable(root, schema, frozenset({name}))}
+    return {**referred(schema), **around, **_nullable(root, schema, frozenset({name} - {""}))}
 
 
 def without_needless_nulls(value: Json, schema: Mapping[str, Any]) -> Json:
     """Return a value without the members that are null, and need not be there: a default stands for them."""
     return _filled(value, schema, schema)
+
+
+def count_fault(items: Sequence[Json], schema: Mapping[str, Any], holds: Holds) -> str:
+    """Return what the schema of a list says of all items together and is not so; "" for nothing."""
+    counts = [(len(items), "minItems", "maxItems", 0)]
+    if "contains" in schema:
+        count = sum(holds(schema["contains"], one) for one in items)
+        counts.append((count, "minContains", "maxContains", 1))
+    for count, low, high, usual in counts:
+        least, most = schema.get(low, usual), schema.get(high, count)
+        if not least <= count <= most:
+            name = low if count < least else high
+            return f"{name} is {schema.get(name, usual)}, and there are {count:,}."
+    is_twice = len({write(one) for one in items}) < len(items)
+    return "uniqueItems is true, and two items are equal." if schema.get("uniqueItems") and is_twice else ""
+
+
+def unstated(value: Json, node: Any, root: Mapping[str, Any], holds: Holds, at: str = "") -> str | None:
+    """Return the JSON Pointer of the first null of a value that a schema does not allow; None without one."""
+    node, _ = _resolved(node, root)
+    if value is None:
+        return None if holds(node, None) else at
+    members = node.get("properties", {}) if isinstance(node, Mapping) and isinstance(value, dict) else {}
+    inside = (
+        unstated(one, members[name], root, holds, f"{at}/{escape(name)}")
+        for name, one in (value.items() if isinstance(value, dict) else ())
+        if name in members
+    )
+    return next((one for one in inside if one is not None), None)
 
 
 def _resolved(node: Any, root: Mapping[str, Any]) -> tuple[Any, str]:

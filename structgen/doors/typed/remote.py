@@ -184,9 +184,15 @@ class Remote:
                 cure = "The server does not take this request, and does not say why: see its log."
             told = "" if words in " ".join(str(error).split()) else f" - {words}"
             what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}{told.rstrip('.')}."
-            error = StructgenError(
-                what, where=self.url, cure=cure.format(name=self.name, url=self.url, key=self._protocol.key)
+            told_of, error = (
+                error,
+                StructgenError(
+                    what,
+                    where=self.url,
+                    cure=cure.format(name=self.name, url=self.url, key=self._protocol.key),
+                ),
             )
+            error.__cause__ = told_of
         return Result(text, FinishReason.ERROR, [], [], Usage(), error=error)
 
     def _no_answer(self, what: str, said: Any, cure: str = _URL) -> StructgenError:

@@ -108,3 +108,11 @@ def test_standard_input_is_a_file(folder: Path) -> None:
 def test_wrong_usage_is_told(arguments: list[str], told: str, folder: Path) -> None:
     found = run(*arguments)
     assert found.exit_code == 2 and told in " ".join(found.stderr.split())
+
+
+@pytest.mark.parametrize("page", [".", "none/page.html", "people.txt"])
+def test_a_page_that_cannot_be_written_is_refused_before_a_page_is_asked(page: str, folder: Path) -> None:
+    with serving(answer) as server:
+        told = run("people.txt", "--model", server.model, "--schema", "people.json", "--page", page)
+        assert told.exit_code == 2 and "--page" in str(told.exception) + told.stderr and not server.bodies
+    assert (folder / "people.txt").read_text() == TEXT
