@@ -73,8 +73,8 @@ def cut(text: str, count: Count, most: int, overlap: int) -> list[Cut]:
     whole pieces that has at most `overlap` tokens stands whole in a page; `overlap` is less than half of
     `most`. Pages begin and end at characters that are no white space, and have all of these.
 
-    A page ends at the best border in the last third of what it has beyond the page before: at a heading,
-    else at a blank line, a line's end, a sentence's end, white space. It begins at such a border too, where
+    A page ends at the best border in the last three quarters of what it has beyond the page before: at a
+    heading, else at a blank line, a line's end, a sentence's end, white space. It begins at such a border too, where
     that costs no more than half of the overlap again. A page begins or ends inside a word only where the
     word is longer than a page, and never between a character and its marks (of a character with up to 31).
 
@@ -90,8 +90,8 @@ def cut(text: str, count: Count, most: int, overlap: int) -> list[Cut]:
         last = int(behind.searchsorted(before[first] + most, "right"))
         if last < len(ends):
             # a whole number: for a float all of `behind` would become floats
-            late = (before[new] + 2 * (before[first] + most) + 2) // 3
-            low = min(max(int(behind.searchsorted(late)), new) + 1, last)
+            quarter = (3 * before[new] + before[first] + most + 3) // 4
+            low = min(max(int(behind.searchsorted(quarter)), new) + 1, last)
             word = int(words[words.searchsorted(last, "right") - 1])
             last = _best(kinds, low, last) or (word if new < word < last else last)
         cuts.append(Cut(int(begins[first]), int(ends[last - 1])))
@@ -110,10 +110,10 @@ def cut(text: str, count: Count, most: int, overlap: int) -> list[Cut]:
 
 def _best(kinds: _Numbers, low: int, high: int) -> int:
     """Return after how many pieces, from `low` to `high`, the best border is, the last of several; 0 where
-    all are inside a word."""
+    all are inside a word, or there are none."""
     found = kinds[low - 1 : high][::-1]
-    at = int(found.argmax())
-    return high - at if found[at] else 0
+    at = int(found.argmax()) if len(found) else 0
+    return high - at if len(found) and found[at] else 0
 
 
 def _measured(text: str, count: Count, most: int) -> tuple[_Numbers, ...]:

@@ -92,7 +92,7 @@ class ExtractSettings:
     page: Annotated[int, Whole(LEAST_PAGE)] | None = None
     overlap: Annotated[int, Whole(0)] | None = None
     merge: Annotated[str, OneOf(MERGES)] = "places"
-    least_confidence: Annotated[float, Number(0.0, 1.0, "a probability")] = 0.5
+    least_confidence: Annotated[float, Number(0.0, 1.0, "a probability")] = 0.3
     grounded: Annotated[bool, checks.switch] = True
     quotes: Annotated[bool, checks.switch] = True
     at_once: Annotated[int, Whole(1, 1_024)] = 8

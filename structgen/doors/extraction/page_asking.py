@@ -48,12 +48,13 @@ from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.machines.core.matcher import Matcher
 from structgen.machines.core.string_values import accepts, over_bytes
 
-_PAGE, _SMALL_PAGE, _SENTENCE = 1_000, 80, 45
+_PAGE, _SMALL_PAGE, _SENTENCE = 1_000, 80, 30
 """Tokens of a page where nobody says how many, fewer where the context leaves fewer. The second is for the
 small models that our own forward pass runs, which find more on small pages; the third for the embedded
 models, which were trained on single sentences (decision 102)."""
-_OVERLAP: Final = 20
-"""Tokens that pages have in common where nobody says how many, or a twentieth of a page."""
+_LONG: Final = 400
+"""Pages of so many tokens have a twentieth in common, where nobody says how many. Shorter ones, which end
+where sentences do, have none: half sentences cost small models more than items at borders (decision 102)."""
 _BYTES_A_TOKEN: Final = 3
 """Of a server, whose tokenizer is not known: texts have four in most languages."""
 _TRIES: Final = 3
@@ -271,7 +272,7 @@ class PageQuestion:
                 where="page",
                 cure="Lower max_tokens, give fewer examples, or take a model with a longer context.",
             )
-        shared = min(max(_OVERLAP, most // 20), most // 4) if overlap is None else overlap
+        shared = (most // 20 if most >= _LONG else 0) if overlap is None else overlap
         if 2 * shared >= most:
             what = f"Pages of {most:,} tokens cannot have {shared:,} in common."
             raise OptionError(what, where="overlap", cure="Give less than half of a page.")

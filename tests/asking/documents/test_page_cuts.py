@@ -151,8 +151,8 @@ def test_the_better_border_ends_a_page_even_where_it_comes_earlier(better: str, 
     assert ends(text, 100)[0] == (text[:70] + better[: better.startswith(".")])
 
 
-def test_a_better_border_in_the_first_two_thirds_of_a_page_is_too_early() -> None:
-    text = "a" * 60 + "\n\n" + "b" * 10 + " " + "c" * 60
+def test_a_better_border_in_the_first_quarter_of_a_page_is_too_early() -> None:
+    text = "a" * 20 + "\n\n" + "b" * 50 + " " + "c" * 60
     assert ends(text, 100)[0] == text[:72]
 
 

@@ -58,4 +58,4 @@ def test_memory_does_not_grow_with_pages() -> None:
         tracemalloc.stop()
     assert found.pages > 110
     early, late = (min(held[page] for page in held if start < page < start + 30) for start in (40, 80))
-    assert late < 1.05 * early  # the lines of pages, some hundred bytes each
+    assert late < 1.15 * early  # the lines of pages, some hundred bytes each
