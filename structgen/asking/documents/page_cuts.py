@@ -74,9 +74,9 @@ def cut(text: str, count: Count, most: int, overlap: int) -> list[Cut]:
     `most`. Pages begin and end at characters that are no white space, and have all of these.
 
     A page ends at the best border in the last three quarters of what it has beyond the page before: at a
-    heading, else at a blank line, a line's end, a sentence's end, white space. It begins at such a border too, where
-    that costs no more than half of the overlap again. A page begins or ends inside a word only where the
-    word is longer than a page, and never between a character and its marks (of a character with up to 31).
+    heading, else at a blank line, a line's end, a sentence's end, white space. It begins at such a border
+    too, where that costs no more than half of the overlap again. A page begins or ends inside a word only
+    where the word is longer than a page, and never between a character and its marks (with up to 31).
 
     Raises OptionError where one character has more than `most` tokens. Cost: linear, some 1 us a piece and
     what `count` costs for the different ones, in 50 bytes for each.
