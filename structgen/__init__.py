@@ -80,8 +80,8 @@ if TYPE_CHECKING:
     from structgen.decoding.samplers.samples import Samples as Samples
     from structgen.decoding.samplers.score import score as score
     from structgen.decoding.speculation.speculation_options import Speculation as Speculation
-    from structgen.doors.extraction.extract import aextract as aextract
-    from structgen.doors.extraction.extract import extract as extract
+    from structgen.doors.extraction.extract_calls import aextract as aextract
+    from structgen.doors.extraction.extract_calls import extract as extract
     from structgen.doors.typed.decorator import filled as filled
     from structgen.doors.typed.decorator import generate as generate
     from structgen.doors.typed.given_texts import outcome_of as outcome_of
@@ -177,7 +177,7 @@ __getattr__, __dir__ = lazy_names(
         "structgen.asking.tool_calls.tool_format": "ToolFormat",
         "structgen.asking.tool_calls.tool_grammar": "tools",
         "structgen.asking.tool_calls.tool_replies": "Call Reply",
-        "structgen.doors.extraction.extract": "aextract extract",
+        "structgen.doors.extraction.extract_calls": "aextract extract",
         "structgen.doors.typed.decorator": "filled generate",
         "structgen.doors.typed.given_texts": "outcome_of",
         "structgen.doors.typed.infilled": "Infilling",

@@ -502,6 +502,23 @@ def test_an_item_has_the_places_that_lie_closest_together(
     assert [one.start for one in placed.fields] == starts
 
 
+@pytest.mark.parametrize("gap", [" ", "\n", "\n\n"])
+@pytest.mark.parametrize("words", ["{who} sold {count} {what}.", "On Monday {count} {what} went to {who}."])
+def test_the_values_of_an_item_stand_in_its_sentence(words: str, gap: str) -> None:
+    drawn = random.Random(6)
+    items = [
+        {"who": drawn.choice(["Ada Byron", "Bo Lind"]), "count": drawn.randint(1, 3), "what": "lamps"}
+        for _ in range(12)
+    ]
+    text = gap.join(words.format(**item) for item in items)
+    answer = PageAnswer("a", 1, 0, len(text), items)
+    start = 0
+    for item, one in zip(items, placed_items(answer, text, is_object=False), strict=True):
+        end = start + len(words.format(**item))
+        assert all(start <= (of.start or 0) < (of.end or 0) <= end for of in one.fields)
+        start = end + len(gap)
+
+
 def test_places_count_from_the_beginning_of_the_document() -> None:
     text = "Ada. Ben. Ada."
     (placed,) = placed_items(PageAnswer("text", 3, 5, 14, ["Ada"], {"/0": 0.5}), text, is_object=False)
