@@ -21,7 +21,12 @@ OF_WRITING = (
     *("speculation", "canonical", "healing", "wrap", "choices", "thinking"),
 )
 MADE = (
-    ("doors/typed/options.py", "TypedOptions", {"WritingOptions": OF_WRITING, "CallOptions": ()}, ("tools", "thoughts")),
+    (
+        "doors/typed/options.py",
+        "TypedOptions",
+        {"WritingOptions": OF_WRITING, "CallOptions": ()},
+        ("tools", "thoughts"),
+    ),
     ("doors/extraction/extract_options.py", "ExtractSettings", {"ExtractOptions": ()}, ()),
     (
         "decoding/samplers/sample.py",
