@@ -60,7 +60,7 @@ def read_day(found: Any) -> dt.date | None:
 
 def says(found: Any, wanted: Any) -> bool:
     """Tell whether a value, or a text, says what another one is, which JSON has."""
-    if isinstance(wanted, int | float):
+    if isinstance(wanted, int | float | Decimal):
         return read_number(found) == float(wanted)
     if not isinstance(found, str) or not isinstance(wanted, str):
         return False
