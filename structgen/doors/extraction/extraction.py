@@ -151,8 +151,9 @@ class _Objects:
         self._is_list, self._schema, self._holds = question.is_list, question.plain_schema, question.holds
         self._whole: TypeReader[Any] | None = form.reader
         hint = get_args(form.hint)[0] if get_origin(form.hint) is Annotated else form.hint
-        has_items = self._is_list and get_origin(hint) in (list, set, frozenset, Sequence)
-        self._one = read_type(get_args(hint)[0]) if has_items else None
+        args = get_args(hint)
+        has_items = args[1:] == (...,) or (len(args) == 1 and get_origin(hint) is not tuple)
+        self._one = read_type(args[0]) if self._is_list and has_items else None
 
     def made(self, item: FoundItem) -> FoundItem:
         """Return an item with its object, or why there is none."""

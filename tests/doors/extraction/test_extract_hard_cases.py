@@ -6,12 +6,13 @@ import asyncio
 import json
 import sys
 import threading
+from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from finding_models import PROMPT, Sale, extracted, finder, sales_in
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 import structgen as sg
 from structgen.asking.documents.documents import documents_of
@@ -97,6 +98,12 @@ def test_pages_that_fail_again_leave_the_answers_of_the_run_before(tmp_path: Pat
         )
     assert len(first) == 1 and len(first.failed) >= 8
     assert again.items == first.items and again.failed == first.failed
+
+
+@pytest.mark.parametrize("hint", [tuple[Sale, ...], deque[Sale], Annotated[list[Sale], Field(min_length=1)]])
+def test_items_of_all_collections_are_objects_of_their_type(hint: Any) -> None:
+    found = extracted(finder()[0], TEXT, hint)
+    assert [type(one.made) for one in found] == [Sale, Sale] == [type(one) for one in found.value]
 
 
 # --- files --------------------------------------------------------------------------------------------------
