@@ -126,6 +126,9 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     def page(self) -> str:
         """Return one file of HTML: the documents with marks, and a table of the items beside them."""
         told = [self.told_missing(), *self.remarks]
+        if self.doubtful:
+            first, last = len(self) + 1, len(self) + len(self.doubtful)
+            told.append(f"Items {first:,} to {last:,} are doubtful: all other results leave them out.")
         return page_of(
             {one.name: one.text for one in self.documents},
             (*self.items, *self.doubtful),

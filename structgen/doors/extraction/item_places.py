@@ -47,29 +47,15 @@ def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[Foun
     is missing. Cost: that of reading the page; for an item at most 10,000 steps, or 50 for
     each of its values, times log n in the places of a value, at most 1,000.
     """
-    page = stated_text(((answer.document, text[answer.start : answer.end]),))
-    search = PlaceSearch(page, MOST_PLACES)
-    borders = [one.end() for one in _BORDER.finditer(text, answer.start, answer.end)]
-    found_at = dict[_Place, _Place]()
-    """The places, by those that they would have if each border were so long."""
-
-    @cache
-    def places_of(value: Value) -> list[_Place]:
-        places = [(answer.start + of.start, answer.start + of.end) for of in search.places_of(value)[0]]
-        aside = [ASIDE * bisect(borders, low) for low, _ in places]
-        told = [(low + more, high + more) for (low, high), more in zip(places, aside, strict=True)]
-        found_at.update(zip(told, places, strict=True))
-        return told
-
     value: Any = exact(answer.value)
-    found, last, taken = list[FoundItem](), -1, set[Any]()
+    page, found, last, taken = _PlacesOfPage(answer, text), list[FoundItem](), -1, set[Any]()
     for at, item in enumerate([value] if is_object else value):
         leaves = [
             (path, where)
             for path, one in scalars_in(item)
             if isinstance(one, (int, Decimal, str))
             and not isinstance(one, bool)
-            and (where := places_of(one))
+            and (where := page.places_of(one))
         ]
         chosen = _closest(leaves, last, taken)
         last = max((start for start, _ in chosen.values()), default=last)
@@ -77,10 +63,31 @@ def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[Foun
         fields = []
         for path, one in scalars_in(item):
             confidence = answer.confidences.get(path if is_object else f"/{at}{path}")
-            start, end = found_at[chosen[path]] if path in chosen else (None, None)
+            start, end = page.found_at[chosen[path]] if path in chosen else (None, None)
             fields.append(FoundValue(path, one, start, end, answer.page, confidence))
         found.append(FoundItem(answer.document, item, tuple(fields), pages=(answer.page,)))
     return found
+
+
+class _PlacesOfPage:
+    """Where a page states values, as if each border between sentences and lines were long."""
+
+    def __init__(self, answer: PageAnswer, text: str) -> None:
+        page = stated_text(((answer.document, text[answer.start : answer.end]),))
+        self._search, self._start = PlaceSearch(page, MOST_PLACES), answer.start
+        self._borders = [one.end() for one in _BORDER.finditer(text, answer.start, answer.end)]
+        self.found_at = dict[_Place, _Place]()
+        """The places in the document, by those that are told."""
+        self.places_of = cache(self._places_of)
+        """Returns the places of a value."""
+
+    def _places_of(self, value: Value) -> list[_Place]:
+        found = self._search.places_of(value)[0]
+        places = [(self._start + of.start, self._start + of.end) for of in found]
+        aside = [ASIDE * bisect(self._borders, low) for low, _ in places]
+        told = [(low + more, high + more) for (low, high), more in zip(places, aside, strict=True)]
+        self.found_at.update(zip(told, places, strict=True))
+        return told
 
 
 def scalars_in(value: Json) -> Iterator[tuple[str, Any]]:
