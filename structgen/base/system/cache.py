@@ -192,7 +192,8 @@ def replacing(path: Path, mode: int = 0o600, *, sync: bool = False) -> Iterator[
         with suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError) and str(error.filename) in (str(temporary), "None"):
-            error.filename, error.filename2 = os.fspath(path), None  # the name that the caller knows
+            error.filename = os.fspath(path)  # the name that the caller knows
+            del error.filename2  # None would be told, too
         raise
 
 

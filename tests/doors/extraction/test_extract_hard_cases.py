@@ -222,3 +222,9 @@ def test_a_required_member_that_no_page_states_is_told_of_a_schema_too(
         with pytest.raises(NotStatedError, match=f"No page states {missing}") as caught:
             _ = found.value
         assert caught.value.path == missing and found[0].value["count"] == 3
+
+
+def test_an_error_of_writing_names_the_file_alone(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError) as caught:
+        extracted(finder()[0], "").write(tmp_path)
+    assert str(caught.value).endswith(f"{str(tmp_path)!r}")
