@@ -92,3 +92,6 @@ def test_what_two_prompts_begin_with_is_read_no_third_time(
     for last in range(3):
         model.prefill([*range(30, 90), last])
     assert read[6:] == [61, 61, 1]
+    model.prefill_many([[*range(200, 260), last] for last in range(3)])
+    model.prefill([*range(200, 260), 9])
+    assert read[9:] == [60, 3, 1]

@@ -173,7 +173,7 @@ class Llama:
             for cache in caches:
                 cache.grow(cache.length)
             logits = self._run(*_rows_of(prompts, caches, max(common, known), [*map(len, prompts)]), caches)
-            again = min(_begins_as(prompts[0], self._last), _MOST_KEPT)
+            again = min(max(common, _begins_as(prompts[0], self._last)), _MOST_KEPT)
             if again > known:
                 kept = PagedCache(self._page_bytes, self.context, again)
                 kept.begin_as(caches[0], again)
