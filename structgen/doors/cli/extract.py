@@ -78,6 +78,9 @@ def extract(
 
 def _check_page(page: Path, files: list[Path]) -> None:
     """Raise OptionError for a page that cannot be written, or would be written over a file that is read."""
+    if page.suffix.lower() not in (".html", ".htm"):
+        cure = "Give the path of a file, such as page.html; the size of pages is -o page_tokens=30."
+        raise OptionError(f"{str(page)!r} is no name of a page of HTML.", where="--page", cure=cure)
     if not page.name or page.is_dir() or not page.parent.is_dir():
         what = f"{str(page)!r} is no path of a file in a folder that is there."
         raise OptionError(what, where="--page", cure="Give the path of a file, such as page.html.")

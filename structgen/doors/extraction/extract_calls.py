@@ -114,10 +114,14 @@ def aextract(model: Asked, document: Documents, target: Any, **options: Any) -> 
 
     async def waited() -> Extraction[Any]:
         stop: Future[None] = Future()
+        working = asyncio.ensure_future(asyncio.to_thread(work, stop))
         try:
-            return await asyncio.to_thread(work, stop)
-        finally:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
             stop.cancel()
+            await asyncio.wait([working])  # until the next call may have its files
+            working.exception()
+            raise
 
     return waited()
 

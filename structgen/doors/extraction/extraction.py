@@ -225,8 +225,9 @@ def extraction_of(
     objects, values = _Objects(question), dict[str, Any]()
     items, doubtful, remarks = list[FoundItem](), list[FoundItem](), list[str]()
     for one in documents:
+        answers = read.answers[one.name]
         found = merged(
-            read.answers[one.name],
+            _of_one_shape(answers) if question.is_union else answers,
             one.text,
             is_object=not question.is_list,
             keys=keys_of(question.item_schema),
@@ -280,6 +281,20 @@ class _Lines:
                 self.answers[page.document].append(
                     PageAnswer(*place, question.value(part), part["confidences"])
                 )
+
+
+def _of_one_shape(answers: Sequence[PageAnswer]) -> list[PageAnswer]:
+    """Return, of the answers about one object, those with the members of the likeliest one: a union of types
+    is read as one of them."""
+    shapes = defaultdict[frozenset[str], list[PageAnswer]](list)
+    for one in answers:
+        if isinstance(one.value, dict):
+            shapes[frozenset(one.value)].append(one)
+
+    def likelihood(shape: frozenset[str]) -> float:
+        return max(math.prod(one.confidences.values()) for one in shapes[shape])
+
+    return shapes[max(shapes, key=likelihood)] if shapes else [*answers]
 
 
 def _likelihood(item: FoundItem) -> float:

@@ -22,14 +22,18 @@ from structgen.base.errors import (
     GenerationError,
     NotStatedError,
     OptionError,
+    SchemaError,
     StructgenError,
+    ValidatorError,
     within,
 )
 from structgen.base.json_text.exact_json import Json, read, target_of, write
+from structgen.base.json_text.raw_json import written
 from structgen.base.language import checks
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.decoding.engine.searches.confidence import confidences_of
 from structgen.doors.extraction.extract_options import LEAST_PAGE
+from structgen.doors.extraction.extraction_tables import as_json
 from structgen.doors.extraction.page_schema import (
     OF_ALL_ITEMS,
     referred,
@@ -47,6 +51,7 @@ from structgen.doors.typed.writers import Preparation, Writer
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.machines.core.matcher import Matcher
 from structgen.machines.core.string_values import accepts, over_bytes
+from structgen.schema.reading.policies import WIDEST, Policies
 
 _PAGE, _SMALL_PAGE, _SENTENCE = 1_000, 80, 30
 """Tokens of a page where nobody says how many, fewer where the context leaves fewer. The second is for the
@@ -116,9 +121,12 @@ class PageQuestion:
     @cached_property
     def form(self) -> WantedForm:
         """The form of all items of a document, or of its object. Errors: those of `form_of`; OptionError for
-        free text, and for a grammar that no schema says."""
+        free text, for a grammar that no schema says, and for lists with items of several kinds by place."""
         form = replace(self._prepared.form(self.target), items=False)
         schema_grammar_of(form.grammar, "target")
+        if "prefixItems" in (form.schema or {}):
+            cure = "Ask for an object with a name for each, or for list[T]."
+            raise OptionError("A tuple of several kinds is no list of items.", where="target", cure=cure)
         return form
 
     @cached_property
@@ -182,14 +190,23 @@ class PageQuestion:
         assert isinstance(grammar, JsonSchemaGrammar), "it was looked at"
         return replace(self.wanted, form=WantedForm(grammar=grammar.in_place_of(self.item_schema)))
 
+    @property
+    def _named_schema(self) -> Mapping[str, Any]:
+        """The schema of an item, or what it refers to."""
+        schema = self.item_schema
+        return (target_of(schema, str(schema["$ref"])) or {}) if "$ref" in schema else schema
+
+    @property
+    def is_union(self) -> bool:
+        """Whether a document has one value, and none of an object whose members are known."""
+        return not self.is_list and "properties" not in self._named_schema
+
     @cached_property
     def instruction(self) -> str:
         """The words before each page."""
         if self.prompt is not None:
             return checks.encodable("prompt", checks.text("prompt", self.prompt))
-        schema = self.item_schema
-        named = target_of(schema, str(schema.get("$ref", ""))) if "$ref" in schema else schema
-        name = str((named or {}).get("title", ""))
+        name = str(self._named_schema.get("title", ""))
         if self.is_list:
             return f"List every {name or 'item'} that this text states."
         return f"Read the {name} from this text." if name else "Read the values from this text."
@@ -333,7 +350,7 @@ class PageQuestion:
         it: a sentence, an error, or "". Adds to the counts of a line."""
         source = self.source(text)
         try:
-            wanted_of(self._one, source, is_again=True)
+            one = wanted_of(self._one, source, is_again=True)
             held = wanted_of(self.wanted, source, is_again=True)
         except NotStatedError:
             return None, ""  # nothing can be said of it: the model is not asked
@@ -359,10 +376,30 @@ class PageQuestion:
         result, why = outcome.result, ""
         # of an answer that the type refuses, the items are judged one by one when all pages have an answer
         if outcome.error is not None and not (result.error is None and result.text):
-            return None, outcome.error
+            stated = self._stated_items(result, one.form, line)
+            return (None, outcome.error) if stated is None else (stated, "")
         if result.finish_reason in (FinishReason.STEERED, FinishReason.MAX_TOKENS):
             why = f"The answer was cut at {self.writer.bound}."
         return self._written(result, held.form), why
+
+    def _stated_items(self, result: Result, form: WantedForm, line: dict[str, Any]) -> Any:
+        """Return, of a list that the text does not state, the items that it does state: of a server, nothing
+        holds the answers to the text. None for what is no list. `form`: that of one item."""
+        if not isinstance(result.error, ValidatorError) or not self.is_list or form.grammar is None:
+            return None
+        grammar = form.grammar.innermost
+        assert isinstance(grammar, JsonSchemaGrammar), "it was looked at"
+        try:
+            said = self.value({"answer": result.text})
+        except SchemaError:
+            return None
+        if not isinstance(said, list):
+            return None
+        widest: Mapping[str, Any] = WIDEST
+        item = over_bytes(grammar.under(Policies(**widest)))
+        items = [one for one in said if accepts(item, written(one, as_json))]
+        line["remarks"].append(f"{len(said) - len(items)} of {len(said)} items are not stated there.")
+        return {"answer": written(items, as_json), "confidences": {}}
 
     def _may_pass(self, error: BaseException | None) -> bool:
         """Tell whether an error is a server's, and may pass."""

@@ -193,3 +193,15 @@ def test_a_failed_page_is_asked_again_by_the_next_call(monkeypatch: Any, tmp_pat
             part = extracted(server.model, text, **how, at_once=1)
         whole = extracted(server.model, text, **how)
     assert part.failed and whole.is_complete and [one.value for one in whole] == sales_in(text)
+
+
+def test_items_that_a_server_invents_are_left_out_and_told(monkeypatch: Any) -> None:
+    text = "Ada Byron bought 3 lamps.\n\nBert Reed bought 4 seeds."
+
+    def answer(body: dict[str, Any]) -> str:
+        return json.dumps([*sales_in(text), {"who": "Zed Nobody", "count": 99, "what": "cars"}])
+
+    with serving(answer) as server:
+        found = extracted(server.model, text)
+    assert [one.value for one in found] == sales_in(text) and found.is_complete
+    assert "1 of 3 items are not stated there." in found.remarks[0]

@@ -17,7 +17,7 @@ from pydantic import Field, field_validator
 import structgen as sg
 from structgen.asking.documents.documents import documents_of
 from structgen.base.errors import GenerationError, NotStatedError, OptionError, ShortenedWarning
-from structgen.doors.extraction import extract as extract_module
+from structgen.doors.extraction import extract_calls as extract_module
 from structgen.doors.extraction import page_asking
 
 sys.path.insert(0, str(Path(__file__).parents[2]))

@@ -246,3 +246,28 @@ def test_a_call_that_is_cancelled_asks_for_nothing_more() -> None:
 
     asyncio.run(cancelled())  # it waits for the thread
     assert 0 < len(model.prompts) < 20
+
+
+def test_a_union_of_types_is_read_as_one_of_them() -> None:
+    class Shop(BaseModel):
+        shop: str
+        rent: int
+
+    def answer(text: str) -> dict[str, Any]:
+        return (
+            {"shop": "Mill", "rent": 7}
+            if "Mill" in text
+            else {"who": "Ada Byron", "count": 3, "what": "lamps"}
+        )
+
+    text = f"Ada Byron bought 3 lamps.\n\n{FILLER}\n\nThe Mill pays 7."
+    found = extracted(finder(answer)[0], text, Shop | Sale, page=60, max_tokens=200)
+    assert found.pages > 1 and found.value in (
+        Shop(shop="Mill", rent=7),
+        Sale(who="Ada Byron", count=3, what="lamps"),
+    )
+
+
+def test_a_tuple_of_several_kinds_is_refused() -> None:
+    with pytest.raises(OptionError, match="target"):
+        extracted(finder()[0], "x", tuple[str, int])

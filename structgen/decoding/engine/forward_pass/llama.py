@@ -158,6 +158,8 @@ class Llama:
         """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. What all
         of them begin with is read once, and not again where the prompts before began with it too; the result
         is the same to the bit."""
+        if not prompts:
+            return []
         with self._lock:
             caches = [PagedCache(self._page_bytes, self.context, len(prompt)) for prompt in prompts]
             tokens, begun = self._begun
