@@ -55,8 +55,8 @@ from structgen.schema.reading.policies import WIDEST, Policies
 
 _PAGE, _SMALL_PAGE, _SENTENCE = 1_000, 80, 30
 """Tokens of a page where nobody says how many, fewer where the context leaves fewer. The second is for the
-small models that our own forward pass runs, which find more on small pages; the third for the embedded
-models, which were trained on single sentences (decision 102)."""
+small models that our own forward pass runs, which find more on small pages; the third for lists of the
+embedded models, which were trained on single sentences (decision 102)."""
 _LONG: Final = 400
 """Pages of so many tokens have a twentieth in common, where nobody says how many. Shorter ones, which end
 where sentences do, have none: half sentences cost small models more than items at borders (decision 102)."""
@@ -274,7 +274,7 @@ class PageQuestion:
             from structgen.decoding.engine.forward_pass.llama import Llama
 
             context = writer.engine.model.context
-            if self._is_trained:
+            if self._is_trained and self.is_list:
                 usual = _SENTENCE
             elif isinstance(writer.engine.model, Llama):
                 usual = _SMALL_PAGE
