@@ -91,12 +91,14 @@ def all_failed(lines: Sequence[Line]) -> GenerationError:
 
 def _answers(question: PageQuestion, stop: Future[None], pages: Sequence[Page]) -> Answers:
     """Yield what answers depend on, then the line of each page as it ends."""
-    writer = question.writer
+    writer, model = question.writer, question.model
     if isinstance(writer, Local):
         yield own_parts(writer.engine)
+    elif writer.kind == "server":
+        yield engine_parts(str(model), "")
     else:
-        name = str(question.model) if writer.kind == "server" else ""
-        yield engine_parts(name or model_digest(str(question.model)), "")
+        name = str(model if isinstance(model, str | Path) else model.name)
+        yield engine_parts(model_digest(name) if name else type(model.model).__qualname__, "")
     with closing(_as_answered(question.answer, pages, question.at_once, stop)) as lines:
         yield from lines
 
