@@ -35,8 +35,10 @@ from structgen.decoding.engine.searches.confidence import confidences_of
 from structgen.doors.extraction.extract_options import LEAST_PAGE
 from structgen.doors.extraction.extraction_tables import as_json
 from structgen.doors.extraction.page_schema import (
+    ARRAYS,
     OF_ALL_ITEMS,
     referred,
+    resolved,
     with_nullable_members,
     without_counts,
 )
@@ -45,7 +47,7 @@ from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.prompts import PromptSource, wanted_of
 from structgen.doors.typed.wanted_forms import WantedForm, WantedText
-from structgen.doors.typed.worked.worked_examples import Examples, written_pairs
+from structgen.doors.typed.worked.worked_examples import Examples, Spelling
 from structgen.doors.typed.wrapping import unwrapped
 from structgen.doors.typed.writers import Preparation, Writer
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
@@ -132,8 +134,7 @@ class PageQuestion:
     @cached_property
     def is_list(self) -> bool:
         """Whether a document has any number of items, and not one object."""
-        schema = self.plain_schema
-        return schema.get("type") == "array"
+        return self.plain_schema.get("type") in ARRAYS
 
     @property
     def plain_schema(self) -> dict[str, Any]:
@@ -141,8 +142,9 @@ class PageQuestion:
         schema = self.form.schema or {}
         if self.form.is_wrapped:
             held = schema["properties"][self.form.holder[1:]]
-            return {**{key: one for key, one in schema.items() if key == "$defs"}, **held}
-        return schema
+            schema = {**{key: one for key, one in schema.items() if key == "$defs"}, **held}
+        root = resolved(schema, schema)[0]
+        return {**referred(schema), **root} if root.get("type") in ARRAYS else schema
 
     @property
     def item_schema(self) -> dict[str, Any]:
@@ -221,11 +223,19 @@ class PageQuestion:
 
     @cached_property
     def example_texts(self) -> list[tuple[Any, str]]:
-        """The texts of the examples, and the documents that answer them. Errors: OptionError for a value that
-        is none of what is asked for."""
-        pairs = self.said.examples
-        documents = written_pairs(self.form, pairs) if pairs else []
-        return [(pair.call[0], one.document) for pair, one in zip(pairs, documents, strict=True)]
+        """The texts of the examples, and the documents that answer them: less than the type asks for is what
+        a page may say. Errors: OptionError for a value that is none of what is asked for."""
+        forms = Spelling(self.form), Spelling(self.page_form)
+
+        def document(pair: Pair) -> str:
+            try:
+                return forms[0].written(pair.value, pair.where).document
+            except OptionError as error:
+                with suppress(OptionError):
+                    return forms[1].written(pair.value, pair.where).document
+                raise error from None
+
+        return [(pair.call[0], document(pair)) for pair in self.said.examples]
 
     def _example(self, pair: Pair) -> PromptSource:
         """Return the source of an example's text. Errors: OptionError for what is no text."""

@@ -12,6 +12,8 @@ from structgen.base.json_text.exact_json import Json, escape, target_of, values_
 
 OF_ALL_ITEMS: Final = {"minItems", "maxItems", "uniqueItems", "contains", "minContains", "maxContains"}
 """Keywords that are said of all items of a document together."""
+ARRAYS: Final = ("array", ["array"])
+"""Types of a list."""
 Holds: TypeAlias = Callable[[Any, Json], bool]
 """Tells whether a value is one of a part of the schema."""
 
@@ -24,18 +26,31 @@ def referred(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {key: one for key, one in schema.items() if key in heads | {"$defs"}}
 
 
+def resolved(node: Any, root: Mapping[str, Any]) -> tuple[Any, str]:
+    """Return what a schema refers to, itself where it refers to nothing, and the reference."""
+    name = node.get("$ref", "") if isinstance(node, Mapping) else ""
+    found = target_of(root, name) if str(name).startswith("#") else None
+    return (node, "") if found is None else (found, name)
+
+
 def without_counts(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema of lists, perhaps held by an object, that may have any number of items."""
-    if schema.get("type") == "array":
-        return {key: one for key, one in schema.items() if key not in OF_ALL_ITEMS}
-    return {**schema, "properties": {key: without_counts(one) for key, one in schema["properties"].items()}}
+    return {**referred(schema), **_without_counts(schema, schema)}
+
+
+def _without_counts(node: Any, root: Mapping[str, Any]) -> dict[str, Any]:
+    node, _ = resolved(node, root)
+    if node.get("type") in ARRAYS:
+        return {key: one for key, one in node.items() if key not in OF_ALL_ITEMS}
+    members = node.get("properties", {}).items()
+    return {**node, "properties": {key: _without_counts(one, root) for key, one in members}}
 
 
 def with_nullable_members(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema of the objects of a schema, of which any member may be null, those of members that
     are objects too; of a schema without members, the one that has null too. Items of arrays stay as they are:
     one that is there is whole."""
-    root, name = _resolved(schema, schema)
+    root, name = resolved(schema, schema)
     if "properties" not in root:
         return {**referred(schema), "anyOf": [schema, {"type": "null"}]}
     around = {key: one for key, one in schema.items() if key.startswith("$") and key != "$ref"}
@@ -64,7 +79,7 @@ def count_fault(items: Sequence[Json], schema: Mapping[str, Any], holds: Holds) 
 
 def unstated(value: Json, node: Any, root: Mapping[str, Any], holds: Holds, at: str = "") -> str | None:
     """Return the JSON Pointer of the first null of a value that a schema does not allow; None without one."""
-    node, _ = _resolved(node, root)
+    node, _ = resolved(node, root)
     if value is None:
         return None if holds(node, None) else at
     members = node.get("properties", {}) if isinstance(node, Mapping) and isinstance(value, dict) else {}
@@ -76,18 +91,11 @@ def unstated(value: Json, node: Any, root: Mapping[str, Any], holds: Holds, at: 
     return next((one for one in inside if one is not None), None)
 
 
-def _resolved(node: Any, root: Mapping[str, Any]) -> tuple[Any, str]:
-    """Return what a schema refers to, itself where it refers to nothing, and the reference."""
-    name = node.get("$ref", "") if isinstance(node, Mapping) else ""
-    found = target_of(root, name) if str(name).startswith("#") else None
-    return (node, "") if found is None else (found, name)
-
-
 def _nullable(node: Any, root: Mapping[str, Any], around: frozenset[str]) -> dict[str, Any]:
     members = node.get("properties", {})
     changed = {}
     for name, one in members.items():
-        found, reference = _resolved(one, root)
+        found, reference = resolved(one, root)
         is_object = isinstance(found, Mapping) and found.get("type") == "object" and "properties" in found
         if is_object and reference not in around:
             one = _nullable(found, root, around | {reference} - {""})
@@ -96,7 +104,7 @@ def _nullable(node: Any, root: Mapping[str, Any], around: frozenset[str]) -> dic
 
 
 def _filled(value: Json, node: Any, root: Mapping[str, Any]) -> Json:
-    node, _ = _resolved(node, root)
+    node, _ = resolved(node, root)
     if not isinstance(value, dict) or not isinstance(node, Mapping):
         return value
     members, needed = node.get("properties", {}), node.get("required", ())

@@ -271,3 +271,37 @@ def test_a_union_of_types_is_read_as_one_of_them() -> None:
 def test_a_tuple_of_several_kinds_is_refused() -> None:
     with pytest.raises(OptionError, match="target"):
         extracted(finder()[0], "x", tuple[str, int])
+
+
+SALE = {
+    "type": "object",
+    "properties": {"who": {"type": "string"}, "count": {"type": "integer"}, "what": {"type": "string"}},
+    "required": ["who", "count", "what"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#/$defs/All", "$defs": {"All": {"type": "array", "items": SALE}}},
+        {"$ref": "#/$defs/All", "$defs": {"All": {"type": "array", "items": SALE, "minItems": 2}}},
+        {"type": ["array"], "items": SALE, "maxItems": 2},
+    ],
+)
+def test_an_array_is_a_list_of_items_however_its_schema_says_so(schema: Any) -> None:
+    text = "Ada Byron bought 3 lamps.\n\nBert Reed bought 4 seeds."
+    found = extracted(finder()[0], text, schema, page=60)
+    assert [one.value for one in found] == sales_in(text) == found.value
+
+
+@pytest.mark.parametrize(
+    ("target", "value"),
+    [(Contract, {**stated_in(""), "price": 3}), (Annotated[list[Sale], Field(min_length=2)], [])],
+)
+def test_an_example_may_say_what_one_page_says(target: Any, value: Any) -> None:
+    engine, model = finder(lambda text: value)
+    extracted(engine, "It was 3.", target, examples=[("A page.", value)], max_tokens=400)
+    assert "A page." in model.prompts[0]
+    with pytest.raises(OptionError, match=r"examples\[0\]"):
+        extracted(engine, "It was 3.", target, examples=[("A page.", {"seller": 3})])
