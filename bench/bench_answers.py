@@ -68,7 +68,7 @@ from methods.cautious import Cautious
 from methods.contrast import Contrast
 from methods.momentum import Momentum
 from methods.pause_and_rerank import PauseAndRerank
-from records import arguments
+from records import arguments, warm_engine
 from told import tell
 
 import structgen as sg
@@ -138,11 +138,7 @@ class Bench:
     @property
     def engine(self) -> sg.Engine:
         if self._engine is None:
-            import torch
-
-            torch.set_num_threads(1)
-            self._engine = sg.Engine(self.asked.model)
-            sg.run(self._engine, "Say yes.", bool, max_tokens=8)  # what is compiled once is no one's time
+            self._engine = warm_engine(self.asked.model)
         return self._engine
 
     def prompt(self, task: Task) -> str:

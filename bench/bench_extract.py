@@ -36,7 +36,7 @@ from typing import Any
 from extract.writing import ExtractDocument
 from extract_documents import NAMES, read_document
 from extract_judge import FoundItem, rightness
-from records import arguments
+from records import arguments, warm_engine
 from told import tell
 
 import structgen as sg
@@ -64,11 +64,7 @@ class Bench:
     @property
     def engine(self) -> sg.Engine:
         if self._engine is None:
-            import torch
-
-            torch.set_num_threads(1)
-            self._engine = sg.Engine(self.asked.model)
-            sg.run(self._engine, "Say yes.", bool, max_tokens=8)  # what is compiled once is no one's time
+            self._engine = warm_engine(self.asked.model)
         return self._engine
 
     @property

@@ -24,6 +24,17 @@ import structgen
 RESULTS = Path(__file__).parent / "results"
 
 
+def warm_engine(model: str) -> structgen.Engine:
+    """Return the engine of a model, of one thread, which has written a text: what is compiled once is in no
+    row's time."""
+    import torch
+
+    torch.set_num_threads(1)
+    engine = structgen.Engine(model)
+    structgen.run(engine, "Say yes.", bool, max_tokens=8)
+    return engine
+
+
 def machine() -> str:
     """Return the processor, its number of cores, the memory and the system, in one line."""
     about = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""

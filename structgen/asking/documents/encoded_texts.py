@@ -1,4 +1,4 @@
-"""The text of bytes: by their mark, the encoding that they name, as UTF-8, else by a guess that is told."""
+"""Decodes bytes: by a byte order mark, the declared encoding, UTF-8, or a guess, which a remark tells."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EASTERN: Final = frozenset(("Croatian", "Czech", "Hungarian", "Polish", "Romani
 def decoded_text(data: bytes, declared: str = "") -> tuple[str, tuple[str, ...]]:
     """Return the text of bytes, without a byte order mark, and a remark where its encoding is a guess.
 
-    `declared`: the encoding that they name, such as a page in HTML; one that is unknown or wrong is passed
+    `declared`: the encoding that a page of HTML names for itself; one that is unknown or wrong is passed
     over. UTF-16 and UTF-32 are found without a mark, too. Raises OptionError for bytes that are no text, and
     without charset-normalizer for those whose encoding must be guessed. Cost: linear, some 10 ns a byte.
     """

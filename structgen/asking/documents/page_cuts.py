@@ -36,7 +36,7 @@ _PIECE: Final = re.compile(
     rf"|(?:[{_OPENING}]{_JOINED}){{1,16}}+|(?:[^\w\s{_OPENING}]{_JOINED}){{1,16}}+)"
 )
 _SMALLER: Final = tuple(map(re.compile, (rf"(?:{_CHARACTER}){{1,32}}+", _CHARACTER, r"(?s:.)")))
-"""What a piece that is too large is split into, and these again."""
+"""Patterns of the parts of a piece that is too large. Each splits what the one before leaves too large."""
 CHARACTERS_AT_ONCE: Final = 64
 """A longer text is not measured at once, so that a count that is not linear costs little."""
 PIECES_KEPT: Final = 100_000

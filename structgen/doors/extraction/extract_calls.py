@@ -189,7 +189,7 @@ def _pages_of(document: TextDocument, question: PageQuestion, most: int) -> Iter
 
 @contextmanager
 def _telling(how: bool | Callable[[ExtractProgress], None]) -> Iterator[Callable[[ExtractProgress], None]]:
-    """Yield what tells of the progress."""
+    """Yield the function that is called with the progress."""
     if callable(how):
         yield how
     elif how:

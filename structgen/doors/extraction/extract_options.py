@@ -16,7 +16,7 @@ from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARG
 MERGES: Final = ("places", "none")
 """How the items of two pages become one."""
 LEAST_PAGE: Final = 16
-"""Tokens."""
+"""The fewest tokens that a page may have."""
 NAMED_IN_OTHERS: Final = {
     **NAMED_ELSEWHERE,
     **dict.fromkeys(TARGETS, "Pass it as the third argument, target"),
@@ -32,7 +32,7 @@ class ExtractProgress:
     """How far an extraction has come."""
 
     pages: int
-    """Pages that have an answer, those of an earlier run included, or have failed."""
+    """Pages that have an answer, those of an earlier run included."""
     total: int
     items: int
     """Items of these pages, before those of two pages are made one."""

@@ -52,7 +52,7 @@ class Extraction(Sequence[FoundItem], Generic[R]):
     pages: int
     """How many pages the documents have."""
     asked: int
-    """How many of them have an answer."""
+    """How many pages have an answer."""
     failed: tuple[FailedPage, ...]
     remarks: tuple[str, ...]
     """What the readers of documents left out or guessed, and what pages say that is not all of it."""
@@ -222,7 +222,7 @@ def extraction_of(
     `page_runs`; `least`: the least probability of an item. Cost: reading the pages, then near n log n
     in the items."""
     read = _Lines(question, pages, lines)
-    objects, values = _Objects(question), dict[str, Any]()
+    objects, keys, values = _Objects(question), keys_of(question.item_schema), dict[str, Any]()
     items, doubtful, remarks = list[FoundItem](), list[FoundItem](), list[str]()
     for one in documents:
         answers = read.answers[one.name]
@@ -230,7 +230,7 @@ def extraction_of(
             _of_one_shape(answers) if question.is_union else answers,
             one.text,
             is_object=not question.is_list,
-            keys=keys_of(question.item_schema),
+            keys=keys,
             how=merge,
         )
         sure = list[FoundItem]()

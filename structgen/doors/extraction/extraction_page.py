@@ -149,7 +149,7 @@ class _Line(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """An item, the one to look at first being the least."""
+    """A row of the table, which has one item. The row to look at first sorts first."""
 
     rank: tuple[int, int, int]
     number: int

@@ -29,7 +29,6 @@ from structgen.base.errors import (
 )
 from structgen.base.json_text.exact_json import Json, read, target_of, write
 from structgen.base.json_text.raw_json import written
-from structgen.base.language import checks
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.decoding.engine.searches.confidence import confidences_of
 from structgen.doors.extraction.extract_options import LEAST_PAGE
@@ -136,7 +135,7 @@ class PageQuestion:
         """Whether a document has any number of items, and not one object."""
         return self.plain_schema.get("type") in ARRAYS
 
-    @property
+    @cached_property
     def plain_schema(self) -> dict[str, Any]:
         """The JSON Schema of the items together, or of the object, without what may hold it."""
         schema = self.form.schema or {}
@@ -146,7 +145,7 @@ class PageQuestion:
         root = resolved(schema, schema)[0]
         return {**referred(schema), **root} if root.get("type") in ARRAYS else schema
 
-    @property
+    @cached_property
     def item_schema(self) -> dict[str, Any]:
         """The JSON Schema of one item, or of the object."""
         schema = self.plain_schema
@@ -155,11 +154,16 @@ class PageQuestion:
 
     def holds(self, part: Any, value: Json) -> bool:
         """Tell whether a value is one of a part of the schema."""
+        whole = {**referred(self.plain_schema), **part} if isinstance(part, Mapping) else part
+        policies = replace(self._grammar.policies, property_order="any", whitespace="any")
+        return accepts(over_bytes(self._grammar.in_place_of(whole).under(policies)), write(value))
+
+    @property
+    def _grammar(self) -> JsonSchemaGrammar:
+        """The grammar of the schema."""
         grammar = schema_grammar_of(self.form.grammar, "target").innermost
         assert isinstance(grammar, JsonSchemaGrammar), "it was looked at"
-        whole = {**referred(self.plain_schema), **part} if isinstance(part, Mapping) else part
-        policies = replace(grammar.policies, property_order="any", whitespace="any")
-        return accepts(over_bytes(grammar.in_place_of(whole).under(policies)), write(value))
+        return grammar
 
     @cached_property
     def page_form(self) -> WantedForm:
@@ -188,9 +192,7 @@ class PageQuestion:
         """One item, or what a page says of the object: a text that does not state it has nothing."""
         if not self.is_list:
             return self.wanted
-        grammar = schema_grammar_of(self.form.grammar, "target").innermost
-        assert isinstance(grammar, JsonSchemaGrammar), "it was looked at"
-        return replace(self.wanted, form=WantedForm(grammar=grammar.in_place_of(self.item_schema)))
+        return replace(self.wanted, form=WantedForm(grammar=self._grammar.in_place_of(self.item_schema)))
 
     @property
     def _named_schema(self) -> Mapping[str, Any]:
@@ -207,7 +209,7 @@ class PageQuestion:
     def instruction(self) -> str:
         """The words before each page."""
         if self.prompt is not None:
-            return checks.encodable("prompt", checks.text("prompt", self.prompt))
+            return self.prompt
         name = str(self._named_schema.get("title", ""))
         if self.is_list:
             return f"List every {name or 'item'} that this text states."

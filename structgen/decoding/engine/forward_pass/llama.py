@@ -163,7 +163,8 @@ class Llama:
         with self._lock:
             caches = [PagedCache(self._page_bytes, self.context, len(prompt)) for prompt in prompts]
             tokens, begun = self._begun
-            common, known = _common(prompts), min(_begins_as(prompt, tokens) for prompt in prompts)
+            common = min(_begins_as(prompt, prompts[0]) for prompt in prompts) if len(prompts) > 1 else 0
+            known = min(_begins_as(prompt, tokens) for prompt in prompts)
             if begun is not None:
                 for cache in caches[: 1 if common > known else None]:
                     cache.begin_as(begun, known)
@@ -305,16 +306,6 @@ def _begins_as(prompt: Sequence[int], other: Sequence[int]) -> int:
     most = min(len(prompt) - 1, len(other))
     parts = (at for at in range(most) if prompt[at] != other[at])
     common = next(parts, most)
-    return common if common >= _PREFIX else 0
-
-
-def _common(prompts: Sequence[Sequence[int]]) -> int:
-    """Return how many tokens all prompts begin with, the last one of each left out; 0 for few."""
-    if len(prompts) < 2:
-        return 0
-    least = min(map(len, prompts)) - 1
-    parts = (at for at in range(least) if any(one[at] != prompts[0][at] for one in prompts))
-    common = next(parts, least)
     return common if common >= _PREFIX else 0
 
 
