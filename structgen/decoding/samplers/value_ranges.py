@@ -45,8 +45,8 @@ def ranges(compiled: CompiledGrammar, max_tokens: int) -> ValueRanges:
         with suppress(LimitError, UnsupportedError):
             network = network_of(grammar.document(limits=compiled.limits))
     tokens = [token for token in compiled.tokenizer.token_bytes if token]
-    # Of commas in a row, white space aside, none stands between two items: they are in a string.
-    commas = [_COMMAS.findall(token).count(b",") for token in tokens if b"," in token]
+    # Of commas in a row, white space aside, one at most stands between two items: more are in a string.
+    commas = [len(_COMMAS.findall(token)) for token in tokens if b"," in token]
     return ValueRanges(
         network, max_tokens * max(map(len, tokens), default=0), max_tokens * max(commas, default=0)
     )

@@ -38,6 +38,8 @@ def number(low: float, high: float) -> dict[str, Any]:
 
 DRAFT_4 = "http://json-schema.org/draft-04/schema#"
 A_TREE = of_object(of=number(1, 2), inside={"$ref": "#/$defs/tree"})
+LONG_X = {"type": "string", "minLength": 3, "pattern": "^x$"}
+"""No string is one."""
 PLAIN = [
     # bounds of numbers, and of integers
     ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, (), (0, 1)),
@@ -87,6 +89,7 @@ PLAIN = [
     ({"allOf": [of_object(a=number(0, 6)), of_object(a=number(5, 9))]}, ("a",), (5, 6)),
     ({**A_TREE, "$defs": {"tree": A_TREE}}, ("inside", "inside", "of"), (1, 2)),
     (of_object(a=number(0, 1)), (), None),
+    (of_object(a={**of_object(b=number(0, 1), c=LONG_X), "required": ["c"]}), ("a", "b"), None),
     # items and lengths
     ({"type": "array", "items": number(0, 1)}, (ITEM,), (0, 1)),
     ({"type": "array", "prefixItems": [number(0, 1)], "items": number(5, 6)}, (ITEM,), (0, 6)),
@@ -352,7 +355,8 @@ def test_numbers_in_texts_of_a_pattern_have_no_ranges():
 def test_where_a_limit_ends_the_search_there_is_no_range():
     either = {"anyOf": [of_object(**{key: number(1, 2), "a": number(1, 2)}) for key in "pqrs"]}
     schema = of_object(far={"allOf": [either, either, either]}, near=number(3, 4))
-    known = ranges_of(sg.json_schema(schema, limits=Limits(alternatives=3)))
+    compiled = sg.compile(sg.json_schema(schema), BYTES, limits=Limits(alternatives=3))
+    known = ranges(compiled, 100)
     assert known.at(("far", "a")) is None
     assert known.at(("near",)) == (3, 4)
 
