@@ -41,8 +41,11 @@ WORTH: Final = 8
 """Walks that would be worth fewer exact draws give way to particles: their intervals would say nothing."""
 _PILOT: Final = 4
 """The fewest walks that tell how many rows a text takes, and what the walks are worth."""
-_SHARE_OF_PILOT: Final = 16
-"""The pilot is this part of the draws."""
+_FIRST: Final = 2
+"""Walks that tell what the draws may cost at most: their rows for each draw."""
+_SHARE_OF_PILOT: Final = 0.12
+"""The pilot may cost this part of that. Where the tree answers most walks it is long, and learns what they are
+worth."""
 _HALVINGS: Final = 30
 """Steps of the search for a power: it is then known to 1e-9."""
 
@@ -60,13 +63,16 @@ def _draws(run: SamplingRun) -> Drawn:
     walks would be worth too few exact draws."""
     # The bit of the seed keeps the random numbers of these walks, of particles and of `_within` apart.
     found = RemainderWalks(run, seed=run.seed ^ (1 << 61))
-    few = max(_PILOT, run.n // _SHARE_OF_PILOT)
+    begun, paid = run.model_rows, 0
 
     def is_known() -> bool:
-        """Whether the pilot is over: after all of its walks, or a part of them that are worth next to
-        nothing."""
-        least = WORTH * min(found.tries / few, 1.0) ** 3
-        return found.tries >= few or (found.tries > 1 and found.worth_of(run.n) < least)
+        """Whether the walks are worth enough, or the pilot has cost its share of what the draws may cost."""
+        nonlocal paid
+        if found.tries <= _FIRST:
+            paid = run.model_rows - begun
+        most = _SHARE_OF_PILOT * run.n * paid / _FIRST
+        is_paid = found.tries >= _FIRST and run.model_rows - begun >= most
+        return is_paid or (found.tries >= _PILOT and found.worth_of(run.n) >= WORTH)
 
     found.go_on(run.n, repeats=True, is_enough=is_known)
     if found.made < run.n and not run.stopped:
