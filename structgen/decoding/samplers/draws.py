@@ -113,17 +113,20 @@ class Draws(Generic[T]):
 
     @cached_property
     def lists_all(self) -> bool:
-        """Whether the draws are all valid texts, each once, weighted by its probability: means are exact.
+        """Whether the draws are all valid texts, each weighted by its probability, which its repeats share:
+        means are exact.
 
         An exhausted tree is not enough: draws from it are draws still.
         """
         lower, upper = self.bracket
-        return (
-            lower == upper
-            and len(set(self.token_ids)) == len(self.texts) > 0
-            and bool(np.allclose(self.log_weights, self.logprobs, rtol=0.0, atol=1e-9))
-            and math.isclose(float(np.exp(self.logprobs).sum()), upper, rel_tol=1e-9)
-        )
+        if lower != upper or not self.texts:
+            return False
+        sums = dict.fromkeys(self.token_ids, 0.0)
+        for tokens, weight in zip(self.token_ids, np.exp(self.log_weights).tolist(), strict=True):
+            sums[tokens] += weight
+        masses = np.exp(self.logprobs[self.is_first])
+        is_each = np.allclose(list(sums.values()), masses, rtol=1e-9, atol=0.0)
+        return bool(is_each) and math.isclose(float(masses.sum()), upper, rel_tol=1e-9)
 
     @property
     def is_list(self) -> bool:

@@ -155,7 +155,7 @@ def _peak(units: Units, stakes: Floats, at: Floats, side: int) -> Floats:
     of one cell for each figure."""
     gains = _gains(units, slice(None), stakes, at, side)
     sums = np.cumsum(gains, axis=0)[units.blocks[1:] - 1]
-    peak: Floats = math.log(units.tail) + sums.max(axis=0)
+    peak: Floats = math.log(units.tail) + sums.max(axis=0, initial=-math.inf)
     return peak
 
 

@@ -61,11 +61,12 @@ def _draws(run: SamplingRun) -> Drawn:
     # The highest bit of the seed keeps the random numbers of these walks and of other draws apart.
     found = RemainderWalks(run, seed=run.seed ^ (1 << 63))
     few = max(_PILOT, run.n // _SHARE_OF_PILOT)
-    found.go_on(run.n, repeats=True, is_enough=lambda: found.tries >= few and found.worth_of(run.n) < WORTH)
+    found.go_on(run.n, repeats=True, is_enough=lambda: found.tries >= few)
     if found.made < run.n and not run.stopped:
-        particles = _particles(run)
+        particles = _particles(run) if found.worth_of(run.n) < WORTH else None
         if particles is not None:
             return particles
+        found.pilot = len(found.attempts)
         found.go_on(run.n, repeats=True)
     return found.drawn(repeated=True)
 
