@@ -3,6 +3,7 @@ ends that trying all hypotheses gives, and coverage."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from typing import Any
@@ -58,7 +59,7 @@ def stakes_of(units: Units, theta: float, side: int) -> np.ndarray:
     return betting._stakes(units, np.array([theta]), side)[0][:, 0, 0]
 
 
-# --- a fair game -----------------------------------------------------------------------------------------------
+# --- a fair game --------------------------------------------------------------------------------------------
 
 
 def attempts_of(task: Task, finish: Finish, widths: tuple[int, ...], source: Any, monkeypatch: Any) -> Any:
@@ -121,7 +122,7 @@ def test_a_game_that_knows_its_batch_is_not_fair(monkeypatch):
     assert total > 1.01
 
 
-# --- cells ------------------------------------------------------------------------------------------------------
+# --- cells --------------------------------------------------------------------------------------------------
 
 
 def random_units(seed: int, count: int = 40) -> Units:
@@ -158,7 +159,7 @@ def test_ends_are_those_of_trying_each_hypothesis(seed):
     found = ends_of(units, cells)
     for side, end in zip(SIDES, found, strict=True):
         kept = []
-        for low, high in zip(cells[:-1], cells[1:], strict=True):
+        for low, high in itertools.pairwise(cells):
             stakes = stakes_of(units, high if side > 0 else low, side)
             for theta in np.linspace(low, high, 9):
                 if max(capitals(units, stakes, theta, side)) * TAIL < 1:
@@ -201,7 +202,7 @@ def test_the_hazard_is_that_of_the_normal_law():
     assert list(hazard(np.array([0.0, 0.5]))) == [0.0, 0.0]
 
 
-# --- coverage --------------------------------------------------------------------------------------------------
+# --- coverage -----------------------------------------------------------------------------------------------
 
 
 def independent(draws: np.ndarray) -> Units:
