@@ -23,6 +23,7 @@ from structgen.decoding.samplers.intervals.figures import (
     interval_of_mass,
 )
 from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.walk import SPENT
 
 T = TypeVar("T")
 ENOUGH: Final = 8
@@ -114,12 +115,12 @@ class Draws(Generic[T]):
     @cached_property
     def lists_all(self) -> bool:
         """Whether the draws are all valid texts, each weighted by its probability, which its repeats share:
-        means are exact.
+        means are exact. Texts that together have less than 1e-12 of their mass may be missing.
 
         An exhausted tree is not enough: draws from it are draws still.
         """
         lower, upper = self.bracket
-        if lower != upper or not self.texts:
+        if upper - lower > SPENT * upper or not self.texts:
             return False
         sums = dict.fromkeys(self.token_ids, 0.0)
         for tokens, weight in zip(self.token_ids, np.exp(self.log_weights).tolist(), strict=True):

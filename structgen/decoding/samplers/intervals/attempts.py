@@ -133,8 +133,9 @@ class Attempts:
             left = self.left[hits] - (order - np.searchsorted(self.batches[hits], self.batches[hits]))
             a, b = given[drawn] * values[drawn], given[drawn]
             return self._units(a, b, none, ones, ones, ones[:, 0], ones[:, 0], order, left, ones[:, 0])
-        rows = np.flatnonzero(hits) if not self.known.any() else self._rows(self.texts)[0]
-        counts = self._rows(self.texts)[1] if self.known.any() else np.ones(len(rows))
+        rows, counts = self._rows(self.texts)
+        if not self.known.any():  # dead ends change nothing
+            rows, counts = rows[hits[rows]], counts[hits[rows]]
         batches, room = self.batches[rows], (self.bounds - self.known)[rows]
         at = self.texts[rows]
         drawn = np.where((at >= 0)[:, None], self.weights[rows, None] * given[np.maximum(at, 0)], 0.0)
@@ -149,8 +150,8 @@ class Attempts:
         known, weights, bounds = self.known[rows], self.weights[rows], self.bounds[rows]
         ones = np.ones((len(rows), 1))
         columns = (known + weights)[:, None], ones, known[:, None], bounds[:, None], ones
-        order = np.arange(len(rows)) if self.are_coins else self.batches[rows]
-        return self._units(*columns, bounds - known, counts, order, self.left[rows], self.texts[rows] >= 0)
+        batches, are_draws = self.batches[rows], self.texts[rows] >= 0
+        return self._units(*columns, bounds - known, counts, batches, self.left[rows], are_draws)
 
     def _rows(self, distinct: Floats | Ids) -> tuple[Ids, Floats]:
         """Return the first attempt of each batch with each value of an array, in order, and how many have

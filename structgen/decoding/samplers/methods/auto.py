@@ -41,7 +41,7 @@ WORTH: Final = 8
 """Walks that would be worth fewer exact draws give way to particles: their intervals would say nothing."""
 _PILOT: Final = 4
 """The fewest walks that tell how many rows a text takes, and what the walks are worth."""
-_SHARE_OF_PILOT: Final = 8
+_SHARE_OF_PILOT: Final = 16
 """The pilot is this part of the draws."""
 _HALVINGS: Final = 30
 """Steps of the search for a power: it is then known to 1e-9."""
