@@ -4,15 +4,16 @@ reason, where nothing is proven."""
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 from typing import Any
 
 import numpy as np
 import pytest
-from exact import ALIVE, TOKENS, law_of_texts
+from exact import ALIVE, TOKENS
 from for_each import for_each
-from tasks import PROMPT, SMALL, Even, Task
+from tasks import Even, Task
 
 import structgen as sg
 from structgen.decoding.samplers.estimates import clamped
@@ -20,12 +21,11 @@ from structgen.decoding.samplers.intervals.attempts import Attempts
 from structgen.decoding.samplers.intervals.binomial import beta_quantile
 from structgen.decoding.samplers.intervals.figures import Interval
 from structgen.decoding.samplers.methods import METHODS, auto
-from structgen.decoding.samplers.methods.smc import masked
 
 TASK = Task("intervals", "[abc]{0,4}(a|cc)", 5, (b"a", b"b", b"c", b"ab"), seed=21)
 MANY = Task("many texts", "[abc]{5,9}", 9, (b"a", b"b", b"c"), seed=3, sharp=0.3)
 LENGTHS = (0, 20)
-WITH = ("auto", "raj", "cars", "importance", "rejection")
+WITH = ("raj", "cars", "importance", "rejection")
 
 
 def scipy_stats() -> Any:
@@ -55,10 +55,10 @@ def test_an_estimate_is_cut_to_the_proven_bounds():
 # --- within what is proven ----------------------------------------------------------------------------------
 
 
-@for_each("method", WITH)
+@for_each("method", (*WITH, "auto"))
 @for_each("seed", range(3))
 def test_no_interval_is_inverted_and_each_lies_within_what_is_proven(method, seed):
-    found = TASK.sample(40, method, seed=seed)
+    found = (MANY if method == "auto" else TASK).sample(60, method, seed=seed)
     low, high = found.log_z_bounds
     lower, upper = (math.log(end) if end else -math.inf for end in found.bracket)
     assert lower - 1e-9 <= low <= found.log_z <= high <= upper + 1e-9
@@ -71,7 +71,7 @@ def test_no_interval_is_inverted_and_each_lies_within_what_is_proven(method, see
 def test_proven_bounds_are_those_of_the_known_texts():
     """The known texts have their mass, and what may still be valid has any number of the range."""
     found = MANY.sample(20, "importance")
-    lower, upper = found.bracket
+    upper = found.bracket[1]
     known = dict(zip(found.token_ids, np.exp(found.logprobs), strict=True))
     assert 0 < sum(known.values()) < upper
     rest = upper - sum(known.values())
@@ -89,12 +89,11 @@ def test_proven_bounds_are_those_of_the_known_texts():
 def test_a_mean_lies_within_what_the_known_texts_prove(method):
     """Weights may say otherwise: a text that is known to have most of the mass was drawn with a small one."""
     found = TASK.sample(60, method)
-    logs = found.log_weights.copy()
-    logs[np.argmax(found.logprobs)] -= 20.0
-    wrong = dataclasses.replace(found, log_weights=logs)
     likeliest = found.texts[int(np.argmax(found.logprobs))]
+    are_it = np.array([text == likeliest for text in found.texts])
+    wrong = dataclasses.replace(found, log_weights=found.log_weights - 20.0 * are_it)
     proven = wrong.proven(likeliest.__eq__)
-    assert wrong.weights @ [text == likeliest for text in wrong.texts] < proven.low
+    assert wrong.weights @ are_it < proven.low
     assert wrong.expectation(likeliest.__eq__)[0] == pytest.approx(proven.low)
 
 
@@ -115,14 +114,14 @@ def test_a_function_of_numbers_has_an_interval_where_it_names_its_range():
     assert found.expectation(with_a) == found.expectation(with_a, (0, 1))
     mean, none = found.expectation(len)
     assert none is None and found.expectation(len, LENGTHS)[0] == pytest.approx(mean)
-    narrow, wide = (found.expectation(len, (0, most))[1] for most in (5, 50))
+    narrow, wide = (found.expectation(len, (0, most))[1] for most in (7, 50))
     assert wide.low <= narrow.low and narrow.high <= wide.high and narrow != wide
 
 
 def test_scaling_a_function_scales_its_interval():
     found = TASK.sample(100, "raj")
-    mean, interval = found.expectation(len, (0, 5))
-    other, scaled = found.expectation(lambda text: 3 - 2 * len(text), (-7, 3))
+    mean, interval = found.expectation(len, LENGTHS)
+    other, scaled = found.expectation(lambda text: 3 - 2 * len(text), (-37, 3))
     assert other == pytest.approx(3 - 2 * mean)
     # one end is found by a bettor on large numbers, the other by one on small ones
     assert scaled == pytest.approx((3 - 2 * interval.high, 3 - 2 * interval.low), abs=1e-3)
@@ -166,9 +165,19 @@ FIELDS = {
 def documents() -> sg.Samples[Any]:
     letters = [bytes((byte,)) for byte in range(128)]
     tokenizer = sg.Tokenizer.from_bytes([*letters, None], eos_token_id=128)
-    row = np.log(np.full(129, 1 / 129))
-    options = {"tokenizer": tokenizer, "name": "flat", "max_tokens": 30, "method": "raj"}
-    return sg.sample(lambda ids: row, [], sg.json_schema(FIELDS, **sg.JSON_DUMPS), 12, **options)
+    texts = [f'{{"age": {age}, "ok": {ok}}}' for age in range(10) for ok in ("true", "false")]
+
+    def model(ids: list[int]) -> Any:
+        """All characters that go on with a document are as likely, and so is a tilde at first."""
+        text = bytes(ids).decode()
+        rests = [one[len(text) :] for one in texts if one.startswith(text)]
+        row = np.full(129, -50.0)
+        row[[ord(rest[0]) if rest else 128 for rest in rests]] = 0.0
+        row[126] = -50.0 if text else 0.0
+        return row
+
+    options = {"tokenizer": tokenizer, "name": "even", "max_tokens": 30, "method": "raj"}
+    return sg.sample(model, [], sg.json_schema(FIELDS, **sg.JSON_DUMPS), 12, **options)
 
 
 def test_a_path_is_a_function_whose_range_is_that_of_the_schema(documents):
@@ -230,8 +239,7 @@ def test_a_share_that_is_none_is_refused(share):
 
 
 @for_each("method", ["raj", "importance", "cars", "rejection"])
-@for_each("share", [0.1, 0.5, 0.9])
-@for_each("given", [None, (0, 12)])
+@for_each(("share", "given"), [(0.1, (0, 12)), (0.5, None), (0.9, None)])
 def test_a_quantile_is_that_of_its_definition(method, share, given):
     """The least number that is not below the share; and of all numbers, the interval has those that no
     interval of a share refuses. Each share is asked by itself, as a figure of its own."""
@@ -240,13 +248,14 @@ def test_a_quantile_is_that_of_its_definition(method, share, given):
     lengths = np.array([*map(len, found.texts)])
     assert value == min(one for one in set(lengths) if found.weights[lengths <= one].sum() >= share - 1e-12)
     kept = []
-    for one in range(13):
-        _, upto = found.expectation(lambda text, one=one: len(text) <= one)
-        _, below = found.expectation(lambda text, one=one: len(text) < one)
+    upto = [found.expectation(lambda text, one=one: len(text) <= one)[1] for one in range(-1, 13)]
+    for below, one in itertools.pairwise(upto):
         # the share of the texts up to it may be `share` or more, that of those below it `share` or less
-        kept += [one] * ((upto is None or upto.high >= share) and (below is None or below.low <= share))
-    assert interval.low <= value <= interval.high
-    assert abs(interval.low - min(kept)) <= 1 and abs(interval.high - max(kept)) <= 1
+        kept.append((one is None or one.high >= share) and (below is None or below.low <= share))
+    assert interval is None or interval.low <= value <= interval.high
+    numbers = np.flatnonzero(kept)
+    assert interval is None or abs(interval.low - numbers[0]) <= 1 >= abs(interval.high - numbers[-1])
+    assert interval is not None or given is None
 
 
 def test_the_truth_is_in_the_interval_of_a_quantile():
@@ -309,17 +318,16 @@ def test_a_missing_interval_has_its_reason(method):
 
 
 def test_particles_of_a_callers_proposal_have_no_interval():
-    found = MANY.sample(64, "smc", proposal=masked)
+    found = MANY.sample(64, "smc", proposal=lambda written, tokens, masses: masses)
     assert found.log_z_interval is None and "runs of particles" in found.why_no_interval
 
 
 @pytest.mark.parametrize("method", ["cars", "rejection", "importance", "raj"])
 def test_few_draws_have_no_interval_and_say_how_many_are_needed(method):
-    few, some, enough = (MANY.sample(n, method) for n in (3, 5, 12))
+    few, enough = MANY.sample(3, method), MANY.sample(40, method)
     assert few.expectation(with_a)[1] is None and few.log_z_interval is None
     assert "the run is worth " in few.why_no_interval and "about 8 are needed: n = " in few.why_no_interval
-    assert few.worth < 4 <= some.worth < 8 <= enough.worth
-    assert some.expectation(with_a)[1] is not None and some.why_no_interval
+    assert few.worth < 4 and enough.worth >= 8
     assert enough.expectation(with_a)[1] is not None and not enough.why_no_interval
 
 
@@ -372,7 +380,7 @@ def of_weights(weights: list[float], bound: float = 1.0) -> sg.Samples[str]:
 def test_all_weights_equal_to_the_bound_are_exact_draws():
     found = of_weights([1.0] * 60)
     assert found.worth == pytest.approx(60)
-    mean, interval = found.expectation(with_a)
+    interval = found.expectation(with_a)[1]
     has = sum(map(with_a, found.texts))
     beta = scipy_stats().beta
     exact = beta.ppf(0.975, has + 1, 60 - has) - beta.ppf(0.025, has, 61 - has)
@@ -478,7 +486,8 @@ def test_draws_from_an_exhausted_tree_are_draws_still(method):
     mean, interval = found.expectation(len, (0, 4))
     assert found.bracket[0] == found.bracket[1] and not found.lists_all and found.worth <= 60.1
     truth = mean_of(EXHAUSTED, len)
-    assert (mean, *interval) == pytest.approx((truth, truth, truth))
+    assert interval.low <= mean <= interval.high and interval.low <= truth <= interval.high
+    assert interval.high - interval.low < 0.2  # the draws alone say it to 0.5
 
 
 @pytest.mark.parametrize("method", ["auto", "raj", "beams"])
