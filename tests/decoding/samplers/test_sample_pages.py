@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 import structgen as sg
 from structgen.base.system.html_pages import write_page
 from structgen.decoding.samplers import sample as module
-from structgen.decoding.samplers.estimates import CUT_SHORT, quantile
+from structgen.decoding.samplers.estimates import CUT_SHORT
 from structgen.decoding.samplers.report import Estimate, report
 from structgen.decoding.samplers.report_page import page_of
 from structgen.doors.cli import app
@@ -110,16 +110,7 @@ def test_fields_have_their_shares_under_the_target():
 
 
 @pytest.mark.parametrize(
-    ("parts", "exact"),
-    [(2, 12.706), (3, 4.303), (4, 3.182), (6, 2.571), (11, 2.228), (31, 2.042), (10**6, 1.960)],
-)
-def test_few_parts_make_wide_intervals(parts, exact):
-    """Student's quantiles, from the tables."""
-    assert quantile(parts) == pytest.approx(exact, rel=0.01)
-
-
-@pytest.mark.parametrize(
-    "method", ["beams", "cars", "importance", "smc", "asap", "rejection", "masked", "none"]
+    "method", ["beams", "raj", "cars", "importance", "smc", "asap", "rejection", "masked", "none"]
 )
 def test_a_page_of_any_run(method, tmp_path):
     """One file: nothing in it is loaded from elsewhere, and all numbers are numbers."""
@@ -130,7 +121,7 @@ def test_a_page_of_any_run(method, tmp_path):
     for forbidden in ("<script", "src=", "href=", "@import", "url(", "nan", "inf<", "NaN"):
         assert forbidden not in page.replace("inference", ""), forbidden
     assert "http:" not in page and "https:" not in page and "@media (prefers-color-scheme: dark)" in page
-    assert ("effective sample size" in page, "draws from bigram" in page) == (True, True)
+    assert ("worth of the run" in page, "draws from bigram" in page) == (drawn.worth is not None, True)
     assert json.loads(json.dumps(found, allow_nan=False))["draws"] == len(drawn)
 
 
@@ -297,11 +288,9 @@ def test_the_page_and_the_table_have_an_interval_where_the_draws_have_one(method
         assert ([one is not None for one in numbers["log_z"]]) == [True, has_interval, has_interval]
         assert ("no interval: " in page.split("Weights</h2>")[0]) == (not has_interval)
     (length,) = [one for one in numbers["fields"] if one["field"] == "length of the text"]
-    mean, error = again.expectation(len)
+    mean, interval = again.expectation(len)
     assert length["mean"].value == pytest.approx(mean)
-    assert (length["mean"].low is None) == (error is None)
-    if error is not None:
-        assert length["mean"].high == pytest.approx(mean + 1.96 * error)
+    assert (length["mean"].low, length["mean"].high) == (interval or (None, None))
 
 
 def test_a_text_is_said_to_be_there_once_only_where_it_is():
