@@ -61,7 +61,14 @@ def _draws(run: SamplingRun) -> Drawn:
     # The highest bit of the seed keeps the random numbers of these walks and of other draws apart.
     found = RemainderWalks(run, seed=run.seed ^ (1 << 63))
     few = max(_PILOT, run.n // _SHARE_OF_PILOT)
-    found.go_on(run.n, repeats=True, is_enough=lambda: found.tries >= few)
+
+    def is_known() -> bool:
+        """Whether the pilot is over: after all of its walks, or a part of them that are worth next to
+        nothing."""
+        least = WORTH * min(found.tries / few, 1.0) ** 3
+        return found.tries >= few or (found.tries > 1 and found.worth_of(run.n) < least)
+
+    found.go_on(run.n, repeats=True, is_enough=is_known)
     if found.made < run.n and not run.stopped:
         particles = _particles(run) if found.worth_of(run.n) < WORTH else None
         if particles is not None:

@@ -29,7 +29,7 @@ from structgen.decoding.samplers.run_limits import CUTS, Drawn, SamplingRun, tri
 from structgen.decoding.samplers.target import Floats
 from structgen.decoding.samplers.walk import Attempt, Finish, Walker
 
-_SLOW: Final = 4
+_SLOW: Final = 8
 """A batch has at most this part of the texts that were drawn: what walks of a batch learn helps later ones
 alone."""
 Tokens = tuple[int, ...]
