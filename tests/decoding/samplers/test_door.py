@@ -274,6 +274,14 @@ def test_a_run_ends_once_an_interval_is_narrow(method):
         assert high - low <= width
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_different_seeds_give_different_draws(method):
+    """Of great seeds too, which no float holds: their highest bits are alike."""
+    for seeds in (range(3), range((1 << 63) - 2, (1 << 63) + 3), [(1 << 64) - 2, (1 << 64) - 1]):
+        found = [tuple(draw(30, method=method, seed=seed).token_ids) for seed in seeds]
+        assert len(set(found)) == len(found)
+
+
 @pytest.mark.parametrize("options", [{"n": 12}, {"n": 2000, "budget": 25}])
 def test_n_and_a_budget_end_a_run_whose_interval_is_not_narrow_yet(options):
     found = draw(**options, method="importance", until=1e-6)

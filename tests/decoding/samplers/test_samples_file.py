@@ -86,8 +86,8 @@ def test_intervals_are_read_back_to_the_bit(method, tmp_path):
 
 def test_attempts_are_read_back(tmp_path):
     """Dead ends, known texts and a pilot too."""
-    for method in ("auto", "raj", "cars", "importance"):
-        found = draw(40, method, pattern="[ab]{2,4}")
+    for method in ("raj", "cars", "importance"):
+        found = draw(40, method, pattern="[ab]{2,4}", budget=50)
         found.to_jsonl(tmp_path / "draws.jsonl")
         again = sg.Samples.from_jsonl(tmp_path / "draws.jsonl").attempts
         for name in (one.name for one in dataclasses.fields(Attempts)):

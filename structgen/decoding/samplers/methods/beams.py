@@ -58,7 +58,8 @@ def draw(run: SamplingRun) -> Drawn:
             if width < 1:
                 run.stopped = "budget"
                 break
-            random = np.random.Generator(np.random.Philox(key=[run.seed & ((1 << 64) - 1), len(rounds)]))
+            key = np.array([run.seed & ((1 << 64) - 1), len(rounds)], np.uint64)
+            random = np.random.Generator(np.random.Philox(key=key))
             beam = Beam(run.target, run.tree, width, random, ahead)
             is_whole = beam.run(run.afford, plan.fits)
             run.tree_rows += beam.tree_rows

@@ -62,7 +62,7 @@ class RemainderWalks:
         self.pilot = 0
         """So many first attempts chose the method."""
         self.accepted = 0
-        self._random = np.random.Generator(np.random.Philox(key=[self._walker.seed, 0]))
+        self._random = np.random.Generator(np.random.Philox(key=np.array([self._walker.seed, 0], np.uint64)))
         self._known: list[Tokens] = list(self._before)
         self._logs: list[float] = list(self._before.values())
         self._repeats: list[Tokens] = []

@@ -154,7 +154,7 @@ def draw(run: SamplingRun, propose: Propose = masked) -> Drawn:
                 Cloud(
                     run.target,
                     particles * (i + 1) // runs - particles * i // runs,
-                    np.random.Generator(np.random.Philox(key=[run.seed, i])),
+                    np.random.Generator(np.random.Philox(key=np.array([run.seed, i], np.uint64))),
                     propose,
                     how,
                 )
