@@ -90,7 +90,8 @@ class Draws(Generic[T]):
 
     again: Callable[[int, int], Any] | None = field(default=None, repr=False)
     """Draws so many more, as the run with a number, with what this one has learnt; None for draws of a file
-    and of methods without intervals. It holds the model and the run's prefix tree."""
+    and of methods without intervals. It holds the model, and the run's prefix tree up to
+    16 MB."""
 
     @cached_property
     def log_z_interval(self) -> Interval | None:

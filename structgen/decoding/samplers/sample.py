@@ -65,6 +65,8 @@ Until: TypeAlias = "float | tuple[Callable[[Any], Any] | str, float]"
 _FIRST: Final = 64
 """Texts whose fields are looked at for numbers."""
 _MOST_PATHS: Final = 64
+_KEPT_TREE: Final = 1 << 24
+"""Bytes of a prefix tree that draws keep for `Samples.add`; without it added draws read its rows again."""
 _ABOVE_ZERO: Final = (1e-30, 1e30, "a number above 0")
 
 
@@ -438,7 +440,8 @@ def drawn_for(
     if method not in WITH_INTERVALS or samples.attempts is None:
         return samples
 
-    known = run.tree  # and not the run, with its rows
+    # Neither the run, with its rows, nor a large tree: draws would hold it as long as they live.
+    known = run.tree if tree is not None or run.tree.nbytes <= _KEPT_TREE else None
 
     def again(n: int, number: int) -> Samples[Any]:
         """Draw `n` more with what the run has learnt, as its run of this number."""
@@ -447,7 +450,16 @@ def drawn_for(
         with (after := Interruption()).listening():
             rows = problem.rows([ids])[0]
             return drawn_for(
-                problem, more, rows, ids, tree, other, settings.seconds, None, after, learnt=known
+                problem,
+                more,
+                rows,
+                ids,
+                tree,
+                other,
+                settings.seconds,
+                None,
+                after,
+                learnt=known or PrefixTree(),
             )
 
     return replace(samples, again=again)
