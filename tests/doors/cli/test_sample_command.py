@@ -270,7 +270,7 @@ def test_the_table(draws: Path) -> None:
         "KL(target || masked)",
         "paid = True 75.0% (proven: 75.0%, to the digits shown)",
         # Six tenths of the mass behind `{"paid": ` would go on with `null`.
-        "removed at token 10 60.0% (proven: 60.0%, to the digits shown) of the model's mass; 100% of the texts",
+        "removed at token 10 60.0% (proven: 60.0%, to the digits shown) of the model's mass; 100% of",
     ):
         assert said in " ".join(done.stdout.split())
     assert max(map(len, done.stdout.splitlines())) <= 80
