@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from structgen.decoding.samplers.checkers import Checker as Checker
     from structgen.decoding.samplers.checkers import ClosedValue as ClosedValue
     from structgen.decoding.samplers.checkers import GeneratedText as GeneratedText
+    from structgen.decoding.samplers.checkers import TypeChecker as TypeChecker
     from structgen.decoding.samplers.cite import Span as Span
     from structgen.decoding.samplers.expert import Expert as Expert
     from structgen.decoding.samplers.most_probable import MostProbable as MostProbable
@@ -21,19 +22,17 @@ if TYPE_CHECKING:
     from structgen.decoding.samplers.processes import InProcess as InProcess
     from structgen.decoding.samplers.score import Score as Score
     from structgen.decoding.samplers.tree import PrefixTree as PrefixTree
-    from structgen.decoding.samplers.types import TypeChecker as TypeChecker
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "structgen.decoding.samplers.checkers": "Checker ClosedValue GeneratedText",
+        "structgen.decoding.samplers.checkers": "Checker ClosedValue GeneratedText TypeChecker",
         "structgen.decoding.samplers.cite": "Span",
         "structgen.decoding.samplers.most_probable": "MostProbable ProbableText",
         "structgen.decoding.samplers.processes": "InProcess",
         "structgen.decoding.samplers.score": "Score",
         "structgen.decoding.samplers.expert": "Expert",
         "structgen.decoding.samplers.tree": "PrefixTree",
-        "structgen.decoding.samplers.types": "TypeChecker",
     },
 )
 __path__: list[str] = []  # so that the finder is asked about modules that lay below this name

@@ -10,16 +10,18 @@ the last two as 0.
     weigh(text: Written) -> float      the log-weight of a whole text: the target is multiplied by its exp
     guess(prefix: Written) -> float    a guess at the log-weight of the texts that begin so
 
-A plain function counts as a checker with `final` only. `structgen.decoding.samplers.constraints` calls them.
-"""
+A plain function counts as a checker with `final` only, and `TypeChecker` makes one of a Python type.
+`structgen.decoding.samplers.constraints` calls them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+from structgen.asking.python_types.type_hints import TypeReader, read_type
 from structgen.base.json_text.events import Place
 
 METHODS = ("viable", "closed", "final", "mask", "weigh", "guess")
@@ -150,3 +152,54 @@ define `copy` to return `self`, which is faster. Changes that `mask` and `final`
 **Trees.** A prefix tree that several runs share needs an attribute `fingerprint` of each checker: a text that
 changes whenever its answers may.
 """
+
+
+class TypeChecker:
+    """The validators of a type, as a checker of JSON values as they close.
+
+    A document that the type refuses is not valid. A validator of a member or an item is run as soon as that
+    value has closed; if it refuses, no text continues from there. If its answer may depend on more than the
+    value, it is run when the surrounding value has closed: if it sees other members (`ValidationInfo`), is
+    inside a union, or comes after a validator that may change the document first (mode "before", "wrap" or
+    "plain").
+    """
+
+    def __init__(self, type_: Any) -> None:
+        """`type_` is any type that `sg.sample` takes, a `pydantic.TypeAdapter`, or a TypeReader.
+
+        Raises UnsupportedError for a type that has no JSON Schema here.
+        """
+        # optional: pydantic
+        from structgen.asking.python_types.pydantic_schema import TypeSchema
+        from structgen.asking.python_types.type_places import PlaceValidators
+
+        if hasattr(type_, "core_schema") and hasattr(type_, "validator"):  # a TypeAdapter
+            hint, core = type_, type_.core_schema
+            schema = type_.json_schema(schema_generator=TypeSchema)
+        else:
+            reader = type_ if isinstance(type_, TypeReader) else read_type(type_)
+            hint, core, schema = reader.hint, reader.core_schema, reader.schema
+        self.hint = hint
+        self._validators = PlaceValidators(core)
+        marks = [repr(schema), *map(_mark, self._validators.functions)]
+        self.fingerprint = blake2b("\n".join(marks).encode("utf-8", "replace"), digest_size=16).hexdigest()
+        """Identifies the type for prefix trees. A type with functions of its own has another fingerprint in
+        each process, because their behaviour may have changed."""
+
+    def closed(self, event: ClosedValue) -> bool:
+        """Return False if the type refuses a value that has closed."""
+        # optional: pydantic
+        from structgen.asking.python_types.type_places import refuses
+
+        reader = self._validators.at(event.path)
+        return reader is None or not refuses(reader, event.document)
+
+    def copy(self) -> TypeChecker:
+        """Return the checker itself: it keeps no state of a prefix."""
+        return self
+
+
+def _mark(function: Callable[..., Any]) -> str:
+    """Return a text that identifies a function in this process."""
+    name = f"{function.__module__}.{getattr(function, '__qualname__', function)}"
+    return name if name.startswith(("pydantic.", "pydantic_core.")) else f"{name} {id(function)}"

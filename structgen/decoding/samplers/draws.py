@@ -18,7 +18,7 @@ from structgen.decoding.samplers.intervals.figures import (
     LEAST_WORTH,
     Ends,
     Interval,
-    KnownTexts,
+    ProvenMass,
     ends_of_means,
     interval_of_mass,
 )
@@ -182,13 +182,14 @@ class Draws(Generic[T]):
             return ""
         asked = f"n = {_rounded(len(self.texts) * ENOUGH / max(worth, 1e-3)):,}"
         draws = f"{worth:.1f}" if worth < 1 else f"{worth:.0f}"
-        return f"the run is worth {draws} exact draws; about {ENOUGH} are needed: {asked}, or method='cars'"
+        cars = "" if self.is_exact else ", or method='cars'"
+        return f"the run is worth {draws} exact draws; about {ENOUGH} are needed: {asked}{cars}"
 
     @cached_property
-    def known(self) -> KnownTexts:
+    def known(self) -> ProvenMass:
         """The distinct texts, and what is proven of Z."""
         lower, upper = (0.0, math.inf) if self.is_biased else self.bracket
-        return KnownTexts(lower, upper, np.exp(self.logprobs), self.is_first)
+        return ProvenMass(lower, upper, np.exp(self.logprobs), self.is_first)
 
     def figures(self, values: Floats, given: Floats | None = None, tail: float = TAIL) -> tuple[Floats, Ends]:
         """Return the means of F functions over the texts that have a property, float64 [F], and the ends of

@@ -14,12 +14,11 @@ from structgen.base.language import checks
 from structgen.decoding.engine.model_protocol import ReadsMany
 from structgen.decoding.engine.models import tokenizer_of
 from structgen.decoding.engine.requests import Request
-from structgen.decoding.samplers.checkers import Checker
+from structgen.decoding.samplers.checkers import Checker, TypeChecker
 from structgen.decoding.samplers.intervals.field_paths import LENGTH_OF_TEXT, Path, shown
 from structgen.decoding.samplers.intervals.value_ranges import ValueRanges, ranges
 from structgen.decoding.samplers.rows import FunctionRows, PrefixRows
 from structgen.decoding.samplers.target import NO_TRUNCATION, Target, Truncation
-from structgen.decoding.samplers.types import TypeChecker
 from structgen.decoding.speculation.drafts.model_rows import ModelRows
 from structgen.grammars.compilation.compiler import compile
 from structgen.machines.core.compiled import CompiledGrammar

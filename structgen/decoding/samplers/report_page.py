@@ -11,7 +11,7 @@ import numpy as np
 
 from structgen.base.system.html_pages import Column, counted, number, percent, rendered
 from structgen.decoding.samplers.estimates import log
-from structgen.decoding.samplers.intervals.figures import KnownTexts, interval_of_mass
+from structgen.decoding.samplers.intervals.figures import ProvenMass, interval_of_mass
 from structgen.decoding.samplers.report import Estimate, Report
 from structgen.decoding.samplers.samples import Samples, between
 
@@ -208,7 +208,7 @@ def _growth(samples: Samples[Any]) -> list[Column]:
         part = tried.first(int(last) + 1)
         found = np.append(part.texts, part.listed[part.since <= last])
         is_known = samples.is_first & np.isin(np.arange(len(samples.texts)), found)
-        known = KnownTexts(0.0, float(part.bounds.min()), samples.known.probabilities, is_known)
+        known = ProvenMass(0.0, float(part.bounds.min()), samples.known.probabilities, is_known)
         shares = 1 / np.maximum(part.bounds - part.known, 1e-300)
         log_z = log(max(float((part.known + part.weights) @ shares / shares.sum()), known.mass))
         interval = interval_of_mass(part, known, log_z)

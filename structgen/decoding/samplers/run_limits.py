@@ -29,7 +29,7 @@ from structgen.decoding.samplers.walk import Attempt, Walker
 
 _EVERY: Final = 0.2
 """Seconds between two calls of `progress`."""
-FEWEST: Final = 64
+FEWEST: Final = 64.0
 """Texts that a run plans at least that ends where an interval is narrow enough."""
 CUTS: Final = (KeyboardInterrupt, LimitError)
 """Exceptions that end a method early, which then returns what it has: Ctrl-C, and a limit of the grammar."""
@@ -110,8 +110,8 @@ class SamplingRun:
     """The most walks or particles that go side by side."""
     budget: int | None = None
     seconds: float | None = None
-    until: Callable[[Drawn], bool] | None = None
-    """Whether the draws so far have an interval that is narrow enough to end the run; asked after batches,
+    until: Callable[[Drawn], float] | None = None
+    """How many draws make an interval narrow enough, by those so far; 0 where it is. Asked after batches,
     each time that a tenth more of the texts was drawn."""
     progress: Callable[[RunProgress], None] | None = None
     stopped: str = ""
@@ -124,6 +124,7 @@ class SamplingRun:
     limit: LimitError | None = None
     """The limit of the grammar that ended the run."""
     _told: float = 0.0
+    _needed: float = FEWEST
     _asked: int = 2
     """With how many texts the interval is looked at again."""
     _fruitless: int = 0
@@ -183,19 +184,23 @@ class SamplingRun:
         return RunProgress(accepted, self.n, self.model_rows, seconds, self.tree.bracket)
 
     def planned(self, accepted: int) -> float:
-        """Return how many more texts the run plans: up to `n`, or, where an interval ends it, as many again
-        as there are."""
+        """Return how many more texts the run plans: up to `n`, or, where an interval ends it, as many as it
+        seems to need, and half as many as there are at least: bets would else be over."""
         left = self.n - accepted
-        return float(left if self.until is None else min(max(accepted, FEWEST), left))
+        if self.until is None:
+            return float(left)
+        return min(max(self._needed - accepted, accepted / 2), float(left))
 
     def is_enough(self, found: Callable[[], Drawn], accepted: int) -> bool:
         """Return whether an interval is narrow enough; note it as the reason of the end."""
         if self.until is None or accepted < self._asked:
             return False
         self._asked = math.ceil(1.1 * accepted) + 1
-        if self.until(found()):
+        needed = self.until(found())
+        self._needed = max(needed, FEWEST)
+        if not needed:
             self.stopped = "until"
-        return self.stopped == "until"
+        return not needed
 
 
 @dataclass(slots=True)

@@ -65,6 +65,8 @@ Until: TypeAlias = "float | tuple[Callable[[Any], Any] | str, float]"
 _FIRST: Final = 64
 """Texts whose fields are looked at for numbers."""
 _MOST_PATHS: Final = 64
+_NORMAL: Final = 1.96
+"""Standard errors on either side of an interval of 95 % of the normal law."""
 _KEPT_TREE: Final = 1 << 24
 """Bytes of a prefix tree that draws keep for `Samples.add`; without it added draws read its rows again."""
 _ABOVE_ZERO: Final = (1e-30, 1e30, "a number above 0")
@@ -232,7 +234,7 @@ def sample(
         the run at its next forward pass, the second at once. Without budget and seconds a run also ends after
         10,000 attempts in a row without a text.
     seed
-        from 0 to 2^64 - 1. The same seed gives the same draws.
+        from 0 to 2^64 - 1. The same seed gives the same draws; with a `tree`, other ones in each run.
     tree
         an `sg.samplers.PrefixTree` with the results of earlier runs of the same target, for "auto", "raj",
         "cars", "importance", "beams" and "asap". With checkers, each of them needs a `fingerprint` attribute.
@@ -414,7 +416,7 @@ def drawn_for(
     )
     stop.run = run
     if settings.until is not None:
-        run.until = partial(_is_narrow, settings.until, settings.method, problem, run)
+        run.until = partial(_needed, settings.until, settings.method, problem, run)
     if stop.is_over:
         run.stopped = "interrupted"
     if isinstance(rows, FunctionRows):
@@ -422,6 +424,9 @@ def drawn_for(
     try:
         with run.tree.used("" if tree is None else fingerprint(ids, target)):
             found: Drawn
+            if run.tree.runs:
+                # What the tree has learnt came from the numbers of the same seed: others are needed.
+                run.seed = int(np.random.SeedSequence([seed, run.tree.runs]).generate_state(1, np.uint64)[0])
             if settings.method in walks.WALKS:
                 found = walks.draw(run, settings.method)
             elif settings.method == "auto" and learnt is not None:
@@ -446,7 +451,7 @@ def drawn_for(
     def again(n: int, number: int) -> Samples[Any]:
         """Draw `n` more with what the run has learnt, as its run of this number."""
         more = replace(settings, n=n)
-        other = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
+        other = int(np.random.SeedSequence([seed, 0, number]).generate_state(1, np.uint64)[0])
         with (after := Interruption()).listening():
             rows = problem.rows([ids])[0]
             return drawn_for(
@@ -465,12 +470,27 @@ def drawn_for(
     return replace(samples, again=again)
 
 
-def _is_narrow(until: Until, method: str, problem: Problem, run: SamplingRun, found: Drawn) -> bool:
-    """Return whether the draws so far have an interval of the wanted width."""
+def _needed(until: Until, method: str, problem: Problem, run: SamplingRun, found: Drawn) -> float:
+    """Return how many draws make an interval of the wanted width, by the draws so far; 0 where it has it.
+
+    It is what the normal law asks for with the spread that was seen, and half more: intervals by betting are
+    wider, and draws with weights are worth less than exact ones. An error costs draws, and no coverage.
+    """
     samples = _samples(method, problem, run, found, "")
     what, width = until if isinstance(until, tuple) else (None, until)
-    interval = samples.log_z_interval if what is None else samples.expectation(what)[1]
-    return interval is not None and interval.high - interval.low <= width
+    tried, count = samples.attempts, len(samples.texts)
+    if tried is None or not count or not tried.worth > 0:
+        return math.inf
+    if what is None:
+        interval, parts = samples.log_z_interval, tried.known + tried.weights
+        variance = float(parts.var() / parts.mean() ** 2) * count / len(parts)
+    else:
+        interval, column = samples.expectation(what)[1], samples.numbers_of(what)
+        mean = float(samples.weights @ column)
+        variance = float(samples.weights @ (column - mean) ** 2) * count / tried.worth
+    if interval is not None and interval.high - interval.low <= width:
+        return 0.0
+    return max(1.5 * variance * (2 * _NORMAL / width) ** 2, 1.0)
 
 
 def _samples(method: str, problem: Problem, run: SamplingRun, found: Drawn, mark: str) -> Samples[Any]:

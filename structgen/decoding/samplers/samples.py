@@ -15,11 +15,12 @@ from structgen.base.language import checks
 from structgen.base.system.html_pages import cell, percent
 from structgen.decoding.samplers.draws import ENOUGH, Draws
 from structgen.decoding.samplers.intervals.betting import TAIL
-from structgen.decoding.samplers.intervals.columns import Column, Range, column_of
+from structgen.decoding.samplers.intervals.columns import DrawnNumbers, Range, column_of
 from structgen.decoding.samplers.intervals.figures import Interval, refused_shares
 from structgen.decoding.samplers.joining import joined_fields, seeds_of
 from structgen.decoding.samplers.marginals import Marginal, marginals
 from structgen.decoding.samplers.samples_file import read_samples, write_samples
+from structgen.decoding.samplers.target import Floats
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -60,7 +61,7 @@ class Samples(Draws[T]):
         """
         return self.mean_of(self._column(function, range, "expectation"), TAIL)
 
-    def mean_of(self, column: Column, tail: float = TAIL) -> tuple[float, Interval | None]:
+    def mean_of(self, column: DrawnNumbers, tail: float = TAIL) -> tuple[float, Interval | None]:
         """Return the mean of the numbers of each draw, and its interval, which misses with the probability
         `tail` at each end."""
         if not column.has_range:
@@ -113,7 +114,7 @@ class Samples(Draws[T]):
         has = (column.shares[:, None] <= places).astype(np.float64)
         at = int(np.searchsorted(self.weights @ has, share - 1e-12))
         value = column.number(float(places[min(at, len(places) - 1)]))
-        if self.lists_all or self.is_biased:
+        if self.lists_all or not self.has_intervals:
             return value, Interval(value, value) if self.lists_all else None
         has = np.concatenate((np.zeros((len(has), 1)), has), axis=1)
         is_more, is_less = refused_shares(self.attempts, self.known, has, share)
@@ -126,7 +127,14 @@ class Samples(Draws[T]):
         is_told = math.isfinite(low) and math.isfinite(high) and (low, high) != (column.least, column.most)
         return value, Interval(min(low, value), max(high, value)) if is_told else None
 
-    def _column(self, function: Callable[[T], float] | str, range: Range, where: str) -> Column:
+    def numbers_of(self, function: Callable[[T], float] | str) -> Floats:
+        """Return the numbers of a function, or of the field at a path, at each draw, float64 [n]."""
+        column = self._column(function, None, "until")
+        return (
+            column.least + column.shares * (column.most - column.least) if column.has_range else column.shares
+        )
+
+    def _column(self, function: Callable[[T], float] | str, range: Range, where: str) -> DrawnNumbers:
         """Return the numbers of a function at each draw."""
         return column_of(function, range, self.values, self.texts, self.ranges, where)
 

@@ -358,3 +358,9 @@ def drawn_edge(masses: Floats, uniform: float) -> int:
 def log_law(logits: Floats, temperature: float, at: int) -> Floats:
     """Return the log-probabilities [V] of the token after token `at`. Raises StructgenError as `scaled`."""
     return log_softmax(scaled(logits, temperature, at))
+
+
+def stream(seed: int, number: int) -> np.random.Generator:
+    """Return the random numbers of a part of a run. Different seeds from 0 to 2^64 - 1, and different
+    numbers, have different ones: a list of integers above 2^63 would lose its last digits as a key."""
+    return np.random.Generator(np.random.Philox(key=np.array([seed & ((1 << 64) - 1), number], np.uint64)))

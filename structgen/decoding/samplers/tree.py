@@ -185,6 +185,8 @@ class PrefixTree:
         self.kept, self.nbytes, self.most = kept, 0, most
         self.fingerprint = ""
         """The digest of its target; "" before its first run."""
+        self.runs = 0
+        """How many runs have used it."""
         self._in_use = threading.Lock()
 
     @contextmanager
@@ -204,6 +206,7 @@ class PrefixTree:
                 )
             self.fingerprint = fingerprint
             yield
+            self.runs += 1
         finally:
             self._in_use.release()
 

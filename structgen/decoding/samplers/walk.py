@@ -30,7 +30,7 @@ from typing import Final
 import numpy as np
 
 from structgen.decoding.samplers.frontier import Frontier, Particle
-from structgen.decoding.samplers.target import END, Target, TargetStep
+from structgen.decoding.samplers.target import END, Target, TargetStep, stream
 from structgen.decoding.samplers.tree import REST, Node, PrefixTree
 
 SPENT: Final = 1e-12
@@ -159,7 +159,7 @@ class Walker:
     def _draws(self) -> np.random.Generator:
         """Return the random numbers of the next walk. They depend on the seed and the walk's number only."""
         self._number += 1
-        return np.random.Generator(np.random.Philox(key=np.array([self.seed, self._number], np.uint64)))
+        return stream(self.seed, self._number)
 
     def _waits(self, walk: _Walk) -> bool:
         """Take edges until the walk ends or needs a row; return whether it is that of its current node."""

@@ -133,7 +133,7 @@ class Attempts:
             left = self.left[hits] - (order - np.searchsorted(self.batches[hits], self.batches[hits]))
             a, b = given[drawn] * values[drawn], given[drawn]
             return self._units(a, b, none, ones, ones, ones[:, 0], ones[:, 0], order, left, ones[:, 0])
-        rows, counts = self._rows(self.texts)
+        rows, counts = self._rows(self.texts, self.weights)
         if not self.known.any():  # dead ends change nothing
             rows, counts = rows[hits[rows]], counts[hits[rows]]
         batches, room = self.batches[rows], (self.bounds - self.known)[rows]
@@ -153,10 +153,10 @@ class Attempts:
         batches, are_draws = self.batches[rows], self.texts[rows] >= 0
         return self._units(*columns, bounds - known, counts, batches, self.left[rows], are_draws)
 
-    def _rows(self, distinct: Floats | Ids) -> tuple[Ids, Floats]:
-        """Return the first attempt of each batch with each value of an array, in order, and how many have
-        it."""
-        pairs = np.stack((self.batches.astype(np.float64), distinct), axis=1)
+    def _rows(self, *distinct: Floats | Ids) -> tuple[Ids, Floats]:
+        """Return the first attempt of each batch with the same values of some arrays, in order, and how many
+        have them."""
+        pairs = np.stack((self.batches.astype(np.float64), *distinct), axis=1)
         _, first, counts = np.unique(pairs, axis=0, return_index=True, return_counts=True)
         order = np.argsort(first)
         return first[order], counts[order].astype(np.float64)

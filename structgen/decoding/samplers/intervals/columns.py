@@ -21,7 +21,7 @@ Range: TypeAlias = "tuple[float, float] | None"
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class DrawnNumbers:
     """The numbers of n draws."""
 
     shares: Floats
@@ -49,7 +49,7 @@ def column_of(
     texts: Sequence[str],
     ranges: Mapping[str, tuple[float, float]],
     where: str,
-) -> Column:
+) -> DrawnNumbers:
     """Return the numbers of a function, or of the field at a path, at each draw.
 
     `given`: the range that was named; `ranges`: those of fields, which are read from the texts: a type may
@@ -85,7 +85,11 @@ def column_of(
             where=where,
             cure="Give a range that holds the number of each valid text, or cut the function to it.",
         )
-    return Column(numbers) if math.isinf(most) else Column((numbers - least) / (most - least), least, most)
+    return (
+        DrawnNumbers(numbers)
+        if math.isinf(most)
+        else DrawnNumbers((numbers - least) / (most - least), least, most)
+    )
 
 
 def _at(path: Path, value: Any) -> Any:

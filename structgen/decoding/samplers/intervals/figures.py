@@ -53,7 +53,7 @@ class Ends(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class KnownTexts:
+class ProvenMass:
     """The distinct texts among D draws, and the bounds on Z."""
 
     lower: float
@@ -83,7 +83,7 @@ class KnownTexts:
 
 def ends_of_means(
     attempts: Attempts | None,
-    known: KnownTexts,
+    known: ProvenMass,
     means: Floats,
     values: Floats,
     given: Floats,
@@ -114,7 +114,7 @@ def ends_of_means(
     return Ends(np.minimum(low, means), np.maximum(high, means), are_proven)
 
 
-def interval_of_mass(attempts: Attempts, known: KnownTexts, log_z: float) -> Interval | None:
+def interval_of_mass(attempts: Attempts, known: ProvenMass, log_z: float) -> Interval | None:
     """Return the interval of log Z, which holds the estimate `log_z`; None where its lower end is unknown or
     nothing bounds Z. Cost: 0.02 s of CPU for 300 draws."""
     lower, upper = max(known.lower, known.mass), known.upper
@@ -134,7 +134,7 @@ def interval_of_mass(attempts: Attempts, known: KnownTexts, log_z: float) -> Int
 
 
 def refused_shares(
-    attempts: Attempts | None, known: KnownTexts, has: Floats, share: float
+    attempts: Attempts | None, known: ProvenMass, has: Floats, share: float
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Return for each of F properties whether its share is proved greater than `share`, and whether it is
     proved less, each with a chance of 2.5 % of an error. `has`: float64 [D, F], 1 for a draw that has it."""

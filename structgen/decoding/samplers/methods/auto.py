@@ -58,8 +58,8 @@ def draw(run: SamplingRun) -> Drawn:
 def _draws(run: SamplingRun) -> Drawn:
     """Return `n` draws: by walks through the remainder with repeats of known texts, or by particles where the
     walks would be worth too few exact draws."""
-    # The highest bit of the seed keeps the random numbers of these walks and of other draws apart.
-    found = RemainderWalks(run, seed=run.seed ^ (1 << 63))
+    # The bit of the seed keeps the random numbers of these walks, of particles and of `_within` apart.
+    found = RemainderWalks(run, seed=run.seed ^ (1 << 61))
     few = max(_PILOT, run.n // _SHARE_OF_PILOT)
 
     def is_known() -> bool:

@@ -26,6 +26,7 @@ import numpy as np
 from structgen.decoding.samplers.beam import Beam, FoundText, LookAhead
 from structgen.decoding.samplers.estimates import log_sum
 from structgen.decoding.samplers.run_limits import CUTS, Drawn, SamplingRun
+from structgen.decoding.samplers.target import stream
 
 FIRST: Final = 8
 """The width of the first beam."""
@@ -58,8 +59,7 @@ def draw(run: SamplingRun) -> Drawn:
             if width < 1:
                 run.stopped = "budget"
                 break
-            key = np.array([run.seed & ((1 << 64) - 1), len(rounds)], np.uint64)
-            random = np.random.Generator(np.random.Philox(key=key))
+            random = stream(run.seed, len(rounds))
             beam = Beam(run.target, run.tree, width, random, ahead)
             is_whole = beam.run(run.afford, plan.fits)
             run.tree_rows += beam.tree_rows

@@ -26,7 +26,7 @@ import numpy as np
 from structgen.decoding.samplers.estimates import log_sum
 from structgen.decoding.samplers.intervals.attempts import Attempts
 from structgen.decoding.samplers.run_limits import CUTS, Drawn, SamplingRun, tried_of
-from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.target import Floats, stream
 from structgen.decoding.samplers.walk import Attempt, Finish, Walker
 
 _SLOW: Final = 8
@@ -62,20 +62,24 @@ class RemainderWalks:
         self.pilot = 0
         """So many first attempts chose the method."""
         self.accepted = 0
-        self._random = np.random.Generator(np.random.Philox(key=np.array([self._walker.seed, 0], np.uint64)))
+        self._random = stream(self._walker.seed, 0)
+        self._texts: dict[Tokens, float] = {}
+        """The new texts, with log P."""
         self._known: list[Tokens] = list(self._before)
         self._logs: list[float] = list(self._before.values())
         self._repeats: list[Tokens] = []
+        self._twice = 0
+        """Repeats that are attempts of their own."""
 
     @property
     def made(self) -> int:
-        """The number of draws so far."""
-        return self.accepted + len(self._repeats)
+        """The number of draws so far: new texts, and repeats."""
+        return len(self._texts) + len(self._repeats)
 
     @property
     def tries(self) -> int:
         """The number of attempts so far, repeats among them."""
-        return len(self.attempts) + len(self._repeats)
+        return len(self.attempts) + len(self._repeats) - self._twice
 
     def worth_of(self, n: int) -> float:
         """Return how many exact draws `n` draws would be worth with the bound that the tree has now: n Z / U.
@@ -107,7 +111,7 @@ class RemainderWalks:
                     continue
                 left = max((run.planned(self.made) - (slots - walks)) * (1 - share), 1.0)
                 fresh = walker.attempts(walks, run.afford, left)
-                self._take(fresh)
+                self._take(fresh, repeats)
                 run.tried(len(fresh), sum(one.weight > 0 for one in fresh))
                 run.tell(self.made)
                 if run.is_enough(lambda: self.drawn(repeated=False), self.made) or is_enough():
@@ -127,25 +131,31 @@ class RemainderWalks:
                 self._repeats.append(self._known[at])
         return count
 
-    def _take(self, fresh: Sequence[Attempt]) -> None:
-        """Note the attempts of a batch."""
+    def _take(self, fresh: Sequence[Attempt], repeats: bool) -> None:
+        """Note the attempts of a batch. Two of them may have found one text: it is then a repeat."""
         self.attempts += fresh
         for one in fresh:
-            if one.weight > 0:
-                self.accepted += 1
-                if one.is_kept and one.tokens not in self._before:
-                    self._known.append(one.tokens)
-                    self._logs.append(one.logprob)
+            if not one.weight > 0:
+                continue
+            self.accepted += 1
+            if one.tokens in self._texts:
+                self._repeats += [one.tokens] * repeats
+                self._twice += repeats
+                continue
+            self._texts[one.tokens] = one.logprob
+            if one.is_kept and one.tokens not in self._before:
+                self._known.append(one.tokens)
+                self._logs.append(one.logprob)
 
     def drawn(self, *, repeated: bool) -> Drawn:
         """Return the draws: each text once, or, with `repeated`, as often as it was drawn, its weight shared.
         All valid texts, each once, where the tree knows them all."""
-        logs = self._before | {one.tokens: one.logprob for one in self.attempts if one.weight > 0}
+        logs = self._before | self._texts
         tokens = list(logs)
         places = {one: at for at, one in enumerate(tokens)}
         tried = replace(
             tried_of(self.attempts, draws=places, known=list(self._before)),
-            repeats=len(self._repeats),
+            repeats=len(self._repeats) - self._twice,
             pilot=self.pilot,
         )
         if repeated:

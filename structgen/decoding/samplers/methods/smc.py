@@ -22,7 +22,7 @@ from structgen.decoding.samplers.checkers import GeneratedText
 from structgen.decoding.samplers.constraints import name_of
 from structgen.decoding.samplers.estimates import log, log_mean
 from structgen.decoding.samplers.run_limits import CUTS, USUAL, Drawn, Particles, SamplingRun
-from structgen.decoding.samplers.target import Floats, Ids, Prefix, Target, TargetStep, drawn_edge
+from structgen.decoding.samplers.target import Floats, Ids, Prefix, Target, TargetStep, drawn_edge, stream
 
 PARTICLES: Final = 16
 """Particles of a run, if enough draws are wanted."""
@@ -154,7 +154,7 @@ def draw(run: SamplingRun, propose: Propose = masked) -> Drawn:
                 Cloud(
                     run.target,
                     particles * (i + 1) // runs - particles * i // runs,
-                    np.random.Generator(np.random.Philox(key=np.array([run.seed, i], np.uint64))),
+                    stream(run.seed, i),
                     propose,
                     how,
                 )
