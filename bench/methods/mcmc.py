@@ -43,5 +43,5 @@ def chains(proposals: sg.Samples[Any], chance: np.random.Generator, steps: int =
         masses=[proposals.masses[at] for at in ends],
         logprobs=proposals.logprobs[ends],
         log_weights=np.full(len(ends), -np.log(max(len(ends), 1))),
-        contributions=lambda values: values / max(len(ends), 1),
+        attempts=None,
     )

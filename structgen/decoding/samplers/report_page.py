@@ -10,71 +10,123 @@ from typing import Any, Final
 import numpy as np
 
 from structgen.base.system.html_pages import Column, counted, number, percent, rendered
+from structgen.decoding.samplers.estimates import log
+from structgen.decoding.samplers.intervals.figures import ProvenMass, interval_of_mass
 from structgen.decoding.samplers.report import Estimate, Report
-from structgen.decoding.samplers.samples import Samples
+from structgen.decoding.samplers.samples import Samples, between
+
+# ruff: noqa: E501 (markup)
 
 _TEXTS: Final = 10
 _HEAVIEST: Final = 80
 """Draws whose weights are drawn."""
+_PARTS: Final = 16
+"""Beginnings of a run whose interval of Z is drawn."""
 _RARE: Final = 0.001
 """Token positions that a smaller share of the texts reaches are not drawn."""
 
 _TEMPLATE: Final = """\
 <p class=faint>Made by {{ samples.method }}. {{ {
   "exact": "Each draw is an independent one from the model's own distribution, given that the text is valid.",
-  "weighted": "With their weights the draws stand for the model's own distribution, given that the text is
-  valid: a share below is a sum of weights, not a count of draws.", "biased": "Read the shares below as those
-  of the law that was drawn from.",
-}[samples.kind] }}</p> {% for sentence in samples.caveats %} <p class=warning>{{ sentence }}</p> {% endfor %}
-<div class=cards>{% for value, name, more in cards %} <div class=card><b>{{ value }}</b><span>{{ name
-}}</span><i class=faint>{{ more }}</i></div>{% endfor %}</div> <p>Z is the probability that the model, left
-alone, writes a valid text that ends in time. Proven of it: {{ proven }}.</p> {% if not weights %} <p
-class=warning>There is no draw. What is known of the valid texts is the bracket around Z; a larger budget may
-find some.</p> {% else %} <h2>Weights</h2> {% if weights[0] - weights[-1] < 1e-12 %} <p>All {{
-"{:,}".format(weights|length) }} draws have the same weight.</p> {% else %} <p>The heaviest draw has {{
-weights[0]|percent }} of the weight; half of it is in {{ half|counted("draw") }}, of {{
-"{:,}".format(weights|length) }}. By weights alone they are worth {{ "{:,.1f}".format(samples.effective_size)
-}} draws (Kish). {% if samples.is_list %} Each {{ "valid text" if samples.lists_all else "text that was found"
-}} is there once, and a likely one has a large weight, which is no fault: the worth of the run above counts
-how well shares are known. {% endif %}</p> {{ plot("The heaviest draws", "share of the weight", "draw, the
-heaviest first", weights[0], heaviest, "blue") }} {% endif %} {% endif %}
+  "weighted": "With their weights the draws stand for the model's own distribution, given that the text is valid: a share
+  below is a sum of weights, not a count of draws.",
+  "biased": "Read the shares below as those of the law that was drawn from.",
+}[samples.kind] }}</p>
+{% for sentence in samples.caveats %}
+<p class=warning>{{ sentence }}</p>
+{% endfor %}
+<div class=cards>{% for value, name, more in cards %}
+<div class=card><b>{{ value }}</b><span>{{ name }}</span><i class=faint>{{ more }}</i></div>{% endfor %}</div>
+<p>Z is the probability that the model, left alone, writes a valid text that ends in time. Proven of it: {{ proven }}.</p>
+{% if not weights %}
+<p class=warning>There is no draw. What is known of the valid texts is the bracket around Z; a larger budget may find some.</p>
+{% else %}
+<h2>Weights</h2>
+{% if weights[0] - weights[-1] < 1e-12 %}
+<p>All {{ "{:,}".format(weights|length) }} draws have the same weight.</p>
+{% else %}
+<p>The heaviest draw has {{ weights[0]|percent }} of the weight; half of it is in {{ half|counted("draw") }}, of
+{{ "{:,}".format(weights|length) }}. By weights alone they are worth {{ "{:,.1f}".format(samples.effective_size) }} draws
+(Kish).
+{% if samples.is_list %}
+Each {{ "valid text" if samples.lists_all else "text that was found" }} is there once, and a likely one has a large weight,
+which is no fault: the worth of the run above counts how well shares are known.
+{% endif %}</p>
+{{ plot("The heaviest draws", "share of the weight", "draw, the heaviest first", weights[0], heaviest, "blue") }}
+{% endif %}
+{% endif %}
 
-<h2>Where the grammar takes mass from the model</h2> {% if not positions %} <p class=faint>The allowed mass at
-each token is not known {{ "of draws of another law" if samples.is_biased else "of this method" }}.</p> {%
-elif worst.removed.value < NOTHING %} <p>Nowhere: the grammar removes less than {{ "{:.2%}".format(NOTHING) }}
-of the model's mass at each token, so masking alone is close to the model's own distribution.</p> {% else %}
-<p>At each token, the share of the model's mass that may not follow, on average over the valid texts that come
-so far (grey: how many do). The most is lost at token {{ worst.position + 1 }}: {{ worst.removed.value|percent
-}}. {% if divergence %} Masking divides the rest back to 1 at every token and so distorts the distribution:
-its Kullback-Leibler divergence from the target, in nats, is {{ divergence.told(number) }}. {% if
-divergence.high is not none and divergence.high < 0.05 %} That is little: masking alone is close to the
-model's own distribution here. {% else %} A typical valid text is {{ "{:,.2g}".format(times) }} times likelier
-under the model's own distribution than under masking. {% endif %} {% endif %}</p> {{ plot("Mass removed by
-position", "mass removed", "token of the text", removed_most, removed_columns, "red") }} {{ key(("red", "mass
-removed, with 95 %"), ("grey", "texts that come so far (of 100 %)")) }} {% endif %}
+<h2>The interval as draws come in</h2>
+{% if growth %}
+<p>Z after each part of the run, and its interval of 95 %. It holds wherever a run stops: to look at it costs no coverage.</p>
+{{ plot("The interval as draws come in", "Z, with its interval of 95 %", "attempts so far", growth_most, growth, "blue") }}
+{% else %}
+<p class=faint>None: {{ samples.why_no_interval or "every valid text is known" }}.</p>
+{% endif %}
 
-{% if texts %} <h2>{{ "All texts" if is_whole else "The likeliest texts" }}</h2> {% if positions %} <p>The
-redder a token, the more of the model's mass was forbidden where it stands.</p> {% endif %} <table><tr><th
-class=number>share</th><th>text</th></tr> {% for weight, pieces in texts %} <tr><td class=number>{{
-weight|percent }}</td><td><code> {%- for text, lost in pieces %}{{ token(text, lost, lost|percent ~ "
-forbidden here" if positions else "") }}{% endfor %}</code></td></tr> {% endfor %}</table> {% endif %}
+<h2>Where the grammar takes mass from the model</h2>
+{% if not positions %}
+<p class=faint>The allowed mass at each token is not known {{ "of draws of another law" if samples.is_biased else
+"of this method" }}.</p>
+{% elif worst.removed.value < NOTHING %}
+<p>Nowhere: the grammar removes less than {{ "{:.2%}".format(NOTHING) }} of the model's mass at each token, so masking alone
+is close to the model's own distribution.</p>
+{% else %}
+<p>At each token, the share of the model's mass that may not follow, on average over the valid texts that come so far (grey:
+how many do). The most is lost at token {{ worst.position + 1 }}: {{ worst.removed.value|percent }}.
+{% if divergence %}
+Masking divides the rest back to 1 at every token and so distorts the distribution: its Kullback-Leibler divergence from the
+target, in nats, is {{ divergence.told(number) }}.
+{% if divergence.high is not none and divergence.high < 0.05 %}
+That is little: masking alone is close to the model's own distribution here.
+{% else %}
+A typical valid text is {{ "{:,.2g}".format(times) }} times likelier under the model's own distribution than under masking.
+{% endif %}
+{% endif %}</p>
+{{ plot("Mass removed by position", "mass removed", "token of the text", removed_most, removed_columns, "red") }}
+{{ key(("red", "mass removed, with 95 %"), ("grey", "texts that come so far (of 100 %)")) }}
+{% endif %}
 
-{% if found.fields %} <h2>Fields</h2> <p>The share of each value under {{ "these draws' law" if
-samples.is_biased else "the model's own distribution of valid texts" }}, with intervals of 95 %. {% if
-found.masked_draws %} The diamond is what masking would say, from {{ found.masked_draws|counted("draw") }} by
-it, with intervals of 95 %. Where the two differ, masking changes the answer. {% elif not samples.is_biased %}
-To see what masking would say, draw the same with --method masked, and give that file with --masked. {% endif
-%}</p> {{ key(("blue", "share, with its interval"), ("amber", "under masking")) if found.masked_draws }} <div
-class=fields>{% for field in found.fields %} <div class=field><strong>{{ field.field }}</strong><table>{% for
-one in field["values"] %}{% set masked = one.masked %} <tr title="{{ one.share.told() }}, in {{
-one.draws|counted("draw") }} {%- if masked %}; under masking {{ masked.told() }}{% endif %}"><td
-class=cut><code>{{ said(one.value) }}</code></td><td> {{ bar(parts(one), masked.value if masked else none,
-"amber") }}</td> <td class=number>{{ one.share.value|percent }}{% if masked %} <small>mask {{
-masked.value|percent }}</small>{% endif %}</td></tr> {% endfor %}</table> {% if field.distinct >
-field["values"]|length %} <small>and {{ "{:,}".format(field.distinct - field["values"]|length) }} other
-values</small> {% endif %} {% if field.mean is not none and field.distinct > 1 %} <small>mean {{
-field.mean.told(number) }}</small> {% endif %}</div>{% endfor %}</div> {% if found.fields_left_out %} <p
-class=faint>{{ "{:,}".format(found.fields_left_out) }} more fields are not shown.</p> {% endif %} {% endif %}
+{% if texts %}
+<h2>{{ "All texts" if is_whole else "The likeliest texts" }}</h2>
+{% if positions %}
+<p>The redder a token, the more of the model's mass was forbidden where it stands.</p>
+{% endif %}
+<table><tr><th class=number>share</th><th>text</th></tr>
+{% for weight, pieces in texts %}
+<tr><td class=number>{{ weight|percent }}</td><td><code>
+{%- for text, lost in pieces %}{{ token(text, lost, lost|percent ~ " forbidden here" if positions else "") }}{% endfor %}</code></td></tr>
+{% endfor %}</table>
+{% endif %}
+
+{% if found.fields %}
+<h2>Fields</h2>
+<p>The share of each value under {{ "these draws' law" if samples.is_biased else
+"the model's own distribution of valid texts" }}, with intervals of 95 %.
+{% if found.masked_draws %}
+The diamond is what masking would say, from {{ found.masked_draws|counted("draw") }} by it, with intervals of 95 %. Where the
+two differ, masking changes the answer.
+{% elif not samples.is_biased %}
+To see what masking would say, draw the same with --method masked, and give that file with --masked.
+{% endif %}</p>
+{{ key(("blue", "share, with its interval"), ("amber", "under masking")) if found.masked_draws }}
+<div class=fields>{% for field in found.fields %}
+<div class=field><strong>{{ field.field }}</strong><table>{% for one in field["values"] %}{% set masked = one.masked %}
+<tr title="{{ one.share.told() }}, in {{ one.draws|counted("draw") }}
+{%- if masked %}; under masking {{ masked.told() }}{% endif %}"><td class=cut><code>{{ said(one.value) }}</code></td><td>
+{{ bar(parts(one), masked.value if masked else none, "amber") }}</td>
+<td class=number>{{ one.share.value|percent }}{% if masked %} <small>mask {{ masked.value|percent }}</small>{% endif %}</td></tr>
+{% endfor %}</table>
+{% if field.distinct > field["values"]|length %}
+<small>and {{ "{:,}".format(field.distinct - field["values"]|length) }} other values</small>
+{% endif %}
+{% if field.mean is not none and field.distinct > 1 %}
+<small>mean {{ field.mean.told(number) }}</small>
+{% endif %}</div>{% endfor %}</div>
+{% if found.fields_left_out %}
+<p class=faint>{{ "{:,}".format(found.fields_left_out) }} more fields are not shown.</p>
+{% endif %}
+{% endif %}
 
 <h2>The run</h2>
 {{ facts(run) }}
@@ -103,6 +155,8 @@ def page_of(samples: Samples[Any], found: Report) -> str:
             Column(one, at + 0.5, f"{at + 1}" * (at == 0 or (at + 1) % 10 == 0), percent(one))
             for at, one in enumerate(weights[:_HEAVIEST])
         ],
+        growth=(growth := _growth(samples)),
+        growth_most=max((one.high for one in growth), default=1.0),
         divergence=divergence,
         times=1.0 if divergence is None else math.exp(min(divergence.value, 50)),
         **_removed(samples, found),
@@ -141,6 +195,33 @@ def _cards(samples: Samples[Any], found: Report) -> list[tuple[str, str, str]]:
         cards += [(f"{divergence.value:.3f}", "nats: KL of masking against the target", nats)]
     rows = f"{done.model_rows / len(samples.texts):,.1f} for each draw" if samples.texts else "no draw yet"
     return [*cards, (f"{done.model_rows:,}", "model rows", rows)]
+
+
+def _growth(samples: Samples[Any]) -> list[Column]:
+    """Return Z and its interval after each part of a run, from the attempts and what they had proved by then;
+    no column where the run has no intervals. Cost: some 0.2 s of CPU for 300 draws."""
+    tried = samples.attempts
+    if tried is None or samples.lists_all or not samples.has_intervals:
+        return []
+    batches, columns = np.unique(tried.batches), list[Column]()
+    for last in np.unique(batches[np.linspace(0, len(batches) - 1, _PARTS).round().astype(int)]):
+        part = tried.first(int(last) + 1)
+        found = np.append(part.texts, part.listed[part.since <= last])
+        is_known = samples.is_first & np.isin(np.arange(len(samples.texts)), found)
+        known = ProvenMass(0.0, float(part.bounds.min()), samples.known.probabilities, is_known)
+        shares = 1 / np.maximum(part.bounds - part.known, 1e-300)
+        log_z = log(max(float((part.known + part.weights) @ shares / shares.sum()), known.mass))
+        interval = interval_of_mass(part, known, log_z)
+        if last == batches[-1]:
+            log_z, interval = samples.log_z, samples.log_z_interval
+        low, high = (0.0, known.upper) if interval is None else map(math.exp, interval)
+        z = math.exp(log_z)
+        tick = f"{len(part):,}" if len(columns) % 3 == 0 else ""
+        hint = f"{counted(len(part), 'attempt')}: {number(z)} (95 %: {between(number(low), number(high))})"
+        columns.append(Column(z, len(columns) + 0.5, tick, hint, low, high))
+    # Before the first texts were drawn next to nothing is excluded: that may not make the rest flat.
+    most = max(one.high for one in columns[len(columns) // 4 :])
+    return [one._replace(low=min(one.low, most), high=min(one.high, most)) for one in columns]
 
 
 def _removed(samples: Samples[Any], found: Report) -> dict[str, Any]:

@@ -326,5 +326,5 @@ def tried_of(
         np.array([*since], np.int64),
         np.array([*since.values()], np.int64),
         np.full(len(since), NEVER),
-        are_coins,
+        are_coins=are_coins,
     )

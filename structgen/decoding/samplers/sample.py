@@ -113,7 +113,7 @@ def _temperature(name: str, value: Any) -> float:
 
 
 def _until(name: str, value: Any) -> Any:
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):  # a list is JSON's, from the command line
         if len(value) != 2 or not (callable(value[0]) or isinstance(value[0], str)):
             raise OptionError(
                 f"{value!r} is no function with a width.",
@@ -186,6 +186,7 @@ def sample(
 @options_named(
     "sg.sample(model, prompt, grammar, n)",
     OF_MONITORS
+    | {"standard_error": "Write until=, the width of an interval of log Z"}
     | dict.fromkeys(
         ("strategy", "banned", "repetition_penalty", "presence_penalty", "frequency_penalty"),
         "Leave it out: it changes the law; sg.Engine takes it for other texts than draws",

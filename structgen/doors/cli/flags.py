@@ -55,7 +55,10 @@ GONE: Final[Mapping[str, Mapping[str, str]]] = {
         "false_accepts": "Of accepted texts a / (a + (1 - a) f) are right, of all a = (Z - f) / (1 - f)"
     },
     "warmup": {"text": "Masks are in memory only: call compiled.prepare() in the process that uses them"},
-    "sample": {"tree": "Trees are in memory only: give sg.sample(tree=sg.samplers.PrefixTree()) in Python"},
+    "sample": {
+        "standard_error": "Write until=, the width of an interval of log Z",
+        "tree": "Trees are in memory only: give sg.sample(tree=sg.samplers.PrefixTree()) in Python",
+    },
 }
 """Options of before, and what to write instead."""
 

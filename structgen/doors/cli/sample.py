@@ -29,7 +29,7 @@ INTERRUPTED = 130
     *("seed", "out", "json"),
     more=(
         *("ebnf", *OF_LARK, *POLICIES, *OF_ENGINE, "without", "wrap", "outline", "chat", "seconds"),
-        *("standard_error", "temperature", "top_k", "top_p", "min_p", "particles", "resampling_threshold"),
+        *("until", "temperature", "top_k", "top_p", "min_p", "particles", "resampling_threshold"),
         "weights",
     ),
 )

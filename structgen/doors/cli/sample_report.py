@@ -21,8 +21,9 @@ def sample_report(
 ) -> None:
     """Report on a file of weighted draws.
 
-    It shows the acceptance rate, the effective sample size, the probability mass that the grammar removes at
-    each token, the distribution of each field, and what masking alone would have changed.
+    It shows the acceptance rate, the exact draws that the run is worth, the interval as draws come in, the
+    probability mass that the grammar removes at each token, the distribution of each field, and what masking
+    alone would have changed.
 
     Exit status: 0 done, 2 the file cannot be read, or wrong usage.
     """

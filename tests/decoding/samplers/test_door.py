@@ -52,7 +52,12 @@ class Never:
         ({"budget": 0}, "budget"),
         ({"budget": 1.5}, "budget"),
         ({"seconds": 0}, "seconds"),
-        ({"standard_error": math.inf}, "standard_error"),
+        ({"until": math.inf}, "until"),
+        ({"until": (len,)}, "until"),
+        ({"until": (3, 0.1)}, "until"),
+        ({"until": (len, 0)}, "until[1]"),
+        ({"until": 0.1, "method": "beams"}, "until"),
+        ({"standard_error": 0.1}, "standard_error"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"n": 0}, "n"),
         ({"n": True}, "n"),
@@ -256,10 +261,32 @@ def test_a_budget_ends_a_run_with_what_is_known(method, budget):
         assert found.log_z_interval is None and math.isnan(found.log_z)
 
 
-@pytest.mark.parametrize("method", ["importance", "beams"])
-def test_a_run_ends_once_log_z_is_known_well_enough(method):
-    found = draw(100_000, method=method, standard_error=0.05)
-    assert found.statistics.stopped == "standard_error"
+@pytest.mark.parametrize("method", ["importance", "raj", "cars", "auto"])
+def test_a_run_ends_once_an_interval_is_narrow(method):
+    for until, interval in (
+        (0.3, lambda found: found.log_z_interval),
+        ((lambda text: "a" in text, 0.3), lambda found: found.expectation(lambda text: "a" in text)[1]),
+    ):
+        found = draw(2000, method=method, until=until)
+        width = 0.3 if isinstance(until, float) else until[1]
+        assert found.statistics.stopped == "until" and len(found) < 2000
+        low, high = interval(found)
+        assert high - low <= width
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_different_seeds_give_different_draws(method):
+    """Of great seeds too, which no float holds: their highest bits are alike."""
+    for seeds in (range(3), range((1 << 63) - 2, (1 << 63) + 3), [(1 << 64) - 2, (1 << 64) - 1]):
+        found = [tuple(draw(30, method=method, seed=seed).token_ids) for seed in seeds]
+        assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("options", [{"n": 12}, {"n": 2000, "budget": 25}])
+def test_n_and_a_budget_end_a_run_whose_interval_is_not_narrow_yet(options):
+    found = draw(**options, method="importance", until=1e-6)
+    assert found.statistics.stopped == ("budget" if "budget" in options else "n")
+    assert len(found) <= options["n"] and found.statistics.model_rows <= options.get("budget", 10**9)
 
 
 @pytest.mark.parametrize("method", METHODS)

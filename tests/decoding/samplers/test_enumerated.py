@@ -374,21 +374,23 @@ TARGETS = (
 def test_n_draws_cost_at_most_a_quarter_more_rows_than_by_the_cheapest_unbiased_method(task, n):
     rows = {}
     for method in (*UNBIASED, "auto"):
-        runs = [task.sample(n, method, seed=seed) for seed in range(2)]
+        runs = [task.sample(n, method, seed=seed) for seed in range(6)]
         if method == "auto":
-            assert all(len(one) == n and not one.is_biased and one.method in UNBIASED for one in runs)
+            assert all(
+                len(one) == n and not one.is_biased and one.method in (*UNBIASED, "raj") for one in runs
+            )
         if all(len(one) >= n for one in runs):
             rows[method] = np.mean([one.statistics.model_rows for one in runs])
     assert rows["auto"] <= 1.25 * min(rows[method] for method in UNBIASED if method in rows) + 1
 
 
-def test_draws_are_exact_where_nearly_each_attempt_is_accepted_and_where_the_tree_knows_the_language():
+def test_draws_are_worth_their_number_where_nearly_all_is_valid_and_free_where_the_tree_knows_the_language():
     sure = Task("sure", "[ab]*", 30, (b"a", b"b"), seed=3)  # but for texts of more than 30 tokens
-    assert sure.sample(20, "auto").is_exact
+    assert sure.sample(20, "auto").worth == pytest.approx(20, rel=1e-3)
     tree = PrefixTree()
     TARGETS[1].sample(1000, "beams", tree=tree)
     known = TARGETS[1].sample(20, "auto", tree=tree)
-    assert (known.is_exact, len(known), known.statistics.model_rows) == (True, 20, 0)
+    assert (known.lists_all, len(known) >= 20, known.statistics.model_rows) == (True, True, 0)
 
 
 MANY = Task("many texts", "[abc]{5,9}", 9, (b"a", b"b", b"c"), seed=3, sharp=0.3)

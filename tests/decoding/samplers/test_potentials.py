@@ -247,8 +247,7 @@ def test_the_estimate_of_z_through_the_door_is_that_of_the_weighted_target():
     exact = math.log(math.fsum(_weighted(task, weight.weigh).values()))
     for method in ("smc", "importance"):
         found = task.sample(1024, method, checkers=[weight], seed=3)
-        low, high = found.log_z_interval
-        assert low - 0.05 < exact < high + 0.05
+        assert abs(found.log_z - exact) < 0.1 and found.log_z_interval is None
         assert found.marginals("")[0].interval[1] <= 1.0
 
 

@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 import structgen as sg
 from structgen.base.system.html_pages import write_page
 from structgen.decoding.samplers import sample as module
-from structgen.decoding.samplers.estimates import CUT_SHORT, quantile
+from structgen.decoding.samplers.estimates import CUT_SHORT
 from structgen.decoding.samplers.report import Estimate, report
-from structgen.decoding.samplers.report_page import page_of
+from structgen.decoding.samplers.report_page import _growth, page_of
 from structgen.doors.cli import app
 from structgen.errors import DrawsWarning
 
@@ -91,8 +91,8 @@ def test_the_divergence_of_masking_is_that_of_the_two_laws():
 def test_the_divergence_is_estimated_from_draws_of_each_method(method):
     exact = sum(p / Z * math.log(p / Z / MASKED[tokens]) for tokens, p in LAW.items())
     found = report(draw(400, method))["divergence_of_masking"]
-    assert found.low <= exact <= found.high
-    assert found.high - found.low < 0.42
+    assert abs(found.value - exact) < 0.2
+    assert (found.low, found.high) == (None, None)  # a text that was not drawn may have any sum
 
 
 def test_fields_have_their_shares_under_the_target():
@@ -110,16 +110,7 @@ def test_fields_have_their_shares_under_the_target():
 
 
 @pytest.mark.parametrize(
-    ("parts", "exact"),
-    [(2, 12.706), (3, 4.303), (4, 3.182), (6, 2.571), (11, 2.228), (31, 2.042), (10**6, 1.960)],
-)
-def test_few_parts_make_wide_intervals(parts, exact):
-    """Student's quantiles, from the tables."""
-    assert quantile(parts) == pytest.approx(exact, rel=0.01)
-
-
-@pytest.mark.parametrize(
-    "method", ["beams", "cars", "importance", "smc", "asap", "rejection", "masked", "none"]
+    "method", ["beams", "raj", "cars", "importance", "smc", "asap", "rejection", "masked", "none"]
 )
 def test_a_page_of_any_run(method, tmp_path):
     """One file: nothing in it is loaded from elsewhere, and all numbers are numbers."""
@@ -130,14 +121,17 @@ def test_a_page_of_any_run(method, tmp_path):
     for forbidden in ("<script", "src=", "href=", "@import", "url(", "nan", "inf<", "NaN"):
         assert forbidden not in page.replace("inference", ""), forbidden
     assert "http:" not in page and "https:" not in page and "@media (prefers-color-scheme: dark)" in page
-    assert ("effective sample size" in page, "draws from bigram" in page) == (True, True)
+    assert ("worth of the run" in page, "draws from bigram" in page) == (drawn.worth is not None, True)
     assert json.loads(json.dumps(found, allow_nan=False))["draws"] == len(drawn)
 
 
 def test_texts_are_escaped_in_the_page():
     found = draw(30).with_values(str)
     evil = dataclasses.replace(
-        found, texts=["<script>alert(1)</script>\x1b"] * len(found.texts), about={"model": "<b>&\"'"}
+        found,
+        ranges={},
+        texts=["<script>alert(1)</script>\x1b"] * len(found.texts),
+        about={"model": "<b>&\"'"},
     )
     page = page_of(evil, report(evil))
     assert "<script" not in page
@@ -297,11 +291,10 @@ def test_the_page_and_the_table_have_an_interval_where_the_draws_have_one(method
         assert ([one is not None for one in numbers["log_z"]]) == [True, has_interval, has_interval]
         assert ("no interval: " in page.split("Weights</h2>")[0]) == (not has_interval)
     (length,) = [one for one in numbers["fields"] if one["field"] == "length of the text"]
-    mean, error = again.expectation(len)
+    mean, interval = again.expectation(len, again.ranges["length of the text"])
+    assert found.expectation(len)[1] is None
     assert length["mean"].value == pytest.approx(mean)
-    assert (length["mean"].low is None) == (error is None)
-    if error is not None:
-        assert length["mean"].high == pytest.approx(mean + 1.96 * error)
+    assert (length["mean"].low, length["mean"].high) == (interval or (None, None))
 
 
 def test_a_text_is_said_to_be_there_once_only_where_it_is():
@@ -316,3 +309,47 @@ def test_a_text_is_said_to_be_there_once_only_where_it_is():
     met = short_run(9, "beams")
     biased = dataclasses.replace(met, is_biased=True, log_weights=np.arange(float(len(met))))
     assert "is there once" not in page_of(biased, report(biased))
+
+
+@pytest.mark.parametrize("method", ["raj", "cars", "importance", "auto"])
+def test_the_interval_is_drawn_as_draws_come_in(method):
+    """Each part of the run has the interval that the run had there, and the last one that of the run."""
+    found = draw(14 if method == "raj" else 40, method, max_tokens=3)
+    columns = _growth(found)
+    assert 3 < len(columns) <= 16 and found.log_z_interval is not None
+    last = columns[-1]
+    assert (last.share, last.low, last.high) == pytest.approx(
+        (math.exp(found.log_z), *np.exp(found.log_z_interval))
+    )
+    widths = [one.high - one.low for one in columns]
+    assert all(0 <= one.low <= one.share or one.low == one.high for one in columns)
+    assert widths[-1] < widths[len(widths) // 4]
+    page = page_of(found, report(found))
+    assert ">Z, with its interval of 95 %</small>" in page and ">attempts so far</small>" in page
+    assert f"{len(found.attempts):,} attempts: " in page
+
+
+def test_a_run_that_stopped_earlier_had_the_interval_that_is_drawn():
+    """The draws of a run with a budget are the first ones of the run without."""
+    whole = draw(60, "importance", max_tokens=3)
+    cut = draw(60, "importance", max_tokens=3, budget=whole.statistics.model_rows - 2)
+    part = len(cut.attempts)
+    assert 8 < part < len(whole.attempts)
+    for mine, other in zip(cut.attempts.weights, whole.attempts.weights, strict=False):
+        assert mine == other
+    prefix = whole.attempts.first(int(cut.attempts.batches[-1]) + 1)
+    assert len(prefix) == part and prefix.worth == cut.attempts.worth
+
+
+@pytest.mark.parametrize(
+    ("n", "method", "said"),
+    [
+        (40, "smc", "None: the draws are from "),
+        (3, "cars", "None: the run is worth 3 exact draws; about 8 are"),
+    ],
+)
+def test_where_no_interval_is_drawn_the_page_says_why(n, method, said):
+    found = draw(n, method)
+    page = html.unescape(page_of(found, report(found)))
+    assert said in page and "attempts so far" not in page
+    assert "None: every valid text is known." in page_of(draw(), report(draw()))

@@ -15,6 +15,7 @@ from tasks import texts_of
 
 import structgen as sg
 from structgen.decoding.samplers import samples_file
+from structgen.decoding.samplers.intervals.attempts import Attempts
 from structgen.decoding.samplers.methods import METHODS
 from structgen.decoding.samplers.report import report
 from structgen.decoding.samplers.report_page import page_of
@@ -61,39 +62,86 @@ def test_a_run_without_a_draw_is_written_and_read_without_numbers_that_json_does
     assert json.loads(line, parse_constant=pytest.fail)["log_z"] == "nan"
 
 
-@pytest.mark.parametrize("method", ["beams", "cars", "importance", "smc"])
-def test_standard_errors_are_read_back(method, tmp_path):
-    weighted = method in ("importance", "smc")
-    found = draw(96 if weighted else 40, method)  # of 40 draws a file has all parts, of 96 it has 50 batches
+@for_each("method", METHODS)
+def test_intervals_are_read_back_to_the_bit(method, tmp_path):
+    """Of log Z, a mean, a share, a quantile and a field; and what the run is worth."""
+
+    def figures(found):
+        first, given = found.texts[0], {"range": (0, 20)}
+        means = [found.expectation(len, **given), found.expectation(first.__eq__), found.proven(len, **given)]
+        return [
+            *means,
+            found.quantile(len, **given),
+            found.log_z_interval,
+            found.worth,
+            found.why_no_interval,
+        ]
+
+    found = draw(40, method)
     found.to_jsonl(tmp_path / "draws.jsonl")
     again = sg.Samples.from_jsonl(tmp_path / "draws.jsonl")
-    same = found.statistics.attempts <= 50
-    mean, error = found.expectation(len)
-    assert again.expectation(len) == (
-        pytest.approx(mean),
-        None if error is None else pytest.approx(error, rel=1e-6 if same else 0.6),
-    )
+    assert figures(again) == figures(found)
+    assert again.marginals(len) == found.marginals(len)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_contributions_of_several_functions_are_those_of_each(method):
-    found = draw(method=method)
-    functions = np.random.default_rng(0).normal(size=(len(found), 3))
-    together = found.contributions(functions)
-    for at in range(3):
-        np.testing.assert_allclose(together[:, at], found.contributions(functions[:, at]))
-
-
-def test_batch_means_estimate_the_same_variance(tmp_path):
-    """Over many runs, the mean variance of batches is that of single attempts."""
-    ratios = []
-    for seed in range(12):
-        found = draw(120, "importance", seed=seed)
+def test_attempts_are_read_back(tmp_path):
+    """Dead ends, known texts and a pilot too."""
+    for method in ("raj", "cars", "importance"):
+        found = draw(40, method, pattern="[ab]{2,4}", budget=50)
         found.to_jsonl(tmp_path / "draws.jsonl")
-        again = sg.Samples.from_jsonl(tmp_path / "draws.jsonl")
-        ratios.append((again.expectation(len)[1] / found.expectation(len)[1]) ** 2)
-    error = np.std(ratios, ddof=1) / math.sqrt(len(ratios))
-    assert abs(np.mean(ratios) - 1) < 4 * error < 0.3
+        again = sg.Samples.from_jsonl(tmp_path / "draws.jsonl").attempts
+        for name in (one.name for one in dataclasses.fields(Attempts)):
+            np.testing.assert_array_equal(getattr(again, name), getattr(found.attempts, name))
+
+
+def numbers_of(written, name, value, at=0):
+    """Return the attempts of a file with a number changed."""
+    tried = json.loads(written.read_text().splitlines()[0])["attempts"]
+    tried[name][at] = value
+    return tried
+
+
+@for_each(
+    ("name", "value", "at"),
+    [
+        ("weights", -0.1, 0),
+        ("weights", 1.5, 0),
+        ("weights", "nan", 0),
+        ("bounds", 0.0, 0),
+        ("bounds", 1.1, 0),
+        ("known", 0.99, 3),
+        ("batches", 10**6, 0),
+        ("texts", 12, 0),
+        ("texts", -2, 0),
+        ("batches", "x", 0),
+    ],
+)
+def test_attempts_that_no_run_has_are_refused(name, value, at, written, tmp_path):
+    head, *lines = written.read_text().splitlines()
+    head = json.dumps(json.loads(head) | {"attempts": numbers_of(written, name, value, at)})
+    (tmp_path / "draws.jsonl").write_text("\n".join([head, *lines]) + "\n")
+    with pytest.raises(sg.StructgenError, match="line 1"):
+        sg.Samples.from_jsonl(tmp_path / "draws.jsonl")
+
+
+def test_attempts_of_different_lengths_are_refused(written, tmp_path):
+    head, *lines = written.read_text().splitlines()
+    said = json.loads(head)
+    said["attempts"]["left"].pop()
+    (tmp_path / "draws.jsonl").write_text("\n".join([json.dumps(said), *lines]) + "\n")
+    with pytest.raises(sg.StructgenError, match="'attempts' is out of range"):
+        sg.Samples.from_jsonl(tmp_path / "draws.jsonl")
+
+
+def test_a_file_of_the_older_form_is_refused_with_the_way(written, tmp_path):
+    """It does not say what was tried."""
+    head, *lines = written.read_text().splitlines()
+    said = json.loads(head) | {"format": "structgen samples 1", "seconds": 1.0}
+    del said["attempts"], said["ranges"]
+    (tmp_path / "draws.jsonl").write_text("\n".join([json.dumps(said), *lines]) + "\n")
+    with pytest.raises(sg.StructgenError, match=r"structgen samples 1.*earlier ones do not say") as caught:
+        sg.Samples.from_jsonl(tmp_path / "draws.jsonl")
+    assert "draw anew" in caught.value.cure
 
 
 def test_json_values_are_read_back(tmp_path):
@@ -142,7 +190,7 @@ def test_masses_of_texts_that_an_earlier_run_found_come_from_the_tree():
     [
         (1, "{", "line 1: .*not JSON"),
         (1, "[]", "line 1: .*no object"),
-        (1, {"format": "structgen samples 9"}, "line 1: .*reads 'structgen samples 1'"),
+        (1, {"format": "structgen samples 9"}, "line 1: .*reads 'structgen samples 2'"),
         (1, {"draws": 13}, "line 14: .*13 draws follow, and 12"),
         (1, {"draws": -1}, "line 1: .*'draws'"),
         (1, {"log_z": "much"}, "line 1: .*'log_z'"),
@@ -156,9 +204,9 @@ def test_masses_of_texts_that_an_earlier_run_found_come_from_the_tree():
         (5, {"log_weight": "-inf"}, "line 5: .*'log_weight'"),
         (5, {"logprob": 10**400}, "line 5: .*'logprob'"),
         (5, {"masses": [0.5]}, "line 5: .*'masses'"),
-        (5, {"error_parts": {"99": 1.0}}, "line 5: .*'error_parts/99'"),
-        (5, {"error_parts": {"x": 1.0}}, "line 5: .*'error_parts'"),
-        (5, {"error_parts": {"0": "nan"}}, "line 5: .*'error_parts/0'"),
+        (1, {"attempts": {}}, "line 1: .*'weights' is not there"),
+        (1, {"attempts": "inf"}, "line 1: .*attempts is no object"),
+        (1, {"ranges": {"age": [0]}}, "line 1: .*'ranges'"),
         (5, {"token_ids": [True]}, "line 5: .*'token_ids'"),
         (1, {"pieces": {"0": 1}}, "line 1: .*'pieces'"),
         (1, {"bracket": [0, "nan"]}, "line 1: .*'bracket'"),
@@ -237,35 +285,10 @@ def test_exact_draws_are_worth_their_number(method):
     assert draw(80, method).worth == pytest.approx(80)
 
 
-def test_particles_of_one_run_are_worth_less_than_their_weights_say():
-    """Sixteen copies of each of eight clouds' draws: 128 draws, of which 8 are independent."""
-    found = draw(128, "cars")
-    groups = np.arange(128) // 16
-    copies = [found.texts[at - at % 16] for at in range(128)]
-    clouds = dataclasses.replace(
-        found,
-        texts=copies,
-        values=copies,
-        contributions=lambda values: np.bincount(groups, values / 128, 8),
-    )
-    assert clouds.effective_size == pytest.approx(128)
-    assert clouds.worth == pytest.approx(8)
-
-
 def test_a_language_that_is_exhausted_is_worth_any_number_of_draws():
     found = draw(10_000, "beams")
     assert found.worth == math.inf
     assert "every valid text is known" in repr(found)
-
-
-def test_no_effective_sample_size_is_told_above_the_number_of_draws():
-    found = dataclasses.replace(draw(200))
-    for worth, told in ((5e28, "200.0"), (math.inf, "200.0 (every valid text is known)"), (123.45, "123.5")):
-        found.__dict__["worth"] = worth
-        assert dict(found.facts())["effective sample size"] == told
-        assert f"effective sample size {told}" in repr(found)
-        assert f"<b>{min(worth, 200):,.0f}</b><span>effective" in page_of(found, report(found))
-        assert report(found)["effective_sample_size"] == min(worth, 200)
 
 
 def test_an_interval_whose_ends_look_alike_is_one_number():
@@ -278,14 +301,14 @@ def test_an_interval_whose_ends_look_alike_is_one_number():
 
 
 def test_more_texts_than_were_asked_for_are_explained():
-    found = draw(200)
     for method, n, is_told in (("beams", 20, True), ("beams", 200, False), ("importance", 20, False)):
-        told = dict(dataclasses.replace(found, method=method, about={"n": n}).facts())["draws"]
+        found = dataclasses.replace(draw(50, method), about={"n": n})
+        told = dict(found.facts())["draws"]
         assert told.endswith("; beams list each text that they meet, and n is the least") == is_told
 
 
 def test_the_representation_is_short():
     found = draw(200)
     assert len(repr(found)) < 200
-    assert "200 draws by importance, weighted, effective sample size" in repr(found)
+    assert "200 draws by importance, weighted, worth " in repr(found)
     assert "<script" not in found.with_values(str)._repr_html_()

@@ -109,7 +109,7 @@ VALUES: dict[str, Any] = {
     "method": "cars",
     "budget": 9,
     "seconds": 1.0,
-    "standard_error": 0.1,
+    "until": 0.1,
     "particles": 4,
     "resampling_threshold": 0.5,
     "weights": True,

@@ -40,7 +40,7 @@ def test_texts_are_printed_one_a_line_and_a_summary_beside() -> None:
     lines = done.stdout.splitlines()
     assert len(lines) == 5
     assert set(lines) <= BOTH
-    for said in ("weighted", "log Z", "Z, proven", "accepted", "model rows", "effective sample size"):
+    for said in ("weighted", "log Z", "Z, proven", "accepted", "model rows", "worth"):
         assert said in done.stderr
 
 
@@ -110,21 +110,49 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
         raise sg.StructgenError("Seen.")
 
     monkeypatch.setattr("structgen.decoding.samplers.sample.sample", sample)
-    numbers = {"n": 7, "budget": 11, "seconds": 2.5, "standard_error": 0.1, "seed": 3, "max_tokens": 9}
+    numbers = {"n": 7, "budget": 11, "seconds": 2.5, "until": 0.1, "seed": 3, "max_tokens": 9}
     options = [
         text
         for name, value in numbers.items()
         for text in (
             ("-o", f"{name}={value}")
-            if name in ("seconds", "standard_error")
+            if name in ("seconds", "until")
             else (f"--{name.replace('_', '-')}", str(value))
         )
     ]
-    assert run("sample", "--regex", "a", "--method", "smc", "-o", "temperature=0.7", *options).exit_code == 1
+    assert run("sample", "--regex", "a", "--method", "cars", "-o", "temperature=0.7", *options).exit_code == 1
     assert {name: seen[name] for name in numbers} == numbers
-    assert (seen["temperature"], seen["method"]) == (0.7, "smc")
+    assert (seen["temperature"], seen["method"]) == (0.7, "cars")
     run("sample", "--regex", "a", "--method", "smc")
     assert seen["temperature"] == 1.0
+
+
+def test_the_interval_that_ends_a_run_may_be_that_of_a_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def sample(*arguments: Any, until: Any, **options: Any) -> Any:
+        seen.append(until)
+        raise sg.StructgenError("Seen.")
+
+    monkeypatch.setattr("structgen.decoding.samplers.sample.sample", sample)
+    Path("options.toml").write_text('until = ["paid", 0.2]')
+    schema = ("sample", "--schema", "paid.json")
+    assert run(*schema, "-o", 'until=["paid", 0.2]').exit_code == 1
+    assert run(*schema, "--options", "options.toml").exit_code == 1
+    assert seen == [["paid", 0.2], ["paid", 0.2]]
+    refused = run(*schema, "-o", 'until=["paid"]')
+    assert (refused.exit_code, "-o until" in refused.stderr, '("path", width)' in refused.stderr) == (
+        2,
+        True,
+        True,
+    )
+
+
+def test_a_run_ends_where_the_interval_of_a_field_is_narrow() -> None:
+    options = ("--method", "cars", "--n", "5000", "--max-tokens", "30", "-o", 'until=["paid", 0.5]')
+    done = run("sample", "--schema", "paid.json", *options)
+    assert "as the interval was narrow enough" in done.stderr
+    assert len(done.stdout.splitlines()) < 5000
 
 
 def test_draws_are_written_to_a_file_in_place_of_printing(tmp_path: Path) -> None:
@@ -175,8 +203,10 @@ def test_ctrl_c_prints_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
         (["sample", "--regex", "a", "-o", "temperature=0"], "temperature"),
         (["sample", "--regex", "a", "-o", "stop=x"], "one of structgen bulk and of structgen generate"),
         (["sample", "--regex", "a", "-o", "seconds=0"], "seconds"),
-        (["sample", "--regex", "a", "-o", "standard_error=nan"], "standard_error"),
+        (["sample", "--regex", "a", "-o", "until=nan"], "until"),
+        (["sample", "--regex", "a", "--method", "smc", "-o", "until=1"], "smc gives no intervals"),
         (["sample", "--regex", "a", "--out", "nowhere/draws.jsonl"], "--out"),
+        (["sample", "--regex", "a", "-o", "standard_error=1"], "Write until="),
         (["sample", "--regex", "a", "-o", "tree=tree.npz"], "sg.sample(tree="),
     ],
 )
@@ -235,12 +265,12 @@ def test_the_table(draws: Path) -> None:
     done = run_report(draws)
     assert done.exit_code == 0, done.stderr
     for said in (
-        "effective sample size",
+        "worth every valid text is known: no sampling error",
         "accepted",
         "KL(target || masked)",
-        "paid = True 75.0% (95 %: 75.0%, to the digits shown)",
+        "paid = True 75.0% (proven: 75.0%, to the digits shown)",
         # Six tenths of the mass behind `{"paid": ` would go on with `null`.
-        "removed at token 10 60.0% (95 %: 60.0%, to the digits shown) of the model's mass; 100% of the texts",
+        "removed at token 10 60.0% (proven: 60.0%, to the digits shown) of the model's mass; 100% of",
     ):
         assert said in " ".join(done.stdout.split())
     assert max(map(len, done.stdout.splitlines())) <= 80

@@ -460,10 +460,10 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("structgen.decoding.samplers.sample.sample", sample)
     checker, tree = object(), sg.samplers.PrefixTree()
     options = {
-        "method": "smc",
+        "method": "cars",
         "budget": 5,
         "seconds": 2.5,
-        "standard_error": 0.1,
+        "until": 0.1,
         "seed": 3,
         "temperature": 0.7,
         "max_tokens": 9,

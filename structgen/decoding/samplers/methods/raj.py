@@ -168,7 +168,8 @@ class RemainderWalks:
         is_whole = self._run.tree.is_exhausted or self._walker.is_spent
         masses = np.exp(logprobs) if is_whole else masses_of(logprobs, tried, scale)
         log_weights = shared(tokens, masses)
-        return Drawn(tokens, logprobs, log_weights, self.tries, log_sum(log_weights), tried, method="raj")
+        log_z = log_sum(log_weights) if self.attempts or is_whole else math.nan
+        return Drawn(tokens, logprobs, log_weights, self.tries, log_z, tried, method="raj")
 
 
 def masses_of(logprobs: Floats, tried: Attempts, scale: float = 1.0) -> Floats:
