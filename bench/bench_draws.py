@@ -93,7 +93,10 @@ def compared(n: int, runs: dict[str, list[sg.Samples[Any]]]) -> Iterator[dict[st
     rows = {
         method: statistics.fmean(one.statistics.model_rows for one in found) for method, found in runs.items()
     }
-    whole = {method: statistics.fmean(len(one) >= n or one.lists_all for one in found) for method, found in runs.items()}
+    whole = {
+        method: statistics.fmean(len(one) >= n or one.lists_all for one in found)
+        for method, found in runs.items()
+    }
     cheapest = min((rows[method] for method in UNBIASED if whole[method] == 1), default=float("nan"))
     for method, found in runs.items():
         chosen = Counter(one.method for one in found)

@@ -252,4 +252,4 @@ class Draws(Generic[T]):
 def _rounded(number: float) -> int:
     """Return a number, rounded up to one digit that is not 0."""
     unit = int(10 ** max(math.floor(math.log10(max(number, 1.0))), 0))
-    return math.ceil(number / unit) * unit
+    return math.ceil(number / unit - 1e-6) * unit

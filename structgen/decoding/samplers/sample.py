@@ -15,7 +15,18 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path as FilePath
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypedDict, TypeVar, Unpack, overload
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    NamedTuple,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 import numpy as np
 
@@ -32,6 +43,7 @@ from structgen.base.language.checks import Number, OneOf, Whole, check_fields
 from structgen.base.language.exclusions import Exclusions
 from structgen.decoding.samplers.checkers import Checker
 from structgen.decoding.samplers.estimates import Statistics, clamped
+from structgen.decoding.samplers.intervals.columns import Range, column_of
 from structgen.decoding.samplers.intervals.field_paths import Path, paths_of, values_at
 from structgen.decoding.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, WITH_INTERVALS, raj, walks
 from structgen.decoding.samplers.methods.smc import Proposal
@@ -61,7 +73,9 @@ T = TypeVar("T")
 GivenModel: TypeAlias = "Engine | str | FilePath | Callable[[list[int]], Any] | Any"
 OnePrompt: TypeAlias = str | Sequence[int]
 ManyPrompts: TypeAlias = list[str] | Sequence[Sequence[int]]
-Until: TypeAlias = "float | tuple[Callable[[Any], Any] | str, float]"
+Until: TypeAlias = (
+    "float | tuple[Callable[[Any], Any] | str, float] | tuple[Callable[[Any], Any] | str, float, Range]"
+)
 _FIRST: Final = 64
 """Texts whose fields are looked at for numbers."""
 _MOST_PATHS: Final = 64
@@ -112,16 +126,28 @@ def _temperature(name: str, value: Any) -> float:
     return checks.number(name, value, *_ABOVE_ZERO)
 
 
-def _until(name: str, value: Any) -> Any:
-    if isinstance(value, tuple | list):  # a list is JSON's, from the command line
-        if len(value) != 2 or not (callable(value[0]) or isinstance(value[0], str)):
-            raise OptionError(
-                f"{value!r} is no function with a width.",
-                where=name,
-                cure='Give a width of the interval of log Z, or (function, width), or ("path", width).',
-            )
-        return value[0], checks.number(f"{name}[1]", value[1], *_ABOVE_ZERO)
-    return checks.number(name, value, *_ABOVE_ZERO)
+class WantedWidth(NamedTuple):
+    """The width of an interval that ends a run: that of log Z, or of a function's mean."""
+
+    function: Callable[[Any], Any] | str | None
+    width: float
+    range: Range
+
+
+def _until(name: str, value: Any) -> WantedWidth:
+    """Return what `until` asks for. A list is JSON's, from the command line."""
+    if isinstance(value, WantedWidth):
+        return value
+    if not isinstance(value, tuple | list):
+        return WantedWidth(None, checks.number(name, value, *_ABOVE_ZERO), None)
+    if not 2 <= len(value) <= 3 or not (callable(value[0]) or isinstance(value[0], str)):
+        raise OptionError(
+            f"{value!r} is no function with a width.",
+            where=name,
+            cure="Give a width of the interval of log Z, or (function, width), (function, width, range), or "
+            '("path", width).',
+        )
+    return WantedWidth(value[0], checks.number(f"{name}[1]", value[1], *_ABOVE_ZERO), (*value[2:], None)[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +255,8 @@ def sample(
     budget, seconds, until
         limits: model rows, which "auto" spends on beams where they are enough; seconds (exceeded by at most
         one forward pass); the width of an interval of 95 %: that of log Z, or of a function's mean,
-        `until=(function, 0.02)`, as `Samples.expectation` gives it. `n` is then the most draws. At a limit
+        `until=(function, 0.02)` or
+        `(function, 0.02, range)`, as `Samples.expectation` gives it. `n` is then the most draws. At a limit
         the draws so far are returned, and `statistics.stopped` says why. Ctrl-C does the same: the first ends
         the run at its next forward pass, the second at once. Without budget and seconds a run also ends after
         10,000 attempts in a row without a text.
@@ -416,6 +443,7 @@ def drawn_for(
     )
     stop.run = run
     if settings.until is not None:
+        assert isinstance(settings.until, WantedWidth), "checked in SampleSettings"
         run.until = partial(_needed, settings.until, settings.method, problem, run)
     if stop.is_over:
         run.stopped = "interrupted"
@@ -470,14 +498,14 @@ def drawn_for(
     return replace(samples, again=again)
 
 
-def _needed(until: Until, method: str, problem: Problem, run: SamplingRun, found: Drawn) -> float:
+def _needed(until: WantedWidth, method: str, problem: Problem, run: SamplingRun, found: Drawn) -> float:
     """Return how many draws make an interval of the wanted width, by the draws so far; 0 where it has it.
 
     It is what the normal law asks for with the spread that was seen, and half more: intervals by betting are
     wider, and draws with weights are worth less than exact ones. An error costs draws, and no coverage.
     """
     samples = _samples(method, problem, run, found, "")
-    what, width = until if isinstance(until, tuple) else (None, until)
+    what, width, given = until
     tried, count = samples.attempts, len(samples.texts)
     if tried is None or not count or not tried.worth > 0:
         return math.inf
@@ -485,9 +513,16 @@ def _needed(until: Until, method: str, problem: Problem, run: SamplingRun, found
         interval, parts = samples.log_z_interval, tried.known + tried.weights
         variance = float(parts.var() / parts.mean() ** 2) * count / len(parts)
     else:
-        interval, column = samples.expectation(what)[1], samples.numbers_of(what)
-        mean = float(samples.weights @ column)
-        variance = float(samples.weights @ (column - mean) ** 2) * count / tried.worth
+        column = column_of(what, given, samples.values, samples.texts, samples.ranges, "until")
+        if not column.has_range:
+            raise OptionError(
+                "The function has no range, so that its mean has no interval.",
+                where="until",
+                cure="Give the range, until=(function, width, (least, most)), or return True and False.",
+            )
+        mean, interval = samples.mean_of(column)
+        spread = column.shares * (column.most - column.least) + column.least - mean
+        variance = float(samples.weights @ spread**2) * count / tried.worth
     if interval is not None and interval.high - interval.low <= width:
         return 0.0
     return max(1.5 * variance * (2 * _NORMAL / width) ** 2, 1.0)

@@ -20,7 +20,6 @@ from structgen.decoding.samplers.intervals.figures import Interval, refused_shar
 from structgen.decoding.samplers.joining import joined_fields, seeds_of
 from structgen.decoding.samplers.marginals import Marginal, marginals
 from structgen.decoding.samplers.samples_file import read_samples, write_samples
-from structgen.decoding.samplers.target import Floats
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -126,13 +125,6 @@ class Samples(Draws[T]):
         high = float(max((*edges[1:][gaps], *edges[1:-1][points]), default=value))
         is_told = math.isfinite(low) and math.isfinite(high) and (low, high) != (column.least, column.most)
         return value, Interval(min(low, value), max(high, value)) if is_told else None
-
-    def numbers_of(self, function: Callable[[T], float] | str) -> Floats:
-        """Return the numbers of a function, or of the field at a path, at each draw, float64 [n]."""
-        column = self._column(function, None, "until")
-        return (
-            column.least + column.shares * (column.most - column.least) if column.has_range else column.shares
-        )
 
     def _column(self, function: Callable[[T], float] | str, range: Range, where: str) -> DrawnNumbers:
         """Return the numbers of a function at each draw."""

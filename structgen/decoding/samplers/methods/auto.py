@@ -44,8 +44,8 @@ _PILOT: Final = 4
 _FIRST: Final = 2
 """Walks that tell what the draws may cost at most: their rows for each draw."""
 _SHARE_OF_PILOT: Final = 0.12
-"""The pilot may cost this part of that. Where the tree answers most walks it is long, and learns what they are
-worth."""
+"""The pilot may cost this part of that. Where the tree answers most walks it is long, and learns what they
+are worth."""
 _HALVINGS: Final = 30
 """Steps of the search for a power: it is then known to 1e-9."""
 
