@@ -1,0 +1,121 @@
+"""The figures that a run of `sg.sample` reports of a law, beside the truth: for tests and for the bench.
+
+Nothing here knows how an interval is made. An interval holds if the truth lies in it, but for rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cache
+from typing import Final, NamedTuple
+
+import numpy as np
+from random_laws import Law, has_a
+
+import structgen as sg
+
+NORMAL: Final = 1.96
+SHARES: Final = 1e-3
+"""Shares nearer to 0 or 1 are in no width: there are hardly draws of them."""
+
+
+class Figure(NamedTuple):
+    """A figure of one run."""
+
+    kind: str
+    """ "log Z", "share", "mean", "marginal", "quantile", "difference of shares", "difference of means"."""
+    value: float
+    interval: tuple[float, float] | None
+    truth: tuple[float, float]
+    """Two ends where the truth is not unique, as a median."""
+    size: float
+    """The width of the values of the function: the unit of rounding."""
+    deviation: float = math.nan
+    """That of one exact draw; NaN where it has no meaning, or is too small to compare with."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the interval has the truth."""
+        assert self.interval is not None
+        low, high = self.interval
+        least, most = self.truth
+        rounding = 1e-9 * self.size + 1e-12 * max(abs(least), abs(most))
+        return low <= most + rounding and high >= least - rounding
+
+    @property
+    def width(self) -> float:
+        """The width of the interval."""
+        assert self.interval is not None
+        return self.interval[1] - self.interval[0]
+
+    @property
+    def error(self) -> float:
+        """The estimate less the truth."""
+        least, most = self.truth
+        return self.value - min(max(self.value, least), most)
+
+
+def figures(
+    found: sg.Samples[str], law: Law, other: tuple[sg.Samples[str], Law] | None = None
+) -> Iterator[Figure]:
+    """Yield the figures of a run, and their differences from a run of another law."""
+    if not math.isnan(found.log_z):
+        truth = math.log(law.z)
+        yield Figure("log Z", found.log_z, found.log_z_interval, (truth, truth), 1.0)
+    if not found.values or found.is_biased:
+        return
+    for one in law.questions.values():
+        is_share = one.range is None
+        size = 1.0 if one.range is None else one.range[1] - one.range[0]
+        least = math.sqrt(SHARES * (1 - SHARES)) if is_share else 1e-6 * size
+        deviation = one.deviation if one.deviation > least else math.nan
+        value, ends = found.expectation(one.function, range=one.range)
+        kind = "share" if is_share else "mean"
+        yield Figure(kind, value, ends, (one.mean, one.mean), size, deviation)
+    yield from _marginal(found, law)
+    value, ends = found.quantile(len, 0.5, range=(0, law.longest))
+    yield Figure("quantile", value, ends, law.median, law.longest)
+    if other is not None and other[0].values:
+        yield from _differences(found, law, *other)
+
+
+def _marginal(found: sg.Samples[str], law: Law) -> Iterator[Figure]:
+    """Yield the share of one first letter that was chosen before the draws. The likeliest in the draws would
+    be chosen by them."""
+    truth = sum(mass for text, mass in law.masses.items() if text[:1] == law.first)
+    for one in found.marginals(lambda text: text[:1], 40):
+        if one.value == law.first:
+            deviation = math.sqrt(max(truth * (1 - truth), 0.0))
+            if not SHARES < truth < 1 - SHARES:
+                deviation = math.nan
+            yield Figure("marginal", one.share, one.interval, (truth, truth), 1.0, deviation)
+
+
+def _differences(
+    found: sg.Samples[str], law: Law, others: sg.Samples[str], other: Law
+) -> Iterator[Figure]:
+    longest = max(law.longest, other.longest)
+    for kind, function, bounds in (
+        ("difference of shares", has_a, None),
+        ("difference of means", len, (0, longest)),
+    ):
+        value, ends = found.difference(others, function, range=bounds)
+        (mean, deviation), (less, more) = (_moments(one, function) for one in (law, other))
+        truth, size = mean - less, 2.0 if bounds is None else 2.0 * longest
+        both = math.hypot(deviation, more)
+        yield Figure(kind, value, ends, (truth, truth), size, both if both > 0.03 else math.nan)
+
+
+def _moments(law: Law, function: object) -> tuple[float, float]:
+    values, masses = [float(function(text)) for text in law.masses], [*law.masses.values()]  # type: ignore[operator]
+    mean = float(np.dot(values, masses))
+    return mean, math.sqrt(float(np.dot((np.array(values) - mean) ** 2, masses)))
+
+
+@cache
+def band(runs: int, outside: float = 0.001) -> float:
+    """Return the share of covered runs below which one of 1,000 cells of exact intervals of 95 % lies."""
+    ways = (math.lgamma(runs + 1) - math.lgamma(k + 1) - math.lgamma(runs - k + 1) for k in range(runs + 1))
+    logs = [way + k * math.log(0.95) + (runs - k) * math.log(0.05) for k, way in enumerate(ways)]
+    return int(np.searchsorted(np.cumsum(np.exp(logs)), outside)) / runs
