@@ -66,51 +66,39 @@ def figures(
     if not found.values or found.is_biased:
         return
     for one in law.questions.values():
-        is_share = one.range is None
-        size = 1.0 if one.range is None else one.range[1] - one.range[0]
-        least = math.sqrt(SHARES * (1 - SHARES)) if is_share else 1e-6 * size
-        deviation = one.deviation if one.deviation > least else math.nan
         value, ends = found.expectation(one.function, range=one.range)
-        kind = "share" if is_share else "mean"
-        yield Figure(kind, value, ends, (one.mean, one.mean), size, deviation)
+        least = math.sqrt(SHARES * (1 - SHARES)) if one.kind == "share" else 1e-6 * one.size
+        deviation = one.deviation if one.deviation > least else math.nan
+        yield Figure(one.kind, value, ends, (one.mean, one.mean), one.size, deviation)
     yield from _marginal(found, law)
-    value, ends = found.quantile(len, 0.5, range=(0, law.longest))
+    value, ends = found.quantile(law.of_text(len), 0.5, range=(0, law.longest))
     yield Figure("quantile", value, ends, law.median, law.longest)
-    if other is not None and other[0].values:
+    if other is not None and other[0].values and other[1].is_json == law.is_json:
         yield from _differences(found, law, *other)
 
 
 def _marginal(found: sg.Samples[str], law: Law) -> Iterator[Figure]:
     """Yield the share of one first letter that was chosen before the draws. The likeliest in the draws would
     be chosen by them."""
-    truth = sum(mass for text, mass in law.masses.items() if text[:1] == law.first)
-    for one in found.marginals(lambda text: text[:1], 40):
+    truth, deviation = law.moments(lambda text: text[:1] == law.first)
+    for one in found.marginals(law.of_text(lambda text: text[:1]), 40):
         if one.value == law.first:
-            deviation = math.sqrt(max(truth * (1 - truth), 0.0))
             if not SHARES < truth < 1 - SHARES:
                 deviation = math.nan
             yield Figure("marginal", one.share, one.interval, (truth, truth), 1.0, deviation)
 
 
-def _differences(
-    found: sg.Samples[str], law: Law, others: sg.Samples[str], other: Law
-) -> Iterator[Figure]:
+def _differences(found: sg.Samples[str], law: Law, others: sg.Samples[str], other: Law) -> Iterator[Figure]:
     longest = max(law.longest, other.longest)
     for kind, function, bounds in (
         ("difference of shares", has_a, None),
         ("difference of means", len, (0, longest)),
     ):
-        value, ends = found.difference(others, function, range=bounds)
-        (mean, deviation), (less, more) = (_moments(one, function) for one in (law, other))
+        value, ends = found.difference(others, law.of_text(function), range=bounds)
+        (mean, deviation), (less, more) = law.moments(function), other.moments(function)
         truth, size = mean - less, 2.0 if bounds is None else 2.0 * longest
         both = math.hypot(deviation, more)
         yield Figure(kind, value, ends, (truth, truth), size, both if both > 0.03 else math.nan)
-
-
-def _moments(law: Law, function: object) -> tuple[float, float]:
-    values, masses = [float(function(text)) for text in law.masses], [*law.masses.values()]  # type: ignore[operator]
-    mean = float(np.dot(values, masses))
-    return mean, math.sqrt(float(np.dot((np.array(values) - mean) ** 2, masses)))
 
 
 @cache

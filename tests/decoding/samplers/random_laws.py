@@ -17,6 +17,7 @@ text has there, so that masking is another law. Laws differ in how the draws are
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -56,9 +57,7 @@ class Accepted:
     def viable(self, prefix: bytes) -> bool:
         """A prefix of the length of the beginnings tells; whole texts (length 0) tell at their end."""
         return (
-            not self._length
-            or len(prefix) < self._length
-            or self._accepts(prefix[: self._length].decode())
+            not self._length or len(prefix) < self._length or self._accepts(prefix[: self._length].decode())
         )
 
     def final(self, text: str) -> bool:
@@ -66,11 +65,15 @@ class Accepted:
 
 
 class Question(NamedTuple):
-    """A function of a text, and its true mean and standard deviation."""
+    """A function of a value, or a path, and its true mean and standard deviation."""
 
-    function: Callable[[str], Any]
+    kind: str
+    """ "share" for a function that returns bools, else "mean"."""
+    function: Callable[[Any], Any] | str
     range: tuple[float, float] | None
-    """None for a function that returns bools."""
+    """None for a function that returns bools, and for a path, whose range the schema gives."""
+    size: float
+    """The width of the range."""
     mean: float
     deviation: float
 
@@ -119,6 +122,8 @@ class Law:
     questions do not tell apart."""
     is_listed: bool = True
     """Whether `masses` has all the texts."""
+    is_json: bool = False
+    """Whether values are those of JSON texts. `masses` then has the texts that `json.dumps` writes."""
     way: str = "function"
     questions: dict[str, Question] = field(default_factory=dict)
 
@@ -141,10 +146,23 @@ class Law:
         self, name: str, function: Callable[[str], Any], bounds: tuple[float, float] | None = None
     ) -> None:
         """Add a question."""
+        kind, size = ("share", 1.0) if bounds is None else ("mean", float(bounds[1] - bounds[0]))
+        self.questions[name] = Question(kind, self.of_text(function), bounds, size, *self.moments(function))
+
+    def ask_path(self, path: str, size: float) -> None:
+        """Ask for the number at a key of a JSON object. `size`: the width of its range in the schema."""
+        moments = self.moments(lambda text: json.loads(text)[path])
+        self.questions[path] = Question("mean", path, None, size, *moments)
+
+    def of_text(self, function: Callable[[str], Any]) -> Callable[[Any], Any]:
+        """Return a function of a text as one of a value."""
+        return (lambda value: function(json.dumps(value))) if self.is_json else function
+
+    def moments(self, function: Callable[[str], Any]) -> tuple[float, float]:
+        """Return the mean of a function of a text, and its standard deviation."""
         values, masses = np.array([float(function(text)) for text in self.masses]), [*self.masses.values()]
         mean = float(values @ masses)
-        deviation = math.sqrt(float((values - mean) ** 2 @ masses))
-        self.questions[name] = Question(function, bounds, mean, deviation)
+        return mean, math.sqrt(float((values - mean) ** 2 @ masses))
 
     def __str__(self) -> str:
         return f"{self.family} {self.seed}"
@@ -210,7 +228,7 @@ def probabilities(
 ) -> dict[tuple[int, ...], float] | None:
     """Return P(tokens, end) of each token sequence of a grammar; None where more than `most` prefixes have
     mass."""
-    end = compiled.tokenizer.vocab_size - 1
+    ends = [*compiled.tokenizer.eos_token_ids]
     found, waiting, met = {}, [(compiled.start, (), 1.0)], 0
     while waiting:
         state, tokens, mass = waiting.pop()
@@ -218,12 +236,12 @@ def probabilities(
         if met > most:
             return None
         following = np.exp(row(tokens))
-        if compiled.accepts_end(state) and following[end]:
-            found[tokens] = mass * float(following[end])
+        if compiled.accepts_end(state) and following[ends].any():
+            found[tokens] = mass * float(following[ends].sum())
         if len(tokens) == max_tokens:
             continue
         for token in compiled.allowed(state):
-            if token != end and following[token]:
+            if token not in ends and following[token]:
                 after = compiled.step(state, token)
                 assert after is not None
                 waiting.append((after, (*tokens, token), mass * float(following[token])))
@@ -238,6 +256,7 @@ def law_of(
     max_tokens: int,
     checker: Accepted | None = None,
     most: int = 60_000,
+    is_json: bool = False,
 ) -> Law | None:
     """Return the law of a grammar, its texts listed; None where there are too many, or none."""
     found = probabilities(compiled, row, max_tokens, most)
@@ -246,13 +265,14 @@ def law_of(
     masses: dict[str, float] = {}
     for tokens, mass in found.items():
         text = compiled.tokenizer.decode(tokens).decode()
+        text = json.dumps(json.loads(text)) if is_json else text
         if checker is None or checker.final(text):
             masses[text] = masses.get(text, 0.0) + mass
     z = sum(masses.values())
     if not z:
         return None
     shares = {text: mass / z for text, mass in masses.items()}
-    return Law(family, seed, compiled, row, max_tokens, checker, z, shares)
+    return Law(family, seed, compiled, row, max_tokens, checker, z, shares, is_json=is_json)
 
 
 def hashed(name: object, sharp: float, bias: float) -> Row:
@@ -463,9 +483,7 @@ def _texts(chance: np.random.Generator, alphabet: str, count: int) -> list[str]:
     return list(found)
 
 
-def _rows(
-    chance: np.random.Generator, alphabet: str, texts: list[str]
-) -> dict[tuple[int, ...], np.ndarray]:
+def _rows(chance: np.random.Generator, alphabet: str, texts: list[str]) -> dict[tuple[int, ...], np.ndarray]:
     """Return the model's probabilities after each prefix."""
     exponent = float(chance.uniform(0, 2.5))
     following: dict[tuple[int, ...], dict[int, float]] = {}  # the end is -1

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from exact import ALIVE, TOKENS
 from for_each import for_each
-from random_laws import laws
 from tasks import Even, Task
 
 import structgen as sg
@@ -257,36 +256,3 @@ def test_the_error_of_beams_is_right_on_average():
         squares.append(float(ones @ ones) * (math.exp(found.log_z) / task.exact.z) ** 2)
     ratio = np.mean(np.square(errors)) / np.mean(squares)
     assert 0.45 < ratio < 1.5  # 0.2 to 0.3 where each draw counts as if nothing else could be kept
-
-
-def hold(method: str, n: int, seeds: range) -> None:
-    """Of the intervals of random laws, one run of each: as many hold the truth as in 999 of 1,000 trials with
-    exact ones, and as many are given as `docs/samplers.md` says."""
-    answers: dict[str, list[bool]] = {}
-    given: list[bool] = []
-    for law in laws(seeds):
-        found = law.sample(method, n)
-        ends, log_z = found.log_z_interval, math.log(law.z)
-        if ends is not None and ends[0] < ends[1]:
-            answers.setdefault("log Z", []).append(ends[0] - 1e-9 <= log_z <= ends[1] + 1e-9)
-        for name, (function, truth) in law.functions.items():
-            mean, error = found.expectation(function)
-            if found.effective_size > 16 - 1e-6 and not found.lists_all:
-                given.append(error is not None)
-            if error:
-                answers.setdefault(name, []).append(abs(mean - truth) <= 1.96 * error + 1e-9)
-    for name, each in answers.items():
-        assert sum(each) >= scipy_stats().binom.ppf(0.0005, len(each), 0.95), name
-    assert sum(given) >= (0.9 if method == "cars" else 0.7) * len(given)
-
-
-@pytest.mark.parametrize("method", ["auto", "cars", "importance", "smc", "awrs"])
-def test_intervals_of_random_laws_hold_the_truth(method):
-    hold(method, 20, range(900_000, 900_005))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("n", [20, 64, 100, 300])
-@pytest.mark.parametrize("method", ["auto", "beams", "cars", "importance", "smc", "awrs"])
-def test_intervals_of_random_laws_hold_the_truth_whole(method, n):
-    hold(method, n, range(910_000, 910_200))
