@@ -26,7 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -98,8 +98,6 @@ class LookAhead:
 class BeamParticle(Particle):
     """A prefix that the beam follows."""
 
-    draw: int = -1
-    """The number of the last draw that kept it or an ancestor; -1 for none."""
     value: float = 1.0
     """An estimate of h after the prefix, from before its row was read."""
     guesses: Floats = field(default_factory=lambda: np.empty(0))
@@ -118,20 +116,8 @@ class FoundText:
     """log P(tokens, end)."""
     log_weight: float
     """The log of multiplier times P(tokens, end)."""
-    draw: int
-    """The number of the last draw that kept its particle; -1 for none."""
     is_kept: bool
     """Whether the tree has stored it."""
-
-
-class ChanceDraw(NamedTuple):
-    """A candidate that was kept by chance."""
-
-    step: int
-    before: int
-    """The number of the last draw that kept its particle; -1 for none."""
-    chance: float
-    """The probability with which it was kept."""
 
 
 class Beam:
@@ -149,8 +135,6 @@ class Beam:
         self._frontier = Frontier(target, tree)
         self.width = width
         self.found: list[FoundText] = []
-        self.draws: list[ChanceDraw] = []
-        """The draws of all steps, those of a step in the order of the tree."""
         self.rows: list[int] = []
         """Model rows read at each step."""
         self.tree_rows = 0
@@ -208,7 +192,7 @@ class Beam:
                 continue
             log_end, tokens = math.log(node.end), one.prefix.tokens
             log_probability, log_weight = one.log_probability + log_end, one.log_weight + log_end
-            self.found.append(FoundText(tokens, log_probability, log_weight, one.draw, one.is_kept))
+            self.found.append(FoundText(tokens, log_probability, log_weight, one.is_kept))
             node.end_lower = node.end_upper
 
     def _next(
@@ -305,8 +289,7 @@ class Beam:
         self, one: BeamParticle, slot: int, chance: float, step: int, after: BeamParticle | None
     ) -> BeamParticle | None:
         """Return the particle of a drawn candidate; None if a checker refuses it."""
-        value, draw = float(one.guesses[-1 if slot == REST else slot]), one.draw
-        is_sure, share = chance >= 1.0 and slot != REST, 1.0
+        value, share = float(one.guesses[-1 if slot == REST else slot]), 1.0
         if slot == REST:
             node = one.known
             assert one.spare is not None
@@ -315,15 +298,11 @@ class Beam:
             slot = node.keep(token, node.rest * share)
             if one.is_kept:
                 self._tree.nbytes += node.nbytes - before
-        if not is_sure:
-            # One that a checker refuses is a draw too, of no mass.
-            self.draws.append(ChanceDraw(step, draw, chance * share))
-            draw = len(self.draws) - 1
         after = after or self._frontier.extend(one, slot)
         if after is not None:
             after.log_multiplier -= math.log(chance)
             after.log_multiplier -= math.log(share)
-            after.draw, after.value = draw, value
+            after.value = value
         return after
 
     def _settle(self, one: BeamParticle) -> None:

@@ -1,4 +1,4 @@
-"""`Draws`: texts with weights, and what the weights say: effective sizes, and whether errors are known."""
+"""`Draws`: texts with weights, the attempts that they come from, and what a run is worth."""
 
 from __future__ import annotations
 
@@ -9,31 +9,29 @@ from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from structgen.decoding.samplers.estimates import (
-    CUT_SHORT,
-    LEAST_PARTS,
-    LEAST_TEXTS,
-    LEAST_Z,
-    NORMAL,
-    Statistics,
-    carriers,
-    half_width,
-    interval_of_share,
-    is_tiny,
-    log,
-    normalised,
-    quantile,
+from structgen.decoding.samplers.estimates import CUT_SHORT, Statistics, carriers, log, normalised
+from structgen.decoding.samplers.intervals.attempts import Attempts
+from structgen.decoding.samplers.intervals.betting import TAIL
+from structgen.decoding.samplers.intervals.figures import (
+    LEAST_WORTH,
+    Ends,
+    Interval,
+    KnownTexts,
+    ends_of_means,
+    interval_of_mass,
 )
 from structgen.decoding.samplers.target import Floats
 
 T = TypeVar("T")
-_QUESTIONS: Final = 64
+ENOUGH: Final = 8
+"""Exact draws that a run is worth, from which on most intervals say something."""
 ENDS: Final = {
     "n": "with as many draws as were asked for",
     "budget": "by the budget of model rows",
     "seconds": "by the time limit",
-    "standard_error": "as log Z was known well enough",
+    "until": "as the interval was narrow enough",
     "exhausted": "as every valid text is known",
     "interrupted": "by an interrupt",
     "fruitless": "as 10,000 attempts in a row gave no text",
@@ -66,15 +64,11 @@ class Draws(Generic[T]):
     """Whether the draws are from another law that the weights do not correct (`masked`, `asap`)."""
     log_z: float
     """The estimate of log Z; NaN for a method that gives none."""
-    log_z_interval: tuple[float, float] | None
-    """The interval of 95 %, within the bracket; None if the error is unknown."""
     bracket: tuple[float, float]
     """Proven bounds on Z: the mass of the valid texts found, and the mass not proved invalid."""
     statistics: Statistics
-    contributions: Callable[[Floats], Floats] = field(repr=False)
-    """For standard errors: a linear map from a function's value at each draw, float64 [n] or [n, m], to
-    uncorrelated parts of its weighted mean, [k] or [k, m]. There is one part for each independent draw, run
-    of particles, or attempt."""
+    attempts: Attempts | None = field(default=None, repr=False)
+    """What the run tried, from which the intervals are; None for a method whose draws are not independent."""
     masses: list[tuple[float, ...] | None] = field(default_factory=list)
     """For each draw the allowed mass z after each of its prefixes, the empty one first; None if it is
     unknown. The list is empty if it is unknown for all draws."""
@@ -89,13 +83,33 @@ class Draws(Generic[T]):
     of Z. Empty for other methods."""
     target: str = ""
     """The digest of the target; "" if a part of it has no name."""
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """The range of each field that holds numbers which the grammar bounds, by its path ("age",
+    "tags.length")."""
+
+    again: Callable[[int, int], Any] | None = field(default=None, repr=False)
+    """Draws so many more, as the run with a number, with what this one has learnt; None for draws of a file
+    and of methods without intervals. It holds the model and the run's prefix tree."""
+
+    @cached_property
+    def log_z_interval(self) -> Interval | None:
+        """The interval of 95 % of log Z, within the bracket; None where nothing says how small Z may be.
+        Cost: 0.02 s of CPU for 300 draws."""
+        if self.lists_all:
+            return Interval(self.log_z, self.log_z)
+        if self.attempts is None or not self.has_intervals:
+            return None
+        return interval_of_mass(self.attempts, self.known, self.log_z)
+
+    @cached_property
+    def has_intervals(self) -> bool:
+        """Whether the run has intervals beyond the bounds that known texts prove (see `why_no_interval`)."""
+        return self.lists_all or (self.worth is not None and self.worth >= LEAST_WORTH)
 
     @property
     def log_z_bounds(self) -> tuple[float, float]:
         """`log_z_interval`, or the logarithms of the proven bracket if there is none."""
-        if self.log_z_interval is not None:
-            return self.log_z_interval
-        return log(self.bracket[0]), log(self.bracket[1])
+        return self.log_z_interval or (log(self.bracket[0]), log(self.bracket[1]))
 
     @cached_property
     def lists_all(self) -> bool:
@@ -113,68 +127,14 @@ class Draws(Generic[T]):
 
     @property
     def is_list(self) -> bool:
-        """Whether each text that beams found is there once, so that its weight grows with its probability."""
-        return self.method in ("beams", "auto") and not self.is_biased
-
-    @property
-    def knows_error(self) -> bool:
-        """Whether the draws tell the error of means (see `why_no_error`)."""
-        return not self.why_no_error
+        """Whether each text that was found is there once, so that its weight grows with its probability."""
+        return len(self.texts) > 1 and not self.is_biased and bool(self.is_first.all()) and not self.is_exact
 
     @cached_property
-    def why_no_error(self) -> str:
-        """Why the draws tell no error of means, in words; "" where they do: at least `LEAST_PARTS`
-        independent draws carry the weight, and beams found at least `LEAST_TEXTS` texts. A mean may have no
-        error even so: if all draws have the same number, they do not tell which others there are."""
-        if self.lists_all:
-            return ""
-        if self.is_biased:
-            return "the draws are of another law"
-        if self.method == "awrs" and is_tiny(self.log_z):
-            return f"Z is below {LEAST_Z}, where weights of awrs do not tell their error"
-        if self.independent < LEAST_PARTS - 1e-9:  # rounding
-            return f"fewer than {LEAST_PARTS} independent draws carry the weight"
-        if self.is_exact or self.log_z_interval is not None:
-            return ""
-        if math.isnan(self.log_z):
-            return "a limit ended the run before Z was estimated"
-        return f"there are fewer than {LEAST_TEXTS} texts"
-
-    @cached_property
-    def independent(self) -> float:
-        """How many independent draws carry the weight: Kish's number of the attempts or first particles that
-        the draws come from; for beams that of draws with their relative error of Z."""
-        parts = self.contributions(np.ones(len(self.texts)))
-        squares = float(parts @ parts)
-        return min(1 / squares, len(parts)) if squares > 0 else len(parts)
-
-    def half_width_of(self, deviations: Floats) -> float | None:
-        """Return half of the interval of 95 % of a weighted mean, given the deviations of the draws from it;
-        0 if all valid texts are listed, None if the error is unknown.
-
-        The variance has one more term than the draws show, as large as the largest: a rare value may be
-        missing.
-        """
-        if self.lists_all:
-            return 0.0
-        if self.why_no_error or not np.ptp(deviations):
-            return None
-        parts = self.contributions(deviations)
-        return half_width(parts, unseen=float((parts * parts).max()))
-
-    def interval_of(self, share: float, has: Floats) -> tuple[float, float]:
-        """Return the interval of 95 % of a share, given 1 for each draw that counts and 0 for the others.
-
-        Weighted draws have Jeffreys' interval of as many independent ones as have the same standard error,
-        enlarged by Student's quantile; if all agree, of as many as carry the weight.
-        """
-        if self.is_exact:
-            return interval_of_share(share, len(self.texts))
-        parts, size = self.contributions(has - share), self.independent
-        square = float(parts @ parts) * len(parts) / max(len(parts) - 1, 1)
-        if square > 1e-12:
-            size = share * (1 - share) / square * (NORMAL / quantile(size)) ** 2
-        return interval_of_share(share, size, more=0.5)
+    def is_first(self) -> npt.NDArray[np.bool_]:
+        """bool [n]: whether no earlier draw has the same tokens."""
+        first = {tokens: at for at, tokens in reversed(list(enumerate(self.token_ids)))}
+        return np.array([first[tokens] == at for at, tokens in enumerate(self.token_ids)], np.bool_)
 
     @property
     def weights(self) -> Floats:
@@ -187,27 +147,61 @@ class Draws(Generic[T]):
         return carriers(self.weights)
 
     @cached_property
-    def worth(self) -> float:
-        """The number of independent draws from the target with equal standard errors, on average over 64
-        random yes/no questions about the text; infinite if they are all valid texts (`lists_all`).
-
-        Unlike Kish's number it accounts for particles with common ancestors, and for texts whose probability
-        is known exactly. Cost: 64 standard errors.
-        """
+    def worth(self) -> float | None:
+        """k = n Z / U, the number of exact draws that the run is worth: what coin flips would make of its
+        attempts. Infinite if the draws are all valid texts; None for particles, beams, and draws of another
+        law. About 4 are needed for any interval, and 8 for most."""
         if self.lists_all:
             return math.inf
-        numbers = {text: number for number, text in enumerate(dict.fromkeys(self.texts))}
-        places = np.array([numbers[text] for text in self.texts], np.int64)
-        draws, weights = np.random.default_rng(0), self.weights
-        spread = error = 0.0
-        for _ in range(_QUESTIONS if len(numbers) > 1 else 0):
-            found = draws.integers(0, 2, len(numbers)).astype(np.float64)[places]
-            found -= weights @ found
-            parts = self.contributions(found)
-            spread += float(weights @ (found * found))
-            error += float(parts @ parts)
-        # If all draws are the same, their spread is 0.
-        return spread / error if error > 0 else self.effective_size
+        return None if self.attempts is None or self.is_biased else self.attempts.worth
+
+    @property
+    def why_no_interval(self) -> str:
+        """Why an interval may be missing, or be the proven bounds alone; "" where a run has intervals."""
+        worth = self.worth
+        if self.is_biased:
+            return "the draws are of another law"
+        if self.lists_all:
+            return ""
+        if not math.isfinite(self.bracket[1]):
+            return "weights of checkers have no bound that is known before a draw"
+        if not self.texts:
+            return "there is no draw"
+        if self.method == "beams":
+            return "beams are not independent draws: their bounds are the proven ones, or take method='raj'"
+        if worth is None:
+            runs = len(self.log_z_of_clouds)
+            parts = f"{runs:,} run{'s' * (runs != 1)} of particles: particles of a run are not independent"
+            return f"the draws are from {parts}, and so few runs prove nothing; method='raj' or 'cars' do"
+        if worth >= ENOUGH:
+            return ""
+        asked = f"n = {_rounded(len(self.texts) * ENOUGH / max(worth, 1e-3)):,}"
+        draws = f"{worth:.1f}" if worth < 1 else f"{worth:.0f}"
+        return f"the run is worth {draws} exact draws; about {ENOUGH} are needed: {asked}, or method='cars'"
+
+    @cached_property
+    def known(self) -> KnownTexts:
+        """The distinct texts, and what is proven of Z."""
+        lower, upper = (0.0, math.inf) if self.is_biased else self.bracket
+        return KnownTexts(lower, upper, np.exp(self.logprobs), self.is_first)
+
+    def figures(self, values: Floats, given: Floats | None = None, tail: float = TAIL) -> tuple[Floats, Ends]:
+        """Return the means of F functions over the texts that have a property, float64 [F], and the ends of
+        their intervals.
+
+        `values`, `given`: float64 [n, F], the functions of each draw, from 0 to 1; 1 where it has the
+        property, else 0 (None: all have it); `tail`: the chance of missing at each end. Draws of another law
+        have the mean of that law, with an interval where they are independent. Cost: 0.1 s of CPU for 50
+        functions and 300 draws."""
+        given = np.ones_like(values) if given is None else given
+        weights = self.weights
+        has = weights @ given
+        means = (weights @ (given * values)) / np.where(has > 0, has, 1.0)
+        if self.lists_all:
+            return means, Ends(means, means, np.ones(len(means), np.bool_))
+        low, high = self.known.bounds_of(values, given)
+        means = np.minimum(np.maximum(means, low), high)
+        return means, ends_of_means(self.attempts, self.known, means, values, given, tail)
 
     @property
     def kind(self) -> str:
@@ -236,7 +230,7 @@ class Draws(Generic[T]):
         representation, the tables, the JSON and the page show these sentences."""
         made, asked, stopped = len(self.texts), self.about.get("n", 0), self.statistics.stopped
         found = []
-        if made < asked:
+        if made < asked and stopped != "until":
             end = f"The run gave {made:,} of {asked:,} draws, and ended {self.ending}."
             listed = f"The {made:,} of {asked:,} draws are all valid texts."
             found.append(listed if self.lists_all else end)
@@ -248,7 +242,8 @@ class Draws(Generic[T]):
             found.append(OTHER_LAW)
         return found
 
-    @property
-    def effective_draws(self) -> float:
-        """`worth`, at most the number of draws: what a report calls the effective sample size."""
-        return min(self.worth, float(len(self.texts)))
+
+def _rounded(number: float) -> int:
+    """Return a number, rounded up to one digit that is not 0."""
+    unit = int(10 ** max(math.floor(math.log10(max(number, 1.0))), 0))
+    return math.ceil(number / unit) * unit

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.base.errors import StructgenError
 from structgen.base.language import checks
 from structgen.decoding.samplers.draws import Draws
-from structgen.decoding.samplers.target import Floats
-
-ABSENT: Final = "(absent)"
-"""The value of a field that a draw does not have."""
+from structgen.decoding.samplers.intervals.field_paths import named, parsed, values_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +28,7 @@ class Marginal:
     draws: int
     """The number of draws with this value."""
     is_proven: bool = False
-    """Whether the ends are proven bounds, as weighted draws do not tell their error."""
+    """Whether the ends are bounds that hold for certain, and not in 95 of 100 runs."""
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -49,10 +44,10 @@ def marginals(samples: Draws[Any], field: str | Callable[[Any], Any], most: int 
             "There is no draw to take shares of.", where="marginals", cure="Give a larger budget."
         )
     if isinstance(field, str):
-        path = _parsed(field)
+        path = parsed(field)
         found = [values_at(value, path) for value in samples.values]
     else:
-        found = [_named([field(value)]) for value in samples.values]
+        found = [named([field(value)]) for value in samples.values]
     places, weights = listed(found), samples.weights
     top = sorted(places.values(), key=lambda one: -float(weights[one[1]].sum()))[:most]
     return shares(samples, top)
@@ -68,116 +63,20 @@ def listed(found: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
 
 
 def shares(samples: Draws[Any], places: list[tuple[Any, list[int]]]) -> list[Marginal]:
-    """Return the share of each value, given the draws that have it. Cost: a standard error for each."""
-    weights, masses = samples.weights, np.where(is_first(samples), np.exp(samples.logprobs), 0.0)
-    marginals = []
-    for value, draws in places:
-        has = np.zeros(len(samples.texts))
-        has[draws] = 1.0
-        share = min(float(weights @ has), 1.0)
-        low, high = _interval(samples, masses, has, share)
-        marginals.append(Marginal(value, share, low, high, len(draws), not _has_error(samples)))
-    return marginals
-
-
-def _interval(samples: Draws[Any], masses: Floats, has: Floats, share: float) -> tuple[float, float]:
-    """Return the interval of 95 % of a share, cut to the proven bounds; these alone, if the draws do not tell
-    their error.
-
-    `masses`: the probability of each draw under the model, 0 for repeated draws. All valid texts together
-    have at most the mass `bracket[1]`, so the mass of the draws with the value proves a lower bound on its
-    share.
-    """
-    least = float(masses @ has) / samples.bracket[1]
-    most = 1 - float(masses @ (1 - has)) / samples.bracket[1]
-    if not _has_error(samples):
-        return min(max(least, 0.0), share), max(min(most, 1.0), share)
-    low, high = samples.interval_of(share, has)
-    return min(max(low, least, 0.0), share), max(min(high, most, 1.0), share)
-
-
-def _has_error(samples: Draws[Any]) -> bool:
-    """Return whether the draws tell the error of a share; for biased ones, that of the law they are from."""
-    return samples.is_biased or samples.is_exact or samples.knows_error
-
-
-def is_first(samples: Draws[Any]) -> npt.NDArray[np.bool_]:
-    """Return bool [n]: whether no earlier draw has the same tokens."""
-    first = {tokens: at for at, tokens in reversed(list(enumerate(samples.token_ids)))}
-    return np.array([first[tokens] == at for at, tokens in enumerate(samples.token_ids)], np.bool_)
-
-
-_ITEM: Final = "[]"
-"""A step of a path to any item of a list."""
-_LENGTH: Final = "length"
-"""A step to the number of items of a list."""
-Path: TypeAlias = "tuple[str, ...]"
-"""A path into a JSON value: keys, and steps into lists; () is the whole value."""
-
-
-def shown(path: Path) -> str:
-    """Return a path as text, the format of `Samples.marginals`."""
-    text = ""
-    for step in path:
-        text += step if step == _ITEM or not text else f".{step}"
-    return text
-
-
-def paths_of(values: list[Any]) -> list[Path]:
-    """Return the paths of all fields that hold a value, in order of first appearance."""
-    found: dict[Path, None] = {}
-    for value in values:
-        for path in _paths(value, ()):
-            found.setdefault(path)
-    return list(found)
-
-
-def _paths(value: Any, path: Path) -> Iterator[Path]:
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _paths(inner, (*path, key))
-    elif isinstance(value, list):
-        yield (*path, _LENGTH)
-        for inner in value:
-            yield from _paths(inner, (*path, _ITEM))
-    else:
-        yield path
-
-
-def values_at(value: Any, path: Path) -> dict[Any, Any]:
-    """Return the values of a draw at a path, by `_name`: several for a path through lists."""
-    found = [value]
-    for step in path:
-        found = [inner for one in found for inner in _inner(one, step)]
-    return _named(found if _ITEM in path else found[:1] or [ABSENT])
-
-
-def _parsed(text: str) -> Path:
-    """Return the path that a text names."""
-    return tuple(filter(None, text.replace(_ITEM, f".{_ITEM}").split(".")))
-
-
-def _inner(value: Any, step: str) -> list[Any]:
-    if isinstance(value, list | tuple | set | frozenset) and not hasattr(value, "_fields"):
-        return list(value) if step == _ITEM else [len(value)] if step == _LENGTH else []
-    if isinstance(value, Mapping):
-        return [value[step]] if step in value else []
-    return [getattr(value, step)] if hasattr(value, step) else []
-
-
-def _named(found: list[Any]) -> dict[Any, Any]:
-    return {_name(one): _plain(one) for one in found}
-
-
-def _plain(value: Any) -> Any:
-    return value if not isinstance(value, list | dict) else json.dumps(value, ensure_ascii=False)
-
-
-def _name(value: Any) -> Any:
-    """Return a key that distinguishes values: 1, 1.0 and True are three."""
-    plain = _plain(value)
-    try:
-        hash(plain)
-    except TypeError:
-        plain = repr(plain)
-    return type(plain), plain
+    """Return the share of each value, given the draws that have it. Cost: 0.1 s of CPU for 50 values and 300
+    draws."""
+    has = np.zeros((len(samples.texts), len(places)))
+    for at, (_, draws) in enumerate(places):
+        has[draws, at] = 1.0
+    means, ends = samples.figures(has)
+    return [
+        Marginal(value, share, low, high, len(draws), proven)
+        for (value, draws), share, low, high, proven in zip(
+            places,
+            np.minimum(means, 1.0).tolist(),
+            ends.low.tolist(),
+            ends.high.tolist(),
+            ends.are_proven.tolist(),
+            strict=True,
+        )
+    ]

@@ -15,7 +15,9 @@ import numpy as np
 
 from structgen.base.errors import OptionError
 from structgen.base.system.html_pages import NOTHING, counted, percent
-from structgen.decoding.samplers.marginals import listed, paths_of, shares, shown, values_at
+from structgen.decoding.samplers.intervals.columns import column_of
+from structgen.decoding.samplers.intervals.field_paths import paths_of, shown, values_at
+from structgen.decoding.samplers.marginals import Marginal, listed, shares
 from structgen.decoding.samplers.samples import Samples, between
 from structgen.decoding.samplers.target import Floats
 
@@ -50,8 +52,7 @@ def report(samples: Samples[Any], masked: Samples[Any] | None = None) -> Report:
     """Return the report of draws.
 
     `masked`: draws with method "masked" from the same target, for comparison. Raises OptionError for `masked`
-    draws of another target or method. Cost: a standard error for each token position and each value that is
-    shown.
+    draws of another target or method. Cost: 0.2 s of CPU for 300 draws and 50 figures.
     """
     if masked is not None:
         _check_comparable(samples, masked)
@@ -62,7 +63,9 @@ def report(samples: Samples[Any], masked: Samples[Any] | None = None) -> Report:
         "kind": samples.kind,
         "draws": len(samples.texts),
         "caveats": samples.caveats,
-        "effective_sample_size": samples.effective_draws,
+        # n Z / U, the exact draws that the run is worth
+        "worth": None if samples.worth is None else _known(samples.worth),
+        "why_no_interval": samples.why_no_interval,
         "kish_sample_size": _known(samples.effective_size),
         "accept_rate": _known(samples.accept_rate),
         "log_z": list(map(_known, (samples.log_z, *(samples.log_z_interval or (math.nan, math.nan))))),
@@ -132,39 +135,29 @@ def _masks(samples: Samples[Any]) -> list[Floats] | None:
 def _positions(samples: Samples[Any], masks: list[Floats]) -> list[dict[str, Any]]:
     """Return for each token position the share of the model's mass that is forbidden there, on average under
     the target over the texts that reach it, and the share of these."""
-    weights, found = samples.weights, []
-    for index in range(max(map(len, masks))):
-        reach = np.array([float(len(masses) > index) for masses in masks])
-        removed = np.array([1 - masses[index] if len(masses) > index else 0.0 for masses in masks])
-        reached = float(weights @ reach)
-        if not reached > 0:
-            continue
-        mean = float(weights @ removed) / reached
-        half = samples.half_width_of((removed - mean * reach) / reached)
-        found.append(
-            {"position": index, "removed": _estimate(mean, half, 0.0, 1.0), "reached": reached},
-        )
-    return found
+    longest = max(map(len, masks))
+    reach, removed = np.zeros((len(masks), longest)), np.zeros((len(masks), longest))
+    for at, masses in enumerate(masks):
+        reach[at, : len(masses)] = 1.0
+        removed[at, : len(masses)] = np.clip(1 - masses, 0.0, 1.0)
+    reached = samples.weights @ reach
+    common = np.flatnonzero(reached > 0)
+    estimates = _estimates(samples, removed[:, common], reach[:, common])
+    return [
+        {"position": int(index), "removed": one, "reached": float(reached[index])}
+        for index, one in zip(common, estimates, strict=True)
+    ]
 
 
 def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
-    """Return E[sum of log z] - log Z under the target; None if log Z has no interval."""
-    if samples.log_z_interval is None:
+    """Return E[sum of log z] - log Z under the target; None where Z is unknown. It has no interval but a
+    point where all texts are listed: a text that was not drawn may have any sum."""
+    if math.isnan(samples.log_z):
         return None
     # the logarithm of the product of each draw's allowed masses
     logs = np.array([float(np.log(masses).sum()) for masses in masks])
-    mean = float(samples.weights @ logs)
-    low, high = samples.log_z_interval
-    # The correlation of the two errors is unknown: they are added.
-    half = samples.half_width_of(logs - mean)
-    value = mean - samples.log_z
-    if half is None:
-        return Estimate(max(value, 0.0), None, None)
-    return Estimate(
-        max(value, 0.0),
-        max(value - half - (high - samples.log_z), 0.0),
-        max(value + half + (samples.log_z - low), 0.0),
-    )
+    value = max(float(samples.weights @ logs) - samples.log_z, 0.0)
+    return Estimate(value, value, value, True) if samples.lists_all else Estimate(value, None, None)
 
 
 def _fields(samples: Samples[Any], masked: Samples[Any] | None) -> tuple[list[dict[str, Any]], int]:
@@ -180,11 +173,28 @@ def _fields(samples: Samples[Any], masked: Samples[Any] | None) -> tuple[list[di
     if not samples.is_json:
         reads["text"] = lambda value: {value[0]: value[0]}
     reads["length of the text"] = lambda value: {len(value[0]): len(value[0])}
-    found = [
+    columns = [
         _field(name, samples, masked, list(map(read, values)), list(map(read, others)))
         for name, read in reads.items()
     ]
-    return found, len(paths[_MOST_FIELDS:])
+    # All shares at once: the bets of a run are the same.
+    ready = iter(shares(samples, [pair for _, pairs, _ in columns for pair in pairs]))
+    for field, pairs, compared in columns:
+        field["values"] = [
+            {"value": one.value, "share": _of_share(one), "masked": other, "draws": one.draws}
+            for one, other in zip((next(ready) for _ in pairs), compared, strict=True)
+        ]
+    return [field for field, _, _ in columns], len(paths[_MOST_FIELDS:])
+
+
+def _of_share(one: Marginal) -> Estimate:
+    return _told(one.share, one.low, one.high, one.is_proven)
+
+
+def _told(share: float, low: float, high: float, is_proven: bool) -> Estimate:
+    """Return a share with its interval, or without one where that excludes nothing."""
+    excludes = low > 0.0 or high < 1.0
+    return Estimate(share, low if excludes else None, high if excludes else None, is_proven)
 
 
 def _values(samples: Samples[Any]) -> list[tuple[str, Any]]:
@@ -198,9 +208,10 @@ def _field(
     masked: Samples[Any] | None,
     found: list[dict[Any, Any]],
     others: list[dict[Any, Any]],
-) -> dict[str, Any]:
-    """Return the likeliest values of a field, each with its share under the target and, where it is known,
-    under masking. `found` and `others`: for each draw, and each draw by masking, its values."""
+) -> tuple[dict[str, Any], list[tuple[Any, list[int]]], list[Estimate | None]]:
+    """Return a field without its values; the likeliest values with the draws that have them; and their shares
+    under masking, where these are known. `found` and `others`: for each draw, and each draw by masking, its
+    values."""
     places, other_places = listed(found), listed(others)
     weights = samples.weights
     mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
@@ -211,36 +222,32 @@ def _field(
     compared: list[Estimate | None] = [None] * len(top)
     if masked is not None:
         ready = shares(masked, [other_places.get(key, (None, [])) for key in top])
-        compared = [Estimate(one.share, one.low, one.high, one.is_proven) for one in ready]
-    values = [
-        {
-            "value": one.value,
-            "share": Estimate(one.share, one.low, one.high, one.is_proven),
-            "masked": other,
-            "draws": one.draws,
-        }
-        for one, other in zip(shares(samples, pairs), compared, strict=True)
-    ]
-    return {"field": name, "distinct": len(mass), "mean": _mean(samples, found), "values": values}
+        compared = [_of_share(one) for one in ready]
+    field = {"field": name, "distinct": len(mass), "mean": _mean(samples, name, found)}
+    return field, pairs, compared
 
 
-def _mean(samples: Samples[Any], found: list[dict[Any, Any]]) -> Estimate | None:
+def _mean(samples: Samples[Any], name: str, found: list[dict[Any, Any]]) -> Estimate | None:
     """Return the mean of a field that has one number in every draw."""
     numbers = [next(iter(names.values())) for names in found if len(names) == 1]
     if len(numbers) != len(found) or not all(
         isinstance(one, int | float) and not isinstance(one, bool) and abs(one) < 1e15 for one in numbers
     ):
         return None
-    column = np.array(numbers, np.float64)
-    mean = float(samples.weights @ column)
-    return _estimate(mean, samples.half_width_of(column - mean), -math.inf, math.inf)
+    column = column_of(
+        numbers.__getitem__, samples.ranges.get(name), range(len(numbers)), samples.texts, {}, name
+    )
+    mean, interval = samples.mean_of(column)
+    low, high = interval or (None, None)
+    return Estimate(mean, low, high, samples.lists_all)
+
+
+def _estimates(samples: Samples[Any], values: Floats, given: Floats) -> list[Estimate]:
+    """Return the means of functions from 0 to 1 over the draws that have a property (see `Draws.figures`)."""
+    means, ends = samples.figures(values, given)
+    columns = (one.tolist() for one in (means, *ends))
+    return [_told(*one) for one in zip(*columns, strict=True)]
 
 
 def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _estimate(value: float, half: float | None, least: float, most: float) -> Estimate:
-    if half is None:
-        return Estimate(value, None, None)
-    return Estimate(value, max(value - half, least), min(value + half, most))

@@ -13,8 +13,6 @@ from structgen.base.system.html_pages import Column, counted, number, percent, r
 from structgen.decoding.samplers.report import Estimate, Report
 from structgen.decoding.samplers.samples import Samples
 
-# ruff: noqa: E501 (markup)
-
 _TEXTS: Final = 10
 _HEAVIEST: Final = 80
 """Draws whose weights are drawn."""
@@ -24,97 +22,59 @@ _RARE: Final = 0.001
 _TEMPLATE: Final = """\
 <p class=faint>Made by {{ samples.method }}. {{ {
   "exact": "Each draw is an independent one from the model's own distribution, given that the text is valid.",
-  "weighted": "With their weights the draws stand for the model's own distribution, given that the text is valid: a share
-  below is a sum of weights, not a count of draws.",
-  "biased": "Read the shares below as those of the law that was drawn from.",
-}[samples.kind] }}</p>
-{% for sentence in samples.caveats %}
-<p class=warning>{{ sentence }}</p>
-{% endfor %}
-<div class=cards>{% for value, name, more in cards %}
-<div class=card><b>{{ value }}</b><span>{{ name }}</span><i class=faint>{{ more }}</i></div>{% endfor %}</div>
-<p>Z is the probability that the model, left alone, writes a valid text that ends in time. Proven of it: {{ proven }}.</p>
-{% if not weights %}
-<p class=warning>There is no draw. What is known of the valid texts is the bracket around Z; a larger budget may find some.</p>
-{% else %}
-<h2>Weights</h2>
-{% if weights[0] - weights[-1] < 1e-12 %}
-<p>All {{ "{:,}".format(weights|length) }} draws have the same weight.</p>
-{% else %}
-<p>The heaviest draw has {{ weights[0]|percent }} of the weight; half of it is in {{ half|counted("draw") }}, of
-{{ "{:,}".format(weights|length) }}. By weights alone they are worth {{ "{:,.1f}".format(samples.effective_size) }} draws
-(Kish).
-{% if samples.is_list %}
-Each {{ "valid text" if samples.lists_all else "text that was found" }} is there once, and a likely one has a large weight,
-which is no fault: the effective sample size above counts how well shares are known.
-{% endif %}</p>
-{{ plot("The heaviest draws", "share of the weight", "draw, the heaviest first", weights[0], heaviest, "blue") }}
-{% endif %}
-{% endif %}
+  "weighted": "With their weights the draws stand for the model's own distribution, given that the text is
+  valid: a share below is a sum of weights, not a count of draws.", "biased": "Read the shares below as those
+  of the law that was drawn from.",
+}[samples.kind] }}</p> {% for sentence in samples.caveats %} <p class=warning>{{ sentence }}</p> {% endfor %}
+<div class=cards>{% for value, name, more in cards %} <div class=card><b>{{ value }}</b><span>{{ name
+}}</span><i class=faint>{{ more }}</i></div>{% endfor %}</div> <p>Z is the probability that the model, left
+alone, writes a valid text that ends in time. Proven of it: {{ proven }}.</p> {% if not weights %} <p
+class=warning>There is no draw. What is known of the valid texts is the bracket around Z; a larger budget may
+find some.</p> {% else %} <h2>Weights</h2> {% if weights[0] - weights[-1] < 1e-12 %} <p>All {{
+"{:,}".format(weights|length) }} draws have the same weight.</p> {% else %} <p>The heaviest draw has {{
+weights[0]|percent }} of the weight; half of it is in {{ half|counted("draw") }}, of {{
+"{:,}".format(weights|length) }}. By weights alone they are worth {{ "{:,.1f}".format(samples.effective_size)
+}} draws (Kish). {% if samples.is_list %} Each {{ "valid text" if samples.lists_all else "text that was found"
+}} is there once, and a likely one has a large weight, which is no fault: the worth of the run above counts
+how well shares are known. {% endif %}</p> {{ plot("The heaviest draws", "share of the weight", "draw, the
+heaviest first", weights[0], heaviest, "blue") }} {% endif %} {% endif %}
 
-<h2>Where the grammar takes mass from the model</h2>
-{% if not positions %}
-<p class=faint>The allowed mass at each token is not known {{ "of draws of another law" if samples.is_biased else
-"of this method" }}.</p>
-{% elif worst.removed.value < NOTHING %}
-<p>Nowhere: the grammar removes less than {{ "{:.2%}".format(NOTHING) }} of the model's mass at each token, so masking alone
-is close to the model's own distribution.</p>
-{% else %}
-<p>At each token, the share of the model's mass that may not follow, on average over the valid texts that come so far (grey:
-how many do). The most is lost at token {{ worst.position + 1 }}: {{ worst.removed.value|percent }}.
-{% if divergence %}
-Masking divides the rest back to 1 at every token and so distorts the distribution: its Kullback-Leibler divergence from the
-target, in nats, is {{ divergence.told(number) }}.
-{% if divergence.high is not none and divergence.high < 0.05 %}
-That is little: masking alone is close to the model's own distribution here.
-{% else %}
-A typical valid text is {{ "{:,.2g}".format(times) }} times likelier under the model's own distribution than under masking.
-{% endif %}
-{% endif %}</p>
-{{ plot("Mass removed by position", "mass removed", "token of the text", removed_most, removed_columns, "red") }}
-{{ key(("red", "mass removed, with 95 %"), ("grey", "texts that come so far (of 100 %)")) }}
-{% endif %}
+<h2>Where the grammar takes mass from the model</h2> {% if not positions %} <p class=faint>The allowed mass at
+each token is not known {{ "of draws of another law" if samples.is_biased else "of this method" }}.</p> {%
+elif worst.removed.value < NOTHING %} <p>Nowhere: the grammar removes less than {{ "{:.2%}".format(NOTHING) }}
+of the model's mass at each token, so masking alone is close to the model's own distribution.</p> {% else %}
+<p>At each token, the share of the model's mass that may not follow, on average over the valid texts that come
+so far (grey: how many do). The most is lost at token {{ worst.position + 1 }}: {{ worst.removed.value|percent
+}}. {% if divergence %} Masking divides the rest back to 1 at every token and so distorts the distribution:
+its Kullback-Leibler divergence from the target, in nats, is {{ divergence.told(number) }}. {% if
+divergence.high is not none and divergence.high < 0.05 %} That is little: masking alone is close to the
+model's own distribution here. {% else %} A typical valid text is {{ "{:,.2g}".format(times) }} times likelier
+under the model's own distribution than under masking. {% endif %} {% endif %}</p> {{ plot("Mass removed by
+position", "mass removed", "token of the text", removed_most, removed_columns, "red") }} {{ key(("red", "mass
+removed, with 95 %"), ("grey", "texts that come so far (of 100 %)")) }} {% endif %}
 
-{% if texts %}
-<h2>{{ "All texts" if is_whole else "The likeliest texts" }}</h2>
-{% if positions %}
-<p>The redder a token, the more of the model's mass was forbidden where it stands.</p>
-{% endif %}
-<table><tr><th class=number>share</th><th>text</th></tr>
-{% for weight, pieces in texts %}
-<tr><td class=number>{{ weight|percent }}</td><td><code>
-{%- for text, lost in pieces %}{{ token(text, lost, lost|percent ~ " forbidden here" if positions else "") }}{% endfor %}</code></td></tr>
-{% endfor %}</table>
-{% endif %}
+{% if texts %} <h2>{{ "All texts" if is_whole else "The likeliest texts" }}</h2> {% if positions %} <p>The
+redder a token, the more of the model's mass was forbidden where it stands.</p> {% endif %} <table><tr><th
+class=number>share</th><th>text</th></tr> {% for weight, pieces in texts %} <tr><td class=number>{{
+weight|percent }}</td><td><code> {%- for text, lost in pieces %}{{ token(text, lost, lost|percent ~ "
+forbidden here" if positions else "") }}{% endfor %}</code></td></tr> {% endfor %}</table> {% endif %}
 
-{% if found.fields %}
-<h2>Fields</h2>
-<p>The share of each value under {{ "these draws' law" if samples.is_biased else
-"the model's own distribution of valid texts" }}, with intervals of 95 %.
-{% if found.masked_draws %}
-The diamond is what masking would say, from {{ found.masked_draws|counted("draw") }} by it, with intervals of 95 %. Where the
-two differ, masking changes the answer.
-{% elif not samples.is_biased %}
-To see what masking would say, draw the same with --method masked, and give that file with --masked.
-{% endif %}</p>
-{{ key(("blue", "share, with its interval"), ("amber", "under masking")) if found.masked_draws }}
-<div class=fields>{% for field in found.fields %}
-<div class=field><strong>{{ field.field }}</strong><table>{% for one in field["values"] %}{% set masked = one.masked %}
-<tr title="{{ one.share.told() }}, in {{ one.draws|counted("draw") }}
-{%- if masked %}; under masking {{ masked.told() }}{% endif %}"><td class=cut><code>{{ said(one.value) }}</code></td><td>
-{{ bar(parts(one), masked.value if masked else none, "amber") }}</td>
-<td class=number>{{ one.share.value|percent }}{% if masked %} <small>mask {{ masked.value|percent }}</small>{% endif %}</td></tr>
-{% endfor %}</table>
-{% if field.distinct > field["values"]|length %}
-<small>and {{ "{:,}".format(field.distinct - field["values"]|length) }} other values</small>
-{% endif %}
-{% if field.mean is not none and field.distinct > 1 %}
-<small>mean {{ field.mean.told(number) }}</small>
-{% endif %}</div>{% endfor %}</div>
-{% if found.fields_left_out %}
-<p class=faint>{{ "{:,}".format(found.fields_left_out) }} more fields are not shown.</p>
-{% endif %}
-{% endif %}
+{% if found.fields %} <h2>Fields</h2> <p>The share of each value under {{ "these draws' law" if
+samples.is_biased else "the model's own distribution of valid texts" }}, with intervals of 95 %. {% if
+found.masked_draws %} The diamond is what masking would say, from {{ found.masked_draws|counted("draw") }} by
+it, with intervals of 95 %. Where the two differ, masking changes the answer. {% elif not samples.is_biased %}
+To see what masking would say, draw the same with --method masked, and give that file with --masked. {% endif
+%}</p> {{ key(("blue", "share, with its interval"), ("amber", "under masking")) if found.masked_draws }} <div
+class=fields>{% for field in found.fields %} <div class=field><strong>{{ field.field }}</strong><table>{% for
+one in field["values"] %}{% set masked = one.masked %} <tr title="{{ one.share.told() }}, in {{
+one.draws|counted("draw") }} {%- if masked %}; under masking {{ masked.told() }}{% endif %}"><td
+class=cut><code>{{ said(one.value) }}</code></td><td> {{ bar(parts(one), masked.value if masked else none,
+"amber") }}</td> <td class=number>{{ one.share.value|percent }}{% if masked %} <small>mask {{
+masked.value|percent }}</small>{% endif %}</td></tr> {% endfor %}</table> {% if field.distinct >
+field["values"]|length %} <small>and {{ "{:,}".format(field.distinct - field["values"]|length) }} other
+values</small> {% endif %} {% if field.mean is not none and field.distinct > 1 %} <small>mean {{
+field.mean.told(number) }}</small> {% endif %}</div>{% endfor %}</div> {% if found.fields_left_out %} <p
+class=faint>{{ "{:,}".format(found.fields_left_out) }} more fields are not shown.</p> {% endif %} {% endif %}
 
 <h2>The run</h2>
 {{ facts(run) }}
@@ -161,10 +121,12 @@ def _cards(samples: Samples[Any], found: Report) -> list[tuple[str, str, str]]:
     """Return the main numbers, each with its name and a remark."""
     done = samples.statistics
     attempts = counted(done.attempts, "attempt")
-    worth = "independent draws that would say as much, at most those that were made"
-    if math.isinf(samples.worth):
-        worth = "every valid text is known: no sampling error"
-    cards = [(f"{samples.effective_draws:,.0f}", "effective sample size", worth)]
+    cards = []
+    if samples.worth is not None:
+        remark = samples.why_no_interval or "exact draws that would say as much"
+        remark = "every valid text is known: no sampling error" if math.isinf(samples.worth) else remark
+        shown = "all" if math.isinf(samples.worth) else f"{samples.worth:,.0f}"
+        cards = [(shown, "worth of the run", remark)]
     if found["accept_rate"] is None:
         cards += [(f"{done.accepted:,}", "valid texts found", f"in {attempts}, each of several texts")]
     else:

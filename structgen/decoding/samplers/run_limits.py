@@ -1,12 +1,14 @@
-"""The limits of a run (draws, model rows, seconds, standard error), and the loop of all methods that walk."""
+"""The limits of a run (draws, model rows, seconds, the width of an interval), and the loop of methods that
+walk."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -15,12 +17,11 @@ from structgen.base.errors import LimitError, OptionError
 from structgen.base.system.progress import progress as shown
 from structgen.decoding.samplers.estimates import (
     CUT_SHORT,
-    interval_of_weights,
     log_sum,
     log_z_of_coins,
-    mean_of,
     normalised,
 )
+from structgen.decoding.samplers.intervals.attempts import NEVER, Attempts
 from structgen.decoding.samplers.rows import RunOver
 from structgen.decoding.samplers.target import Floats, Target
 from structgen.decoding.samplers.tree import PrefixTree
@@ -28,8 +29,8 @@ from structgen.decoding.samplers.walk import Attempt, Walker
 
 _EVERY: Final = 0.2
 """Seconds between two calls of `progress`."""
-_FEW: Final = 8
-"""Below so many attempts their variance is not used."""
+FEWEST: Final = 64
+"""Texts that a run plans at least that ends where an interval is narrow enough."""
 CUTS: Final = (KeyboardInterrupt, LimitError)
 """Exceptions that end a method early, which then returns what it has: Ctrl-C, and a limit of the grammar."""
 FRUITLESS: Final = 10_000
@@ -109,8 +110,9 @@ class SamplingRun:
     """The most walks or particles that go side by side."""
     budget: int | None = None
     seconds: float | None = None
-    standard_error: float | None = None
-    """The run may end once the standard error of log Z is at most this."""
+    until: Callable[[Drawn], bool] | None = None
+    """Whether the draws so far have an interval that is narrow enough to end the run; asked after batches,
+    each time that a tenth more of the texts was drawn."""
     progress: Callable[[RunProgress], None] | None = None
     stopped: str = ""
     began: float = field(default_factory=time.monotonic)
@@ -122,6 +124,8 @@ class SamplingRun:
     limit: LimitError | None = None
     """The limit of the grammar that ended the run."""
     _told: float = 0.0
+    _asked: int = 2
+    """With how many texts the interval is looked at again."""
     _fruitless: int = 0
     _paid: int = 0
 
@@ -129,6 +133,11 @@ class SamplingRun:
     def is_cut(self) -> bool:
         """Whether a limit cut the run, and dropped what was not finished: the longer texts more often."""
         return self.stopped in CUT_SHORT
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether something else than the number of draws may end the run."""
+        return not (self.budget is None and self.seconds is None and self.until is None)
 
     @property
     def model_rows(self) -> int:
@@ -173,11 +182,20 @@ class SamplingRun:
         seconds = time.monotonic() - self.began
         return RunProgress(accepted, self.n, self.model_rows, seconds, self.tree.bracket)
 
-    def is_close(self, attempts: Sequence[Attempt]) -> bool:
-        """Return whether the standard error of log Z is as small as requested."""
-        if self.standard_error is None or len(attempts) < _FEW:
+    def planned(self, accepted: int) -> float:
+        """Return how many more texts the run plans: up to `n`, or, where an interval ends it, as many again
+        as there are."""
+        left = self.n - accepted
+        return float(left if self.until is None else min(max(accepted, FEWEST), left))
+
+    def is_enough(self, found: Callable[[], Drawn], accepted: int) -> bool:
+        """Return whether an interval is narrow enough; note it as the reason of the end."""
+        if self.until is None or accepted < self._asked:
             return False
-        return mean_of(np.array([attempt.weight for attempt in attempts]))[1] <= self.standard_error
+        self._asked = math.ceil(1.1 * accepted) + 1
+        if self.until(found()):
+            self.stopped = "until"
+        return self.stopped == "until"
 
 
 @dataclass(slots=True)
@@ -190,10 +208,8 @@ class Drawn:
     attempts: int
     log_z: float
     """The log of the estimate of Z; NaN if the method gives none."""
-    log_z_interval: tuple[float, float] | None
-    """The interval of 95 %; None if the error is unknown."""
-    contributions: Callable[[Floats], Floats]
-    """See `Samples.contributions`."""
+    tried: Attempts | None = None
+    """What the intervals are from; None if nothing bounds the errors."""
     is_exact: bool = False
     is_biased: bool = False
     log_z_of_clouds: Floats = field(default_factory=lambda: np.empty(0))
@@ -208,11 +224,15 @@ class Drawn:
 
 
 def attempts_of(
-    run: SamplingRun, walker: Walker, wanted: int | None = None, begun: Sequence[Attempt] = ()
+    run: SamplingRun,
+    walker: Walker,
+    wanted: int | None = None,
+    begun: Sequence[Attempt] = (),
+    as_drawn: Callable[[Sequence[Attempt]], Drawn] | None = None,
 ) -> list[Attempt]:
     """Return attempts, those `begun` first, until `wanted` (default: `n`) of them gave a text, or the run is
-    over. Attempts are ordered by their start, whichever ends first; those after the last wanted text are
-    dropped.
+    over, perhaps as the interval of the draws that `as_drawn` makes of them is narrow enough. Attempts are
+    ordered by their start, whichever ends first; those after the last wanted text are dropped.
 
     The run also ends if the tree proves that there is nothing to draw; and, without budget and time limit,
     after `FRUITLESS` attempts in a row without a text.
@@ -225,14 +245,14 @@ def attempts_of(
             if walker.is_spent:
                 run.stopped = "exhausted"
                 break
-            fresh = walker.attempts(min(run.width, wanted - accepted), run.afford)
+            fresh = walker.attempts(min(run.width, wanted - accepted), run.afford, run.planned(accepted))
             found += fresh
             valid = sum(attempt.weight > 0 for attempt in fresh)
             accepted += valid
             run.tried(len(fresh), valid)
             run.tell(accepted)
-            if run.is_close(found):
-                run.stopped = "standard_error"
+            if as_drawn is not None:
+                run.is_enough(partial(as_drawn, found), accepted)
     except CUTS as error:
         run.cut(error)
     run.tree_rows += walker.tree_rows
@@ -252,24 +272,54 @@ def drawn(attempts: Sequence[Attempt], wanted: int, *, weighted: bool, estimated
     """
     valid = [attempt for attempt in attempts if attempt.weight > 0]
     stopped = len(valid) == wanted > 1
-    log_z, interval = math.nan, None
+    log_z = math.nan
     if not weighted:
         if estimated:
             inverses = 1.0 / np.array([attempt.bound for attempt in attempts])
-            log_z, interval = log_z_of_coins(inverses, len(valid), stopped)
+            log_z = log_z_of_coins(inverses, len(valid), stopped)
         log_weights = np.full(len(valid), (log_z if estimated else 0.0) - math.log(max(len(valid), 1)))
     else:
         count = len(valid) * (len(attempts) - 1) / (len(valid) - 1) if stopped else max(len(attempts), 1)
         log_weights = np.log([attempt.weight for attempt in valid]) - math.log(count)
         log_z = log_sum(log_weights) if attempts else math.nan
-        interval = interval_of_weights(np.array([attempt.weight for attempt in attempts]), log_z)
-    weights = normalised(log_weights)
     return Drawn(
         [attempt.tokens for attempt in valid],
         np.array([attempt.logprob for attempt in valid]),
         log_weights,
         len(attempts),
         log_z,
-        interval,
-        lambda found: (weights * found.T).T,
+        tried_of(attempts, are_coins=not weighted),
+    )
+
+
+def tried_of(
+    attempts: Sequence[Attempt],
+    *,
+    are_coins: bool = False,
+    draws: Mapping[tuple[int, ...], int] | None = None,
+    known: Sequence[tuple[int, ...]] = (),
+) -> Attempts:
+    """Return the record of attempts. Each accepted one is a draw of its own, in order; or the draw that
+    `draws` names for its tokens. `known`: the texts that were known before the run."""
+    weights = np.array([one.weight for one in attempts])
+    are_valid = weights > 0
+    texts = np.where(are_valid, np.cumsum(are_valid) - 1, -1)
+    since: dict[int, int] = {}
+    if draws is not None:
+        texts = np.array([draws[one.tokens] if one.weight > 0 else -1 for one in attempts], np.int64)
+        since = {draws[tokens]: 0 for tokens in known}
+        for one in attempts:
+            if one.weight > 0 and one.is_kept:
+                since.setdefault(draws[one.tokens], one.batch + 1)
+    return Attempts(
+        weights if not are_coins else np.where(are_valid, [one.bound for one in attempts], 0.0),
+        np.array([one.bound for one in attempts]),
+        np.array([one.known for one in attempts]),
+        np.array([one.batch for one in attempts], np.int64),
+        np.array([one.left for one in attempts]),
+        texts.astype(np.int64),
+        np.array([*since], np.int64),
+        np.array([*since.values()], np.int64),
+        np.full(len(since), NEVER),
+        are_coins,
     )

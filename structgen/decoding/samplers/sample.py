@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -30,7 +31,7 @@ from structgen.base.language.checks import Number, OneOf, Whole, check_fields
 from structgen.base.language.exclusions import Exclusions
 from structgen.decoding.samplers.checkers import Checker
 from structgen.decoding.samplers.estimates import Statistics, clamped
-from structgen.decoding.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, walks
+from structgen.decoding.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, WITH_INTERVALS, raj, walks
 from structgen.decoding.samplers.methods.smc import Proposal
 from structgen.decoding.samplers.problem import Problem, fingerprint, known_fingerprint
 from structgen.decoding.samplers.rows import FunctionRows, PrefixRows
@@ -58,6 +59,7 @@ T = TypeVar("T")
 GivenModel: TypeAlias = "Engine | str | Path | Callable[[list[int]], Any] | Any"
 OnePrompt: TypeAlias = str | Sequence[int]
 ManyPrompts: TypeAlias = list[str] | Sequence[Sequence[int]]
+Until: TypeAlias = "float | tuple[Callable[[Any], Any] | str, float]"
 _ABOVE_ZERO: Final = (1e-30, 1e30, "a number above 0")
 
 
@@ -67,7 +69,7 @@ class TypedSampleOptions(TypedDict, total=False):
     method: str
     budget: int | None
     seconds: float | None
-    standard_error: float | None
+    until: Until | None
     seed: int
     temperature: float
     checkers: Sequence[Checker]
@@ -101,6 +103,18 @@ def _temperature(name: str, value: Any) -> float:
     return checks.number(name, value, *_ABOVE_ZERO)
 
 
+def _until(name: str, value: Any) -> Any:
+    if isinstance(value, tuple):
+        if len(value) != 2 or not (callable(value[0]) or isinstance(value[0], str)):
+            raise OptionError(
+                f"{value!r} is no function with a width.",
+                where=name,
+                cure='Give a width of the interval of log Z, or (function, width), or ("path", width).',
+            )
+        return value[0], checks.number(f"{name}[1]", value[1], *_ABOVE_ZERO)
+    return checks.number(name, value, *_ABOVE_ZERO)
+
+
 @dataclass(frozen=True, slots=True)
 class SampleSettings:
     """The options of `sample`, with their defaults; those that are numbers are checked. Numpy's become
@@ -110,7 +124,7 @@ class SampleSettings:
     method: str = "auto"
     budget: Annotated[int, Whole(1)] | None = None
     seconds: Annotated[float, Number(*_ABOVE_ZERO)] | None = None
-    standard_error: Annotated[float, Number(*_ABOVE_ZERO)] | None = None
+    until: Annotated[Until, _until] | None = None
     seed: Annotated[int, Whole(0, (1 << 64) - 1)] = 0
     temperature: Annotated[float, _temperature] = 1.0
     checkers: Sequence[Checker] = ()
@@ -132,6 +146,7 @@ class SampleSettings:
         check_fields(self)
         OneOf(METHODS)("method", self.method)
         _OF_PARTICLES.refuse(self)
+        _OF_INTERVALS.refuse(self)
         Truncation(self.top_k, self.top_p, self.min_p)
 
 
@@ -197,21 +212,22 @@ def sample(
         With a type the values are its objects, and a text that its validators refuse is not valid.
     method
         "auto" makes `n` draws by the method that it estimates to be the cheapest; `Samples.method` names it.
-        "cars" and "rejection" give exact independent draws. "importance", "smc" and "awrs" give
-        weighted draws, whose weights also estimate Z. With "beams" each valid text appears once, and `n` is
-        the minimum number of texts. The others (`structgen.decoding.samplers.methods`) draw from another
-        distribution, for comparison.
-    budget, seconds, standard_error
+        "cars" and "rejection" give exact independent draws. "raj", "importance", "smc" and "awrs" give
+        weighted draws, whose weights also estimate Z. With "raj" and "beams" each valid text appears once,
+        and `n` is the minimum number of texts. The others (`structgen.decoding.samplers.methods`) draw from
+        another distribution, for comparison.
+    budget, seconds, until
         limits: model rows, which "auto" spends on beams where they are enough; seconds (exceeded by at most
-        one forward pass); the standard error of log Z. At a limit the draws so far are returned, and
-        `statistics.stopped` says why. Ctrl-C does the same: the first ends the run at its next forward pass,
-        the second at once. Without budget and seconds a run also ends after 10,000 attempts in a row without
-        a text.
+        one forward pass); the width of an interval of 95 %: that of log Z, or of a function's mean,
+        `until=(function, 0.02)`, as `Samples.expectation` gives it. `n` is then the most draws. At a limit
+        the draws so far are returned, and `statistics.stopped` says why. Ctrl-C does the same: the first ends
+        the run at its next forward pass, the second at once. Without budget and seconds a run also ends after
+        10,000 attempts in a row without a text.
     seed
         from 0 to 2^64 - 1. The same seed gives the same draws.
     tree
-        an `sg.samplers.PrefixTree` with the results of earlier runs of the same target, for "auto", "cars",
-        "importance" and "asap". With checkers, each of them needs a `fingerprint` attribute.
+        an `sg.samplers.PrefixTree` with the results of earlier runs of the same target, for "auto", "raj",
+        "cars", "importance", "beams" and "asap". With checkers, each of them needs a `fingerprint` attribute.
     progress
         True shows a line on stderr. A function is called with a `RunProgress` a few times a second.
 
@@ -228,7 +244,7 @@ def sample(
         for "smc": your distribution of the next token (`structgen.decoding.samplers.methods.smc.Proposal`).
 
     Several prompts share the model and the compiled grammar. The model reads the first prompts in one pass if
-    it supports this. The prompts run one after another. `budget`, `standard_error` and `n` apply to each;
+    it supports this. The prompts run one after another. `budget`, `until` and `n` apply to each;
     `seconds` applies to all, and each run has an equal share of the time left. Each prompt's own seed comes
     from its number and `seed`. `tree` is a list, with a tree for each. After Ctrl-C the remaining prompts
     have no draws. A prompt with a proof of Z = 0 has no draws, and the bracket (0, 0).
@@ -260,12 +276,19 @@ def sample(
                 cure=f"Raise max_tokens={settings.max_tokens}, or look at the checkers.",
             )
         for at, one in enumerate(found):
-            if sentences := one.caveats:
+            if (sentences := one.caveats) and not one.lists_all:
                 where = "" if several is None else f"prompt[{at}]: "
                 warnings.warn(DrawsWarning(where + " ".join(sentences)), stacklevel=warning_level())
         return found[0] if several is None else found
 
 
+_OF_INTERVALS: Final = Exclusions(
+    """
+until excludes without: {} gives no intervals.
+    | Leave it out, or give method="auto", "raj", "cars", "importance" or "rejection".
+""",
+    without=lambda how: how.method not in WITH_INTERVALS and how.method,
+)
 _OF_PARTICLES: Final = Exclusions(
     """
 particles resampling_threshold excludes without: {} has no particles. | Leave it out, or give method="smc".
@@ -356,8 +379,10 @@ def drawn_for(
     seconds: float | None,
     told: Listener | None,
     stop: Interruption,
+    *,
+    learnt: PrefixTree | None = None,
 ) -> Samples[Any]:
-    """Return the draws of one run."""
+    """Return the draws of one run; `learnt`: the tree of the run that it continues."""
     truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
     target = problem.target(rows, settings.temperature, settings.max_tokens, settings.checkers, truncation)
     if target.has_weights and settings.method not in WEIGHTED:
@@ -368,18 +393,20 @@ def drawn_for(
         )
     run = SamplingRun(
         target,
-        PrefixTree() if tree is None else tree,
+        tree or learnt or PrefixTree(),
         settings.n,
         seed,
         problem.width,
         settings.budget,
         seconds,
-        settings.standard_error,
+        None,
         told,
         began=time.monotonic(),
         particles=Particles(settings.particles, settings.resampling_threshold, settings.proposal),
     )
     stop.run = run
+    if settings.until is not None:
+        run.until = partial(_is_narrow, settings.until, settings.method, run)
     if stop.is_over:
         run.stopped = "interrupted"
     if isinstance(rows, FunctionRows):
@@ -389,6 +416,8 @@ def drawn_for(
             found: Drawn
             if settings.method in walks.WALKS:
                 found = walks.draw(run, settings.method)
+            elif settings.method == "auto" and learnt is not None:
+                found = raj.draw_repeated(run)
             else:
                 found = import_module(f"structgen.decoding.samplers.methods.{settings.method}").draw(run)
     finally:
@@ -398,7 +427,32 @@ def drawn_for(
     stop.is_over = stop.is_over or run.stopped == "interrupted"
     if told is not None:
         told(run.state(len(found.tokens)))
-    return _samples(found.method or settings.method, run, found, known_fingerprint(ids, target))
+    method = found.method or settings.method
+    samples = _samples(method, run, found, known_fingerprint(ids, target))
+    if method not in WITH_INTERVALS or samples.attempts is None:
+        return samples
+
+    known = run.tree  # and not the run, with its rows
+
+    def again(n: int, number: int) -> Samples[Any]:
+        """Draw `n` more with what the run has learnt, as its run of this number."""
+        more = replace(settings, n=n)
+        other = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
+        with (after := Interruption()).listening():
+            rows = problem.rows([ids])[0]
+            return drawn_for(
+                problem, more, rows, ids, tree, other, settings.seconds, None, after, learnt=known
+            )
+
+    return replace(samples, again=again)
+
+
+def _is_narrow(until: Until, method: str, run: SamplingRun, found: Drawn) -> bool:
+    """Return whether the draws so far have an interval of the wanted width."""
+    samples = _samples(method, run, found, "")
+    what, width = until if isinstance(until, tuple) else (None, until)
+    interval = samples.log_z_interval if what is None else samples.expectation(what)[1]
+    return interval is not None and interval.high - interval.low <= width
 
 
 def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[Any]:
@@ -406,7 +460,6 @@ def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[
     texts = [target.text(tokens) for tokens in found.tokens]
     # a tree bounds the mass of the valid texts, and tells nothing of their weights
     bracket = (0.0, math.inf) if target.has_weights else run.tree.bracket
-    log_z, interval = clamped(found.log_z, found.log_z_interval, bracket)
     return Samples(
         method,
         [text.decode("utf-8", "replace") for text in texts],
@@ -416,8 +469,7 @@ def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[
         found.log_weights,
         found.is_exact and not run.is_cut,
         found.is_biased,
-        log_z,
-        interval,
+        clamped(found.log_z, bracket),
         bracket,
         Statistics(
             found.attempts,
@@ -429,7 +481,7 @@ def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[
             tree_rows=run.tree_rows,
             reread_positions=target.rows.reread,
         ),
-        found.contributions,
+        None if target.has_weights else found.tried,
         masses=[_masses(target.masses, tokens, run.tree.root) for tokens in found.tokens],
         is_json=target.compiled.has_events,
         about={
@@ -475,7 +527,7 @@ def _nothing(settings: SampleSettings) -> Samples[Any]:
     """Return the empty result of a prompt that was not reached."""
     none, about = np.empty(0), {"n": settings.n}
     statistics = Statistics(0, 0, 0, 0.0, "interrupted")
-    facts = (False, False, math.nan, None, (0.0, 1.0), statistics, lambda one: one)
+    facts = (False, False, math.nan, (0.0, 1.0), statistics)
     return Samples(settings.method, [], [], [], none, none, *facts, about=about)
 
 

@@ -10,11 +10,14 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from structgen.base.errors import StructgenError
+from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language import checks
 from structgen.base.system.html_pages import cell, percent
-from structgen.decoding.samplers.draws import Draws
-from structgen.decoding.samplers.estimates import NORMAL
+from structgen.decoding.samplers.draws import ENOUGH, Draws
+from structgen.decoding.samplers.intervals.betting import TAIL
+from structgen.decoding.samplers.intervals.columns import Column, Range, column_of
+from structgen.decoding.samplers.intervals.figures import Interval, refused_shares
+from structgen.decoding.samplers.joining import joined_fields, seeds_of
 from structgen.decoding.samplers.marginals import Marginal, marginals
 from structgen.decoding.samplers.samples_file import read_samples, write_samples
 
@@ -40,33 +43,114 @@ class Samples(Draws[T]):
     def __getitem__(self, at: int) -> T:
         return self.values[at]
 
-    def expectation(self, function: Callable[[T], float]) -> tuple[float, float | None]:
-        """Return the estimate of a function's mean under the target, and its standard error.
+    def expectation(
+        self, function: Callable[[T], float] | str, range: Range = None
+    ) -> tuple[float, Interval | None]:
+        """Return the estimate of a function's mean under the target, and its interval of 95 %.
 
-        The estimate is the weighted mean. The mean plus and minus 1.96 errors is an interval of 95 %: that of
-        a ratio of means (the delta method) with Student's quantile. If the function returns bools, or if the
-        draws have two values, it reaches as far as the exact interval of a share. The error is None where it
-        is unknown: the draws do not tell (`why_no_error` says why), or all have the same number. It is 0 if
-        all valid texts are listed. Raises StructgenError if there is no draw.
+        The interval holds on every law. It needs the range of the function, since a text that was not drawn
+        may have any number: `range`, or (0, 1) if the function returns bools. A function may also be the
+        path of a field, as in `marginals` ("age", "tags.length"); its range is that of the schema, if it has
+        one. The interval is cut to what the known texts prove.
+
+        It is None without a range, for draws of another law, and where it would exclude nothing
+        (`why_no_interval`). If all valid texts are listed, the mean is exact: the interval is one point.
+        Raises StructgenError if there is no draw, and, with the text, if the function raises, or returns no
+        number or one outside its range.
         """
-        if not self.values:
-            raise StructgenError(
-                "There is no draw to take a mean of.",
-                where="expectation",
-                cure="Give a larger budget, or look at `bracket`: the valid texts may have hardly any mass.",
-            )
-        weights = self.weights
-        answers = [function(value) for value in self.values]
-        found = np.array(answers, np.float64)
-        mean = float(weights @ found)
-        values = [0.0, 1.0] if all(isinstance(one, bool | np.bool_) for one in answers) else np.unique(found)
-        half = self.half_width_of(found - mean)
-        if len(values) == 2 and self.knows_error and half != 0:
-            least, room = values[0], values[1] - values[0]
-            share = min(max((mean - least) / room, 0.0), 1.0)
-            low, high = self.interval_of(share, (found - least) / room)
-            half = room * max(share - low, high - share)
-        return mean, None if half is None else float(half / NORMAL)
+        return self.mean_of(self._column(function, range, "expectation"), TAIL)
+
+    def mean_of(self, column: Column, tail: float = TAIL) -> tuple[float, Interval | None]:
+        """Return the mean of the numbers of each draw, and its interval, which misses with the probability
+        `tail` at each end."""
+        if not column.has_range:
+            mean = float(self.weights @ column.shares)
+            return mean, Interval(mean, mean) if self.lists_all else None
+        means, ends = self.figures(column.shares[:, None], tail=tail)
+        low, high = float(ends.low[0]), float(ends.high[0])
+        is_told = self.has_intervals and (low > 0.0 or high < 1.0)
+        return column.number(float(means[0])), column.interval(low, high) if is_told else None
+
+    def proven(self, function: Callable[[T], float] | str, range: Range = None) -> Interval | None:
+        """Return the bounds of a function's mean that the known texts prove; they hold for certain. None
+        without a range, and for draws of another law. Arguments and errors: `expectation`."""
+        column = self._column(function, range, "proven")
+        if not column.has_range or self.is_biased:
+            return None
+        low, high = self.known.bounds_of(column.shares[:, None], np.ones((len(self.values), 1)))
+        return column.interval(float(low[0]), float(high[0]))
+
+    def difference(
+        self, other: Samples[Any], function: Callable[[Any], float] | str, range: Range = None
+    ) -> tuple[float, Interval | None]:
+        """Return the mean of a function less its mean in another run, of another prompt, say, and the
+        interval of 95 % of this difference. The runs have different random numbers. Each of the two means has
+        an interval of 97.5 %; None where one of them is None. Arguments and errors: `expectation`.
+
+        For two functions in one run, take the expectation of their difference.
+        """
+        columns = [one._column(function, range, "difference") for one in (self, other)]
+        (mine, first), (theirs, second) = (
+            one.mean_of(column, TAIL / 2) for one, column in zip((self, other), columns, strict=True)
+        )
+        if first is None or second is None:
+            return mine - theirs, None
+        return mine - theirs, Interval(first.low - second.high, first.high - second.low)
+
+    def quantile(
+        self, function: Callable[[T], float] | str, share: float = 0.5, range: Range = None
+    ) -> tuple[float, Interval | None]:
+        """Return the quantile of a function under the target, and its interval of 95 %: the least number that
+        is not below the given share of the mass; 0.5 gives the median.
+
+        A number v is in the interval unless the share of the texts up to v is proved less than `share`, or
+        the share of those below v more. The interval is None if an end is beyond all draws and there is no
+        range. Arguments and errors: `expectation`.
+        """
+        share = checks.number("share", share, 1e-9, 1 - 1e-9, "a number between 0 and 1")
+        column = self._column(function, range, "quantile")
+        places = np.unique(column.shares)
+        has = (column.shares[:, None] <= places).astype(np.float64)
+        at = int(np.searchsorted(self.weights @ has, share - 1e-12))
+        value = column.number(float(places[min(at, len(places) - 1)]))
+        if self.lists_all or self.is_biased:
+            return value, Interval(value, value) if self.lists_all else None
+        has = np.concatenate((np.zeros((len(has), 1)), has), axis=1)
+        is_more, is_less = refused_shares(self.attempts, self.known, has, share)
+        # A number between two of the draws stays unless the share of the texts up to it is proved more or
+        # less; the number of a draw unless the share up to it is proved less, or the share below it more.
+        edges = np.array([column.least, *map(column.number, places.tolist()), column.most])
+        gaps, points = ~is_more & ~is_less, ~is_more[:-1] & ~is_less[1:]
+        low = min((*edges[:-1][gaps], *edges[1:-1][points]), default=value)
+        high = max((*edges[1:][gaps], *edges[1:-1][points]), default=value)
+        is_told = math.isfinite(low) and math.isfinite(high) and (low, high) != (column.least, column.most)
+        return value, Interval(min(low, value), max(high, value)) if is_told else None
+
+    def _column(self, function: Callable[[T], float] | str, range: Range, where: str) -> Column:
+        """Return the numbers of a function at each draw."""
+        return column_of(function, range, self.values, self.texts, self.ranges, where)
+
+    def add(self, n: int) -> Samples[T]:
+        """Return these draws and `n` more of the same run, which goes on with what it has learnt. Looking at
+        the intervals first costs no coverage. The run's budget and time hold for each addition.
+
+        Raises OptionError for draws of a file, and for a method that has no intervals (particles, beams).
+        """
+        if self.again is None:
+            of = f"by {self.method}" if self.attempts is None else "of a file"
+            cure = 'Draw with method="auto", "raj", "cars", "importance" or "rejection", and add there.'
+            raise OptionError(f"Draws {of} are not continued.", where="add", cure=cure)
+        more = self.again(checks.whole("n", n, 1), len(seeds_of(self)))
+        return replace(Samples(**joined_fields(self, more, are_of_one_run=True)), again=self.again)
+
+    def joined(self, other: Samples[T]) -> Samples[T]:
+        """Return these draws and those of another run of the same target and method, as one run with
+        intervals from all attempts; `self` and `other` may come from files.
+
+        Raises OptionError for another target or method, for draws of a target without a name, for the same
+        run twice (the same seed), and for a method that has no intervals.
+        """
+        return Samples(**joined_fields(self, other))
 
     def resample(self, count: int, seed: int = 0) -> list[T]:
         """Return `count` values drawn by weight, with replacement."""
@@ -80,8 +164,8 @@ class Samples(Draws[T]):
 
     def marginals(self, field: str | Callable[[T], Any], most: int = 10) -> list[Marginal]:
         """Return the likeliest values of a field under the target, each with its share of the mass and an
-        interval of 95 %; the interval is the proven one if the draws do not tell their error (`knows_error`).
-        For biased draws, both are those of the law that they are from.
+        interval of 95 %: that of `expectation`, or the proven bounds where the run has no other. For draws of
+        another law both are those of their law, and the interval is 0 to 1 where they are not independent.
 
         `field` is a path such as "city", "address.city" or "tags[]" (any item of a list), or a function of a
         value. Raises StructgenError if there is no draw.
@@ -105,14 +189,9 @@ class Samples(Draws[T]):
         """Return the draws of a file that `to_jsonl` wrote. The values are those of the JSON texts, or the
         texts; `with_values` makes objects of them.
 
-        Standard errors are those of batch means with at most 50 parts. Raises StructgenError, which names the
-        line, if the file is damaged; OSError.
+        Raises StructgenError, which names the line, if the file is damaged or of an earlier version; OSError.
         """
-        values, worth = read_samples(Path(path))
-        found: Samples[Any] = Samples(**values)
-        # As the run computed it: batch means would give another estimate.
-        found.__dict__["worth"] = worth
-        return found
+        return Samples(**read_samples(Path(path)))
 
     def facts(self) -> list[tuple[str, str]]:
         """Return the main facts as pairs of name and text."""
@@ -127,7 +206,7 @@ class Samples(Draws[T]):
             ("draws", f"{size:,} by {self.method}, {len(set(self.texts)):,} different texts{more}"),
             *(("caveat", sentence) for sentence in self.caveats),
             ("kind", f"{self.kind}: {_KINDS[self.kind]}"),
-            ("effective sample size", self._worth),
+            ("worth", self._worth),
             (
                 "log Z",
                 "not estimated by this method"
@@ -144,7 +223,7 @@ class Samples(Draws[T]):
         z = "" if math.isnan(self.log_z) else f", log Z {self.log_z:.3f}"
         restricted = "".join(f". {sentence[:-1]}" for sentence in self.caveats)
         return (
-            f"<Samples: {len(self.texts):,} draws by {self.method}, {self.kind}, effective sample size "
+            f"<Samples: {len(self.texts):,} draws by {self.method}, {self.kind}, worth "
             f"{self._worth}{z}, {self.statistics.model_rows:,} model rows{restricted}>"
         )
 
@@ -159,13 +238,18 @@ class Samples(Draws[T]):
     def log_z_interval_told(self, form: Callable[[float], str]) -> str:
         """Return the interval of log Z in words, or why there is none; `form` writes an end."""
         if self.log_z_interval is None:
-            return f"no interval: {self.why_no_error or 'there is no draw'}"
+            return f"no interval: {self.why_no_interval or 'nothing proves how small Z may be'}"
         return f"95 %: {between(*map(form, self.log_z_interval))}"
 
     @property
     def _worth(self) -> str:
-        known = " (every valid text is known)" if math.isinf(self.worth) else ""
-        return f"{self.effective_draws:,.1f}{known}"
+        """What the run is worth, in words."""
+        if self.worth is None:
+            return f"not known: {self.why_no_interval}"
+        if math.isinf(self.worth):
+            return "every valid text is known: no sampling error"
+        few = f": {self.why_no_interval}" if self.worth < ENOUGH and self.why_no_interval else ""
+        return f"{self.worth:,.1f} exact draws{few}"
 
     def _repr_html_(self) -> str:
         """Return a short summary for a notebook, with the heaviest draws."""

@@ -2,10 +2,8 @@
 
 Numbers that JSON does not have are texts: "nan", "inf", "-inf".
 
-The error parts, from which standard errors of means are computed, are batch means. `Samples.contributions`
-splits a weighted mean into uncorrelated parts, one for each attempt or run of particles. Here they are summed
-into at most 50 batches, which are uncorrelated too, so that their squares estimate the same variance. The
-file has one number for each draw and each batch in which it has a share.
+The first line has the attempts of the run, dead ends too (`Attempts`), from which the intervals are: those of
+a file are those of the run.
 """
 
 from __future__ import annotations
@@ -26,12 +24,10 @@ from structgen.base.errors import StructgenError
 from structgen.base.system.cache import writing
 from structgen.decoding.samplers.draws import Draws
 from structgen.decoding.samplers.estimates import Statistics
-from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.intervals.attempts import Attempts
 
-_FORMAT: Final = "structgen samples 1"
-_BATCHES: Final = 50
-"""Uncorrelated parts of a mean in a file. With 50 parts the variance is known to about a fifth."""
-_BLOCK: Final = 256
+_FORMAT: Final = "structgen samples 2"
+_FLOATS: Final = ("weights", "bounds", "known", "left")
 _ROUNDED: Final = 1 + 1e-6
 """The most that an allowed mass may be: 1, and what rounding adds."""
 
@@ -47,21 +43,68 @@ class _Run:
     is_biased: bool
     is_json: bool
     log_z: float
-    log_z_interval: tuple[float, float] | None
     bracket: tuple[float, float]
     statistics: Statistics
-    worth: float
     target: str
-    error_parts: int
     about: dict[str, Any]
     pieces: dict[int, str]
-    log_z_of_clouds: tuple[float, ...] = ()
-    """Not there in files of earlier versions."""
+    log_z_of_clouds: tuple[float, ...]
+    ranges: dict[str, tuple[float, float]]
+    attempts: _Tried | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """The fields of `Attempts`."""
+
+    weights: tuple[float, ...]
+    bounds: tuple[float, ...]
+    known: tuple[float, ...]
+    batches: tuple[int, ...]
+    left: tuple[float, ...]
+    texts: tuple[float, ...]
+    """-1 for a dead end."""
+    listed: tuple[int, ...]
+    since: tuple[int, ...]
+    until: tuple[int, ...]
+    are_coins: bool
+    is_planned: bool
+    repeats: int
+
+    @staticmethod
+    def of(attempts: Attempts | None) -> _Tried | None:
+        if attempts is None:
+            return None
+        found = {one.name: getattr(attempts, one.name) for one in fields(_Tried)}
+        return _Tried(**{name: _listed(one) for name, one in found.items()})
+
+    def attempts(self, draws: int) -> Attempts:
+        """Return the attempts. Raises ValueError for numbers that no run has."""
+        arrays: dict[str, Any] = {
+            name: np.array(getattr(self, name), np.float64 if name in _FLOATS else np.int64)
+            for name in (one.name for one in fields(_Tried))
+            if isinstance(getattr(self, name), tuple)
+        }
+        found = Attempts(**arrays, are_coins=self.are_coins, is_planned=self.is_planned, repeats=self.repeats)
+        is_long = [
+            len(arrays[name]) == len(found) for name in ("bounds", "known", "batches", "left", "texts")
+        ]
+        _hold("attempts", all(is_long) and len(found.listed) == len(found.since) == len(found.until))
+        _hold("weights", bool(((found.weights >= 0) & (found.weights <= found.bounds * _ROUNDED)).all()))
+        _hold(
+            "bounds",
+            bool(((found.bounds > 0) & (found.bounds <= _ROUNDED) & (found.known <= found.bounds)).all()),
+        )
+        _hold("batches", bool((np.diff(found.batches) >= 0).all()))
+        for name in ("texts", "listed"):
+            places = getattr(found, name)
+            _hold(name, bool(((places >= -1) & (places < draws)).all()))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Draw:
-    """A draw; its shares of the error parts; and the allowed masses z, if they are known."""
+    """A draw, and the allowed masses z after its prefixes, if they are known."""
 
     text: str
     token_ids: tuple[int, ...]
@@ -69,12 +112,15 @@ class _Draw:
     log_weight: float
     weight: float
     """The normalised weight, for readers; it follows from the log weights."""
-    error_parts: dict[int, float]
     masses: tuple[float, ...] | None = None
 
 
-def lines_of(samples: Draws[Any], parts: Floats | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the object of each draw, with its error parts if they are given."""
+def _listed(value: Any) -> Any:
+    return tuple(value.tolist()) if isinstance(value, np.ndarray) else value
+
+
+def lines_of(samples: Draws[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the object of each draw."""
     weights = samples.weights
     for at, text in enumerate(samples.texts):
         said: dict[str, Any] = {
@@ -86,45 +132,23 @@ def lines_of(samples: Draws[Any], parts: Floats | None = None) -> Iterator[dict[
         }
         if samples.masses and (masses := samples.masses[at]) is not None:
             said["masses"] = [float(f"{mass:.9g}") for mass in masses]
-        if parts is not None:
-            said["error_parts"] = {str(i): float(parts[i, at]) for i in np.flatnonzero(parts[:, at])}
         yield said
 
 
 def write_samples(samples: Draws[Any], path: Path) -> None:
     """Write draws to a file atomically. Raises OSError."""
-    parts = error_parts(samples)
-    shared: dict[str, Any] = {one: getattr(samples, one) for one in (*_SHARED, "worth")}
+    shared: dict[str, Any] = {one: getattr(samples, one) for one in _SHARED}
     shared["log_z_of_clouds"] = tuple(samples.log_z_of_clouds.tolist())
-    run = _Run(format=_FORMAT, draws=len(samples.texts), error_parts=len(parts), **shared)
+    shared["attempts"] = _Tried.of(samples.attempts)
+    run = _Run(format=_FORMAT, draws=len(samples.texts), **shared)
     with writing(path) as file:
         file.write(_line(_for_json(asdict(run))))
-        for said in lines_of(samples, parts):
+        for said in lines_of(samples):
             file.write(_line(said))
 
 
-def error_parts(samples: Draws[Any]) -> Floats:
-    """Return float64 [k, n], k at most 50: the batches of the linear map `samples.contributions`.
-
-    Cost: one call of the map, on a matrix, for each 256 draws.
-    """
-    count = len(samples.texts)
-    parts = len(samples.contributions(np.zeros(count)))
-    batches = min(parts, _BATCHES)
-    found = np.zeros((batches, count))
-    for begin in range(0, count, _BLOCK):
-        width = min(_BLOCK, count - begin)
-        units = np.zeros((count, width))
-        units[begin + np.arange(width), np.arange(width)] = 1.0
-        shares = samples.contributions(units)
-        for batch in range(batches):
-            found[batch, begin : begin + width] = shares[batch::batches].sum(axis=0)
-    return found
-
-
-def read_samples(path: Path) -> tuple[dict[str, Any], float]:
-    """Return the fields of `Samples`, and its `worth` as the run computed it. The values are those of the
-    JSON texts, or the texts.
+def read_samples(path: Path) -> dict[str, Any]:
+    """Return the fields of `Samples`. The values are those of the JSON texts, or the texts.
 
     Raises StructgenError, which names the line, if the file is damaged or not ours; OSError.
     """
@@ -132,8 +156,12 @@ def read_samples(path: Path) -> tuple[dict[str, Any], float]:
     with _naming(f"{path}, line 1"):
         said = json.loads(head)
         if isinstance(said, dict) and said.get("format") != _FORMAT:
-            raise ValueError(f"its format is {said.get('format')!r}, and this version reads {_FORMAT!r}")
+            raise ValueError(
+                f"its format is {said.get('format')!r}, and this version reads {_FORMAT!r}; earlier ones do "
+                "not say what was tried, without which there is no interval"
+            )
         run = _made(_Run, said, "it")
+        tried = None if run.attempts is None else run.attempts.attempts(run.draws)
         _hold("bracket", not math.isnan(sum(run.bracket)))
     if len(lines) != run.draws:
         raise StructgenError(
@@ -141,14 +169,13 @@ def read_samples(path: Path) -> tuple[dict[str, Any], float]:
             where=f"{path}, line {min(len(lines), run.draws) + 2}",
             cure="Take a file as to_jsonl or --out wrote it.",
         )
-    draws, values, parts = [], [], np.zeros((run.error_parts, run.draws))
+    draws, values = [], []
     for at, line in enumerate(lines):
         with _naming(f"{path}, line {at + 2}"):
             draw = _made(_Draw, json.loads(line), "it")
-            _check(draw, run)
+            _check(draw)
             draws.append(draw)
             values.append(json.loads(draw.text) if run.is_json else draw.text)
-            parts[list(draw.error_parts), at] = list(draw.error_parts.values())
     return {
         **{name: getattr(run, name) for name in _SHARED},
         "texts": [draw.text for draw in draws],
@@ -157,9 +184,9 @@ def read_samples(path: Path) -> tuple[dict[str, Any], float]:
         "logprobs": np.array([draw.logprob for draw in draws], np.float64),
         "log_weights": np.array([draw.log_weight for draw in draws], np.float64),
         "log_z_of_clouds": np.array(run.log_z_of_clouds, np.float64),
-        "contributions": lambda found: np.asarray(parts @ found, np.float64),
+        "attempts": tried,
         "masses": [draw.masses for draw in draws],
-    }, run.worth
+    }
 
 
 _SHARED: Final = tuple({one.name for one in fields(_Run)} & {one.name for one in fields(Draws)})
@@ -179,12 +206,10 @@ def _naming(where: str) -> Iterator[None]:
         ) from error
 
 
-def _check(draw: _Draw, run: _Run) -> None:
-    """Raise ValueError for numbers that no draw of the run has."""
+def _check(draw: _Draw) -> None:
+    """Raise ValueError for numbers that no draw has."""
     _hold("logprob", math.isfinite(draw.logprob))
     _hold("log_weight", math.isfinite(draw.log_weight))
-    for part, share in draw.error_parts.items():
-        _hold(f"error_parts/{part}", part < run.error_parts and math.isfinite(share))
     if draw.masses is not None:
         _hold("masses", len(draw.masses) == len(draw.token_ids) + 1)
         _hold("masses", all(0 < mass <= _ROUNDED for mass in draw.masses))

@@ -96,11 +96,32 @@ class Node:
         self.upper, self.lower = min(self.upper, upper), max(self.lower, lower)
         self.estimate = min(max(self.estimate, self.lower), self.upper)
 
-    def choose(self, uniform: float) -> int:
-        """Return an edge drawn by P(a | u) upper(ua): a slot, END or REST. `uniform` is from [0, 1)."""
-        masses = np.concatenate((self.probabilities * self.uppers, [self.end * self.end_upper, self.rest]))
+    def choose(self, uniform: float, leaves_known: bool = False) -> int:
+        """Return an edge drawn by P(a | u) upper(ua): a slot, END or REST. `uniform` is from [0, 1).
+        `leaves_known`: by upper - lower in place of upper, so that no text is drawn that is known."""
+        masses = self._remainders() if leaves_known else self._uppers()
         edge = drawn_edge(masses, uniform)
         return edge if edge < len(self.tokens) else (END if edge == len(self.tokens) else REST)
+
+    def _uppers(self) -> Floats:
+        ends = [self.end * self.end_upper, self.rest]
+        return np.concatenate((self.probabilities * self.uppers, ends))
+
+    def _remainders(self) -> Floats:
+        ends = [self.end * (self.end_upper - self.end_lower), self.rest]
+        return np.concatenate((self.probabilities * np.maximum(self.uppers - self.lowers, 0.0), ends))
+
+    @property
+    def remainder(self) -> float:
+        """The mass that is neither known to be valid nor proved invalid: upper - lower, summed up without
+        cancellation."""
+        return float(self._remainders().sum())
+
+    def bound_of(self, edge: int, leaves_known: bool = False) -> float:
+        """Return the bound on h by which `choose` drew an edge that is not REST."""
+        if edge == END:
+            return self.end_upper - self.end_lower * leaves_known
+        return float(self.uppers[edge] - self.lowers[edge] * leaves_known)
 
     def unfold(self, step: TargetStep, uniform: float, kept: int) -> int:
         """Return the slot of a token drawn from the rest, as it was when `kept` tokens were kept.

@@ -1,4 +1,4 @@
-"""One attempt to write a text, from the empty prefix to its end; five methods are this walk with other
+"""One attempt to write a text, from the empty prefix to its end; six methods are this walk with other
 settings.
 
 At a prefix u the walk draws an edge by P(a | u) upper(ua). `upper` is the tree's bound on h, or 1 without a
@@ -10,6 +10,9 @@ the assumed one. The methods differ in their use of r only:
     ignored         masked            asap          biased: no weights, no rejections
     a coin flip     rejection         cars          exact: the walk continues with probability r
     a weight        importance        importance    unbiased: the weight is upper(root) times all r
+    a weight                          raj           the same, with upper - lower in place of upper
+
+The last one draws from the remainder: what is known to be valid is summed, and no walk goes there again.
 
 The factors telescope. A walk that is accepted at x was proposed and survived with probability P(x) /
 upper(root), whatever the tree has learnt meanwhile. So several walks may share a tree and a forward pass, and
@@ -20,14 +23,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Final
 
 import numpy as np
 
 from structgen.decoding.samplers.frontier import Frontier, Particle
 from structgen.decoding.samplers.target import END, Target, TargetStep
 from structgen.decoding.samplers.tree import REST, Node, PrefixTree
+
+SPENT: Final = 1e-12
+"""The remainder is spent where it is this share of the bound on Z: rounding errors are as large."""
 
 
 class Finish(Enum):
@@ -36,6 +43,8 @@ class Finish(Enum):
     IGNORE = "ignore"
     COIN = "coin"
     WEIGHT = "weight"
+    REMAINDER = "remainder"
+    """As a weight, of the mass that is neither known to be valid nor proved invalid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,16 @@ class Attempt:
     logprob: float
     """log P(tokens, end) under the model; minus infinity if the walk did not reach an end."""
     bound: float
-    """The bound on Z with which the walk began: coin flips accept it with probability Z / bound."""
+    """The proven bound on Z with which the walk began: coin flips accept it with probability Z / bound."""
+    known: float = 0.0
+    """The mass of the known texts when it began, for a walk through the remainder: 0 <= weight <= bound -
+    known."""
+    is_kept: bool = False
+    """Whether the tree knows the text from now on."""
+    batch: int = 0
+    """The number of the call of `Walker.attempts` that made it."""
+    left: float = 0.0
+    """How many texts the run still planned when that call began."""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +76,7 @@ class _Walk:
     at: Particle
     draws: np.random.Generator
     start: float
-    """The bound on Z with which it began."""
+    """The bound with which it began, on Z or on the mass of the texts that are not known."""
     believed: float
     """The bound on h that was assumed at its last edge."""
     weight: float = 1.0
@@ -70,26 +88,36 @@ class _Walk:
         self.result = Attempt(self.at.prefix.tokens, weight, logprob, self.start)
 
 
+_WEIGHTED: Final = (Finish.WEIGHT, Finish.REMAINDER)
+
+
 class Walker:
     """Writes texts by walks."""
 
     def __init__(self, target: Target, finish: Finish, tree: PrefixTree | None, *, seed: int) -> None:
         """Without a tree each walk has nodes of its own, which keep all tokens."""
         self._target, self._finish = target, finish
+        self._leaves_known = finish is Finish.REMAINDER
         self._tree = PrefixTree(most=-1, kept=1 << 62) if tree is None else tree
         self._frontier = Frontier(target, self._tree)
-        self._seed, self._number = seed & ((1 << 64) - 1), 0
+        self.seed, self._number, self._batch = seed & ((1 << 64) - 1), 0, -1
         self.tree_rows = 0
         """Nodes that walks found in the tree: each saved a model row."""
 
-    def attempts(self, width: int, afford: Callable[[int], bool] = lambda rows: True) -> list[Attempt]:
-        """Return `width` attempts, in order; walks that wait for rows share forward passes.
+    def attempts(
+        self, width: int, afford: Callable[[int], bool] = lambda rows: True, left: float = 0.0
+    ) -> list[Attempt]:
+        """Return `width` attempts, in order; walks that wait for rows share forward passes. `left`: how many
+        texts the run still plans.
 
         `afford(rows)` is asked before each pass. If it returns False, all unfinished walks of this call are
         dropped: dropping long walks only would bias the others.
         """
-        bound, frontier = self._tree.bracket[1], self._frontier
-        walks = [_Walk(frontier.start(Particle), self._draws(), bound, bound) for _ in range(width)]
+        frontier, (lower, bound) = self._frontier, self._tree.bracket
+        known = lower if self._leaves_known else 0.0
+        starts = (frontier.start(Particle) for _ in range(width))
+        walks = [_Walk(one, self._draws(), bound - known, bound - known) for one in starts]
+        is_new, self._batch = self._tree.root is None, self._batch + 1
         self.tree_rows += sum(walk.at.node is not None for walk in walks)
         active = walks
         while active:
@@ -101,6 +129,9 @@ class Walker:
                 frontier.arrive(at, step)
                 if at.is_kept:
                     frontier.learn(at.parent, at.edge, at.known.upper, at.known.lower)
+            if is_new and self._finish in _WEIGHTED and self._tree.root is not None:
+                # The first row comes before the first random number: its bound is known before the walks.
+                bound, is_new = self._tree.root.upper, False
             waiting = [walk for walk in active if self._waits(walk)]
             steps = frontier.rows([walk.at for walk in waiting], afford)
             if steps is None:
@@ -111,23 +142,31 @@ class Walker:
         for walk in walks:
             if walk.result is not None and walk.result.weight:
                 frontier.learn(walk.at, END, 1.0, 1.0)
-        return [walk.result for walk in walks if walk.result is not None]
+        return [
+            replace(
+                walk.result, bound=bound, known=known, is_kept=walk.at.is_kept, batch=self._batch, left=left
+            )
+            for walk in walks
+            if walk.result is not None
+        ]
 
     @property
     def is_spent(self) -> bool:
         """Whether the tree proves that there is nothing left to draw."""
-        return self._tree.bracket[1] <= 0.0
+        lower, upper = self._tree.bracket
+        return upper - lower <= SPENT * upper if self._finish is Finish.REMAINDER else upper <= 0.0
 
     def _draws(self) -> np.random.Generator:
         """Return the random numbers of the next walk. They depend on the seed and the walk's number only."""
         self._number += 1
-        return np.random.Generator(np.random.Philox(key=[self._seed, self._number]))
+        return np.random.Generator(np.random.Philox(key=[self.seed, self._number]))
 
     def _waits(self, walk: _Walk) -> bool:
         """Take edges until the walk ends or needs a row; return whether it is that of its current node."""
         while walk.result is None and walk.at.node is not None:
             node = walk.at.node
-            ratio = min(node.upper / walk.believed, 1.0)
+            found = node.remainder if self._leaves_known else node.upper
+            ratio = min(found / walk.believed, 1.0) if walk.believed > 0.0 else 0.0
             goes_on = ratio > 0.0
             if self._finish is not Finish.COIN:
                 walk.weight *= ratio
@@ -136,11 +175,11 @@ class Walker:
             if not goes_on:
                 walk.end(0.0)
                 return False
-            edge = node.choose(walk.draws.random())
+            edge = node.choose(walk.draws.random(), self._leaves_known)
             if edge == REST:
                 walk.kept = len(node.tokens)
                 return True
-            self._take(walk, edge, node.end_upper if edge == END else float(node.uppers[edge]))
+            self._take(walk, edge, node.bound_of(edge, self._leaves_known))
         return False
 
     def _unfold(self, walk: _Walk, step: TargetStep) -> None:

@@ -7,9 +7,11 @@ and its name to METHODS, which `sg.sample`, `structgen sample` and the tests of 
 
 from typing import Final
 
-METHODS: Final = ("auto", "beams", "cars", "importance", "smc", "awrs", "asap", "rejection", "masked")
+METHODS: Final = ("auto", "raj", "beams", "cars", "importance", "smc", "awrs", "asap", "rejection", "masked")
 """The names that `sg.sample(method=...)` takes, the default first."""
 WEIGHTED: Final = ("importance", "smc", "awrs")
 """Those that draw from a target whose checkers weigh texts."""
+WITH_INTERVALS: Final = ("auto", "raj", "cars", "importance", "rejection")
+"""Those whose draws have intervals beyond the proven bounds."""
 OF_PARTICLES: Final = ("smc", "awrs")
 """Those that run particles."""

@@ -1,10 +1,12 @@
 """The default method: `n` draws at the price of the cheapest method that makes them; with a budget of model
 rows, beams where it pays for them.
 
-Without a budget a few attempts of rejection sampling (a *pilot*) come first. If all are accepted, the draws
-are exact: the pilot's texts, and others by `cars`. Else they are weighted draws by the particles of `smc`, or
-of `awrs` where checkers kill them all. All read the same rows: what the pilot has read is not paid for again.
-The texts of a pilot that failed are dropped, so the choice does not bias the draws.
+Without a budget the draws are walks through the remainder (`raj`), with repeats of the texts that are known:
+they read no more rows than `importance`, have the least error, and intervals that hold on every law. After a
+few of them (a *pilot*) the run knows how many exact draws it would be worth. Where that is less than `WORTH`,
+the draws are weighted ones by the particles of `smc`, or of `awrs` where checkers kill them all, and have no
+intervals. Both read the same rows: what the pilot has read is not paid for again. The texts of a pilot that
+failed are dropped.
 
 Beams (see `structgen.decoding.samplers.methods.beams`) have the least error for a number of rows. With a
 budget they come first, and what `n` draws cost is kept back, for the case that the beams find fewer
@@ -22,10 +24,9 @@ from __future__ import annotations
 import math
 from typing import Final
 
-import numpy as np
-
 from structgen.decoding.samplers.estimates import carriers, log_sum, normalised
-from structgen.decoding.samplers.methods import awrs, beams, smc, walks
+from structgen.decoding.samplers.methods import awrs, beams, smc
+from structgen.decoding.samplers.methods.raj import RemainderWalks
 from structgen.decoding.samplers.run_limits import CUTS, Drawn, Particles, SamplingRun, attempts_of, drawn
 from structgen.decoding.samplers.target import Floats
 from structgen.decoding.samplers.walk import Attempt, Finish, Walker
@@ -36,11 +37,12 @@ on two tasks of five, with 100 on none (docs/inside/results.md)."""
 SHARE: Final = 0.95
 """The effective size of tempered draws, as a share of their number. With 0.7 and 0.85 the error on "enum" at
 300 rows was above masking's, by 0.042 and 0.015."""
-ACCEPTED: Final = 0.8
-"""Draws are exact ones where the tree proves that this share of the attempts is accepted: refused ones then
-cost at most a quarter of the others."""
+WORTH: Final = 8
+"""Walks that would be worth fewer exact draws give way to particles: their intervals would say nothing."""
 _PILOT: Final = 4
-"""Walks that tell how many rows a text takes."""
+"""The fewest walks that tell how many rows a text takes, and what the walks are worth."""
+_SHARE_OF_PILOT: Final = 8
+"""The pilot is this part of the draws."""
 _HALVINGS: Final = 30
 """Steps of the search for a power: it is then known to 1e-9."""
 
@@ -50,45 +52,22 @@ def draw(run: SamplingRun) -> Drawn:
     run.target.remember_steps()
     if run.budget is not None:
         return _within(run, run.budget)
-    return _draws(run) if run.standard_error is None else beams.draw(run)
+    return _draws(run)
 
 
 def _draws(run: SamplingRun) -> Drawn:
-    """Return `n` draws by the cheapest of the methods that make exact or weighted ones.
-
-    The pilot has at least two attempts, or `n`, and ends at the first one that is refused: so the mean cost
-    of wrong choices is bounded, whatever Z is. It has no tree, so its attempts are independent of each other,
-    and its texts exact draws given that all were accepted.
-    """
-    lower, upper = run.tree.bracket
-    if lower >= ACCEPTED * upper:
-        return walks.draw(run, "cars")
-    # The highest bit of the seed keeps the random numbers of the pilot and of the draws apart.
-    pilot = Walker(run.target, Finish.COIN, None, seed=run.seed ^ (1 << 63))
-    count = min(run.n, max(2, min(run.n // 8, run.width)))
-    accepted = [one for one in _tried(run, pilot, count, goes_on=False) if one.weight > 0]
-    if len(accepted) < count and not run.stopped:
-        return _particles(run) or walks.draw(run, "cars")
-    run.n -= len(accepted)
-    found = walks.draw(run, "cars")
-    run.n += len(accepted)
-    return _with_exact(found, accepted)
-
-
-def _with_exact(found: Drawn, accepted: list[Attempt]) -> Drawn:
-    """Return exact draws with others before them. Z is estimated without these, as they were chosen for being
-    accepted; and not at all if a limit cut the run before another attempt was accepted."""
-    if accepted and found.log_z == -math.inf:
-        found.log_z, found.log_z_interval = math.nan, None
-    found.tokens = [*(one.tokens for one in accepted), *found.tokens]
-    found.logprobs = np.append([one.logprob for one in accepted], found.logprobs)
-    found.attempts += len(accepted)
-    count = len(found.tokens)
-    found.log_weights = np.full(
-        count, -math.log(max(count, 1)) + (0.0 if math.isnan(found.log_z) else found.log_z)
-    )
-    found.contributions = lambda values: values / count
-    return found
+    """Return `n` draws: by walks through the remainder with repeats of known texts, or by particles where the
+    walks would be worth too few exact draws."""
+    # The highest bit of the seed keeps the random numbers of these walks and of other draws apart.
+    found = RemainderWalks(run, seed=run.seed ^ (1 << 63))
+    few = max(_PILOT, run.n // _SHARE_OF_PILOT)
+    found.go_on(run.n, repeats=True, is_enough=lambda: found.tries >= few and found.worth_of(run.n) < WORTH)
+    if found.made < run.n and not run.stopped:
+        particles = _particles(run)
+        if particles is not None:
+            return particles
+        found.go_on(run.n, repeats=True)
+    return found.drawn(repeated=True)
 
 
 def _particles(run: SamplingRun) -> Drawn | None:
@@ -165,10 +144,8 @@ def _weighted(attempts: list[Attempt], wanted: int) -> Drawn:
     """Return the draws of walks with tempered weights, and the estimate of Z by the whole weights."""
     found = drawn(attempts, wanted, weighted=True, estimated=True)
     weights = tempered(found.log_weights)
-    shares = normalised(weights)
     found.log_weights = weights - log_sum(weights) + found.log_z
-    found.contributions = lambda values: (shares * values.T).T
-    found.is_biased = True
+    found.is_biased, found.tried = True, None
     return found
 
 

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from structgen.decoding.samplers.estimates import is_tiny
 from structgen.decoding.samplers.methods import smc
 from structgen.decoding.samplers.methods.smc import TakenEdge, checked
 from structgen.decoding.samplers.run_limits import Drawn, SamplingRun
@@ -34,12 +33,9 @@ from structgen.decoding.samplers.target import Floats, Prefix, Target, TargetSte
 
 
 def draw(run: SamplingRun) -> Drawn:
-    """Return at least `n` weighted draws, of at least two independent runs of particles. A Z below
-    `estimates.LEAST_Z` has no interval."""
+    """Return at least `n` weighted draws, of at least two independent runs of particles."""
     found = smc.draw(run, propose=propose)
     found.method = "awrs"
-    if is_tiny(found.log_z):
-        found.log_z_interval = None
     return found
 
 

@@ -23,15 +23,12 @@ from typing import Final
 
 import numpy as np
 
-from structgen.decoding.samplers.beam import Beam, ChanceDraw, FoundText, LookAhead
-from structgen.decoding.samplers.estimates import LEAST_TEXTS, around, half_width, log_sum
+from structgen.decoding.samplers.beam import Beam, FoundText, LookAhead
+from structgen.decoding.samplers.estimates import log_sum
 from structgen.decoding.samplers.run_limits import CUTS, Drawn, SamplingRun
-from structgen.decoding.samplers.target import Floats, Ids
 
 FIRST: Final = 8
 """The width of the first beam."""
-_FEW: Final = 3
-"""With fewer beams their standard error is not used."""
 WIDEST: Final = 1 << 15
 """The width of the widest beam: a step takes about 100 MB."""
 
@@ -44,7 +41,6 @@ class _Round:
     known: int
     """How many texts were known before it: the first ones of the list of all texts."""
     found: list[FoundText]
-    draws: list[ChanceDraw]
 
 
 def draw(run: SamplingRun) -> Drawn:
@@ -69,27 +65,16 @@ def draw(run: SamplingRun) -> Drawn:
             if not is_whole:
                 break
             plan.learn(beam)
-            rounds.append(_Round(width, len(known), beam.found, beam.draws))
+            rounds.append(_Round(width, len(known), beam.found))
             fresh = {one.tokens: one.log_probability for one in beam.found if one.is_kept}
             known |= fresh
             run.tried(width, len(fresh))
             run.tell(len(known))
-            if _is_close(run, known, rounds):
-                run.stopped = "standard_error"
     except CUTS as error:
         run.cut(error)
     found = _combined(run, known, rounds)
     found.method = "beams"
     return found
-
-
-def _is_close(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: list[_Round]) -> bool:
-    """Return whether log Z is known as precisely as requested."""
-    if run.standard_error is None or len(rounds) < _FEW:
-        return False
-    found = _combined(run, known, rounds)
-    ones = found.contributions(np.ones(len(found.tokens)))
-    return found.log_z > -math.inf and math.sqrt(float(ones @ ones)) <= run.standard_error
 
 
 class _Plan:
@@ -128,15 +113,7 @@ def _combined(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: lis
     tokens, log_probabilities = [*logprobs], np.array([*logprobs.values()])
     if all_known:
         log_z = log_sum(log_probabilities) if run.tree.is_exhausted else math.nan
-        return Drawn(
-            tokens,
-            log_probabilities,
-            log_probabilities,
-            len(rounds),
-            log_z,
-            None,
-            lambda found: np.zeros((2, *found.shape[1:])),
-        )
+        return Drawn(tokens, log_probabilities, log_probabilities, len(rounds), log_z)
     place = {text: i for i, text in enumerate(tokens)}
     log_shares = np.log([one.width for one in rounds]) - math.log(sum(one.width for one in rounds))
     log_weights = np.full(len(tokens), -np.inf)
@@ -148,67 +125,4 @@ def _combined(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: lis
             log_weights[at] = np.logaddexp(log_weights[at], log_share + text.log_weight)
     log_z = log_sum(log_weights)
 
-    spreads = [Spread(one.draws) for one in rounds]
-
-    def contributions(found: Floats) -> Floats:
-        """Return parts of the weighted mean: for each draw of a beam (see `Spread`), and for each beam a half
-        of its distance from the mean of all. The draws alone do not show a rare text that all of them miss:
-        intervals from them covered 88 % of shares."""
-        parts: list[Floats] = [np.zeros((2, *found.shape[1:]))]
-        whole = np.exp(log_weights - log_z) @ found
-        for log_share, one, spread in zip(log_shares, rounds, spreads, strict=True):
-            sums = np.zeros((len(one.draws), *found.shape[1:]))
-            alone = np.exp(log_probabilities[: one.known] - log_z) @ found[: one.known] - whole
-            for text in one.found:
-                part = math.exp(log_share + text.log_weight - log_z) * found[place[text.tokens]]
-                alone = alone + part / math.exp(log_share)
-                if text.draw >= 0:
-                    sums[text.draw] += part
-            parts += [*spread.parts(sums), math.exp(log_share) * alone[np.newaxis] / 2]
-        return np.concatenate(parts)
-
-    interval = None
-    if len(tokens) >= LEAST_TEXTS:
-        interval = around(log_z, half_width(contributions(np.ones(len(tokens)))))
-    return Drawn(tokens, log_probabilities, log_weights, len(rounds), log_z, interval, contributions)
-
-
-class Spread:
-    """The variance of a beam's sum, estimated from what follows each of its draws.
-
-    The draws of a step are systematic in the order of the tree, so each is compared with its neighbours: by
-    second differences, to which steps and slopes along the tree add less (Wolter 2007, Introduction to
-    variance estimation, 8.2). A draw with the chance p adds 1 - p of its square: with p = 1 it would be no
-    draw. What follows it varies too, by later draws, of which 1 - p is thus counted; so each later draw adds
-    p of its own (Rao 1975, Unbiased variance estimation for multistage designs).
-    """
-
-    def __init__(self, draws: list[ChanceDraw]) -> None:
-        steps = np.array([one.step for one in draws], np.int64)
-        chances = np.array([one.chance for one in draws])
-        self._before: Ids = np.array([one.before for one in draws], np.int64)
-        self._steps = [np.flatnonzero(steps == step) for step in np.unique(steps)]
-        shares = np.ones(len(draws) + 1)  # the last one stands for no draw
-        for mine in self._steps:
-            shares[mine] = chances[mine] * shares[self._before[mine]]
-        self._shares: Floats = shares[self._before] - shares[:-1]
-
-    def parts(self, sums: Floats) -> list[Floats]:
-        """Return numbers whose squares sum to the estimate, given the sums of the texts behind each draw and
-        no later one."""
-        sums = np.append(sums, sums[:1] * 0, axis=0)
-        for mine in reversed(self._steps):
-            np.add.at(sums, self._before[mine], sums[mine])
-        parts = []
-        for mine in self._steps:
-            found, shares = sums[mine], self._shares[mine]
-            if len(mine) == 2:
-                found, shares = found - found[::-1], (shares + shares[::-1]) / 4
-            elif len(mine) > 2:
-                around = np.roll(found, 1, axis=0) + np.roll(found, -1, axis=0)
-                found, shares = (
-                    around - 2 * found,
-                    (np.roll(shares, 1) + 4 * shares + np.roll(shares, -1)) / 36,
-                )
-            parts.append((np.sqrt(shares) * found.T).T)
-        return parts
+    return Drawn(tokens, log_probabilities, log_weights, len(rounds), log_z)

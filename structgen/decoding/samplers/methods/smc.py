@@ -20,7 +20,7 @@ import numpy as np
 from structgen.base.errors import StructgenError
 from structgen.decoding.samplers.checkers import GeneratedText
 from structgen.decoding.samplers.constraints import name_of
-from structgen.decoding.samplers.estimates import interval_of_weights, log, mean_of, normalised
+from structgen.decoding.samplers.estimates import log, log_mean
 from structgen.decoding.samplers.run_limits import CUTS, USUAL, Drawn, Particles, SamplingRun
 from structgen.decoding.samplers.target import Floats, Ids, Prefix, Target, TargetStep, drawn_edge
 
@@ -171,7 +171,7 @@ def draw(run: SamplingRun, propose: Propose = masked) -> Drawn:
 
 def _drawn(clouds: list[Cloud]) -> Drawn:
     """Return the particles of finished clouds, without those of weight 0."""
-    tokens, roots = list[tuple[int, ...]](), list[int]()
+    tokens = list[tuple[int, ...]]()
     logprobs, log_weights = list[float](), list[float]()
     many, particles = len(clouds), 0  # what is returned holds no cloud, and so none of its rows
     for cloud in clouds:
@@ -179,31 +179,17 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
             tokens.append(cloud.prefixes[i].tokens)
             logprobs.append(float(cloud.logprobs[i]))
             log_weights.append(cloud.log_z + float(cloud.log_weights[i]) - math.log(cloud.count * many))
-            roots.append(particles + int(cloud.roots[i]))
         particles += cloud.count
-    weights = normalised(np.array(log_weights))
     estimates = np.array([cloud.estimate for cloud in clouds])
-    log_z, _ = mean_of(estimates)
     return Drawn(
         tokens,
         np.array(logprobs),
         np.array(log_weights),
         particles,
-        log_z,
-        interval_of_weights(_summed(weights, roots, particles), log_z),
-        # Particles that come from one first particle are one part: a resampling copies them.
-        lambda found: _summed((weights * found.T).T, roots, particles),
+        log_mean(estimates),
         log_z_of_clouds=np.array([log(one) for one in estimates]),
         method="smc",
     )
-
-
-def _summed(parts: Floats, roots: list[int], count: int) -> Floats:
-    """Return the sum of the parts that come from each of `count` first particles, along the first axis (Chan
-    and Lai 2013, A general theory of particle filters in hidden Markov models)."""
-    found: Floats = np.zeros((count, *parts.shape[1:]))
-    np.add.at(found, np.array(roots, np.int64), parts)
-    return found
 
 
 def _run_together(run: SamplingRun, clouds: list[Cloud]) -> bool:
@@ -238,8 +224,6 @@ class Cloud:
         self._guesses: Floats = np.zeros(count)
         """The guess at the log-weight of each particle that its weight has in it."""
         self.is_done = np.zeros(count, np.bool_)
-        self.roots: Ids = np.arange(count)
-        """The first particle that each one comes from."""
         self.log_z = 0.0
         """The log of the product of the mean weights at resamplings."""
 
@@ -292,6 +276,6 @@ class Cloud:
         chosen = np.minimum(np.searchsorted(np.cumsum(shares), points, side="right"), self.count - 1)
         self.prefixes = [self.prefixes[i] for i in chosen]
         self.is_done, self.logprobs = self.is_done[chosen], self.logprobs[chosen]
-        self._guesses, self.roots = self._guesses[chosen], self.roots[chosen]
+        self._guesses = self._guesses[chosen]
         self.log_weights = np.zeros(self.count)
         self.log_z += math.log(mean)

@@ -30,6 +30,8 @@ al. 2025; the telescoping weight is that of adaptive importance sampling.)
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from structgen.decoding.samplers.run_limits import Drawn, SamplingRun, attempts_of, drawn
@@ -53,6 +55,11 @@ def draw(run: SamplingRun, method: str) -> Drawn:
         run.width = 1  # one walk at a time: each learns from those before it
     walker = Walker(run.target, finish, run.tree if learns else None, seed=run.seed)
     weighted, biased = finish is Finish.WEIGHT, finish is Finish.IGNORE
-    found = drawn(attempts_of(run, walker), run.n, weighted=weighted, estimated=not biased)
+    made = partial(drawn, wanted=run.n, weighted=weighted, estimated=not biased)
+    found = made(attempts_of(run, walker, as_drawn=made))
     found.is_exact, found.is_biased, found.method = finish is Finish.COIN, biased, method
+    if biased and learns:
+        found.tried = None  # the draws depend on each other
+    elif found.tried is not None and len(found.tokens) == run.n and not run.has_limits:
+        found.tried = replace(found.tried, is_planned=True)
     return found

@@ -1,0 +1,191 @@
+"""What a run tried, and the units of a figure that follow from it (`betting.Units`).
+
+An attempt begins with two proven bounds: no more than U of the model's mass is valid, and the texts that are
+known hold K of it. Its weight w is an unbiased estimate of the rest: E[w f(x)] is the sum of P(x) f(x) over
+the valid texts x that were not known, whatever the run did before, and 0 <= w <= U - K. Methods that sum no
+known texts have K = 0. So for the mean theta of f, with values from 0 to 1, a unit is
+
+    x = sum over known texts of P(x) (f(x) - theta)  +  w (f(drawn text) - theta)
+
+and for the valid mass Z it is K + w - Z. Dead ends count: their w is 0.
+
+Attempts of a batch went side by side and learnt from each other. Each is unbiased, and so is the product of
+several, but the next one may depend on how the last one ended. So stakes are fixed where a batch begins, and
+only whole batches count. Coin flips are the exception: a text is accepted with the probability P(x) / U,
+whatever else happens, so accepted attempts are independent.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.decoding.samplers.intervals.betting import Units
+from structgen.decoding.samplers.target import Floats, Ids
+
+_BLOCKS: Final = 400
+"""About how many blocks of stakes the planned draws are divided into: more gain nothing."""
+NEVER: Final = 1 << 61
+"""A batch that no run reaches."""
+_DEAD_ENDS: Final = 32
+"""Attempts of a block, for each of its draws: dead ends in a row teach a bettor little."""
+
+
+def _none() -> Ids:
+    return np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attempts:
+    """The attempts of a run, in the order in which they began: arrays [T]."""
+
+    weights: Floats
+    """float64: unbiased estimates of the valid mass that was not known; 0 for a dead end."""
+    bounds: Floats
+    """float64: U, the proven bound on Z when its batch began."""
+    known: Floats
+    """float64: K, the mass of the known texts that the method sums up, when its batch began."""
+    batches: Ids
+    """int64: the number of its batch, ascending."""
+    left: Floats
+    """float64: how many draws the run still planned when its batch began."""
+    texts: Ids
+    """int64: the number of the draw that it is; -1 for a dead end."""
+    listed: Ids = field(default_factory=_none)
+    """int64 [M]: the draws whose texts were known, for a method that sums known texts."""
+    since: Ids = field(default_factory=_none)
+    """int64 [M]: the first batch that knew the text."""
+    until: Ids = field(default_factory=_none)
+    """int64 [M]: the first batch that did not know it any more: that of another run."""
+    are_coins: bool = False
+    """Whether coins accepted or refused, so that accepted attempts are independent draws."""
+    is_planned: bool = False
+    """Whether the number of draws was fixed before the run, and reached."""
+    repeats: int = 0
+    """Draws of known texts that stand for attempts, which their probabilities would have made."""
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    @property
+    def worth(self) -> float:
+        """How many exact draws the attempts are worth, n Z / U: the sum of (K + w) / U. A coin with the
+        probability (K + w) / U would make a draw of the target of each."""
+        return float(((self.known + self.weights) / self.bounds).sum()) + self.repeats
+
+    def first(self, batches: int) -> Attempts:
+        """Return the attempts of the first batches, not as a planned number."""
+        end = int(np.searchsorted(self.batches, batches))
+        names = ("weights", "bounds", "known", "batches", "left", "texts")
+        return replace(self, **{one: getattr(self, one)[:end] for one in names}, is_planned=False)
+
+    def renumbered(self, places: Ids) -> Attempts:
+        """Return the same attempts of draws that have other numbers: `places`, by the old ones."""
+        texts = np.where(self.texts >= 0, np.append(places, -1)[self.texts], -1)
+        return replace(self, texts=texts, listed=places[self.listed])
+
+    def joined(self, other: Attempts, places: Ids) -> Attempts:
+        """Return these attempts and those of another run of the same target behind them. `places`: the number
+        among all draws of each draw of the other run."""
+        begin = int(self.batches[-1]) + 1 if len(self) else 0
+        other = replace(
+            other.renumbered(places),
+            batches=other.batches + begin,
+            since=other.since + begin,
+            until=np.minimum(other.until + begin, NEVER),
+        )
+        mine = replace(self, until=np.minimum(self.until, begin))
+        names = ("weights", "bounds", "known", "batches", "left", "texts", "listed", "since", "until")
+        arrays: dict[str, Any] = {
+            one: np.concatenate((getattr(mine, one), getattr(other, one))) for one in names
+        }
+        return replace(mine, **arrays, is_planned=False, repeats=self.repeats + other.repeats)
+
+    def units_of_means(self, values: Floats, given: Floats, masses: Floats) -> Units:
+        """Return the units of the means of F functions over the texts that have a property.
+
+        `values`, `given`: float64 [D, F], the functions of each draw, from 0 to 1, and 1 where it has the
+        property, else 0; `masses`: float64 [D], P of each draw.
+        """
+        hits = self.texts >= 0
+        if self.are_coins:
+            drawn = self.texts[hits]
+            order = np.arange(len(drawn))
+            ones, none = np.ones((len(drawn), 1)), np.zeros((len(drawn), 1))
+            left = self.left[hits] - (order - np.searchsorted(self.batches[hits], self.batches[hits]))
+            a, b = given[drawn] * values[drawn], given[drawn]
+            return self._units(a, b, none, ones, ones, ones[:, 0], ones[:, 0], order, left, ones[:, 0])
+        rows = np.flatnonzero(hits) if not self.known.any() else self._rows(self.texts)[0]
+        counts = self._rows(self.texts)[1] if self.known.any() else np.ones(len(rows))
+        batches, room = self.batches[rows], (self.bounds - self.known)[rows]
+        at = self.texts[rows]
+        drawn = np.where((at >= 0)[:, None], self.weights[rows, None] * given[np.maximum(at, 0)], 0.0)
+        summed, with_value = self._sums(batches, given, masses), self._sums(batches, given * values, masses)
+        a, b = with_value + drawn * values[np.maximum(at, 0)], summed + drawn
+        most, slope = with_value + room[:, None], summed + room[:, None]
+        return self._units(a, b, with_value, most, slope, room, counts, batches, self.left[rows], at >= 0)
+
+    def units_of_mass(self) -> Units:
+        """Return the units of Z."""
+        rows, counts = self._rows(self.weights)
+        known, weights, bounds = self.known[rows], self.weights[rows], self.bounds[rows]
+        ones = np.ones((len(rows), 1))
+        columns = (known + weights)[:, None], ones, known[:, None], bounds[:, None], ones
+        order = np.arange(len(rows)) if self.are_coins else self.batches[rows]
+        return self._units(*columns, bounds - known, counts, order, self.left[rows], self.texts[rows] >= 0)
+
+    def _rows(self, distinct: Floats | Ids) -> tuple[Ids, Floats]:
+        """Return the first attempt of each batch with each value of an array, in order, and how many have
+        it."""
+        pairs = np.stack((self.batches.astype(np.float64), distinct), axis=1)
+        _, first, counts = np.unique(pairs, axis=0, return_index=True, return_counts=True)
+        order = np.argsort(first)
+        return first[order], counts[order].astype(np.float64)
+
+    def _sums(self, batches: Ids, values: Floats, masses: Floats) -> Floats:
+        """Return the sums of P times a function over the texts that each batch knew, [R, F]."""
+        parts = masses[self.listed, None] * values[self.listed]
+        found: Floats = np.zeros((len(batches), values.shape[1]))
+        for edges, sign in ((self.since, 1.0), (self.until, -1.0)):
+            order = np.argsort(edges, kind="stable")
+            sums = np.concatenate((np.zeros((1, values.shape[1])), np.cumsum(parts[order], axis=0)))
+            found += sign * sums[np.searchsorted(edges[order], batches, side="right")]
+        return found
+
+    def _units(
+        self,
+        a: Floats,
+        b: Floats,
+        least: Floats,
+        most: Floats,
+        slope: Floats,
+        room: Floats,
+        counts: Floats,
+        batches: Ids,
+        left: Floats,
+        are_draws: npt.NDArray[Any],
+    ) -> Units:
+        """Return units in blocks. A block ends with a batch, once it has its share of the planned draws or
+        too many dead ends: what it depends on is known when it ends."""
+        begins = np.flatnonzero(np.diff(batches, prepend=-1))
+        draws = np.concatenate(([0.0], np.cumsum(np.asarray(are_draws, np.float64) * counts)))
+        units = np.concatenate(([0.0], np.cumsum(counts)))
+        blocks, planned = list[int](), list[float]()
+        end = share = 0.0
+        for begin in begins.tolist():
+            done = draws[begin]
+            if blocks and done < end and begin - blocks[-1] < _DEAD_ENDS * share:
+                continue
+            share = float(math.ceil((done + left[begin]) / _BLOCKS))
+            end = done + share
+            blocks.append(begin)
+            planned.append(max(left[begin], 1.0) * (units[begin] + 1) / (done + 1))
+        return Units(
+            *(a, b, least, most, slope, room, counts),
+            np.array([*blocks, len(a)], np.int64),
+            np.array(planned),
+        )

@@ -1,0 +1,175 @@
+"""Intervals by betting: a test of each hypothesis about a mean, and the ends of the hypotheses that pass.
+
+A figure theta is where units x = a - theta b have the mean 0, given all that came before. Each unit lies
+between numbers that are known before it is drawn: x >= least - theta slope, and x <= most - theta slope. A
+bettor who stakes s on x being large has the capital (product of 1 + s x): a fair game where theta is true, so
+it reaches 1 / 0.025 with a probability of at most 0.025 (Ville 1939), whatever the stakes are, if each is
+fixed before its unit is drawn and cannot lose more than he has. A second bettor stakes on x being small.
+
+The stakes change the width alone. All hypotheses lie in *cells* that are fixed before the run. A cell has one
+stake for each unit, so its capital falls where theta rises: what is refused at the upper end of a cell is
+refused in all of it, and the end of the interval within a cell is found by halving. The stake is that of a
+bettor who must reach a goal by the last unit and sees a normal law: the hazard of that law at the capital
+that he has, over the spread of the units that are left.
+
+Sources: Waudby-Smith and Ramdas (2023), Estimating means of bounded random variables by betting; Shafer and
+Vovk (2019), Game-theoretic foundations for probability and finance.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from statistics import NormalDist
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.decoding.samplers.target import Floats, Ids
+
+TAIL: Final = 0.025
+"""The chance that each of the two bettors refuses the truth: together 5 %."""
+MOST_LOST: Final = 0.95
+"""The greatest part of his capital that a bettor can lose by one unit."""
+_PRIOR: Final = 0.1
+"""The variance of units that is believed before any was drawn, as if one unit had shown it. With 0.02 to 0.2
+the widths differ by 2 %."""
+_LEAST_VARIANCE: Final = 1e-8
+_CELLS: Final = 4.0
+"""Cells for the square root of the units: a cell is then about one standard error wide. With 2 the intervals
+are 6 % wider, with 8 they are 1 % narrower."""
+_HALVINGS: Final = 16
+"""An end is found to 2^-16 of a cell."""
+_LEAST_LOG: Final = -80.0
+_STEPS: Final = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Random units of F figures, in the order in which they were drawn. Arrays are float64 [T, F], or [T, 1]
+    where all figures share them, and [T] where that is said."""
+
+    a: Floats
+    b: Floats
+    least: Floats
+    most: Floats
+    slope: Floats
+    room: Floats
+    """[T]: the width of the range of the random part of a unit, which is known before it."""
+    counts: Floats
+    """[T]: how many equal units this one stands for."""
+    blocks: Ids
+    """int64 [B + 1]: where the blocks of units begin, and T. The stakes of a block are fixed where it
+    begins."""
+    left: Floats
+    """[B]: how many units the run still planned where a block began."""
+    tail: float = TAIL
+    """The chance that a bettor refuses the truth."""
+
+
+def cells_of(units: float) -> Floats:
+    """Return the ends of the cells of a mean between 0 and 1, for so many planned units: denser towards 0 and
+    1, where means have smaller errors."""
+    count = max(4, min(round(_CELLS * math.sqrt(max(units, 1.0))), 400))
+    ends: Floats = np.sin(np.pi / 2 * np.arange(count + 1) / count) ** 2
+    return ends
+
+
+def ends_of(units: Units, cells: Floats) -> tuple[Floats, Floats]:
+    """Return the ends of the interval of 95 % of each figure, float64 [F]: hypotheses outside are refused.
+    The lower end may exceed the upper one, where all are refused. Cost: O(T F G) for G cells."""
+    return _end(units, cells, 1), _end(units, cells, -1)
+
+
+def refused(units: Units, hypothesis: float) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return for each figure whether one hypothesis is refused as too small, and whether as too large, bool
+    [F] each."""
+    at = np.array([hypothesis])
+    return _stakes(units, at, 1)[1][:, 0], _stakes(units, at, -1)[1][:, 0]
+
+
+def _end(units: Units, cells: Floats, side: int) -> Floats:
+    """Return the lower ends (side 1), from bets on large units, or the upper ones (side -1)."""
+    at = cells[1:] if side > 0 else cells[:-1]  # the hypothesis of a cell that is the hardest to refuse
+    stakes, are_refused = _stakes(units, at, side)
+    # From below, or from above, the first cell that is not refused.
+    ordered = are_refused[:, ::side]
+    first = np.where(ordered.all(axis=1), len(at) - 1, ordered.argmin(axis=1))
+    if side < 0:
+        first = len(at) - 1 - first
+    chosen = np.repeat(stakes[:, np.arange(stakes.shape[1]), first], np.diff(units.blocks), axis=0)
+    # `inner` is not refused, `outer` is, or is the end of all cells.
+    outer, inner = (cells[first], cells[first + 1])[::side]
+    for _ in range(_HALVINGS):
+        middle = (outer + inner) / 2
+        peak = _peak(units, chosen, middle, side)
+        outer, inner = np.where(peak >= 0, middle, outer), np.where(peak >= 0, inner, middle)
+    return np.asarray(outer)
+
+
+def _gains(units: Units, rows: slice, stakes: Floats, at: Floats, side: int, *cells: None) -> Floats:
+    """Return the changes of the log of the capital by some units, given the stakes over the room of a unit.
+
+    With `None` for `cells`, of all cells: stakes [F, G], hypotheses [G], result [R, F, G]. Without, of one
+    cell of each figure: stakes [R, F], hypotheses [F], result [R, F].
+    """
+    limits = units.least if side > 0 else units.most
+    shared = (units.a, units.b, units.slope, limits, units.room[:, None], units.counts[:, None])
+    a, b, slope, limit, room, counts = (one[(rows, slice(None), *cells)] for one in shared)
+    lost = side * (slope * at - limit)
+    stakes = np.minimum(stakes / room, MOST_LOST / np.maximum(lost, 1e-300))
+    gains: Floats = counts * np.log1p(stakes * (side * (a - at * b)))
+    return gains
+
+
+def _stakes(units: Units, at: Floats, side: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return the stakes of each block, figure and cell over the room, [B, F, G], and whether the bettor
+    refuses the cell, bool [F, G]."""
+    figures = max(units.a.shape[1], units.b.shape[1], units.slope.shape[1])
+    capital = np.full((figures, len(at)), math.log(units.tail))
+    peak, stakes = capital.copy(), np.empty((len(units.left), figures, len(at)))
+    sums = np.zeros((5, figures))
+    a, b = units.a / units.room[:, None], units.b / units.room[:, None]
+    moments = np.stack([np.broadcast_to(one, (len(a), figures)) for one in (a, b, a * a, a * b, b * b)])
+    moments *= units.counts[:, None]
+    done = 0.0
+    for block, left in enumerate(units.left):
+        rows = slice(int(units.blocks[block]), int(units.blocks[block + 1]))
+        sa, sb, saa, sab, sbb = sums[:, :, None]
+        total = sa - at * sb
+        squares = saa - 2 * at * sab + at * at * sbb
+        variance = (squares - total * total / max(done, 1.0) + _PRIOR) / (done + 1)
+        spread = np.sqrt(np.maximum(variance, _LEAST_VARIANCE) * max(left, 1.0))
+        stakes[block] = hazard(capital) / spread
+        capital += _gains(units, rows, stakes[block], at, side, None).sum(axis=0)
+        np.maximum(peak, capital, out=peak)
+        sums += moments[:, rows].sum(axis=1)
+        done += float(units.counts[rows].sum())
+    return stakes, peak >= 0
+
+
+def _peak(units: Units, stakes: Floats, at: Floats, side: int) -> Floats:
+    """Return the log of the greatest capital at the end of a block over the goal, [F], with the stakes [T, F]
+    of one cell for each figure."""
+    gains = _gains(units, slice(None), stakes, at, side)
+    sums = np.cumsum(gains, axis=0)[units.blocks[1:] - 1]
+    peak: Floats = math.log(units.tail) + sums.max(axis=0)
+    return peak
+
+
+def hazard(logs: Floats) -> Floats:
+    """Return the hazard of the normal law, its density over its upper tail, where the tail has the given
+    logarithms: what a bettor stakes who must reach the goal and has so much of it. 0 from the goal on."""
+    steps = (np.minimum(logs, 0.0) - _LEAST_LOG) * (_STEPS / -_LEAST_LOG)
+    found: Floats = _hazards()[np.maximum(steps, 0.0).astype(np.int64)]
+    return found
+
+
+@cache
+def _hazards() -> Floats:
+    normal = NormalDist()
+    logs = _LEAST_LOG * (1 - np.arange(_STEPS + 1) / _STEPS)
+    tails = [math.exp(one) for one in logs[:-1]]
+    return np.array([*(normal.pdf(normal.inv_cdf(tail)) / tail for tail in tails), 0.0])

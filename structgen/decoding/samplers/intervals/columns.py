@@ -1,0 +1,134 @@
+"""The numbers of a function at each draw, and the range that they are from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from structgen.base.errors import OptionError, StructgenError
+from structgen.base.language import checks
+from structgen.decoding.samplers.intervals.field_paths import parsed, shown, values_at
+from structgen.decoding.samplers.intervals.figures import Interval
+from structgen.decoding.samplers.target import Floats
+
+Range: TypeAlias = "tuple[float, float] | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The numbers of n draws."""
+
+    shares: Floats
+    """float64 [n]: the numbers, scaled so that the range is 0 to 1; as they are without a range."""
+    least: float = -math.inf
+    most: float = math.inf
+
+    @property
+    def has_range(self) -> bool:
+        return math.isfinite(self.most)
+
+    def number(self, share: float) -> float:
+        """Return the number that a scaled one stands for."""
+        return self.least + share * (self.most - self.least) if self.has_range else share
+
+    def interval(self, low: float, high: float) -> Interval:
+        """Return the interval of two scaled numbers."""
+        return Interval(self.number(low), self.number(high))
+
+
+def column_of(
+    function: Callable[[Any], Any] | str,
+    given: Range,
+    values: Sequence[Any],
+    texts: Sequence[str],
+    ranges: Mapping[str, tuple[float, float]],
+    where: str,
+) -> Column:
+    """Return the numbers of a function, or of the field at a path, at each draw.
+
+    `given`: the range that was named; `ranges`: those of fields. Raises StructgenError if there is no draw,
+    and, with the text of the draw, for a function that raises, a field that has no number, NaN, and a number
+    outside the range; OptionError for a range that is none.
+    """
+    if not len(values):
+        raise StructgenError(
+            "There is no draw to take a mean of.",
+            where=where,
+            cure="Give a larger budget, or look at `bracket`: the valid texts may have hardly any mass.",
+        )
+    if isinstance(function, str):
+        path = parsed(function)
+        given = ranges.get(shown(path)) if given is None else given
+        read: Callable[[Any], Any] = lambda value: _only(values_at(value, path))  # noqa: E731
+    else:
+        read = function
+    numbers = np.empty(len(values))
+    are_bools = True
+    for at, (value, text) in enumerate(zip(values, texts, strict=True)):
+        answer = _answer(read, value, text, where)
+        are_bools = are_bools and isinstance(answer, bool | np.bool_)
+        numbers[at] = answer
+    least, most = _checked(given) if given is not None else (0.0, 1.0) if are_bools else (-math.inf, math.inf)
+    outside = np.flatnonzero((numbers < least) | (numbers > most))
+    if len(outside):
+        at = int(outside[0])
+        raise StructgenError(
+            f"{numbers[at]:g} is outside range=({least:g}, {most:g}): {_shown(texts[at])}.",
+            where=where,
+            cure="Give a range that holds the number of each valid text, or cut the function to it.",
+        )
+    return Column(numbers) if math.isinf(most) else Column((numbers - least) / (most - least), least, most)
+
+
+def _only(named: dict[Any, Any]) -> Any:
+    """Return the value of a path that has one."""
+    return next(iter(named.values())) if len(named) == 1 else list(named.values())
+
+
+def _answer(read: Callable[[Any], Any], value: Any, text: str, where: str) -> Any:
+    """Return the number of one draw. Raises StructgenError."""
+    try:
+        answer = read(value)
+    except StructgenError:
+        raise
+    except Exception as error:
+        raise StructgenError(
+            f"The function raised {type(error).__name__}: {error}, for {_shown(text)}.",
+            where=where,
+            cure="Return a number for each valid text.",
+        ) from error
+    try:
+        number = float(answer) if not isinstance(answer, str) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise StructgenError(
+            f"{answer!r} is no number to take a mean of: {_shown(text)}.",
+            where=where,
+            cure="Return a finite number, True or False for each valid text.",
+        )
+    return answer
+
+
+def _checked(given: Any) -> tuple[float, float]:
+    """Return a range that was named. Raises OptionError."""
+    try:
+        least, most = given
+    except (TypeError, ValueError):
+        raise OptionError(
+            f"{given!r} is no range.", where="range", cure="Give two numbers: range=(0, 100)."
+        ) from None
+    numbers = [checks.number("range", one, -1e300, 1e300, "a finite number") for one in (least, most)]
+    if not numbers[0] < numbers[1]:
+        raise OptionError(
+            f"The range ({least}, {most}) is empty.", where="range", cure="Give the smaller number first."
+        )
+    return numbers[0], numbers[1]
+
+
+def _shown(text: str) -> str:
+    return f"the text {text[:60]!r}{'...' * (len(text) > 60)}"

@@ -1,0 +1,84 @@
+"""Paths of the fields of draws: "city", "address.city", "tags[]" (any item of a list), "tags.length"."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+ABSENT: Final = "(absent)"
+"""The value of a field that a draw does not have."""
+ITEM: Final = "[]"
+"""A step of a path to any item of a list."""
+LENGTH: Final = "length"
+"""A step to the number of items of a list."""
+Path: TypeAlias = "tuple[str, ...]"
+"""A path into a JSON value: keys, and steps into lists; () is the whole value."""
+
+
+def shown(path: Path) -> str:
+    """Return a path as text, the format of `Samples.marginals`."""
+    text = ""
+    for step in path:
+        text += step if step == ITEM or not text else f".{step}"
+    return text
+
+
+def paths_of(values: list[Any]) -> list[Path]:
+    """Return the paths of all fields that hold a value, in order of first appearance."""
+    found: dict[Path, None] = {}
+    for value in values:
+        for path in _paths(value, ()):
+            found.setdefault(path)
+    return list(found)
+
+
+def _paths(value: Any, path: Path) -> Iterator[Path]:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _paths(inner, (*path, key))
+    elif isinstance(value, list):
+        yield (*path, LENGTH)
+        for inner in value:
+            yield from _paths(inner, (*path, ITEM))
+    else:
+        yield path
+
+
+def values_at(value: Any, path: Path) -> dict[Any, Any]:
+    """Return the values of a draw at a path, by `_name`: several for a path through lists."""
+    found = [value]
+    for step in path:
+        found = [inner for one in found for inner in _inner(one, step)]
+    return named(found if ITEM in path else found[:1] or [ABSENT])
+
+
+def parsed(text: str) -> Path:
+    """Return the path that a text names."""
+    return tuple(filter(None, text.replace(ITEM, f".{ITEM}").split(".")))
+
+
+def _inner(value: Any, step: str) -> list[Any]:
+    if isinstance(value, list | tuple | set | frozenset) and not hasattr(value, "_fields"):
+        return list(value) if step == ITEM else [len(value)] if step == LENGTH else []
+    if isinstance(value, Mapping):
+        return [value[step]] if step in value else []
+    return [getattr(value, step)] if hasattr(value, step) else []
+
+
+def named(found: list[Any]) -> dict[Any, Any]:
+    return {_name(one): _plain(one) for one in found}
+
+
+def _plain(value: Any) -> Any:
+    return value if not isinstance(value, list | dict) else json.dumps(value, ensure_ascii=False)
+
+
+def _name(value: Any) -> Any:
+    """Return a key that distinguishes values: 1, 1.0 and True are three."""
+    plain = _plain(value)
+    try:
+        hash(plain)
+    except TypeError:
+        plain = repr(plain)
+    return type(plain), plain

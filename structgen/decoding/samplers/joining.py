@@ -1,0 +1,133 @@
+"""Draws of several runs of one target as the draws of one run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from structgen.base.errors import OptionError
+from structgen.decoding.samplers.draws import Draws
+from structgen.decoding.samplers.estimates import Statistics, clamped, log_sum, log_z_of_coins
+from structgen.decoding.samplers.intervals.attempts import Attempts
+from structgen.decoding.samplers.methods.raj import weights_of
+from structgen.decoding.samplers.target import Floats
+
+
+def seeds_of(draws: Draws[Any]) -> list[int]:
+    """Return the seeds of the runs that draws are from."""
+    return list(draws.about.get("seeds", [draws.about.get("seed")]))
+
+
+def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool = False) -> dict[str, Any]:
+    """Return the fields of the draws of two runs together. Raises OptionError, see `Samples.joined`, which
+    asks for the name of the target unless the second run goes on with the first."""
+    tried = _checked(first, second, are_of_one_run)
+    order = _order(first, second)
+    both = [*zip(first.token_ids, range(len(first.texts)), strict=True)]
+    both += [*zip(second.token_ids, range(len(first.texts), 1 << 62), strict=False)]
+    tokens = [both[at][0] for at in order]
+    logprobs = np.concatenate((first.logprobs, second.logprobs))[order]
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    old = {one: at for at, one in reversed(list(enumerate(tokens)))}
+    is_summed = first.method == "raj"
+
+    def places(draws: Draws[Any], begin: int) -> Any:
+        if is_summed:
+            return np.array([old[one] for one in draws.token_ids], np.int64)
+        return place[begin : begin + len(draws.texts)]
+
+    attempts = tried[0].renumbered(places(first, 0)).joined(tried[1], places(second, len(first.texts)))
+    log_weights = _weights(first, second, attempts, tokens, logprobs, order)
+    done, more = first.statistics, second.statistics
+    names = [one.name for one in fields(Statistics) if one.name != "stopped"]
+    counts = {name: getattr(done, name) + getattr(more, name) for name in names}
+    bracket = (max(first.bracket[0], second.bracket[0]), min(first.bracket[1], second.bracket[1]))
+
+    def listed(name: str) -> list[Any]:
+        values = [*getattr(first, name), *getattr(second, name)]
+        return [values[at] for at in order] if values else []
+
+    return {one.name: getattr(first, one.name) for one in fields(Draws)} | {
+        **{name: listed(name) for name in ("texts", "values", "masses")},
+        "token_ids": tokens,
+        "logprobs": logprobs,
+        "log_weights": log_weights,
+        "is_exact": first.is_exact and second.is_exact,
+        "log_z": clamped(log_sum(log_weights), bracket),
+        "bracket": bracket,
+        "statistics": replace(more, **counts),
+        "attempts": attempts,
+        "about": {
+            **first.about,
+            "n": first.about.get("n", 0) + second.about.get("n", 0),
+            "seeds": [*seeds_of(first), *seeds_of(second)],
+        },
+        "pieces": {**first.pieces, **second.pieces},
+        "ranges": {**first.ranges, **second.ranges},
+        "again": None,
+    }
+
+
+def _checked(first: Draws[Any], second: Draws[Any], are_of_one_run: bool) -> tuple[Attempts, Attempts]:
+    """Return the attempts of both. Raises OptionError where they cannot be joined."""
+    reason = ""
+    if first.method != second.method:
+        reason = f"One run is by {first.method}, the other by {second.method}."
+    elif first.target != second.target:
+        reason = "The runs have different targets: another model, prompt, grammar, temperature or checkers."
+    elif not first.target and not are_of_one_run:
+        reason = "The target has a part without a name, so that nothing tells whether it is one."
+    elif set(seeds_of(first)) & set(seeds_of(second)):
+        reason = f"Both runs have the seed {second.about.get('seed')}: their draws are the same."
+    elif first.attempts is None or second.attempts is None or first.is_biased:
+        reason = f"Draws by {first.method} have no attempts that could be joined."
+    if reason or first.attempts is None or second.attempts is None:
+        cure = 'Join runs of one target with different seeds, by "raj", "cars", "importance" or "rejection".'
+        raise OptionError(reason, where="joined", cure=cure)
+    return first.attempts, second.attempts
+
+
+def _order(first: Draws[Any], second: Draws[Any]) -> list[int]:
+    """Return the order of the draws of both: as they are, or, where known texts are summed, each text before
+    its repeats."""
+    count = len(first.texts) + len(second.texts)
+    if first.method != "raj":
+        return list(range(count))
+    seen: set[tuple[int, ...]] = set()
+    once, repeats = list[int](), list[int]()
+    for at, tokens in enumerate([*first.token_ids, *second.token_ids]):
+        (repeats if tokens in seen else once).append(at)
+        seen.add(tokens)
+    # A text that both runs found is one draw, unless it is a repeat of one run.
+    own = {at for draws, begin in ((first, 0), (second, len(first.texts))) for at in _repeats(draws, begin)}
+    return [*once, *(at for at in repeats if at in own)]
+
+
+def _repeats(draws: Draws[Any], begin: int) -> list[int]:
+    return [begin + int(at) for at in np.flatnonzero(~draws.is_first)]
+
+
+def _weights(
+    first: Draws[Any],
+    second: Draws[Any],
+    attempts: Attempts,
+    tokens: list[tuple[int, ...]],
+    logprobs: Floats,
+    order: list[int],
+) -> Floats:
+    """Return the log weights of the draws of both runs, which sum to the estimate of Z."""
+    if first.method == "raj":
+        return weights_of(tokens, logprobs, attempts)
+    if attempts.are_coins:
+        accepted = len(tokens)
+        log_z = log_z_of_coins(1 / attempts.bounds, accepted, stopped=False)
+        return np.full(accepted, log_z - math.log(max(accepted, 1)))
+    parts = [
+        one.log_weights + math.log(max(len(one.attempts or ()), 1) / len(attempts)) for one in (first, second)
+    ]
+    found: Floats = np.concatenate(parts)[order]
+    return found

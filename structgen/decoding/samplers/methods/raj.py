@@ -1,0 +1,183 @@
+"""Walks through the remainder: the known texts are summed, and a walk goes where no known text is.
+
+The tree knows the probability of each text that was found. So a walk draws its edges by P(a | u) times what
+is neither known to be valid nor proved invalid, `upper - lower`, in place of `upper`: each accepted walk is a
+new text. With the known mass K and the weight w of a walk, K + w is an unbiased estimate of Z, and the known
+sum of P f plus w f(x) one of the sum of P f over the valid texts. Estimates of later walks are better, as
+more is known. A walk enters the mean by the inverse of U - K, which bounds its weight.
+
+A text in the draws has the weight that all walks give it together: those that knew it, and the one that found
+it. `auto` has the same walks with *repeats*: with the probability K / U a draw is a known text, which costs
+no row, and only else a walk. It then reads no more rows than `importance`, and n draws are n draws.
+
+Sources: a running sum over known units is the estimator of Raj (1956), Some estimators in sampling with
+varying probabilities without replacement; for language models, Kool, van Hoof and Welling (2020).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from structgen.decoding.samplers.estimates import log_sum
+from structgen.decoding.samplers.intervals.attempts import Attempts
+from structgen.decoding.samplers.run_limits import CUTS, Drawn, SamplingRun, tried_of
+from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.walk import Attempt, Finish, Walker
+
+_SLOW: Final = 4
+"""A batch has at most this part of the texts that were drawn: what walks of a batch learn helps later ones
+alone."""
+Tokens = tuple[int, ...]
+
+
+def draw(run: SamplingRun) -> Drawn:
+    """Return `n` texts that were not known, and those that the tree knew before, each once, with weights; all
+    valid texts where the run finds them all."""
+    found = RemainderWalks(run)
+    found.go_on(run.n)
+    return found.drawn(repeated=False)
+
+
+def draw_repeated(run: SamplingRun) -> Drawn:
+    """Return `n` draws, repeats of known texts among them, as `auto` makes them."""
+    found = RemainderWalks(run)
+    found.go_on(run.n, repeats=True)
+    return found.drawn(repeated=True)
+
+
+class RemainderWalks:
+    """The walks of a run."""
+
+    def __init__(self, run: SamplingRun, seed: int | None = None) -> None:
+        self._run = run
+        self._walker = Walker(run.target, Finish.REMAINDER, run.tree, seed=run.seed if seed is None else seed)
+        self._before = dict(run.tree.known())
+        """The texts that the tree knew before the run, with log P."""
+        self.attempts: list[Attempt] = []
+        self.accepted = 0
+        self._random = np.random.Generator(np.random.Philox(key=[self._walker.seed, 0]))
+        self._known: list[Tokens] = list(self._before)
+        self._logs: list[float] = list(self._before.values())
+        self._repeats: list[Tokens] = []
+
+    @property
+    def made(self) -> int:
+        """The number of draws so far."""
+        return self.accepted + len(self._repeats)
+
+    @property
+    def tries(self) -> int:
+        """The number of attempts so far, repeats among them."""
+        return len(self.attempts) + len(self._repeats)
+
+    def worth_of(self, n: int) -> float:
+        """Return how many exact draws `n` draws would be worth with the bound that the tree has now: n Z / U.
+        Infinite before the first attempt."""
+        if not self.attempts:
+            return math.inf
+        parts = [(one.known + one.weight, 1 / one.bound) for one in self.attempts]
+        z = sum(part * share for part, share in parts) / sum(share for _, share in parts)
+        return n * z / self._run.tree.bracket[1]
+
+    def go_on(
+        self, wanted: int, *, repeats: bool = False, is_enough: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Draw until there are `wanted` texts, every valid text is known, the run is over, or `is_enough`
+        says so after a batch. `repeats`: whether known texts are drawn too, as often as they would be."""
+        run, walker = self._run, self._walker
+        try:
+            while self.made < wanted and run.afford(0):
+                if walker.is_spent:
+                    run.stopped = "exhausted"
+                    break
+                slots = max(min(run.width, wanted - self.made, self.made // _SLOW), 1)
+                lower, upper = run.tree.bracket
+                share = lower / upper if repeats and self.attempts else 0.0
+                walks = slots - self._repeated(slots, share)
+                if not walks:
+                    continue
+                left = max((run.planned(self.made) - (slots - walks)) * (1 - share), 1.0)
+                fresh = walker.attempts(walks, run.afford, left)
+                self._take(fresh)
+                run.tried(len(fresh), sum(one.weight > 0 for one in fresh))
+                run.tell(self.made)
+                if run.is_enough(lambda: self.drawn(repeated=False), self.made) or is_enough():
+                    break
+        except CUTS as error:
+            run.cut(error)
+        run.tree_rows += walker.tree_rows
+        walker.tree_rows = 0
+
+    def _repeated(self, slots: int, share: float) -> int:
+        """Draw known texts by their probabilities, each slot with the probability `share`; return how
+        many."""
+        count = int((self._random.random(slots) < share).sum()) if share else 0
+        if count:
+            masses = np.exp(np.array(self._logs) - max(self._logs))
+            for at in self._random.choice(len(masses), count, p=masses / masses.sum()):
+                self._repeats.append(self._known[at])
+        return count
+
+    def _take(self, fresh: Sequence[Attempt]) -> None:
+        """Note the attempts of a batch."""
+        self.attempts += fresh
+        for one in fresh:
+            if one.weight > 0:
+                self.accepted += 1
+                if one.is_kept and one.tokens not in self._before:
+                    self._known.append(one.tokens)
+                    self._logs.append(one.logprob)
+
+    def drawn(self, *, repeated: bool) -> Drawn:
+        """Return the draws: each text once, or, with `repeated`, as often as it was drawn, its weight shared.
+        All valid texts, each once, where the tree knows them all."""
+        logs = self._before | {one.tokens: one.logprob for one in self.attempts if one.weight > 0}
+        tokens = list(logs)
+        places = {one: at for at, one in enumerate(tokens)}
+        tried = replace(
+            tried_of(self.attempts, draws=places, known=list(self._before)), repeats=len(self._repeats)
+        )
+        logprobs = np.array(list(logs.values()))
+        if self._run.tree.is_exhausted or self._walker.is_spent:
+            log_z = log_sum(logprobs)
+            return Drawn(tokens, logprobs, logprobs, len(self.attempts), log_z, tried, method="raj")
+        scale = 1.0
+        if self.made >= self._run.n and self.accepted > 1:
+            # The n-th text ended the run (see `run_limits.drawn`).
+            scale = (self.accepted - 1) / self.accepted * len(tried) / (len(tried) - 1)
+        if repeated:
+            # Each text once, then its repeats.
+            tokens += self._repeats
+            logprobs = np.array([logs[one] for one in tokens])
+        log_weights = weights_of(tokens, logprobs, tried, scale)
+        return Drawn(
+            tokens, logprobs, log_weights, len(self.attempts), log_sum(log_weights), tried, method="raj"
+        )
+
+
+def weights_of(tokens: Sequence[Tokens], logprobs: Floats, tried: Attempts, scale: float = 1.0) -> Floats:
+    """Return the log weights of draws, float64 [D], which sum to the estimate of Z: a text has what all
+    attempts give it together, and its repeats share that.
+
+    `tokens`, `logprobs`: those of the draws, a text before its repeats; `scale`: a factor for what is not
+    known.
+    """
+    shares = 1 / np.maximum(tried.bounds - tried.known, 1e-300)
+    shares /= shares.sum()
+    hits = np.flatnonzero(tried.texts >= 0)
+    sums = np.zeros(len(tokens))
+    np.add.at(sums, tried.texts[hits], shares[hits] * tried.weights[hits] * scale)
+    # The shares of the attempts from each one on: what the attempts that knew a text have of it.
+    behind = np.append(np.cumsum(shares[::-1])[::-1], 0.0)
+    since, until = (behind[np.searchsorted(tried.batches, one)] for one in (tried.since, tried.until))
+    np.add.at(sums, tried.listed, (since - until) * np.exp(logprobs[tried.listed]))
+    first: dict[Tokens, int] = {}
+    places = np.array([first.setdefault(one, at) for at, one in enumerate(tokens)], np.int64)
+    copies = np.bincount(places, minlength=len(tokens))
+    found: Floats = np.log(np.maximum(sums, 5e-324))[places] - np.log(copies[places])
+    return found
