@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,7 +13,14 @@ from for_each import for_each
 from judged_intervals import Figure, band, figures
 from random_laws import FAMILIES, NAMED, VOCABULARY, Law, _deep, laws, probabilities
 
+pytestmark = pytest.mark.filterwarnings("ignore::structgen.base.errors.DrawsWarning")
 METHODS = ("importance", "raj", "cars", "auto")
+
+
+@cache
+def made(first: int) -> list[Law]:
+    """Return a law of each family."""
+    return laws(first, 1)
 
 
 def judged(chosen: list[Law], method: str, n: int, runs: range) -> dict[str, list[Figure]]:
@@ -34,10 +42,10 @@ def hold(chosen: list[Law], method: str, n: int, runs: range) -> None:
         assert np.mean([one.holds for one in each]) >= band(len(each)), kind
 
 
-@pytest.mark.parametrize("n", [20, 100])
+@pytest.mark.parametrize(("n", "first"), [(20, 81_000), (100, 81_500)])
 @pytest.mark.parametrize("method", METHODS)
-def test_intervals_hold_on_laws_of_each_family(method, n):
-    hold(laws(81_000, 2), method, n, range(1))
+def test_intervals_hold_on_a_law_of_each_family(method, n, first):
+    hold(made(first), method, n, range(1))
 
 
 @pytest.mark.slow
@@ -53,7 +61,7 @@ def test_intervals_hold_on_many_laws(method, n):
 @pytest.mark.parametrize("method", METHODS)
 def test_intervals_of_the_named_law_hold(method):
     """On it a rule that looks at the drawn weights gave an interval that held in 1 of 57 runs."""
-    hold(laws(0, 1, ["tiny"]), method, 60, range(12))
+    hold(laws(0, 1, ["tiny"]), method, 60, range(8))
 
 
 def test_the_named_law_is_the_known_one():
@@ -101,14 +109,24 @@ def test_a_list_of_texts_has_the_masses_of_its_grammar(seed):
     assert {text: masses[text] for text in valid} == pytest.approx(law.masses, rel=1e-9)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@for_each("family", [one for one in FAMILIES if one != "tiny"])
 def test_a_law_is_that_of_its_seed(family):
     (one,), (same,), (other,) = (laws(first, 1, [family]) for first in (3, 3, 400))
-    assert one.z == same.z and one.masses == same.masses
-    assert family == "tiny" or one.masses != other.masses
+    assert one.z == same.z and one.masses == same.masses and one.masses != other.masses
 
 
 def test_the_band_is_that_of_the_binomial_law():
     binom = pytest.importorskip("scipy.stats").binom
-    for runs in (1, 10, 100, 2000):
+    for runs in (1, 10, 300):
         assert round(band(runs) * runs) == int(binom.ppf(0.001, runs, 0.95))
+
+
+@pytest.mark.parametrize("method", ["importance", "raj", "cars"])
+def test_what_an_attempt_was_bounded_by_holds(method):
+    """Before each attempt the mass of the known texts is at most Z, and the bound at least Z; its weight lies
+    between 0 and their difference."""
+    for law in made(81_000):
+        found = law.sample(method, 30).attempts
+        assert (found.bounds >= law.z * (1 - 1e-9)).all() and (found.known <= law.z * (1 + 1e-9)).all()
+        room = found.bounds - found.known
+        assert (found.weights >= 0).all() and (found.weights <= room * (1 + 1e-9) + 1e-12 * law.z).all()
