@@ -1,0 +1,141 @@
+"""Bounds of the numbers in valid texts, known before a text is drawn: from the schema, and from the length.
+
+They are read from the network of the schema, which the masks are made of, and not from its text: so `allOf`,
+`$ref`, `oneOf`, `not` and `if` at one place are one set of numbers. Each bound holds for every text that the
+compiled grammar accepts within its tokens. It may be wide: what a schema says of several members together
+(`not` of an object, a number of items that `contains` counts) narrows nothing here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from structgen.automata.numbers.written_forms import folded, only_integers
+from structgen.base.errors import LimitError, UnsupportedError
+from structgen.base.language.ir import All, Formula, Not, NumberAtom
+from structgen.base.language.number_ranges import Cut, Ranges, common, interval, points, united
+from structgen.base.system.public_calls import THIS_CALL
+from structgen.grammars.json_grammars.plain_network import network_of
+from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
+from structgen.machines.core.compiled import CompiledGrammar
+from structgen.schema.meaning.shape import ArrayShape
+from structgen.schema.recogniser.schema_network import SchemaNetwork
+
+ITEM: Final = "[]"
+"""A step of a path to any item of a list."""
+LENGTH: Final = "length"
+"""A step to the number of items of a list."""
+
+_EVERY: Final = interval(None, None)
+_COMMAS: Final = re.compile(rb",(?:\s*,)*")
+
+
+def ranges(compiled: CompiledGrammar, max_tokens: int) -> ValueRanges:
+    """Return the bounds of the numbers in texts of a grammar of at most so many tokens. Cost: a reading of
+    the schema, some milliseconds, and of the vocabulary, 20 ms for 100,000 tokens. Where `limits` ends the
+    reading, no number has bounds."""
+    grammar, network = compiled.grammar.innermost, None
+    if isinstance(grammar, JsonSchemaGrammar) and compiled.grammar.policies is not None:
+        with suppress(LimitError, UnsupportedError):
+            network = network_of(grammar.document(limits=compiled.limits))
+    tokens = [token for token in compiled.tokenizer.token_bytes if token]
+    # Of commas in a row, white space aside, one at most stands between two items: more are in a string.
+    commas = [len(_COMMAS.findall(token)) for token in tokens if b"," in token]
+    return ValueRanges(
+        network, max_tokens * max(map(len, tokens), default=0), max_tokens * max(commas, default=0)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRanges:
+    """The bounds of the numbers in the texts of one grammar; made by `ranges`. For one thread at a time."""
+
+    _network: SchemaNetwork | None
+    """What the texts mean; None where they are not JSON, or it is not known."""
+    _most_bytes: int
+    """Of a text."""
+    _most_commas: int
+    """Between the items of one list."""
+
+    @property
+    def text_length(self) -> tuple[float, float]:
+        """The least and the greatest number of characters of a text. A character has at least a byte."""
+        return 0.0, float(self._most_bytes)
+
+    def at(self, path: tuple[str, ...]) -> tuple[float, float] | None:
+        """Return the least and the greatest number that a valid text can have at a path: keys, `ITEM`,
+        `LENGTH`. True counts as 1 and False as 0.
+
+        None where a text can have other values there, where one side has no bound, where no text has the
+        path, and where `limits` ends the search. A range does not say that every text has a number there: an
+        optional member has the range of those that are given. The numbers are those of the JSON text, read
+        as doubles; a type whose reader changes them may go beyond. Cost: some microseconds for each schema
+        on the path, and at most `limits.oracle_steps`.
+        """
+        network, numbers = self._network, _EVERY
+        if network is None:
+            return None
+        demands, lengths, shapes = network.tables.places[network.root], list[Ranges](), network.shapes
+        with suppress(LimitError, UnsupportedError), THIS_CALL.begin(network.document.limits):
+            for step in path:
+                arrays = [shape for demand in demands for shape in shapes.arrays(demand)]
+                lengths = [self._lengths(network, shape) for shape in arrays if step == LENGTH]
+                objects = [shape for demand in demands for shape in shapes.objects(demand)]
+                inner = [network.objects.frames.value(shape, step) for shape in objects]
+                inner += [item for shape in arrays if step == ITEM for item in _items(network, shape)]
+                demands = tuple(dict.fromkeys(filter(network.oracle.alive, inner)))
+            numbers = united([*lengths, *(_numbers(network, demand) for demand in demands)])
+        if numbers.from_below or not numbers.cuts or len(numbers.cuts) & 1:
+            return None
+        low, high = (float(Decimal(numbers.cuts[at][0])) for at in (0, -1))
+        return (low, high) if high - low < math.inf else None
+
+    def _lengths(self, network: SchemaNetwork, shape: ArrayShape) -> Ranges:
+        """Return the lengths of the lists of a shape. n items are n bytes at least, with n - 1 commas and two
+        brackets."""
+        most = min(self._most_commas + 1, (self._most_bytes - 1) // 2)
+        listed = len([*_items(network, shape)])
+        bound = (shape.hi or most) if listed > shape.settled else listed
+        return interval(shape.lo, min(most, bound))
+
+
+def _items(network: SchemaNetwork, shape: ArrayShape) -> Iterator[int]:
+    """Yield the demands on the items of a list: one for each index up to the first that stands for all later
+    ones, or to the last item that there can be."""
+    for index in range(shape.settled + 1):
+        item = network.arrays.progress.item(shape, index)
+        if index == shape.hi or not network.oracle.alive(item):
+            return
+        yield item
+
+
+def _numbers(network: SchemaNetwork, demand: int) -> Ranges:
+    """Return a set that holds the values of a demand; every number, where not all of them are numbers."""
+    menu = network.entry(network.tables.place((demand,)))
+    if {menu.object, menu.array, menu.string, menu.null} != {None}:
+        return _EVERY
+    found = [points([value for value, known in enumerate((menu.false, menu.true)) if known is not None])]
+    for formula in menu.number.formulas if menu.number is not None else ():
+        numbers = folded(formula, _joined)
+        found += map(_whole, numbers.ends()) if only_integers(formula) else [numbers]
+    return united(found)
+
+
+def _joined(formula: Formula, atoms: list[NumberAtom], parts: list[Ranges]) -> Ranges:
+    """Return a set that holds the numbers of a connective, given those of its parts."""
+    found = [*(one if isinstance(one, Ranges) else _EVERY for one in atoms), *parts]
+    if isinstance(formula, Not):
+        return _EVERY
+    return common(found) if isinstance(formula, All) else united(found)
+
+
+def _whole(ends: tuple[Cut | None, Cut | None]) -> Ranges:
+    """Return the range of the integers between two cuts."""
+    low, high = (cut and (math.floor(cut[0]) + 1 if cut[1] else math.ceil(cut[0])) for cut in ends)
+    return interval(low, None if high is None else high - 1)
