@@ -2,6 +2,7 @@
 
     python bench/bench_intervals.py                      50 laws of each family, n = 20, 100, 300, 1,000
     python bench/bench_intervals.py --laws 5 --families deep tiny --methods raj auto --n 20 --first 5000
+    python bench/bench_intervals.py --drawn looks        draws are added; the first interval counts that fails
     python bench/bench_intervals.py --smollm2            SmolLM2's own law on three small tasks, enumerated
 
 The laws (tests/decoding/samplers/random_laws.py) are of eight families; their figures are known exactly. The
@@ -45,7 +46,7 @@ from structgen.decoding.samplers.methods import METHODS
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "decoding" / "samplers"))
 
-from judged_intervals import NORMAL, Figure, band, figures
+from judged_intervals import DRAWN, NORMAL, Figure, band
 from random_laws import FAMILIES, Law, Row, law_of, laws
 
 MOST_ATTEMPTS: Final = {"rejection": 2000, "cars": 20_000}
@@ -125,8 +126,8 @@ def measured(options: argparse.Namespace, chosen: Sequence[Law]) -> Iterator[dic
                     if is_too_long(law, method, n):
                         continue
                     began = time.process_time()
-                    found = law.sample(method, n, run)
-                    for one in figures(found, law, before):
+                    found, judged = DRAWN[options.drawn](law, method, n, run, before)
+                    for one in judged:
                         for family in ("", law.family):
                             cells[family, one.kind if not family else ""].add(law, one)
                     before = found, law
@@ -135,7 +136,7 @@ def measured(options: argparse.Namespace, chosen: Sequence[Law]) -> Iterator[dic
                         cpu[family] += time.process_time() - began
             for (family, kind), cell in sorted(cells.items()):
                 about = {"method": method, "n": n, "family": family or "all", "figure": kind or "all"}
-                costs = {"rows": float(np.mean(rows[family])), "cpu_s": cpu[family]}
+                costs = {"rows": float(np.mean(rows[family])), "cpu_s": cpu[family], "drawn": options.drawn}
                 yield about | cell.columns() | costs | {"notes": options.notes}
 
 
@@ -202,6 +203,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=3, help="runs of each law")
     parser.add_argument("--n", nargs="+", type=int, default=[20, 100, 300, 1000])
     parser.add_argument("--smollm2", action="store_true", help="three tasks of SmolLM2 in place of the laws")
+    parser.add_argument("--drawn", default="at once", choices=DRAWN, help="how a run is made")
     parser.add_argument("--notes", default="", help="a column of each row: busy machine, say")
     parser.add_argument("--more", action="store_true", help="add to the day's rows")
     options = parser.parse_args(argv)

@@ -6,9 +6,10 @@ Nothing here knows how an interval is made. An interval holds if the truth lies 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from random_laws import Law, has_a
@@ -107,3 +108,52 @@ def band(runs: int, outside: float = 0.001) -> float:
     ways = (math.lgamma(runs + 1) - math.lgamma(k + 1) - math.lgamma(runs - k + 1) for k in range(runs + 1))
     logs = [way + k * math.log(0.95) + (runs - k) * math.log(0.05) for k, way in enumerate(ways)]
     return int(np.searchsorted(np.cumsum(np.exp(logs)), outside)) / runs
+
+
+def at_once(
+    law: Law, method: str, n: int, run: int, other: tuple[sg.Samples[str], Law] | None = None
+) -> tuple[sg.Samples[str], list[Figure]]:
+    """Return a run of n draws, and its figures."""
+    found = law.sample(method, n, run)
+    return found, list(figures(found, law, other))
+
+
+def until_narrow(law: Law, method: str, n: int, run: int, other: object = None) -> Any:
+    """Return a run that ends once the interval of a share is narrow enough, with n draws at the most."""
+    found = law.sample(method, n, run, until=(law.of_text(has_a), 0.3))
+    return found, list(figures(found, law))
+
+
+def joined(law: Law, method: str, n: int, run: int, other: object = None) -> Any:
+    """Return two runs of n / 2 draws as one."""
+    found, more = (law.sample(method, max(n // 2, 1), 2 * run + part) for part in range(2))
+    if found.values and more.values:
+        found = found.joined(more)
+    return found, list(figures(found, law))
+
+
+def looked_at(law: Law, method: str, n: int, run: int, other: object = None, looks: int = 5) -> Any:
+    """Return a run to which draws are added four times. Of each figure the first interval counts that fails:
+    somebody who looks and ends the run where it suits him would report that one."""
+    found = law.sample(method, max(n // looks, 1), run)
+    worst: dict[tuple[str, int], Figure] = {}
+    for look in range(looks):
+        if look:
+            found = found.add(max(n // looks, 1))
+        seen = Counter[str]()
+        for one in figures(found, law):
+            key = one.kind, seen[one.kind]
+            seen[one.kind] += 1
+            before = worst.get(key)
+            if before is None or before.interval is None or (before.holds and one.interval is not None):
+                worst[key] = one
+    return found, list(worst.values())
+
+
+DRAWN: Final[dict[str, Callable[..., tuple[sg.Samples[str], list[Figure]]]]] = {
+    "at once": at_once,
+    "until": until_narrow,
+    "joined": joined,
+    "looks": looked_at,
+}
+"""How a run is made. The claim is the same for all: 95 %."""

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 from for_each import for_each
-from judged_intervals import Figure, band, figures
+from judged_intervals import DRAWN, Figure, band, figures
 from random_laws import FAMILIES, NAMED, VOCABULARY, Law, _deep, laws, probabilities
 
 pytestmark = pytest.mark.filterwarnings("ignore::structgen.base.errors.DrawsWarning")
@@ -46,6 +46,20 @@ def hold(chosen: list[Law], method: str, n: int, runs: range) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_intervals_hold_on_a_law_of_each_family(method, n, first):
     hold(made(first), method, n, range(1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("drawn", ["until", "joined", "looks"])
+@pytest.mark.parametrize("method", ["importance", "raj", "cars"])
+def test_intervals_hold_wherever_a_run_ends(method, drawn):
+    chosen = [law for law in laws(83_000, 12) if method != "cars" or 100 / law.z < 20_000]
+    given: dict[str, list[bool]] = {}
+    for run, law in itertools.product(range(3), chosen):
+        for one in DRAWN[drawn](law, method, 100, run)[1]:
+            if one.interval is not None:
+                given.setdefault(one.kind, []).append(one.holds)
+    for kind, each in given.items():
+        assert np.mean(each) >= band(len(each)), kind
 
 
 @pytest.mark.slow
