@@ -7,8 +7,8 @@ Groups: the three frozen tasks of bench_samplers.py ("n-grams"); two tasks of ea
 small one ("domains"); the three tasks of bench_published.py ("smollm2"). The last two need SmolLM2. No
 budget is given; a method that costs more than `--most` rows is stopped, and does not count as the cheapest.
 
-A row is a task, a number of draws and a method: means over seeds of model rows, draws, the effective size of
-their weights, and calls of the checker; the share of runs that gave all draws; for `auto` the methods that
+A row is a task, a number of draws and a method: means over seeds of model rows, draws, the exact draws that
+they are worth, and calls of the checker; the share of runs that gave all draws; for `auto` the methods that
 it chose, and its rows over those of the cheapest unbiased method that gave all draws in each run.
 """
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
 import statistics
 import sys
 from collections import Counter
@@ -30,6 +31,7 @@ from told import tell
 import structgen as sg
 
 UNBIASED: Final = ("cars", "importance", "smc", "awrs")
+ALL: Final = (*UNBIASED, "raj", "auto")
 Drawing = Callable[..., sg.Samples[Any]]
 
 
@@ -77,7 +79,7 @@ def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         for task, draw in GROUPS[group]():
             for n in options.n if any(part in task for part in options.tasks) else ():
                 runs = {}
-                for method in (*UNBIASED, "auto"):
+                for method in ALL:
                     limit = {} if method == "auto" else {"budget": options.most}
                     runs[method] = [
                         draw(n=n, method=method, seed=seed, **limit) for seed in range(options.seeds)
@@ -91,7 +93,7 @@ def compared(n: int, runs: dict[str, list[sg.Samples[Any]]]) -> Iterator[dict[st
     rows = {
         method: statistics.fmean(one.statistics.model_rows for one in found) for method, found in runs.items()
     }
-    whole = {method: statistics.fmean(len(one) >= n for one in found) for method, found in runs.items()}
+    whole = {method: statistics.fmean(len(one) >= n or one.lists_all for one in found) for method, found in runs.items()}
     cheapest = min((rows[method] for method in UNBIASED if whole[method] == 1), default=float("nan"))
     for method, found in runs.items():
         chosen = Counter(one.method for one in found)
@@ -99,7 +101,7 @@ def compared(n: int, runs: dict[str, list[sg.Samples[Any]]]) -> Iterator[dict[st
             "method": method,
             "model_rows": rows[method],
             "draws": statistics.fmean(map(len, found)),
-            "effective_size": statistics.fmean(one.effective_size for one in found),
+            "worth": statistics.fmean(math.nan if one.worth is None else one.worth for one in found),
             "checks": statistics.fmean(one.statistics.checks for one in found),
             "complete": whole[method],
             "chosen": " ".join(f"{name} {count}" for name, count in chosen.most_common()),

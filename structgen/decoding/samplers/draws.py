@@ -23,6 +23,7 @@ from structgen.decoding.samplers.intervals.figures import (
     interval_of_mass,
 )
 from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.walk import SPENT
 
 T = TypeVar("T")
 ENOUGH: Final = 8
@@ -89,7 +90,8 @@ class Draws(Generic[T]):
 
     again: Callable[[int, int], Any] | None = field(default=None, repr=False)
     """Draws so many more, as the run with a number, with what this one has learnt; None for draws of a file
-    and of methods without intervals. It holds the model and the run's prefix tree."""
+    and of methods without intervals. It holds the model, and the run's prefix tree up to
+    16 MB."""
 
     @cached_property
     def log_z_interval(self) -> Interval | None:
@@ -113,17 +115,20 @@ class Draws(Generic[T]):
 
     @cached_property
     def lists_all(self) -> bool:
-        """Whether the draws are all valid texts, each once, weighted by its probability: means are exact.
+        """Whether the draws are all valid texts, each weighted by its probability, which its repeats share:
+        means are exact. Texts that together have less than 1e-12 of their mass may be missing.
 
         An exhausted tree is not enough: draws from it are draws still.
         """
         lower, upper = self.bracket
-        return (
-            lower == upper
-            and len(set(self.token_ids)) == len(self.texts) > 0
-            and bool(np.allclose(self.log_weights, self.logprobs, rtol=0.0, atol=1e-9))
-            and math.isclose(float(np.exp(self.logprobs).sum()), upper, rel_tol=1e-9)
-        )
+        if upper - lower > SPENT * upper or not self.texts:
+            return False
+        sums = dict.fromkeys(self.token_ids, 0.0)
+        for tokens, weight in zip(self.token_ids, np.exp(self.log_weights).tolist(), strict=True):
+            sums[tokens] += weight
+        masses = np.exp(self.logprobs[self.is_first])
+        is_each = np.allclose(list(sums.values()), masses, rtol=1e-9, atol=0.0)
+        return bool(is_each) and math.isclose(float(masses.sum()), upper, rel_tol=1e-9)
 
     @property
     def is_list(self) -> bool:

@@ -12,7 +12,7 @@ from structgen.base.errors import OptionError
 from structgen.decoding.samplers.draws import Draws
 from structgen.decoding.samplers.estimates import Statistics, clamped, log_sum, log_z_of_coins
 from structgen.decoding.samplers.intervals.attempts import Attempts
-from structgen.decoding.samplers.methods.raj import weights_of
+from structgen.decoding.samplers.methods.raj import masses_of, shared
 from structgen.decoding.samplers.target import Floats
 
 
@@ -26,11 +26,10 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
     asks for the name of the target unless the second run goes on with the first."""
     tried = _checked(first, second, are_of_one_run)
     order = _order(first, second)
-    both = [*zip(first.token_ids, range(len(first.texts)), strict=True)]
-    both += [*zip(second.token_ids, range(len(first.texts), 1 << 62), strict=False)]
-    tokens = [both[at][0] for at in order]
+    both = [*first.token_ids, *second.token_ids]
+    tokens = [both[at] for at in order]
     logprobs = np.concatenate((first.logprobs, second.logprobs))[order]
-    place = np.empty(len(order), np.int64)
+    place = np.full(len(both), -1)
     place[order] = np.arange(len(order))
     old = {one: at for at, one in reversed(list(enumerate(tokens)))}
     is_summed = first.method == "raj"
@@ -121,7 +120,7 @@ def _weights(
 ) -> Floats:
     """Return the log weights of the draws of both runs, which sum to the estimate of Z."""
     if first.method == "raj":
-        return weights_of(tokens, logprobs, attempts)
+        return shared(tokens, masses_of(logprobs, attempts))
     if attempts.are_coins:
         accepted = len(tokens)
         log_z = log_z_of_coins(1 / attempts.bounds, accepted, stopped=False)

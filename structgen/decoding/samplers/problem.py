@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +15,8 @@ from structgen.decoding.engine.model_protocol import ReadsMany
 from structgen.decoding.engine.models import tokenizer_of
 from structgen.decoding.engine.requests import Request
 from structgen.decoding.samplers.checkers import Checker
+from structgen.decoding.samplers.intervals.field_paths import LENGTH_OF_TEXT, Path, shown
+from structgen.decoding.samplers.intervals.value_ranges import ValueRanges, ranges
 from structgen.decoding.samplers.rows import FunctionRows, PrefixRows
 from structgen.decoding.samplers.target import NO_TRUNCATION, Target, Truncation
 from structgen.decoding.samplers.types import TypeChecker
@@ -52,6 +54,7 @@ class Problem:
         the given one, or if the grammar was compiled for another.
         """
         name = checks.encodable("name", name)
+        self._ranges: ValueRanges | None = None
         self._outline, self._chat = checks.flag("outline", outline), checks.flag("chat", chat)
         self._function: Callable[[list[int]], Any] | None = None
         self._engine: Engine | None = None
@@ -97,6 +100,15 @@ class Problem:
     before it."""
     together: int
     """The most prompts that are read in one pass."""
+
+    def ranges(self, paths: Iterable[Path], max_tokens: int) -> dict[str, tuple[float, float]]:
+        """Return the ranges of the fields whose numbers the grammar bounds, by their paths as texts."""
+        if self._ranges is None:
+            self._ranges = ranges(self.compiled, max_tokens)
+        found = {shown(path): self._ranges.at(path) for path in paths}
+        return {name: one for name, one in found.items() if one is not None and one[0] < one[1]} | {
+            LENGTH_OF_TEXT: self._ranges.text_length
+        }
 
     def ids(self, prompt: str | Sequence[int], where: str, max_tokens: int) -> list[int]:
         """Return the tokens of a prompt. An engine puts a text into the form that its model needs.

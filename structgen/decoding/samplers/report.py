@@ -16,7 +16,7 @@ import numpy as np
 from structgen.base.errors import OptionError
 from structgen.base.system.html_pages import NOTHING, counted, percent
 from structgen.decoding.samplers.intervals.columns import column_of
-from structgen.decoding.samplers.intervals.field_paths import paths_of, shown, values_at
+from structgen.decoding.samplers.intervals.field_paths import LENGTH_OF_TEXT, paths_of, shown, values_at
 from structgen.decoding.samplers.marginals import Marginal, listed, shares
 from structgen.decoding.samplers.samples import Samples, between
 from structgen.decoding.samplers.target import Floats
@@ -172,7 +172,7 @@ def _fields(samples: Samples[Any], masked: Samples[Any] | None) -> tuple[list[di
     }
     if not samples.is_json:
         reads["text"] = lambda value: {value[0]: value[0]}
-    reads["length of the text"] = lambda value: {len(value[0]): len(value[0])}
+    reads[LENGTH_OF_TEXT] = lambda value: {len(value[0]): len(value[0])}
     columns = [
         _field(name, samples, masked, list(map(read, values)), list(map(read, others)))
         for name, read in reads.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import threading
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path as FilePath
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
@@ -31,6 +32,7 @@ from structgen.base.language.checks import Number, OneOf, Whole, check_fields
 from structgen.base.language.exclusions import Exclusions
 from structgen.decoding.samplers.checkers import Checker
 from structgen.decoding.samplers.estimates import Statistics, clamped
+from structgen.decoding.samplers.intervals.field_paths import Path, paths_of, values_at
 from structgen.decoding.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, WITH_INTERVALS, raj, walks
 from structgen.decoding.samplers.methods.smc import Proposal
 from structgen.decoding.samplers.problem import Problem, fingerprint, known_fingerprint
@@ -56,10 +58,15 @@ if TYPE_CHECKING:
     from structgen.decoding.engine.engine import Engine
 
 T = TypeVar("T")
-GivenModel: TypeAlias = "Engine | str | Path | Callable[[list[int]], Any] | Any"
+GivenModel: TypeAlias = "Engine | str | FilePath | Callable[[list[int]], Any] | Any"
 OnePrompt: TypeAlias = str | Sequence[int]
 ManyPrompts: TypeAlias = list[str] | Sequence[Sequence[int]]
 Until: TypeAlias = "float | tuple[Callable[[Any], Any] | str, float]"
+_FIRST: Final = 64
+"""Texts whose fields are looked at for numbers."""
+_MOST_PATHS: Final = 64
+_KEPT_TREE: Final = 1 << 24
+"""Bytes of a prefix tree that draws keep for `Samples.add`; without it added draws read its rows again."""
 _ABOVE_ZERO: Final = (1e-30, 1e30, "a number above 0")
 
 
@@ -406,7 +413,7 @@ def drawn_for(
     )
     stop.run = run
     if settings.until is not None:
-        run.until = partial(_is_narrow, settings.until, settings.method, run)
+        run.until = partial(_is_narrow, settings.until, settings.method, problem, run)
     if stop.is_over:
         run.stopped = "interrupted"
     if isinstance(rows, FunctionRows):
@@ -428,11 +435,12 @@ def drawn_for(
     if told is not None:
         told(run.state(len(found.tokens)))
     method = found.method or settings.method
-    samples = _samples(method, run, found, known_fingerprint(ids, target))
+    samples = _samples(method, problem, run, found, known_fingerprint(ids, target))
     if method not in WITH_INTERVALS or samples.attempts is None:
         return samples
 
-    known = run.tree  # and not the run, with its rows
+    # Neither the run, with its rows, nor a large tree: draws would hold it as long as they live.
+    known = run.tree if tree is not None or run.tree.nbytes <= _KEPT_TREE else None
 
     def again(n: int, number: int) -> Samples[Any]:
         """Draw `n` more with what the run has learnt, as its run of this number."""
@@ -441,23 +449,32 @@ def drawn_for(
         with (after := Interruption()).listening():
             rows = problem.rows([ids])[0]
             return drawn_for(
-                problem, more, rows, ids, tree, other, settings.seconds, None, after, learnt=known
+                problem,
+                more,
+                rows,
+                ids,
+                tree,
+                other,
+                settings.seconds,
+                None,
+                after,
+                learnt=known or PrefixTree(),
             )
 
     return replace(samples, again=again)
 
 
-def _is_narrow(until: Until, method: str, run: SamplingRun, found: Drawn) -> bool:
+def _is_narrow(until: Until, method: str, problem: Problem, run: SamplingRun, found: Drawn) -> bool:
     """Return whether the draws so far have an interval of the wanted width."""
-    samples = _samples(method, run, found, "")
+    samples = _samples(method, problem, run, found, "")
     what, width = until if isinstance(until, tuple) else (None, until)
     interval = samples.log_z_interval if what is None else samples.expectation(what)[1]
     return interval is not None and interval.high - interval.low <= width
 
 
-def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[Any]:
+def _samples(method: str, problem: Problem, run: SamplingRun, found: Drawn, mark: str) -> Samples[Any]:
     target = run.target
-    texts = [target.text(tokens) for tokens in found.tokens]
+    texts, is_json = [target.text(tokens) for tokens in found.tokens], target.compiled.has_events
     # a tree bounds the mass of the valid texts, and tells nothing of their weights
     bracket = (0.0, math.inf) if target.has_weights else run.tree.bracket
     return Samples(
@@ -483,7 +500,7 @@ def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[
         ),
         None if target.has_weights else found.tried,
         masses=[_masses(target.masses, tokens, run.tree.root) for tokens in found.tokens],
-        is_json=target.compiled.has_events,
+        is_json=is_json,
         about={
             "model": target.rows.name,
             "temperature": float(target.temperature),
@@ -498,7 +515,18 @@ def _samples(method: str, run: SamplingRun, found: Drawn, mark: str) -> Samples[
         },
         log_z_of_clouds=found.log_z_of_clouds,
         target=mark,
+        ranges=problem.ranges(_paths_of_numbers(texts) if is_json else (), target.max_tokens),
     )
+
+
+def _paths_of_numbers(texts: list[bytes]) -> list[Path]:
+    """Return the paths at which the first texts have a number, among them the lengths of lists."""
+    values = [json.loads(text) for text in texts[:_FIRST]]
+    return [
+        path
+        for path in paths_of(values)
+        if any(isinstance(one, int | float) for value in values for one in values_at(value, path).values())
+    ][:_MOST_PATHS]
 
 
 def _masses(

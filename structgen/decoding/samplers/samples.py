@@ -121,8 +121,8 @@ class Samples(Draws[T]):
         # less; the number of a draw unless the share up to it is proved less, or the share below it more.
         edges = np.array([column.least, *map(column.number, places.tolist()), column.most])
         gaps, points = ~is_more & ~is_less, ~is_more[:-1] & ~is_less[1:]
-        low = min((*edges[:-1][gaps], *edges[1:-1][points]), default=value)
-        high = max((*edges[1:][gaps], *edges[1:-1][points]), default=value)
+        low = float(min((*edges[:-1][gaps], *edges[1:-1][points]), default=value))
+        high = float(max((*edges[1:][gaps], *edges[1:-1][points]), default=value))
         is_told = math.isfinite(low) and math.isfinite(high) and (low, high) != (column.least, column.most)
         return value, Interval(min(low, value), max(high, value)) if is_told else None
 

@@ -67,6 +67,7 @@ class _Tried:
     listed: tuple[int, ...]
     since: tuple[int, ...]
     until: tuple[int, ...]
+    pilot: int
     are_coins: bool
     is_planned: bool
     repeats: int
@@ -85,7 +86,8 @@ class _Tried:
             for name in (one.name for one in fields(_Tried))
             if isinstance(getattr(self, name), tuple)
         }
-        found = Attempts(**arrays, are_coins=self.are_coins, is_planned=self.is_planned, repeats=self.repeats)
+        numbers = {name: getattr(self, name) for name in ("pilot", "are_coins", "is_planned", "repeats")}
+        found = Attempts(**arrays, **numbers)
         is_long = [
             len(arrays[name]) == len(found) for name in ("bounds", "known", "batches", "left", "texts")
         ]

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 import structgen as sg
 from structgen.base.limits import Limits
 from structgen.decoding.samplers.problem import understood
-from structgen.decoding.samplers.value_ranges import ITEM, LENGTH, ValueRanges, ranges
+from structgen.decoding.samplers.intervals.value_ranges import ITEM, LENGTH, ValueRanges, ranges
 from structgen.errors import UnsatisfiableSchema
 from structgen.machines.core.grammar import Grammar
 

@@ -31,6 +31,8 @@ _BLOCKS: Final = 400
 """About how many blocks of stakes the planned draws are divided into: more gain nothing."""
 NEVER: Final = 1 << 61
 """A batch that no run reaches."""
+_EACH: Final = ("weights", "bounds", "known", "batches", "left", "texts")
+"""The arrays that have a number for each attempt."""
 _DEAD_ENDS: Final = 32
 """Attempts of a block, for each of its draws: dead ends in a row teach a bettor little."""
 
@@ -61,6 +63,9 @@ class Attempts:
     """int64 [M]: the first batch that knew the text."""
     until: Ids = field(default_factory=_none)
     """int64 [M]: the first batch that did not know it any more: that of another run."""
+    pilot: int = 0
+    """So many first attempts chose the method: no bets are on them, since where another one was chosen, there
+    is no interval."""
     are_coins: bool = False
     """Whether coins accepted or refused, so that accepted attempts are independent draws."""
     is_planned: bool = False
@@ -77,11 +82,19 @@ class Attempts:
         probability (K + w) / U would make a draw of the target of each."""
         return float(((self.known + self.weights) / self.bounds).sum()) + self.repeats
 
+    @property
+    def with_bets(self) -> Attempts:
+        """The attempts that intervals are from."""
+        return self._kept(slice(self.pilot, None)) if self.pilot else self
+
+    def _kept(self, part: slice) -> Attempts:
+        arrays: dict[str, Any] = {one: getattr(self, one)[part] for one in _EACH}
+        return replace(self, **arrays, pilot=0)
+
     def first(self, batches: int) -> Attempts:
         """Return the attempts of the first batches, not as a planned number."""
         end = int(np.searchsorted(self.batches, batches))
-        names = ("weights", "bounds", "known", "batches", "left", "texts")
-        return replace(self, **{one: getattr(self, one)[:end] for one in names}, is_planned=False)
+        return replace(self._kept(slice(end)), pilot=min(self.pilot, end), is_planned=False)
 
     def renumbered(self, places: Ids) -> Attempts:
         """Return the same attempts of draws that have other numbers: `places`, by the old ones."""
@@ -99,7 +112,8 @@ class Attempts:
             until=np.minimum(other.until + begin, NEVER),
         )
         mine = replace(self, until=np.minimum(self.until, begin))
-        names = ("weights", "bounds", "known", "batches", "left", "texts", "listed", "since", "until")
+        other = other.with_bets
+        names = (*_EACH, "listed", "since", "until")
         arrays: dict[str, Any] = {
             one: np.concatenate((getattr(mine, one), getattr(other, one))) for one in names
         }
@@ -119,8 +133,9 @@ class Attempts:
             left = self.left[hits] - (order - np.searchsorted(self.batches[hits], self.batches[hits]))
             a, b = given[drawn] * values[drawn], given[drawn]
             return self._units(a, b, none, ones, ones, ones[:, 0], ones[:, 0], order, left, ones[:, 0])
-        rows = np.flatnonzero(hits) if not self.known.any() else self._rows(self.texts)[0]
-        counts = self._rows(self.texts)[1] if self.known.any() else np.ones(len(rows))
+        rows, counts = self._rows(self.texts)
+        if not self.known.any():  # dead ends change nothing
+            rows, counts = rows[hits[rows]], counts[hits[rows]]
         batches, room = self.batches[rows], (self.bounds - self.known)[rows]
         at = self.texts[rows]
         drawn = np.where((at >= 0)[:, None], self.weights[rows, None] * given[np.maximum(at, 0)], 0.0)
@@ -135,8 +150,8 @@ class Attempts:
         known, weights, bounds = self.known[rows], self.weights[rows], self.bounds[rows]
         ones = np.ones((len(rows), 1))
         columns = (known + weights)[:, None], ones, known[:, None], bounds[:, None], ones
-        order = np.arange(len(rows)) if self.are_coins else self.batches[rows]
-        return self._units(*columns, bounds - known, counts, order, self.left[rows], self.texts[rows] >= 0)
+        batches, are_draws = self.batches[rows], self.texts[rows] >= 0
+        return self._units(*columns, bounds - known, counts, batches, self.left[rows], are_draws)
 
     def _rows(self, distinct: Floats | Ids) -> tuple[Ids, Floats]:
         """Return the first attempt of each batch with each value of an array, in order, and how many have

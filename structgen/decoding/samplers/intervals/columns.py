@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language import checks
-from structgen.decoding.samplers.intervals.field_paths import parsed, shown, values_at
+from structgen.decoding.samplers.intervals.field_paths import Path, parsed, shown, values_at
 from structgen.decoding.samplers.intervals.figures import Interval
 from structgen.decoding.samplers.target import Floats
 
@@ -50,7 +52,8 @@ def column_of(
 ) -> Column:
     """Return the numbers of a function, or of the field at a path, at each draw.
 
-    `given`: the range that was named; `ranges`: those of fields. Raises StructgenError if there is no draw,
+    `given`: the range that was named; `ranges`: those of fields, which are read from the texts: a type may
+    change values. Raises StructgenError if there is no draw,
     and, with the text of the draw, for a function that raises, a field that has no number, NaN, and a number
     outside the range; OptionError for a range that is none.
     """
@@ -63,7 +66,8 @@ def column_of(
     if isinstance(function, str):
         path = parsed(function)
         given = ranges.get(shown(path)) if given is None else given
-        read: Callable[[Any], Any] = lambda value: _only(values_at(value, path))  # noqa: E731
+        values = [json.loads(text) for text in texts] if ranges else values
+        read: Callable[[Any], Any] = partial(_at, path)
     else:
         read = function
     numbers = np.empty(len(values))
@@ -84,8 +88,9 @@ def column_of(
     return Column(numbers) if math.isinf(most) else Column((numbers - least) / (most - least), least, most)
 
 
-def _only(named: dict[Any, Any]) -> Any:
-    """Return the value of a path that has one."""
+def _at(path: Path, value: Any) -> Any:
+    """Return the value at a path that has one."""
+    named = values_at(value, path)
     return next(iter(named.values())) if len(named) == 1 else list(named.values())
 
 

@@ -8,6 +8,8 @@ from typing import Any, Final, TypeAlias
 
 ABSENT: Final = "(absent)"
 """The value of a field that a draw does not have."""
+LENGTH_OF_TEXT: Final = "length of the text"
+"""What reports call the number of characters of a text."""
 ITEM: Final = "[]"
 """A step of a path to any item of a list."""
 LENGTH: Final = "length"

@@ -104,7 +104,9 @@ def ends_of_means(
             low[at], high[at] = interval_of_share(int((values * given)[:, at].sum()), size, tail)
         others = np.flatnonzero(~is_share)
         if len(others):
-            units = attempts.units_of_means(values[:, others], given[:, others], known.probabilities)
+            units = attempts.with_bets.units_of_means(
+                values[:, others], given[:, others], known.probabilities
+            )
             found = ends_of(replace(units, tail=tail), cells_of(float(attempts.left[0])))
             low[others], high[others] = found
     are_proven = (low <= bottom) & (high >= top)
@@ -123,7 +125,7 @@ def interval_of_mass(attempts: Attempts, known: KnownTexts, log_z: float) -> Int
         top = math.log(upper)
         first = math.floor(max(log(lower), top + _LEAST_Z) / _LOG_CELL)
         cells = np.exp(_LOG_CELL * np.arange(first, math.ceil(top / _LOG_CELL) + 1))
-        (low,), (high,) = ends_of(attempts.units_of_mass(), cells)
+        (low,), (high,) = ends_of(attempts.with_bets.units_of_mass(), cells)
         low = low if low > cells[0] else lower
     low, high = max(low, lower), min(high, upper)
     if not low > 0:
@@ -140,6 +142,6 @@ def refused_shares(
     low, high = known.bounds_of(has, ones)
     is_more, is_less = low > share, high < share
     if attempts is not None and attempts.worth >= LEAST_WORTH:
-        more, less = refused(attempts.units_of_means(has, ones, known.probabilities), share)
+        more, less = refused(attempts.with_bets.units_of_means(has, ones, known.probabilities), share)
         is_more, is_less = is_more | more, is_less | less
     return is_more, is_less

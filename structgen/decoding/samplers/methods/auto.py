@@ -41,7 +41,7 @@ WORTH: Final = 8
 """Walks that would be worth fewer exact draws give way to particles: their intervals would say nothing."""
 _PILOT: Final = 4
 """The fewest walks that tell how many rows a text takes, and what the walks are worth."""
-_SHARE_OF_PILOT: Final = 8
+_SHARE_OF_PILOT: Final = 16
 """The pilot is this part of the draws."""
 _HALVINGS: Final = 30
 """Steps of the search for a power: it is then known to 1e-9."""
@@ -61,11 +61,19 @@ def _draws(run: SamplingRun) -> Drawn:
     # The highest bit of the seed keeps the random numbers of these walks and of other draws apart.
     found = RemainderWalks(run, seed=run.seed ^ (1 << 63))
     few = max(_PILOT, run.n // _SHARE_OF_PILOT)
-    found.go_on(run.n, repeats=True, is_enough=lambda: found.tries >= few and found.worth_of(run.n) < WORTH)
+
+    def is_known() -> bool:
+        """Whether the pilot is over: after all of its walks, or a part of them that are worth next to
+        nothing."""
+        least = WORTH * min(found.tries / few, 1.0) ** 3
+        return found.tries >= few or (found.tries > 1 and found.worth_of(run.n) < least)
+
+    found.go_on(run.n, repeats=True, is_enough=is_known)
     if found.made < run.n and not run.stopped:
-        particles = _particles(run)
+        particles = _particles(run) if found.worth_of(run.n) < WORTH else None
         if particles is not None:
             return particles
+        found.pilot = len(found.attempts)
         found.go_on(run.n, repeats=True)
     return found.drawn(repeated=True)
 

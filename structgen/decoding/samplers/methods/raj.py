@@ -29,7 +29,7 @@ from structgen.decoding.samplers.run_limits import CUTS, Drawn, SamplingRun, tri
 from structgen.decoding.samplers.target import Floats
 from structgen.decoding.samplers.walk import Attempt, Finish, Walker
 
-_SLOW: Final = 4
+_SLOW: Final = 8
 """A batch has at most this part of the texts that were drawn: what walks of a batch learn helps later ones
 alone."""
 Tokens = tuple[int, ...]
@@ -59,6 +59,8 @@ class RemainderWalks:
         self._before = dict(run.tree.known())
         """The texts that the tree knew before the run, with log P."""
         self.attempts: list[Attempt] = []
+        self.pilot = 0
+        """So many first attempts chose the method."""
         self.accepted = 0
         self._random = np.random.Generator(np.random.Philox(key=[self._walker.seed, 0]))
         self._known: list[Tokens] = list(self._before)
@@ -92,12 +94,14 @@ class RemainderWalks:
         run, walker = self._run, self._walker
         try:
             while self.made < wanted and run.afford(0):
-                if walker.is_spent:
+                if walker.is_spent and not (repeats and self._known):
                     run.stopped = "exhausted"
                     break
                 slots = max(min(run.width, wanted - self.made, self.made // _SLOW), 1)
                 lower, upper = run.tree.bracket
                 share = lower / upper if repeats and self.attempts else 0.0
+                if walker.is_spent:
+                    slots, share = wanted - self.made, 1.0
                 walks = slots - self._repeated(slots, share)
                 if not walks:
                     continue
@@ -140,44 +144,45 @@ class RemainderWalks:
         tokens = list(logs)
         places = {one: at for at, one in enumerate(tokens)}
         tried = replace(
-            tried_of(self.attempts, draws=places, known=list(self._before)), repeats=len(self._repeats)
+            tried_of(self.attempts, draws=places, known=list(self._before)),
+            repeats=len(self._repeats),
+            pilot=self.pilot,
         )
-        logprobs = np.array(list(logs.values()))
-        if self._run.tree.is_exhausted or self._walker.is_spent:
-            log_z = log_sum(logprobs)
-            return Drawn(tokens, logprobs, logprobs, len(self.attempts), log_z, tried, method="raj")
+        if repeated:
+            tokens += self._repeats  # each text once, then its repeats
+        logprobs = np.array([logs[one] for one in tokens])
         scale = 1.0
         if self.made >= self._run.n and self.accepted > 1:
             # The n-th text ended the run (see `run_limits.drawn`).
-            scale = (self.accepted - 1) / self.accepted * len(tried) / (len(tried) - 1)
-        if repeated:
-            # Each text once, then its repeats.
-            tokens += self._repeats
-            logprobs = np.array([logs[one] for one in tokens])
-        log_weights = weights_of(tokens, logprobs, tried, scale)
-        return Drawn(
-            tokens, logprobs, log_weights, len(self.attempts), log_sum(log_weights), tried, method="raj"
-        )
+            scale = (self.accepted - 1) / self.accepted * len(tried.weights) / (len(tried.weights) - 1)
+        is_whole = self._run.tree.is_exhausted or self._walker.is_spent
+        masses = np.exp(logprobs) if is_whole else masses_of(logprobs, tried, scale)
+        log_weights = shared(tokens, masses)
+        return Drawn(tokens, logprobs, log_weights, self.tries, log_sum(log_weights), tried, method="raj")
 
 
-def weights_of(tokens: Sequence[Tokens], logprobs: Floats, tried: Attempts, scale: float = 1.0) -> Floats:
-    """Return the log weights of draws, float64 [D], which sum to the estimate of Z: a text has what all
-    attempts give it together, and its repeats share that.
+def masses_of(logprobs: Floats, tried: Attempts, scale: float = 1.0) -> Floats:
+    """Return what all attempts give each text together, float64 [D], at its first draw: the sum estimates Z.
 
-    `tokens`, `logprobs`: those of the draws, a text before its repeats; `scale`: a factor for what is not
-    known.
+    `logprobs`: those of the draws; `scale`: a factor for the texts that were not known.
     """
     shares = 1 / np.maximum(tried.bounds - tried.known, 1e-300)
     shares /= shares.sum()
     hits = np.flatnonzero(tried.texts >= 0)
-    sums = np.zeros(len(tokens))
+    sums: Floats = np.zeros(len(logprobs))
     np.add.at(sums, tried.texts[hits], shares[hits] * tried.weights[hits] * scale)
     # The shares of the attempts from each one on: what the attempts that knew a text have of it.
     behind = np.append(np.cumsum(shares[::-1])[::-1], 0.0)
     since, until = (behind[np.searchsorted(tried.batches, one)] for one in (tried.since, tried.until))
     np.add.at(sums, tried.listed, (since - until) * np.exp(logprobs[tried.listed]))
+    return sums
+
+
+def shared(tokens: Sequence[Tokens], masses: Floats) -> Floats:
+    """Return the log weights of draws: the mass of each text, given at its first draw, shared with its
+    repeats."""
     first: dict[Tokens, int] = {}
     places = np.array([first.setdefault(one, at) for at, one in enumerate(tokens)], np.int64)
     copies = np.bincount(places, minlength=len(tokens))
-    found: Floats = np.log(np.maximum(sums, 5e-324))[places] - np.log(copies[places])
+    found: Floats = np.log(np.maximum(masses, 5e-324))[places] - np.log(copies[places])
     return found

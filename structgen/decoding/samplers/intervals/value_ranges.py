@@ -21,16 +21,12 @@ from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.ir import All, Formula, Not, NumberAtom
 from structgen.base.language.number_ranges import Cut, Ranges, common, interval, points, united
 from structgen.base.system.public_calls import THIS_CALL
+from structgen.decoding.samplers.intervals.field_paths import ITEM, LENGTH
 from structgen.grammars.json_grammars.plain_network import network_of
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.schema.meaning.shape import ArrayShape
 from structgen.schema.recogniser.schema_network import SchemaNetwork
-
-ITEM: Final = "[]"
-"""A step of a path to any item of a list."""
-LENGTH: Final = "length"
-"""A step to the number of items of a list."""
 
 _EVERY: Final = interval(None, None)
 _COMMAS: Final = re.compile(rb",(?:\s*,)*")
