@@ -224,7 +224,7 @@ bench-samplers: $(VENV)/.installed-bench ## samplers on three frozen tasks: erro
 bench-strategies: $(VENV)/.installed-dev ## decoding strategies: right fields, calls, time, intervals (STRATEGIES="--sentences 40 --only guidance")
 	$(BIN)/python bench/bench_strategies.py $(STRATEGIES)
 
-bench-intervals: $(VENV)/.installed-dev ## coverage of the samplers' intervals on 200 random laws; half an hour (INTERVALS="--n 20 --laws 50")
+bench-intervals: $(VENV)/.installed-dev ## coverage and width of the samplers' intervals on 400 random laws; an hour a method (INTERVALS="--laws 5 --methods raj")
 	$(BIN)/python bench/bench_intervals.py $(INTERVALS)
 
 bench-speculation: $(VENV)/.installed-bench ## model calls a token of 800 recorded answers, by drafters (MASKBENCH=folder SPECULATION="--answers 200")
