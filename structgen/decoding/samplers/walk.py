@@ -94,9 +94,13 @@ _WEIGHTED: Final = (Finish.WEIGHT, Finish.REMAINDER)
 class Walker:
     """Writes texts by walks."""
 
-    def __init__(self, target: Target, finish: Finish, tree: PrefixTree | None, *, seed: int) -> None:
-        """Without a tree each walk has nodes of its own, which keep all tokens."""
+    def __init__(
+        self, target: Target, finish: Finish, tree: PrefixTree | None, *, seed: int, flips: bool = False
+    ) -> None:
+        """Without a tree each walk has nodes of its own, which keep all tokens. `flips`: whether walks
+        through the remainder flip coins in place of weights."""
         self._target, self._finish = target, finish
+        self._flips = flips or finish is Finish.COIN
         self._leaves_known = finish is Finish.REMAINDER
         self._tree = PrefixTree(most=-1, kept=1 << 62) if tree is None else tree
         self._frontier = Frontier(target, self._tree)
@@ -168,7 +172,7 @@ class Walker:
             found = node.remainder if self._leaves_known else node.upper
             ratio = min(found / walk.believed, 1.0) if walk.believed > 0.0 else 0.0
             goes_on = ratio > 0.0
-            if self._finish is not Finish.COIN:
+            if not self._flips:
                 walk.weight *= ratio
             elif goes_on:
                 goes_on = walk.draws.random() < ratio

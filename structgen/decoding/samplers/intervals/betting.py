@@ -120,7 +120,9 @@ def _gains(units: Units, rows: slice, stakes: Floats, at: Floats, side: int, *ce
     a, b, slope, limit, room, counts = (one[(rows, slice(None), *cells)] for one in shared)
     lost = side * (slope * at - limit)
     stakes = np.minimum(stakes / room, MOST_LOST / np.maximum(lost, 1e-300))
-    gains: Floats = counts * np.log1p(stakes * (side * (a - at * b)))
+    # Rounding errors of a tiny room may not cost more than that.
+    changes = np.maximum(stakes * (side * (a - at * b)), -MOST_LOST)
+    gains: Floats = counts * np.log1p(changes)
     return gains
 
 

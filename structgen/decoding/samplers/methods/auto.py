@@ -1,12 +1,14 @@
 """The default method: `n` draws at the price of the cheapest method that makes them; with a budget of model
 rows, beams where it pays for them.
 
-Without a budget the draws are walks through the remainder (`raj`), with repeats of the texts that are known:
-they read no more rows than `importance`, have the least error, and intervals that hold on every law. After a
-few of them (a *pilot*) the run knows how many exact draws it would be worth. Where that is less than `WORTH`,
-the draws are weighted ones by the particles of `smc`, or of `awrs` where checkers kill them all, and have no
-intervals. Both read the same rows: what the pilot has read is not paid for again. The texts of a pilot that
-failed are dropped.
+Without a budget the draws are walks through the remainder (`raj`) that flip coins, with repeats of the texts
+that are known. As they come they are exact draws, like those of `cars`: a text x is a repeat with the
+probability P(x) / U once it is known, and before that a walk accepts it with that probability. With their
+weights, which sum the known texts, means have a smaller error, and intervals hold on every law. After a few
+walks (a *pilot*) the run knows what a draw costs. Where that is more than a separate text would, the draws
+are weighted ones by the particles of `smc`, or of `awrs` where checkers kill them all, and have no intervals.
+Both read the same rows: what the pilot has read is not paid for again. The texts of walks that gave way are
+dropped.
 
 Beams (see `structgen.decoding.samplers.methods.beams`) have the least error for a number of rows. With a
 budget they come first, and what `n` draws cost is kept back, for the case that the beams find fewer
@@ -37,15 +39,13 @@ on two tasks of five, with 100 on none (docs/inside/results.md)."""
 SHARE: Final = 0.95
 """The effective size of tempered draws, as a share of their number. With 0.7 and 0.85 the error on "enum" at
 300 rows was above masking's, by 0.042 and 0.015."""
-WORTH: Final = 8
-"""Walks that would be worth fewer exact draws give way to particles: their intervals would say nothing."""
-_PILOT: Final = 4
-"""The fewest walks that tell how many rows a text takes, and what the walks are worth."""
-_FIRST: Final = 2
-"""Walks that tell what the draws may cost at most: their rows for each draw."""
-_SHARE_OF_PILOT: Final = 0.12
-"""The pilot may cost this part of that. Where the tree answers most walks it is long, and learns what they
-are worth."""
+_PILOT: Final = 2
+"""The fewest draws that tell what a draw costs."""
+_SHARE_OF_PILOT: Final = 0.1
+"""The pilot may cost this part of what `n` separate texts would. Where the tree answers most walks it is
+long."""
+_DEAR: Final = 1.6
+"""Walks that cost so many times as much as separate texts give way to particles."""
 _HALVINGS: Final = 30
 """Steps of the search for a power: it is then known to 1e-9."""
 
@@ -60,26 +60,35 @@ def draw(run: SamplingRun) -> Drawn:
 
 def _draws(run: SamplingRun) -> Drawn:
     """Return `n` draws: by walks through the remainder with repeats of known texts, or by particles where the
-    walks would be worth too few exact draws."""
+    walks would cost too much."""
     # The bit of the seed keeps the random numbers of these walks, of particles and of `_within` apart.
-    found = RemainderWalks(run, seed=run.seed ^ (1 << 61))
-    begun, paid = run.model_rows, 0
+    found = RemainderWalks(run, seed=run.seed ^ (1 << 61), flips=True)
+    begun = run.model_rows
+
+    def is_cheap(rows: int) -> bool:
+        """Whether `n` draws would cost little more than as many separate texts, as the rows so far say."""
+        return found.made >= _PILOT and rows <= _DEAR * found.made * found.longest
 
     def is_known() -> bool:
-        """Whether the walks are worth enough, or the pilot has cost its share of what the draws may cost."""
-        nonlocal paid
-        if found.tries <= _FIRST:
-            paid = run.model_rows - begun
-        most = _SHARE_OF_PILOT * run.n * paid / _FIRST
-        is_paid = found.tries >= _FIRST and run.model_rows - begun >= most
-        return is_paid or (found.tries >= _PILOT and found.worth_of(run.n) >= WORTH)
+        """Whether the walks are cheap, or the pilot has cost its share of so many separate texts."""
+        rows = run.model_rows - begun
+        return is_cheap(rows) or rows >= max(_SHARE_OF_PILOT * run.n, 1) * found.longest > 0
 
     found.go_on(run.n, repeats=True, is_enough=is_known)
+    if found.made < run.n and not run.stopped and is_cheap(run.model_rows - begun):
+        found.pilot = len(found.attempts)
+        # Where the pilot was wrong, half of the draws cost as much as all may.
+        found.go_on(
+            run.n,
+            repeats=True,
+            is_enough=lambda: (
+                2 * found.made < run.n and run.model_rows - begun >= _DEAR * found.longest * run.n
+            ),
+        )
     if found.made < run.n and not run.stopped:
-        particles = _particles(run) if found.worth_of(run.n) < WORTH else None
+        particles = _particles(run)
         if particles is not None:
             return particles
-        found.pilot = len(found.attempts)
         found.go_on(run.n, repeats=True)
     return found.drawn(repeated=True)
 

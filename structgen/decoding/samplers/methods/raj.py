@@ -8,7 +8,7 @@ more is known. A walk enters the mean by the inverse of U - K, which bounds its 
 
 A text in the draws has the weight that all walks give it together: those that knew it, and the one that found
 it. `auto` has the same walks with *repeats*: with the probability K / U a draw is a known text, which costs
-no row, and only else a walk. It then reads no more rows than `importance`, and n draws are n draws.
+no row, and only else a walk, so that n draws are n draws; and light walks end by coin flips.
 
 Sources: a running sum over known units is the estimator of Raj (1956), Some estimators in sampling with
 varying probabilities without replacement; for language models, Kool, van Hoof and Welling (2020).
@@ -45,7 +45,7 @@ def draw(run: SamplingRun) -> Drawn:
 
 def draw_repeated(run: SamplingRun) -> Drawn:
     """Return `n` draws, repeats of known texts among them, as `auto` makes them."""
-    found = RemainderWalks(run)
+    found = RemainderWalks(run, flips=True)
     found.go_on(run.n, repeats=True)
     return found.drawn(repeated=True)
 
@@ -53,9 +53,11 @@ def draw_repeated(run: SamplingRun) -> Drawn:
 class RemainderWalks:
     """The walks of a run."""
 
-    def __init__(self, run: SamplingRun, seed: int | None = None) -> None:
+    def __init__(self, run: SamplingRun, seed: int | None = None, flips: bool = False) -> None:
+        """`seed`: another than the run's; `flips`: see `Walker`."""
         self._run = run
-        self._walker = Walker(run.target, Finish.REMAINDER, run.tree, seed=run.seed if seed is None else seed)
+        seed = run.seed if seed is None else seed
+        self._walker = Walker(run.target, Finish.REMAINDER, run.tree, seed=seed, flips=flips)
         self._before = dict(run.tree.known())
         """The texts that the tree knew before the run, with log P."""
         self.attempts: list[Attempt] = []
@@ -81,14 +83,10 @@ class RemainderWalks:
         """The number of attempts so far, repeats among them."""
         return len(self.attempts) + len(self._repeats) - self._twice
 
-    def worth_of(self, n: int) -> float:
-        """Return how many exact draws `n` draws would be worth with the bound that the tree has now: n Z / U.
-        Infinite before the first attempt."""
-        if not self.attempts:
-            return math.inf
-        parts = [(one.known + one.weight, 1 / one.bound) for one in self.attempts]
-        z = sum(part * share for part, share in parts) / sum(share for _, share in parts)
-        return n * z / self._run.tree.bracket[1]
+    @property
+    def longest(self) -> int:
+        """How many rows the longest walk went through, its end included."""
+        return max((len(one.tokens) + 1 for one in self.attempts), default=0)
 
     def go_on(
         self, wanted: int, *, repeats: bool = False, is_enough: Callable[[], bool] = lambda: False
