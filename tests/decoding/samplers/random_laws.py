@@ -265,7 +265,7 @@ def law_of(
     masses: dict[str, float] = {}
     for tokens, mass in found.items():
         text = compiled.tokenizer.decode(tokens).decode()
-        text = json.dumps(json.loads(text)) if is_json else text
+        text = json.dumps(json.loads(text, parse_float=_number)) if is_json else text
         if checker is None or checker.final(text):
             masses[text] = masses.get(text, 0.0) + mass
     z = sum(masses.values())
@@ -273,6 +273,11 @@ def law_of(
         return None
     shares = {text: mass / z for text, mass in masses.items()}
     return Law(family, seed, compiled, row, max_tokens, checker, z, shares, is_json=is_json)
+
+
+def _number(text: str) -> float:
+    """Return a number of a JSON text: 9.0 is the integer 9, as values of draws have it."""
+    return int(float(text)) if float(text).is_integer() else float(text)
 
 
 def hashed(name: object, sharp: float, bias: float) -> Row:
