@@ -44,7 +44,7 @@ _PILOT: Final = 2
 _SHARE_OF_PILOT: Final = 0.1
 """The pilot may cost this part of what `n` separate texts would. Where the tree answers most walks it is
 long."""
-_DEAR: Final = 1.6
+_DEAR: Final = 2.5
 """Walks that cost so many times as much as separate texts give way to particles."""
 _HALVINGS: Final = 30
 """Steps of the search for a power: it is then known to 1e-9."""
