@@ -164,20 +164,22 @@ class Draws(Generic[T]):
     def why_no_interval(self) -> str:
         """Why an interval may be missing, or be the proven bounds alone; "" where a run has intervals."""
         worth = self.worth
+        if not self.texts:
+            return "there is no draw"
         if self.is_biased:
             return "the draws are of another law"
         if self.lists_all:
             return ""
         if not math.isfinite(self.bracket[1]):
             return "weights of checkers have no bound that is known before a draw"
-        if not self.texts:
-            return "there is no draw"
         if self.method == "beams":
             return "beams are not independent draws: their bounds are the proven ones, or take method='raj'"
         if worth is None:
             runs = len(self.log_z_of_clouds)
             parts = f"{runs:,} run{'s' * (runs != 1)} of particles: particles of a run are not independent"
-            return f"the draws are from {parts}, and so few runs prove nothing; method='raj' or 'cars' do"
+            return (
+                f"the draws are from {parts}, and so few runs prove nothing; 'raj' and 'cars' have intervals"
+            )
         if worth >= ENOUGH:
             return ""
         asked = f"n = {_rounded(len(self.texts) * ENOUGH / max(worth, 1e-3)):,}"
@@ -191,14 +193,17 @@ class Draws(Generic[T]):
         lower, upper = (0.0, math.inf) if self.is_biased else self.bracket
         return ProvenMass(lower, upper, np.exp(self.logprobs), self.is_first)
 
-    def figures(self, values: Floats, given: Floats | None = None, tail: float = TAIL) -> tuple[Floats, Ends]:
+    def figures(
+        self, values: Floats, given: Floats | None = None, tail: float = TAIL, are_seen: bool = False
+    ) -> tuple[Floats, Ends]:
         """Return the means of F functions over the texts that have a property, float64 [F], and the ends of
         their intervals.
 
         `values`, `given`: float64 [n, F], the functions of each draw, from 0 to 1; 1 where it has the
-        property, else 0 (None: all have it); `tail`: the chance of missing at each end. Draws of another law
+        property, else 0 (None: all have it); `tail`, `are_seen`: see `ends_of_means`. Draws of another law
         have the mean of that law, with an interval where they are independent. Cost: 0.1 s of CPU for 50
-        functions and 300 draws."""
+        functions and 300 draws.
+        """
         given = np.ones_like(values) if given is None else given
         weights = self.weights
         has = weights @ given
@@ -207,7 +212,7 @@ class Draws(Generic[T]):
             return means, Ends(means, means, np.ones(len(means), np.bool_))
         low, high = self.known.bounds_of(values, given)
         means = np.minimum(np.maximum(means, low), high)
-        return means, ends_of_means(self.attempts, self.known, means, values, given, tail)
+        return means, ends_of_means(self.attempts, self.known, means, values, given, tail, are_seen)
 
     @property
     def kind(self) -> str:

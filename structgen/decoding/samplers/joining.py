@@ -14,6 +14,7 @@ from structgen.decoding.samplers.estimates import Statistics, clamped, log_sum, 
 from structgen.decoding.samplers.intervals.attempts import Attempts
 from structgen.decoding.samplers.methods.raj import masses_of, shared
 from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.walk import SPENT
 
 
 def seeds_of(draws: Draws[Any]) -> list[int]:
@@ -22,8 +23,9 @@ def seeds_of(draws: Draws[Any]) -> list[int]:
 
 
 def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool = False) -> dict[str, Any]:
-    """Return the fields of the draws of two runs together. Raises OptionError, see `Samples.joined`, which
-    asks for the name of the target unless the second run goes on with the first."""
+    """Return the fields of the draws of two runs together, the earlier one first if they share a tree. Raises
+    OptionError, see `Samples.joined`, which asks for the name of the target unless the second run goes on
+    with the first."""
     tried = _checked(first, second, are_of_one_run)
     order = _order(first, second)
     both = [*first.token_ids, *second.token_ids]
@@ -40,11 +42,11 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
         return place[begin : begin + len(draws.texts)]
 
     attempts = tried[0].renumbered(places(first, 0)).joined(tried[1], places(second, len(first.texts)))
-    log_weights = _weights(first, second, attempts, tokens, logprobs, order)
+    bracket = (max(first.bracket[0], second.bracket[0]), min(first.bracket[1], second.bracket[1]))
+    log_weights = _weights(first, second, attempts, tokens, logprobs, order, bracket)
     done, more = first.statistics, second.statistics
     names = [one.name for one in fields(Statistics) if one.name != "stopped"]
     counts = {name: getattr(done, name) + getattr(more, name) for name in names}
-    bracket = (max(first.bracket[0], second.bracket[0]), min(first.bracket[1], second.bracket[1]))
 
     def listed(name: str) -> list[Any]:
         values = [*getattr(first, name), *getattr(second, name)]
@@ -71,9 +73,11 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
     }
 
 
-def _checked(first: Draws[Any], second: Draws[Any], are_of_one_run: bool) -> tuple[Attempts, Attempts]:
+def _checked(first: Draws[Any], second: Any, are_of_one_run: bool) -> tuple[Attempts, Attempts]:
     """Return the attempts of both. Raises OptionError where they cannot be joined."""
     reason = ""
+    if not isinstance(second, Draws):
+        raise OptionError(f"A {type(second).__name__} has no draws.", where="joined", cure="Give Samples.")
     if first.method != second.method:
         reason = f"One run is by {first.method}, the other by {second.method}."
     elif first.target != second.target:
@@ -117,10 +121,12 @@ def _weights(
     tokens: list[tuple[int, ...]],
     logprobs: Floats,
     order: list[int],
+    bracket: tuple[float, float],
 ) -> Floats:
     """Return the log weights of the draws of both runs, which sum to the estimate of Z."""
     if first.method == "raj":
-        return shared(tokens, masses_of(logprobs, attempts))
+        is_whole = bracket[1] - bracket[0] <= SPENT * bracket[1]
+        return shared(tokens, np.exp(logprobs) if is_whole else masses_of(logprobs, attempts))
     if attempts.are_coins:
         accepted = len(tokens)
         log_z = log_z_of_coins(1 / attempts.bounds, accepted, stopped=False)

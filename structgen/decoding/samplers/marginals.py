@@ -68,7 +68,7 @@ def shares(samples: Draws[Any], places: list[tuple[Any, list[int]]]) -> list[Mar
     has = np.zeros((len(samples.texts), len(places)))
     for at, (_, draws) in enumerate(places):
         has[draws, at] = 1.0
-    means, ends = samples.figures(has)
+    means, ends = samples.figures(has, are_seen=True)
     return [
         Marginal(value, share, low, high, len(draws), proven)
         for (value, draws), share, low, high, proven in zip(

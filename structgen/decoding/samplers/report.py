@@ -235,7 +235,7 @@ def _mean(samples: Samples[Any], name: str, found: list[dict[Any, Any]]) -> Esti
     ):
         return None
     column = column_of(
-        numbers.__getitem__, samples.ranges.get(name), range(len(numbers)), samples.texts, {}, name
+        numbers.__getitem__, samples.ranges.get(name), range(len(numbers)), samples.texts, None, name
     )
     mean, interval = samples.mean_of(column)
     low, high = interval or (None, None)

@@ -44,7 +44,7 @@ from structgen.base.language.exclusions import Exclusions
 from structgen.decoding.samplers.checkers import Checker
 from structgen.decoding.samplers.estimates import Statistics, clamped
 from structgen.decoding.samplers.intervals.columns import Range, column_of
-from structgen.decoding.samplers.intervals.field_paths import Path, paths_of, values_at
+from structgen.decoding.samplers.intervals.field_paths import Path, parsed, paths_of, shown, values_at
 from structgen.decoding.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, WITH_INTERVALS, raj, walks
 from structgen.decoding.samplers.methods.smc import Proposal
 from structgen.decoding.samplers.problem import Problem, fingerprint, known_fingerprint
@@ -513,7 +513,9 @@ def _needed(until: WantedWidth, method: str, problem: Problem, run: SamplingRun,
         interval, parts = samples.log_z_interval, tried.known + tried.weights
         variance = float(parts.var() / parts.mean() ** 2) * count / len(parts)
     else:
-        column = column_of(what, given, samples.values, samples.texts, samples.ranges, "until")
+        column = column_of(
+            what, given, samples.values, samples.texts, samples.ranges if samples.is_json else None, "until"
+        )
         if not column.has_range:
             raise OptionError(
                 "The function has no range, so that its mean has no interval.",
@@ -581,7 +583,8 @@ def _paths_of_numbers(texts: list[bytes]) -> list[Path]:
     return [
         path
         for path in paths_of(values)
-        if any(isinstance(one, int | float) for value in values for one in values_at(value, path).values())
+        if parsed(shown(path)) == path  # a key with a dot has no path of its own
+        and any(isinstance(one, int | float) for value in values for one in values_at(value, path).values())
     ][:_MOST_PATHS]
 
 

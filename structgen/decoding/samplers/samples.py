@@ -23,6 +23,8 @@ from structgen.decoding.samplers.samples_file import read_samples, write_samples
 
 T = TypeVar("T")
 S = TypeVar("S")
+_TESTS: Final = 128
+"""Numbers that a quantile tests at once: an array has the draws times these."""
 _KINDS: Final = {
     "exact": "independent draws from the model's distribution of valid texts",
     "weighted": "with their weights they stand for the model's distribution of valid texts",
@@ -81,7 +83,7 @@ class Samples(Draws[T]):
         return column.interval(float(low[0]), float(high[0]))
 
     def difference(
-        self, other: Samples[Any], function: Callable[[Any], float] | str, range: Range = None
+        self, other: Any, function: Callable[[Any], float] | str, range: Range = None
     ) -> tuple[float, Interval | None]:
         """Return the mean of a function less its mean in another run, of another prompt, say, and the
         interval of 95 % of this difference. The runs have different random numbers. Each of the two means has
@@ -89,6 +91,9 @@ class Samples(Draws[T]):
 
         For two functions in one run, take the expectation of their difference.
         """
+        if not isinstance(other, Samples):
+            cure = "Give the Samples of another run."
+            raise OptionError(f"A {type(other).__name__} has no draws.", where="other", cure=cure)
         columns = [one._column(function, range, "difference") for one in (self, other)]
         (mine, first), (theirs, second) = (
             one.mean_of(column, TAIL / 2) for one, column in zip((self, other), columns, strict=True)
@@ -110,13 +115,19 @@ class Samples(Draws[T]):
         share = checks.number("share", share, 1e-9, 1 - 1e-9, "a number between 0 and 1")
         column = self._column(function, range, "quantile")
         places = np.unique(column.shares)
-        has = (column.shares[:, None] <= places).astype(np.float64)
-        at = int(np.searchsorted(self.weights @ has, share - 1e-12))
+        order = np.argsort(column.shares, kind="stable")
+        masses = np.cumsum(self.weights[order])[
+            np.searchsorted(column.shares[order], places, side="right") - 1
+        ]
+        at = int(np.searchsorted(masses, share - 1e-12))
         value = column.number(float(places[min(at, len(places) - 1)]))
         if self.lists_all or not self.has_intervals:
             return value, Interval(value, value) if self.lists_all else None
-        has = np.concatenate((np.zeros((len(has), 1)), has), axis=1)
-        is_more, is_less = refused_shares(self.attempts, self.known, has, share)
+        tests = [
+            refused_shares(self.attempts, self.known, (column.shares[:, None] <= part).astype(float), share)
+            for part in np.array_split(np.append(-math.inf, places), len(places) // _TESTS + 1)
+        ]
+        is_more, is_less = (np.concatenate(one) for one in zip(*tests, strict=True))
         # A number between two of the draws stays unless the share of the texts up to it is proved more or
         # less; the number of a draw unless the share up to it is proved less, or the share below it more.
         edges = np.array([column.least, *map(column.number, places.tolist()), column.most])
@@ -128,7 +139,9 @@ class Samples(Draws[T]):
 
     def _column(self, function: Callable[[T], float] | str, range: Range, where: str) -> DrawnNumbers:
         """Return the numbers of a function at each draw."""
-        return column_of(function, range, self.values, self.texts, self.ranges, where)
+        return column_of(
+            function, range, self.values, self.texts, self.ranges if self.is_json else None, where
+        )
 
     def add(self, n: int) -> Samples[T]:
         """Return these draws and `n` more of the same run, which goes on with what it has learnt. Looking at
@@ -174,7 +187,7 @@ class Samples(Draws[T]):
 
     def with_values(self, read: Callable[[str], S]) -> Samples[S]:
         """Return the same draws with the values `read(text)`."""
-        return replace(self, values=list(map(read, self.texts)))  # type: ignore[arg-type,return-value]
+        return replace(self, values=list(map(read, self.texts)), again=None)  # type: ignore[arg-type,return-value]
 
     def to_jsonl(self, path: str | Path) -> None:
         """Write the draws to a file of JSON lines, atomically.
@@ -222,9 +235,10 @@ class Samples(Draws[T]):
     def __repr__(self) -> str:
         z = "" if math.isnan(self.log_z) else f", log Z {self.log_z:.3f}"
         restricted = "".join(f". {sentence[:-1]}" for sentence in self.caveats)
+        worth = "all valid texts" if self.lists_all else f"worth {self._worth}"
         return (
-            f"<Samples: {len(self.texts):,} draws by {self.method}, {self.kind}, worth "
-            f"{self._worth}{z}, {self.statistics.model_rows:,} model rows{restricted}>"
+            f"<Samples: {len(self.texts):,} draws by {self.method}, {self.kind}, {worth}{z}, "
+            f"{self.statistics.model_rows:,} model rows{restricted}>"
         )
 
     @property

@@ -24,7 +24,7 @@ from structgen.base.errors import StructgenError
 from structgen.base.system.cache import writing
 from structgen.decoding.samplers.draws import Draws
 from structgen.decoding.samplers.estimates import Statistics
-from structgen.decoding.samplers.intervals.attempts import Attempts
+from structgen.decoding.samplers.intervals.attempts import NEVER, Attempts
 
 _FORMAT: Final = "structgen samples 2"
 _FLOATS: Final = ("weights", "bounds", "known", "left")
@@ -81,11 +81,12 @@ class _Tried:
 
     def attempts(self, draws: int) -> Attempts:
         """Return the attempts. Raises ValueError for numbers that no run has."""
-        arrays: dict[str, Any] = {
-            name: np.array(getattr(self, name), np.float64 if name in _FLOATS else np.int64)
-            for name in (one.name for one in fields(_Tried))
-            if isinstance(getattr(self, name), tuple)
-        }
+        arrays: dict[str, Any] = {}
+        for name in (one.name for one in fields(_Tried) if isinstance(getattr(self, one.name), tuple)):
+            given = np.array(getattr(self, name), np.float64)
+            _hold(name, bool((np.isfinite(given) & (np.abs(given) <= NEVER)).all()))
+            _hold(name, name in _FLOATS or bool((given == np.round(given)).all()))
+            arrays[name] = given if name in _FLOATS else given.astype(np.int64)
         numbers = {name: getattr(self, name) for name in ("pilot", "are_coins", "is_planned", "repeats")}
         found = Attempts(**arrays, **numbers)
         is_long = [
@@ -98,6 +99,9 @@ class _Tried:
             bool(((found.bounds > 0) & (found.bounds <= _ROUNDED) & (found.known <= found.bounds)).all()),
         )
         _hold("batches", bool((np.diff(found.batches) >= 0).all()))
+        _hold("left", bool((found.left >= 0).all()))
+        _hold("pilot", self.pilot <= len(found) and self.repeats <= draws)
+        _hold("are_coins", not self.are_coins or bool(np.isin(found.weights / found.bounds, (0, 1)).all()))
         for name in ("texts", "listed"):
             places = getattr(found, name)
             _hold(name, bool(((places >= -1) & (places < draws)).all()))
@@ -164,7 +168,8 @@ def read_samples(path: Path) -> dict[str, Any]:
             )
         run = _made(_Run, said, "it")
         tried = None if run.attempts is None else run.attempts.attempts(run.draws)
-        _hold("bracket", not math.isnan(sum(run.bracket)))
+        _hold("bracket", 0 <= run.bracket[0] <= run.bracket[1] * _ROUNDED > 0)
+        _hold("ranges", all(low < high and math.isfinite(high - low) for low, high in run.ranges.values()))
     if len(lines) != run.draws:
         raise StructgenError(
             f"The first line says that {run.draws:,} draws follow, and {len(lines):,} lines do.",

@@ -206,8 +206,8 @@ class PrefixTree:
                 )
             self.fingerprint = fingerprint
             yield
-            self.runs += 1
         finally:
+            self.runs += 1  # also of a run that failed: it has taught the tree
             self._in_use.release()
 
     @property

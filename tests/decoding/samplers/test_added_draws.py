@@ -261,3 +261,66 @@ def test_the_attempts_of_the_first_batches_are_those_of_a_shorter_run(method):
     assert 0 < len(part) < len(found.attempts) and int(part.batches[-1]) < last
     assert dataclasses.replace(part, is_planned=True).worth < found.worth
     assert isinstance(part, Attempts) and len(found.attempts.first(0)) == 0
+
+
+class Away:
+    """A model whose server is away at one of its calls."""
+
+    def __init__(self) -> None:
+        self.left = -1
+
+    def __call__(self, ids: list[int]) -> np.ndarray:
+        self.left -= 1
+        if self.left == 0:
+            raise OSError("the server is away")
+        return np.log([0.5, 0.5, 1e-300]) if len(ids) < 16 else np.array([-700.0, -700.0, 0.0])
+
+
+def test_a_run_that_failed_leaves_the_tree_with_other_random_numbers():
+    """What the tree has learnt from the numbers of a run is no reason for the same numbers in the next."""
+    model, tree = Away(), sg.samplers.PrefixTree()
+    tokenizer = sg.Tokenizer.from_bytes([b"a", b"b", None], eos_token_id=2)
+    how = {"method": "cars", "tokenizer": tokenizer, "name": "away", "max_tokens": 16, "tree": tree}
+    model.left = 200
+    with pytest.raises(OSError, match="away"):
+        sg.sample(model, [], sg.regex("[ab]{16}"), 50, **how)
+    after = sg.sample(model, [], sg.regex("[ab]{16}"), 20, **how)
+    fresh = sg.sample(model, [], sg.regex("[ab]{16}"), 20, **(how | {"tree": sg.samplers.PrefixTree()}))
+    assert not set(after.texts) & set(fresh.texts)
+
+
+@pytest.mark.parametrize("method", ["raj", "auto"])
+def test_draws_added_to_all_valid_texts_are_exact_still(method):
+    tokenizer = sg.Tokenizer.from_bytes([b"a", b"b", None], eos_token_id=2)
+    how = {"method": method, "tokenizer": tokenizer, "name": "two", "max_tokens": 3}
+
+    def model(ids: list[int]) -> np.ndarray:
+        return np.log([0.7, 0.2, 0.1]) if len(ids) < 3 else np.log([0.1, 0.2, 0.7])
+
+    found = sg.sample(model, [], sg.regex("[ab]{3}"), 2000, **how)
+    added = found.add(10)
+    assert found.lists_all and added.lists_all
+    mean, interval = added.expectation(lambda text: text.count("a"))
+    assert (mean, *interval) == pytest.approx((7 / 3, 7 / 3, 7 / 3))
+
+
+@pytest.mark.parametrize("most", [0, 5000, 20_000])
+def test_a_full_tree_ends_a_run_with_as_many_draws_as_were_asked_for(most):
+    tokenizer = sg.Tokenizer.from_bytes([b"a", b"b", None], eos_token_id=2)
+    how = {"method": "raj", "tokenizer": tokenizer, "name": "flat", "max_tokens": 5}
+    tree = sg.samplers.PrefixTree(most=most)
+    found = sg.sample(lambda ids: np.zeros(3), [], sg.regex("[ab]{1,5}"), 100, tree=tree, **how)
+    assert (len(found), found.statistics.stopped) == (100, "n")
+
+
+def test_a_value_that_one_draw_named_has_no_lower_bound_but_the_proven_one():
+    """Of many rare values those that were drawn look too frequent: the draw that named one says nothing."""
+    tokenizer = sg.Tokenizer.from_bytes([*(bytes([c]) for c in b"abcdefghij"), None], eos_token_id=10)
+
+    def model(ids: list[int]) -> np.ndarray:
+        return np.append(np.zeros(10), -700.0) if len(ids) < 4 else np.append(np.full(10, -700.0), 0.0)
+
+    how = {"method": "cars", "tokenizer": tokenizer, "name": "flat", "max_tokens": 4}
+    found = sg.sample(model, [], sg.regex("[a-j]{4}"), 60, **how)
+    once = [one for one in found.marginals(str, most=60) if one.draws == 1]
+    assert once and all(one.low <= 1.0000001e-4 <= one.high for one in once)

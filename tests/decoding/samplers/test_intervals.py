@@ -190,10 +190,15 @@ def test_a_path_is_a_function_whose_range_is_that_of_the_schema(documents):
 
 
 @pytest.mark.parametrize(
-    ("path", "said"), [("nothing", "absent"), ("age[]", r"\[\] is no number"), ("", "is no number")]
+    ("path", "said"),
+    [
+        ("nothing", "absent.*the text '"),
+        ("age[]", r"'age\[\]' has a number for each item"),
+        ("", "is no number.*the text '"),
+    ],
 )
 def test_a_path_without_a_number_is_refused_with_the_text(documents, path, said):
-    with pytest.raises(sg.StructgenError, match=f"{said}.*the text '") as caught:
+    with pytest.raises(sg.StructgenError, match=said) as caught:
         documents.expectation(path)
     assert caught.value.where == "expectation"
 

@@ -67,6 +67,17 @@ class Units:
     """[B]: how many units the run still planned where a block began."""
     tail: float = TAIL
     """The chance that a bettor refuses the truth."""
+    begin: Ids | None = None
+    """[F]: the first block on which there are bets, for figures that the draws have named; None: all
+    blocks."""
+
+    def named(self) -> Ids:
+        """Return the block behind the one in which each figure has its first text, int64 [F]; 0 where a text
+        was known before."""
+        has = self.a > 0
+        first = np.where(has.any(axis=0), has.argmax(axis=0), len(has))
+        behind = np.searchsorted(self.blocks, first, side="right")
+        return np.where((self.least[:1] > 0).all(axis=0), 0, behind)
 
 
 def cells_of(units: float) -> Floats:
@@ -145,6 +156,8 @@ def _stakes(units: Units, at: Floats, side: int) -> tuple[Floats, npt.NDArray[np
         variance = (squares - total * total / max(done, 1.0) + _PRIOR) / (done + 1)
         spread = np.sqrt(np.maximum(variance, _LEAST_VARIANCE) * max(left, 1.0))
         stakes[block] = hazard(capital) / spread
+        if units.begin is not None:
+            stakes[block][units.begin > block] = 0.0
         capital += _gains(units, rows, stakes[block], at, side, None).sum(axis=0)
         np.maximum(peak, capital, out=peak)
         sums += moments[:, rows].sum(axis=1)

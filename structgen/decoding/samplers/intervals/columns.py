@@ -13,7 +13,7 @@ import numpy as np
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language import checks
-from structgen.decoding.samplers.intervals.field_paths import Path, parsed, shown, values_at
+from structgen.decoding.samplers.intervals.field_paths import ITEM, Path, parsed, shown, values_at
 from structgen.decoding.samplers.intervals.figures import Interval
 from structgen.decoding.samplers.target import Floats
 
@@ -47,16 +47,15 @@ def column_of(
     given: Range,
     values: Sequence[Any],
     texts: Sequence[str],
-    ranges: Mapping[str, tuple[float, float]],
+    ranges: Mapping[str, tuple[float, float]] | None,
     where: str,
 ) -> DrawnNumbers:
     """Return the numbers of a function, or of the field at a path, at each draw.
 
-    `given`: the range that was named; `ranges`: those of fields, which are read from the texts: a type may
-    change values. Raises StructgenError if there is no draw,
-    and, with the text of the draw, for a function that raises, a field that has no number, NaN, and a number
-    outside the range; OptionError for a range that is none.
-    """
+    `given`: the range that was named; `ranges`: those of the fields of JSON texts, and None for others. A
+    path is one into the JSON text: the objects of a type may have other names and numbers. Raises
+    StructgenError if there is no draw, and, with the text of the draw, for a function that raises, a field
+    that has no number, NaN, and a number outside the range; OptionError for a range that is none."""
     if not len(values):
         raise StructgenError(
             "There is no draw to take a mean of.",
@@ -65,8 +64,12 @@ def column_of(
         )
     if isinstance(function, str):
         path = parsed(function)
-        given = ranges.get(shown(path)) if given is None else given
-        values = [json.loads(text) for text in texts] if ranges else values
+        if ranges is not None:
+            given = ranges.get(shown(path)) if given is None else given
+            values = [json.loads(text) for text in texts]
+        if ITEM in path:
+            cure = "Give a function of a value, such as its mean, its greatest item, or whether any is so."
+            raise OptionError(f"{function!r} has a number for each item.", where=where, cure=cure)
         read: Callable[[Any], Any] = partial(_at, path)
     else:
         read = function
@@ -111,7 +114,7 @@ def _answer(read: Callable[[Any], Any], value: Any, text: str, where: str) -> An
             cure="Return a number for each valid text.",
         ) from error
     try:
-        number = float(answer) if not isinstance(answer, str) else math.nan
+        number = math.nan if isinstance(answer, str | bytes) else float(answer)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):

@@ -70,12 +70,14 @@ def _draws(run: SamplingRun) -> Drawn:
         return found.made >= _PILOT and rows <= _DEAR * found.made * found.longest
 
     def is_known() -> bool:
-        """Whether the walks are cheap, or the pilot has cost its share of so many separate texts."""
+        """Whether the walks are cheap, or the pilot has cost its share, or has made half of the draws."""
         rows = run.model_rows - begun
-        return is_cheap(rows) or rows >= max(_SHARE_OF_PILOT * run.n, 1) * found.longest > 0
+        is_paid = rows >= max(_SHARE_OF_PILOT * run.n, 1) * found.longest > 0
+        return is_cheap(rows) or is_paid or 2 * found.made >= run.n > 3
 
     found.go_on(run.n, repeats=True, is_enough=is_known)
-    if found.made < run.n and not run.stopped and is_cheap(run.model_rows - begun):
+    is_well = 2 * found.made >= run.n or is_cheap(run.model_rows - begun)
+    if found.made < run.n and not run.stopped and is_well:
         found.pilot = len(found.attempts)
         # Where the pilot was wrong, half of the draws cost as much as all may.
         found.go_on(
@@ -90,7 +92,7 @@ def _draws(run: SamplingRun) -> Drawn:
         if particles is not None:
             return particles
         found.go_on(run.n, repeats=True)
-    return found.drawn(repeated=True)
+    return found.drawn()
 
 
 def _particles(run: SamplingRun) -> Drawn | None:

@@ -40,14 +40,14 @@ def draw(run: SamplingRun) -> Drawn:
     valid texts where the run finds them all."""
     found = RemainderWalks(run)
     found.go_on(run.n)
-    return found.drawn(repeated=False)
+    return found.drawn()
 
 
 def draw_repeated(run: SamplingRun) -> Drawn:
     """Return `n` draws, repeats of known texts among them, as `auto` makes them."""
     found = RemainderWalks(run, flips=True)
     found.go_on(run.n, repeats=True)
-    return found.drawn(repeated=True)
+    return found.drawn()
 
 
 class RemainderWalks:
@@ -112,7 +112,7 @@ class RemainderWalks:
                 self._take(fresh, repeats)
                 run.tried(len(fresh), sum(one.weight > 0 for one in fresh))
                 run.tell(self.made)
-                if run.is_enough(lambda: self.drawn(repeated=False), self.made) or is_enough():
+                if run.is_enough(self.drawn, self.made) or is_enough():
                     break
         except CUTS as error:
             run.cut(error)
@@ -137,17 +137,19 @@ class RemainderWalks:
                 continue
             self.accepted += 1
             if one.tokens in self._texts:
-                self._repeats += [one.tokens] * repeats
-                self._twice += repeats
+                # In a full tree the same text is found again and again, and is a draw each time.
+                is_draw = repeats or not one.is_kept
+                self._repeats += [one.tokens] * is_draw
+                self._twice += is_draw
                 continue
             self._texts[one.tokens] = one.logprob
             if one.is_kept and one.tokens not in self._before:
                 self._known.append(one.tokens)
                 self._logs.append(one.logprob)
 
-    def drawn(self, *, repeated: bool) -> Drawn:
-        """Return the draws: each text once, or, with `repeated`, as often as it was drawn, its weight shared.
-        All valid texts, each once, where the tree knows them all."""
+    def drawn(self) -> Drawn:
+        """Return the draws: each text, with its repeats behind all texts, which share its weight. The
+        weights are exact where the tree knows all valid texts."""
         logs = self._before | self._texts
         tokens = list(logs)
         places = {one: at for at, one in enumerate(tokens)}
@@ -156,8 +158,7 @@ class RemainderWalks:
             repeats=len(self._repeats) - self._twice,
             pilot=self.pilot,
         )
-        if repeated:
-            tokens += self._repeats  # each text once, then its repeats
+        tokens += self._repeats  # each text once, then its repeats
         logprobs = np.array([logs[one] for one in tokens])
         scale = 1.0
         if self.made >= self._run.n and self.accepted > 1:
