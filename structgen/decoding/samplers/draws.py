@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
@@ -43,6 +43,26 @@ _DIED: Final = "as the particles that are missing died: no valid text went on fr
 """How a run with fewer draws than were asked for ended, where no limit cut it."""
 OTHER_LAW: Final = "The draws are from another law than the model's own, and no weights mend that."
 CUT: Final = "A run that is cut favours short texts."
+
+
+class FoundRanges(Mapping[str, tuple[float, float]]):
+    """The ranges of fields by their paths, worked out when one is asked for."""
+
+    def __init__(self, find: Callable[[], Mapping[str, tuple[float, float]]]) -> None:
+        self._find = find
+
+    @cached_property
+    def _found(self) -> Mapping[str, tuple[float, float]]:
+        return self._find()
+
+    def __getitem__(self, path: str) -> tuple[float, float]:
+        return self._found[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 @dataclass(frozen=True, eq=False)

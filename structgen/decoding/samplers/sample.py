@@ -42,9 +42,10 @@ from structgen.base.language import checks
 from structgen.base.language.checks import Number, OneOf, Whole, check_fields
 from structgen.base.language.exclusions import Exclusions
 from structgen.decoding.samplers.checkers import Checker
+from structgen.decoding.samplers.draws import FoundRanges
 from structgen.decoding.samplers.estimates import Statistics, clamped
 from structgen.decoding.samplers.intervals.columns import Range, column_of
-from structgen.decoding.samplers.intervals.field_paths import Path, parsed, paths_of, shown, values_at
+from structgen.decoding.samplers.intervals.field_paths import parsed, paths_of, shown, values_at
 from structgen.decoding.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, WITH_INTERVALS, raj, walks
 from structgen.decoding.samplers.methods.smc import Proposal
 from structgen.decoding.samplers.problem import Problem, fingerprint, known_fingerprint
@@ -573,19 +574,20 @@ def _samples(method: str, problem: Problem, run: SamplingRun, found: Drawn, mark
         },
         log_z_of_clouds=found.log_z_of_clouds,
         target=mark,
-        ranges=problem.ranges(_paths_of_numbers(texts) if is_json else (), target.max_tokens),
+        ranges=FoundRanges(partial(_ranges, problem, texts[:_FIRST] if is_json else [], target.max_tokens)),
     )
 
 
-def _paths_of_numbers(texts: list[bytes]) -> list[Path]:
-    """Return the paths at which the first texts have a number, among them the lengths of lists."""
-    values = [json.loads(text) for text in texts[:_FIRST]]
-    return [
+def _ranges(problem: Problem, texts: list[bytes], max_tokens: int) -> dict[str, tuple[float, float]]:
+    """Return the ranges of the paths at which a text has a number, among them the lengths of lists."""
+    values = [json.loads(text) for text in texts]
+    paths = [
         path
         for path in paths_of(values)
         if parsed(shown(path)) == path  # a key with a dot has no path of its own
         and any(isinstance(one, int | float) for value in values for one in values_at(value, path).values())
-    ][:_MOST_PATHS]
+    ]
+    return problem.ranges(paths[:_MOST_PATHS], max_tokens)
 
 
 def _masses(

@@ -145,6 +145,7 @@ def write_samples(samples: Draws[Any], path: Path) -> None:
     """Write draws to a file atomically. Raises OSError."""
     shared: dict[str, Any] = {one: getattr(samples, one) for one in _SHARED}
     shared["log_z_of_clouds"] = tuple(samples.log_z_of_clouds.tolist())
+    shared["ranges"] = dict(samples.ranges)
     shared["attempts"] = _Tried.of(samples.attempts)
     run = _Run(format=_FORMAT, draws=len(samples.texts), **shared)
     with writing(path) as file:

@@ -324,3 +324,12 @@ def test_a_value_that_one_draw_named_has_no_lower_bound_but_the_proven_one():
     found = sg.sample(model, [], sg.regex("[a-j]{4}"), 60, **how)
     once = [one for one in found.marginals(str, most=60) if one.draws == 1]
     assert once and all(one.low <= 1.0000001e-4 <= one.high for one in once)
+
+
+def test_a_run_whose_walks_all_chose_the_method_has_proven_bounds_alone():
+    """No attempt is left to bet on; the known texts are."""
+    found = Task("even", "[abc]{0,4}", 4, (b"a", b"b", b"c"), seed=13, checker=Even()).sample(60, "raj")
+    attempts = dataclasses.replace(found.attempts, pilot=len(found.attempts))
+    without = dataclasses.replace(found, attempts=attempts)
+    assert without.expectation(lambda text: "a" in text)[1] == without.proven(lambda text: "a" in text)
+    assert all(one.is_proven for one in without.marginals(len))

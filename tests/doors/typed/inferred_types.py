@@ -141,7 +141,8 @@ async def asked() -> None:
     reveal_type(anybody.sample(100, method="cars"))  # Samples[Person]
     reveal_type(anybody.sample(100).values)  # list[Person]
     reveal_type(person.sample(100, budget=10)("Ada", year=1))  # Samples[Person]
-    reveal_type(person.sample(100)("Ada").expectation(lambda one: one.age))  # tuple[float, float | None]
+    ages = person.sample(100)("Ada").expectation(lambda one: one.age)
+    reveal_type(ages)  # tuple[float, tuple[float, float, fallback=Interval] | None]
     reveal_type(Reader().length.sample(100)("Ada"))  # Samples[float]
     reveal_type(await later.sample(100))  # Samples[Person]
     reveal_type(await size.sample(100)("Ada"))  # Samples[Literal['S', 'L'] | None]

@@ -74,8 +74,8 @@ class Units:
     def named(self) -> Ids:
         """Return the block behind the one in which each figure has its first text, int64 [F]; 0 where a text
         was known before."""
-        has = self.a > 0
-        first = np.where(has.any(axis=0), has.argmax(axis=0), len(has))
+        has = np.concatenate((self.a, np.ones_like(self.a[:1]))) if len(self.a) else np.ones((1, 1))
+        first = (has > 0).argmax(axis=0)
         behind = np.searchsorted(self.blocks, first, side="right")
         return np.where((self.least[:1] > 0).all(axis=0), 0, behind)
 
