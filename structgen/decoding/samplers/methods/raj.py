@@ -26,7 +26,7 @@ import numpy as np
 from structgen.decoding.samplers.estimates import log_sum
 from structgen.decoding.samplers.intervals.attempts import Attempts
 from structgen.decoding.samplers.run_limits import CUTS, Drawn, SamplingRun, tried_of
-from structgen.decoding.samplers.target import Floats, stream
+from structgen.decoding.samplers.target import Floats, drawn_edge, stream
 from structgen.decoding.samplers.walk import Attempt, Finish, Walker
 
 _SLOW: Final = 8
@@ -122,11 +122,10 @@ class RemainderWalks:
     def _repeated(self, slots: int, share: float) -> int:
         """Draw known texts by their probabilities, each slot with the probability `share`; return how
         many."""
-        count = int((self._random.random(slots) < share).sum()) if share else 0
-        if count:
-            masses = np.exp(np.array(self._logs) - max(self._logs))
-            for at in self._random.choice(len(masses), count, p=masses / masses.sum()):
-                self._repeats.append(self._known[at])
+        count = sum(self._random.random() < share for _ in range(slots)) if share else 0
+        masses = np.exp(np.array(self._logs) - max(self._logs, default=0.0))
+        for _ in range(count):
+            self._repeats.append(self._known[drawn_edge(masses, self._random.random())])
         return count
 
     def _take(self, fresh: Sequence[Attempt], repeats: bool) -> None:
