@@ -64,6 +64,8 @@ class RemainderWalks:
         self.pilot = 0
         """So many first attempts chose the method."""
         self.accepted = 0
+        self.longest = 0
+        """How many rows the longest walk went through, its end included."""
         self._random = stream(self._walker.seed, 0)
         self._texts: dict[Tokens, float] = {}
         """The new texts, with log P."""
@@ -82,11 +84,6 @@ class RemainderWalks:
     def tries(self) -> int:
         """The number of attempts so far, repeats among them."""
         return len(self.attempts) + len(self._repeats) - self._twice
-
-    @property
-    def longest(self) -> int:
-        """How many rows the longest walk went through, its end included."""
-        return max((len(one.tokens) + 1 for one in self.attempts), default=0)
 
     def go_on(
         self, wanted: int, *, repeats: bool = False, is_enough: Callable[[], bool] = lambda: False
@@ -131,6 +128,7 @@ class RemainderWalks:
     def _take(self, fresh: Sequence[Attempt], repeats: bool) -> None:
         """Note the attempts of a batch. Two of them may have found one text: it is then a repeat."""
         self.attempts += fresh
+        self.longest = max([self.longest, *(len(one.tokens) + 1 for one in fresh)])
         for one in fresh:
             if not one.weight > 0:
                 continue
