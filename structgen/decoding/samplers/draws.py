@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from structgen.decoding.samplers.estimates import CUT_SHORT, Statistics, carriers, log, normalised
+from structgen.decoding.samplers.estimates import CUT_SHORT, Statistics, carriers, is_spent, log, normalised
 from structgen.decoding.samplers.intervals.attempts import Attempts
 from structgen.decoding.samplers.intervals.betting import TAIL
 from structgen.decoding.samplers.intervals.figures import (
@@ -23,7 +23,6 @@ from structgen.decoding.samplers.intervals.figures import (
     interval_of_mass,
 )
 from structgen.decoding.samplers.target import Floats
-from structgen.decoding.samplers.walk import SPENT
 
 T = TypeVar("T")
 ENOUGH: Final = 8
@@ -140,15 +139,14 @@ class Draws(Generic[T]):
 
         An exhausted tree is not enough: draws from it are draws still.
         """
-        lower, upper = self.bracket
-        if upper - lower > SPENT * upper or not self.texts:
+        if not self.texts or not is_spent(self.bracket):
             return False
         sums = dict.fromkeys(self.token_ids, 0.0)
         for tokens, weight in zip(self.token_ids, np.exp(self.log_weights).tolist(), strict=True):
             sums[tokens] += weight
         masses = np.exp(self.logprobs[self.is_first])
         is_each = np.allclose(list(sums.values()), masses, rtol=1e-9, atol=0.0)
-        return bool(is_each) and math.isclose(float(masses.sum()), upper, rel_tol=1e-9)
+        return bool(is_each) and math.isclose(float(masses.sum()), self.bracket[1], rel_tol=1e-9)
 
     @property
     def is_list(self) -> bool:

@@ -37,6 +37,17 @@ class Statistics:
     """Positions that the model read again because their keys and values had been dropped."""
 
 
+SPENT: Final = 1e-12
+"""The valid texts are known where those that are not have at most this part of the bound on Z: rounding
+errors are as large."""
+
+
+def is_spent(bracket: tuple[float, float]) -> bool:
+    """Return whether the proven bounds on Z leave no mass for texts that are not known."""
+    lower, upper = bracket
+    return upper - lower <= SPENT * upper
+
+
 def clamped(log_z: float, bracket: tuple[float, float]) -> float:
     """Return log Z cut to proven bounds on Z; NaN without an estimate."""
     if math.isnan(log_z):

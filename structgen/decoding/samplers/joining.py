@@ -10,11 +10,10 @@ import numpy as np
 
 from structgen.base.errors import OptionError
 from structgen.decoding.samplers.draws import Draws
-from structgen.decoding.samplers.estimates import Statistics, clamped, log_sum, log_z_of_coins
+from structgen.decoding.samplers.estimates import Statistics, clamped, is_spent, log_sum, log_z_of_coins
 from structgen.decoding.samplers.intervals.attempts import Attempts
 from structgen.decoding.samplers.methods.raj import masses_of, shared
 from structgen.decoding.samplers.target import Floats
-from structgen.decoding.samplers.walk import SPENT
 
 
 def seeds_of(draws: Draws[Any]) -> list[int]:
@@ -31,19 +30,14 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
     both = [*first.token_ids, *second.token_ids]
     tokens = [both[at] for at in order]
     logprobs = np.concatenate((first.logprobs, second.logprobs))[order]
-    place = np.full(len(both), -1)
-    place[order] = np.arange(len(order))
-    old = {one: at for at, one in reversed(list(enumerate(tokens)))}
-    is_summed = first.method == "raj"
-
-    def places(draws: Draws[Any], begin: int) -> Any:
-        if is_summed:
-            return np.array([old[one] for one in draws.token_ids], np.int64)
-        return place[begin : begin + len(draws.texts)]
-
-    attempts = tried[0].renumbered(places(first, 0)).joined(tried[1], places(second, len(first.texts)))
+    places = np.arange(len(both))
+    if first.method == "raj":  # an attempt is the first draw of its text
+        first_of = {one: at for at, one in reversed(list(enumerate(tokens)))}
+        places = np.array([first_of[one] for one in both], np.int64)
+    count = len(first.texts)
+    attempts = tried[0].renumbered(places[:count]).joined(tried[1], places[count:])
     bracket = (max(first.bracket[0], second.bracket[0]), min(first.bracket[1], second.bracket[1]))
-    log_weights = _weights(first, second, attempts, tokens, logprobs, order, bracket)
+    log_weights = _weights(first, second, attempts, tokens, logprobs, bracket)
     done, more = first.statistics, second.statistics
     names = [one.name for one in fields(Statistics) if one.name != "stopped"]
     counts = {name: getattr(done, name) + getattr(more, name) for name in names}
@@ -97,21 +91,16 @@ def _checked(first: Draws[Any], second: Any, are_of_one_run: bool) -> tuple[Atte
 def _order(first: Draws[Any], second: Draws[Any]) -> list[int]:
     """Return the order of the draws of both: as they are, or, where known texts are summed, each text before
     its repeats."""
-    count = len(first.texts) + len(second.texts)
     if first.method != "raj":
-        return list(range(count))
+        return list(range(len(first.texts) + len(second.texts)))
     seen: set[tuple[int, ...]] = set()
     once, repeats = list[int](), list[int]()
     for at, tokens in enumerate([*first.token_ids, *second.token_ids]):
         (repeats if tokens in seen else once).append(at)
         seen.add(tokens)
     # A text that both runs found is one draw, unless it is a repeat of one run.
-    own = {at for draws, begin in ((first, 0), (second, len(first.texts))) for at in _repeats(draws, begin)}
-    return [*once, *(at for at in repeats if at in own)]
-
-
-def _repeats(draws: Draws[Any], begin: int) -> list[int]:
-    return [begin + int(at) for at in np.flatnonzero(~draws.is_first)]
+    is_repeat = ~np.concatenate((first.is_first, second.is_first))
+    return [*once, *(at for at in repeats if is_repeat[at])]
 
 
 def _weights(
@@ -120,13 +109,12 @@ def _weights(
     attempts: Attempts,
     tokens: list[tuple[int, ...]],
     logprobs: Floats,
-    order: list[int],
     bracket: tuple[float, float],
 ) -> Floats:
     """Return the log weights of the draws of both runs, which sum to the estimate of Z."""
     if first.method == "raj":
-        is_whole = bracket[1] - bracket[0] <= SPENT * bracket[1]
-        return shared(tokens, np.exp(logprobs) if is_whole else masses_of(logprobs, attempts))
+        masses = np.exp(logprobs) if is_spent(bracket) else masses_of(logprobs, attempts)
+        return shared(tokens, masses)
     if attempts.are_coins:
         accepted = len(tokens)
         log_z = log_z_of_coins(1 / attempts.bounds, accepted, stopped=False)
@@ -134,5 +122,5 @@ def _weights(
     parts = [
         one.log_weights + math.log(max(len(one.attempts or ()), 1) / len(attempts)) for one in (first, second)
     ]
-    found: Floats = np.concatenate(parts)[order]
+    found: Floats = np.concatenate(parts)
     return found

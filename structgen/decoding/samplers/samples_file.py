@@ -24,7 +24,7 @@ from structgen.base.errors import StructgenError
 from structgen.base.system.cache import writing
 from structgen.decoding.samplers.draws import Draws
 from structgen.decoding.samplers.estimates import Statistics
-from structgen.decoding.samplers.intervals.attempts import NEVER, Attempts
+from structgen.decoding.samplers.intervals.attempts import EACH, NEVER, Attempts
 
 _FORMAT: Final = "structgen samples 2"
 _FLOATS: Final = ("weights", "bounds", "known", "left")
@@ -89,15 +89,12 @@ class _Tried:
             arrays[name] = given if name in _FLOATS else given.astype(np.int64)
         numbers = {name: getattr(self, name) for name in ("pilot", "are_coins", "is_planned", "repeats")}
         found = Attempts(**arrays, **numbers)
-        is_long = [
-            len(arrays[name]) == len(found) for name in ("bounds", "known", "batches", "left", "texts")
-        ]
-        _hold("attempts", all(is_long) and len(found.listed) == len(found.since) == len(found.until))
-        _hold("weights", bool(((found.weights >= 0) & (found.weights <= found.bounds * _ROUNDED)).all()))
-        _hold(
-            "bounds",
-            bool(((found.bounds > 0) & (found.bounds <= _ROUNDED) & (found.known <= found.bounds)).all()),
-        )
+        is_long = all(len(arrays[name]) == len(found) for name in EACH)
+        _hold("attempts", is_long and len(found.listed) == len(found.since) == len(found.until))
+        room = found.bounds * _ROUNDED - found.known
+        _hold("weights", bool(((found.weights >= 0) & (found.weights <= room)).all()))
+        _hold("bounds", bool(((found.bounds > 0) & (found.bounds <= _ROUNDED)).all()))
+        _hold("known", bool((found.known >= 0).all()))
         _hold("batches", bool((np.diff(found.batches) >= 0).all()))
         _hold("left", bool((found.left >= 0).all()))
         _hold("pilot", self.pilot <= len(found) and self.repeats <= draws)

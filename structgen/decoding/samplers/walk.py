@@ -29,12 +29,10 @@ from typing import Final
 
 import numpy as np
 
+from structgen.decoding.samplers.estimates import is_spent
 from structgen.decoding.samplers.frontier import Frontier, Particle
 from structgen.decoding.samplers.target import END, Target, TargetStep, stream
 from structgen.decoding.samplers.tree import REST, Node, PrefixTree
-
-SPENT: Final = 1e-12
-"""The remainder is spent where it is this share of the bound on Z: rounding errors are as large."""
 
 
 class Finish(Enum):
@@ -157,8 +155,8 @@ class Walker:
     @property
     def is_spent(self) -> bool:
         """Whether the tree proves that there is nothing left to draw."""
-        lower, upper = self._tree.bracket
-        return upper - lower <= SPENT * upper if self._finish is Finish.REMAINDER else upper <= 0.0
+        bracket = self._tree.bracket
+        return is_spent(bracket) if self._leaves_known else bracket[1] <= 0.0
 
     def _draws(self) -> np.random.Generator:
         """Return the random numbers of the next walk. They depend on the seed and the walk's number only."""

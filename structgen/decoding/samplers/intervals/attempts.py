@@ -31,7 +31,7 @@ _BLOCKS: Final = 400
 """About how many blocks of stakes the planned draws are divided into: more gain nothing."""
 NEVER: Final = 1 << 61
 """A batch that no run reaches."""
-_EACH: Final = ("weights", "bounds", "known", "batches", "left", "texts")
+EACH: Final = ("weights", "bounds", "known", "batches", "left", "texts")
 """The arrays that have a number for each attempt."""
 _DEAD_ENDS: Final = 32
 """Attempts of a block, for each of its draws: dead ends in a row teach a bettor little."""
@@ -84,11 +84,11 @@ class Attempts:
 
     @property
     def with_bets(self) -> Attempts:
-        """The attempts that intervals are from."""
+        """The attempts that a bettor bets on: those behind the pilot."""
         return self._kept(slice(self.pilot, None)) if self.pilot else self
 
     def _kept(self, part: slice) -> Attempts:
-        arrays: dict[str, Any] = {one: getattr(self, one)[part] for one in _EACH}
+        arrays: dict[str, Any] = {one: getattr(self, one)[part] for one in EACH}
         return replace(self, **arrays, pilot=0)
 
     def first(self, batches: int) -> Attempts:
@@ -113,7 +113,7 @@ class Attempts:
         )
         mine = replace(self, until=np.minimum(self.until, begin))
         other = other.with_bets
-        names = (*_EACH, "listed", "since", "until")
+        names = (*EACH, "listed", "since", "until")
         arrays: dict[str, Any] = {
             one: np.concatenate((getattr(mine, one), getattr(other, one))) for one in names
         }

@@ -26,6 +26,7 @@ LEAST_WORTH: Final = 4
 _LOG_CELL: Final = 0.05
 """The width of a cell of log Z."""
 _ROUNDING: Final = 1e-12
+"""What the logarithm of an upper end gets, so that rounding excludes no truth."""
 _LEAST_Z: Final = math.log(1e-7)
 """Hypotheses of Z below this share of its proven bound are not tested: the lower end is the proven one."""
 
@@ -82,6 +83,12 @@ class ProvenMass:
         return sums / whole, np.minimum((sums + rest) / whole, 1.0)
 
 
+def _say_something(attempts: Attempts) -> bool:
+    """Return whether a run is worth enough for intervals. It may have no attempt: its draws are all
+    repeats."""
+    return len(attempts) > 0 and attempts.worth >= LEAST_WORTH
+
+
 def ends_of_means(
     attempts: Attempts | None,
     known: ProvenMass,
@@ -101,7 +108,7 @@ def ends_of_means(
     """
     bottom, top = known.bounds_of(values, given)
     low, high = bottom.copy(), top.copy()
-    if attempts is not None and attempts.worth >= LEAST_WORTH and len(attempts):
+    if attempts is not None and _say_something(attempts):
         is_share = ((values == 0) | (values == 1)).all(axis=0) & attempts.are_coins & attempts.is_planned
         for at in np.flatnonzero(is_share):
             has, counts = (values * given)[:, at], given[:, at]
@@ -146,7 +153,7 @@ def refused_shares(
     ones = np.ones_like(has)
     low, high = known.bounds_of(has, ones)
     is_more, is_less = low > share, high < share
-    if attempts is not None and attempts.worth >= LEAST_WORTH and len(attempts):
+    if attempts is not None and _say_something(attempts):
         more, less = refused(attempts.with_bets.units_of_means(has, ones, known.probabilities), share)
         is_more, is_less = is_more | more, is_less | less
     return is_more, is_less

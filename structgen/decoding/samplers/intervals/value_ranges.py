@@ -53,7 +53,7 @@ class ValueRanges:
     """The bounds of the numbers in the texts of one grammar; made by `ranges`. For one thread at a time."""
 
     _network: SchemaNetwork | None
-    """What the texts mean; None where they are not JSON, or it is not known."""
+    """The schema as the masks read it; None where the texts are not JSON, or the schema was not read."""
     _most_bytes: int
     """Of a text."""
     _most_commas: int

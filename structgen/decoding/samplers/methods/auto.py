@@ -65,27 +65,27 @@ def _draws(run: SamplingRun) -> Drawn:
     found = RemainderWalks(run, seed=run.seed ^ (1 << 61), flips=True)
     begun = run.model_rows
 
-    def is_cheap(rows: int) -> bool:
-        """Whether `n` draws would cost little more than as many separate texts, as the rows so far say."""
-        return found.made >= _PILOT and rows <= _DEAR * found.made * found.longest
+    def paid() -> int:
+        return run.model_rows - begun
+
+    def is_cheap() -> bool:
+        """Whether a draw costs little more than a separate text, as the rows so far say."""
+        return found.made >= _PILOT and paid() <= _DEAR * found.made * found.longest
 
     def is_known() -> bool:
         """Whether the walks are cheap, or the pilot has cost its share, or has made half of the draws."""
-        rows = run.model_rows - begun
-        is_paid = rows >= max(_SHARE_OF_PILOT * run.n, 1) * found.longest > 0
-        return is_cheap(rows) or is_paid or 2 * found.made >= run.n > 3
+        is_paid = paid() >= max(_SHARE_OF_PILOT * run.n, 1) * found.longest > 0
+        return is_cheap() or is_paid or 2 * found.made >= run.n > 3
 
     found.go_on(run.n, repeats=True, is_enough=is_known)
-    is_well = 2 * found.made >= run.n or is_cheap(run.model_rows - begun)
+    is_well = 2 * found.made >= run.n or is_cheap()
     if found.made < run.n and not run.stopped and is_well:
         found.pilot = len(found.attempts)
         # Where the pilot was wrong, half of the draws cost as much as all may.
         found.go_on(
             run.n,
             repeats=True,
-            is_enough=lambda: (
-                2 * found.made < run.n and run.model_rows - begun >= _DEAR * found.longest * run.n
-            ),
+            is_enough=lambda: 2 * found.made < run.n and paid() >= _DEAR * found.longest * run.n,
         )
     if found.made < run.n and not run.stopped:
         particles = _particles(run)

@@ -1,4 +1,5 @@
-"""Walks through the remainder: the known texts are summed, and a walk goes where no known text is.
+"""Sampling without replacement: the masses of known texts are summed, and a walk draws a text that is not
+known.
 
 The tree knows the probability of each text that was found. So a walk draws its edges by P(a | u) times what
 is neither known to be valid nor proved invalid, `upper - lower`, in place of `upper`: each accepted walk is a
@@ -161,7 +162,7 @@ class RemainderWalks:
         if self.made >= self._run.n and self.accepted > 1:
             # The n-th text ended the run (see `run_limits.drawn`).
             scale = (self.accepted - 1) / self.accepted * len(tried.weights) / (len(tried.weights) - 1)
-        is_whole = self._run.tree.is_exhausted or self._walker.is_spent
+        is_whole = self._walker.is_spent
         masses = np.exp(logprobs) if is_whole else masses_of(logprobs, tried, scale)
         log_weights = shared(tokens, masses)
         log_z = log_sum(log_weights) if self.attempts or is_whole else math.nan
