@@ -240,8 +240,9 @@ def test_a_batch_that_is_cancelled_keeps_what_it_has(engine: sg.Engine, tmp_path
         client = client_of(address)
         batch = begun(client, lines(*(request(name) for name in names)))
         waiting = begun(client, lines(request("x")))
-        assert client.batches.cancel(batch.id).status == "cancelling"
+        # the one that waits first: it begins as soon as the one before it has ended
         assert client.batches.cancel(waiting.id).status == "cancelling"
+        assert client.batches.cancel(batch.id).status == "cancelling"
         batch, waiting = ended(client, batch), ended(client, waiting)
         assert (batch.status, waiting.status) == ("cancelled", "cancelled")
         assert waiting.request_counts.completed == 0
