@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Final, Generic, Protocol, TypeVar
 
 from structgen.base.system.fork_locks import QUEUES, new_lock
+from structgen.base.system.garbage import uncollected
 from structgen.base.system.public_calls import THIS_CALL
 
 
@@ -49,7 +50,8 @@ class HeldByContent(Generic[T]):
         if found is not None:
             THIS_CALL.charged(found[1])
             return found[0]
-        made, bill = THIS_CALL.billed((id(self), key), make)
+        with uncollected():  # the parts of a pattern are many, and most are gone at the end
+            made, bill = THIS_CALL.billed((id(self), key), make)
         size = made.nbytes + _OVERHEAD
         with self._lock:
             if key not in self._held and size <= self._budget:

@@ -123,7 +123,8 @@ class MemberStep(NamedTuple):
                     if self.after.size > most:
                         continue
             kept.append(alternative)
-        return tuple(kept) or None
+        # most members leave an obligation as it is: one tuple for all, which garbage collection goes through
+        return obligation if len(kept) == len(obligation) else tuple(kept) or None
 
 
 class Members:
