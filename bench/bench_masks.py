@@ -37,7 +37,8 @@ from structgen.doors.maskbench.replay import replay
 from structgen.doors.maskbench.run_report import COUNTS, report_of, times
 from structgen.doors.maskbench.runner import BenchRun
 
-PEERS = ("llguidance", "xgrammar", "glrmask")
+PEERS = ("llguidance", "xgrammar", "xgrammar_dynamic", "glrmask", "outlines_core", "maskforge")
+"""Adapters in peers.py. The first part of each name is that of its package."""
 COLUMNS = ("engine", "split", "scope", "measure", "figure", "value")
 SLOWEST = 20
 """Schemas that are named with their times."""
@@ -95,7 +96,7 @@ def main() -> int:
     parser.add_argument("path", nargs="?", type=Path, help="MaskBench; default STRUCTGEN_MASKBENCH")
     parser.add_argument("--coverage", action="store_true", help="how many schemas are judged right")
     parser.add_argument("--seed", type=int, default=0)
-    there = [peer for peer in PEERS if find_spec(peer)]
+    there = [peer for peer in PEERS if find_spec(peer.removesuffix("_dynamic"))]
     if parser.parse_known_args()[0].coverage:
         usual = {"engine": "structgen", "tokenizer": "small", "timeout": 30.0, "jobs": os.cpu_count() or 1}
     else:
@@ -118,7 +119,7 @@ def main() -> int:
     about = {
         "load": f"{before} -> {load()}",
         "python": platform.python_version(),
-        "versions": versions(*there),
+        "versions": versions(*(peer for peer in there if not peer.endswith("_dynamic"))),
         "options": " ".join(f"--{name} {getattr(options, name)}" for name in (*usual, "seed")),
     }
     question = "coverage" if options.coverage else "masks-default"

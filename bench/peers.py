@@ -117,9 +117,10 @@ def _of_schema(compiler: Any, schema: str) -> Any:
     return compiler.compile_json_schema(schema, strict_mode=False)
 
 
-def xgrammar(tokenizer: Tokenizer, read: Read = _of_schema) -> MaskEngine:
+def xgrammar(tokenizer: Tokenizer, read: Read = _of_schema, dynamic: bool = False) -> MaskEngine:
     """Return xgrammar with free white space and `strict_mode=False`: objects are as open as the schema says.
-    `read` makes a grammar, given its compiler and what is to be compiled."""
+    `read` makes a grammar, given its compiler and what is to be compiled. `dynamic`: its masks are worked out
+    when they are asked for (`enable_dynamic_compilation`), and not at first."""
     module: Any = import_module("xgrammar")
     info = module.TokenizerInfo(
         [text or b"" for text in tokenizer.token_bytes],
@@ -128,7 +129,7 @@ def xgrammar(tokenizer: Tokenizer, read: Read = _of_schema) -> MaskEngine:
         stop_token_ids=list(tokenizer.eos_token_ids),
     )
     # A cache would answer the second time a schema is seen; every engine compiles each schema once.
-    compiler = module.GrammarCompiler(info, cache_enabled=False)
+    compiler = module.GrammarCompiler(info, cache_enabled=False, enable_dynamic_compilation=dynamic)
     mask = module.allocate_token_bitmask(1, tokenizer.vocab_size)
     row = memoryview(mask.numpy()[0])
 
@@ -148,6 +149,11 @@ def xgrammar(tokenizer: Tokenizer, read: Read = _of_schema) -> MaskEngine:
 
     engine = MaskEngine(version("xgrammar"), compile)
     return _warm(engine, tokenizer) if read is _of_schema else engine
+
+
+def xgrammar_dynamic(tokenizer: Tokenizer) -> MaskEngine:
+    """Return xgrammar that compiles lazily."""
+    return xgrammar(tokenizer, dynamic=True)
 
 
 def glrmask(tokenizer: Tokenizer, read: str = "json_schema", strategy: str = "FAST_MASKS") -> MaskEngine:
@@ -175,3 +181,66 @@ def glrmask(tokenizer: Tokenizer, read: str = "json_schema", strategy: str = "FA
 
     engine = MaskEngine(version("glrmask"), compile)
     return _warm(engine, tokenizer) if read == "json_schema" else engine
+
+
+def outlines_core(tokenizer: Tokenizer) -> MaskEngine:
+    """Return outlines-core: a schema becomes a regular expression, and that an automaton over tokens."""
+    module: Any = import_module("outlines_core")
+    regex_of = import_module("outlines_core.json_schema").build_regex_from_schema
+    ids: dict[bytes, list[int]] = {}
+    for index, text in enumerate(tokenizer.token_bytes):
+        if text:
+            ids.setdefault(text, []).append(index)
+    vocabulary, array = module.Vocabulary(tokenizer.eos_token_ids[0], ids), _row(tokenizer)
+    place = array.ctypes.data, array.size, array.itemsize
+
+    def compile(schema: str) -> Start:
+        try:
+            index = module.Index(regex_of(schema), vocabulary)
+        except Exception as error:
+            raise refusal(error) from error
+
+        def session() -> Session:
+            guide = module.Guide(index)
+            ends = tokenizer.eos_token_ids[:1]
+            return Session(
+                partial(guide.write_mask_into, *place),
+                lambda token: guide.advance(token, False),
+                memoryview(array),
+                ends,
+            )
+
+        return session
+
+    return _warm(MaskEngine(version("outlines_core"), compile), tokenizer)
+
+
+def maskforge(tokenizer: Tokenizer) -> MaskEngine:
+    """Return maskforge, without its caches: every engine compiles each schema once."""
+    module: Any = import_module("maskforge._native")
+    texts = [text or None for text in tokenizer.token_bytes]
+    end = tokenizer.eos_token_ids[0]
+    vocabulary = module.CompiledVocabulary.from_vocabulary(
+        module.PyVocabulary.from_id_ordered_tokens(texts, end, tokenizer.vocab_size)
+    )
+    compiler = module.Compiler.without_cache()
+
+    def compile(schema: str) -> Start:
+        try:
+            bound = compiler.compile_json_schema(schema).bind(vocabulary)
+        except Exception as error:
+            raise refusal(error) from error
+
+        def session() -> Session:
+            written = bound.start_session()
+            row = bytearray(4 * written.mask_word_count())
+            return Session(
+                partial(written.write_mask, row),
+                written.advance,
+                memoryview(row).cast("i"),
+                may_end=written.is_accepting,
+            )
+
+        return session
+
+    return _warm(MaskEngine(version("maskforge"), compile), tokenizer)

@@ -39,6 +39,10 @@ class StepResult:
     """Nanoseconds. Of a compilation: from the schema's text to the first filled row, or until it was cut
     short, a lower bound. Of an instance: mask and token of each position in turn; `NOT_MEASURED` where a
     position has only one."""
+    cpu: int = NOT_MEASURED
+    """Nanoseconds of the processor that the same calls took, in all threads of the process."""
+    pauses: array[int] = field(default_factory=lambda: array("q"))
+    """Nanoseconds of each garbage collection in the middle of them."""
     reason: str = ""
     """Why the schema is refused, in words that group."""
     byte: int | None = None
@@ -67,16 +71,22 @@ class CaseResult:
         for at, step in enumerate(self.steps):
             if step.kind != Verdict.RIGHT:
                 told = asdict(step)
-                del told["times"]
+                del told["times"], told["cpu"], told["pauses"]
                 yield {"schema": self.name, "engine": self.engine, "instance": at - 1 if at else None, **told}
 
     def plain(self) -> dict[str, Any]:
         """Return it as JSON has it."""
-        steps = [asdict(step) | {"times": step.times.tolist()} for step in self.steps]
+        steps = [
+            asdict(step) | {"times": step.times.tolist(), "pauses": step.pauses.tolist()}
+            for step in self.steps
+        ]
         return {**asdict(self), "steps": steps}
 
     @classmethod
     def of_plain(cls, said: Mapping[str, Any]) -> CaseResult:
         """Return the result of what `plain` returned."""
-        steps = [StepResult(**{**step, "times": array("q", step["times"])}) for step in said["steps"]]
+        steps = [
+            StepResult(**{**step, "times": array("q", step["times"]), "pauses": array("q", step["pauses"])})
+            for step in said["steps"]
+        ]
         return cls(**{**said, "steps": steps})

@@ -1,8 +1,9 @@
 """One schema through one engine: compiled, its instances replayed token by token, every call timed.
 
 Times are `time.perf_counter_ns` immediately before and after the engine's call, as Python sees it; the cost
-of the clock and of the call itself is in them, and nothing is subtracted. Every call is in exactly one
-figure: the first mask of the first matcher is part of the time to first mask, and of nothing else.
+of the clock and of the call itself is in them, and nothing is subtracted. The first mask of the first matcher
+is part of the time to first mask, and of no mask's. Beside the times stand the processor's of all threads,
+and the garbage collections in the middle of them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import random
 from array import array
 from collections.abc import Callable, Sequence
 from json import JSONDecodeError
-from time import perf_counter_ns
+from time import perf_counter_ns, process_time_ns
 from typing import Any, Final
 
 from structgen.base.errors import LimitError
@@ -44,10 +45,30 @@ class Replay:
         gc.freeze()
         return self._engine.version
 
+    def _collected(self, phase: str, _about: object) -> None:
+        """Note how long a garbage collection took."""
+        if phase == "start":
+            self._paused_at = perf_counter_ns()
+        else:
+            self._pauses.append(perf_counter_ns() - self._paused_at)
+
+    def _begun(self) -> None:
+        """Begin to count what a step costs."""
+        if self._collected not in gc.callbacks:
+            gc.callbacks.append(self._collected)
+        self._pauses, self._cpu = array("q"), process_time_ns()
+
+    def _counted(self, step: StepResult) -> StepResult:
+        """Return a step with what it cost."""
+        step.cpu, step.pauses = process_time_ns() - self._cpu, self._pauses
+        gc.callbacks.remove(self._collected)
+        return step
+
     def compile(self, case: Case) -> StepResult:
         """Compile the schema of a case, and fill the first mask."""
         self._case = case
         gc.collect()
+        self._begun()
         begin = perf_counter_ns()
         try:
             self._start = self._engine.compile(case.schema)
@@ -58,8 +79,9 @@ class Replay:
             return StepResult(Verdict.REFUSED, reason=refusal.reason, detail=str(refusal)[:_LONGEST])
         except Exception as error:
             return _raised(error, array("q"))
+        step = self._counted(StepResult(times=array("q", [taken])))
         self._fresh: Session | None = session
-        return StepResult(times=array("q", [taken]))
+        return step
 
     def replay(self, index: int) -> StepResult:
         """Replay an instance; write a document of a bare schema."""
@@ -80,19 +102,22 @@ class Replay:
     def _replayed(self, session: Session, index: int, times: array[int], *, is_filled: bool) -> StepResult:
         instance = self._case.instances[index]
         tokens = self._tokenizer.encode(instance.text)
+        self._begun()
         taken = replay(session, tokens, times, is_filled=is_filled)
+        step = self._counted(StepResult(Verdict.RIGHT, times))
         accepted = session.end_allowed() and taken == len(tokens)
         if accepted or not instance.valid:
-            return StepResult(
-                Verdict.RIGHT if accepted == instance.valid else Verdict.INVALID_ACCEPTED, times
-            )
+            if accepted != instance.valid:
+                step.kind = Verdict.INVALID_ACCEPTED
+            return step
         begins = len(self._tokenizer.decode(tokens[:taken]))
         try:
             byte, expected = session.why(instance.text, begins)
         except Exception as fault:
             # What is told of a refusal must not change the verdict on it.
             byte, expected = begins, f"not told: {_describe(fault)}"
-        return StepResult(Verdict.VALID_REFUSED, times, byte=byte, expected=expected[:_LONGEST])
+        step.kind, step.byte, step.expected = Verdict.VALID_REFUSED, byte, expected[:_LONGEST]
+        return step
 
     def _walked(self, session: Session, times: array[int]) -> StepResult:
         """Write one document of a bare schema: at first any token that is allowed, later what leads to the

@@ -33,9 +33,13 @@ EXCLUSIVE: Final = ("passing", "refused", "limited", "crashed", "timed_out")
 valid instance may accept an invalid one too, and is then in both."""
 MEASURES: Final = {
     "first mask": "first mask",
+    "first mask + commit": "first mask + token",
     "mask": "mask",
     "commit": "take token",
     "mask + commit": "mask + token",
+    "first mask cpu": "first mask, CPU",
+    "schema cpu": "schema, CPU",
+    "pause": "garbage",
 }
 """What a table calls the measures; JSON has their names and all percentiles."""
 Report: TypeAlias = dict[str, Any]
@@ -79,12 +83,21 @@ def counted(results: Sequence[CaseResult]) -> dict[str, Any]:
 
 
 def times(case: CaseResult) -> dict[str, Any]:
-    """Return the times of a schema by measure, arrays of ns; a sum is of a position with both its times."""
+    """Return the times of a schema by measure, arrays of ns; a sum is of a position with both its times.
+
+    `first mask + commit` is of the first text, whose first token may be what the engine left for later.
+    `schema cpu` is of the schema with all its texts; `pause`: of each garbage collection."""
     first, *instances = [step.times for step in case.steps] or [array("q")]
     pairs = np.concatenate([np.array([], np.int64), *instances]).reshape(-1, 2)
     there = pairs >= 0
+    begun = len(first) and len(pairs) and tuple(there[0]) == (False, True)
+    cpu = [step.cpu for step in case.steps if step.cpu >= 0]
     return {
         "first mask": np.array(first, np.int64),
+        "first mask + commit": np.array([first[0] + pairs[0, 1]] if begun else [], np.int64),
+        "first mask cpu": np.array(cpu[:1] if len(first) else [], np.int64),
+        "schema cpu": np.array([sum(cpu)] if len(cpu) > 1 else [], np.int64),
+        "pause": np.concatenate([np.array([], np.int64), *(step.pauses for step in case.steps)]),
         "mask": pairs[there[:, 0], 0],
         "commit": pairs[there[:, 1], 1],
         "mask + commit": pairs[there.all(axis=1)].sum(axis=1),

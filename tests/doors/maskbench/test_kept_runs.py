@@ -48,8 +48,12 @@ def _kept(out, cases, *, configs=CONFIGS, timeout=600.0, on_ray=True):
 
 
 def _untimed(results):
+    clock = {"cpu": None, "pauses": None}
     return {
-        name: [[{**step, "times": len(step["times"])} for step in case.plain()["steps"]] for case in found]
+        name: [
+            [{**step, "times": len(step["times"]), **clock} for step in case.plain()["steps"]]
+            for case in found
+        ]
         for name, found in results.items()
     }
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import threading
+import time
 from array import array
 
 import fake_engines
@@ -54,6 +57,51 @@ def test_every_call_is_measured_once(valid):
     assert len(times(one)["mask"]) == sum(n + 1 for n in positions) - bool(valid)
     assert len(times(one)["commit"]) == sum(positions)
     assert list(one.steps[0].times) > [0]
+
+
+def test_a_garbage_collection_in_the_middle_of_a_call_is_told():
+    class Collects(fake_engines.Listed):
+        def compile(self, schema):
+            start = super().compile(schema)
+
+            def session():
+                found = start()
+                fill = found.fill
+                found.fill = lambda: (gc.collect(), fill())
+                return found
+
+            return session
+
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        found = played(Collects, enum("ab", valid=["ab"]))
+        none = played(fake_engines.Listed, enum("ab", valid=["ab"]))
+    finally:
+        if enabled:
+            gc.enable()
+    positions = len(TOKENIZER.encode(b'"ab"'))
+    assert [len(step.pauses) for step in found.steps] == [1, positions]
+    assert not any(len(step.pauses) for step in none.steps)
+
+
+def test_the_time_of_the_processor_counts_all_threads():
+    spent = []
+
+    class Threaded(fake_engines.Listed):
+        def compile(self, schema):
+            def work():
+                begun = time.thread_time_ns()
+                sum(range(10**6))
+                spent.append(time.thread_time_ns() - begun)
+
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+            return super().compile(schema)
+
+    found = played(Threaded, enum("ab", valid=["ab"]))
+    assert found.steps[0].cpu >= spent[0]
 
 
 def test_a_mask_whose_commit_raised_does_not_shift_the_times_that_follow():

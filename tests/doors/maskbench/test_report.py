@@ -49,6 +49,18 @@ def test_a_position_counts_in_the_sum_only_with_both_its_times():
     assert [found[name].tolist() for name in ("mask", "commit", "mask + commit")] == [[10, 30], [5, 20], [30]]
 
 
+def test_the_first_token_is_counted_with_the_first_mask_where_the_text_took_it():
+    both = times(result(pairs=[NOT_MEASURED, 5, 10, 20]))["first mask + commit"]
+    refused = times(result(pairs=[NOT_MEASURED, NOT_MEASURED]))["first mask + commit"]
+    assert (both.tolist(), refused.tolist()) == ([1005], [])
+
+
+def test_the_processor_s_time_of_a_schema_is_that_of_all_its_steps():
+    found = CaseResult("a", "s", "peer", [StepResult(times=array("q", [9]), cpu=7), StepResult(cpu=5)])
+    assert [times(found)[name].tolist() for name in ("first mask cpu", "schema cpu")] == [[7], [12]]
+    assert not len(times(result(kinds=[Verdict.RIGHT]))["schema cpu"])
+
+
 @for_each(
     ("fields", "outcome"),
     [
