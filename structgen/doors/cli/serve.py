@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import signal
 import socket
@@ -103,4 +104,7 @@ def serve(
         signal.signal(one, lambda *_: None)
     http = connection_of(options.body_seconds)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=grace, http=http)
+    # all that is loaded stays: no garbage collection in the middle of an answer goes through it again
+    gc.collect()
+    gc.freeze()
     uvicorn.Server(config).run([listening])

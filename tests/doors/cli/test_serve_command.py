@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -113,3 +114,27 @@ def test_a_package_that_is_missing_is_named_with_what_to_install(
     found = commanded("serve", "extract")
     assert found.exit_code == 2 and package.replace("_", "-") in found.stderr
     assert "[serve]" in found.stderr.partition("pip install ")[2]
+
+
+def test_a_garbage_collection_of_a_server_leaves_out_what_was_loaded_before_it_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import uvicorn
+
+    def run(_server: object, sockets: list[socket.socket]) -> None:
+        objects.extend((gc.get_freeze_count(), len(gc.get_objects())))
+        sockets[0].close()
+
+    objects: list[int] = []
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+    handlers = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    before = gc.get_freeze_count()
+    try:
+        assert commanded("serve", "extract", "--port", "0").exit_code == 0
+    finally:
+        if not before:
+            gc.unfreeze()
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
+    frozen, tracked = objects
+    assert frozen > before and tracked < frozen / 10
