@@ -14,7 +14,7 @@ from for_each import for_each
 import structgen as sg
 from structgen.automata.regex.syntax_tree import CharacterClass, Repetition
 from structgen.errors import GrammarError, GrammarWarning, LimitError, StructgenError
-from structgen.grammars.text_grammars.context_free.ebnf_reader import parse_ebnf
+from structgen.grammars.text_grammars.ebnf_reader import parse_ebnf
 from structgen.tokens.tokenizer import byte_tokenizer
 
 
