@@ -56,7 +56,7 @@ _FOREIGN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 """The beginnings of constructs of other notations: their names, and what to write instead."""
-_OPTIONS: Final = re.compile(r"\[([^\]\n]*+)\](?=[ \t]*+::=)")
+_OPTIONS: Final = re.compile(r"\[[^\]\n]*+\](?=[ \t]*+::=)")
 """What XGrammar says of a rule behind its name."""
 _HEAD: Final = re.compile(rf"(?<![\w-])([A-Za-z0-9_-]+)(?:{_OPTIONS.pattern})?\s*::=")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]*")

@@ -96,10 +96,11 @@ class Spans(TextGrammar):
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         text = b"%b " % self.document.encode()
         begins = (np.frombuffer(text, np.uint8) & 0xC0 != 0x80).nonzero()[0]
+        what = "a run of the pieces" if self.pieces else "a span of the document"
         if self.pieces:
             begins = begins[np.unique(np.cumsum((0, *self.pieces)))]
         last = np.full_like(begins[1:], begins[-1])
-        return RunLanguage("a span of the document", text, begins[:-1], last, _to_next(begins))
+        return RunLanguage(what, text, begins[:-1], last, _to_next(begins))
 
 
 def _to_next(stops: Numbers) -> Numbers:
