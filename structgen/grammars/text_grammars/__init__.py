@@ -4,7 +4,8 @@ What comes in: patterns, rules, or other grammars. What goes out: a `TextGrammar
 From top to bottom:
 
 1. `composition` has `sg.without`, JSON strings and structural tags, built from the operators.
-2. `regular`, `ebnf_grammar`, `word_runs`, `special_tokens` and `free_text` are one kind of grammar each.
+2. `regular`, `ebnf_grammar`, `word_runs`, `special_tokens` and `free_text` are one kind of grammar each;
+   `ebnf_reader` reads rules from EBNF, `ebnf_macros` what their macros derive.
 3. `text_grammar` has the base class `TextGrammar`, its operators, and the grammars that they return.
 4. `context_free`, `regular_language`, `combined_languages` and `schema_language` are the *languages* of these
    grammars: they read a text byte by byte.

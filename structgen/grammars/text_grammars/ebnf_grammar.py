@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from typing import Final
 
 from structgen.base.errors import GrammarError, GrammarWarning, options_named, warning_level, within
@@ -12,8 +13,8 @@ from structgen.base.language.remarks import Remarks
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.base.system.text_files import grammar_text
-from structgen.grammars.text_grammars.context_free.ebnf_reader import parse_ebnf
 from structgen.grammars.text_grammars.context_free.rules import reached
+from structgen.grammars.text_grammars.ebnf_reader import parse_ebnf
 from structgen.grammars.text_grammars.text_grammar import MOST_LETTERS, RulesGrammar
 
 _NUMBERS_TO_READ: Final = 75
@@ -21,32 +22,42 @@ _NUMBERS_TO_READ: Final = 75
 
 
 @options_named('sg.ebnf(\'root ::= "a" root | "b"\')')
-def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | None = None) -> RulesGrammar:
+def ebnf(
+    text: str | os.PathLike[str],
+    *,
+    start: str = "root",
+    specials: Mapping[str, int] | None = None,
+    limits: Limits | None = None,
+) -> RulesGrammar:
     """Return the grammar that a text of EBNF, or a file of that path, describes: what `start` derives.
 
-    The form is that of llama.cpp's GBNF and of XGrammar (`text_grammars.context_free.ebnf_reader`).
-    All rules are allowed: ambiguous, left-recursive, nullable, cyclic ones. Of two rules of one name the
-    later one counts, with a `GrammarWarning`. Raises `GrammarError` with line and column, `LimitError` past
-    `limits.grammar_rules` rules. Cost: linear in the text.
+    The form is that of llama.cpp's GBNF and of XGrammar, with its macros (`text_grammars.ebnf_reader`).
+    `specials`: the ids of special tokens by their texts, for tokens that the text names (`<think>`). All
+    rules are allowed: ambiguous, left-recursive, nullable, cyclic ones. Of two rules of one name the later
+    one counts, with a `GrammarWarning`; what has no effect has one, too. Raises `GrammarError` with line and
+    column, and the errors of regular expressions in it; `LimitError` past `limits.grammar_rules` rules. Cost:
+    linear in the text.
     """
     source, file = grammar_text(text, "sg.ebnf", "Write sg.ebnf('root ::= \"a\"').")
     THIS_CALL.work(_NUMBERS_TO_READ * len(source))
     bounds = checks.limits(limits)
     with within(file, ", "):
-        read = parse_ebnf(source, bounds.grammar_rules, MOST_LETTERS)
+        read = parse_ebnf(source, bounds.grammar_rules, MOST_LETTERS, specials or {})
         if start not in read.lines:
             raise GrammarError(
                 f"There is no rule {start}.",
                 where="start",
                 cure=f"Name one of {', '.join(list(read.lines)[:8])}.",
             )
-    for replaced in read.replaced:
-        what = (
-            f"{replaced} is defined again: as in llama.cpp, the later rule alone counts. Join the two with |."
-        )
+    cure = "is defined again: as in llama.cpp, the later rule alone counts. Join the two with |."
+    told = [f"{one} {cure}" for one in read.replaced]
+    told += [f"{one} says nothing of texts, and has no effect. Take it out." for one in read.idle]
+    for what in told:
         warnings.warn(GrammarWarning(what), stacklevel=warning_level())
     unused = set(read.lines).difference(reached(read.rules, [start]))
     remarks = Remarks(unused_rules=(*read.replaced, *sorted(unused)))
-    # of rules that are replaced is warned once
-    said = None if read.replaced else {"syntax": "ebnf", "definition": source, "start": start}
-    return RulesGrammar(read.rules, read.terminals, start, limits=bounds, remarks=remarks, written=said)
+    # it is warned once; and the text of a grammar that stands in a schema names no tokens
+    said = None if told or specials else {"syntax": "ebnf", "definition": source, "start": start}
+    return RulesGrammar(
+        read.rules, read.terminals, start, limits=bounds, bound=read.bound, remarks=remarks, written=said
+    )

@@ -454,19 +454,36 @@ class TextBefore(TextGrammar):
     def without_bytes(self, missing: frozenset[int]) -> TextBefore:
         return TextBefore(self.words, self.avoided, self.missing | missing)
 
-    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        # start-up time
-        from structgen.grammars.text_grammars.interrupted_text import TextBeforeLanguage
+    def check(self, place: str = "") -> None:
+        """Raise `OptionError` where a word contains another one, or a text that is avoided."""
+        for one in self.words:
+            other = next((two for two in (*self.words, *self.avoided) if two != one and two in one), None)
+            if other is not None or one in self.avoided:
+                raise OptionError(
+                    f"{one!r} contains {other or one!r}, which comes first.",
+                    where=place,
+                    cure="Choose texts that do not contain one another.",
+                )
 
+    @property
+    def formulas(self) -> list[Formula]:
+        """The texts without any of the words, and for each word those up to it."""
         every = (*self.words, *self.avoided)
         later = Not(Pattern(rf"^{ANY}(?:{any_of(self.words)})[\s\S]+$"))
         never = (Not(holding(self.avoided)),) if self.avoided else ()
         ends = (Pattern(f"^{ANY}(?:{any_of((word,))})$") for word in self.words)
-        formulas: list[Formula] = [Not(holding(every)), *(All((one, later, *never)) for one in ends)]
+        free = Not(holding(every)) if every else TRUE
+        return [free, *(All((one, later, *never)) for one in ends)]
+
+    def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        # start-up time
+        from structgen.grammars.text_grammars.interrupted_text import TextBeforeLanguage
+
+        formulas = self.formulas
         if self.missing:
             formulas = [All((one, writable(self.missing))) for one in formulas]
-        what, end = f"any text without {shown(every)}", f"any text up to {shown(self.words)}"
-        return TextBeforeLanguage(formulas, what, end, limits)
+        what = f"any text without {shown((*self.words, *self.avoided))}"
+        return TextBeforeLanguage(formulas, what, f"any text up to {shown(self.words)}", limits)
 
 
 @dataclass(eq=False, repr=False, slots=True)

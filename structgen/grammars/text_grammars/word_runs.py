@@ -83,17 +83,24 @@ class Spans(TextGrammar):
 
     document: str
     limits: Limits
+    pieces: tuple[int, ...] = ()
+    """How many characters each piece has of which a span has all or none; (): each has one."""
     source = "the spans of a document"
 
     @property
     def canonical(self) -> str:
-        return f"spans {blake2b(self.document.encode(), digest_size=16).hexdigest()} {len(self.document)}"
+        digest = blake2b(self.document.encode(), digest_size=16).hexdigest()
+        said = f"spans {digest} {len(self.document)}"
+        return f"{said} {self.pieces}" if self.pieces else said
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         text = b"%b " % self.document.encode()
         begins = (np.frombuffer(text, np.uint8) & 0xC0 != 0x80).nonzero()[0]
+        what = "a run of the pieces" if self.pieces else "a span of the document"
+        if self.pieces:
+            begins = begins[np.unique(np.cumsum((0, *self.pieces)))]
         last = np.full_like(begins[1:], begins[-1])
-        return RunLanguage("a span of the document", text, begins[:-1], last, _to_next(begins))
+        return RunLanguage(what, text, begins[:-1], last, _to_next(begins))
 
 
 def _to_next(stops: Numbers) -> Numbers:

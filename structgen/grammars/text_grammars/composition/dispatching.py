@@ -47,16 +47,9 @@ def dispatched(
     The free text contains none of `avoided`, and no trigger except the one that ends it. `most`: so many
     triggers occur at most, and after the last of so many no text.
     """
-    for one in rules:
-        other = next((two for two in (*rules, *avoided) if two != one and two in one), None)
-        if other is not None or one in avoided:
-            raise OptionError(
-                f"{one!r} contains {other or one!r}, which comes first.",
-                where=place,
-                cure="Choose texts that do not contain one another.",
-            )
-    parts = TextBefore(tuple(rules), tuple(avoided)), *rules.values()
-    return Composed(Operation.INTERRUPT, parts, most=most)
+    before = TextBefore(tuple(rules), tuple(avoided))
+    before.check(place)
+    return Composed(Operation.INTERRUPT, (before, *rules.values()), most=most)
 
 
 def interrupted(body: TextGrammar, free: TextGrammar, most: int | None) -> TextGrammar:

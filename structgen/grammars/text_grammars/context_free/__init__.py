@@ -1,8 +1,8 @@
 """Context-free languages, read without look-ahead by sets of parser stacks.
 
-`context_free_language` reads the texts of any rules, ambiguous ones too. `ebnf_reader` reads the rules from
-EBNF; `rules` brings them into a form without empty rules and cycles. `parser_stacks` has the graph-structured
-stacks (Tomita) over LR(0) item sets; `shortest_rests` finds shortest completions by the algorithms of Knuth
-and Dijkstra, of all texts or of those that an automaton takes too. `regular_intersection` is the product with
-a regular language (Bar-Hillel), which asks it whether a text goes on.
+`context_free_language` reads the texts of any rules, ambiguous ones too. `rules` brings them into a form
+without empty rules and cycles. `parser_stacks` has the graph-structured stacks (Tomita) over LR(0) item sets;
+`shortest_rests` finds shortest completions by the algorithms of Knuth and Dijkstra, of all texts or of those
+that an automaton takes too. `regular_intersection` is the product with a regular language (Bar-Hillel), which
+asks it whether a text goes on.
 """

@@ -3,30 +3,33 @@
     root ::= "a" item ("," item)* | [^0-9\\n]{2,3}   # a comment
 
 A rule is a name, `::=` and alternatives; an item is a string in quotes, a class in brackets, `.` (any
-character), a name, or alternatives in parentheses, with `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}` or `{m,n}`
-behind, with or without blanks between. A rule ends where the next one begins (a name before `::=`). Escapes
-are \\n \\r \\t \\0 \\xHH \\uHHHH \\UHHHHHHHH, and the backslash before a mark. Constructs of other notations
-are refused by name. Sources: grammars/README.md and src/llama-grammar.cpp of llama.cpp; XGrammar's
-documentation of EBNF.
+character), a name, a token (`<name>`, `<[7]>`, and all others: `!<name>`), a macro of XGrammar
+(`ebnf_macros`), or alternatives in parentheses, with `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}` or `{m,n}` behind,
+with or without blanks between. A rule ends where the next one begins (a name before `::=`). Escapes are \\n
+\\r \\t \\b \\f \\a \\v \\e \\0 \\xHH \\uHHHH \\UHHHHHHHH, and the backslash before a mark. Constructs of
+other notations are refused by name. What says nothing of texts is told in a warning: look-aheads `(= ...)`,
+which only help XGrammar to make masks, and options of rules such as `name[capture] ::=`. Sources:
+grammars/README.md and src/llama-grammar.cpp of llama.cpp; XGrammar's documentation of EBNF.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from structgen.automata.regex.syntax_tree import CharacterClass, Concatenation, Node, Repetition
 from structgen.automata.unicode.charsets import ANY, Ranges, complement, union
-from structgen.base.errors import GrammarError, LimitError
+from structgen.base.errors import GrammarError, LimitError, within
 from structgen.grammars.text_grammars.context_free.counted_rules import CountedRules
+from structgen.grammars.text_grammars.context_free.rules import Rule
+from structgen.grammars.text_grammars.ebnf_macros import RuleName, Way, ways_of_macro, ways_of_token
+from structgen.grammars.text_grammars.text_grammar import TextGrammar
 
-Rule = tuple[str, tuple[str, ...]]
-
-_CONTROL: Final = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
-_PLAIN: Final = frozenset("\"'\\[]-^/")
+_CONTROL: Final = dict(zip("nrtbfave0", "\n\r\t\b\f\a\v\x1b\0", strict=True))
+_PLAIN: Final = frozenset("\"'\\[]-^/$.*+?(){}|")
 _COUNTS: Final[Mapping[str, tuple[int, int | None]]] = MappingProxyType(
     {"*": (0, None), "+": (1, None), "?": (0, 1)}
 )
@@ -35,11 +38,8 @@ _HEX: Final = frozenset("0123456789abcdefABCDEF")
 _LARK: Final = "Pass a grammar of Lark's to sg.lark."
 _FOREIGN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
-        "<": (
-            "<...> (tokens of llama.cpp, names of BNF)",
-            "Write a rule's name without brackets; for a special token, join sg.special(...) with +.",
-        ),
-        "!": ("!<...> (all tokens but some)", "Write what may come, or use sg.text(until=...)."),
+        "<": ("<...> (names of BNF)", "Write a rule's name without brackets."),
+        "!": ("!... (all but some)", "Write what may come; of tokens all but one are !<[7]>."),
         "@": ("@... (attributes)", "Take it out."),
         "%": ("%... (directives of Lark and llguidance)", _LARK),
         "/": ("/.../ (regular expressions)", f'Write it with "", [] and (), or use sg.regex. {_LARK}'),
@@ -56,11 +56,17 @@ _FOREIGN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 """The beginnings of constructs of other notations: their names, and what to write instead."""
-_HEAD: Final = re.compile(r"(?<![\w-])([A-Za-z0-9_-]+)\s*::=")
+_OPTIONS: Final = re.compile(r"\[[^\]\n]*+\](?=[ \t]*+::=)")
+"""What XGrammar says of a rule behind its name."""
+_HEAD: Final = re.compile(rf"(?<![\w-])([A-Za-z0-9_-]+)(?:{_OPTIONS.pattern})?\s*::=")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]*")
+_NAMED: Final = re.compile(r"([A-Za-z_]+)\s*=(?!=)\s*")
 _SPACE: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*+)*+")
-_RULE: Final = re.compile(rf"[A-Za-z0-9_-]++{_SPACE.pattern}::=")
+_RULE: Final = re.compile(rf"[A-Za-z0-9_-]++(?:{_OPTIONS.pattern})?{_SPACE.pattern}::=")
 """What begins a rule."""
+_TOKEN: Final = re.compile(r"(!?)<(?:\[(\d{1,15})\]|([^>\n]+))>")
+_NO_TEXTS: Final = re.compile(r"(?:capture\w*|stop_capture|temperature)(?:\s*=|$)")
+"""Options of rules that say nothing of texts."""
 DEPTH: Final = 200
 """Parentheses within parentheses."""
 
@@ -74,18 +80,28 @@ class Ebnf:
     lines: dict[str, int]
     replaced: list[str]
     """Rules that a later one of the same name replaces: `The rule a of line 2`."""
+    bound: dict[str, TextGrammar]
+    """The symbols that are grammars."""
+    idle: list[str]
+    """What says nothing of texts: `The look-ahead of line 2`."""
 
 
-def parse_ebnf(text: str, most: int, most_letters: int) -> Ebnf:
+def parse_ebnf(
+    text: str, most: int, most_letters: int, specials: Mapping[str, int] = MappingProxyType({})
+) -> Ebnf:
     """Return the rules of a text. Raises `GrammarError` with line and column, `LimitError` (grammar_rules)
-    past `most` rules; O(n). `most_letters`: as of `CountedRules`."""
-    return _Reader(text, most, most_letters).read()
+    past `most` rules; O(n). `most_letters`: as of `CountedRules`; `specials`: ids of tokens, by texts."""
+    return _Reader(text, most, most_letters, specials).read()
 
 
 class _Reader(CountedRules):
-    def __init__(self, text: str, most: int, most_letters: int) -> None:
+    def __init__(self, text: str, most: int, most_letters: int, specials: Mapping[str, int]) -> None:
         super().__init__(most_letters)
         self.text, self.most, self.at, self.depth = text, most, 0, 0
+        self.specials = specials
+        self.grammars: dict[str, tuple[str, TextGrammar]] = {}
+        """By its spelling a grammar, and its symbol."""
+        self.idle: list[str] = []
         self.lines: dict[str, int] = {}
         self.replaced: list[str] = []
         self.starts: dict[str, int] = {}
@@ -99,11 +115,15 @@ class _Reader(CountedRules):
         """The character that is read next; "" at the end."""
         return self.text[self.at : self.at + 1]
 
-    def fail(self, what: str, cure: str, at: int | None = None) -> NoReturn:
-        at = self.at if at is None else at
-        line = self.text.count("\n", 0, at) + 1
+    def place(self, at: int) -> str:
         column = at - (self.text.rfind("\n", 0, at) + 1) + 1
-        raise GrammarError(what, where=f"line {line}, column {column}", cure=cure)
+        return f"line {self.line(at)}, column {column}"
+
+    def line(self, at: int) -> int:
+        return self.text.count("\n", 0, at) + 1
+
+    def fail(self, what: str, cure: str, at: int | None = None) -> NoReturn:
+        raise GrammarError(what, where=self.place(self.at if at is None else at), cure=cure)
 
     def foreign(self) -> None:
         """Raise for a construct of another notation."""
@@ -119,16 +139,22 @@ class _Reader(CountedRules):
             if not name:
                 self.foreign()
                 self.fail("Here a rule should begin.", "Write a name and ::=.")
+            self.options(name)
             self.taken(_SPACE)
             if not self.text.startswith("::=", self.at):
                 self.no_rule(name)
             if name in self.lines:
                 self.replaced.append(f"The rule {name} of line {self.lines[name]}")
             self.starts[name] = len(self.rules)
-            self.lines[name] = self.text.count("\n", 0, at) + 1
+            self.lines[name] = self.line(at)
             self.at += 3
             self.taken(_SPACE)
             self.alternatives(name)
+            if self.text.startswith("(=", self.at):
+                self.idle.append(f"The look-ahead of line {self.line(self.at)}")
+                self.at += 1  # what is left is read as an item, and is in no rule
+                self.in_parentheses(self.at - 1)
+                self.taken(_SPACE)
         if not self.lines:
             self.fail("There is no rule.", 'Write at least root ::= "...".')
         for name, at in self.used.items():
@@ -142,7 +168,21 @@ class _Reader(CountedRules):
                 self.fail(f"The rule {name} is not defined.", f"Write {name} ::= ...", at)
         starts, rules = self.starts, enumerate(self.rules)
         kept = tuple(rule for at, rule in rules if at >= starts.get(rule[0], 0))
-        return Ebnf(kept, self.terminals, self.lines, self.replaced)
+        bound = dict(self.grammars.values())
+        return Ebnf(kept, self.terminals, self.lines, self.replaced, bound, self.idle)
+
+    def options(self, name: str) -> None:
+        """Read what stands in brackets behind the name of a rule that begins."""
+        at = self.at
+        found = self.taken(_OPTIONS)
+        for one in filter(None, map(str.strip, found[1:-1].split(","))):
+            if not _NO_TEXTS.match(one):
+                self.fail(
+                    f"not supported: {one} (an option of a rule).",
+                    "Write it as a count, such as [^]{0,80}; sg.text counts tokens.",
+                    at,
+                )
+            self.idle.append(f"The option {one} of line {self.line(at)}")
 
     def no_rule(self, name: str) -> NoReturn:
         """Raise where the name of a rule is not followed by `::=`."""
@@ -191,6 +231,8 @@ class _Reader(CountedRules):
     def sequence(self) -> Iterator[str]:
         while self.at < len(self.text):
             char = self.text[self.at]
+            if not self.depth and self.text.startswith("(=", self.at):
+                return
             if char in "|)":
                 if char == ")" and not self.depth:
                     self.fail("There is no parenthesis to close.", "Take it out.")
@@ -204,17 +246,8 @@ class _Reader(CountedRules):
         text, start = self.text, self.at
         char = text[start]
         if char in "\"'":
-            self.at += 1
-            found: list[Node] = []
-            while self.at < len(text) and text[self.at] != char:
-                if text[self.at] == "\n":
-                    break
-                point = self.character()
-                found.append(CharacterClass(((point, point),)))
-            if self.here != char:
-                self.fail("The string does not end in its line.", f"Write {char} behind it.", start)
-            self.at += 1
-            return found[0] if len(found) == 1 else Concatenation(tuple(found))
+            points = [CharacterClass(((ord(one), ord(one)),)) for one in self.literal()]
+            return points[0] if len(points) == 1 else Concatenation(tuple(points))
         if char == "[":
             return CharacterClass(self.char_class())
         if char == ".":
@@ -222,19 +255,11 @@ class _Reader(CountedRules):
             return CharacterClass(ANY)
         if char == "(":
             if text.startswith("(=", start):
-                self.fail("not supported: (= ...) (look-aheads of XGrammar).", "Take it out.")
-            self.depth += 1
-            if self.depth > DEPTH:
-                self.fail(f"Parentheses are nested deeper than {DEPTH}.", "Give the inner ones a rule.")
-            self.at += 1
-            self.taken(_SPACE)
-            name = self.new()
-            self.alternatives(name)
-            if self.here != ")":
-                self.fail("The parenthesis is not closed.", "Write ) where the alternatives end.", start)
-            self.at += 1
-            self.depth -= 1
-            return name
+                self.fail("A look-ahead stands in parentheses.", "Write it at the end of a rule.")
+            return self.in_parentheses(start)
+        token = _TOKEN.match(text, start)
+        if token is not None:
+            return self.token(token)
         name = self.taken(_NAME)
         if not name:
             if char in _COUNTS:
@@ -245,11 +270,10 @@ class _Reader(CountedRules):
                 'Write a string in "", a class in [], a name, or alternatives in ().',
             )
         if self.is_macro(name):
-            self.fail(
-                f"not supported: {name}(...) (macros of XGrammar, rules with parameters).",
-                "Write the alternatives out; free text with tags is sg.structural_tag.",
-                start,
-            )
+            named: dict[str, Any] = {}
+            given = self.values(named)
+            with within(self.place(start)):
+                return self.bind(ways_of_macro(name, given, named))
         if name.startswith("-"):
             self.fail(
                 "not supported: - (exceptions of ISO's and W3C's EBNF).",
@@ -258,6 +282,99 @@ class _Reader(CountedRules):
             )
         self.used.setdefault(name, start)
         return name
+
+    def literal(self) -> str:
+        """Read a text in quotation marks."""
+        start, mark = self.at, self.here
+        self.at += 1
+        found = ""
+        while self.here not in (mark, "\n", ""):
+            found += chr(self.character())
+        if self.here != mark:
+            self.fail("The string does not end in its line.", f"Write {mark} behind it.", start)
+        self.at += 1
+        return found
+
+    def in_parentheses(self, start: int) -> str:
+        """Read alternatives behind a parenthesis, or a mark, as rules; return their symbol."""
+        self.depth += 1
+        if self.depth > DEPTH:
+            self.fail(f"Parentheses are nested deeper than {DEPTH}.", "Give the inner ones a rule.")
+        self.at += 1
+        self.taken(_SPACE)
+        name = self.new()
+        self.alternatives(name)
+        if self.here != ")":
+            self.fail("The parenthesis is not closed.", "Write ) where the alternatives end.", start)
+        self.at += 1
+        self.depth -= 1
+        return name
+
+    def token(self, found: re.Match[str]) -> str:
+        """Read a token of GBNF, given by its id or its text."""
+        negated, number, text = found.groups()
+        if number is None and f"<{text}>" not in self.specials:
+            self.fail(
+                f"Nothing says which token <{text}> is.",
+                f'Pass specials={{"<{text}>": its id}}, or write <[id]>; the name of a rule has no brackets.',
+            )
+        token = int(number) if number else self.specials[f"<{text}>"]
+        with within(self.place(self.at)):
+            self.at = found.end()
+            return self.bind(ways_of_token(token, bool(negated)))
+
+    def bind(self, ways: Iterable[Way]) -> str:
+        """Return a new symbol with these right sides."""
+        made = self.new()
+        for way in ways:
+            self.rules.append((made, tuple(self.symbol(one) or made for one in way)))
+        self.bound()
+        return made
+
+    def symbol(self, one: TextGrammar | str) -> str:
+        if isinstance(one, str):
+            return one
+        return self.grammars.setdefault(one.spelling, (self.new(), one))[0]
+
+    def values(self, named: dict[str, Any] | None = None) -> tuple[Any, ...]:
+        """Read values in parentheses; those that have a name go into `named`, where it is given."""
+        found: list[Any] = []
+        self.at += 1
+        self.taken(_SPACE)
+        while self.here != ")":
+            name = self.taken(_NAMED) if named is not None else ""
+            value = self.value(named is not None)
+            if named is not None and name:
+                named[name.rstrip("= \t\r\n")] = value
+            else:
+                found.append(value)
+            self.taken(_SPACE)
+            if self.here == ",":
+                self.at += 1
+                self.taken(_SPACE)
+            elif self.here != ")":
+                self.fail("Here a comma or ) should stand.", "Write the arguments with commas, and ).")
+        self.at += 1
+        return tuple(found)
+
+    def value(self, may_nest: bool) -> Any:
+        """Read an argument of a macro."""
+        start = self.at
+        if self.here and self.here in "\"'":
+            return self.literal()
+        if may_nest and self.here == "(":
+            return self.values()
+        word = self.taken(_NAME)
+        if not word:
+            self.fail(
+                "This is no argument of a macro.", 'Write a text in "", an id, true, false, a rule, or (...).'
+            )
+        if word in ("true", "false"):
+            return word == "true"
+        if word.isdecimal() and len(word) <= 15:
+            return int(word)
+        self.used.setdefault(word, start)
+        return RuleName(word)
 
     def character(self) -> int:
         """Read one character of a string or a class, or an escape."""
@@ -330,7 +447,7 @@ class _Reader(CountedRules):
         start = self.at
         end = self.text.find("}", start)
         low, comma, high = self.text[start + 1 : max(end, start + 1)].partition(",")
-        low, high = low.strip(), high.strip()
+        low, high = low.strip(), high.strip().replace("-1", "")  # which XGrammar prints for no bound
         if end < 0 or not (low or high) or any(part and not part.isdecimal() for part in (low, high)):
             self.fail(
                 "A count is {m}, {m,}, {,n} or {m,n}.",
