@@ -369,7 +369,7 @@ def _cache_name(model: Any) -> str:
     # optional: transformers
     from transformers.modeling_outputs import CausalLMOutputWithPast
 
-    # another name since transformers 5.24; a model whose code comes with its weights may have kept the old one
+    # another name since transformers 5.24; code that comes with its weights may have kept the old one
     old = "past_key_values"
     kept = old in signature(model.forward).parameters or not hasattr(CausalLMOutputWithPast, "cache")
     return old if kept else "cache"

@@ -54,7 +54,7 @@ def test_logits_are_transformers_while_rows_come_and_go(folder: Path, kind: Any)
 
 
 def test_the_cache_goes_by_the_name_that_the_model_knows(folder: Path) -> None:
-    """transformers warns of the name that it had before 5.24; code that comes with weights may have no other."""
+    """transformers warns of the name before 5.24; code that comes with weights may have no other."""
     reference = _reference(folder)
 
     class OfItsOwnCode(type(reference)):  # type: ignore[misc]
