@@ -59,7 +59,7 @@ SKETCHES = {
     "docs/cookbook/documents.md": "it needs a contract, and a model that reads one",
     "docs/extract.md": "it needs files, and a model that reads them",
     "docs/inside/kernels.md": "it needs a model on a GPU; bench/bench_kernels.py has the loop",
-    "docs/serving-engines.md": "it needs a server of an engine; scripts/serving_checks.py runs it",
+    "docs/serving-engines.md": "it needs a server; scripts/serving_checks.py and test_transformers.py run it",
 }
 """Pages with blocks marked `python sketch`, and why they are not executed."""
 

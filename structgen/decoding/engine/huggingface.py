@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,6 +69,7 @@ class HuggingFace:
                 cure="Load it with AutoModelForCausalLM.from_pretrained(...).",
             )
         self._model = model.eval()
+        self._cache_name = _cache_name(model)
         config = model.config.get_text_config()
         self.vocab_size: int = head.weight.shape[0]
         self.context: int = getattr(config, "max_position_embeddings", None) or 1 << 30
@@ -134,7 +136,7 @@ class HuggingFace:
                 use_cache=True,
                 logits_to_keep=1,
             )
-        layers = _layers(out.past_key_values)
+        layers = _layers(getattr(out, self._cache_name))
         found = []
         for row, prompt in enumerate(prompts):
             # copies: a view would keep the whole pass in memory
@@ -166,8 +168,8 @@ class HuggingFace:
                 ids.to(device, non_blocking=True),
                 attention_mask=mask,
                 position_ids=places.to(device, non_blocking=True),
-                past_key_values=self._batch,
                 use_cache=True,
+                **{self._cache_name: self._batch},
             ).logits
         return logits
 
@@ -360,6 +362,17 @@ class HuggingFace:
         self._tree_at = None
         for cache in caches:
             cache.layers, cache.parents = [], []
+
+
+def _cache_name(model: Any) -> str:
+    """Return how a model calls the cache that it takes and gives back."""
+    # optional: transformers
+    from transformers.modeling_outputs import CausalLMOutputWithPast
+
+    # another name since transformers 5.24; code that comes with its weights may have kept the old one
+    old = "past_key_values"
+    kept = old in signature(model.forward).parameters or not hasattr(CausalLMOutputWithPast, "cache")
+    return old if kept else "cache"
 
 
 def _columns(layers: list[tuple[Tensor, Tensor]], some: Any) -> list[tuple[Tensor, Tensor]]:

@@ -371,8 +371,8 @@ def generate_batch(
     `grammars` is one for all prompts, or one for each (None: free). The outputs are transformers'
     `GenerationOutput`s, in the order of the prompts: `generated_tokens`, and `error` where a mask could not
     be filled. `generation_config` has the settings of sampling; the steps run one after the other
-    (`use_async_batching` and `use_cuda_graph` are refused). Needs transformers 5.23. Errors: OptionError;
-    BudgetError where a grammar's shortest text does not fit; those of `sg.compile`.
+    (`use_async_batching` and `use_cuda_graph` are refused). Needs transformers 5.23 or 5.24. Errors:
+    OptionError; BudgetError where a grammar's shortest text does not fit; those of `sg.compile`.
     """
     # optional: a release that has it
     from structgen.doors.integrations.transformers_batches import written_batch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,25 @@ def test_logits_are_transformers_while_rows_come_and_go(folder: Path, kind: Any)
         with torch.inference_mode():
             expected = reference(torch.tensor([text])).logits[0, len(TEXTS[i]) - 1 :]
         assert torch.allclose(torch.stack(found[i]), expected, atol=2e-4)
+
+
+def test_the_cache_goes_by_the_name_that_the_model_knows(folder: Path) -> None:
+    """transformers warns of the name before 5.24; code that comes with weights may have no other."""
+    reference = _reference(folder)
+
+    class OfItsOwnCode(type(reference)):  # type: ignore[misc]
+        def forward(self, input_ids: Any, past_key_values: Any = None, **others: Any) -> Any:
+            known = inspect.signature(type(reference).forward).parameters
+            name = "cache" if "cache" in known else "past_key_values"
+            return super().forward(input_ids, **{name: past_key_values}, **others)
+
+    for kind in (type(reference), OfItsOwnCode):
+        model = HuggingFace(kind.from_pretrained(folder, dtype=KIND, local_files_only=True))
+        with warnings.catch_warnings(action="error"):
+            cache = model.prefill(TEXTS[0])[1]
+            found = model.decode([11], [cache])
+        expected = reference(torch.tensor([[*TEXTS[0], 11]])).logits[0, -1]
+        assert torch.allclose(found[0], expected, atol=2e-4)
 
 
 def test_after_a_pass_that_failed_new_texts_are_transformers(folder: Path) -> None:

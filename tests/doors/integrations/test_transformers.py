@@ -3,11 +3,14 @@ reuse."""
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import pickle
 import re
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -319,3 +322,36 @@ def test_a_processor_that_heals_is_used_again_and_in_another_process(model: Any)
         (row,) = model.generate(**healed, logits_processor=[processor], max_new_tokens=20)
         assert TOKENIZER.decode(_told(row)).startswith(prompt.encode() + b"//")
         processor = pickle.loads(pickle.dumps(processor))
+
+
+PAGE = (Path(__file__).parents[3] / "docs" / "serving-engines.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("field", ["response_format", "tool_choice"])
+def test_the_server_of_transformers_passes_over_what_the_page_says(field: str) -> None:
+    """`transformers serve` is read, not started: it needs packages that nothing else here does."""
+    handlers = Path(transformers.__file__).parent / "cli" / "serving" / "chat_completion.py"
+    ignored = re.search(r"^UNUSED_CHAT_COMPLETION_FIELDS = (\{.*?^\})", handlers.read_text(), re.S | re.M)
+    assert ignored and field in ast.literal_eval(ignored[1])
+
+
+@pytest.mark.parametrize(
+    ("asked", "form"), [({}, '.*"Ada Lovelace".*'), ({"structgen": {"regex": "[A-Z]{3}"}}, "[A-Z]{3}")]
+)
+def test_the_file_for_transformers_serve_reads_the_grammar_of_a_request(
+    asked: dict[str, Any], form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the server does it: the options come as a `generation_config`, the file from the model's folder."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(tmp_path / "cache")
+    folder = shutil.copytree(embedded_model("structgen/extract"), tmp_path / "model")
+    (folder / "custom_generate").mkdir()
+    (block,) = re.findall(r"^```python sketch\n(# custom_generate/generate.py\n.*?)^```", PAGE, re.S | re.M)
+    (folder / "custom_generate" / "generate.py").write_text(block)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    ids = tokenizer("{name: string}\nAda Lovelace, 36.\n", return_tensors="pt").input_ids
+    config = transformers.GenerationConfig(max_new_tokens=24, **asked)
+    written = model.generate(input_ids=ids, generation_config=config, tokenizer=tokenizer)
+    text = tokenizer.decode(written[0, ids.shape[1] :], skip_special_tokens=True)
+    assert re.fullmatch(form, text)
