@@ -258,6 +258,10 @@ class CompiledGrammar(ABC):
     part_calls: ClassVar[tuple[Callable[..., int], ...]] = ()
     """Entry points by which compiled code of a composed grammar reads a part of this kind, or none
     (`text_grammars.machine.stepping.Visit`)."""
+    mask_walk: ClassVar[Callable[..., int] | None] = None
+    """The entry point (state) that works out and memoises a mask without Python, and answers 1 or more: a
+    budget that suffices (`sufficient_budgets`), 0: none is told, or below 0 as `_compute` does. None: Python
+    has a part in each mask."""
     has_events: bool = False
     """Whether `Matcher.events` can tell what begins and closes in the texts."""
     table_plan: ClassVar[TablePlan]
@@ -469,7 +473,7 @@ class CompiledGrammar(ABC):
         """Work out the mask of a state (by its number) and write it to `target`, the address of a row (0:
         nowhere). Returns whether the mask is memoised now: not if it is large and the store is full."""
         with self.lock, self._begin_call():
-            self._attached()
+            self.attach()
             code = self._compute(index, target)
             if code == 0:
                 return True
@@ -477,7 +481,7 @@ class CompiledGrammar(ABC):
                 raise _finished()
             return self._keep_large(index, target)
 
-    def _attached(self) -> None:
+    def attach(self) -> None:
         """Give compiled code this thread's scratch arrays, unless it has them. Under the lock."""
         space = getattr(self._masks.workspaces, "space", None)
         if space is None or space is not self._workspace:  # held: compiled code knows where it lies
@@ -578,7 +582,7 @@ class CompiledGrammar(ABC):
 
     def is_finished(self, state: State) -> bool:
         """Return whether an end token was taken."""
-        return self._is_finished(self.index_of(state))
+        return self.finishes(self.index_of(state))
 
     def check_mask(self, mask: TokenMask) -> None:
         """Raise MaskError where a mask is too narrow for the vocabulary."""
@@ -656,11 +660,11 @@ class CompiledGrammar(ABC):
                 return self.completions.tokens(index, enough)
 
     def _open(self, index: int) -> None:
-        if self._is_finished(index):
+        if self.finishes(index):
             raise _finished()
 
-    def _is_finished(self, index: int) -> bool:
-        return int(self._tables.rows(NODES)[index, Registers.mode]) == FINISHED
+    def finishes(self, index: int) -> bool:
+        return index == self._finished
 
     def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
         """Write the mask of the tokens after which the document can still be completed within the budget."""
@@ -688,7 +692,7 @@ class CompiledGrammar(ABC):
             denied = np.zeros(32 * mask.words, np.bool_)
             denied[self.completions.too_long(index, tokens, left)] = True
             mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
-            self._remember(index, self.completions.sufficient(index))
+            self.remember(index, self.completions.sufficient(index))
 
     def _has_mask(self, index: int) -> bool:
         """Return whether a state's mask is memoised."""
@@ -706,7 +710,7 @@ class CompiledGrammar(ABC):
         if known is None:
             with self.lock, self._begin_call():
                 known = self.completions.sufficient(index)
-            known = self._remember(index, known)
+            known = self.remember(index, known)
         return budget >= known
 
     def _compute_bounded(self, index: int) -> int | None:
@@ -715,7 +719,7 @@ class CompiledGrammar(ABC):
         self.compute(index)
         return None
 
-    def _remember(self, index: int, budget: int | None) -> int:
+    def remember(self, index: int, budget: int | None) -> int:
         """Remember from which budget on a state's mask is the plain one (None: no budget is known); return
         it."""
         if len(self.sufficient_budgets) >= _MOST_BUDGETS:

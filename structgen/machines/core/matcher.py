@@ -105,7 +105,7 @@ class Matcher:
     @property
     def is_finished(self) -> bool:
         """Whether an end token was taken."""
-        return self.compiled.is_finished(self.state)
+        return self.compiled.finishes(self._index)
 
     def fill_mask(self, mask: TokenMask, row: int = 0, *, budget: int | None = None) -> None:
         """Write the mask of the present state to a row; with a budget, only tokens after which the document
@@ -138,15 +138,29 @@ class Matcher:
         self.compiled.check_mask(mask)
         self._ask(lambda compiled, index: compiled.fill_index(index, mask, row))
 
+    def has_room(self, budget: int | None) -> bool:
+        """Return whether there is no budget, or one that is known to take nothing from the mask."""
+        return budget is None or (
+            type(budget) is int and self.compiled.sufficient_budgets.get(self._index, budget + 1) <= budget
+        )
+
+    def took(self, token: int, after: int) -> None:
+        """Note a token that compiled code has taken, and the number of the state behind it."""
+        try:
+            self._tokens.append(token)
+            self._states.append(after)
+            self._index = after
+            if self.compiled.is_young:
+                self.compiled.look_ahead()
+        except BaseException:
+            self._mend()
+            raise
+
     def fill_known(self, mask: TokenMask, row: int, budget: int | None = None) -> bool:
         """Write the mask of the present state to a row that there is, if it is known and as wide, and the
         budget is known to take nothing from it; return whether it was. No lock is taken, and nothing is
         worked out. Cost: 0.3 us."""
-        if mask.words != self._words:
-            return False
-        if budget is not None and (
-            type(budget) is not int or self.compiled.sufficient_budgets.get(self._index, budget + 1) > budget
-        ):
+        if mask.words != self._words or not self.has_room(budget):
             return False
         code: int = _fill(self._address, self._index, mask.address + row * mask.stride)
         return code == 0
