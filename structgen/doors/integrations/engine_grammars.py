@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from copy import copy
 from typing import Any, Final, TypeVar
 
 from structgen.asking.request_reading.grammar_forms import requested
@@ -14,6 +15,7 @@ from structgen.base.errors import BudgetError, OptionError, StructgenError
 from structgen.base.language.checks import whole
 from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.compilation.preloading import preload
+from structgen.machines.core.batch import RowStatus, fill_masks
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.matcher import Matcher
 from structgen.tokens.token_mask import TokenMask
@@ -151,7 +153,7 @@ class EngineText:
     @property
     def size(self) -> int:
         """The tokens taken."""
-        return len(self.matcher.tokens) + self._stopped
+        return self.matcher.size + self._stopped
 
     def take(self, token: int) -> None:
         """Take a token. Raises the failure of its mask, TokenError, FinishedError."""
@@ -178,8 +180,9 @@ class EngineText:
     def left(self, most: int, written: int) -> int:
         """Return the budget of the text, the end token not counted, in a request that may have `most` tokens,
         and has `written`. Drafted tokens are taken by the text, and are not yet the request's."""
-        self._before = max(self._before, written - self.size)
-        return max(most - 1 - self._before - self.size - self.reserve, 0)
+        size = self.size
+        self._before = max(self._before, written - size)
+        return max(most - 1 - self._before - size - self.reserve, 0)
 
     def allowed(self, tokens: Sequence[int], budget: int | None = None) -> int:
         """Return how many of the tokens may come, one after the other, so that the text is still complete
@@ -233,6 +236,23 @@ class EngineText:
         except StructgenError as error:
             self.failure = error
             allow_only(mask, row, self.matcher.compiled.end_tokens)
+
+    def here(self) -> EngineText:
+        """Return the text as it is now, whatever it takes afterwards."""
+        twin = copy(self)
+        twin.matcher = self.matcher.fork()
+        return twin
+
+
+def fill_texts(
+    texts: Sequence[EngineText], mask: TokenMask, rows: Sequence[int], budgets: Sequence[int | None]
+) -> None:
+    """Write the masks of many texts to their rows by one call (`fill_masks`), each as `EngineText.fill`
+    does."""
+    statuses = fill_masks([text.matcher for text in texts], mask, rows, budgets).tolist()
+    for text, row, budget, status in zip(texts, rows, budgets, statuses, strict=True):
+        if status != RowStatus.CONSTRAINED or text.failure is not None or text.stops:
+            text.fill(mask, row, budget)
 
 
 def check_room(compiled: CompiledGrammar, most: int, option: str) -> None:

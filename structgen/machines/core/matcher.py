@@ -98,6 +98,11 @@ class Matcher:
         return tuple(self._tokens)
 
     @property
+    def size(self) -> int:
+        """How many tokens were taken."""
+        return len(self._tokens)
+
+    @property
     def is_complete(self) -> bool:
         """Whether the text so far is a document (an end token is then allowed)."""
         return self.compiled.accepts_end(self.state)
