@@ -249,7 +249,10 @@ def fill_texts(
 ) -> None:
     """Write the masks of many texts to their rows by one call (`fill_masks`), each as `EngineText.fill`
     does."""
-    statuses = fill_masks([text.matcher for text in texts], mask, rows, budgets).tolist()
+    try:
+        statuses = fill_masks([text.matcher for text in texts], mask, rows, budgets).tolist()
+    except StructgenError:  # one without a status: each text by itself finds out whose it is
+        statuses = [RowStatus.LIMIT] * len(texts)
     for text, row, budget, status in zip(texts, rows, budgets, statuses, strict=True):
         if status != RowStatus.CONSTRAINED or text.failure is not None or text.stops:
             text.fill(mask, row, budget)

@@ -113,6 +113,7 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
 
     def rollback(self, num_tokens: int) -> None:
         """Take the last tokens back."""
+        self.backend.hold(self.text)
         self.text.rollback(num_tokens)
 
     def fill_bitmask(self, bitmask: torch.Tensor, batch_index: int) -> None:
@@ -194,7 +195,7 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
             self.asked = None
 
     def hold(self, text: EngineText) -> None:
-        """Keep where a text is, which takes a drafted token behind a place whose mask is to be written."""
+        """Keep where a text is whose mask is to be written: it takes a drafted token, or takes some back."""
         if self.asked and self.asked[-1][1] is text:
             self.asked[-1] = (text, text.here(), *self.asked[-1][2:])
 
