@@ -136,7 +136,7 @@ def _parts() -> sg.Grammar:
 
 def _with_few_crossings(compiled: sg.CompiledGrammar) -> sg.CompiledGrammar:
     """Return a grammar with so little room for ends of lexemes that its texts are read whole instead."""
-    compiled.attach()
+    compiled._attached()
     compiled._tables.context[TextContext.most_crossings] = 6
     return compiled
 

@@ -94,7 +94,6 @@ class CompiledSchema(CompiledGrammar):
         token_steps.may_end,
         token_steps.ends_below,
     )
-    mask_walk = mask_filling.compute_bound
     has_events = True
 
     def __init__(
@@ -171,7 +170,7 @@ class CompiledSchema(CompiledGrammar):
     def walk_bound(self, index: int) -> int:
         """Return `mask_filling.compute_bound` of a state."""
         with self.lock, self._begin_call():
-            self.attach()
+            self._attached()
             return self._retry(mask_filling.compute_bound, index)
 
     def _compute_bounded(self, index: int) -> int | None:
@@ -182,7 +181,7 @@ class CompiledSchema(CompiledGrammar):
                 self._keep_large(index, 0)
                 return None
             # where all is known nobody asks the completions, which may have to be made
-            return self.remember(index, code or self.completions.sufficient_as_walked(index, code))
+            return self._remember(index, code or self.completions.sufficient_as_walked(index, code))
 
     # --- states ---------------------------------------------------------------------------------------------
 

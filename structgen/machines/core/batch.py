@@ -27,7 +27,6 @@ from structgen.base.errors import (
     TokenError,
 )
 from structgen.base.native.addresses import address_of_items
-from structgen.base.native.jit import code_of
 from structgen.machines.machine_core import row_batches
 
 if TYPE_CHECKING:
@@ -37,9 +36,10 @@ if TYPE_CHECKING:
     from structgen.machines.core.matcher import Matcher
     from structgen.tokens.token_mask import TokenMask
 
-_SECONDS_ALONE = 0.0005
-"""Once the unknown masks of a batch have taken so long, several threads work out the others. Most take 20 us,
-for the most part under the interpreter lock, and a thread's task takes as much again."""
+_SECONDS_ALONE = 0.002
+"""Once the unknown masks of a batch have taken so long each, several threads work out the others. Masks of
+JSON take some 70 us, for the most part under the interpreter lock: threads made a step of 64 to 256 new
+schemas 1.3 times as long."""
 _TRY: Final = methodcaller("acquire", False)
 
 
@@ -74,10 +74,9 @@ def fill_masks(
     every token is allowed).
 
     `rows` are the rows (default 0, 1, ...), `budgets` the tokens that each document may still take, the end
-    token not counted. One compiled call copies the known masks, 0.3 us a row and the copy, and one works out
-    those of JSON that ask for nothing new of a grammar; the others are worked out one by one. The interpreter
-    lock is released meanwhile. Raises MaskError before anything is written where a row is missing, named
-    twice, or too narrow.
+    token not counted. One compiled call, without the interpreter lock, copies the known masks: 0.3 us a row
+    and the copy. Unknown ones are worked out one by one, on all cores where they take long. Raises MaskError
+    before anything is written where a row is missing, named twice, or too narrow.
     """
     count, words = len(matchers), mask.words
     chosen = range(count) if rows is None else rows
@@ -106,8 +105,7 @@ def fill_masks(
         fill = partial(matcher.fill_mask, mask, row, budget=None if budgets is None else budgets[i])
         status[i] = written(fill, mask, row)
 
-    left = [i for i, one in enumerate(matchers) if one is not None and held[count + i] < 0]
-    _spread(work, _not_made(matchers, left, mask, chosen, budgets))
+    _spread(work, [i for i, one in enumerate(matchers) if one is not None and held[count + i] < 0])
     return status
 
 
@@ -130,41 +128,10 @@ def locked(grammars: Iterable[CompiledGrammar]) -> Iterator[set[Any]]:
             lock.release()
 
 
-def _not_made(
-    matchers: Sequence[Matcher | None],
-    left: list[int],
-    mask: TokenMask,
-    rows: Sequence[int],
-    budgets: Sequence[int | None] | None,
-) -> list[int]:
-    """Work out masks in one compiled call, as far as it asks nothing of their grammars; return which of some
-    matchers have no mask yet within their budgets."""
-    some = [(i, one) for i in left if (one := matchers[i]) is not None and one._words == mask.words]
-    found = [(i, one) for i, one in some if one.compiled.mask_walk is not None]
-    with locked(one.compiled for _, one in found) as ours:
-        found = [(i, one) for i, one in found if one.compiled.lock in ours]
-        for compiled in {id(one.compiled): one.compiled for _, one in found}.values():
-            compiled.attach()
-        held, at = _columns(
-            [one._address for _, one in found],
-            [one._index for _, one in found],
-            [mask.address + mask.stride * rows[i] for i, _ in found],
-            [code_of(one.compiled.mask_walk) for _, one in found],
-        )
-        row_batches.make_rows(at, len(found))
-        made = set[int]()
-        for (i, one), bound in zip(found, held[len(found) :], strict=False):
-            if bound > 0:
-                one.compiled.remember(one._index, bound)
-            if bound >= 0 and (budgets is None or one.has_room(budgets[i])):
-                made.add(i)
-    return [i for i in left if i not in made]
-
-
 def _spread(work: Callable[[int], None], items: list[int]) -> None:
     begun = time.perf_counter()
     for at, item in enumerate(items):
-        if time.perf_counter() - begun > _SECONDS_ALONE and (os.cpu_count() or 1) > 1:
+        if time.perf_counter() - begun > _SECONDS_ALONE * max(at, 1) and (os.cpu_count() or 1) > 1:
             futures = list[Future[None]]()
             try:
                 futures.extend(_pool(os.getpid()).submit(work, other) for other in items[at:])

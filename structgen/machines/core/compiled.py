@@ -258,10 +258,6 @@ class CompiledGrammar(ABC):
     part_calls: ClassVar[tuple[Callable[..., int], ...]] = ()
     """Entry points by which compiled code of a composed grammar reads a part of this kind, or none
     (`text_grammars.machine.stepping.Visit`)."""
-    mask_walk: ClassVar[Callable[..., int] | None] = None
-    """The entry point (state) that works out and memoises a mask without Python, and answers 1 or more: a
-    budget that suffices (`sufficient_budgets`), 0: none is told, or below 0 as `_compute` does. None: Python
-    has a part in each mask."""
     has_events: bool = False
     """Whether `Matcher.events` can tell what begins and closes in the texts."""
     table_plan: ClassVar[TablePlan]
@@ -473,7 +469,7 @@ class CompiledGrammar(ABC):
         """Work out the mask of a state (by its number) and write it to `target`, the address of a row (0:
         nowhere). Returns whether the mask is memoised now: not if it is large and the store is full."""
         with self.lock, self._begin_call():
-            self.attach()
+            self._attached()
             code = self._compute(index, target)
             if code == 0:
                 return True
@@ -481,7 +477,7 @@ class CompiledGrammar(ABC):
                 raise _finished()
             return self._keep_large(index, target)
 
-    def attach(self) -> None:
+    def _attached(self) -> None:
         """Give compiled code this thread's scratch arrays, unless it has them. Under the lock."""
         space = getattr(self._masks.workspaces, "space", None)
         if space is None or space is not self._workspace:  # held: compiled code knows where it lies
@@ -692,7 +688,7 @@ class CompiledGrammar(ABC):
             denied = np.zeros(32 * mask.words, np.bool_)
             denied[self.completions.too_long(index, tokens, left)] = True
             mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
-            self.remember(index, self.completions.sufficient(index))
+            self._remember(index, self.completions.sufficient(index))
 
     def _has_mask(self, index: int) -> bool:
         """Return whether a state's mask is memoised."""
@@ -710,7 +706,7 @@ class CompiledGrammar(ABC):
         if known is None:
             with self.lock, self._begin_call():
                 known = self.completions.sufficient(index)
-            known = self.remember(index, known)
+            known = self._remember(index, known)
         return budget >= known
 
     def _compute_bounded(self, index: int) -> int | None:
@@ -719,7 +715,7 @@ class CompiledGrammar(ABC):
         self.compute(index)
         return None
 
-    def remember(self, index: int, budget: int | None) -> int:
+    def _remember(self, index: int, budget: int | None) -> int:
         """Remember from which budget on a state's mask is the plain one (None: no budget is known); return
         it."""
         if len(self.sufficient_budgets) >= _MOST_BUDGETS:

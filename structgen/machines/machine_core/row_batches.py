@@ -1,4 +1,4 @@
-"""The rows of a batch in compiled code: known masks are copied, masks are worked out, and tokens are taken.
+"""The rows of a batch in compiled code: known masks are copied, and tokens are taken.
 
 What comes in is a block of columns, each with an int64 for every row: the address of the grammar's block (0:
 the row is passed over), the state, and a third number. What goes out stands in the column of states: from 0
@@ -8,7 +8,6 @@ on an answer; below 0 the row is left to Python, which asks for it by itself. No
 from __future__ import annotations
 
 from structgen.base.native.jit import entry
-from structgen.base.native.raw_memory import call2
 from structgen.base.native.typed_blocks import Int64s, skip
 from structgen.machines.machine_core.layout import MISS, REFUSED, Core
 from structgen.machines.machine_core.lexeme_layout import UNKNOWN
@@ -30,25 +29,6 @@ def copy_rows(columns: int, count: int, mask: int, stride: int) -> int:
         states[i] = code
         left += code != 0
     return left
-
-
-@entry("int64(int64, int64)")
-def make_rows(columns: int, count: int) -> int:
-    """Work out masks by the code of `compute_bound` (fourth column, `CompiledGrammar.mask_walk`), and write
-    them to addresses (third column); answers are its bounds, 0 where none is told. Under the locks of the
-    grammars, whose scratch arrays are this thread's. Returns 0."""
-    contexts = Int64s(columns)
-    states, targets, codes = skip(contexts, count), skip(contexts, 2 * count), skip(contexts, 3 * count)
-    for i in range(count):
-        c = Core(contexts[i])
-        node = c.nodes[states[i]]
-        code = 0
-        if copy_mask(c, node, targets[i]) != 0:
-            code = call2(codes[i], contexts[i], states[i])
-            if code >= 0:
-                copy_mask(c, node, targets[i])
-        states[i] = code
-    return 0
 
 
 @entry("int64(int64, int64)")

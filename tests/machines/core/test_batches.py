@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import numpy as np
 import pytest
 
 import structgen as sg
-from structgen.machines.core import batch
 from structgen.machines.core.compiled import CompiledGrammar
 
 PIECES = [b'{"', b'": ', b'", "', b"ab", b"true", b'"}', b"[[", b"]]", b"12", b", "]
@@ -173,36 +172,24 @@ def test_a_grammar_in_which_another_thread_works_is_waited_for_without_any_lock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     busy, free = (sg.compile(sg.json_schema({"enum": [at, "a"]}), TOKENIZER, store=False) for at in (1, 2))
-    matchers, mask = [sg.Matcher(busy), sg.Matcher(free)], sg.allocate_mask(2, SIZE)
-    asked: list[int] = []
-    with held_elsewhere(busy.lock) as let:
+    matchers, alone = [sg.Matcher(busy), sg.Matcher(free)], sg.Matcher.advance
+    asked: list[sg.Matcher] = []
 
-        def alone(work: Callable[[int], None], items: list[int]) -> None:
-            assert free.lock.acquire(blocking=False)
+    def could_be_taken() -> bool:
+        took = free.lock.acquire(blocking=False)
+        if took:
             free.lock.release()
+        return took
+
+    with held_elsewhere(busy.lock) as let, ThreadPoolExecutor(1) as other:
+
+        def advance(matcher: sg.Matcher, token: int) -> None:
+            assert other.submit(could_be_taken).result(60)
             let.set()
-            asked.extend(items)
-            for item in items:
-                work(item)
+            asked.append(matcher)
+            alone(matcher, token)
 
-        monkeypatch.setattr(batch, "_spread", alone)
-        statuses = sg.core.fill_masks(matchers, mask)
-    assert statuses.tolist() == [0, 0] and 0 in asked
-    expected = [one.compiled.bits(one.state_index) for one in matchers]
-    assert (mask.array == np.stack(expected)).all()
-
-
-def test_masks_that_ask_nothing_of_a_grammar_are_worked_out_in_one_call(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    compiled = sg.compile(sg.json_schema({"type": "string", "maxLength": 99}), TOKENIZER, store=False)
-    matchers = [sg.Matcher(compiled) for _ in range(6)]
-    mask = sg.allocate_mask(6, SIZE)
-    for at, matcher in enumerate(matchers):
-        for token in b'"' + b"a" * (24 + at):
-            matcher.advance(token)
-    sg.core.fill_masks(matchers[:1], mask, budgets=[60])
-    left: list[list[int]] = []
-    monkeypatch.setattr(batch, "_spread", lambda work, items: left.append(items) or [*map(work, items)])
-    sg.core.fill_masks(matchers, mask, budgets=[60] * 6)
-    assert left == [[]]
+        monkeypatch.setattr(sg.Matcher, "advance", advance)
+        statuses = sg.core.advance_all(matchers, [ord("1"), ord("2")])
+    assert statuses.tolist() == [0, 0] and [one.tokens for one in matchers] == [(ord("1"),), (ord("2"),)]
+    assert matchers[0] in asked

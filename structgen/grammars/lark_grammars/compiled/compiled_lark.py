@@ -82,7 +82,7 @@ class CompiledLark(RestMachine):
             lines = grammar.tables.indentation
             self._rests = ShortestRests(self.answers, self._tables, lines)
             self.answers.search = WeakMethod(self._rests.goes_on)  # the rests hold the answers
-            self.attach()
+            self._attached()
             lexeme = self.answers.start_lexeme() if kept is None else kept.lexeme
             if lexeme < 0:
                 raise self._without_text()
@@ -144,7 +144,7 @@ class CompiledLark(RestMachine):
 
     def _retry(self, call: Any, *arguments: int) -> int:
         with self.lock:
-            self.attach()
+            self._attached()
             return self.answers.call(call, *arguments)
 
     # --- masks ----------------------------------------------------------------------------------------------
@@ -182,14 +182,14 @@ class CompiledLark(RestMachine):
         if self.may_end(index):
             return b""
         with self.lock:
-            self.attach()
+            self._attached()
             return self._rests.of(self.readings(index))
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """As in CompiledGrammar: make the records of lexer states, those nearest to the beginnings of lexemes
         first."""
         with self.lock:
-            self.attach()
+            self._attached()
             return self.answers.prepare(self.nbytes + room, progress)
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:

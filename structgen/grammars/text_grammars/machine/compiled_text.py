@@ -115,7 +115,7 @@ class CompiledText(NumberedText):
         if not (self._has_specials or self._is_changing or index == self._finished):
             # the common case, without the calls in between
             with self.lock:
-                self.attach()
+                self._attached()
                 code = text_masks.compute(self.address, index, target)
                 visit, state = self._visit(index) if code == MISS else (0, 0)
                 if visit:
@@ -345,7 +345,7 @@ class _PartCompletions(RestCompletions):
         insides, others = text._insides(index)
         if not insides:
             return super().too_long(index, tokens, left)
-        text.attach()
+        text._attached()
         fits, singly = np.zeros((2, text.vocab_size), np.bool_)
         for one in insides:
             singly[text._leaving(one)] = True
