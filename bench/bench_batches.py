@@ -90,8 +90,8 @@ def singly(tokenizer: sg.Tokenizer, rows: int, threads: int) -> Engine:
 
 
 def xgrammar(tokenizer: sg.Tokenizer, rows: int, threads: int) -> Engine:
-    """Return xgrammar's calls of a batch. Its schemas are compiled as they are used: eagerly it takes some
-    50 ms a schema longer, before the first step."""
+    """Return xgrammar's calls of a batch. A schema is compiled eagerly, before the first step: no mask waits
+    for it."""
     module: Any = import_module("xgrammar")
     texts = [text or b"" for text in tokenizer.token_bytes]
     ends = list(tokenizer.eos_token_ids)
@@ -153,8 +153,7 @@ Texts = tuple[str, list[list[int]]]
 
 
 def texts_of(path: Path, tokenizer: sg.Tokenizer, engines: Sequence[Engine]) -> Iterator[Texts]:
-    """Yield schemas that all engines compile, with the texts that all of them take, in an order that is drawn
-    once."""
+    """Yield schemas that all engines compile, with the texts that all of them take, in an order drawn once."""
     cases = select([path])
     random.Random(96).shuffle(cases)
     for _, read in cases:

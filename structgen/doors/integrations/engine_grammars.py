@@ -189,24 +189,15 @@ class EngineText:
         within `budget` tokens from here, the end token not counted."""
         if self.is_finished or self.failure is not None:
             return 0
-        count = self.matcher.accepts(tokens)
-        if budget is None:
-            return count
-        taken = 0
-        try:
-            for token in tokens[:count]:
-                self.matcher.advance(token)
-                taken += 1
-            # if the last of them leaves room for the rest, all before it do
-            while taken and not self.matcher.is_finished:
-                left = budget - taken
-                if self.matcher.compiled.cost(self.matcher.state_index, left) <= left:
-                    break
-                self.matcher.rollback(1)
-                taken -= 1
-            return taken
-        finally:  # at a limit too
-            self.matcher.rollback(taken)
+        states = self.matcher.reached(tokens)
+        compiled = self.matcher.compiled
+        # if the last of them leaves room for the rest, all before it do
+        while states and budget is not None and not compiled.finishes(states[-1]):
+            left = budget - len(states)
+            if compiled.cost(states[-1], left) <= left:
+                break
+            states.pop()
+        return len(states)
 
     def fill(self, mask: TokenMask, row: int, budget: int | None = None) -> None:
         """Write the mask of the next token to a row; `budget` as in `allowed`. A budget below the least

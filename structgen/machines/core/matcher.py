@@ -240,18 +240,24 @@ class Matcher:
     def accepts(self, tokens: Iterable[int]) -> int:
         """Return how many of the tokens would be taken, one after the other; nothing changes. Raises
         TokenError for what is no sequence of token ids."""
+        return len(self.reached(tokens))
+
+    def reached(self, tokens: Iterable[int]) -> list[int]:
+        """Return the numbers of the states behind those tokens that `accepts` counts."""
         wanted = tuple(tokens) if isinstance(tokens, Iterable) else _raise_no_token(tokens)
         for token in wanted:
             if not _is_whole(token):
                 _raise_no_token(token)
 
-        def taken(compiled: CompiledGrammar, index: int) -> int:
-            for count, token in enumerate(wanted):
+        def states(compiled: CompiledGrammar, index: int) -> list[int]:
+            found = list[int]()
+            for token in wanted:
                 if (index := compiled.next_index(index, token)) < 0:
-                    return count
-            return len(wanted)
+                    break
+                found.append(index)
+            return found
 
-        return self._ask(taken)
+        return self._ask(states)
 
     def forced(self) -> bytes:
         """Return the bytes that must come next whatever the model says;
