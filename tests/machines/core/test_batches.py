@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 import structgen as sg
+from structgen.machines.core import batch
 from structgen.machines.core.compiled import CompiledGrammar
 
 PIECES = [b'{"', b'": ', b'", "', b"ab", b"true", b'"}', b"[[", b"]]", b"12", b", "]
@@ -20,6 +21,14 @@ TOKENIZER = sg.Tokenizer.from_bytes(
 )
 SIZE = TOKENIZER.vocab_size
 Status = sg.core.RowStatus
+
+
+@pytest.fixture(autouse=True)
+def one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have few rows taken by one call too."""
+    monkeypatch.setattr(batch, "_FEW", 0)
+
+
 FEW = sg.Limits(parser_states=60)
 
 
