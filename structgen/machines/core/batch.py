@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from structgen.tokens.token_mask import TokenMask
 
 _SECONDS_ALONE = 0.002
-"""Once the unknown masks of a batch have taken so long each, several threads work out the others. Masks of
-JSON take some 70 us, for the most part under the interpreter lock: threads made a step of 64 to 256 new
-schemas 1.3 times as long."""
+"""Once the unknown masks of a batch have taken this thread so long each, several threads work out the
+others. Masks of JSON take some 70 us, for the most part under the interpreter lock: threads made a step of 64
+to 256 new schemas 1.3 times as long."""
 _FEW = 16
 """Tokens of fewer rows are taken one by one: one call costs 5 us more than they do, and 0.3 us less a row."""
 _TRY: Final = methodcaller("acquire", False)
@@ -132,9 +132,9 @@ def locked(grammars: Iterable[CompiledGrammar]) -> Iterator[set[Any]]:
 
 
 def _spread(work: Callable[[int], None], items: list[int]) -> None:
-    begun = time.perf_counter()
+    begun = time.thread_time()
     for at, item in enumerate(items):
-        if time.perf_counter() - begun > _SECONDS_ALONE * max(at, 1) and (os.cpu_count() or 1) > 1:
+        if time.thread_time() - begun > _SECONDS_ALONE * max(at, 1) and (os.cpu_count() or 1) > 1:
             futures = list[Future[None]]()
             try:
                 futures.extend(_pool(os.getpid()).submit(work, other) for other in items[at:])

@@ -17,7 +17,7 @@ from structgen.machines.core.compiled import CompiledGrammar
 PIECES = [b'{"', b'": ', b'", "', b"ab", b"true", b'"}', b"[[", b"]]", b"12", b", "]
 END = 256 + len(PIECES)
 TOKENIZER = sg.Tokenizer.from_bytes(
-    [bytes((byte,)) for byte in range(256)] + PIECES + [None, None], eos_token_id=[END, END + 1]
+    [bytes((byte,)) for byte in range(256)] + PIECES + [None, None, None], eos_token_id=[END, END + 1]
 )
 SIZE = TOKENIZER.vocab_size
 Status = sg.core.RowStatus
@@ -62,7 +62,9 @@ def drawn_grammars(draw: random.Random) -> list[Callable[[], CompiledGrammar]]:
 
     schemas = [compiling(sg.json_schema(drawn_schema(draw))) for _ in range(3)]
     deep = compiling(sg.json_schema({}), FEW)
-    return [*schemas, deep, compiling(sg.regex("(ab|12)*x?"))]
+    tagged = compiling(sg.sequence("ab", sg.json_schema(drawn_schema(draw)), sg.special(END + 2), "x"))
+    rules = compiling(sg.lark('start: (NAME | "[" start "]")+\nNAME: /[a-b]+/\n%ignore " "'))
+    return [*schemas, deep, compiling(sg.regex("(ab|12)*x?")), tagged, rules]
 
 
 def filled(matcher: sg.Matcher, mask: sg.core.TokenMask, row: int, budget: int | None) -> Status:
@@ -107,7 +109,7 @@ def test_a_batch_answers_what_its_rows_answer_one_by_one(seed: int, is_bounded: 
     draw = random.Random(seed)
     makers = drawn_grammars(draw)
     # the grammar with a limit has one row: of several, whichever comes first would use it up
-    kinds = [*range(len(makers)), *draw.choices((0, 1, 2, 4), k=4)]
+    kinds = [*range(len(makers)), *draw.choices((0, 1, 2, 4, 5, 6), k=4)]
     pairs = [[maker() for maker in makers] for _ in range(2)]
     ours, alone = ([sg.Matcher(made[kind]) for kind in kinds] for made in pairs)
     for one in (ours[3], alone[3]):
