@@ -59,6 +59,7 @@ GROUPS: dict[str, dict[str, float]] = {
     SHARED: {
         "structgen.machines.machine_core.lexeme_records": 3.0,
         "structgen.machines.machine_core.draft_nodes": 0.3,
+        "structgen.machines.machine_core.row_batches": 0.3,
         "structgen.machines.machine_core.token_steps": 0.3,
         "structgen.machines.machine_core.interning": 0.1,
         "structgen.machines.machine_core.text_costs": 0.5,

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from copy import copy
 from typing import Any, Final, TypeVar
 
 from structgen.asking.request_reading.grammar_forms import requested
@@ -14,6 +15,7 @@ from structgen.base.errors import BudgetError, OptionError, StructgenError
 from structgen.base.language.checks import whole
 from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.compilation.preloading import preload
+from structgen.machines.core.batch import RowStatus, fill_masks
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.matcher import Matcher
 from structgen.tokens.token_mask import TokenMask
@@ -151,7 +153,7 @@ class EngineText:
     @property
     def size(self) -> int:
         """The tokens taken."""
-        return len(self.matcher.tokens) + self._stopped
+        return self.matcher.size + self._stopped
 
     def take(self, token: int) -> None:
         """Take a token. Raises the failure of its mask, TokenError, FinishedError."""
@@ -178,32 +180,24 @@ class EngineText:
     def left(self, most: int, written: int) -> int:
         """Return the budget of the text, the end token not counted, in a request that may have `most` tokens,
         and has `written`. Drafted tokens are taken by the text, and are not yet the request's."""
-        self._before = max(self._before, written - self.size)
-        return max(most - 1 - self._before - self.size - self.reserve, 0)
+        size = self.size
+        self._before = max(self._before, written - size)
+        return max(most - 1 - self._before - size - self.reserve, 0)
 
     def allowed(self, tokens: Sequence[int], budget: int | None = None) -> int:
         """Return how many of the tokens may come, one after the other, so that the text is still complete
         within `budget` tokens from here, the end token not counted."""
         if self.is_finished or self.failure is not None:
             return 0
-        count = self.matcher.accepts(tokens)
-        if budget is None:
-            return count
-        taken = 0
-        try:
-            for token in tokens[:count]:
-                self.matcher.advance(token)
-                taken += 1
-            # if the last of them leaves room for the rest, all before it do
-            while taken and not self.matcher.is_finished:
-                left = budget - taken
-                if self.matcher.compiled.cost(self.matcher.state_index, left) <= left:
-                    break
-                self.matcher.rollback(1)
-                taken -= 1
-            return taken
-        finally:  # at a limit too
-            self.matcher.rollback(taken)
+        states = self.matcher.reached(tokens)
+        compiled = self.matcher.compiled
+        # if the last of them leaves room for the rest, all before it do
+        while states and budget is not None and not compiled.finishes(states[-1]):
+            left = budget - len(states)
+            if compiled.cost(states[-1], left) <= left:
+                break
+            states.pop()
+        return len(states)
 
     def fill(self, mask: TokenMask, row: int, budget: int | None = None) -> None:
         """Write the mask of the next token to a row; `budget` as in `allowed`. A budget below the least
@@ -233,6 +227,26 @@ class EngineText:
         except StructgenError as error:
             self.failure = error
             allow_only(mask, row, self.matcher.compiled.end_tokens)
+
+    def here(self) -> EngineText:
+        """Return the text as it is now, whatever it takes afterwards."""
+        twin = copy(self)
+        twin.matcher = self.matcher.fork()
+        return twin
+
+
+def fill_texts(
+    texts: Sequence[EngineText], mask: TokenMask, rows: Sequence[int], budgets: Sequence[int | None]
+) -> None:
+    """Write the masks of many texts to their rows by one call (`fill_masks`), each as `EngineText.fill`
+    does."""
+    try:
+        statuses = fill_masks([text.matcher for text in texts], mask, rows, budgets).tolist()
+    except StructgenError:  # one without a status: each text by itself finds out whose it is
+        statuses = [RowStatus.LIMIT] * len(texts)
+    for text, row, budget, status in zip(texts, rows, budgets, statuses, strict=True):
+        if status != RowStatus.CONSTRAINED or text.failure is not None or text.stops:
+            text.fill(mask, row, budget)
 
 
 def check_room(compiled: CompiledGrammar, most: int, option: str) -> None:

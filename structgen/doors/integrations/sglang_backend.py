@@ -27,8 +27,8 @@ from structgen.doors.integrations.engine_grammars import (
     EngineText,
     Recent,
     check_room,
+    fill_texts,
 )
-from structgen.machines.core.batch import RowStatus, fill_masks
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.tokens.token_mask import TokenMask
 
@@ -95,27 +95,25 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
 
     def fill_vocab_mask(self, vocab_mask: torch.Tensor, idx: int) -> None:
         """Write the mask of the next token."""
-        self._fill(TokenMask.wrap(vocab_mask), idx, self.budget())
+        self.text.fill(TokenMask.wrap(vocab_mask), idx, self.budget())
+        self._tell()
 
-    def _fill(self, mask: TokenMask, row: int, budget: int | None) -> None:
-        """Write a mask. Where none can be filled the request ends with the reason: at the end token, which
-        is all that is allowed then, SGLang would take the text for complete."""
-        self.text.fill(mask, row, budget)
+    def _tell(self) -> None:
+        """Where no mask could be filled, have the request end with the reason: at the end token, which is all
+        that is allowed then, SGLang would take the text for complete."""
         if self.text.failure is not None and self._request is not None:
             reason = str(self.text.failure), HTTPStatus.BAD_REQUEST, "BadRequestError"
             self._request.to_finish = FINISH_ABORT(*reason)
 
     @staticmethod
     def fill_vocab_mask_batched(entries: Sequence[Any], vocab_mask: torch.Tensor) -> None:
-        """Write the masks of several requests: new ones are worked out on all cores."""
-        mask = TokenMask.wrap(vocab_mask)
+        """Write the masks of several requests by one call."""
         ours = [one for one in entries if isinstance(one.grammar, SglangGrammar)]
-        budgets = [one.grammar.budget() for one in ours]
-        texts = [one.grammar.text for one in ours]
-        statuses = fill_masks([text.matcher for text in texts], mask, [one.row for one in ours], budgets)
-        for one, text, status, budget in zip(ours, texts, statuses, budgets, strict=True):
-            if status == RowStatus.LIMIT or text.failure is not None or text.stops:
-                one.grammar._fill(mask, one.row, budget)
+        grammars, rows = [one.grammar for one in ours], [one.row for one in ours]
+        budgets = [grammar.budget() for grammar in grammars]
+        fill_texts([grammar.text for grammar in grammars], TokenMask.wrap(vocab_mask), rows, budgets)
+        for grammar in grammars:
+            grammar._tell()
         for one in entries:
             if not isinstance(one.grammar, SglangGrammar):
                 one.grammar.fill_vocab_mask(vocab_mask, one.row)

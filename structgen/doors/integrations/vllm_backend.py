@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from typing import Any, ClassVar, Final
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, TypeVar
 from weakref import proxy
 
 import torch
@@ -13,9 +14,18 @@ from vllm.v1.structured_output.backend_types import StructuredOutputBackend, Str
 
 from structgen.asking.request_reading.request_members import REQUESTS
 from structgen.base.errors import OptionError, StructgenError
-from structgen.doors.integrations.engine_grammars import SOON, EngineGrammars, EngineText, check_room
+from structgen.doors.integrations.engine_grammars import (
+    SOON,
+    EngineGrammars,
+    EngineText,
+    check_room,
+    fill_texts,
+)
 from structgen.tokens.token_mask import TokenMask
 
+T = TypeVar("T")
+Asked = tuple[EngineText, EngineText, int, int | None]
+"""A mask that a step asks for: the text, where it is, its row and its budget."""
 _log = logging.getLogger("vllm.plugins.structgen")
 _made: Final[dict[int, tuple[Any, EngineGrammars]]] = {}
 """By the address of a model's configuration, which is held: front end and engine may share a process."""
@@ -80,12 +90,14 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
 
     def accept_tokens(self, request_id: str, tokens: list[int]) -> bool:
         """Take tokens; return False, and say why in the log, where one may not come."""
+        self.backend.hold(self.text)
         for token in tokens:
             if self.is_terminated():
                 break
             try:
                 self.text.take(token)
             except StructgenError as error:
+                self.backend.fill_asked()  # vLLM copies a row of this step to those behind
                 _log.error("Request %s: %s", request_id, error)
                 if self.request is not None:
                     self.request.stop_reason = str(error)  # the engine's output takes it to the server
@@ -101,11 +113,17 @@ class VllmGrammar(StructuredOutputGrammar):  # type: ignore[misc]
 
     def rollback(self, num_tokens: int) -> None:
         """Take the last tokens back."""
+        self.backend.hold(self.text)
         self.text.rollback(num_tokens)
 
     def fill_bitmask(self, bitmask: torch.Tensor, batch_index: int) -> None:
-        """Write the mask of the next token."""
-        self.text.fill(self.backend.wrapped(bitmask), batch_index, self._budget())
+        """Write the mask of the next token; in a step, at its end (`VllmBackend.in_one_call`)."""
+        backend, text, budget = self.backend, self.text, self._budget()
+        mask = backend.wrapped(bitmask)
+        if backend.asked is None:
+            text.fill(mask, batch_index, budget)
+        else:
+            backend.asked.append((text, text, batch_index, budget))
 
     def is_terminated(self) -> bool:
         """Return whether the text has ended."""
@@ -129,6 +147,8 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
         self.grammars = grammars_of(vllm_config.model_config, tokenizer)
         self.grammars.preload()
         self._wrapped: tuple[torch.Tensor, TokenMask] | None = None
+        self.asked: list[Asked] | None = None
+        """The masks of a step that are to be written; None: each is written when it is asked for."""
 
     def compile_grammar(
         self, request_type: Any, grammar_spec: str, stop_token_ids: set[int] | None = None
@@ -162,6 +182,31 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
         if self._wrapped is None or self._wrapped[0] is not bitmask:
             self._wrapped = bitmask, TokenMask.wrap(bitmask)
         return self._wrapped[1]
+
+    def in_one_call(self, step: Callable[[], T]) -> T:
+        """Return what a step of vLLM's returns, which asks for masks row by row; they are written at its end,
+        by one call."""
+        self.asked = []
+        try:
+            made = step()
+            self.fill_asked()
+            return made
+        finally:
+            self.asked = None
+
+    def hold(self, text: EngineText) -> None:
+        """Keep where a text is whose mask is to be written: it takes a drafted token, or takes some back."""
+        if self.asked and self.asked[-1][1] is text:
+            self.asked[-1] = (text, text.here(), *self.asked[-1][2:])
+
+    def fill_asked(self) -> None:
+        """Write the masks that were asked for, if any."""
+        if self.asked and self._wrapped is not None:
+            texts, places, rows, budgets = zip(*self.asked, strict=True)
+            fill_texts(places, self._wrapped[1], rows, budgets)
+            for text, place in zip(texts, places, strict=True):
+                text.failure = text.failure or place.failure
+            self.asked.clear()
 
     def destroy(self) -> None:
         """Let go of the compiled grammars."""

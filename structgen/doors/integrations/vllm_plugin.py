@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import wraps
+from functools import partial, wraps
 from typing import Annotated, Any, Final, Literal, get_args
 
 from structgen.base.errors import OptionError, StructgenError
@@ -41,6 +41,10 @@ HOOKS: Final = (
     Hook(f"{_OUTPUTS}:StructuredOutputManager.__init__", ("self", "vllm_config")),
     Hook(f"{_OUTPUTS}:StructuredOutputManager.grammar_init", ("self", "request")),
     Hook(f"{_OUTPUTS}:StructuredOutputManager._create_grammar", ("self", "request")),
+    Hook(
+        f"{_OUTPUTS}:StructuredOutputManager.grammar_bitmask",
+        ("self", "requests", "structured_output_request_ids", "scheduled_spec_decode_tokens"),
+    ),
     Hook(f"{_GRAMMAR}.accept_tokens", ("self", "request_id", "tokens")),
     Hook(f"{_GRAMMAR}.validate_tokens", ("self", "tokens")),
     Hook(f"{_GRAMMAR}.rollback", ("self", "num_tokens")),
@@ -270,7 +274,7 @@ def _serve() -> None:
     from vllm.v1.structured_output import StructuredOutputManager  # optional: the engine
 
     begin, others = StructuredOutputManager.__init__, StructuredOutputManager._create_grammar
-    submit = StructuredOutputManager.grammar_init
+    submit, masks = StructuredOutputManager.grammar_init, StructuredOutputManager.grammar_bitmask
 
     def init(self: Any, vllm_config: Any) -> None:
         if vllm_config.structured_outputs_config.backend != NAME:
@@ -282,6 +286,8 @@ def _serve() -> None:
         begin(self, vllm_config)
         # it is there before the first request, and `grammar_init` then chooses none
         self.backend = VllmBackend(vllm_config, self.tokenizer, vllm_config.model_config.get_vocab_size())
+        # one call fills all rows: vLLM's own threads would only ask for them
+        self.fill_bitmask_parallel_threshold = sys.maxsize
 
     def create_grammar(self: Any, request: Any) -> Any:
         if getattr(self.backend, "name", None) != NAME:
@@ -296,6 +302,12 @@ def _serve() -> None:
             if isinstance(pending, Future):
                 wait((pending,), self.backend.soon)
 
+    def grammar_bitmask(self: Any, *arguments: Any, **named: Any) -> Any:
+        if getattr(self.backend, "name", None) != NAME:
+            return masks(self, *arguments, **named)
+        return self.backend.in_one_call(partial(masks, self, *arguments, **named))
+
     StructuredOutputManager.__init__ = init
+    StructuredOutputManager.grammar_bitmask = grammar_bitmask
     StructuredOutputManager.grammar_init = grammar_init
     StructuredOutputManager._create_grammar = create_grammar

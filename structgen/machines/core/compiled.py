@@ -578,7 +578,7 @@ class CompiledGrammar(ABC):
 
     def is_finished(self, state: State) -> bool:
         """Return whether an end token was taken."""
-        return self._is_finished(self.index_of(state))
+        return self.finishes(self.index_of(state))
 
     def check_mask(self, mask: TokenMask) -> None:
         """Raise MaskError where a mask is too narrow for the vocabulary."""
@@ -656,11 +656,11 @@ class CompiledGrammar(ABC):
                 return self.completions.tokens(index, enough)
 
     def _open(self, index: int) -> None:
-        if self._is_finished(index):
+        if self.finishes(index):
             raise _finished()
 
-    def _is_finished(self, index: int) -> bool:
-        return int(self._tables.rows(NODES)[index, Registers.mode]) == FINISHED
+    def finishes(self, index: int) -> bool:
+        return index == self._finished
 
     def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
         """Write the mask of the tokens after which the document can still be completed within the budget."""

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from structgen.base.errors import LimitError, OptionError, StructgenError
 from structgen.base.native.addresses import address_of_items
-from structgen.machines.core.batch import RowStatus, _spread, check_rows, written
+from structgen.machines.core.batch import RowStatus, _spread, check_rows, locked, written
 from structgen.machines.machine_core import draft_nodes as D
 from structgen.machines.machine_core.layout import REFUSED
 
@@ -147,30 +147,16 @@ class DraftMasks:
 
     def _fill_known(self) -> int:
         """Write the masks that are known; return how many places are left, at least."""
-        left = 0
-        jobs: list[Job] = []
-        locks: dict[int, bool] = {}
-        held = []
-        try:
+        left, jobs = 0, list[Job]()
+        with locked(one.compiled for one in self._matchers if one is not None) as ours:
             for i, matcher in enumerate(self._matchers):
                 if matcher is None:
                     jobs.append(self._job(i, 0, 0))
-                    continue
-                lock = matcher.compiled.lock
-                is_ours = locks.get(id(lock))
-                if is_ours is None:
-                    # a thread that holds one lock must not wait for another of the same rank (`fork_locks`)
-                    held += [lock] * lock.acquire(blocking=False)
-                    locks[id(lock)] = is_ours = held[-1:] == [lock]
-                if is_ours:
+                elif matcher.compiled.lock in ours:
                     jobs.append(self._job(i, matcher.compiled.address, matcher.state_index))
                 else:
                     left += 1
-            left += self._run(jobs)
-        finally:
-            for lock in held:
-                lock.release()
-        return left
+            return left + self._run(jobs)
 
     def _job(self, draft: int, address: int, state: int) -> Job:
         """Return what compiled code is told of a draft. `address`: of its grammar's block, 0: the text is

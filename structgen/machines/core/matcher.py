@@ -98,6 +98,11 @@ class Matcher:
         return tuple(self._tokens)
 
     @property
+    def size(self) -> int:
+        """How many tokens were taken."""
+        return len(self._tokens)
+
+    @property
     def is_complete(self) -> bool:
         """Whether the text so far is a document (an end token is then allowed)."""
         return self.compiled.accepts_end(self.state)
@@ -105,7 +110,7 @@ class Matcher:
     @property
     def is_finished(self) -> bool:
         """Whether an end token was taken."""
-        return self.compiled.is_finished(self.state)
+        return self.compiled.finishes(self._index)
 
     def fill_mask(self, mask: TokenMask, row: int = 0, *, budget: int | None = None) -> None:
         """Write the mask of the present state to a row; with a budget, only tokens after which the document
@@ -138,15 +143,29 @@ class Matcher:
         self.compiled.check_mask(mask)
         self._ask(lambda compiled, index: compiled.fill_index(index, mask, row))
 
+    def has_room(self, budget: int | None) -> bool:
+        """Return whether there is no budget, or one that is known to take nothing from the mask."""
+        return budget is None or (
+            type(budget) is int and self.compiled.sufficient_budgets.get(self._index, budget + 1) <= budget
+        )
+
+    def took(self, token: int, after: int) -> None:
+        """Note a token that compiled code has taken, and the number of the state behind it."""
+        try:
+            self._tokens.append(token)
+            self._states.append(after)
+            self._index = after
+            if self.compiled.is_young:
+                self.compiled.look_ahead()
+        except BaseException:
+            self._mend()
+            raise
+
     def fill_known(self, mask: TokenMask, row: int, budget: int | None = None) -> bool:
         """Write the mask of the present state to a row that there is, if it is known and as wide, and the
         budget is known to take nothing from it; return whether it was. No lock is taken, and nothing is
         worked out. Cost: 0.3 us."""
-        if mask.words != self._words:
-            return False
-        if budget is not None and (
-            type(budget) is not int or self.compiled.sufficient_budgets.get(self._index, budget + 1) > budget
-        ):
+        if mask.words != self._words or not self.has_room(budget):
             return False
         code: int = _fill(self._address, self._index, mask.address + row * mask.stride)
         return code == 0
@@ -221,18 +240,24 @@ class Matcher:
     def accepts(self, tokens: Iterable[int]) -> int:
         """Return how many of the tokens would be taken, one after the other; nothing changes. Raises
         TokenError for what is no sequence of token ids."""
+        return len(self.reached(tokens))
+
+    def reached(self, tokens: Iterable[int]) -> list[int]:
+        """Return the numbers of the states behind those tokens that `accepts` counts."""
         wanted = tuple(tokens) if isinstance(tokens, Iterable) else _raise_no_token(tokens)
         for token in wanted:
             if not _is_whole(token):
                 _raise_no_token(token)
 
-        def taken(compiled: CompiledGrammar, index: int) -> int:
-            for count, token in enumerate(wanted):
+        def states(compiled: CompiledGrammar, index: int) -> list[int]:
+            found = list[int]()
+            for token in wanted:
                 if (index := compiled.next_index(index, token)) < 0:
-                    return count
-            return len(wanted)
+                    break
+                found.append(index)
+            return found
 
-        return self._ask(taken)
+        return self._ask(states)
 
     def forced(self) -> bytes:
         """Return the bytes that must come next whatever the model says;

@@ -10,7 +10,7 @@ out once.
 3. `questions` is the loop that has Python answer and calls again.
 4. `masks` collects tokens, remembers a state's mask in its row, and writes it; `fill` copies a known one.
 5. `token_steps` reads texts and tokens, and finds where texts may end, by the machine's step (`ByteSteps`).
-   `draft_nodes` follows draft trees so.
+   `draft_nodes` follows draft trees so; `row_batches` does it for a token of each of many texts.
 6. `growing_tables` allocates the block and its tables, and lets them grow.
 7. `lexeme_records` notes what the tokens of a trie do in a state of a lexer, and `lexeme_masks` joins that
    to a mask, for machines that have a lexer (`lexeme_layout`: their block; `lexeme_tables`: in Python).

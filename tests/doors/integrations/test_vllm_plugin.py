@@ -20,12 +20,14 @@ import jsonschema
 import numpy as np
 import pydantic
 import pytest
+import torch
 import transformers
 import vllm_stand_in
 from object_schemas import STRING, object_of
 
 from structgen.doors.integrations import engine_grammars, engine_hooks, vllm_plugin
 from structgen.doors.integrations.engine_grammars import EngineGrammars
+from structgen.machines.core.matcher import Matcher
 
 FOLDER = Path(__file__).parents[2] / "data" / "bpe"
 TOKENIZER = transformers.AutoTokenizer.from_pretrained(FOLDER)
@@ -121,7 +123,7 @@ def written(engine: Any, request: Any, seed: int, drafts: int = 0) -> str:
         if drafts:
             proposed = [draw.choice([*range(40, 90), EOS, THOUGHT_ENDS]) for _ in range(drafts)]
             drafted = manager.validate_tokens(request, proposed, end_of_thoughts)
-        masks = manager.grammar_bitmask(request, drafted, end_of_thoughts)
+        masks = manager.masks(request, drafted, end_of_thoughts)
         assert grammar.text.failure is None
         taken: list[int] = []
         for row, guess in zip(masks, [*drafted, None], strict=True):
@@ -284,7 +286,7 @@ def test_a_stop_token_ends_a_complete_text_alone(vllm: SimpleNamespace, engine: 
     request = admitted(vllm, started, params(vllm, 60, (stop,), regex="[ab]{3}"))
     manager = started.manager
     for left in (3, 2, 1, 0):
-        row = allowed(manager.grammar_bitmask(request, [], None)[0])
+        row = allowed(manager.masks(request, [], None)[0])
         assert (stop in row) == (left == 0) == (EOS in row)
         token = stop if left == 0 else TOKENIZER.encode("a", add_special_tokens=False)[0]
         assert manager.accept_tokens(request, [token], None)
@@ -297,12 +299,13 @@ def test_a_mask_that_cannot_be_filled_ends_that_request_alone(vllm: SimpleNamesp
     one, other = (admitted(vllm, started, params(vllm, json=SCHEMA)) for _ in range(2))
     text = manager.grammar(one).text
 
-    def refuses(*args: Any, **kwargs: Any) -> None:
-        raise vllm_plugin.OptionError("It cannot be filled.", cure="Ask for less.")
+    class Refusing(Matcher):
+        def fill_mask(self, *_: Any, **__: Any) -> None:
+            raise vllm_plugin.OptionError("It cannot be filled.", cure="Ask for less.")
 
-    ends = text.matcher.compiled
-    text.matcher = SimpleNamespace(fill_mask=refuses, compiled=ends, tokens=(), is_finished=False)
-    assert allowed(manager.grammar_bitmask(one, [], None)[0]) == [EOS]
+    text.matcher = Refusing(text.matcher.compiled)
+    masks = manager.grammar_bitmask({"a": one, "b": other}, ["a", "b"], {})
+    assert allowed(masks[0]) == [EOS] and len(allowed(masks[1])) > 1
     assert not manager.accept_tokens(one, [EOS], None)
     jsonschema.validate(json.loads(written(started, other, 1)), SCHEMA)
 
@@ -417,7 +420,7 @@ def test_a_limit_that_a_text_meets_is_the_clients_error_with_the_reason(
 def test_a_request_that_ends_lets_its_text_go_at_once(vllm: SimpleNamespace, engine: Any) -> None:
     started = engine()
     request = admitted(vllm, started, params(vllm, json=SCHEMA))
-    started.manager.grammar_bitmask(request, [], None)
+    started.manager.masks(request, [], None)
     text = weakref.ref(started.manager.grammar(request).text)
     gc.disable()
     try:
@@ -459,7 +462,7 @@ def test_a_prefill_for_another_instance_has_no_budget(vllm: SimpleNamespace, eng
     asked.extra_args = {"kv_transfer_params": {"do_remote_decode": True}}
     started = engine()
     request = admitted(vllm, started, asked)
-    assert len(allowed(started.manager.grammar_bitmask(request, [], None)[0])) > 1
+    assert len(allowed(started.manager.masks(request, [], None)[0])) > 1
 
 
 def test_text_behind_the_document_is_refused(vllm: SimpleNamespace, engine: Any) -> None:
@@ -490,5 +493,114 @@ def test_thoughts_that_take_all_tokens_leave_the_shortest_text(vllm: SimpleNames
     request = admitted(vllm, started, params(vllm, 20, json={"const": [1, 2, 3, 4, 5]}), thoughts=True)
     request.output += [50] * 18 + [THOUGHT_ENDS]
     assert started.manager.accept_tokens(request, [THOUGHT_ENDS], THOUGHT_ENDS)
-    row = allowed(started.manager.grammar_bitmask(request, [], THOUGHT_ENDS)[0])
+    row = allowed(started.manager.masks(request, [], THOUGHT_ENDS)[0])
     assert row and started.manager.grammar(request).text.failure is None
+
+
+# --- the rows of a step -------------------------------------------------------------------------------------
+
+
+def several(vllm: SimpleNamespace, engine: Any, draw: random.Random) -> dict[str, Any]:
+    """Return requests of several kinds, each somewhere in its text."""
+    asked = [{"json": SCHEMA}, {"json": {"enum": [1, 12, "ab"]}}, {"regex": "[a-z]{3,40}"}, {"json": STRING}]
+    stops = draw.choice(((), (50,)))
+    found = {}
+    for at in range(8):
+        request = admitted(vllm, engine, params(vllm, 60, stops, **asked[at % 4]))
+        for _ in range(draw.randrange(6)):
+            may = set(allowed(engine.manager.masks(request, [], None)[0])) - {EOS, *stops}
+            if may:
+                request.output.append(draw.choice(sorted(may)))
+                assert engine.manager.accept_tokens(request, request.output[-1:], None)
+        found[f"r{at}"] = request
+    return found
+
+
+def row_by_row(grammar: Any, drafted: list[int]) -> list[list[int]]:
+    """Return what may come at the drafted places of a text and behind them, by calls of their own; behind a
+    draft that is refused, the same as at its place."""
+    taken, found = 0, list[list[int]]()
+    mask = torch.full((1, (WIDTH + 31) // 32), -1, dtype=torch.int32)
+    for at, token in enumerate((*drafted, None)):
+        if taken == at:
+            mask.fill_(-1)
+            if not grammar.is_terminated():
+                grammar.fill_bitmask(mask, 0)
+        found.append(allowed(mask.numpy()[0]))
+        if token is not None and taken == at:
+            taken += not grammar.is_terminated() and grammar.accept_tokens("", [token])
+    grammar.rollback(taken)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_rows_of_a_step_are_those_of_calls_of_their_own(
+    vllm: SimpleNamespace, engine: Any, seed: int
+) -> None:
+    draw, started = random.Random(seed), engine()
+    requests, manager = several(vllm, started, draw), started.manager
+    drafts = {}
+    for name, request in requests.items():
+        may = sorted(allowed(manager.masks(request, [], None)[0]))
+        drafts[name] = [draw.choice([*may, 60, EOS]) for _ in range(draw.randrange(4))]
+    grammars = [manager.grammar(request) for request in requests.values()]
+    expected = [
+        row for one, name in zip(grammars, drafts, strict=True) for row in row_by_row(one, drafts[name])
+    ]
+    places = [one.text.size for one in grammars]
+    masks = manager.grammar_bitmask(requests, [*requests], drafts)
+    assert [allowed(row) for row in masks] == expected
+    assert [one.text.size for one in grammars] == places
+
+
+def test_one_call_fills_the_rows_of_a_step(
+    vllm: SimpleNamespace, engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, calls = engine(), []
+    requests = several(vllm, started, random.Random(1))
+    fill = engine_grammars.fill_masks
+    monkeypatch.setattr(
+        engine_grammars, "fill_masks", lambda *given: calls.append(len(given[0])) or fill(*given)
+    )
+    started.manager.grammar_bitmask(requests, [*requests], {})
+    assert calls == [len(requests)]
+    assert started.manager.fill_bitmask_parallel_threshold > 1 << 20
+
+
+def test_a_row_that_has_ended_leaves_the_others_theirs(vllm: SimpleNamespace, engine: Any) -> None:
+    started = engine()
+    requests = {str(at): admitted(vllm, started, params(vllm, json={"const": at})) for at in range(3)}
+    middle = requests["1"]
+    middle.output += [*TOKENIZER("1")["input_ids"], EOS]
+    assert started.manager.accept_tokens(middle, middle.output, None)
+    masks = [allowed(row) for row in started.manager.grammar_bitmask(requests, [*requests], {})]
+    assert masks[1] == [*range(WIDTH)]
+    assert [set(row) & {*range(WIDTH)} for row in (masks[0], masks[2])] == [
+        set(allowed(started.manager.masks(requests[at], [], None)[0])) for at in ("0", "2")
+    ]
+    assert masks[0] != masks[2] and masks[0]
+
+
+def test_a_limit_in_a_step_ends_that_request_with_the_reason(vllm: SimpleNamespace, engine: Any) -> None:
+    started = engine()
+    branches = [{"properties": {f"k{at}": STRING}} for at in range(500)]
+    deep = {"type": "object", "properties": {"a": {"type": "object", "oneOf": branches}}}
+    requests = {
+        name: admitted(vllm, started, params(vllm, json=schema))
+        for name, schema in {"one": SCHEMA, "deep": deep, "two": {"enum": [1, 12]}}.items()
+    }
+    manager = started.manager
+    for _ in range(12):
+        masks = manager.grammar_bitmask(requests, [*requests], {})
+        tokens = [allowed(row)[0] for row in masks]
+        for request, token in zip(requests.values(), tokens, strict=True):
+            request.output.append(token)
+        taken = [
+            manager.accept_tokens(request, [token], None)
+            for request, token in zip(requests.values(), tokens, strict=True)
+        ]
+        if not all(taken):
+            break
+    assert taken == [True, False, True]
+    assert "oneOf has 500 branches" in requests["deep"].stop_reason
+    assert all(manager.grammar(requests[name]).text.failure is None for name in ("one", "two"))

@@ -226,6 +226,7 @@ def _request(types: SimpleNamespace) -> SimpleNamespace:
             self.output: list[int] = []
             self.stop_reason: int | str | None = None
             self.reasoning_ended = not thoughts
+            self.end_of_thoughts: int | None = None
             self.structured_output_request = None
             if params.structured_outputs is not None:
                 self.structured_output_request = StructuredOutputRequest(params.structured_outputs)
@@ -278,24 +279,43 @@ def _manager(version: str) -> type:
                 return drafted
             return drafted[:start] + self.grammar(request).validate_tokens(drafted[start:])
 
-        def grammar_bitmask(self, request: Any, drafted: list[int], end: int | None) -> Any:
-            """Return the masks of the drafted places and of the one behind them; `end`: the token at which
-            thoughts end."""
+        def grammar_bitmask(
+            self,
+            requests: dict[str, Any],
+            structured_output_request_ids: list[str],
+            scheduled_spec_decode_tokens: dict[str, list[int]],
+        ) -> Any:
+            """Return the masks of the drafted places of requests and of the ones behind them. Behind a draft
+            that is refused, rows are those of its place."""
             if self.mask is None:
-                self.mask = self.backend.allocate_token_bitmask(8)
-            grammar, taken, constrained = self.grammar(request), 0, request.reasoning_ended
-            for row, token in enumerate((*drafted, None)):
-                if constrained and not grammar.is_terminated():
-                    grammar.fill_bitmask(self.mask, row)
-                else:
-                    self.mask[row].fill_(-1)
-                if token is not None and constrained:
-                    assert not grammar.is_terminated() and grammar.accept_tokens("r", [token])
-                    taken += 1
-                constrained = constrained or token == end
-            if taken:
-                grammar.rollback(taken)
-            return self.mask[: len(drafted) + 1].numpy()
+                self.mask = self.backend.allocate_token_bitmask(64)
+            row = 0
+            for name in structured_output_request_ids:
+                request, drafted = requests[name], scheduled_spec_decode_tokens.get(name, [])
+                grammar, taken, constrained = self.grammar(request), 0, request.reasoning_ended
+                failed = None
+                for token in (*drafted, None):
+                    if failed is not None:
+                        self.mask[row].copy_(self.mask[failed])
+                    elif constrained and not grammar.is_terminated():
+                        grammar.fill_bitmask(self.mask, row)
+                    else:
+                        self.mask[row].fill_(-1)
+                    if token is not None and constrained and failed is None:
+                        if not grammar.is_terminated() and grammar.accept_tokens(name, [token]):
+                            taken += 1
+                        else:
+                            failed = row
+                    constrained = constrained or token == request.end_of_thoughts
+                    row += 1
+                if taken:
+                    grammar.rollback(taken)
+            return self.mask[:row].numpy()
+
+        def masks(self, request: Any, drafted: list[int], end: int | None) -> Any:
+            """Return the masks of one request; `end`: the token at which thoughts end."""
+            request.end_of_thoughts = end
+            return self.grammar_bitmask({"r": request}, ["r"], {"r": drafted})
 
         def accept_tokens(self, request: Any, tokens: list[int], end: int | None) -> bool:
             """Take what was sampled, which the request has already."""
@@ -336,7 +356,7 @@ def _engines(manager: type, request: type) -> SimpleNamespace:
                 pending = made.structured_output_request._grammar
                 failed = await asyncio.to_thread(pending.exception) is not None
                 if not failed:  # the first step: its mask allows something, which the grammar takes
-                    bits = self.manager.grammar_bitmask(made, [], None)[0].view(np.uint8)
+                    bits = self.manager.masks(made, [], None)[0].view(np.uint8)
                     token = int(np.flatnonzero(np.unpackbits(bits, bitorder="little"))[0])
                     made.output.append(token)
                     failed = not self.manager.accept_tokens(made, [token], None)
@@ -425,7 +445,7 @@ def _llm(engine: type, request: type, settings: SimpleNamespace) -> type:
             while True:
                 may = list(range(40, 90))
                 if params.structured_outputs is not None:
-                    row = manager.grammar_bitmask(made, [], None)[0]
+                    row = manager.masks(made, [], None)[0]
                     bits = np.unpackbits(np.ascontiguousarray(row).view(np.uint8), bitorder="little")
                     may = [int(token) for token in np.flatnonzero(bits[: self.config.model_config.width])]
                 made.output.append(draw.choice(may))

@@ -1,0 +1,48 @@
+"""The rows of a batch in compiled code: known masks are copied, and tokens are taken.
+
+What comes in is a block of columns, each with an int64 for every row: the address of the grammar's block (0:
+the row is passed over), the state, and a third number. What goes out stands in the column of states: from 0
+on an answer; below 0 the row is left to Python, which asks for it by itself. No questions are answered.
+"""
+
+from __future__ import annotations
+
+from structgen.base.native.jit import entry
+from structgen.base.native.typed_blocks import Int64s, skip
+from structgen.machines.machine_core.layout import MISS, REFUSED, Core
+from structgen.machines.machine_core.lexeme_layout import UNKNOWN
+from structgen.machines.machine_core.masks import copy_mask
+from structgen.machines.machine_core.token_steps import after_any
+
+
+@entry("int64(int64, int64, int64, int64)")
+def copy_rows(columns: int, count: int, mask: int, stride: int) -> int:
+    """Write the known masks to the rows (third column) of a mask, `stride` bytes each, at an address; answers
+    are 0. Returns how many are left. Takes no lock."""
+    contexts, left = Int64s(columns), 0
+    states, rows = skip(contexts, count), skip(contexts, 2 * count)
+    for i in range(count):
+        code = MISS
+        if contexts[i] != 0:
+            c = Core(contexts[i])
+            code = copy_mask(c, c.nodes[states[i]], mask + stride * rows[i])
+        states[i] = code
+        left += code != 0
+    return left
+
+
+@entry("int64(int64, int64)")
+def take_rows(columns: int, count: int) -> int:
+    """Take tokens (third column), end tokens too; answers are the states behind them. Under the locks of the
+    grammars. Returns 0."""
+    contexts = Int64s(columns)
+    states, tokens = skip(contexts, count), skip(contexts, 2 * count)
+    for i in range(count):
+        code = UNKNOWN
+        if contexts[i] != 0:
+            c = Core(contexts[i])
+            code = REFUSED
+            if 0 <= tokens[i] < c.vocabulary.size:
+                code = after_any(c, states[i], tokens[i])
+        states[i] = code
+    return 0
