@@ -353,7 +353,8 @@ class CompiledGrammar(ABC):
     @abstractmethod
     def _compute(self, index: int, target: int) -> int:
         """Work out and memoise the mask of a state and write it to `target`; return 0, ENDED after an end
-        token, or LARGE with its tokens in the buffer where they are too many for a list. Under the lock."""
+        token, or LARGE with its tokens in the buffer where they are too many for a list. Under the lock, in
+        a call (`_begin_call`) that whoever answers its questions begins."""
 
     def special_tokens(self, index: int) -> list[int]:
         """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
@@ -468,7 +469,7 @@ class CompiledGrammar(ABC):
     def compute(self, index: int, target: int = 0) -> bool:
         """Work out the mask of a state (by its number) and write it to `target`, the address of a row (0:
         nowhere). Returns whether the mask is memoised now: not if it is large and the store is full."""
-        with self.lock, self._begin_call():
+        with self.lock:
             self._attached()
             code = self._compute(index, target)
             if code == 0:

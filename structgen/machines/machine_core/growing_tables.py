@@ -154,7 +154,7 @@ class GrowingTables:
             block[part] = 0
         self.context: npt.NDArray[np.int64] = plan.template.copy()
         self.context[plan.addresses] += address_of(block)
-        self._words = memoryview(self.context)  # a look at a single word costs half as much
+        self._words = self.context.data  # a look at a single word costs half as much
         self.address = address_of(self.context)
         self.needs: npt.NDArray[np.int64] = block[plan.needs].view(np.int64)
         self._kept: list[npt.NDArray[Any]] = []
@@ -264,7 +264,8 @@ class GrowingTables:
         """Write the first numbers of a row, or of rows. For a few it takes a third of what numpy takes."""
         words = self._plan.words[table]
         kind, at = ("q", 8 * words * row) if words else ("i", 4 * row)
-        pack_into(f"{len(numbers)}{kind}", self.rows(table), at, *numbers)
+        rows: Any = self.rows(table)
+        pack_into(f"{len(numbers)}{kind}", rows, at, *numbers)
 
     def load(self, loaded: Mapping[int, npt.NDArray[Any]]) -> None:
         """Have arrays take the place of all that some tables hold, in one statement: an exception finds all

@@ -150,7 +150,8 @@ class CompiledLark(RestMachine):
     # --- masks ----------------------------------------------------------------------------------------------
 
     def _compute(self, index: int, target: int) -> int:
-        return self.answers.call(masks.compute, index, target)
+        with self._begin_call():
+            return self.answers.call(masks.compute, index, target)
 
     def _large_row(self) -> npt.NDArray[np.int32]:
         return self.answers.records.mask

@@ -125,7 +125,8 @@ class CompiledText(NumberedText):
                     code = text_masks.compute(self.address, index, target)
                 if code == 0:
                     return True
-        return super().compute(index, target)
+        with self._begin_call():
+            return super().compute(index, target)
 
     def _compute(self, index: int, target: int) -> int:
         self._bits = None
