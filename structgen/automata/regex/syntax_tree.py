@@ -16,24 +16,6 @@ DEPTH: Final = 100
 """Groups within groups. The passes over a tree recurse, and 100 is far beyond any pattern met in practice."""
 
 
-class _Inner:
-    """A node with others in it. Its hash is worked out once, since trees are looked up at each level."""
-
-    __slots__ = ("_hash",)
-    __match_args__: tuple[str, ...]
-    _hash: int
-
-    def kept_hash(self) -> int:
-        """Return the hash."""
-        try:
-            return self._hash
-        except AttributeError:
-            object.__setattr__(
-                self, "_hash", hash(tuple([getattr(self, one) for one in self.__match_args__]))
-            )
-            return self._hash
-
-
 @dataclass(frozen=True, slots=True)
 class CharacterClass:
     """One code point out of a set; the empty set matches nothing."""
@@ -42,23 +24,21 @@ class CharacterClass:
 
 
 @dataclass(frozen=True, slots=True)
-class Concatenation(_Inner):
+class Concatenation:
     """A concatenation; empty means the empty word."""
 
     parts: tuple[Node, ...]
-    __hash__ = _Inner.kept_hash
 
 
 @dataclass(frozen=True, slots=True)
-class Alternation(_Inner):
+class Alternation:
     """An alternation of at least two parts; the first is tried first."""
 
     parts: tuple[Node, ...]
-    __hash__ = _Inner.kept_hash
 
 
 @dataclass(frozen=True, slots=True)
-class Repetition(_Inner):
+class Repetition:
     """`least` to `most` copies (None: no bound).
 
     A `greedy` repetition tries as many copies as it can first, a lazy one as few. In Python's semantics an
@@ -69,7 +49,6 @@ class Repetition(_Inner):
     least: int
     most: int | None
     greedy: bool = True
-    __hash__ = _Inner.kept_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +62,20 @@ class TextEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class LookAround(_Inner):
+class LookAround:
     """A look-ahead, or a look-behind where `ahead` is false; `holds` is false for the negative ones."""
 
     ahead: bool
     holds: bool
     of: Node
-    __hash__ = _Inner.kept_hash
 
 
 @dataclass(frozen=True, slots=True)
-class SomeOf(_Inner):
+class SomeOf:
     """One or more of some parts, in their order: `a?b?` without the empty text is `SomeOf((a, b))`. No reader
     makes it (`optional_counts`)."""
 
     parts: tuple[Node, ...]
-    __hash__ = _Inner.kept_hash
 
 
 Node: TypeAlias = Union[

@@ -153,7 +153,6 @@ class Search:
         if anywhere:
             start = instructions.any_text_before(start)
         self._code, self._ranks = instructions.code, instructions.ranks
-        self._classes = [around.classes[ranges] for ranges in instructions.sets]
         around.count(len(self._code))
         self._aheads: list[_Ahead] = []
         self._ahead_numbers: dict[tuple[LookAround, Behind, bool], int] = {}
@@ -164,7 +163,6 @@ class Search:
         look-behinds."""
         self._closures: list[list[int]] = []
         self._sets: dict[bytes, int] = {}
-        self._set_of: dict[int, int] = {}
         self._all_classes = np.ones(around.alphabet.width, np.uint8)
         self._settled([Thread(start, _FREE, behind, first)])
 
@@ -212,20 +210,19 @@ class Search:
     def _edges(self, thread: Thread) -> list[tuple[int, int]]:
         """Return the sets by which a thread goes on, and the closure after each."""
         code = self._code[thread.pc]
-        if code.op == MATCH and not self._to_end:
+        if code.op == MATCH:
             classes, after = self._all_classes, thread.pc
+            if self._to_end:
+                return []
         elif code.op == SET:
-            assert isinstance(code.of, int)
-            classes, after = self._classes[code.of], code.after[0]
+            classes, after = self._around.classes[code.set], code.after[0]
         else:
             return []
         if not thread.duties and not thread.behind:
-            known, of = self._behind_free.get(after), self._set_of.get(id(classes))
+            known = self._behind_free.get(after)
             if known is None:
                 known = self._behind_free[after] = self._settled([Thread(after, _FREE, (), False)])
-            if of is None:
-                of = self._set_of[id(classes)] = self._set(classes)
-            return [(of, known)]
+            return [(self._set(classes), known)]
         self._around.count(int(classes.sum()) * (1 + len(thread.duties)) // _STEPS_OF_A_THREAD)
         groups: dict[tuple[Duties, Behind], list[int]] = {}
         for kind in np.flatnonzero(classes).tolist():
@@ -285,27 +282,28 @@ class Search:
 
     def _closure(self, threads: Iterable[Thread], at_end: bool) -> list[Thread]:
         """Return the threads that some lead to without a character."""
-        met: dict[object, set[int]] = {}
+        seen: set[Thread] = set()
         found: list[Thread] = []
         todo = list(threads)
         while todo:
             thread = todo.pop()
-            rest, places = thread[1:], [thread.pc]
-            seen = met.setdefault(rest, set())
-            while places:  # most of them go on with the same duties
-                pc = places.pop()
-                if pc in seen:
-                    continue
-                seen.add(pc)
-                op, after, look = self._code[pc]
-                if op == SPLIT or (op == START and thread.first) or (op == END and at_end):
-                    places += after
-                elif op == LOOK:
-                    assert isinstance(look, LookAround)
-                    todo += self._looked(Thread(pc, *rest), look, after[0])
-                elif op != START:
-                    found.append(Thread(pc, *rest))
-        self._around.count(sum(map(len, met.values())))
+            if thread in seen:
+                continue
+            seen.add(thread)
+            code = self._code[thread.pc]
+            if code.op == SPLIT:
+                todo += [Thread(after, *thread[1:]) for after in code.after]
+            elif code.op == START:
+                if thread.first:
+                    todo.append(thread._replace(pc=code.after[0]))
+            elif code.op == END and at_end:
+                todo.append(thread._replace(pc=code.after[0]))
+            elif code.op == LOOK:
+                assert code.look is not None
+                todo += self._looked(thread, code.look, code.after[0])
+            else:
+                found.append(thread)
+        self._around.count(len(seen))
         return found
 
     def _looked(self, thread: Thread, look: LookAround, after: int) -> list[Thread]:

@@ -39,13 +39,13 @@ MOST_RANKS: Final = 3
 
 
 class PatternInstruction(NamedTuple):
-    """One instruction. SET: a character of a set, then `after[0]`. SPLIT: each of `after`. START, END: the
-    start or the end of the text, then `after[0]`. LOOK: a look-around holds here, then `after[0]`."""
+    """One instruction. SET: a character of `set`, then `after[0]`. SPLIT: each of `after`. START, END: the
+    start or the end of the text, then `after[0]`. LOOK: `look` holds here, then `after[0]`."""
 
     op: int
     after: tuple[int, ...] = ()
-    of: int | LookAround = 0
-    """The number of the set (`PatternInstructions.sets`), or the look-around."""
+    set: Ranges = ()
+    look: LookAround | None = None
 
 
 class PatternInstructions:
@@ -56,11 +56,7 @@ class PatternInstructions:
         self.ranks: dict[int, dict[int, tuple[int, int]]] = {}
         """Of an instruction in copies, by how deep the count stands in others: (the place in a copy, how many
         copies may follow). Of one place, the texts of an instruction are those of a higher rank too."""
-        self.sets: dict[Ranges, int] = {}
-        """The sets of characters, numbered as they come."""
-        self._set_of: dict[int, int] = {}
-        """The number of a node's set, by the node's id: long sets take long to hash."""
-        self._numbers: dict[tuple[int, tuple[int, ...], int | LookAround], int] = {}
+        self._numbers: dict[PatternInstruction, int] = {}
         self._trace: list[int] = []
         """The instructions that read, as they were emitted."""
         self._depth = 0
@@ -68,24 +64,20 @@ class PatternInstructions:
         self._places = 0
         self._steps = 0
 
-    def put(self, op: int, after: tuple[int, ...], of: int | LookAround = 0) -> int:
+    def put(self, one: PatternInstruction) -> int:
         """Return the number of an instruction, which may be there already."""
-        key = op, after, of
-        found = self._numbers.get(key)
+        found = self._numbers.get(one)
         if found is None:
-            found = self._numbers[key] = len(self.code)
-            self.code.append(PatternInstruction(op, after, of))
+            found = self._numbers[one] = len(self.code)
+            self.code.append(one)
         return found
 
     def any_text_before(self, start: int) -> int:
         """Return the instruction that goes to `start` after any text."""
         loop = len(self.code)
         self.code.append(PatternInstruction(SPLIT))
-        self.code[loop] = PatternInstruction(SPLIT, (start, self.put(SET, (loop,), self._set(ANY))))
+        self.code[loop] = PatternInstruction(SPLIT, (start, self.put(PatternInstruction(SET, (loop,), ANY))))
         return loop
-
-    def _set(self, ranges: Ranges) -> int:
-        return self.sets.setdefault(ranges, len(self.sets))
 
     def emit(self, node: Node, after: int) -> int:
         """Return the instruction at which `node`, followed by `after`, begins. Raises `LimitError` past
@@ -98,10 +90,7 @@ class PatternInstructions:
                 cure="Make the counts in it smaller, or use * in place of a large one.",
             )
         if isinstance(node, CharacterClass):
-            of = self._set_of.get(id(node))
-            if of is None:
-                of = self._set_of[id(node)] = self._set(node.ranges)
-            self._trace.append(self.put(SET, (after,), of))
+            self._trace.append(self.put(PatternInstruction(SET, (after,), node.ranges)))
             return self._trace[-1]
         if isinstance(node, SomeOf):
             begins = []
@@ -109,25 +98,25 @@ class PatternInstructions:
             for part in reversed(node.parts):
                 first = len(self._trace)
                 begins.append(self.emit(part, after))
-                after = self.put(SPLIT, (begins[-1], after))
+                after = self.put(PatternInstruction(SPLIT, (begins[-1], after)))
                 equal.setdefault(part, []).append((first, len(self._trace)))
             for copies in equal.values():
                 self._rank(copies)
-            return self.put(SPLIT, tuple(begins[::-1]))
+            return self.put(PatternInstruction(SPLIT, tuple(begins[::-1])))
         if isinstance(node, Concatenation):
             for part in reversed(node.parts):
                 after = self.emit(part, after)
             return after
         if isinstance(node, Alternation):
             split = tuple(dict.fromkeys([self.emit(part, after) for part in node.parts]))
-            return split[0] if len(split) == 1 else self.put(SPLIT, split)
+            return split[0] if len(split) == 1 else self.put(PatternInstruction(SPLIT, split))
         if isinstance(node, Repetition):
             return self._repeat(node, after)
         if isinstance(node, TextStart):
-            return self.put(START, (after,))
+            return self.put(PatternInstruction(START, (after,)))
         if isinstance(node, TextEnd):
-            return self.put(END, (after,))
-        return self.put(LOOK, (after,), node)
+            return self.put(PatternInstruction(END, (after,)))
+        return self.put(PatternInstruction(LOOK, (after,), (), node))
 
     def _repeat(self, node: Repetition, after: int) -> int:
         least = node.least
@@ -136,16 +125,14 @@ class PatternInstructions:
             self.code.append(PatternInstruction(SPLIT))
             begin = self.emit(node.of, loop)
             self.code[loop] = PatternInstruction(SPLIT, (begin, after))
-            if node.least:
-                least -= 1  # the copy in the loop is the first one
-            else:
-                begin = loop
+            # the copy in the loop is the first one
+            begin, least = (begin, least - 1) if least else (loop, 0)
         else:
             begin, copies = after, []
             self._depth += 1
             for _ in range(node.most - least):
                 first = len(self._trace)
-                begin = self.put(SPLIT, (self.emit(node.of, begin), after))
+                begin = self.put(PatternInstruction(SPLIT, (self.emit(node.of, begin), after)))
                 copies.append((first, len(self._trace)))
             self._depth -= 1
             self._rank(copies)

@@ -62,8 +62,7 @@ class WrittenText(CompiledText):
 
     def compute(self, index: int, target: int = 0) -> bool:
         """As CompiledGrammar's."""
-        with self._begin_call():
-            return CompiledGrammar.compute(self, index, target)
+        return CompiledGrammar.compute(self, index, target)
 
     def _compute(self, index: int, target: int) -> int:
         self._bits = None

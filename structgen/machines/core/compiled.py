@@ -301,8 +301,6 @@ class CompiledGrammar(ABC):
         self._words = self.vocabulary.words
         self.vocab_size = self.vocabulary.vocab_size
         self.end_tokens = frozenset(tokenizer.eos_token_ids)
-        self.is_young = False
-        """Whether `look_ahead` is still to be called."""
         self.forced_texts: dict[tuple[bool, bytes, bytes], CompiledGrammar] = {}
         """The same grammar with other tokens for its forced text (`core.forced_text`)."""
         self._start = 0
@@ -353,8 +351,7 @@ class CompiledGrammar(ABC):
     @abstractmethod
     def _compute(self, index: int, target: int) -> int:
         """Work out and memoise the mask of a state and write it to `target`; return 0, ENDED after an end
-        token, or LARGE with its tokens in the buffer where they are too many for a list. Under the lock, in
-        a call (`_begin_call`) that whoever answers its questions begins."""
+        token, or LARGE with its tokens in the buffer where they are too many for a list. Under the lock."""
 
     def special_tokens(self, index: int) -> list[int]:
         """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
@@ -428,11 +425,6 @@ class CompiledGrammar(ABC):
         wherever only integers may stand. Errors: ValueError for a text that is not JSON, where all are."""
         return text.decode("utf-8", "replace")
 
-    def look_ahead(self) -> None:
-        """Expand the states near the start, once. `Matcher` calls it after the first token, while the model
-        works."""
-        self.is_young = False
-
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """Work out, before any document, the records from which masks are put together; return for how many
         states. Only Lark grammars under the contextual lexer have such records, as parts of others too. A
@@ -469,7 +461,7 @@ class CompiledGrammar(ABC):
     def compute(self, index: int, target: int = 0) -> bool:
         """Work out the mask of a state (by its number) and write it to `target`, the address of a row (0:
         nowhere). Returns whether the mask is memoised now: not if it is large and the store is full."""
-        with self.lock:
+        with self.lock, self._begin_call():
             self._attached()
             code = self._compute(index, target)
             if code == 0:

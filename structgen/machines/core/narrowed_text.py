@@ -114,11 +114,6 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
     def _narrowed(self, index: int, bits: Bits) -> Bits:
         """Return the mask of a state, of which the grammar has the row of bits `bits`."""
 
-    def compute(self, index: int, target: int = 0) -> bool:
-        """As CompiledGrammar's: all that is asked of the inner grammar is one call."""
-        with self._begin_call():
-            return super().compute(index, target)
-
     def _compute(self, index: int, target: int) -> int:
         if fill(self.address, index, target) == 0:
             return 0

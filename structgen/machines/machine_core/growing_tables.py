@@ -197,8 +197,7 @@ class GrowingTables:
 
     def count(self, table: int) -> int:
         """Return how many rows are in use."""
-        found: int = self._words[table + COUNT]
-        return found
+        return int(self._words[table + COUNT])
 
     def room(self, table: int, extra: int) -> None:
         """Make room for `extra` more rows. Raises LimitError past limits.parser_states."""
@@ -249,23 +248,21 @@ class GrowingTables:
         return self.extend(table, row, 1)
 
     def extend(self, table: int, items: Any, size: int) -> int:
-        """Append many items, an array or the numbers of all; returns the index of the first."""
+        """Append many items, an array or a tuple of the words of all; returns the index of the first."""
         at: int = self._words[table + COUNT]
         if at + size > self._words[table + CAPACITY]:
             self.room(table, size)
-        if isinstance(items, (tuple, list)):
+        if isinstance(items, tuple):
             self.put(table, at, items)
         else:
             self.rows(table)[at : at + size] = items
         self._words[table + COUNT] = at + size
         return at
 
-    def put(self, table: int, row: int, numbers: Sequence[int]) -> None:
-        """Write the first numbers of a row, or of rows. For a few it takes a third of what numpy takes."""
-        words = self._plan.words[table]
-        kind, at = ("q", 8 * words * row) if words else ("i", 4 * row)
+    def put(self, table: int, row: int, words: Sequence[int]) -> None:
+        """Write the first words of a row, or of rows. For a few it takes a third of what numpy takes."""
         rows: Any = self.rows(table)
-        pack_into(f"{len(numbers)}{kind}", rows, at, *numbers)
+        pack_into(f"{len(words)}q", rows, 8 * self._plan.words[table] * row, *words)
 
     def load(self, loaded: Mapping[int, npt.NDArray[Any]]) -> None:
         """Have arrays take the place of all that some tables hold, in one statement: an exception finds all

@@ -53,7 +53,6 @@ from structgen.schema.meaning.formulas import (
     spans,
 )
 from structgen.schema.meaning.place import (
-    ANYTHING,
     ARRAY,
     BOOLEAN,
     EVERY,
@@ -160,7 +159,7 @@ class Scalars:
         """Whether some scalars other than constants cannot be written."""
         self.longest = longest
         self._own: dict[tuple[int, int], Formula] = {}
-        self._demands: dict[tuple[int, int], Formula] = {(ANYTHING, kind): TRUE for kind in _AS_THEY_ARE}
+        self._demands: dict[tuple[int, int], Formula] = {}
         self._satisfiable: dict[tuple[int, Formula], bool] = {}
         self._shortest: dict[tuple[int, Formula], JsonPieces | None] = {}
         self._key_matches: dict[tuple[str, str], bool] = {}
@@ -522,8 +521,6 @@ def shortest_word(words: frozenset[str], written: Callable[[str], bytes]) -> byt
 
 _OF_CHARACTERS = Pattern(r"^[^\u{d800}-\u{dfff}]*$")
 """Strings without surrogates that stand alone: the texts of grammars have none."""
-_AS_THEY_ARE = NULL, BOOLEAN, -BOOLEAN, NUMBER
-"""Kinds of scalars of which nothing bounds those that nobody speaks of."""
 _INTEGERS = Multiple(Decimal(1))
 _FREE_STRING = JsonPieces((b'""',))
 _ZERO = JsonPieces((b"0",))

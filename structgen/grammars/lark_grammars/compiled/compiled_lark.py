@@ -150,8 +150,7 @@ class CompiledLark(RestMachine):
     # --- masks ----------------------------------------------------------------------------------------------
 
     def _compute(self, index: int, target: int) -> int:
-        with self._begin_call():
-            return self.answers.call(masks.compute, index, target)
+        return self.answers.call(masks.compute, index, target)
 
     def _large_row(self) -> npt.NDArray[np.int32]:
         return self.answers.records.mask

@@ -4,7 +4,6 @@ writes what they say into the tables."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import accumulate
 from operator import is_not
 from typing import Any
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import encode, in_order
-from structgen.base.errors import LimitError, StructgenError, UnsupportedError
+from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.ir import DEAD, FREE, Formula, Key, Network, SimpleObject, Spec
 from structgen.base.limits import Limits
 from structgen.base.native.raw_memory import address_of
@@ -30,9 +29,6 @@ _AUTOMATA = [
     word_of(L.JsonContext, name) for name in ("strings", "string_outcomes", "numbers", "number_outcomes")
 ]
 """Words of the context: where the tables of the automata lie."""
-_AHEAD = 32
-"""Places expanded when a grammar is compiled: all of four schemas in five
-of JSONSchemaBench (the median has nine)."""
 _NEW_PLACE = (0,) * words_of(L.PlaceRow)
 _NEW_RESIDUE = tuple([-(word == L.ResidueRow.plain) for word in range(words_of(L.ResidueRow))])
 
@@ -165,7 +161,7 @@ class Expander:
             encoded = [encode(key) for key in keys]
             blob = b"".join(encoded)
             start = self._tables.extend(L.T_BLOB, np.frombuffer(blob, np.uint8), len(blob))
-            offsets = [*accumulate(map(len, encoded), initial=start)]
+            offsets = tuple(accumulate(map(len, encoded), initial=start))
             at = self._tables.extend(L.T_OFFSET, offsets, len(offsets))
             row = self._tables.append(L.T_LEX, (at, len(encoded)))
             self._list_of_keys[keys] = row
@@ -241,23 +237,6 @@ class Expander:
             tables.extend(L.T_DISTANCE, 0, need - have)
         tables.rows(L.T_DISTANCE)[found.states] = found.rests
         return found.start, found.most, int(found.rests.max())
-
-    def ahead(self) -> None:
-        """Expand the first places of the grammar, breadth first, before they are asked: one by one it would
-        cost more.
-
-        What goes wrong here goes wrong again where the place is met, and is told there.
-        """
-        tables = self._tables
-        row = 0
-        with suppress(StructgenError):
-            while row < min(len(self.place_of), _AHEAD):
-                self._answer_place(row)
-                for kind in (L.PlaceRow.object, L.PlaceRow.array):
-                    residue = tables.rows(L.T_PLACE).item(row, kind)
-                    if residue >= 0 and tables.rows(L.T_RES).item(residue, L.ResidueRow.plain) < 0:
-                        self.know_residue(residue)
-                row += 1
 
     # --- answers --------------------------------------------------------------------------------------------
 
