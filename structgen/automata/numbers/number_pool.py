@@ -128,7 +128,8 @@ class NumberPool(AutomatonPool[_Numerals]):
         made = HELD.get(key, lambda: _Numerals(_automaton(spec, self._policy, self._missing, self._limits)))
         if made.is_empty:
             return ir.DEAD
-        numbers = np.append(np.arange(self.count, self.count + len(made.rows)), ir.DEAD).astype(np.int32)
+        numbers = np.arange(self.count, self.count + len(made.rows) + 1, dtype=np.int32)
+        numbers[-1] = ir.DEAD
         ends = np.array((-1, *map(outcome, made.outcomes)), np.int32)[made.accept]
         return self._add(made, made.rows, numbers, ends)
 

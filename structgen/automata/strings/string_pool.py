@@ -92,13 +92,15 @@ _NO_ROWS: Final[Table] = np.empty((0, WIDTH), np.int32)
 
 
 @billed_cache(1)
-def _free_string() -> tuple[_Part, Table]:
-    """Return the free string as the first part of a pool, and its rows; lone surrogates have theirs."""
+def _free_string() -> tuple[_Part, Table, Row, Row]:
+    """Return the free string as the first part of a pool, its rows, the state of each number in them, and its
+    outcomes; lone surrogates have theirs."""
     rows = byte_rows(EVERY, (_FIRST_DEMAND,), True)
     local = np.array(rows.free_places(1), np.int32)
     places = np.empty(_PLACES, np.int32)
     places[local] = np.arange(_PLACES)
-    return _Part(local, places, rows), rows.rows[local]
+    ends = np.where(np.arange(_PLACES) == StringPool.FREE, 0, -1).astype(np.int32)
+    return _Part(local, places, rows), rows.rows[local], np.append(places, np.int32(DEAD)), ends
 
 
 def _meaning_alone(one: Format) -> Formula:
@@ -139,9 +141,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         self._spelling, self.lone, self._missing = spelling, lone, missing
         self._most = min(limits.automaton_states, MOST_STATES)
         self._reader = FormulaReader(self._most)
-        free, rows = _free_string()
-        ends = np.where(np.arange(_PLACES) == self.FREE, 0, -1).astype(np.int32)
-        self._add(free, rows, np.append(free.places, np.int32(DEAD)), ends)
+        self._add(*_free_string())
         self._counted: dict[tuple[Spec, Outcome], CountedStart | None] = {}
         self._finish: dict[tuple[int, int], Demands] = {}
         self._completions: dict[int, StringCompletions] = {}

@@ -119,21 +119,24 @@ class PatternInstructions:
         return self.put(PatternInstruction(LOOK, (after,), (), node))
 
     def _repeat(self, node: Repetition, after: int) -> int:
+        least = node.least
         if node.most is None:
             loop = len(self.code)
             self.code.append(PatternInstruction(SPLIT))
-            self.code[loop] = PatternInstruction(SPLIT, (self.emit(node.of, loop), after))
-            begin = loop
+            begin = self.emit(node.of, loop)
+            self.code[loop] = PatternInstruction(SPLIT, (begin, after))
+            # the copy in the loop is the first one
+            begin, least = (begin, least - 1) if least else (loop, 0)
         else:
             begin, copies = after, []
             self._depth += 1
-            for _ in range(node.most - node.least):
+            for _ in range(node.most - least):
                 first = len(self._trace)
                 begin = self.put(PatternInstruction(SPLIT, (self.emit(node.of, begin), after)))
                 copies.append((first, len(self._trace)))
             self._depth -= 1
             self._rank(copies)
-        for _ in range(node.least):
+        for _ in range(least):
             before, begin = begin, self.emit(node.of, begin)
             if begin == before:
                 break  # a body that matches only the empty text

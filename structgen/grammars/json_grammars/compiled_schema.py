@@ -122,7 +122,6 @@ class CompiledSchema(CompiledGrammar):
         self._retry = retry = partial(call_answered, self.lock, self._begin_call, answer, self.address)
         self._machine = Inspection(expander, self._tables, self._space, retry)
         self._start = retry(state_walk.start_node)
-        self.is_young = True
 
     @property
     def used(self) -> float:
@@ -155,14 +154,6 @@ class CompiledSchema(CompiledGrammar):
         context[L.JsonContext.lacks] = L.LACKS_ESCAPES * (not missing.isdisjoint(_IN_ESCAPES))
         context[L.JsonContext.lacks] |= L.LACKS_TAILS * (not missing.isdisjoint(range(0x80, 0xC0)))
         context[L.JsonContext.depth_limit] = self.limits.depth
-
-    def look_ahead(self) -> None:
-        """Expand the first places of the grammar (some 0.3 ms), once: whoever has taken a first token has the
-        model work meanwhile, and one by one, in masks, they would cost more."""
-        with self.lock:
-            if self.is_young:
-                self.is_young = False
-                self._expander.ahead()
 
     def _compute(self, index: int, target: int) -> int:
         return self._retry(mask_filling.compute, index, target)

@@ -301,8 +301,6 @@ class CompiledGrammar(ABC):
         self._words = self.vocabulary.words
         self.vocab_size = self.vocabulary.vocab_size
         self.end_tokens = frozenset(tokenizer.eos_token_ids)
-        self.is_young = False
-        """Whether `look_ahead` is still to be called."""
         self.forced_texts: dict[tuple[bool, bytes, bytes], CompiledGrammar] = {}
         """The same grammar with other tokens for its forced text (`core.forced_text`)."""
         self._start = 0
@@ -426,11 +424,6 @@ class CompiledGrammar(ABC):
         """Return what a whole text stands for: itself as a str; of JSON documents the value, with an int
         wherever only integers may stand. Errors: ValueError for a text that is not JSON, where all are."""
         return text.decode("utf-8", "replace")
-
-    def look_ahead(self) -> None:
-        """Expand the states near the start, once. `Matcher` calls it after the first token, while the model
-        works."""
-        self.is_young = False
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """Work out, before any document, the records from which masks are put together; return for how many

@@ -184,8 +184,6 @@ class Matcher:
                     self._tokens.append(token)
                     self._states.append(after)
                     self._index = after
-                    if compiled.is_young:
-                        compiled.look_ahead()
                     return
             if not _is_whole(token):
                 _raise_no_token(token)

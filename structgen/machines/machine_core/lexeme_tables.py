@@ -81,7 +81,7 @@ class GrownArray:
 def put_trie(grown: GrowingTables, first: int, last: int, depth: int, *, own: bool = False) -> int:
     """Append the trie of some nodes of the vocabulary's, those above them at a depth; return its number.
     `own`: the nodes are the grammar's own, at the beginning of its arrays."""
-    ranges = grown.extend(RANGES, np.array([[first], [last], [depth]]), RANGE_WORDS)
+    ranges = grown.extend(RANGES, (first, last, depth), RANGE_WORDS)
     return grown.append(TRIES, (0 if own else -1, last - first, 0, 0, ranges, int(last > first)))
 
 

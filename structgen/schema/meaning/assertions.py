@@ -44,17 +44,13 @@ class Assertions:
             if not members:
                 return False
             facts.choose([(Hold(member, (*rank, 0)),) for member in members])
-        self.keywords(facts, schema, rank, kind)
+        (self._object_keywords if kind == OBJECT else self._array_keywords)(facts, schema, rank)
         if schema.combined or schema.dependent_schemas:
             self._combinators(facts, schema, rank, kind)
         child = unevaluated(schema, kind)
         if child is not None and tables.literal(child) != ALWAYS:
             facts.watching.append(Watch(schema, rank, False))
         return True
-
-    def keywords(self, facts: FactConjunction, schema: Schema, rank: Rank, kind: int) -> None:
-        """Take up the keywords of a schema for objects or arrays, but for combinations and `unevaluated*`."""
-        (self._object_keywords if kind == OBJECT else self._array_keywords)(facts, schema, rank)
 
     def _object_keywords(self, facts: FactConjunction, schema: Schema, rank: Rank) -> None:
         if schema.properties or schema.pattern_properties or schema.additional is not None:

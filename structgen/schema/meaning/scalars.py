@@ -178,11 +178,11 @@ class Scalars:
                 found = self.literal(literals[0], kind)
             else:
                 found = self.narrowed((self.literal(literal, kind) for literal in literals), kind)
-            if kind == NUMBER and self.tables.digits_alone and only_integers(found):
-                asked = [literal for literal in literals if not self._judges(literal)]
-                own = self.narrowed([self.literal(literal, kind) for literal in asked], kind)
+            if kind == NUMBER and self.tables.digits_alone:
+                asked = [self.literal(one, kind) for one in literals if not self._judges(one)]
                 # Other numbers may stand here: that the value is an integer is said without that.
-                found = found if only_integers(own) else Not(Not(found))
+                if len(asked) < len(literals) and only_integers(found):
+                    found = found if only_integers(self.narrowed(asked, kind)) else Not(Not(found))
             if kind == STRING:
                 found = self._writable(found)
                 if self.longest is not None:
@@ -333,13 +333,15 @@ class Scalars:
     def _plain_number(self, schema: Schema) -> Formula:
         parts: list[Formula] = []
         if integers_alone(schema):
-            parts.append(Multiple(Decimal(1)))
+            parts.append(_INTEGERS)
             if schema.plain_integers:
                 parts.append(PlainInteger())
         if schema.multiple_of is not None:
             parts.append(Multiple(schema.multiple_of))
         low, high = schema.exclusive_minimum, schema.exclusive_maximum
-        parts += interval(schema.minimum, schema.maximum), interval(low, high, True, True)
+        for ends in ((schema.minimum, schema.maximum, False, False), (low, high, True, True)):
+            if ends[:2] != (None, None):
+                parts.append(interval(*ends))
         if schema.enum is not None:
             found = numbers_of(schema.enum)
             if not found:
@@ -519,5 +521,6 @@ def shortest_word(words: frozenset[str], written: Callable[[str], bytes]) -> byt
 
 _OF_CHARACTERS = Pattern(r"^[^\u{d800}-\u{dfff}]*$")
 """Strings without surrogates that stand alone: the texts of grammars have none."""
+_INTEGERS = Multiple(Decimal(1))
 _FREE_STRING = JsonPieces((b'""',))
 _ZERO = JsonPieces((b"0",))

@@ -90,7 +90,20 @@ class Shapes:
         """Return the shapes of the arrays that meet a demand; LimitError past `limits.alternatives`."""
         found = self._arrays.get(demand)
         if found is None:
-            found = tuple(map(self._array_shape, self._expand(demand, ARRAY)))
+            plain = self._plain(self.tables.demands[demand], ARRAY)
+            if plain is None:
+                found = tuple(map(self._array_shape, self._expand(demand, ARRAY)))
+            else:
+                facets = (plain,) if plain.prefix or plain.items is not None else ()
+                found = (
+                    ArrayShape(
+                        next(self._numbers),
+                        facets,
+                        lo=plain.min_items,
+                        hi=plain.max_items,
+                        unique=plain.unique_items,
+                    ),
+                )
             if self.most_items is not None:
                 for shape in found:
                     shape.hi = max(self.most_items, shape.need) if shape.hi is None else shape.hi
@@ -135,11 +148,6 @@ class Shapes:
 
     def _expand(self, demand: int, kind: int) -> list[FactConjunction]:
         literals = self.tables.demands[demand]
-        plain = None if kind == OBJECT else self._plain(literals, kind)
-        if plain is not None:
-            facts = FactConjunction()
-            self.assertions.keywords(facts, plain, (), kind)
-            return [facts]
         queue = [FactConjunction().branch([Hold(one, (place,)) for place, one in enumerate(literals)])]
         done: list[FactConjunction] = []
         steps = 0

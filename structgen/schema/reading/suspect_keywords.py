@@ -214,6 +214,7 @@ def _slip(one: str, other: str, least: int) -> bool:
     return min(len(one), len(other)) >= least and any(mine == theirs for mine, theirs in slips)
 
 
+@lru_cache(maxsize=4096)
 def _plain(name: str) -> str:
     """Return a name in small letters, without the marks between its words."""
     return "".join(char for char in name if char not in "_-$ :").casefold()

@@ -27,10 +27,14 @@ from structgen.schema.meaning.place import (
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
+from structgen.schema.reading.keywords import SPEAKS_OF
 from structgen.schema.reading.model import Schema
 from structgen.schema.recogniser.arrays import Arrays
 from structgen.schema.recogniser.object_search import Ask
 from structgen.schema.recogniser.objects import Objects
+
+_NUMBERS = frozenset(field for field, kind in SPEAKS_OF.items() if kind == "number")
+"""Fields of a schema that bound numbers; integers alone always have one."""
 
 
 class Oracle:
@@ -232,6 +236,7 @@ class Oracle:
             return not isinstance(first, (list, dict))
         return bool(
             schema.kinds & ~schema.spoken & ~(OBJECT | ARRAY)
+            or (schema.kinds & NUMBER and _NUMBERS.isdisjoint(vars(schema)))
             or (schema.kinds & OBJECT and not (schema.required or schema.min_properties))
             or (schema.kinds & ARRAY and not schema.min_items and schema.contains is None)
         )

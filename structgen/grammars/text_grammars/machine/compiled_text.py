@@ -137,7 +137,6 @@ class CompiledText(NumberedText):
         code = self._compiled_mask(index, target)
         if visit and code == stepping.UNKNOWN:
             part = self._open_visit(visit)[0].part
-            part.compiled.look_ahead()  # as a matcher of the part alone does behind its first token
             code = self._compiled_mask(index, target)
             if code == stepping.UNKNOWN and self._visit_rows[visit, BEHIND] >= 0 and any(part.calls):
                 part.ends_below(state, self._opened[visit].wanted)  # it answers what this asks

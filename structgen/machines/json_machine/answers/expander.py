@@ -4,7 +4,6 @@ writes what they say into the tables."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import accumulate
 from operator import is_not
 from typing import Any
@@ -15,11 +14,11 @@ import numpy.typing as npt
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.string_pool import StringPool
 from structgen.automata.unicode.decoded_text import encode, in_order
-from structgen.base.errors import LimitError, StructgenError, UnsupportedError
+from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.ir import DEAD, FREE, Formula, Key, Network, SimpleObject, Spec
 from structgen.base.limits import Limits
 from structgen.base.native.raw_memory import address_of
-from structgen.base.native.typed_blocks import word_of
+from structgen.base.native.typed_blocks import word_of, words_of
 from structgen.machines.json_machine.answers.item_text import closed, text_of
 from structgen.machines.json_machine.answers.spec_shapes import bounds, excepted, listed
 from structgen.machines.json_machine.tables import json_blocks as L
@@ -30,9 +29,8 @@ _AUTOMATA = [
     word_of(L.JsonContext, name) for name in ("strings", "string_outcomes", "numbers", "number_outcomes")
 ]
 """Words of the context: where the tables of the automata lie."""
-_AHEAD = 32
-"""Places expanded when a grammar is compiled: all of four schemas in five
-of JSONSchemaBench (the median has nine)."""
+_NEW_PLACE = (0,) * words_of(L.PlaceRow)
+_NEW_RESIDUE = tuple([-(word == L.ResidueRow.plain) for word in range(words_of(L.ResidueRow))])
 
 
 class Expander:
@@ -96,7 +94,7 @@ class Expander:
             row = self._tables.count(L.T_PLACE)
             # a call that is cut off may leave more of them than rows
             self.place_of[row:] = (number,)
-            self._tables.append(L.T_PLACE, 0)
+            self._tables.append(L.T_PLACE, _NEW_PLACE)
             self._places[number] = row
         return row
 
@@ -108,8 +106,7 @@ class Expander:
                 plain = self.network.simple(number)
                 if plain is not None and plain.ordered == len(plain.names):
                     return self._plain(number, plain)
-            row = self._tables.append(L.T_RES, 0)
-            self._tables.rows(L.T_RES)[row, L.ResidueRow.plain] = -1
+            row = self._tables.append(L.T_RES, _NEW_RESIDUE)
             self.residue_of[row] = number
             if array:
                 self.arrays.add(row)
@@ -164,8 +161,8 @@ class Expander:
             encoded = [encode(key) for key in keys]
             blob = b"".join(encoded)
             start = self._tables.extend(L.T_BLOB, np.frombuffer(blob, np.uint8), len(blob))
-            offsets = np.array([*accumulate(map(len, encoded), initial=start)])
-            at = self._tables.extend(L.T_OFFSET, offsets[:, None], len(offsets))
+            offsets = tuple(accumulate(map(len, encoded), initial=start))
+            at = self._tables.extend(L.T_OFFSET, offsets, len(offsets))
             row = self._tables.append(L.T_LEX, (at, len(encoded)))
             self._list_of_keys[keys] = row
         return row
@@ -241,23 +238,6 @@ class Expander:
         tables.rows(L.T_DISTANCE)[found.states] = found.rests
         return found.start, found.most, int(found.rests.max())
 
-    def ahead(self) -> None:
-        """Expand the first places of the grammar, breadth first, before they are asked: one by one it would
-        cost more.
-
-        What goes wrong here goes wrong again where the place is met, and is told there.
-        """
-        tables = self._tables
-        row = 0
-        with suppress(StructgenError):
-            while row < min(len(self.place_of), _AHEAD):
-                self._answer_place(row)
-                values = tables.rows(L.T_PLACE)[row]
-                for residue in (int(values[L.PlaceRow.object]), int(values[L.PlaceRow.array])):
-                    if residue >= 0 and tables.rows(L.T_RES)[residue, L.ResidueRow.plain] < 0:
-                        self.know_residue(residue)
-                row += 1
-
     # --- answers --------------------------------------------------------------------------------------------
 
     def answer(self, terminal: Callable[[int], None]) -> None:
@@ -297,7 +277,7 @@ class Expander:
                 raise AssertionError(f"question {kind}")
 
     def _answer_place(self, row: int) -> None:
-        if self._tables.rows(L.T_PLACE)[row, L.PlaceRow.status]:
+        if self._tables.rows(L.T_PLACE).item(row, L.PlaceRow.status):
             return
         string = number = -1
         try:
@@ -321,11 +301,11 @@ class Expander:
             -1 if entry.null is None else entry.null,
             0,
         )
-        self._tables.rows(L.T_PLACE)[row] = values
+        self._tables.put(L.T_PLACE, row, values)
 
     def know_residue(self, row: int) -> None:
         """Have the contents of a residue's row known."""
-        if self._tables.rows(L.T_RES)[row, L.ResidueRow.status]:
+        if self._tables.rows(L.T_RES).item(row, L.ResidueRow.status):
             return
         number = self.residue_of[row]
         if row in self.arrays:
@@ -338,11 +318,8 @@ class Expander:
             menu = self.network.menu(number)
             keys = tuple(self.network.keys(number))
             words = self.words(keys)
-            children = np.full(len(keys), -1, np.int32)
-            for i, key in enumerate(keys):
-                place = menu.named.get(key)
-                if place is not None:
-                    children[i] = self.place(place)
+            named = map(menu.named.get, keys)
+            children = [-1 if place is None else self.place(place) for place in named]
             child = self._tables.extend(L.T_CHILD, children, len(keys))
             extra = extra_place = -1
             if menu.extra is not None and menu.extra_places:
@@ -351,9 +328,8 @@ class Expander:
                     extra_place = self.place(menu.extra_places[frozenset((0,))])
             close = -1 if menu.close is None else menu.close
             status = 3 if extra >= 0 and self.network.owes_keys(number) else 1
-            named = int(bool(menu.named))
-            values = (status, close, words, child, extra, extra_place, named, -1, -1, 0, 0)
-        self._tables.rows(L.T_RES)[row, : len(values)] = values
+            values = (status, close, words, child, extra, extra_place, int(bool(menu.named)), -1, -1, 0, 0)
+        self._tables.put(L.T_RES, row, values)
 
     def _key_spec(self, spec: Spec) -> int:
         """Return the start state of the automaton of extra keys, -1 where no key can come."""

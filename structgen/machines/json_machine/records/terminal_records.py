@@ -65,7 +65,7 @@ def put_copy(tables: GrowingTables, vocabulary: Vocabulary) -> int:
     nodes = tables.extend(_TRIE_NODES, vocabulary.nodes.astype(np.int64)[:, None], count)
     slots = tables.extend(_TRIE_SLOTS, vocabulary.slot_start, len(vocabulary.slot_start))
     tokens = tables.extend(TOKENS, vocabulary.slot_ids, len(vocabulary.slot_ids))
-    ranges = tables.extend(RANGES, np.array([[0], [count], [0]]), RANGE_WORDS)
+    ranges = tables.extend(RANGES, (0, count, 0), RANGE_WORDS)
     return tables.append(TRIES, (nodes, count, slots, tokens, ranges, int(count > 0)))
 
 
