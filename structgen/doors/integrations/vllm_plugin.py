@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.doors.integrations.engine_hooks import Hook, check_engine
+from structgen.doors.integrations.vllm_drafts import draft_for
 
 NAME: Final = "structgen"
 VERSIONS: Final = ("0.32", "0.33")
@@ -267,7 +268,8 @@ def _closed(others: Callable[..., Any]) -> Callable[..., Any]:
 
 def _serve() -> None:
     """Put the back end into the engine: vLLM's manager knows its own four by name."""
-    from vllm.v1.structured_output import StructuredOutputManager  # optional: the engine
+    import vllm  # optional: the engine
+    from vllm.v1.structured_output import StructuredOutputManager
 
     begin, others = StructuredOutputManager.__init__, StructuredOutputManager._create_grammar
     submit = StructuredOutputManager.grammar_init
@@ -282,6 +284,7 @@ def _serve() -> None:
         begin(self, vllm_config)
         # it is there before the first request, and `grammar_init` then chooses none
         self.backend = VllmBackend(vllm_config, self.tokenizer, vllm_config.model_config.get_vocab_size())
+        draft_for(self, vllm.__version__, VERSIONS)
 
     def create_grammar(self: Any, request: Any) -> Any:
         if getattr(self.backend, "name", None) != NAME:
