@@ -88,8 +88,7 @@ def _proposing(others: Any) -> Any:
                 request.prompt_token_ids or (),
                 request.output_token_ids,
                 _text(manager, request),
-                min(request.max_tokens - request.num_output_tokens, self.max_model_len - request.num_tokens)
-                - 1,
+                _room(request, self.max_model_len),
             )
             for request in found
             if request is not None and not request.is_finished()
@@ -105,3 +104,12 @@ def _text(manager: Any, request: Any) -> Any:
     if not request.use_structured_output or manager._get_constraint_bounds(request, ()).constraint_start:
         return None
     return request.structured_output_request.grammar.text
+
+
+def _room(request: Any, model_len: int) -> int:
+    """Return how many tokens may be proposed for a request. None, where a seed makes its draws repeatable:
+    vLLM's verification draws other tokens than its sampler, of the same law."""
+    params = request.sampling_params
+    if params.temperature and params.seed is not None:
+        return 0
+    return min(request.max_tokens - request.num_output_tokens, model_len - request.num_tokens) - 1
