@@ -18,7 +18,7 @@ from structgen.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class DraftedRequest:
     """How far a request has come."""
 
     request: Any
@@ -47,7 +47,7 @@ class EngineDrafts:
         self._begun, self._rows = 0.0, 0
         """When the step that runs began, and how many rows it has."""
 
-    def planned(self, batch: Sequence[Written]) -> list[Draft]:
+    def planned(self, batch: Sequence[DraftedRequest]) -> list[Draft]:
         """Return the drafts of a batch for the next step; empty ones where they save no time, which is learnt
         from the time between two calls. Call it once a step. Cost: 0.1 ms a request, and 2 us for each token
         of a new prompt; where drafts do not pay, some microseconds a request."""
@@ -68,14 +68,14 @@ class EngineDrafts:
             one.draft = draft
         return drafts
 
-    def drafted(self, one: Written) -> Draft:
+    def drafted(self, one: DraftedRequest) -> Draft:
         """Return the draft of a request whatever it costs: for an engine that verifies as many nodes in any
         case."""
         known, view = self._followed(one), self._view(one)
         known.draft = NO_DRAFT if view is None else known.drafting.candidates(view, self._most)
         return known.draft
 
-    def _followed(self, one: Written) -> _Drafted:
+    def _followed(self, one: DraftedRequest) -> _Drafted:
         """Return the drafters of a request, which have then received all of its tokens."""
         known = self._known.get(one.request)
         if known is None:
@@ -87,7 +87,7 @@ class EngineDrafts:
         known.count += len(taken)
         return known
 
-    def _view(self, one: Written) -> DraftContext | None:
+    def _view(self, one: DraftedRequest) -> DraftContext | None:
         text = one.text
         if text is None:
             return DraftContext(one.tokens, None, one.room, self._ends)

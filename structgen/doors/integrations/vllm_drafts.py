@@ -72,7 +72,7 @@ def _proposing(others: Any) -> Any:
     """Return what a scheduler does with the proposals of its workers: here they are replaced by ours."""
     from vllm.v1.outputs import DraftTokenIds  # optional: the engine
 
-    from structgen.doors.integrations.engine_drafts import Written
+    from structgen.doors.integrations.engine_drafts import DraftedRequest  # start-up: as above
 
     @wraps(others)
     def update_draft_token_ids(self: Any, draft_token_ids: Any) -> None:
@@ -83,7 +83,7 @@ def _proposing(others: Any) -> Any:
             return
         found = [self.requests.get(name) for name in draft_token_ids.req_ids]
         batch = [
-            Written(
+            DraftedRequest(
                 request,
                 request.prompt_token_ids or (),
                 request.output_token_ids,
@@ -112,4 +112,5 @@ def _room(request: Any, model_len: int) -> int:
     params = request.sampling_params
     if params.temperature and params.seed is not None:
         return 0
-    return min(request.max_tokens - request.num_output_tokens, model_len - request.num_tokens) - 1
+    left: int = min(request.max_tokens - request.num_output_tokens, model_len - request.num_tokens)
+    return left - 1
