@@ -70,7 +70,8 @@ def draft_for(manager: Any, version: str, versions: Sequence[str]) -> None:
 
 def _proposing(others: Any) -> Any:
     """Return what a scheduler does with the proposals of its workers: here they are replaced by ours."""
-    from vllm.v1.outputs import DraftTokenIds  # optional: the engine
+    from vllm.platforms import current_platform  # optional: the engine
+    from vllm.v1.outputs import DraftTokenIds
 
     from structgen.doors.integrations.engine_drafts import DraftedRequest  # start-up: as above
 
@@ -88,7 +89,7 @@ def _proposing(others: Any) -> Any:
                 request.prompt_token_ids or (),
                 request.output_token_ids,
                 _text(manager, request),
-                _room(request, self.max_model_len),
+                _room(request, self.max_model_len, current_platform.device_type == "cpu"),
             )
             for request in found
             if request is not None and not request.is_finished()
@@ -106,11 +107,12 @@ def _text(manager: Any, request: Any) -> Any:
     return request.structured_output_request.grammar.text
 
 
-def _room(request: Any, model_len: int) -> int:
+def _room(request: Any, model_len: int, on_cpu: bool) -> int:
     """Return how many tokens may be proposed for a request. None, where a seed makes its draws repeatable:
-    vLLM's verification draws other tokens than its sampler, of the same law."""
+    vLLM's verification draws other tokens than its sampler, of the same law. On a CPU none for any draw:
+    there vLLM 0.32 verifies draws at temperatures that it never wrote (vllm#42638)."""
     params = request.sampling_params
-    if params.temperature and params.seed is not None:
+    if params.temperature and (on_cpu or params.seed is not None):
         return 0
     left: int = min(request.max_tokens - request.num_output_tokens, model_len - request.num_tokens)
     return left - 1

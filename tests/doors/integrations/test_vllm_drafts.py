@@ -197,11 +197,17 @@ def test_a_free_text_is_drafted_from_what_it_has_said(vllm: SimpleNamespace) -> 
     assert drafted < 0.75 * plain
 
 
-def test_a_draw_with_a_seed_is_not_drafted_for(vllm: SimpleNamespace) -> None:
+@pytest.mark.parametrize(
+    ("device", "seed", "drafts"), [("cuda", 3, False), ("cuda", None, True), ("cpu", None, False)]
+)
+def test_draws_are_drafted_for_where_their_law_stays_and_no_seed_repeats_them(
+    vllm: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, device: str, seed: int | None, drafts: bool
+) -> None:
+    monkeypatch.setattr(sys.modules["vllm.platforms"].current_platform, "device_type", device)
     scheduler = started(vllm)
     request = asked(vllm, scheduler, json=SCHEMA)
-    request.sampling_params.temperature, request.sampling_params.seed = 1.0, 3
-    assert run(scheduler, model_of(1)) == len(request.output)
+    request.sampling_params.temperature, request.sampling_params.seed = 1.0, seed
+    assert (run(scheduler, model_of(1)) < len(request.output)) == drafts
 
 
 def test_requests_that_left_or_read_their_prompt_are_passed_over(vllm: SimpleNamespace) -> None:
