@@ -63,7 +63,7 @@ def draft_for(manager: Any, version: str, versions: Sequence[str]) -> None:
     from structgen.doors.integrations.engine_drafts import EngineDrafts
 
     most = manager.vllm_config.num_speculative_tokens
-    manager.structgen_drafts = EngineDrafts(manager.backend.grammars.tokenizer, most, chain=True)
+    manager.structgen_drafts = EngineDrafts(manager.backend.grammars.tokenizer, most)
     if not hasattr(Scheduler.update_draft_token_ids, "__wrapped__"):
         Scheduler.update_draft_token_ids = _proposing(Scheduler.update_draft_token_ids)
 
