@@ -54,7 +54,8 @@ class EngineDrafts:
         pay."""
         if not batch:
             return []
-        if any(one.request in self._known for one in batch):  # else the engine was idle in between
+        # else a prompt was read in the step, or the engine was idle before it
+        if all(one.request in self._known for one in batch):
             seconds = perf_counter() - self._begun
             self._speculator.ran(self._rows, seconds)
             self._speculator.took(seconds)
