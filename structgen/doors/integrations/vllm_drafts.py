@@ -50,20 +50,23 @@ class Drafts:
         return [[] for _ in sampled_token_ids]
 
 
-def draft_for(manager: Any, version: str, versions: Sequence[str]) -> None:
+def draft_for(manager: Any, versions: Sequence[str]) -> None:
     """Let the scheduler of this manager propose, if its configuration names our class. Raises OptionError for
     hooks that have changed."""
-    named = manager.vllm_config.speculative_config
-    if named is None or named.model != Drafts.name:
+    config = manager.vllm_config
+    if config.speculative_config is None or config.speculative_config.model != Drafts.name:
         return
-    check_engine("vllm", version, versions, HOOKS)
+    import vllm  # optional: the engine
+
+    check_engine("vllm", vllm.__version__, versions, HOOKS)
     from vllm.v1.core.sched.scheduler import Scheduler  # optional: the engine
 
     # start-up: drafters, where they are chosen
     from structgen.doors.integrations.engine_drafts import EngineDrafts
+    from structgen.doors.integrations.vllm_backend import grammars_of
 
-    most = manager.vllm_config.num_speculative_tokens
-    manager.structgen_drafts = EngineDrafts(manager.backend.grammars.tokenizer, most)
+    grammars = grammars_of(config.model_config, manager.tokenizer)
+    manager.structgen_drafts = EngineDrafts(grammars.tokenizer, config.num_speculative_tokens)
     if not hasattr(Scheduler.update_draft_token_ids, "__wrapped__"):
         Scheduler.update_draft_token_ids = _proposing(Scheduler.update_draft_token_ids)
 

@@ -268,8 +268,7 @@ def _closed(others: Callable[..., Any]) -> Callable[..., Any]:
 
 def _serve() -> None:
     """Put the back end into the engine: vLLM's manager knows its own four by name."""
-    import vllm  # optional: the engine
-    from vllm.v1.structured_output import StructuredOutputManager
+    from vllm.v1.structured_output import StructuredOutputManager  # optional: the engine
 
     begin, others = StructuredOutputManager.__init__, StructuredOutputManager._create_grammar
     submit = StructuredOutputManager.grammar_init
@@ -282,9 +281,9 @@ def _serve() -> None:
 
         check_configuration(vllm_config)
         begin(self, vllm_config)
+        draft_for(self, VERSIONS)
         # it is there before the first request, and `grammar_init` then chooses none
         self.backend = VllmBackend(vllm_config, self.tokenizer, vllm_config.model_config.get_vocab_size())
-        draft_for(self, vllm.__version__, VERSIONS)
 
     def create_grammar(self: Any, request: Any) -> Any:
         if getattr(self.backend, "name", None) != NAME:
