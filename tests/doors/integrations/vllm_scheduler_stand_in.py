@@ -98,7 +98,7 @@ def step(
         drafted, taken = request.spec_token_ids, list[int]()
         rows: Any = [None] * (len(drafted) + 1)
         if request.use_structured_output:
-            rows = manager.grammar_bitmask(request, drafted, ends)
+            rows = manager.masks(request, drafted, ends)
         for row, guess in zip(rows, [*drafted, None], strict=True):
             bits = [] if row is None else np.unpackbits(row.view(np.uint8), bitorder="little")
             may = [int(token) for token in np.flatnonzero(bits)]
