@@ -4,9 +4,6 @@ A tag is a tree of formats: texts, schemas, patterns and rules, sequences and ch
 with tags that begin with a trigger. The source of their meaning is XGrammar's page "Structural Tag Usage"
 (0.2.6), and its release 0.2.9 where the page is silent. Tokens that are not special have no format of their
 own: their text has. Unknown fields are refused; XGrammar ignores them.
-
-What comes in: a tag, the ids of special tokens, policies of schemas. What goes out: a grammar of texts. The
-room stands above Lark's, whose grammars a tag may hold.
 """
 
 from __future__ import annotations
@@ -21,9 +18,9 @@ from structgen.base.json_text.exact_json import exact, read
 from structgen.base.language.ir import All, Formula, Not, Pattern
 from structgen.base.language.shapes import JsonShapes
 from structgen.base.system.garbage import uncollected
-from structgen.grammars.any_arguments import any_arguments
 from structgen.grammars.json_grammars.schema_grammar import json_schema
 from structgen.grammars.lark_grammars.llguidance_text import llguidance
+from structgen.grammars.structural_tags.any_arguments import any_arguments
 from structgen.grammars.text_grammars.composition.argument_grammar import (
     argument_grammar,
     blank_of,
