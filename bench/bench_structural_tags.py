@@ -271,9 +271,10 @@ def _chooser(tokens: Sequence[str], specials: Sequence[str], undrawn: int = 0) -
 
 
 def _without_blanks(text: str, asked: Asked) -> str:
-    """Return a text without white space around JSON documents, and around arguments of a style."""
+    """Return a text without white space around JSON documents, around arguments of a style, and between the
+    items of a list (cohere_xml)."""
     if asked.style:
-        return text.strip()
+        return re.sub(r"(?<=>)\s+(?=<cofl:value type)", "", text.strip())
     every = dict.fromkeys(_texts(asked.tag))
     said = "|".join(re.escape(one) for one in every if "think" not in one.lower())  # a blank may belong to it
     before = None
@@ -312,7 +313,7 @@ NAMES: Final[dict[str, tuple[str, Callable[[str, Asked], str]]]] = {
     "names that no schema names (cohere_xml)": (
         "xgrammar",
         lambda text, asked: (
-            re.sub(r':value name="[^"<>&]*" type', ':value name="a" type', text)
+            re.sub(r':value name="[^"<>]*" type', ':value name="a" type', text)
             if asked.has("cohere_xml")
             else text
         ),
