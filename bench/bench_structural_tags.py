@@ -81,6 +81,7 @@ NAME: /[a-z]+/
 %import common.INT
 %ignore " "
 """
+_OLDER: Final = {"qwen_xml_parameter": "qwen_xml"}
 MARKS: Final = ("<think>", "</think>", "<tool_call>", "</tool_call>")
 GLM: Final = (*MARKS, "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>")
 MARKERS: Final = {"qwen_3": MARKS, "qwen_3_5": MARKS, "qwen_3_coder": MARKS, "glm_4_7": GLM}
@@ -174,7 +175,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield from (
                 one for one in (said if isinstance(said, list) else [said]) if isinstance(one, str) and one
             )
-        fields = ARGUMENT_STYLES.get(value.get("style", "json"), {})
+        fields = ARGUMENT_STYLES.get(value.get("style", _OLDER.get(value.get("type"), "")), {})
         for template in (fields.get("member", ""), fields.get("item", "")):
             yield from (text for kind, text in pieces(template) if kind == TEXT)
         yield from (one for one in (*fields.get("brackets", ()), fields.get("quote", "")) if one)
@@ -293,7 +294,7 @@ def _numbered(text: str, asked: Asked) -> str:
     return text[:at] + re.sub(r'"[^"\\]*"(?=\s*:)', lambda _: f'"k{next(count)}"', text[at:])
 
 
-_GEMMA_KEY: Final = re.compile(r'(<\|"\|>.*?<\|"\|>)|(?<=[{,])(\s*)[^\s:{}]+(?=\s*:)', re.DOTALL)
+_GEMMA_KEY: Final = re.compile(r'(<\|"\|>.*?<\|"\|>)|(?<=[{,])(\s*)[^\s:{}<]+(?=\s*:)', re.DOTALL)
 
 
 def _renamed(text: str, asked: Asked) -> str:
@@ -308,6 +309,10 @@ _NO_OBJECT: Final = re.compile(r"(<\|tool_call>call:search)(?!\{).*?(<tool_call\
 
 NAMES: Final[dict[str, tuple[str, Callable[[str, Asked], str]]]] = {
     "white space around a document": ("structgen", _without_blanks),
+    "ignored text before the first terminal (Lark)": (
+        "structgen",
+        lambda text, asked: text.lstrip(" ") if asked.has("lark") else text,
+    ),
     "minus zero": ("structgen", lambda text, asked: re.sub(r"-0(?![\d.])", "0", text)),
     "names that no schema names (gemma)": ("structgen", lambda text, asked: _renamed(text, asked)),
     "names that no schema names (cohere_xml)": (
@@ -317,6 +322,10 @@ NAMES: Final[dict[str, tuple[str, Callable[[str, Asked], str]]]] = {
             if asked.has("cohere_xml")
             else text
         ),
+    ),
+    "names of more than 256 characters (gemma)": (
+        "xgrammar",
+        lambda text, asked: re.sub(r"\w{257,}(?=\s*:)", "a", text) if asked.has("gemma") else text,
     ),
     "values of another type than is told": (
         "xgrammar",
