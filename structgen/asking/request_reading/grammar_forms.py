@@ -39,7 +39,7 @@ _FORMATS: Final = ("json_schema", "json_object", "text", "grammar", "structural_
 """Values of OpenAI's (and vLLM's) `type`; none of them is a type of JSON Schema."""
 _SERVED: Final = ("json", "regex", "choice", "grammar", "structural_tag", "json_object")
 """Keys of vLLM's `structured_outputs`, of which there is exactly one."""
-_PLAIN: Final[Mapping[str, Callable[..., Grammar]]] = {"regex": regex, "choice": choice, "ebnf": ebnf}
+_PLAIN: Final[Mapping[str, Callable[..., Grammar]]] = {"regex": regex, "choice": choice}
 _BLANKS: Final = ("disable_any_whitespace", "whitespace_pattern")
 """Options of vLLM that say which white space a document has."""
 _WRAPPERS: Final = ("response_format", "structured_outputs", "extra_body", "sampling_params", "text")
@@ -66,16 +66,20 @@ class _Form(NamedTuple):
 
 
 def requested(
-    target: Mapping[str, Any] | bool, policies: Mapping[str, Any] | None, usual: Mapping[str, Any]
+    target: Mapping[str, Any] | bool,
+    policies: Mapping[str, Any] | None,
+    usual: Mapping[str, Any],
+    specials: Mapping[str, int] | None = None,
 ) -> Grammar | None:
     """Return the grammar that a dict asks for; None: free text.
 
-    `policies` are for its JSON Schemas; `usual` where there are none. Errors: `OptionError` for keys that are
+    `policies` are for its JSON Schemas; `usual` where there are none. `specials`: the ids of the model's
+    special tokens by their texts, for tags and rules that name tokens. Errors: `OptionError` for keys that are
     not known, shapes that are none, a dict that is no schema on its face, and policies where there is no
     schema; `UnsupportedError` for what is not offered, such as tools; those of the grammars.
     """
     form = _Form("json", target) if isinstance(target, bool) else _form(dict(target), 0)
-    found = _grammar(form, usual if policies is None else policies)
+    found = _grammar(form, usual if policies is None else policies, specials)
     if policies and form.kind not in ("json", "structural_tag"):
         raise OptionError(
             "There is no schema to be written under them.", where="policies", cure="Leave them out."
@@ -83,17 +87,19 @@ def requested(
     return found
 
 
-def _grammar(form: _Form, policies: Mapping[str, Any]) -> Grammar | None:
+def _grammar(form: _Form, policies: Mapping[str, Any], specials: Mapping[str, int] | None) -> Grammar | None:
     kind, value, limits = form.kind, form.value, policies.get("limits")
     if form.blanks:
         policies = {**policies, "whitespace": _whitespace(form.blanks, limits)}
     if kind == "json":
         return _schema(value, policies)
     if kind == "structural_tag":
-        return structural_tag(value, **policies)
+        return structural_tag(value, specials=specials, **policies)
+    if kind == "ebnf":
+        return ebnf(value, limits=limits, specials=specials)
     if kind == "grammar":
         read = grammar_of_text if isinstance(value, str) else grammar_of_format
-        return read(value, limits, where=form.place)
+        return read(value, limits, where=form.place, specials=specials)
     return _PLAIN[kind](value, limits=limits) if kind in _PLAIN else None
 
 

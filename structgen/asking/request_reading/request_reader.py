@@ -82,6 +82,7 @@ def read_request(
     *,
     policies: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
+    specials: Mapping[str, int] | None = None,
 ) -> ReadRequest:
     """Return what a request (a dict, of chat completions or of responses) says of its reply: the grammar of
     the answer, the tools, and which of them may be called.
@@ -92,7 +93,8 @@ def read_request(
     that is read, and of its type (`request_members`). Those of `extra_body` are the request's own. A dict
     without any member of a request is read as what one of these may hold: a form, or a JSON Schema.
     `policies`: options of `sg.json_schema`, by default
-    `whitespace="oneline"`; `limits`: for all grammars of the request. Grammars are text alone, also those of
+    `whitespace="oneline"`; `limits`: for all grammars of the request; `specials`: the ids of the model's
+    special tokens by their texts, for grammars that name tokens. Grammars are text alone, also those of
     `x-grammar` in schemas: no file is opened, nothing but lark's own library is imported, no reference is
     fetched, and no grammar object of this process is named.
 
@@ -108,15 +110,14 @@ def read_request(
             f"A request is a dict, not a {type(request).__name__}.", where="request", cure="Pass the dict."
         )
     if isinstance(request, bool) or _is_form(request):
-        return ReadRequest(
-            (), None, True, read_choice((), None, True), requested(request, None, said), "schema", said
-        )
+        grammar = requested(request, None, said, specials)
+        return ReadRequest((), None, True, read_choice((), None, True), grammar, "schema", said)
     request = read_members(request)
     tool_choice, parallel = request.get("tool_choice"), request.get("parallel_tool_calls")
     left_out: list[str] = []
     tools = read_tools(request.get("tools") or (), limits=said.get("limits"), left_out=left_out)
     choice = read_choice(tools, tool_choice, parallel)
-    form, answer = _answer(request, said)
+    form, answer = _answer(request, said, specials)
     if form not in ("", "response_format", "text") and choice.must:
         raise OptionError(
             f"It holds the answer to a grammar, and tool_choice={tool_choice!r} demands a call in its place.",
@@ -134,7 +135,9 @@ def _is_form(request: Mapping[str, Any]) -> bool:
     return looks_like_schema(request) or members_of().keys().isdisjoint(request)
 
 
-def _answer(request: Mapping[str, Any], policies: Mapping[str, Any]) -> tuple[str, Grammar | None]:
+def _answer(
+    request: Mapping[str, Any], policies: Mapping[str, Any], specials: Mapping[str, int] | None
+) -> tuple[str, Grammar | None]:
     """Return the member that asks for a grammar of the answer, and the grammar; "" and None where none
     does."""
     asked = [
@@ -148,7 +151,7 @@ def _answer(request: Mapping[str, Any], policies: Mapping[str, Any]) -> tuple[st
         guided = {}
     found: tuple[str, Grammar | None] = "", None
     for target in [guided, *asked] if guided else asked:
-        name, grammar = next(iter(target)), requested(target, None, policies)
+        name, grammar = next(iter(target)), requested(target, None, policies, specials)
         if grammar is None:
             continue
         if found[0]:

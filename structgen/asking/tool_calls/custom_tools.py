@@ -36,14 +36,22 @@ def syntax_of(text: str) -> str:
     return "ebnf" if _EBNF_RULE.search(text) else "lark" if _LARK_RULE.search(text) else ""
 
 
-def grammar_of_text(text: str, limits: Limits | None = None, *, syntax: str = "", where: str = "") -> Grammar:
+def grammar_of_text(
+    text: str,
+    limits: Limits | None = None,
+    *,
+    syntax: str = "",
+    where: str = "",
+    specials: Mapping[str, int] | None = None,
+) -> Grammar:
     """Return the grammar of a text in a syntax: "lark", "ebnf", "gbnf", or "regex", in which only what Rust's
-    dialect and ECMA-262 read alike is read; "": EBNF or Lark, as its lines begin.
+    dialect and ECMA-262 read alike is read; "": EBNF or Lark, as its lines begin. `specials`: the ids of
+    special tokens by their texts, for a text that names tokens.
 
     Errors: OptionError for a text without a syntax whose lines begin like neither; those of the grammars.
     """
     if syntax in ("", "lark") and is_llguidance(text):
-        return llguidance(text, limits)
+        return llguidance(text, limits, specials or {})
     kind = "ebnf" if syntax == "gbnf" else syntax or syntax_of(text)
     if not kind:
         raise OptionError(
@@ -53,22 +61,29 @@ def grammar_of_text(text: str, limits: Limits | None = None, *, syntax: str = ""
         )
     if kind == "regex":
         return regex(ecma_pattern(text, rust=True, where=where), dialect="ecma", limits=limits)
-    return ebnf(text, limits=limits) if kind == "ebnf" else lark(text, text_only=True, limits=limits)
+    if kind == "ebnf":
+        return ebnf(text, limits=limits, specials=specials)
+    return lark(text, text_only=True, limits=limits)
 
 
-def grammar_of_format(target: Mapping[str, Any], limits: Limits | None, where: str) -> Grammar:
+def grammar_of_format(
+    target: Mapping[str, Any],
+    limits: Limits | None,
+    where: str,
+    specials: Mapping[str, int] | None = None,
+) -> Grammar:
     """Read {"type": "grammar", "syntax": "lark" | "regex" | ..., "definition": "..."} (custom tools of
     responses), the same with an inner object `grammar` (of chat completions), or with a text there
     (graders), whose syntax may stand beside it."""
     inner, syntax = target.get("grammar"), target.get("syntax") or ""
     if isinstance(inner, str):
-        return grammar_of_text(inner, limits, syntax=syntax, where=f"{where}/grammar")
+        return grammar_of_text(inner, limits, syntax=syntax, where=f"{where}/grammar", specials=specials)
     if inner is not None:
         target, where, syntax = inner, f"{where}/grammar", inner["syntax"]
     there = f"{where}/definition"
     text: Any = target.get("definition")
     TOOL_SHAPES.check(text, "text", there)
-    return grammar_of_text(text, limits, syntax=syntax, where=there)
+    return grammar_of_text(text, limits, syntax=syntax, where=there, specials=specials)
 
 
 def custom_members(given: Mapping[str, Any], place: str, limits: Limits | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from structgen.asking.request_reading.grammar_forms import requested
 from structgen.asking.request_reading.request_reader import OF_A_STRANGER, SERVED
 from structgen.base.errors import BudgetError, OptionError, StructgenError
 from structgen.base.language.checks import whole
+from structgen.decoding.engine.special_texts import special_texts
 from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.compilation.preloading import preload
 from structgen.machines.core.batch import RowStatus, fill_masks
@@ -62,6 +63,12 @@ class EngineGrammars:
         self.tokenizer = Tokenizer.from_huggingface(
             tokenizer, eos_token_id=sorted(end_tokens) or None, vocab_size=vocab_size
         )
+        texts = self.tokenizer.token_bytes
+        self._specials = {
+            text: token
+            for text, token in special_texts("", tokenizer).items()
+            if token < len(texts) and texts[token] is None
+        }
         self._kept: Recent[str, Future[CompiledGrammar]] = Recent()
         self._held: dict[str, CompiledGrammar] = {}
         self._lock = threading.Lock()
@@ -90,7 +97,7 @@ class EngineGrammars:
     def _make(self, key: str, asked: Mapping[str, Any], making: Future[CompiledGrammar]) -> None:
         """Compile a constraint for all requests that wait for it. A refusal is not kept."""
         try:
-            grammar = requested(asked, None, {**SERVED, **OF_A_STRANGER})
+            grammar = requested(asked, None, {**SERVED, **OF_A_STRANGER}, self._specials)
             if grammar is None:
                 raise OptionError("It asks for free text.", where="request", cure="Leave the constraint out.")
             making.set_result(compile(grammar, self.tokenizer))

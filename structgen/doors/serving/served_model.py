@@ -119,7 +119,7 @@ class ServedModel:
     def read_chat(self, body: Mapping[str, Any], where: str = "messages", given: Any = None) -> AskedTexts:
         """Return what a conversation asks for. `where`: the member that holds it; `given`: its messages, if
         they have another shape there. Errors: ApiError, and those of grammars, prompts and options."""
-        read = read_request(self._calling(body), policies=self.policies, limits=self.limits)
+        read = self._read(self._calling(body))
         format = self.format if read.tools and read.choice.mode != "none" else None
         own = given is not None
         given = given if own else body.get(where)
@@ -198,9 +198,13 @@ class ServedModel:
         cure = f"tokens, and the shortest reply needs {least} more. Shorten the prompt."
         return ApiError(f"prompt: {what} {cure}", param="prompt", code="context_length_exceeded")
 
+    def _read(self, body: Mapping[str, Any]) -> ReadRequest:
+        specials = self.engine.specials
+        return read_request(body, policies=self.policies, limits=self.limits, specials=specials)
+
     def read_prompts(self, body: Mapping[str, Any]) -> AskedTexts:
         """Return what `/v1/completions` asks for: one text for each prompt. Errors: those of `read_chat`."""
-        read = read_request(body, policies=self.policies, limits=self.limits)
+        read = self._read(body)
         likeliest = fields.count_of(body, "logprobs", most=MOST_LIKELIEST)
         grammar, told = read.grammar(), list[str]()
         requests = [

@@ -155,3 +155,13 @@ def test_arguments_that_a_tool_is_given_are_judged() -> None:
     assert held.value('{"q": "(x)"}') == {"q": "(x)"}
     with pytest.raises(sg.errors.ValidatorError):
         held.value('{"q": "(x"}')
+
+
+def test_a_request_names_special_tokens_that_its_reader_is_told() -> None:
+    tokenizer = sg.Tokenizer.from_bytes([b"a", None, None], eos_token_id=2)
+    asked = {"ebnf": 'root ::= <tool> "a"'}
+    grammar = sg.read_request(asked, specials={"<tool>": 1}).grammar()
+    assert grammar is not None
+    assert sg.Matcher(sg.compile(grammar, tokenizer)).accepts([1, 0, 2]) == 3
+    with pytest.raises(sg.StructgenError, match="<tool>"):
+        sg.read_request(asked)

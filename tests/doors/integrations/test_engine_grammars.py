@@ -132,3 +132,34 @@ def test_a_limit_that_a_draft_meets_leaves_the_text_where_it_was(monkeypatch: py
     with pytest.raises(sg.errors.LimitError):
         text.allowed([*b"abb"], 20)
     assert text.size == 0
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"grammar": 'root ::= <tool> "a"'},
+        {"grammar": '%llguidance {}\nstart: <tool> "a"\n'},
+        {
+            "structural_tag": {
+                "type": "structural_tag",
+                "format": {
+                    "type": "sequence",
+                    "elements": [
+                        {"type": "token", "token": "<tool>"},
+                        {"type": "const_string", "value": "a"},
+                    ],
+                },
+            }
+        },
+    ],
+)
+def test_a_request_names_the_model_s_special_tokens_by_their_texts(asked: dict[str, Any]) -> None:
+    from transformers import PreTrainedTokenizerFast
+
+    model = PreTrainedTokenizerFast(tokenizer_file=str(FOLDER / "tokenizer.json"))
+    model.add_special_tokens({"additional_special_tokens": ["<tool>"]})
+    grammars = EngineGrammars(model, (), len(model))
+    matcher = sg.Matcher(grammars.compiled({"structured_outputs": asked}))
+    tool, letter = model.convert_tokens_to_ids("<tool>"), grammars.tokenizer.encode(b"a")
+    assert matcher.accepts(letter) == 0
+    assert matcher.accepts([tool, *letter]) == 2
