@@ -25,7 +25,13 @@ from structgen.automata.unicode.charsets import ANY, Ranges, complement, union
 from structgen.base.errors import GrammarError, LimitError, within
 from structgen.grammars.text_grammars.context_free.counted_rules import CountedRules
 from structgen.grammars.text_grammars.context_free.rules import Rule
-from structgen.grammars.text_grammars.ebnf_macros import RuleName, Way, ways_of_macro, ways_of_token
+from structgen.grammars.text_grammars.ebnf_macros import (
+    RuleName,
+    Way,
+    check_macro,
+    ways_of_macro,
+    ways_of_token,
+)
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
 
 _CONTROL: Final = dict(zip("nrtbfave0", "\n\r\t\b\f\a\v\x1b\0", strict=True))
@@ -273,6 +279,8 @@ class _Reader(CountedRules):
                 'Write a string in "", a class in [], a name, or alternatives in ().',
             )
         if self.is_macro(name):
+            with within(self.place(start)):
+                check_macro(name)
             named: dict[str, Any] = {}
             given = self.values(named)
             with within(self.place(start)):

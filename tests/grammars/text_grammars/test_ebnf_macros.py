@@ -187,6 +187,7 @@ def test_wrong_calls_are_told_with_their_place_and_a_right_one() -> None:
         ('TagDispatch(("ab", x), excludes=("a",))', "'ab' contains 'a'", "do not contain"),
         ("TokenTagDispatch((7, x), excludes=(8, 7))", "The token 7 is a trigger, and excluded", "Leave one"),
         ("Unknown(1)", r"not supported: Unknown\(\.\.\.\)", "TokenTagDispatch"),
+        ('listed(x | "a" x)', r"not supported: listed\(\.\.\.\)", "TokenTagDispatch"),
         ("<think>", "Nothing says which token <think> is", "specials="),
     ]:
         with pytest.raises(StructgenError, match=what) as caught:
