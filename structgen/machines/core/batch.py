@@ -84,7 +84,7 @@ def fill_masks(
     before anything is written where a row is missing, named twice, or too narrow.
     """
     count, words = len(matchers), mask.words
-    chosen = range(count) if rows is None else _numbers(rows)
+    chosen = range(count) if rows is None else _numbers(rows, "rows")
     check_rows(mask, count, chosen, "matchers")
     if budgets is not None:
         check_count("budgets", budgets, count, "matchers", "Give one each, or None.")
@@ -114,12 +114,12 @@ def fill_masks(
     return status
 
 
-def _numbers(rows: Sequence[int]) -> list[int]:
-    """Return rows as numbers of Python's: those of numpy's have too few bits for addresses."""
+def _numbers(values: Iterable[int], where: str) -> list[int]:
+    """Return whole numbers as Python's: those of numpy's have too few bits for addresses."""
     try:
-        return list(map(as_index, rows))
+        return list(map(as_index, values))
     except TypeError as error:
-        raise MaskError(f"{error}.", where="rows", cure="Give the numbers of rows, from 0.") from None
+        raise OptionError(f"{error}.", where=where, cure="Give whole numbers.") from None
 
 
 def _columns(*columns: Iterable[int]) -> tuple[array[int], int]:
@@ -202,13 +202,15 @@ def check_rows(mask: TokenMask, count: int, rows: Sequence[int], what: str) -> N
 
 def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> npt.NDArray[np.int8]:
     """Return a `RowStatus` for each matcher, after it took its token; one that refuses it is unchanged.
+    Raises OptionError before any is taken where one is no whole number.
 
     Of many rows one compiled call takes those that ask for nothing new of a grammar, without the interpreter
     lock: some 0.6 us a row. No lock of a grammar is waited for there; the others are taken one by one.
     """
     count = len(matchers)
     check_count("tokens", tokens, count, "matchers", "Give one token each.")
-    wanted = [0 if one is None else int(token) for one, token in zip(matchers, tokens, strict=True)]
+    given = (0 if one is None else token for one, token in zip(matchers, tokens, strict=True))
+    wanted = _numbers(given, "tokens")
     states = [0 if one is None else one._index for one in matchers]
     found = [REFUSED] * count if count < _FEW else _taken(matchers, states, wanted)
     status = np.zeros(count, np.int8)
