@@ -74,8 +74,8 @@ def requested(
     """Return the grammar that a dict asks for; None: free text.
 
     `policies` are for its JSON Schemas; `usual` where there are none. `specials`: the ids of the model's
-    special tokens by their texts, for tags and rules that name tokens. Errors: `OptionError` for keys that are
-    not known, shapes that are none, a dict that is no schema on its face, and policies where there is no
+    special tokens by their texts, for tags and rules that name tokens. Errors: `OptionError` for keys that
+    are not known, shapes that are none, a dict that is no schema on its face, and policies where there is no
     schema; `UnsupportedError` for what is not offered, such as tools; those of the grammars.
     """
     form = _Form("json", target) if isinstance(target, bool) else _form(dict(target), 0)

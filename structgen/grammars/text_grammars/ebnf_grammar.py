@@ -41,8 +41,9 @@ def ebnf(
     source, file = grammar_text(text, "sg.ebnf", "Write sg.ebnf('root ::= \"a\"').")
     THIS_CALL.work(_NUMBERS_TO_READ * len(source))
     bounds = checks.limits(limits)
+    known = checks.Instance(Mapping, 'Write specials={"<think>": 7}.')("specials", specials or {})
     with within(file, ", "):
-        read = parse_ebnf(source, bounds.grammar_rules, MOST_LETTERS, specials or {})
+        read = parse_ebnf(source, bounds.grammar_rules, MOST_LETTERS, known)
         if start not in read.lines:
             raise GrammarError(
                 f"There is no rule {start}.",

@@ -177,14 +177,18 @@ _MACROS: Final[Mapping[str, _Macro]] = MappingProxyType(
 )
 
 
-def ways_of_macro(name: str, given: Sequence[Any], named: Named) -> Iterable[Way]:
-    """Return what a macro derives. Raises `GrammarError` for an unknown one and for wrong arguments."""
-    macro = _MACROS.get(name)
-    if macro is None:
+def check_macro(name: str) -> None:
+    """Raise `GrammarError` where there is no macro of a name."""
+    if name not in _MACROS:
         raise GrammarError(
             f"not supported: {name}(...), a macro or a rule with parameters.",
             cure=f"The macros are {', '.join(_MACROS)}; else write the alternatives out.",
         )
+
+
+def ways_of_macro(name: str, given: Sequence[Any], named: Named) -> Iterable[Way]:
+    """Return what a macro derives. Raises `GrammarError` for wrong arguments."""
+    macro = _MACROS[name]
     told = ", ".join([*map(shape, given), *(f"{name}={shape(value)}" for name, value in named.items())])
     fits = re.fullmatch(macro.given, ", ".join(map(shape, given))) and all(
         re.fullmatch(macro.named.get(name, "(?!)"), shape(value)) for name, value in named.items()

@@ -25,7 +25,13 @@ from structgen.automata.unicode.charsets import ANY, Ranges, complement, union
 from structgen.base.errors import GrammarError, LimitError, within
 from structgen.grammars.text_grammars.context_free.counted_rules import CountedRules
 from structgen.grammars.text_grammars.context_free.rules import Rule
-from structgen.grammars.text_grammars.ebnf_macros import RuleName, Way, ways_of_macro, ways_of_token
+from structgen.grammars.text_grammars.ebnf_macros import (
+    RuleName,
+    Way,
+    check_macro,
+    ways_of_macro,
+    ways_of_token,
+)
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
 
 _CONTROL: Final = dict(zip("nrtbfave0", "\n\r\t\b\f\a\v\x1b\0", strict=True))
@@ -56,14 +62,17 @@ _FOREIGN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 """The beginnings of constructs of other notations: their names, and what to write instead."""
-_OPTIONS: Final = re.compile(r"\[[^\]\n]*+\](?=[ \t]*+::=)")
-"""What XGrammar says of a rule behind its name."""
+_OPTIONS: Final = re.compile(r"\[[^\[\]\n]*+\](?=[ \t]*+::=)")
+"""What XGrammar says of a rule behind its name. A look for it ends at the next bracket: all together are
+linear."""
 _HEAD: Final = re.compile(rf"(?<![\w-])([A-Za-z0-9_-]+)(?:{_OPTIONS.pattern})?\s*::=")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]*")
 _NAMED: Final = re.compile(r"([A-Za-z_]+)\s*=(?!=)\s*")
 _SPACE: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*+)*+")
 _RULE: Final = re.compile(rf"[A-Za-z0-9_-]++(?:{_OPTIONS.pattern})?{_SPACE.pattern}::=")
 """What begins a rule."""
+_COUNT: Final = re.compile(r"\{\s*([0-9]{0,999})\s*(?:(,)\s*([0-9]{0,999}|-1)\s*)?\}")
+"""XGrammar prints -1 for no bound."""
 _TOKEN: Final = re.compile(r"(!?)<(?:\[(\d{1,15})\]|([^>\n]+))>")
 _NO_TEXTS: Final = re.compile(r"(?:capture\w*|stop_capture|temperature)(?:\s*=|$)")
 """Options of rules that say nothing of texts."""
@@ -270,6 +279,8 @@ class _Reader(CountedRules):
                 'Write a string in "", a class in [], a name, or alternatives in ().',
             )
         if self.is_macro(name):
+            with within(self.place(start)):
+                check_macro(name)
             named: dict[str, Any] = {}
             given = self.values(named)
             with within(self.place(start)):
@@ -342,10 +353,13 @@ class _Reader(CountedRules):
         self.at += 1
         self.taken(_SPACE)
         while self.here != ")":
-            name = self.taken(_NAMED) if named is not None else ""
+            start = self.at
+            name = self.taken(_NAMED).rstrip("= \t\r\n") if named is not None else ""
             value = self.value(named is not None)
             if named is not None and name:
-                named[name.rstrip("= \t\r\n")] = value
+                if name in named:
+                    self.fail(f"The argument {name} stands twice.", "Take one out.", start)
+                named[name] = value
             else:
                 found.append(value)
             self.taken(_SPACE)
@@ -445,18 +459,17 @@ class _Reader(CountedRules):
 
     def counts(self) -> tuple[int, int | None]:
         start = self.at
-        end = self.text.find("}", start)
-        low, comma, high = self.text[start + 1 : max(end, start + 1)].partition(",")
-        low, high = low.strip(), high.strip().replace("-1", "")  # which XGrammar prints for no bound
-        if end < 0 or not (low or high) or any(part and not part.isdecimal() for part in (low, high)):
+        found = _COUNT.match(self.text, start)
+        low, comma, high = found.groups("") if found else ("", "", "")
+        if found is None or not (low or high):
             self.fail(
                 "A count is {m}, {m,}, {,n} or {m,n}.",
                 "Write it so; a repetition without one is (...)*.",
                 start,
             )
-        self.at = end + 1
+        self.at = found.end()
         least = int(low or 0)
-        most = least if not comma else int(high) if high else None
+        most = least if not comma else int(high) if high not in ("", "-1") else None
         if most is not None and most < least:
             self.fail(
                 f"At least {least} and at most {most} are never both.", "Write the smaller one first.", start

@@ -6,14 +6,14 @@ from __future__ import annotations
 import os
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from enum import IntEnum
 from functools import lru_cache, partial
 from itertools import chain
+from operator import index as as_index
 from operator import methodcaller
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,8 @@ to 256 new schemas 1.3 times as long."""
 _FEW = 16
 """Tokens of fewer rows are taken one by one: one call costs 5 us more than they do, and 0.3 us less a row."""
 _TRY: Final = methodcaller("acquire", False)
+_LET: Final = methodcaller("release")
+T = TypeVar("T")
 
 
 class RowStatus(IntEnum):
@@ -82,7 +84,7 @@ def fill_masks(
     before anything is written where a row is missing, named twice, or too narrow.
     """
     count, words = len(matchers), mask.words
-    chosen = range(count) if rows is None else rows
+    chosen = range(count) if rows is None else _numbers(rows, "rows")
     check_rows(mask, count, chosen, "matchers")
     if budgets is not None:
         check_count("budgets", budgets, count, "matchers", "Give one each, or None.")
@@ -112,23 +114,31 @@ def fill_masks(
     return status
 
 
+def _numbers(values: Iterable[int], where: str) -> list[int]:
+    """Return whole numbers as Python's: those of numpy's have too few bits for addresses."""
+    try:
+        return list(map(as_index, values))
+    except TypeError as error:
+        raise OptionError(f"{error}.", where=where, cure="Give whole numbers.") from None
+
+
 def _columns(*columns: Iterable[int]) -> tuple[array[int], int]:
     """Return columns one behind the other, as `row_batches` reads them, and their address."""
     held = array("q", [*chain(*columns)])
     return held, address_of_items(held)
 
 
-@contextmanager
-def locked(grammars: Iterable[CompiledGrammar]) -> Iterator[set[Any]]:
-    """Hold the locks of some grammars, those that no other thread holds: which ones. Nothing is waited for: a
-    thread that holds one lock must not wait for another of the same rank (`fork_locks`)."""
-    wanted, held = {one.lock for one in grammars}, set[Any]()
+def under_locks(grammars: Iterable[CompiledGrammar], work: Callable[[set[Any]], T]) -> T:
+    """Return the answer of some work under the locks of some grammars, those that no other thread holds; the
+    work is told which. Nothing is waited for: a thread that holds one lock must not wait for another of the
+    same rank (`fork_locks`)."""
+    wanted, held = {one.lock for one in grammars}, list[Any]()
+    released = map(_LET, held)  # made ahead: of what the list holds at the end
     try:
-        held.update(filter(_TRY, wanted))  # one call: no signal comes between a lock and its entry
-        yield held
+        held.extend(filter(_TRY, wanted))  # one call: no signal comes between a lock and its entry
+        return work(set(held))
     finally:
-        for lock in held:
-            lock.release()
+        any(released)  # one call, too
 
 
 def _spread(work: Callable[[int], None], items: list[int]) -> None:
@@ -192,13 +202,15 @@ def check_rows(mask: TokenMask, count: int, rows: Sequence[int], what: str) -> N
 
 def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> npt.NDArray[np.int8]:
     """Return a `RowStatus` for each matcher, after it took its token; one that refuses it is unchanged.
+    Raises OptionError before any is taken where one is no whole number.
 
     Of many rows one compiled call takes those that ask for nothing new of a grammar, without the interpreter
     lock: some 0.6 us a row. No lock of a grammar is waited for there; the others are taken one by one.
     """
     count = len(matchers)
     check_count("tokens", tokens, count, "matchers", "Give one token each.")
-    wanted = [0 if one is None else int(token) for one, token in zip(matchers, tokens, strict=True)]
+    given = (0 if one is None else token for one, token in zip(matchers, tokens, strict=True))
+    wanted = _numbers(given, "tokens")
     states = [0 if one is None else one._index for one in matchers]
     found = [REFUSED] * count if count < _FEW else _taken(matchers, states, wanted)
     status = np.zeros(count, np.int8)
@@ -223,11 +235,14 @@ def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> np
 def _taken(matchers: Sequence[Matcher | None], states: list[int], tokens: list[int]) -> Sequence[int]:
     """Return the states behind tokens that compiled code finds by itself; below 0 it does not."""
     count = len(matchers)
-    with locked(one.compiled for one in matchers if one is not None) as ours:
+
+    def take(ours: set[Any]) -> Sequence[int]:
         contexts = [0 if one is None or one.compiled.lock not in ours else one._address for one in matchers]
         try:
             held, at = _columns(contexts, states, tokens)
         except OverflowError:  # no token has such a number: `advance` says so of its row
             return [REFUSED] * count
         row_batches.take_rows(at, count)
-    return held[count : 2 * count]
+        return held[count : 2 * count]
+
+    return under_locks((one.compiled for one in matchers if one is not None), take)

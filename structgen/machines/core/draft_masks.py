@@ -10,14 +10,14 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import LimitError, OptionError, StructgenError
 from structgen.base.native.addresses import address_of_items
-from structgen.machines.core.batch import RowStatus, _spread, check_rows, locked, written
+from structgen.machines.core.batch import RowStatus, _spread, check_rows, under_locks, written
 from structgen.machines.machine_core import draft_nodes as D
 from structgen.machines.machine_core.layout import REFUSED
 
@@ -147,8 +147,9 @@ class DraftMasks:
 
     def _fill_known(self) -> int:
         """Write the masks that are known; return how many places are left, at least."""
-        left, jobs = 0, list[Job]()
-        with locked(one.compiled for one in self._matchers if one is not None) as ours:
+
+        def fill(ours: set[Any]) -> int:
+            left, jobs = 0, list[Job]()
             for i, matcher in enumerate(self._matchers):
                 if matcher is None:
                     jobs.append(self._job(i, 0, 0))
@@ -157,6 +158,8 @@ class DraftMasks:
                 else:
                     left += 1
             return left + self._run(jobs)
+
+        return under_locks((one.compiled for one in self._matchers if one is not None), fill)
 
     def _job(self, draft: int, address: int, state: int) -> Job:
         """Return what compiled code is told of a draft. `address`: of its grammar's block, 0: the text is

@@ -7,6 +7,7 @@ import json
 import random
 import re
 import warnings
+from typing import Any
 
 import pytest
 from language_words import texts, words_of
@@ -186,6 +187,7 @@ def test_wrong_calls_are_told_with_their_place_and_a_right_one() -> None:
         ('TagDispatch(("ab", x), excludes=("a",))', "'ab' contains 'a'", "do not contain"),
         ("TokenTagDispatch((7, x), excludes=(8, 7))", "The token 7 is a trigger, and excluded", "Leave one"),
         ("Unknown(1)", r"not supported: Unknown\(\.\.\.\)", "TokenTagDispatch"),
+        ('listed(x | "a" x)', r"not supported: listed\(\.\.\.\)", "TokenTagDispatch"),
         ("<think>", "Nothing says which token <think> is", "specials="),
     ]:
         with pytest.raises(StructgenError, match=what) as caught:
@@ -202,11 +204,18 @@ def test_arguments_that_are_none_are_told_where_they_stand() -> None:
         ("TagDispatch(((1, 2), x))", 23),
         ('TagDispatch(("a", y))', 28),
         ('Substring("a\n")', 20),
+        ('Regex("a", flags="i", flags="s")', 32),
     ]:
         with pytest.raises(GrammarError) as caught:
             sg.ebnf(f"root ::= {call}")
         assert caught.value.where == f"line 1, column {column}", call
         assert caught.value.cure.endswith(".") or "::=" in caught.value.cure
+
+
+@pytest.mark.parametrize("specials", [["<think>"], "<think>", 7])
+def test_ids_by_texts_are_a_mapping(specials: Any) -> None:
+    with pytest.raises(OptionError, match=r'Write specials=\{"<think>": 7\}'):
+        sg.ebnf("root ::= <think>", specials=specials)
 
 
 def test_a_pattern_that_is_refused_is_told_with_its_place_in_the_grammar() -> None:

@@ -45,6 +45,9 @@ def test_items_become_symbols_and_patterns() -> None:
         ('root ::= "\\ud800"', "line 1, column 11", "surrogate"),
         ('root ::= "a"{3,2}', "line 1, column 13", "never both"),
         ('root ::= "a"{x}', "line 1, column 13", "count"),
+        ('root ::= "a"{1,3-1}', "line 1, column 13", "count"),
+        ('root ::= "a"{1,-11}', "line 1, column 13", "count"),
+        ('root ::= "a"{' + "9" * 5000 + "}", "line 1, column 13", "count"),
         ("root ::= $", "line 1, column 10", r"not supported: \$"),
         ('root ::= "a"\n  * "b" (\n * )', "line 3, column 2", "nothing before \\* to repeat"),
         ("root ::= " + "(" * 201, "line 1, column 210", "deeper than 200"),
@@ -104,6 +107,7 @@ def test_a_schema_in_place_of_a_grammar_is_told_where_it_belongs(read: Any, tmp_
         ('root ::= ( "a" | x ) + "b" ?\nx ::= .\t*', 'root ::= ("a" | x)+ "b"?\nx ::= .*'),
         ('root ::= ("a" # many\n   *\n | x) {2,}\nx ::= "b"', 'root ::= ("a"*| x){2,}\nx ::= "b"'),
         ('root ::= x *\n\nx ::= "b" | "c"', 'root ::= x*\nx ::= "b" | "c"'),
+        ("root ::= [ab]{2,-1}", "root ::= [ab]{2,}"),
     ],
 )
 def test_blanks_may_stand_before_a_quantifier(spaced: str, plain: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 import structgen as sg
@@ -204,3 +206,63 @@ def test_a_grammar_in_which_another_thread_works_is_waited_for_without_any_lock(
         statuses = sg.core.advance_all(matchers, [ord("1"), ord("2")])
     assert statuses.tolist() == [0, 0] and [one.tokens for one in matchers] == [(ord("1"),), (ord("2"),)]
     assert matchers[0] in asked
+
+
+def test_rows_may_be_numbers_of_numpys_and_others_are_refused_before_anything_is_written() -> None:
+    compiled = sg.compile(sg.json_schema({"enum": ["a", "b"]}), TOKENIZER, store=False)
+    matchers = [sg.Matcher(compiled) for _ in range(3)]
+    mask, other = (sg.allocate_mask(4, SIZE) for _ in range(2))
+    sg.core.fill_masks(matchers, other, [2, 3, 0])
+    sg.core.fill_masks(matchers, mask, np.array([2, 3, 0], np.int32))  # type: ignore[arg-type]
+    assert (mask.array == other.array).all()
+    for wrong in ([0, 1.0, 2], [0, 1.5, 2], ["0", 1, 2], [None, 1, 2]):
+        with pytest.raises(sg.errors.OptionError, match=r"rows: .* Give whole numbers"):
+            sg.core.fill_masks(matchers, mask, wrong)  # type: ignore[arg-type]
+        assert (mask.array == other.array).all()
+
+
+@pytest.mark.parametrize("wrong", [34.5, 34.0, "34", None, [34]])
+def test_a_token_that_is_no_whole_number_is_refused_before_any_is_taken(wrong: object) -> None:
+    compiled = sg.compile(sg.json_schema({"enum": ["a", "b"]}), TOKENIZER, store=False)
+    matchers = [sg.Matcher(compiled) for _ in range(3)]
+    with pytest.raises(sg.errors.OptionError, match=r"tokens: .* Give whole numbers"):
+        sg.core.advance_all(matchers, [ord('"'), wrong, ord('"')])  # type: ignore[list-item]
+    assert [one.tokens for one in matchers] == [(), (), ()]
+    assert sg.core.advance_all([None, matchers[0]], [wrong, ord('"')]).tolist() == [1, 0]  # type: ignore[list-item]
+
+
+class Signal(BaseException):
+    """What the handler of a signal raises."""
+
+
+def test_a_signal_behind_any_call_leaves_no_lock_taken() -> None:
+    made = [sg.compile(sg.json_schema({"enum": [at, "a"]}), TOKENIZER, store=False) for at in range(3)]
+    matchers = [sg.Matcher(one) for one in made]
+    raised: list[Signal] = []
+    left = -1
+
+    def profile(_frame: object, event: str, _about: object) -> None:
+        nonlocal left
+        if event in ("call", "c_return"):  # where Python looks for signals
+            left -= 1
+            if left == 0:
+                raise Signal
+
+    with ThreadPoolExecutor(1) as other:
+        for at in range(1, 1000):
+            left = at
+            try:
+                sys.setprofile(profile)
+                sg.core.advance_all(matchers, [ord('"')] * 3)
+            except Signal as error:
+                raised.append(error)  # with its frames
+            finally:
+                sys.setprofile(None)
+            for one in made:
+                assert other.submit(one.lock.acquire, False).result(60), at
+                other.submit(one.lock.release).result(60)
+            if left > 0:
+                break  # the call was over before
+            for matcher in matchers:
+                matcher.reset()
+    assert len(raised) > 30

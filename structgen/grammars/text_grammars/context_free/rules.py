@@ -191,9 +191,11 @@ class _Preparation:
         rules: dict[NumberedRule, None] = {}
         for left, right in pairs:
             ways: list[Right] = [()]
-            for symbol in right:
-                ways = [(*way, symbol) for way in ways] + (ways if symbol in empty else [])
-            for way in ways:
+            begin = 0
+            for at in (at for at, symbol in enumerate(right) if symbol in empty):
+                ways = [(*way, *right[begin:end]) for end in (at + 1, at) for way in ways]
+                begin = at + 1
+            for way in [(*way, *right[begin:]) for way in ways]:
                 if way and way != (left,):
                     rules[left, way] = None
         self.rules = list(rules)
