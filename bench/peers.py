@@ -1,9 +1,10 @@
 """The peers of the benches, and of `structgen maskbench --engine peers:llguidance` (PYTHONPATH=bench): each
 by the fastest documented call it has, with options that favour it.
 
-All read the schema's text and write one row of int32 words. White space is free in llguidance and xgrammar,
-and `json.dumps`'s in glrmask, which has no option for it; the instances are written as `json.dumps` writes
-them. An engine's `read` names or makes the grammar: benches hand over other ones than of JSON Schema.
+All read the schema's text and write one row of int32 words. White space is free in llguidance, xgrammar and
+maskforge, `json.dumps`'s in glrmask, which has no option for it, and at most a blank in outlines-core, as by
+default; the instances are written as `json.dumps` writes them. An engine's `read` names or makes the grammar:
+benches hand over other ones than of JSON Schema.
 """
 
 from __future__ import annotations
