@@ -8,7 +8,8 @@ files. Exit status 1 where something is not as it should be, which is printed.
 
 engines: each engine is started with the command that docs/serving-engines.md shows, with settings for a small
 machine behind it. The blocks of the page run; then schemas and grammars, what must be refused, a refusal
-among 15 others, and four texts of one request. Then it is started again with drafts, and with room for so few
+among 15 others, and four texts of one request. Then it is started again with drafts (vLLM: with its own, with
+ours), and with room for so few
 tokens that requests are taken out and begun again. Their environment, 4 GB, is made once in .venv-engines;
 `--python` is of another one.
 thoughts: each engine serves a model that thinks, whose thoughts are known, under its reasoning parser. The
@@ -155,6 +156,8 @@ ENGINES = {
         {
             "drafts": '--speculative-config \'{"method": "ngram", "num_speculative_tokens": 4, '
             '"prompt_lookup_max": 4}\'',
+            "our drafts": "--speculative-config "
+            '\'{"model": "structgen.integrations.vllm_drafts.Drafts", "num_speculative_tokens": 8}\'',
             "preempted": "--max-model-len 384 --num-gpu-blocks-override 6",
         },
         "--reasoning-parser deepseek_r1",

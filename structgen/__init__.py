@@ -99,9 +99,9 @@ if TYPE_CHECKING:
     from structgen.grammars.json_grammars.schema_grammar import json_schema as json_schema
     from structgen.grammars.lark_grammars.compiled.loaded_lark import LarkGrammar as LarkGrammar
     from structgen.grammars.lark_grammars.lark_grammar import lark as lark
+    from structgen.grammars.structural_tags.structural_tag import structural_tag as structural_tag
     from structgen.grammars.text_grammars.composition.bans import without as without
     from structgen.grammars.text_grammars.composition.json_strings import in_json_string as in_json_string
-    from structgen.grammars.text_grammars.composition.structural_tags import structural_tag as structural_tag
     from structgen.grammars.text_grammars.copied_spans import CopiedSpan as CopiedSpan
     from structgen.grammars.text_grammars.copied_spans import without_spans_of as without_spans_of
     from structgen.grammars.text_grammars.ebnf_grammar import ebnf as ebnf
@@ -162,7 +162,7 @@ __getattr__, __dir__ = lazy_names(
         "structgen.machines.store.mask_store": "MaskStore",
         "structgen.grammars.text_grammars.composition.bans": "without",
         "structgen.grammars.text_grammars.composition.json_strings": "in_json_string",
-        "structgen.grammars.text_grammars.composition.structural_tags": "structural_tag",
+        "structgen.grammars.structural_tags.structural_tag": "structural_tag",
         "structgen.grammars.text_grammars.copied_spans": "CopiedSpan without_spans_of",
         "structgen.grammars.text_grammars.ebnf_grammar": "ebnf",
         "structgen.grammars.text_grammars.free_text": "text",

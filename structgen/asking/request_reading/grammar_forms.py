@@ -29,7 +29,7 @@ from structgen.base.json_text.exact_json import read
 from structgen.base.language.shapes import nearest
 from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
-from structgen.grammars.text_grammars.composition.structural_tags import structural_tag
+from structgen.grammars.structural_tags.structural_tag import structural_tag
 from structgen.grammars.text_grammars.ebnf_grammar import ebnf
 from structgen.grammars.text_grammars.regular import choice, regex
 from structgen.machines.core.grammar import Grammar

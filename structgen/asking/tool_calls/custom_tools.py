@@ -10,12 +10,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from structgen.asking.tool_calls.llguidance_text import is_llguidance, llguidance
 from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES
 from structgen.automata.regex.pattern_dialects import ecma_pattern
 from structgen.base.errors import OptionError
 from structgen.base.limits import Limits
 from structgen.grammars.lark_grammars.lark_grammar import lark
+from structgen.grammars.lark_grammars.llguidance_text import is_llguidance, llguidance
 from structgen.grammars.text_grammars.ebnf_grammar import ebnf
 from structgen.grammars.text_grammars.regular import regex
 from structgen.machines.core.grammar import Grammar

@@ -27,15 +27,7 @@ _MISTRAL: Final[Mapping[str, Any]] = MappingProxyType(
         "id": "call0000$index",
     }
 )
-_GEMMA: Final[Mapping[str, Any]] = MappingProxyType(
-    {
-        "member": "$key:$value",
-        "item": "$value",
-        "brackets": ("{", "}", "[", "]"),
-        "between": ",",
-        "blanks": False,
-    }
-)
+_GEMMA: Final[Mapping[str, Any]] = MappingProxyType({**ARGUMENT_STYLES["gemma"], "blanks": False})
 _DEEPSEEK: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "section": ("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"),
@@ -106,7 +98,6 @@ ROWS: Final = (
         trigger="<|tool_call>",
         thinking=("<|channel>thought\n", "<channel|>"),
         opened=False,
-        quote='<|"|>',
         **_GEMMA,
         signs=("<|tool_call>call:",),
     ),
@@ -114,8 +105,7 @@ ROWS: Final = (
         "function_gemma",
         "<start_function_call>call:$name$arguments<end_function_call>",
         trigger="<start_function_call>",
-        quote="<escape>",
-        **_GEMMA,
+        **{**_GEMMA, "quote": "<escape>"},
         signs=("<start_function_call>",),
     ),
     ToolFormat(

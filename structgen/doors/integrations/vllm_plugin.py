@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.doors.integrations.engine_hooks import Hook, check_engine
+from structgen.doors.integrations.vllm_drafts import draft_for
 
 NAME: Final = "structgen"
 VERSIONS: Final = ("0.32", "0.33")
@@ -284,6 +285,7 @@ def _serve() -> None:
 
         check_configuration(vllm_config)
         begin(self, vllm_config)
+        draft_for(self, VERSIONS)
         # it is there before the first request, and `grammar_init` then chooses none
         self.backend = VllmBackend(vllm_config, self.tokenizer, vllm_config.model_config.get_vocab_size())
         # one call fills all rows: vLLM's own threads would only ask for them

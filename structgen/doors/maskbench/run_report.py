@@ -33,7 +33,7 @@ EXCLUSIVE: Final = ("passing", "refused", "limited", "crashed", "timed_out")
 valid instance may accept an invalid one too, and is then in both."""
 MEASURES: Final = {
     "first mask": "first mask",
-    "first mask + commit": "first mask + token",
+    "first mask + commit": "first + token",
     "mask": "mask",
     "commit": "take token",
     "mask + commit": "mask + token",

@@ -10,5 +10,6 @@ itself, and its mask is the union of theirs.
 Packages, each above those before it: `reading` (lark's own tables, loaded and frozen), `lexer` (the automaton
 of lexemes and their debts), `kept` (the file of a grammar's tables), `liveness` (whether some text goes on),
 `machine` (steps and masks in compiled code), `compiled` (`CompiledLark`, its completions, what may come next,
-its file, terminals bound to other grammars). `lark_grammar` has the public function `sg.lark`.
+its file, terminals bound to other grammars). `lark_grammar` has the public function `sg.lark`, and
+`llguidance_text` reads llguidance's dialect.
 """

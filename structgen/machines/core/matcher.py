@@ -155,8 +155,6 @@ class Matcher:
             self._tokens.append(token)
             self._states.append(after)
             self._index = after
-            if self.compiled.is_young:
-                self.compiled.look_ahead()
         except BaseException:
             self._mend()
             raise

@@ -68,6 +68,7 @@ def config(vllm: SimpleNamespace, backend: str = "structgen", **changes: Any) ->
         tokenizer=TOKENIZER,
         reasoner=None,
         num_speculative_tokens=0,
+        speculative_config=None,
     )
     for name, value in changes.items():
         setattr(made.model_config if hasattr(made.model_config, name) else made, name, value)

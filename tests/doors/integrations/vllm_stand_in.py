@@ -414,6 +414,7 @@ def _llm(engine: type, request: type, settings: SimpleNamespace) -> type:
                 tokenizer=self.tokenizer,
                 reasoner=None,
                 num_speculative_tokens=0,
+                speculative_config=None,
             )
             self.config, self.max_num_seqs = config, max_num_seqs
             self.llm_engine = engine(config, object)

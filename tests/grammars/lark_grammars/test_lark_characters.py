@@ -86,3 +86,11 @@ def test_bad_input(text: str, options: dict[str, object], error: type[Exception]
     with pytest.raises(error, match=said.replace(".", "\\.")):
         made = sg.lark(text, lexer="characters", **options)  # type: ignore[call-overload]
         made.language(made.limits)
+
+
+def test_a_text_that_has_the_name_of_a_bound_terminal_is_refused() -> None:
+    grammar = 'start: "<" "b" B\n%declare B\n'
+    with pytest.raises(
+        GrammarError, match="terminal B: The text 'b' has the name of a terminal that is bound"
+    ):
+        sg.lark(grammar, lexer="characters", bind={"B": sg.regex("[0-9]+")})

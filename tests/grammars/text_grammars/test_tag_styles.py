@@ -7,6 +7,7 @@ import json
 import random
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,8 @@ WRITTEN = {
         '<|open|>argument key="l" type="array"<|sep|>["y"]<|close|>argument<|sep|>',
     ),
 }
-"""By style: {"q": "x", "n": 1, "l": ["y"]}, argument by argument."""
+"""By style: {"q": "x", "n": 1, "l": ["y"]}, argument by argument. What stands around those of `gemma` is
+tested apart."""
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -91,7 +93,7 @@ def taken(value: dict[str, Any], texts: list[str], **policies: Any) -> list[str]
     return [text for text in texts if takes(grammar, text)]
 
 
-@pytest.mark.parametrize("style", ARGUMENT_STYLES)
+@pytest.mark.parametrize("style", WRITTEN)
 def test_arguments_of_a_style(style: str) -> None:
     q, n, many = WRITTEN[style]
     good = [
@@ -116,7 +118,7 @@ def test_arguments_of_a_style(style: str) -> None:
     assert taken(tag(SCHEMA, style), [*spaced, q + " " * 9 + n]) == expected
 
 
-@pytest.mark.parametrize("style", ARGUMENT_STYLES)
+@pytest.mark.parametrize("style", WRITTEN)
 def test_arguments_in_any_order_are_each_there_once_at_most(style: str) -> None:
     every = [some for count in range(4) for some in itertools.product(range(3), repeat=count)]
     good = [some for some in every if {0, 1} <= set(some) and len(set(some)) == len(some)]
@@ -213,7 +215,7 @@ def test_white_space_between_arguments_stands_together_as_counted(style: str) ->
     assert taken(tag(SCHEMA, style, max_whitespace_cnt=2), [*good, *bad]) == good
 
 
-@pytest.mark.parametrize("style", ["json", *ARGUMENT_STYLES])
+@pytest.mark.parametrize("style", ["json", *WRITTEN])
 def test_excluded_texts_stand_in_no_string(style: str) -> None:
     def written(q: str, item: str) -> str:
         if style == "json":
@@ -232,6 +234,127 @@ def test_an_excluded_text_stands_in_no_name_and_no_escape() -> None:
     assert taken(tag(schema, excludes=["ab"]), [*good, *bad], escapes="any") == good
     good = ["<parameter=c>a</parameter>", ""]
     assert taken(tag(schema, "qwen_xml", excludes=["ab"]), [*good, "<parameter=ab>a</parameter>"]) == good
+
+
+# --- gemma ---
+
+QUOTE = '<|"|>'
+GEMMA = {**SCHEMA, "properties": {**SCHEMA["properties"], "o": {"type": "object"}}}
+
+
+def gemma(value: Any, blank: Callable[[], str]) -> str:
+    """Write a value as Gemma 4 does, with white space where JSON has some."""
+    match value:
+        case str():
+            return blank() + QUOTE + value + QUOTE + blank()
+        case list():
+            return f"{blank()}[{','.join(gemma(one, blank) for one in value) or blank()}]{blank()}"
+        case dict():
+            members = (f"{blank()}{key}{blank()}:{gemma(one, blank)}" for key, one in value.items())
+            return f"{blank()}{{{','.join(members) or blank()}}}{blank()}"
+    return blank() + json.dumps(value) + blank()
+
+
+def some_value(chance: random.Random, depth: int) -> Any:
+    kinds = [*[lambda: chance.choice(["x", "", "a,b", '"}', 1, -2.5, True, None])] * 3]
+    if depth:
+        kinds.append(lambda: [some_value(chance, depth - 1) for _ in range(chance.randrange(3))])
+        kinds.append(lambda: {key: some_value(chance, depth - 1) for key in chance.sample("abc", 2)})
+    return chance.choice(kinds)()
+
+
+@pytest.mark.parametrize("schema", [GEMMA, {**GEMMA, "properties": {**SCHEMA["properties"], "o": {}}}, True])
+def test_what_gemma_writes_is_held_to_the_schema(schema: Any) -> None:
+    chance = random.Random("gemma")
+    grammar = sg.compile(sg.structural_tag(tag(schema, "gemma")), BYTES, store=False)
+    valid = jsonschema.Draft202012Validator(schema).is_valid
+    seen = set()
+    for _ in range(300):
+        said = {"q": "x", "n": 1, "l": ["y", "z"], "o": some_value(chance, 2)}
+        value = {key: one for key, one in said.items() if chance.random() < 0.8}
+        if value and chance.random() < 0.3:
+            value[chance.choice(list(value))] = some_value(chance, 1)
+        right = valid(value)
+        seen.add(right)
+        for written in ("", " ", "\n  "):
+            assert takes(grammar, gemma(value, lambda one=written: chance.choice(["", one]))) is right, value
+    assert seen == ({True} if schema is True else {True, False})
+
+
+def test_white_space_of_gemma_stands_together_as_counted_and_none_where_a_policy_says_so() -> None:
+    texts = [
+        "{}",
+        "{ }",
+        "{  }",
+        f"{{q : {QUOTE}  {QUOTE} }}",
+        f"{{q  :{QUOTE}{QUOTE}}}",
+        f"{{q:{QUOTE}{QUOTE}}}",
+    ]
+    for schema in ({**SCHEMA, "required": []}, {**GEMMA, "required": []}):
+        counted = tag(schema, "gemma", max_whitespace_cnt=1)
+        assert taken(counted, texts) == [texts[0], texts[1], texts[3], texts[5]]
+        assert taken(tag(schema, "gemma"), texts, whitespace="compact") == [texts[0], texts[5]]
+
+
+def test_gemmas_strings_and_names_hold_no_excluded_text() -> None:
+    texts = [
+        "{b:1}",
+        "{ab:1}",
+        f"{{b:{QUOTE}ba{QUOTE}}}",
+        f"{{b:{QUOTE}xab{QUOTE}}}",
+        f"{{b:[{QUOTE}ab{QUOTE}]}}",
+    ]
+    assert taken(tag(True, "gemma", excludes=["ab"]), texts) == [texts[0], texts[2]]
+
+
+# --- any arguments ---
+
+ANY_VALUES = {"string": ["x", "", "1 <a>"], "number": ["1", "-2.5"], "boolean": ["true"], "null": ["null"]}
+ANY_VALUES |= {"object": ["{}", '{"a": ["<"]}'], "array": ["[]", '[1, {"b": null}]']}
+
+
+def any_argument(style: str, key: str, kind: str, value: str) -> str:
+    """Return an argument of a type, objects and arrays of cohere_xml without members."""
+    nested = style == "cohere_xml" and kind in ("object", "array")
+    word = ARGUMENT_STYLES[style].get("types", {}).get(kind, "")
+    text = ARGUMENT_STYLES[style]["member"].replace("$key", key).replace("$type", word)
+    return text.replace("$gap", "").replace("$value", "" if nested else value)
+
+
+@pytest.mark.parametrize("schema", [True, {"type": "object"}, {"title": "T", "additionalProperties": True}])
+@pytest.mark.parametrize("style", [style for style in WRITTEN if style != "minimax_m3_xml"])
+def test_a_schema_that_names_none_takes_any_arguments(style: str, schema: Any) -> None:
+    chance = random.Random(style)
+    drawn = [
+        [
+            any_argument(style, chance.choice(["a", "_b1"]), kind, chance.choice(ANY_VALUES[kind]))
+            for kind in chance.choices(list(ANY_VALUES), k=count)
+        ]
+        for count in (0, 1, 1, 2, 3, 3)
+    ]
+    good = ["\n".join(some) for some in drawn] + ["".join(some) for some in drawn]
+    assert taken(tag(schema, style), good) == good
+    bad = [any_argument(style, "a-b", "string", "x"), good[-1][:-1]]
+    if "types" in ARGUMENT_STYLES[style]:
+        bad.append(any_argument(style, "a", "number", "x"))
+    assert taken(tag(schema, style), bad) == []
+    assert taken(tag({"type": "object", "properties": {}}, style), good) == [one for one in good if one == ""]
+
+
+def test_objects_and_arrays_of_any_arguments_hold_one_another_in_cohere_xml() -> None:
+    items = '<cofl:value type="json">1</cofl:value> <cofl:value type="raw">x</cofl:value>'
+    item = f'<cofl:value type="list">{items}</cofl:value>'
+    inside = f'<cofl:value name="b" type="list">{item}</cofl:value>'
+    good = [f'<cofl:value name="a" type="dict">{inside}</cofl:value>', inside]
+    bad = [f'<cofl:value name="a" type="dict">{item}</cofl:value>', item, good[0].replace(">1<", ">y<")]
+    assert taken(tag(True, "cohere_xml"), [*good, *bad]) == good
+
+
+def test_any_arguments_hold_no_excluded_text_and_white_space_as_counted() -> None:
+    good = ["<parameter=a>xa</parameter>\n<parameter=a>1</parameter>", "<parameter=a>   </parameter>"]
+    bad = ["<parameter=ab>x</parameter>", "<parameter=a>xab</parameter>"]
+    bad.append("<parameter=a>1</parameter>  <parameter=a>1</parameter>")
+    assert taken(tag(True, "qwen_xml", excludes=["ab"], max_whitespace_cnt=1), [*good, *bad]) == good
 
 
 # --- beside XGrammar ---
@@ -289,7 +412,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 QUICK = [("json", "alone"), ("qwen_xml", "alone"), ("minimax_m3_xml", "counted")]
 CASES = [
     pytest.param(style, name, marks=[] if (style, name) in QUICK else pytest.mark.slow)
-    for style in ["json", *ARGUMENT_STYLES]
+    for style in ["json", *WRITTEN]
     for name in OPTIONS
     if name != "excluding" or style not in ("minimax_m3_xml", "cohere_xml")  # which XGrammar does not offer
 ]
@@ -304,7 +427,7 @@ def test_texts_of_xgrammar_are_ours_and_ours_are_its(style: str, option: str) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("style", ["json", *ARGUMENT_STYLES])
+@pytest.mark.parametrize("style", ["json", *WRITTEN])
 def test_in_any_order_ours_are_those_of_xgrammar_with_each_needed_key_once(style: str) -> None:
     schema = {**SCHEMA, "properties": NUMBERS, "required": ["n", "b"]}
     here, there, wide, peer = drawn(tag(schema, style, any_order=True), style)

@@ -57,8 +57,8 @@ def load_rules(
     in `load`.
 
     Raises GrammarError, with lark's message, if lark refuses the grammar, if the start rule does not exist,
-    or for a terminal without a pattern or with the empty text; RegexError by terminal; LimitError for more
-    rules than `limits.grammar_rules`.
+    for a terminal without a pattern or with the empty text, or for a text that has the name of a bound one;
+    RegexError by terminal; LimitError for more rules than `limits.grammar_rules`.
     """
     import lark
 
@@ -80,6 +80,12 @@ def load_rules(
     patterns: dict[str, str] = {}
     for terminal in terminals:
         name = str(terminal.name)
+        if name in bound:  # lark calls the text "b" B
+            raise GrammarError(
+                f"The text {terminal.pattern.value!r} has the name of a terminal that is bound.",
+                where=f"terminal {name}",
+                cure="Bind another name.",
+            )
         patterns[name] = terminal.pattern.to_regexp()
         _tree(name, patterns[name])
         if terminal.pattern.min_width == 0:

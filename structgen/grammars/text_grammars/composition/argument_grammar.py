@@ -105,6 +105,8 @@ class ArgumentPlan:
         """The arguments of calls: each call has those of one row."""
         self.root = self._every()
         """Every argument once, for readers."""
+        self.is_open = "properties" not in root_of(self.schema)[1] and self._takes_any()
+        """Nothing is said of any argument."""
 
     def _check_root(self) -> None:
         where, root = root_of(self.schema)
@@ -130,6 +132,16 @@ class ArgumentPlan:
         if not found:
             raise self.together("Only arguments that the schema does not name satisfy it.")
         return found
+
+    def _takes_any(self) -> bool:
+        residue = self.network.entry(self.network.root).object
+        plain = None if residue is None else self.network.simple(residue)
+        return (
+            plain is not None
+            and not plain.names
+            and plain.extra >= 0
+            and not self.network.sources(plain.extra)
+        )
 
     def together(self, what: str) -> UnsupportedError:
         """Return the error for arguments that the schema restricts together."""
@@ -416,7 +428,7 @@ class _Writer:
             blank = self.blank
             return sequence(*(blank + of if needed else (blank + of).optional() for of, needed in parts))
         later: TextGrammar = literal("")
-        first = later
+        first = self.nothing()
         for of, needed in reversed(parts):
             first = of + later if needed else (of + later) | first
             another = sequence(self.style.between, of)
@@ -428,7 +440,13 @@ class _Writer:
         blank = self.blank if self.style.spaced else None
         of = [(part if blank is None else blank + part, needed) for part, needed in parts]
         between = self.style.between if blank is None else ""
-        return in_any_order([p for p, needed in of if needed], [p for p, needed in of if not needed], between)
+        needed = [part for part, is_needed in of if is_needed]
+        found = in_any_order(needed, [part for part, is_needed in of if not is_needed], between)
+        return found if needed else found | self.nothing()
+
+    def nothing(self) -> TextGrammar:
+        """Return what may stand in an object or an array that has nothing in it."""
+        return (self.blank if self.style.padded else None) or literal("")
 
     def bracketed(self, inside: TextGrammar, at: int) -> TextGrammar:
         brackets = self.style.brackets
@@ -477,7 +495,8 @@ class _Writer:
             if kind in ("gap", "line"):
                 yield gap(kind, self.blank)
             else:
-                yield literal(text if kind == TEXT else values[kind])
+                said = literal(text if kind == TEXT else values[kind])
+                yield self.padded(said) if kind == "key" and self.style.padded else said
 
     def values(
         self, member: KnownMember, where: str, key: str | None, stops: tuple[str, ...]
@@ -556,17 +575,18 @@ class _Writer:
     def array(self, residue: int, where: str) -> TextGrammar:
         places, ends, repeats = self.plan.items(residue, where)
         if not places:
-            return literal("")
+            return self.nothing()
         if len(set(places)) == 1:
             of, least = self.item(places[0], where), ends.index(True)
             more = self.separated(of).repeat(max(0, least - 1), None if repeats else len(places) - 1)
             whole = self.separated(of, first=True) + more
-            return whole if least else whole.optional()
+            return whole if least else whole | self.nothing()
         rest: TextGrammar = literal("")
         for index in range(len(places) - 1, -1, -1):
             one = self.separated(self.item(places[index], where), first=not index)
             one = one.repeat(1) if repeats and index == len(places) - 1 else one
-            rest = (one + rest).optional() if ends[index] else one + rest
+            none = literal("") if index else self.nothing()
+            rest = (one + rest) | none if ends[index] else one + rest
         return rest
 
     def separated(self, of: TextGrammar, *, first: bool = False) -> TextGrammar:
@@ -596,7 +616,8 @@ class _Writer:
         what = f"a string without {shown(stops)}"
         of = strings_of(menu.string.formulas[0], beside, what, self.plan.limits)
         if self.style.quote:
-            return sequence(self.style.quote, of, self.style.quote)
+            quoted = sequence(self.style.quote, of, self.style.quote)
+            return self.padded(quoted) if self.style.padded else quoted
         return framed(of, self.style.frame, exact=self.blank is None) if self.style.frame else of
 
 

@@ -41,7 +41,8 @@ class ArgumentStyle:
     frame: str = ""
     """What is usually written on both sides of a value, and belongs to no string."""
     blanks: bool = True
-    """White space may stand around values that are no strings."""
+    """White space may stand around values that are no strings; with `brackets`, around strings and keys
+    too."""
     types: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The word for `$type` of each of JSON Schema's types."""
     keys: str = r"""[^\s\x00-\x1f\x7f"'<>=&,:{}\[\]|]{1,256}"""
@@ -80,6 +81,12 @@ class ArgumentStyle:
     def nested(self) -> bool:
         """Whether arrays and objects inside arguments are written as the arguments are."""
         return bool(self.item or self.brackets)
+
+    @property
+    def padded(self) -> bool:
+        """Whether white space may stand around strings and keys, and in an object or an array without
+        any."""
+        return self.blanks and bool(self.brackets)
 
     @property
     def spaced(self) -> bool:
@@ -135,6 +142,13 @@ ARGUMENT_STYLES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "between": "",
             "keys": TAGGED,
             "types": MappingProxyType({one: "number" if one == "integer" else one for one in JSON_TYPES}),
+        },
+        "gemma": {
+            "member": "$key:$value",
+            "item": "$value",
+            "brackets": ("{", "}", "[", "]"),
+            "between": ",",
+            "quote": '<|"|>',
         },
     }
 )

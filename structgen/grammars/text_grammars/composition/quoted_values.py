@@ -31,10 +31,13 @@ _OBJECT: Final = "object"
 """Where a key or the end of an object stands."""
 _KEY: Final = "key"
 _STRING: Final = "string"
+_NAMED: Final = "named"
+"""Between a key and its colon."""
 _OTHER: Final = "other"
 """Inside of a number or a word, or behind a value."""
 _QUOTE: Final = 0x22
 _COLON: Final = 0x3A
+_BLANK: Final = b" \t\n\r"
 _WRITABLE: Final = "with writable keys"
 """The name of the schema of values whose keys a style can write."""
 _TEXT: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"(:?)', re.DOTALL)
@@ -54,13 +57,16 @@ def writes_as_json(style: ArgumentStyle) -> bool:
 def quoted_values(
     schema: Mapping[str, Any], policies: Mapping[str, Any], style: ArgumentStyle, excludes: Sequence[str]
 ) -> TextGrammar:
-    """Return the objects of a schema in a style that `writes_as_json`, without white space; no string and no
-    key holds one of the texts in `excludes`.
+    """Return the objects of a schema in a style that `writes_as_json`, with the white space of the policies
+    where it is `padded`, and none elsewhere; no string and no key holds one of the texts in `excludes`.
 
     Raises `UnsupportedError` for names that the style cannot write, and where it writes none of the objects;
     the errors of `sg.json_schema`. Cost: masks are made byte by byte.
     """
-    json_schema(dict(schema), **policies).document().require_handled()  # with places in the schema itself
+    given = json_schema(dict(schema), **policies)
+    given.document().require_handled()  # with places in the schema itself
+    asked = given.policies.whitespace
+    blanks = asked if style.padded and asked.startswith(("any", "bounded")) else "compact"
     _check_names(schema, style)
     kept = {name: schema[name] for name in ("$schema", "$defs") if name in schema}
     keys = {"$ref": f"#/definitions/{_WRITABLE.replace(' ', '%20')}"}
@@ -74,7 +80,7 @@ def quoted_values(
     both = {name: [own, keys] for name in ("allOf", "extends")}  # the draft reads one of the two
     definitions = {**schema.get("definitions", {}), _WRITABLE: named}
     inside = {**kept, "type": "object", "definitions": definitions, **both}
-    written_so = {**policies, "strict": None, "whitespace": "compact", "escapes": "utf8"}
+    written_so = {**policies, "strict": None, "whitespace": blanks, "escapes": "utf8"}
     found = without(json_schema(inside, **written_so), (style.quote, *style.ends, *excludes))
     assert isinstance(found, JsonSchemaGrammar)
     try:
@@ -113,10 +119,10 @@ def _refused(style: ArgumentStyle, what: str, where: str, keyword: str) -> Unsup
 
 @dataclass(eq=False, repr=False, slots=True)
 class QuotedValues(Derived):
-    """The values of a schema in such a style, without white space. Made by `quoted_values`."""
+    """The values of a schema in such a style. Made by `quoted_values`."""
 
     of: JsonSchemaGrammar
-    """It writes compact JSON, and no string with a quote in it."""
+    """It writes no string with a quote in it."""
     quote: str
 
     @property
@@ -161,16 +167,23 @@ class _QuotedLanguage(Language):
         if mode == _KEY and symbol == _COLON:
             after = self.of.through(at, b'":')
             return None if after is None else (after, _VALUE, open_, b"")
-        if mode == _KEY or (mode == _OBJECT and symbol != 0x7D):
+        if mode == _KEY or (mode == _OBJECT and symbol != 0x7D and symbol not in _BLANK):
             inside = at if mode == _KEY else self.of.step(at, _QUOTE)
             after = None if inside is None else self._content(inside, bytes((symbol,)))
+            if after is None and mode == _KEY and symbol in _BLANK:
+                closed = self.of.through(at, bytes((_QUOTE, symbol)))
+                return None if closed is None else (closed, _NAMED, open_, b"")
             return None if after is None else (after, _KEY, open_, b"")
         after = None if symbol == _QUOTE else self.of.step(at, symbol)
-        return None if after is None else self._behind(after, symbol, open_)
+        return None if after is None else self._behind(after, symbol, mode, open_)
 
-    def _behind(self, at: Config, symbol: int, open_: bytes) -> Config:
+    def _behind(self, at: Config, symbol: int, mode: str, open_: bytes) -> Config:
         """Return the configuration behind a byte that is no part of a string or a key."""
         byte = bytes((symbol,))
+        if symbol in _BLANK:
+            return at, mode, open_, b""
+        if symbol == _COLON:
+            return at, _VALUE, open_, b""
         if byte in b"{[":
             return at, _OBJECT if byte == b"{" else _VALUE, open_ + byte, b""
         if byte in b"}]":

@@ -2,7 +2,7 @@
 
 A tag is a tree of formats: texts, schemas, patterns and rules, sequences and choices of them, and free text
 with tags that begin with a trigger. The source of their meaning is XGrammar's page "Structural Tag Usage"
-(0.2.6), and its release 0.2.8 where the page is silent. Tokens that are not special have no format of their
+(0.2.6), and its release 0.2.9 where the page is silent. Tokens that are not special have no format of their
 own: their text has. Unknown fields are refused; XGrammar ignores them.
 """
 
@@ -19,6 +19,8 @@ from structgen.base.language.ir import All, Formula, Not, Pattern
 from structgen.base.language.shapes import JsonShapes
 from structgen.base.system.garbage import uncollected
 from structgen.grammars.json_grammars.schema_grammar import json_schema
+from structgen.grammars.lark_grammars.llguidance_text import llguidance
+from structgen.grammars.structural_tags.any_arguments import any_arguments
 from structgen.grammars.text_grammars.composition.argument_grammar import (
     argument_grammar,
     blank_of,
@@ -57,7 +59,7 @@ any_tokens: list exclude_tokens; count max_tokens
 const_string: text value!
 dispatch: [any+] rules!; flag loop; [word] excludes
 exclude_token: list exclude_tokens
-grammar: text grammar!
+grammar: text grammar!; 'ebnf'|'lark' syntax
 json_schema: any json_schema! style; flag any_order; count max_whitespace_cnt; [word] excludes
 optional plus star: object content!
 or sequence: [any+] elements!
@@ -182,8 +184,11 @@ class _Reader:
             return regex(value["pattern"])
 
     def grammar(self, value: Format, place: str) -> TextGrammar:
+        limits = self.policies.get("limits")
         with within(f"{place}/grammar"):
-            return ebnf(value["grammar"])
+            if value.get("syntax") == "lark":
+                return as_text(llguidance(value["grammar"], limits, self.specials, self.policies))
+            return ebnf(value["grammar"], limits=limits)
 
     def json_schema(self, value: Format, place: str) -> TextGrammar:
         style = value.get("style") or "json"
@@ -213,13 +218,24 @@ class _Reader:
                 schema = exact(schema)  # `json_schema` copies a dict itself
             if style == "json":
                 return as_text(without(json_schema(schema, **policies), excludes))
+            row = ArgumentStyle(style, **ARGUMENT_STYLES[style])
+            # else nothing tells a string from an object without members
+            takes_any = not row.nested or bool(row.types or row.quote)
+            if schema is True and takes_any:
+                schema = {}
             if not isinstance(schema, dict):
                 raise OptionError(
                     "It names no arguments.", where="#", cure="Give an object that describes them."
                 )
-            row = ArgumentStyle(style, **ARGUMENT_STYLES[style])
-            blank = blank_of(plan_of(schema, policies).written.whitespace)
-            return argument_grammar(schema, policies, row, excludes) + (blank or "")
+            if "properties" not in schema and schema.get("additionalProperties") is True:
+                schema = {name: said for name, said in schema.items() if name != "additionalProperties"}
+            plan = plan_of(schema, policies)
+            blank = blank_of(plan.written.whitespace)
+            if plan.is_open and takes_any:
+                made = any_arguments(schema, policies, row, excludes)
+            else:
+                made = argument_grammar(schema, policies, row, excludes)
+            return made + (blank or "")
 
     # --- tokens ---------------------------------------------------------------------------------------------
 

@@ -1,9 +1,11 @@
-"""llguidance's dialect of Lark, in which guidance sends grammars to vLLM's address."""
+"""llguidance's dialect of Lark: guidance sends grammars in it to vLLM's address, XGrammar reads it too."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from structgen.base.errors import GrammarError, UnsupportedError
@@ -12,13 +14,16 @@ from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.schema_grammar import json_schema
 from structgen.grammars.lark_grammars.lark_grammar import lark
 from structgen.grammars.text_grammars.free_text import text as any_text
+from structgen.grammars.text_grammars.special_tokens import special
 from structgen.machines.core.grammar import Grammar
 
 _HEAD: Final = re.compile(r"\ufeff?\s*(?:(?://|#).*\n\s*)*%llguidance\b")
 _PIECE: Final = re.compile(
     r'"(?:[^"\\\n]|\\.)*"|(?://|#)[^\n]*|/(?:[^/\\\n]|\\.)+/|%(llguidance|json|regex|lark)\b\s*(?=(\{))?'
+    r"|(<[^<>\n]+>)"
 )
-"""What has no directive in it - texts, comments, patterns -, or a directive."""
+"""What has no directive in it - texts, comments, patterns -, or a directive, or a special token."""
+_TOKEN_ID: Final = re.compile(r"<\[(\d{1,9})\]>")
 _ATTRIBUTES: Final = re.compile(
     r"^( *[?!]*_?[a-z]\w*)\s*"
     r'\[((?:"(?:[^"\\\n]|\\.)*"|/(?:[^/\\\n]|\\.)*/|[^\]\n"/])*)\](\s*:\s*)(.*)$(\s*\|)?',
@@ -32,6 +37,8 @@ _ATTRIBUTE_LIST: Final = re.compile(f"(?:{_ATTRIBUTE.pattern})*")
 _FREE: Final = re.compile(r"^(\w+) *: */\(\?s:\.\*\)/\s*$", re.MULTILINE)
 _SAME: Final = re.compile(r"^(\w+) *: *(\w+)[ \t\r]*$(?!\s*\|)", re.MULTILINE)
 _SEPARATORS: Final = {"item_separator": ", ", "key_separator": ": "}
+_ONE_LINE: Final = MappingProxyType({"whitespace": "oneline"})
+_NO_TOKENS: Final[Mapping[str, int | None]] = MappingProxyType({})
 
 
 def is_llguidance(text: str) -> bool:
@@ -39,12 +46,18 @@ def is_llguidance(text: str) -> bool:
     return _HEAD.match(text) is not None
 
 
-def llguidance(text: str, limits: Limits | None) -> Grammar:
-    """Return the grammar of a text in llguidance's dialect of Lark, which begins with `%llguidance {}`.
+def llguidance(
+    text: str,
+    limits: Limits | None,
+    specials: Mapping[str, int | None] = _NO_TOKENS,
+    policies: Mapping[str, Any] = _ONE_LINE,
+) -> Grammar:
+    """Return the grammar of a text in llguidance's dialect of Lark, which may begin with `%llguidance {}`.
 
     Its texts are those that the rules derive, over characters. `capture` says something to the client alone.
-    `%json {...}` is a document of the schema, on one line. `max_tokens` is read where the text is free.
-    Errors: UnsupportedError for other attributes and directives; those of Lark grammars and schemas.
+    `%json {...}` is a document of the schema under `policies`. `max_tokens` is read where the text is free.
+    `<|tool|>` is the special token of that text in `specials`, `<[7]>` that of an id.
+    Errors: UnsupportedError for other attributes, directives and tokens; those of Lark grammars and schemas.
     """
     bound: dict[str, Grammar] = {}
 
@@ -75,6 +88,9 @@ def llguidance(text: str, limits: Limits | None) -> Grammar:
     while found := _PIECE.search(text, at):
         pieces.append(text[at : found.start()])
         at = found.end()
+        if found[3] is not None:
+            pieces.append(bind(_token(found[3], specials)))
+            continue
         if found[1] is None:
             is_comment = found[0].startswith(("//", "#"))
             pieces.append("" if is_comment else "()" if found[0] == '""' else found[0])
@@ -87,7 +103,7 @@ def llguidance(text: str, limits: Limits | None) -> Grammar:
         except (ValueError, RecursionError) as error:
             raise GrammarError(f"%{found[1]}: {error}. Write a JSON object behind it.") from None
         if found[1] == "json":
-            pieces.append(bind(_document(value, limits)))
+            pieces.append(bind(_document(value, limits, policies)))
         elif value.keys() - {"no_forcing"}:
             raise _refused("%llguidance with options", "llguidance")
     rules = "".join([*pieces, text[at:]])
@@ -101,12 +117,26 @@ def llguidance(text: str, limits: Limits | None) -> Grammar:
     return bound.get(name, whole)
 
 
-def _document(schema: dict[str, Any], limits: Limits | None) -> Grammar:
+def _token(said: str, specials: Mapping[str, int | None]) -> Grammar:
+    """Return the grammar of a special token, which is named by its text or its id."""
+    number = _TOKEN_ID.fullmatch(said)
+    token = int(number[1]) if number else specials.get(said)
+    if token is None:
+        raise UnsupportedError(
+            f"{said} names no special token that is known.",
+            keyword="token",
+            where="grammar",
+            cure='Name it in specials, or by its id as in <[7]>; a text stands in quotes ("<a>").',
+        )
+    return special(token)
+
+
+def _document(schema: dict[str, Any], limits: Limits | None, policies: Mapping[str, Any]) -> Grammar:
     options = schema.pop("x-guidance", {})
     usual = isinstance(options, dict) and not options.get("whitespace_pattern")
     if not usual or any(options.get(key, value) != value for key, value in _SEPARATORS.items()):
         raise _refused("x-guidance with other separators", "x-guidance")
-    return json_schema(schema, whitespace="oneline", limits=limits)
+    return json_schema(schema, **{**policies, "limits": limits})
 
 
 def _refused(what: str, keyword: str) -> UnsupportedError:

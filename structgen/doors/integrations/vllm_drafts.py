@@ -1,0 +1,121 @@
+"""Our drafts in vLLM: `--speculative-config '{"model": "structgen.integrations.vllm_drafts.Drafts", ...}'`.
+
+vLLM makes a proposer of any class that this option names, in each worker. Workers have no grammar, so ours
+proposes nothing there. The scheduler, which has the grammars and all tokens, then receives the proposals of
+the step, and there the drafts are made. What vLLM does with them is its own: it drops what a grammar or a
+budget forbids, reads the draft in one pass of the model, and accepts of it what the model would have written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import wraps
+from typing import Any, Final
+
+from structgen.base.errors import OptionError
+from structgen.doors.integrations.engine_hooks import Hook, check_engine
+
+__all__ = ["Drafts"]
+_SCHEDULER: Final = "vllm.v1.core.sched.scheduler:Scheduler"
+_MANAGER: Final = "vllm.v1.structured_output:StructuredOutputManager"
+HOOKS: Final = (
+    Hook("vllm.v1.spec_decode.custom_class_proposer:create_custom_proposer", ("vllm_config",)),
+    Hook(f"{_SCHEDULER}.update_draft_token_ids", ("self", "draft_token_ids")),
+    Hook(f"{_MANAGER}.validate_tokens", ("self", "request", "spec_tokens")),
+    Hook(f"{_MANAGER}._get_constraint_bounds", ("self", "request", "spec_tokens", "...")),
+    Hook("vllm.v1.outputs:DraftTokenIds", ("req_ids", "draft_token_ids")),
+)
+"""What makes our class, what we replace, what it calls then, and what we call."""
+
+
+class Drafts:
+    """vLLM's proposer in a worker, which leaves the proposals to the scheduler."""
+
+    name: Final = "structgen.integrations.vllm_drafts.Drafts"
+
+    def __init__(self, vllm_config: Any) -> None:
+        """Raises OptionError where another back end is chosen, in whose scheduler nothing would propose."""
+        if vllm_config.structured_outputs_config.backend != "structgen":
+            raise OptionError(
+                "It drafts from the grammars of structgen's back end alone.",
+                where="speculative_config.model",
+                cure="Set the back end structgen in structured_outputs_config, or another proposer.",
+            )
+
+    def load_model(self, *_: Any) -> None:
+        """Do nothing: there is no model."""
+
+    def propose(self, sampled_token_ids: Sequence[Any], *_: Any, **__: Any) -> list[list[int]]:
+        """Return no token for each request."""
+        return [[] for _ in sampled_token_ids]
+
+
+def draft_for(manager: Any, versions: Sequence[str]) -> None:
+    """Let the scheduler of this manager propose, if its configuration names our class. Raises OptionError for
+    hooks that have changed."""
+    config = manager.vllm_config
+    if config.speculative_config is None or config.speculative_config.model != Drafts.name:
+        return
+    import vllm  # optional: the engine
+
+    check_engine("vllm", vllm.__version__, versions, HOOKS)
+    from vllm.v1.core.sched.scheduler import Scheduler  # optional: the engine
+
+    # start-up: drafters, where they are chosen
+    from structgen.doors.integrations.engine_drafts import EngineDrafts
+    from structgen.doors.integrations.vllm_backend import grammars_of
+
+    grammars = grammars_of(config.model_config, manager.tokenizer)
+    manager.structgen_drafts = EngineDrafts(grammars.tokenizer, config.num_speculative_tokens)
+    if not hasattr(Scheduler.update_draft_token_ids, "__wrapped__"):
+        Scheduler.update_draft_token_ids = _proposing(Scheduler.update_draft_token_ids)
+
+
+def _proposing(others: Any) -> Any:
+    """Return what a scheduler does with the proposals of its workers: here they are replaced by ours."""
+    from vllm.platforms import current_platform  # optional: the engine
+    from vllm.v1.outputs import DraftTokenIds
+
+    from structgen.doors.integrations.engine_drafts import DraftedRequest  # start-up: as above
+
+    @wraps(others)
+    def update_draft_token_ids(self: Any, draft_token_ids: Any) -> None:
+        manager = self.structured_output_manager
+        drafts = getattr(manager, "structgen_drafts", None)
+        if drafts is None:
+            others(self, draft_token_ids)
+            return
+        found = [self.requests.get(name) for name in draft_token_ids.req_ids]
+        batch = [
+            DraftedRequest(
+                request,
+                request.prompt_token_ids or (),
+                request.output_token_ids,
+                _text(manager, request),
+                _room(request, self.max_model_len, current_platform.device_type == "cpu"),
+            )
+            for request in found
+            if request is not None and not request.is_finished()
+        ]
+        proposed = [draft.tokens.tolist() for draft in drafts.planned(batch)]
+        others(self, DraftTokenIds([one.request.request_id for one in batch], proposed))
+
+    return update_draft_token_ids
+
+
+def _text(manager: Any, request: Any) -> Any:
+    """Return the text of a request whose next token a grammar holds, else None."""
+    if not request.use_structured_output or manager._get_constraint_bounds(request, ()).constraint_start:
+        return None
+    return request.structured_output_request.grammar.text
+
+
+def _room(request: Any, model_len: int, on_cpu: bool) -> int:
+    """Return how many tokens may be proposed for a request. None, where a seed makes its draws repeatable:
+    vLLM's verification draws other tokens than its sampler, of the same law. On a CPU none for any draw:
+    there vLLM 0.32 verifies draws at temperatures that it never wrote (vllm#42638)."""
+    params = request.sampling_params
+    if params.temperature and (on_cpu or params.seed is not None):
+        return 0
+    left: int = min(request.max_tokens - request.num_output_tokens, model_len - request.num_tokens)
+    return left - 1

@@ -1,0 +1,78 @@
+"""Any arguments one by one, in a style that says how each stands: where a schema says nothing of them.
+
+What comes in: a style of arguments, policies, texts that no string holds. What goes out: a grammar of texts.
+Its rules are written in Lark, since objects and arrays in the style may hold one another without end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from structgen.base.language.ir import Not
+from structgen.grammars.json_grammars.schema_grammar import json_schema
+from structgen.grammars.lark_grammars.lark_grammar import lark
+from structgen.grammars.text_grammars.composition.argument_grammar import blank_of
+from structgen.grammars.text_grammars.composition.argument_styles import JSON_TYPES, ArgumentStyle
+from structgen.grammars.text_grammars.composition.bans import without
+from structgen.grammars.text_grammars.composition.quoted_values import quoted_values, writes_as_json
+from structgen.grammars.text_grammars.composition.templates import TEXT, pieces
+from structgen.grammars.text_grammars.context_free.rules import grouped
+from structgen.grammars.text_grammars.regular import RegularGrammar, literal, regex
+from structgen.grammars.text_grammars.regular_formulas import holding, shown
+from structgen.grammars.text_grammars.text_grammar import TextGrammar, as_text
+from structgen.machines.core.grammar import Grammar
+
+_KEY: Final = "[A-Za-z_][A-Za-z0-9_]*"
+"""The names of arguments that no schema names, as XGrammar writes them."""
+_NESTED: Final = ("object", "array")
+
+
+def any_arguments(
+    schema: Mapping[str, Any], policies: Mapping[str, Any], style: ArgumentStyle, excludes: Sequence[str]
+) -> TextGrammar:
+    """Return the grammar of arguments of any names, each with any value; a name may come again. `schema`: the
+    one that says nothing of them. No string and no name holds one of `excludes`.
+
+    A style that tells no types writes every value as a string. Errors: those of `sg.json_schema`. Cost: that
+    of reading a small Lark grammar.
+    """
+    if writes_as_json(style):
+        return quoted_values(schema, policies, style, excludes)
+    blank = blank_of(json_schema({}, **policies).policies.whitespace)
+    end = style.member.partition("$value")[2].partition("$")[0]
+    stops = (*style.stops, end, *excludes)
+    bound: dict[str, Grammar] = {
+        "KEY": without(regex(_KEY), excludes),
+        "BLANK": blank or literal(""),
+        "STRING_VALUE": RegularGrammar(Not(holding(stops)), f"a string without {shown(stops)}"),
+    }
+    values = {"string": "STRING_VALUE", **({one: one for one in _NESTED} if style.nested else {})}
+
+    def value(kind: str) -> str:
+        """Return the symbol of the values of a type; others than strings are JSON where nothing nests."""
+        if kind not in values:
+            values[kind] = f"{kind.upper()}_VALUE"  # lark calls the text "null" NULL
+            bound[values[kind]] = without(json_schema({"type": kind}, **policies), (*style.stops, *excludes))
+        return values[kind]
+
+    words = grouped((style.types[kind], kind) for kind in JSON_TYPES) if style.types else {"": ["string"]}
+    rules = ["start: object", "object: BLANK (member BLANK)*", "array: BLANK (item BLANK)*"]
+    for rule, template in (("member", style.member), ("item", style.item or "$value")):
+        said = (
+            " ".join(
+                {
+                    TEXT: json.dumps(text, ensure_ascii=False),
+                    "key": "KEY",
+                    "gap": "BLANK",
+                    "type": json.dumps(word),
+                    "value": f"({' | '.join(map(value, kinds))})",
+                }[piece]
+                for piece, text in pieces(template)
+            )
+            for word, kinds in words.items()
+        )
+        rules.append(f"{rule}: {' | '.join(said)}")
+    text = "\n".join([*rules, f"%declare {' '.join(bound)}"])
+    return as_text(lark(text, lexer="characters", bind=bound, text_only=True, limits=policies.get("limits")))
