@@ -58,17 +58,14 @@ def _loops(starts: Sequence[Schema], operands: Callable[[Schema], list[Schema]])
     """Return the loops of a relation of schemas, and the schemas of each, as they are reached."""
     reached: dict[int, Schema] = {}
     edges: dict[int, list[int]] = {}
-    """Of those that have operands; the others are on no loop."""
     stack = [*reversed(starts)]
     while stack:
         schema = stack.pop()
         if schema.id not in reached:
             reached[schema.id] = schema
             below = operands(schema)
-            if below:
-                edges[schema.id] = [one.id for one in below]
-                stack += below
-    edges = {at: [one for one in below if one in edges] for at, below in edges.items()}
+            edges[schema.id] = [one.id for one in below]
+            stack += below
     order = {at: number for number, at in enumerate(reached)}
     loops = (
         sorted(group, key=order.__getitem__)

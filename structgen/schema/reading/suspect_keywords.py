@@ -86,8 +86,6 @@ _FOREIGN: Final = MappingProxyType(
     }
 )
 """Constructs of other dialects that ECMA-262 reads as something else: what is wrong, what to write."""
-_SIGN: Final = re.compile(r"\\[AZzh]|\[:|\{,|/")
-"""What any of these constructs holds: most patterns are searched once."""
 _DIGITS: Final = re.compile("[0-9]+")
 _LONGEST: Final = 40
 """Longer names are not compared with others."""
@@ -135,8 +133,7 @@ def foreign_constructs(document: Document) -> Iterator[Suspect]:
     the anchors `\A`, `\Z`, `\z`, `\h`, `[[:alpha:]]`, `a{,3}`, `/a/i`."""
     for source, schema in document.patterns.items():
         keyword = "pattern" if schema.pattern == source else f"patternProperties/{escape(source)}"
-        asked = _FOREIGN.items() if _SIGN.search(source) else ()
-        told = next((told for pattern, told in asked if pattern.match(source)), None)
+        told = next((told for pattern, told in _FOREIGN.items() if pattern.match(source)), None)
         if told is not None:
             what, cure = told
             yield Suspect(f"{schema.pointer}/{keyword}", what, f"{cure} where this is meant.")
