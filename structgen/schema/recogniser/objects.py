@@ -260,6 +260,16 @@ class Objects:
         if self.wide_unions.takes(frame, state.threads):
             wide = self.wide_unions.demands(frame, state.written.pos, state.threads, names)
             return {name: self.tables.place(demands) for name, demands in wide}
+        shapes = tuple([shape for _, shape, _ in state.threads])
+        if state.written.pos >= frame.ordered and all(shape.simple for shape in shapes):
+            # what is written makes no difference to the values under other keys
+            places = frame.places.setdefault(shapes, {})
+            for name in names:
+                if name not in places:
+                    demands = dict.fromkeys(self.frames.value(shape, name) for shape in shapes)
+                    live = tuple(filter(self.alive, demands))
+                    places[name] = self.tables.place(live) if live else -1
+            return {name: places[name] for name in names if places[name] >= 0}
         found: dict[str, int] = {}
         for name in names:
             moves = self.moves(state, name)
