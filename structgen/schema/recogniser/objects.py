@@ -257,25 +257,20 @@ class Objects:
         names = [
             name for name in frame.names[state.written.pos : last] if frame.may_come(name, state.written)
         ]
-        if self.wide_unions.takes(frame, state.threads):
-            wide = self.wide_unions.demands(frame, state.written.pos, state.threads, names)
-            return {name: self.tables.place(demands) for name, demands in wide}
         shapes = tuple([shape for _, shape, _ in state.threads])
-        if state.written.pos >= frame.ordered and all(shape.simple for shape in shapes):
+        if self.wide_unions.takes(frame, state.threads):
+            live = dict(self.wide_unions.demands(frame, state.written.pos, state.threads, names))
+        elif state.written.pos >= frame.ordered and all(shape.simple for shape in shapes):
             # what is written makes no difference to the values under other keys
-            places = frame.places.setdefault(shapes, {})
+            live = frame.live.setdefault(shapes, {})
             for name in names:
-                if name not in places:
+                if name not in live:
                     demands = dict.fromkeys(self.frames.value(shape, name) for shape in shapes)
-                    live = tuple(filter(self.alive, demands))
-                    places[name] = self.tables.place(live) if live else -1
-            return {name: places[name] for name in names if places[name] >= 0}
-        found: dict[str, int] = {}
-        for name in names:
-            moves = self.moves(state, name)
-            if moves is not None:
-                found[name] = moves[0]
-        return found
+                    live[name] = tuple(filter(self.alive, demands))
+        else:
+            moves = ((name, self.moves(state, name)) for name in names)
+            return {name: one[0] for name, one in moves if one is not None}
+        return {name: self.tables.place(live[name]) for name in names if live.get(name)}
 
     def extra(self, state: ObjectState) -> list[tuple[list[KeyClass], Moves]]:
         """Return the classes of unnamed keys that may come now, those with the same moves together."""
