@@ -240,3 +240,14 @@ def test_the_limits_of_a_call_are_those_of_its_grammar_and_not_of_the_call_befor
             sg.compile(GRAMMARS[before](one_step), BYTES, store=False)
         assert caught.value.limit == "oracle_steps"
         assert sg.compile(make(None), BYTES, store=False).limits == DEFAULT, kind
+
+
+@pytest.mark.parametrize("body", ["a", "[ab]c", "ab|c"])
+def test_each_nesting_of_plus_adds_as_many_instructions_as_the_one_before(body: str) -> None:
+    pattern, sizes = body, []
+    for depth in range(9):
+        pattern = f"(?:(?:{pattern})+{chr(ord('d') + depth)})"
+        instructions = threads.PatternInstructions()
+        instructions.emit(parse(pattern), 0)
+        sizes.append(len(instructions.code))
+    assert len(set(np.diff(sizes).tolist())) == 1

@@ -70,7 +70,50 @@ def test_any_order_needs_no_factorial_of_residues() -> None:
     assert len(network._residues) < 60
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_keys_in_any_order_have_the_places_that_their_moves_lead_to(seed: int) -> None:
+    chance = random.Random(seed)
+    values: list[Any] = [{"type": "string"}, {"type": "integer"}, {"const": 1}, False, {}]
+    branches = [
+        {"properties": {key: chance.choice(values) for key in "abcd"}, "required": [chance.choice("abcd")]}
+        for _ in range(3)
+    ]
+    try:
+        network, residue = begun({"type": "object", "anyOf": branches}, property_order="any")
+    except UnsatisfiableSchema:
+        pytest.skip("no object meets any of the branches drawn")
+    told = 0
+    while offered := network.menu(residue).named:
+        state = network._object(residue)
+        moves = {name: network.objects.moves(state, name) for name in network.names(residue)[0]}
+        assert offered == {name: one[0] for name, one in moves.items() if one is not None}
+        told += len(offered)
+        key = chance.choice(sorted(offered))
+        met = chance.choice(sorted(network.finish_place(offered[key])))
+        residue = network.after(residue, key, network.outcomes(frozenset((met,))))
+    assert told
+
+
 # Work and memory
+
+
+def test_keys_in_any_order_are_asked_about_once_for_all_residues() -> None:
+    keys = [f"k{index:02}" for index in range(40)]
+    network, residue = begun(
+        {"type": "object", "properties": {key: {} for key in keys}}, property_order="any"
+    )
+    asked: list[int] = []
+    alive = network.objects.alive
+
+    def counted(demand: int) -> bool:
+        asked.append(demand)
+        return alive(demand)
+
+    network.objects.alive = counted
+    for key in keys:
+        assert key in named(network, residue)
+        residue = network.after(residue, key, 0)
+    assert len(asked) < 4 * len(keys)
 
 
 def test_enums_of_many_strings_are_read_in_one_pass() -> None:

@@ -83,6 +83,8 @@ def _in_order(parts: list[_Count]) -> _Count:
 
 def _either(parts: list[_Count]) -> _Count:
     """Return alternatives; counts of one node that leave no number between them out are one."""
+    if all(part.least == part.most == 1 for part in parts):
+        return _Count(alternatives(list(map(_written, parts))), 1, 1)  # trees take long to hash
     apart: list[_Count] = []
     found: dict[Node, _Count] = {}
     for part in sorted(parts, key=lambda one: one.least):

@@ -211,7 +211,7 @@ def in_place(schema: Schema) -> list[Schema]:
 
 def parts_of(values: Iterable[object]) -> Iterator[Schema]:
     """Yield the schemas in values of fields of `Schema`, in order."""
-    stack = list(values)
+    stack = list(filter(None, values))  # most fields say nothing
     stack.reverse()
     while stack:
         value = stack.pop()

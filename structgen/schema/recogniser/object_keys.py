@@ -92,6 +92,9 @@ class Frame:
     standings: dict[int, FrameStanding] = field(default_factory=dict)
     extras: dict[tuple[int, int], int] = field(default_factory=dict)
     simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = field(default_factory=dict)
+    live: dict[tuple[ObjectShape, ...], dict[str, tuple[int, ...]]] = field(default_factory=dict)
+    """Of simple shapes that are possible together: the demands on the values of named keys, without those
+    that no value meets, as far as they were asked for."""
     classes: list[KeyClass] | None = None
     _sorted: tuple[str, ...] | None = None
 

@@ -45,12 +45,8 @@ class ObjectState:
     begun: bool
     """A member has been written."""
     threads: tuple[Thread, ...]
-    places: dict[str, int] = field(default_factory=dict)
-    """The places of named keys' values, as far as they were asked for; -1: the key may not come now."""
-    usual: list[tuple[int, Going]] | None = None
-    """The threads that go on after most keys. One list for all of them: garbage collection goes through each
-    object that is kept, in the middle of a mask."""
-    unusual: dict[str, list[tuple[int, Going]]] = field(default_factory=dict)
+    moves: dict[str, Moves | None] = field(default_factory=dict)
+    """Of named keys, as far as they were asked for; None: the key may not come now."""
     extra: list[tuple[list[KeyClass], Moves]] | None = None
     rests: dict[int, JsonPieces] | None = None
     new_keys: frozenset[str] | None = None
@@ -198,17 +194,10 @@ class Objects:
 
     def moves(self, state: ObjectState, name: str) -> Moves | None:
         """Return the moves of a named key, or None where the key may not come now."""
-        place = state.places.get(name)
-        if place is None:
-            found = self._moves(state, name) if state.frame.may_come(name, state.written) else None
-            place, going = found or (-1, None)
-            if going is not None and going is not state.usual:
-                state.unusual[name] = going
-            state.places[name] = place
-        if place < 0:
-            return None
-        assert state.usual is not None, "a key with moves"
-        return place, state.unusual.get(name, state.usual)
+        if name not in state.moves:
+            may_come = state.frame.may_come(name, state.written)
+            state.moves[name] = self._moves(state, name) if may_come else None
+        return state.moves[name]
 
     def _moves(self, state: ObjectState, where: Where) -> Moves | None:
         frame = state.frame
@@ -241,9 +230,7 @@ class Objects:
                     going.append((demands.setdefault(demand, len(demands)), (j, shape, left)))
         if not going:
             return None
-        if state.usual is None:
-            state.usual = going
-        return self.tables.place(tuple(demands)), state.usual if going == state.usual else going
+        return self.tables.place(tuple(demands)), going
 
     def named(self, state: ObjectState) -> dict[str, int]:
         """Return the named keys that may come now, each with the place of its value."""
@@ -257,15 +244,20 @@ class Objects:
         names = [
             name for name in frame.names[state.written.pos : last] if frame.may_come(name, state.written)
         ]
+        shapes = tuple([shape for _, shape, _ in state.threads])
         if self.wide_unions.takes(frame, state.threads):
-            wide = self.wide_unions.demands(frame, state.written.pos, state.threads, names)
-            return {name: self.tables.place(demands) for name, demands in wide}
-        found: dict[str, int] = {}
-        for name in names:
-            moves = self.moves(state, name)
-            if moves is not None:
-                found[name] = moves[0]
-        return found
+            live = dict(self.wide_unions.demands(frame, state.written.pos, state.threads, names))
+        elif state.written.pos >= frame.ordered and all(shape.simple for shape in shapes):
+            # what is written makes no difference to the values under other keys
+            live = frame.live.setdefault(shapes, {})
+            for name in names:
+                if name not in live:
+                    demands = dict.fromkeys(self.frames.value(shape, name) for shape in shapes)
+                    live[name] = tuple(filter(self.alive, demands))
+        else:
+            moves = ((name, self.moves(state, name)) for name in names)
+            return {name: one[0] for name, one in moves if one is not None}
+        return {name: self.tables.place(live[name]) for name in names if live.get(name)}
 
     def extra(self, state: ObjectState) -> list[tuple[list[KeyClass], Moves]]:
         """Return the classes of unnamed keys that may come now, those with the same moves together."""

@@ -134,15 +134,13 @@ class CompiledText(NumberedText):
         if self._has_specials and self._steps.is_outside(index):
             self._steps.allow(self.special_tokens(index))
         visit, state = self._visit(index)
+        part = self._open_visit(visit)[0].part if visit else None
         code = self._compiled_mask(index, target)
-        if visit and code == stepping.UNKNOWN:
-            part = self._open_visit(visit)[0].part
+        if part and code == stepping.UNKNOWN and self._visit_rows[visit, BEHIND] >= 0 and any(part.calls):
+            part.ends_below(state, self._opened[visit].wanted)  # it answers what this asks
             code = self._compiled_mask(index, target)
-            if code == stepping.UNKNOWN and self._visit_rows[visit, BEHIND] >= 0 and any(part.calls):
-                part.ends_below(state, self._opened[visit].wanted)  # it answers what this asks
-                code = self._compiled_mask(index, target)
-        if visit and code == MISS:
-            is_known = self._entered[visit].places[0].part.compiled.compute(state, target)
+        if part and code == MISS:
+            is_known = part.compiled.compute(state, target)
             if self._stands_for_part(index):
                 return 0
             code = self._compiled_mask(index, target) if is_known else stepping.UNKNOWN
