@@ -169,11 +169,11 @@ def held_elsewhere(lock: threading.RLock) -> Iterator[threading.Event]:
     def hold() -> None:
         with lock:
             taken.set()
-            let.wait(60)
+            let.wait(600)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    taken.wait(60)
+    taken.wait(600)
     try:
         yield let
     finally:
