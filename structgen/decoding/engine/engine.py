@@ -31,7 +31,7 @@ from structgen.decoding.engine.model_protocol import Model, draft_support_of
 from structgen.decoding.engine.models import given_model, load_model, tokenizer_of
 from structgen.decoding.engine.requests import Handle, Request, Result, Usage
 from structgen.decoding.engine.searches.whole_values import comparing
-from structgen.decoding.engine.special_texts import special_texts, warn_of_special_texts
+from structgen.decoding.engine.special_texts import special_texts, warn_of_special_texts, without_bytes
 from structgen.decoding.engine.strategies.strategy import Mixture, SearchStrategy
 from structgen.decoding.engine.strategies.strategy_loading import strategies_of
 from structgen.decoding.engine.text import Decided, PromptBorder, RequestStart, Text
@@ -390,8 +390,7 @@ class Engine:
     @property
     def specials(self) -> dict[str, int]:
         """The ids of the special tokens without bytes, by their texts."""
-        tokens = self.tokenizer.token_bytes
-        return {text: token for text, token in self._named_tokens.items() if tokens[token] is None}
+        return without_bytes(self._named_tokens, self.tokenizer)
 
     @cached_property
     def _named_tokens(self) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from structgen.base.system.resources import model_path
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
+from structgen.tokens.tokenizer import Tokenizer
 
 _ESCAPED = re.compile(r"\\u\{([0-9a-fA-F]+)\}")
 
@@ -29,6 +30,12 @@ def special_texts(name: str, tokenizer: Any = None) -> dict[str, int]:
         return {}
     added = json.loads(file.read_text(encoding="utf-8")).get("added_tokens") or []
     return {one["content"]: one["id"] for one in added if isinstance(one.get("content"), str)}
+
+
+def without_bytes(named: dict[str, int], tokenizer: Tokenizer) -> dict[str, int]:
+    """Return the ids of those tokens that have no bytes, by their texts: grammars may name these."""
+    texts = tokenizer.token_bytes
+    return {text: id for text, id in named.items() if id < len(texts) and texts[id] is None}
 
 
 def warn_of_special_texts(grammar: TextGrammar, specials: dict[str, int]) -> None:

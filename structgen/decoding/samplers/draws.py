@@ -45,7 +45,7 @@ CUT: Final = "A run that is cut favours short texts."
 
 
 class FoundRanges(Mapping[str, tuple[float, float]]):
-    """The ranges of fields by their paths, worked out when one is asked for."""
+    """The ranges of fields, by path. All are worked out when the first is asked for."""
 
     def __init__(self, find: Callable[[], Mapping[str, tuple[float, float]]]) -> None:
         self._find = find

@@ -24,7 +24,7 @@ from structgen.decoding.samplers.samples_file import read_samples, write_samples
 T = TypeVar("T")
 S = TypeVar("S")
 _TESTS: Final = 128
-"""Numbers that a quantile tests at once: an array has the draws times these."""
+"""The numbers that a quantile tests at once. Its arrays have so many values a draw."""
 _KINDS: Final = {
     "exact": "independent draws from the model's distribution of valid texts",
     "weighted": "with their weights they stand for the model's distribution of valid texts",

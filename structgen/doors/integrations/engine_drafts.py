@@ -97,6 +97,6 @@ class _Drafted:
 
     drafting: Drafting
     draft: Draft = NO_DRAFT
-    """What was proposed for the step that runs."""
+    """The draft of the step that runs."""
     count: int = 0
-    """How many of its tokens the drafters have received."""
+    """The number of its tokens that the drafters have received."""

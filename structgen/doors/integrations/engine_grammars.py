@@ -13,7 +13,7 @@ from structgen.asking.request_reading.grammar_forms import requested
 from structgen.asking.request_reading.request_reader import OF_A_STRANGER, SERVED
 from structgen.base.errors import BudgetError, OptionError, StructgenError
 from structgen.base.language.checks import whole
-from structgen.decoding.engine.special_texts import special_texts
+from structgen.decoding.engine.special_texts import special_texts, without_bytes
 from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.compilation.preloading import preload
 from structgen.machines.core.batch import RowStatus, fill_masks
@@ -63,12 +63,7 @@ class EngineGrammars:
         self.tokenizer = Tokenizer.from_huggingface(
             tokenizer, eos_token_id=sorted(end_tokens) or None, vocab_size=vocab_size
         )
-        texts = self.tokenizer.token_bytes
-        self._specials = {
-            text: token
-            for text, token in special_texts("", tokenizer).items()
-            if token < len(texts) and texts[token] is None
-        }
+        self._specials = without_bytes(special_texts("", tokenizer), self.tokenizer)
         self._kept: Recent[str, Future[CompiledGrammar]] = Recent()
         self._held: dict[str, CompiledGrammar] = {}
         self._lock = threading.Lock()

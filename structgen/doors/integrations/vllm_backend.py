@@ -184,8 +184,8 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
         return self._wrapped[1]
 
     def in_one_call(self, step: Callable[[], T]) -> T:
-        """Return what a step of vLLM's returns, which asks for masks row by row; they are written at its end,
-        by one call."""
+        """Run a step of vLLM's, and return its result. The step asks for masks row by row; one call writes
+        them at its end."""
         self.asked = []
         try:
             made = step()

@@ -109,7 +109,7 @@ class _Reader(CountedRules):
         self.text, self.most, self.at, self.depth = text, most, 0, 0
         self.specials = specials
         self.grammars: dict[str, tuple[str, TextGrammar]] = {}
-        """By its spelling a grammar, and its symbol."""
+        """The symbol and the grammar of each spelling."""
         self.idle: list[str] = []
         self.lines: dict[str, int] = {}
         self.replaced: list[str] = []
@@ -181,7 +181,7 @@ class _Reader(CountedRules):
         return Ebnf(kept, self.terminals, self.lines, self.replaced, bound, self.idle)
 
     def options(self, name: str) -> None:
-        """Read what stands in brackets behind the name of a rule that begins."""
+        """Read the options of a rule, in brackets behind its name. Raises for one that bounds texts."""
         at = self.at
         found = self.taken(_OPTIONS)
         for one in filter(None, map(str.strip, found[1:-1].split(","))):

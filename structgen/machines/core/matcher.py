@@ -144,7 +144,7 @@ class Matcher:
         self._ask(lambda compiled, index: compiled.fill_index(index, mask, row))
 
     def has_room(self, budget: int | None) -> bool:
-        """Return whether there is no budget, or one that is known to take nothing from the mask."""
+        """Return whether a budget is known to leave the mask as it is. None is no budget."""
         return budget is None or (
             type(budget) is int and self.compiled.sufficient_budgets.get(self._index, budget + 1) <= budget
         )

@@ -66,7 +66,7 @@ class RemainderWalks:
         """So many first attempts chose the method."""
         self.accepted = 0
         self.longest = 0
-        """How many rows the longest walk went through, its end included."""
+        """The rows of the longest walk, its end included."""
         self._random = stream(self._walker.seed, 0)
         self._texts: dict[Tokens, float] = {}
         """The new texts, with log P."""

@@ -445,7 +445,7 @@ class _Writer:
         return found if needed else found | self.nothing()
 
     def nothing(self) -> TextGrammar:
-        """Return what may stand in an object or an array that has nothing in it."""
+        """Return the text that may stand in an empty object or array."""
         return (self.blank if self.style.padded else None) or literal("")
 
     def bracketed(self, inside: TextGrammar, at: int) -> TextGrammar:
