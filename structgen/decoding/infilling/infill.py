@@ -96,7 +96,7 @@ def _text(name: str, value: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Settings:
+class InfillSettings:
     """The template and the options of `infill`, with their defaults; they are checked."""
 
     template: Annotated[str, _text] | None = None
@@ -148,7 +148,7 @@ class _Settings:
     'sg.infill("structgen/infill", grammar=grammar, prompt=prompt)',
     GONE,
     options=InfillOptions,
-    defaults={field.name: field.default for field in fields(_Settings)},
+    defaults={field.name: field.default for field in fields(InfillSettings)},
 )
 def infill(
     model: MaskedModel | str | Path | Any, template: str | None = None, **options: Unpack[InfillOptions]
@@ -199,7 +199,7 @@ def infill(
     grammar without an automaton, a canvas longer than the model's context and wrong options; StructgenError
     for NaN logits.
     """
-    how = _Settings(template, **options)
+    how = InfillSettings(template, **options)
     scheduler = named(how.scheduler, sure=how.sure)
     began = time.monotonic()
     reads, words = model_of(model, how.tokenizer)
@@ -232,7 +232,7 @@ def infill(
     return problem.result(canvas, steps, usage, is_late, how.given is not None, tuple(full))
 
 
-def _parts_of(how: _Settings) -> list[FixedText | Hole]:
+def _parts_of(how: InfillSettings) -> list[FixedText | Hole]:
     """Return the parts of the template; of that of the known fields; or one hole, for the whole text."""
     parts: list[FixedText | Hole] = [Hole("text")]
     what, where, cure = "The template has no hole.", "template", "Write {name} where something is to come."
@@ -337,7 +337,7 @@ class _Asked:
 
     model: MaskedModel
     tokenizer: Tokenizer
-    how: _Settings
+    how: InfillSettings
     takes_over: bool
     """Whether holes take over the punctuation behind them (`text_behind`)."""
 

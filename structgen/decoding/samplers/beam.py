@@ -199,18 +199,7 @@ class Beam:
         self, particles: list[BeamParticle], step: int, width: int, afford: Callable[[int], bool]
     ) -> list[BeamParticle] | None:
         """Return the particles of the next step; None if a needed row may not be read."""
-        top = max(one.log_weight for one in particles)
-        owners, slots, scores = [], [], []
-        for at, one in enumerate(particles):
-            node = one.known
-            masses = np.append(node.probabilities * (node.uppers > node.lowers), node.rest)
-            found = math.exp(one.log_weight - top) * masses * self._scores(one)
-            (alive,) = np.nonzero(found > 0)
-            owners.append(np.full(len(alive), at))
-            slots.append(np.where(alive == len(node.tokens), REST, alive))
-            scores.append(found[alive])
-        owner, slot = np.concatenate(owners), np.concatenate(slots)
-        score = np.concatenate(scores)
+        owner, slot, score = self._candidates(particles)
         ready: dict[int, BeamParticle] = {}
         while True:
             total = float(score.sum())
@@ -236,6 +225,21 @@ class Beam:
             for at in drawn.tolist()
         )
         return [one for one in following if one is not None]
+
+    def _candidates(self, particles: list[BeamParticle]) -> tuple[Ids, Ids, Floats]:
+        """Return what may follow the particles: the number of the particle, the slot of its node or REST, and
+        the score, of each."""
+        top = max(one.log_weight for one in particles)
+        found = []
+        for at, one in enumerate(particles):
+            node = one.known
+            masses = np.append(node.probabilities * (node.uppers > node.lowers), node.rest)
+            scores = math.exp(one.log_weight - top) * masses * self._scores(one)
+            (alive,) = np.nonzero(scores > 0)
+            slots = np.where(alive == len(node.tokens), REST, alive)
+            found.append((np.full(len(alive), at), slots, scores[alive]))
+        owner, slot, score = map(np.concatenate, zip(*found, strict=True))
+        return owner, slot, score
 
     def _scores(self, one: BeamParticle) -> Floats:
         """Return g of each slot and of the rest, and store the estimates of h."""

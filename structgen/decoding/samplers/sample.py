@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path as FilePath
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -60,7 +60,7 @@ from structgen.decoding.samplers.run_limits import (
     listener,
 )
 from structgen.decoding.samplers.samples import Samples
-from structgen.decoding.samplers.target import Truncation
+from structgen.decoding.samplers.target import Target, Truncation
 from structgen.decoding.samplers.tree import Node, PrefixTree
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -90,13 +90,14 @@ _ABOVE_ZERO: Final = (1e-30, 1e30, "a number above 0")
 class TypedSampleOptions(TypedDict, total=False):
     """The keywords of `sample` that typed functions have too; see there."""
 
+    checkers: Sequence[Checker]
+    max_tokens: int | None
     method: str
     budget: int | None
     seconds: float | None
     until: Until | None
     seed: int
     temperature: float
-    checkers: Sequence[Checker]
     tree: PrefixTree | Sequence[PrefixTree] | None
     progress: Callable[[RunProgress], None] | bool | None
     top_k: int
@@ -105,7 +106,17 @@ class TypedSampleOptions(TypedDict, total=False):
     particles: int | None
     resampling_threshold: float
     proposal: Proposal | None
+
+
+class TargetOptions(TypedDict, total=False):
+    """The keywords of `score` and `most_probable` that say what is valid; see `sample`."""
+
+    checkers: Sequence[Checker]
     max_tokens: int | None
+    tokenizer: Tokenizer | Any | None
+    name: str
+    outline: bool | None
+    chat: bool | None
 
 
 class SampleOptions(TypedSampleOptions, total=False):
@@ -117,7 +128,8 @@ class SampleOptions(TypedSampleOptions, total=False):
     chat: bool | None
 
 
-def _temperature(name: str, value: Any) -> float:
+def temperature_above_0(name: str, value: Any) -> float:
+    """Return a temperature. Raises OptionError for 0, and for what is none."""
     if value == 0:
         raise OptionError(
             "At temperature 0 the model has one text, and no distribution.",
@@ -125,6 +137,50 @@ def _temperature(name: str, value: Any) -> float:
             cure="Use sg.Engine with temperature=0 for the likeliest tokens, or a temperature above 0 here.",
         )
     return checks.number(name, value, *_ABOVE_ZERO)
+
+
+def _checkers(name: str, value: Any) -> Sequence[Checker]:
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise OptionError(
+            f"A {type(value).__name__} is no list of checkers.",
+            where=name,
+            cure="Give a list, even of one: checkers=[...].",
+        )
+    return value
+
+
+def _most_tokens(name: str, value: Any) -> int:
+    return 256 if value is None else checks.whole(name, value, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSettings:
+    """The options that `sample`, `score` and `most_probable` share: how a model is asked, and what is valid;
+    with their defaults."""
+
+    checkers: Annotated[Sequence[Checker], _checkers] = ()
+    max_tokens: Annotated[int, _most_tokens] = 256
+    tokenizer: Tokenizer | Any | None = None
+    name: str = ""
+    outline: bool | None = None
+    chat: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def problem(self, model: Any, grammar: Any) -> Problem:
+        """Return a model with a grammar. Raises OptionError."""
+        return Problem(model, grammar, self.tokenizer, self.name, self.outline, self.chat)
+
+    def target(
+        self, model: Any, prompt: str | Sequence[int], grammar: Any, temperature: float
+    ) -> tuple[Problem, Target, str]:
+        """Return the problem, the target law after a prompt, and its digest, "" where a part has no name.
+        Raises OptionError."""
+        problem = self.problem(model, grammar)
+        ids = problem.ids(prompt, "prompt", self.max_tokens)
+        target = problem.target(problem.rows([ids])[0], self, temperature)
+        return problem, target, known_fingerprint(ids, target)
 
 
 class WantedWidth(NamedTuple):
@@ -152,8 +208,8 @@ def _until(name: str, value: Any) -> WantedWidth:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleSettings:
-    """The options of `sample`, with their defaults; those that are numbers are checked. Numpy's become
+class SampleSettings(TargetSettings):
+    """The other options of `sample`, with their defaults; those that are numbers are checked. Numpy's become
     Python's: a fingerprint and a seed need that."""
 
     n: Annotated[int, Whole(1)]
@@ -162,8 +218,7 @@ class SampleSettings:
     seconds: Annotated[float, Number(*_ABOVE_ZERO)] | None = None
     until: Annotated[Until, _until] | None = None
     seed: Annotated[int, Whole(0, (1 << 64) - 1)] = 0
-    temperature: Annotated[float, _temperature] = 1.0
-    checkers: Sequence[Checker] = ()
+    temperature: Annotated[float, temperature_above_0] = 1.0
     tree: PrefixTree | Sequence[PrefixTree] | None = None
     progress: Callable[[RunProgress], None] | bool | None = None
     top_k: int = 0
@@ -172,11 +227,6 @@ class SampleSettings:
     particles: Annotated[int, Whole(1, 1 << 20)] | None = None
     resampling_threshold: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = USUAL.threshold
     proposal: Proposal | None = None
-    max_tokens: Annotated[int, Whole(1)] = 256
-    tokenizer: Tokenizer | Any | None = None
-    name: str = ""
-    outline: bool | None = None
-    chat: bool | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -184,6 +234,10 @@ class SampleSettings:
         _OF_PARTICLES.refuse(self)
         _OF_INTERVALS.refuse(self)
         Truncation(self.top_k, self.top_p, self.min_p)
+
+
+DEFAULTS: Final = MappingProxyType({field.name: field.default for field in fields(SampleSettings)})
+"""The defaults of the options, as signatures show them."""
 
 
 @overload
@@ -219,7 +273,7 @@ def sample(
         "Leave it out: it changes the law; sg.Engine takes it for other texts than draws",
     ),
     options=SampleOptions,
-    defaults={one.name: one.default for one in fields(SampleSettings)},
+    defaults=DEFAULTS,
 )
 def sample(
     model: GivenModel,
@@ -291,12 +345,10 @@ def sample(
     biased. Raises OptionError for an option that has no meaning here, such as a penalty;
     StructgenError if Z is proved to be 0 or the model's logits are not numbers.
     """
-    given: dict[str, Any] = {
-        name: one for name, one in options.items() if (name, one) != ("max_tokens", None)
-    }
+    given: dict[str, Any] = {**options}
     settings = SampleSettings(n, **given)
     began = time.monotonic()
-    problem = Problem(model, grammar, settings.tokenizer, settings.name, settings.outline, settings.chat)
+    problem = settings.problem(model, grammar)
     several = prompts_of(prompt)
     prompts = [
         problem.ids(one, "prompt" if several is None else f"prompt[{at}]", settings.max_tokens)
@@ -422,7 +474,7 @@ def drawn_for(
 ) -> Samples[Any]:
     """Return the draws of one run; `learnt`: the tree of the run that it continues."""
     truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
-    target = problem.target(rows, settings.temperature, settings.max_tokens, settings.checkers, truncation)
+    target = problem.target(rows, settings, settings.temperature, truncation)
     if target.has_weights and settings.method not in WEIGHTED:
         raise OptionError(
             f"{settings.method} does not draw from a target with weights (`weigh`).",
