@@ -27,7 +27,7 @@ OPEN: Final = -1
 """Marks a slot as masked."""
 NULL: Final = -2
 """Marks a slot as empty."""
-_NOWHERE: Final = -3
+NOWHERE: Final = -3
 """In place of a class: the slot is fixed to a token that stands in no text."""
 
 _MOST_BYTES: Final = 4 << 30
@@ -68,7 +68,7 @@ class Lattice:
         self._end, self._pad = end_token, end_token if pad_token is None else pad_token
         self._tokens = np.array(tokens, np.int32)
         column = automaton.token_class[np.maximum(self._tokens, 0)]
-        self._column = np.where(self._tokens < 0, self._tokens, np.where(column < 0, _NOWHERE, column))
+        self._column = np.where(self._tokens < 0, self._tokens, np.where(column < 0, NOWHERE, column))
         if columns is not None:
             self._column = np.where(np.asarray(columns) < 0, self._column, columns)
         self._nullable = np.zeros(count, np.bool_) if nullable is None else np.array(nullable, np.bool_)
@@ -202,7 +202,7 @@ class Lattice:
         if self.is_feasible:
             return None
         self._reach(len(self))
-        unknown, dead = self._column == _NOWHERE, ~self._reached[1:].any(axis=1)
+        unknown, dead = self._column == NOWHERE, ~self._reached[1:].any(axis=1)
         return int(np.append(unknown if unknown.any() else dead, True).argmax())
 
     def masks(self, slots: Sequence[int] | Numbers) -> tuple[Bools, Bools]:

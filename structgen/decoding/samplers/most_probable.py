@@ -14,7 +14,7 @@ from bisect import insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Final, TypeAlias, Unpack
+from typing import Any, TypeAlias, Unpack
 
 import numpy as np
 
@@ -22,8 +22,6 @@ from structgen.base.errors import TokenizerError, options_named
 from structgen.base.language import checks
 from structgen.decoding.samplers.sample import DEFAULTS, GivenModel, OnePrompt, TargetOptions, TargetSettings
 from structgen.decoding.samplers.target import END, Prefix, Target
-
-_MOST_TEXTS: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ def most_probable(
     given: dict[str, Any] = {**options}
     how = TargetSettings(**given)
     most = math.inf if budget is None else checks.whole("budget", budget, 1)
-    k = checks.whole("k", k, 1, _MOST_TEXTS)
+    k = checks.whole("k", k, 1)
     together = checks.whole("together", together, 1)
     checks.OneOf(("canonical", "any"))("tokenisation", tokenisation)
     _problem, target, _mark = how.target(model, prompt, grammar, 1.0)

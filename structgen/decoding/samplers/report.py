@@ -9,20 +9,24 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from structgen.base.errors import OptionError
 from structgen.base.system.html_pages import NOTHING, counted, percent
 from structgen.decoding.samplers.intervals.columns import column_of
-from structgen.decoding.samplers.intervals.field_paths import LENGTH_OF_TEXT, paths_of, shown, values_at
-from structgen.decoding.samplers.marginals import Marginal, listed, shares
+from structgen.decoding.samplers.intervals.field_paths import (
+    LENGTH_OF_TEXT,
+    MOST_FIELDS,
+    paths_of,
+    shown,
+    values_at,
+)
+from structgen.decoding.samplers.marginals import MOST_LISTED, Marginal, listed, shares
 from structgen.decoding.samplers.samples import Samples, between
 from structgen.decoding.samplers.target import Floats
 
-_MOST_VALUES: Final = 8
-_MOST_FIELDS: Final = 40
 Report: TypeAlias = "dict[str, Any]"
 """The numbers by name; an estimate is an `Estimate`, which JSON has as a list of four. Numbers that are not
 known are None."""
@@ -168,7 +172,7 @@ def _fields(samples: Samples[Any], masked: Samples[Any] | None) -> tuple[list[di
     paths = paths_of([document for _, document in values]) if samples.is_json else []
     reads: dict[str, Callable[[Any], dict[Any, Any]]] = {
         shown(path) or "value": lambda value, path=path: values_at(value[1], path)  # type: ignore[misc]
-        for path in paths[:_MOST_FIELDS]
+        for path in paths[:MOST_FIELDS]
     }
     if not samples.is_json:
         reads["text"] = lambda value: {value[0]: value[0]}
@@ -184,7 +188,7 @@ def _fields(samples: Samples[Any], masked: Samples[Any] | None) -> tuple[list[di
             {"value": one.value, "share": _of_share(one), "masked": other, "draws": one.draws}
             for one, other in zip((next(ready) for _ in pairs), compared, strict=True)
         ]
-    return [field for field, _, _ in columns], len(paths[_MOST_FIELDS:])
+    return [field for field, _, _ in columns], len(paths[MOST_FIELDS:])
 
 
 def _of_share(one: Marginal) -> Estimate:
@@ -217,7 +221,7 @@ def _field(
     mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
     for key, (_, draws) in other_places.items():
         mass[key] = max(mass.get(key, 0.0), len(draws) / len(others))
-    top = sorted(mass, key=lambda key: -mass[key])[:_MOST_VALUES]
+    top = sorted(mass, key=lambda key: -mass[key])[:MOST_LISTED]
     pairs = [places.get(key) or (other_places[key][0], []) for key in top]
     compared: list[Estimate | None] = [None] * len(top)
     if masked is not None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path as FilePath
+from statistics import NormalDist
 from types import FrameType, MappingProxyType
 from typing import (
     TYPE_CHECKING,
@@ -44,8 +45,9 @@ from structgen.base.language.exclusions import Exclusions
 from structgen.decoding.samplers.checkers import Checker
 from structgen.decoding.samplers.draws import FoundRanges
 from structgen.decoding.samplers.estimates import Statistics, clamped
+from structgen.decoding.samplers.intervals.betting import TAIL
 from structgen.decoding.samplers.intervals.columns import Range, column_of
-from structgen.decoding.samplers.intervals.field_paths import parsed, paths_of, shown, values_at
+from structgen.decoding.samplers.intervals.field_paths import MOST_FIELDS, parsed, paths_of, shown, values_at
 from structgen.decoding.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, WITH_INTERVALS, raj, walks
 from structgen.decoding.samplers.methods.smc import Proposal
 from structgen.decoding.samplers.problem import Problem, fingerprint, known_fingerprint
@@ -77,11 +79,6 @@ ManyPrompts: TypeAlias = list[str] | Sequence[Sequence[int]]
 Until: TypeAlias = (
     "float | tuple[Callable[[Any], Any] | str, float] | tuple[Callable[[Any], Any] | str, float, Range]"
 )
-_FIRST: Final = 64
-"""Texts whose fields are looked at for numbers."""
-_MOST_PATHS: Final = 64
-_NORMAL: Final = 1.96
-"""Standard errors on either side of an interval of 95 % of the normal law."""
 _KEPT_TREE: Final = 1 << 24
 """Bytes of a prefix tree that draws keep for `Samples.add`; without it added draws read its rows again."""
 _ABOVE_ZERO: Final = (1e-30, 1e30, "a number above 0")
@@ -580,7 +577,7 @@ def _needed(until: WantedWidth, method: str, problem: Problem, run: SamplingRun,
         variance = float(samples.weights @ spread**2) * count / tried.worth
     if interval is not None and interval.high - interval.low <= width:
         return 0.0
-    return max(1.5 * variance * (2 * _NORMAL / width) ** 2, 1.0)
+    return max(1.5 * variance * (2 * NormalDist().inv_cdf(1 - TAIL) / width) ** 2, 1.0)
 
 
 def _samples(method: str, problem: Problem, run: SamplingRun, found: Drawn, mark: str) -> Samples[Any]:
@@ -626,7 +623,7 @@ def _samples(method: str, problem: Problem, run: SamplingRun, found: Drawn, mark
         },
         log_z_of_clouds=found.log_z_of_clouds,
         target=mark,
-        ranges=FoundRanges(partial(_ranges, problem, texts[:_FIRST] if is_json else [], target.max_tokens)),
+        ranges=FoundRanges(partial(_ranges, problem, texts if is_json else [], target.max_tokens)),
     )
 
 
@@ -639,7 +636,7 @@ def _ranges(problem: Problem, texts: list[bytes], max_tokens: int) -> dict[str, 
         if parsed(shown(path)) == path  # a key with a dot has no path of its own
         and any(isinstance(one, int | float) for value in values for one in values_at(value, path).values())
     ]
-    return problem.ranges(paths[:_MOST_PATHS], max_tokens)
+    return problem.ranges(paths[:MOST_FIELDS], max_tokens)
 
 
 def _masses(

@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import NoneType
-from typing import Any, Final, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from structgen.base.errors import OptionError, TokenizerError, options_named
 from structgen.base.language import checks
+from structgen.base.printable import short_repr
 from structgen.base.system.html_pages import cell
 from structgen.decoding.samplers.estimates import log
 from structgen.decoding.samplers.sample import (
@@ -25,9 +26,6 @@ from structgen.decoding.samplers.sample import (
 from structgen.decoding.samplers.samples import Samples
 from structgen.decoding.samplers.target import END, Target, log_law
 from structgen.decoding.speculation.drafts.model_rows import PASS, Tokens
-
-_SHOWN: Final = 40
-"""The most bytes of a text in a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +190,8 @@ def _judged(target: Target, text: str) -> tuple[Tokens, str]:
 
 
 def _shown(text: bytes) -> str:
-    """Return the last bytes of a text, for a message."""
-    return f"{'...' if len(text) > _SHOWN else ''}{text[-_SHOWN:]!r}"
+    """Return a text for a message."""
+    return short_repr(text.decode("utf-8", "replace"))
 
 
 def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Tokens, float]:

@@ -30,7 +30,7 @@ from structgen.decoding.samplers.estimates import carriers, log_sum, normalised
 from structgen.decoding.samplers.methods import awrs, beams, smc
 from structgen.decoding.samplers.methods.raj import RemainderWalks
 from structgen.decoding.samplers.run_limits import CUTS, Drawn, Particles, SamplingRun, attempts_of, drawn
-from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.target import ROUNDING, Floats
 from structgen.decoding.samplers.walk import Attempt, Finish, Walker
 
 FEW_TEXTS: Final = 64
@@ -46,8 +46,6 @@ _SHARE_OF_PILOT: Final = 0.1
 long."""
 _DEAR: Final = 2.5
 """Walks that cost so many times as much as separate texts give way to particles."""
-_HALVINGS: Final = 30
-"""Steps of the search for a power: it is then known to 1e-9."""
 
 
 def draw(run: SamplingRun) -> Drawn:
@@ -180,7 +178,7 @@ def tempered(log_weights: Floats) -> Floats:
     low, high = 0.0, 1.0
     if not len(log_weights) or carriers(normalised(log_weights)) >= SHARE * len(log_weights):
         return log_weights
-    for _ in range(_HALVINGS):
+    while high - low > ROUNDING:
         middle = (low + high) / 2
         is_enough = carriers(normalised(middle * log_weights)) >= SHARE * len(log_weights)
         low, high = (middle, high) if is_enough else (low, middle)
