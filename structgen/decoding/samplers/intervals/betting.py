@@ -41,7 +41,7 @@ _CELLS: Final = 6.0
 are 6 % wider, with 4 they are 1 % wider."""
 _HALVINGS: Final = 16
 """An end is found to 2^-16 of a cell."""
-_LOGS: Final = np.linspace(-80.0, 0.0, 4001)
+_LOGS: Final = np.arange(-4000, 1) / 50
 """The logarithms of a capital over the goal for which the hazard is tabulated. One in between has that of the
 lower one: a bettor who is near the goal stakes a little more, and reaches it."""
 
