@@ -181,14 +181,7 @@ def _fields(samples: Samples[Any], masked: Samples[Any] | None) -> tuple[list[di
         _field(name, samples, masked, list(map(read, values)), list(map(read, others)))
         for name, read in reads.items()
     ]
-    # All shares at once: the bets of a run are the same.
-    ready = iter(shares(samples, [pair for _, pairs, _ in columns for pair in pairs]))
-    for field, pairs, compared in columns:
-        field["values"] = [
-            {"value": one.value, "share": _of_share(one), "masked": other, "draws": one.draws}
-            for one, other in zip((next(ready) for _ in pairs), compared, strict=True)
-        ]
-    return [field for field, _, _ in columns], len(paths[MOST_FIELDS:])
+    return columns, len(paths[MOST_FIELDS:])
 
 
 def _of_share(one: Marginal) -> Estimate:
@@ -212,23 +205,30 @@ def _field(
     masked: Samples[Any] | None,
     found: list[dict[Any, Any]],
     others: list[dict[Any, Any]],
-) -> tuple[dict[str, Any], list[tuple[Any, list[int]]], list[Estimate | None]]:
-    """Return a field without its values; the likeliest values with the draws that have them; and their shares
-    under masking, where these are known. `found` and `others`: for each draw, and each draw by masking, its
-    values."""
+) -> dict[str, Any]:
+    """Return a field with its likeliest values. `found` and `others`: for each draw, and each draw by
+    masking, its values."""
     places, other_places = listed(found), listed(others)
     weights = samples.weights
     mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
     for key, (_, draws) in other_places.items():
         mass[key] = max(mass.get(key, 0.0), len(draws) / len(others))
     top = sorted(mass, key=lambda key: -mass[key])[:MOST_LISTED]
-    pairs = [places.get(key) or (other_places[key][0], []) for key in top]
+    own = shares(samples, [places.get(key) or (other_places[key][0], []) for key in top])
     compared: list[Estimate | None] = [None] * len(top)
     if masked is not None:
-        ready = shares(masked, [other_places.get(key, (None, [])) for key in top])
-        compared = [_of_share(one) for one in ready]
-    field = {"field": name, "distinct": len(mass), "mean": _mean(samples, name, found)}
-    return field, pairs, compared
+        compared = [
+            _of_share(one) for one in shares(masked, [other_places.get(key, (None, [])) for key in top])
+        ]
+    return {
+        "field": name,
+        "distinct": len(mass),
+        "mean": _mean(samples, name, found),
+        "values": [
+            {"value": one.value, "share": _of_share(one), "masked": other, "draws": one.draws}
+            for one, other in zip(own, compared, strict=True)
+        ],
+    }
 
 
 def _mean(samples: Samples[Any], name: str, found: list[dict[Any, Any]]) -> Estimate | None:

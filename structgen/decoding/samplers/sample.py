@@ -431,24 +431,24 @@ def _drawn_for_each(
 ) -> list[Samples[Any]]:
     """Return the draws for each prompt, one run after another."""
     found: list[Samples[Any]] = []
-    count, together = len(prompts), problem.together
     waiting: list[PrefixRows] = []
     for at, ids in enumerate(prompts):
         if not waiting and not stop.is_over:
             try:
-                waiting = problem.rows(prompts[at : at + together])
+                waiting = problem.rows(prompts[at : at + problem.together])
             except KeyboardInterrupt:
                 stop.is_over = True
         if stop.is_over:
             found.append(_nothing(settings))
             continue
-        now = time.monotonic()
-        left = None if settings.seconds is None else max(began + settings.seconds - now, 0.0) / (count - at)
-        seed = settings.seed
+        own: dict[str, Any] = {"tree": trees[at]}
+        if settings.seconds is not None:
+            left = (began + settings.seconds - time.monotonic()) / (len(prompts) - at)
+            own["seconds"] = max(left, _ABOVE_ZERO[0])
         if are_several:  # runs of different prompts share no random numbers
-            seed = int(np.random.SeedSequence([seed, at]).generate_state(1, np.uint64)[0])
-        numbered = None if told is None else _numbered(told, at, count)
-        found.append(drawn_for(problem, settings, waiting.pop(0), ids, trees[at], seed, left, numbered, stop))
+            own["seed"] = _mixed(settings.seed, at)
+        numbered = None if told is None else _numbered(told, at, len(prompts))
+        found.append(drawn_for(problem, replace(settings, **own), waiting.pop(0), ids, numbered, stop))
     return found
 
 
@@ -456,25 +456,29 @@ def _numbered(told: Listener, at: int, count: int) -> Listener:
     return lambda progress: told(replace(progress, prompt=at, prompts=count))
 
 
+def _mixed(*numbers: int) -> int:
+    """Return a seed of a seed and other numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+
+
 def drawn_for(
     problem: Problem,
     settings: SampleSettings,
     rows: PrefixRows,
     ids: list[int],
-    tree: PrefixTree | None,
-    seed: int,
-    seconds: float | None,
     told: Listener | None,
     stop: Interruption,
-    *,
     learnt: PrefixTree | None = None,
 ) -> Samples[Any]:
-    """Return the draws of one run; `learnt`: the tree of the run that it continues."""
+    """Return the draws of one run, with the seed, the seconds and the tree of `settings`; `learnt`: the tree
+    of the run that it continues."""
+    method, tree = settings.method, settings.tree
+    assert tree is None or isinstance(tree, PrefixTree), "a run has one tree"
     truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
     target = problem.target(rows, settings, settings.temperature, truncation)
-    if target.has_weights and settings.method not in WEIGHTED:
+    if target.has_weights and method not in WEIGHTED:
         raise OptionError(
-            f"{settings.method} does not draw from a target with weights (`weigh`).",
+            f"{method} does not draw from a target with weights (`weigh`).",
             where="method",
             cure=f"Choose from {', '.join(WEIGHTED)}.",
         )
@@ -482,21 +486,18 @@ def drawn_for(
         target,
         tree or learnt or PrefixTree(),
         settings.n,
-        seed,
+        settings.seed,
         problem.width,
         settings.budget,
-        seconds,
-        None,
-        told,
-        began=time.monotonic(),
+        settings.seconds,
+        progress=told,
+        stopped="interrupted" if stop.is_over else "",
         particles=Particles(settings.particles, settings.resampling_threshold, settings.proposal),
     )
     stop.run = run
     if settings.until is not None:
         assert isinstance(settings.until, WantedWidth), "checked in SampleSettings"
-        run.until = partial(_needed, settings.until, settings.method, problem, run)
-    if stop.is_over:
-        run.stopped = "interrupted"
+        run.until = partial(_needed, settings.until, method, problem, run)
     if isinstance(rows, FunctionRows):
         rows.is_over = lambda: not run.afford(0)
     try:
@@ -504,13 +505,13 @@ def drawn_for(
             found: Drawn
             if run.tree.runs:
                 # What the tree has learnt came from the numbers of the same seed: others are needed.
-                run.seed = int(np.random.SeedSequence([seed, run.tree.runs]).generate_state(1, np.uint64)[0])
-            if settings.method in walks.WALKS:
-                found = walks.draw(run, settings.method)
-            elif settings.method == "auto" and learnt is not None:
+                run.seed = _mixed(run.seed, run.tree.runs)
+            if method in walks.WALKS:
+                found = walks.draw(run, method)
+            elif method == "auto" and learnt is not None:
                 found = raj.draw_repeated(run)
             else:
-                found = import_module(f"structgen.decoding.samplers.methods.{settings.method}").draw(run)
+                found = import_module(f"structgen.decoding.samplers.methods.{method}").draw(run)
     finally:
         target.close()
     if run.limit is not None and not found.tokens:
@@ -518,7 +519,7 @@ def drawn_for(
     stop.is_over = stop.is_over or run.stopped == "interrupted"
     if told is not None:
         told(run.state(len(found.tokens)))
-    method = found.method or settings.method
+    method = found.method or method
     samples = _samples(method, problem, run, found, known_fingerprint(ids, target))
     if method not in WITH_INTERVALS or samples.attempts is None:
         return samples
@@ -528,22 +529,9 @@ def drawn_for(
 
     def again(n: int, number: int) -> Samples[Any]:
         """Draw `n` more with what the run has learnt, as its run of this number."""
-        more = replace(settings, n=n)
-        other = int(np.random.SeedSequence([seed, 0, number]).generate_state(1, np.uint64)[0])
+        more = replace(settings, n=n, seed=_mixed(settings.seed, 0, number))
         with (after := Interruption()).listening():
-            rows = problem.rows([ids])[0]
-            return drawn_for(
-                problem,
-                more,
-                rows,
-                ids,
-                tree,
-                other,
-                settings.seconds,
-                None,
-                after,
-                learnt=known or PrefixTree(),
-            )
+            return drawn_for(problem, more, problem.rows([ids])[0], ids, None, after, known or PrefixTree())
 
     return replace(samples, again=again)
 

@@ -120,7 +120,7 @@ def _within(run: SamplingRun, budget: int) -> Drawn:
     walker = Walker(run.target, Finish.WEIGHT, run.tree, seed=run.seed ^ (1 << 63))
     is_small = run.tree.root is None and budget < FEW_TEXTS * (run.target.max_tokens + 1)
     if is_small or run.n < budget:
-        found = _tried(run, walker, _PILOT, goes_on=True)
+        found = _tried(run, walker)
     cost = run.model_rows * run.n / len(found) if found else math.inf
     if not is_small or budget * len(found) >= FEW_TEXTS * run.model_rows:
         return _beams_first(run, budget, cost)
@@ -149,15 +149,12 @@ def _beams_first(run: SamplingRun, budget: int, cost: float) -> Drawn:
     return listed
 
 
-def _tried(run: SamplingRun, walker: Walker, count: int, *, goes_on: bool) -> list[Attempt]:
-    """Return so many attempts, one after another, or those that the limits of the run allow. `goes_on`:
-    whether others follow one that gave no text."""
+def _tried(run: SamplingRun, walker: Walker) -> list[Attempt]:
+    """Return the attempts of a pilot, one after another, or those that the limits of the run allow."""
     found: list[Attempt] = []
     try:
-        while len(found) < count and not walker.is_spent and run.afford(0):
+        while len(found) < _PILOT and not walker.is_spent and run.afford(0):
             found += walker.attempts(1, run.afford)
-            if found and not found[-1].weight and not goes_on:
-                break
     except CUTS as error:
         run.cut(error)
     return found
