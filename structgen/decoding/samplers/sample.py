@@ -492,6 +492,7 @@ def drawn_for(
         settings.seconds,
         progress=told,
         stopped="interrupted" if stop.is_over else "",
+        began=time.monotonic(),
         particles=Particles(settings.particles, settings.resampling_threshold, settings.proposal),
     )
     stop.run = run
