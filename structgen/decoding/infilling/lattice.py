@@ -238,13 +238,11 @@ class Lattice:
         slot by its own logits, times `scale`, among those of some valid filling. The other slots' logits have
         no part in it. Cost: one read of the logits.
 
-        A null has the logit of the end token; after an empty slot of its hole, that of the padding token.
-        Raises StructgenError if no valid filling has a positive probability here.
+        A null has the logit of the end token; behind a null of its hole it has no choice. Raises
+        StructgenError if no valid filling has a positive probability here.
         """
         allowed = self.token_mask(slot)
-        is_first = slot == 0 or self._tokens[slot - 1] != NULL or bool(self._closes[slot - 1])
-        null = self.null_logits[slot, 0 if is_first else 1]
-        scores: Floats = np.append(self.logits[slot][: len(allowed) - 1], null) * scale
+        scores: Floats = np.append(self.logits[slot][: len(allowed) - 1], self.null_logits[slot, 0]) * scale
         scores[~allowed] = -math.inf
         top = float(scores.max())
         if top == -math.inf:

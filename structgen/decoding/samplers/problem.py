@@ -29,7 +29,6 @@ from structgen.tokens.tokenizer import Tokenizer
 if TYPE_CHECKING:
     # optional: torch
     from structgen.decoding.engine.engine import Engine
-    from structgen.decoding.samplers.sample import TargetSettings
 
 WALKS: Final = 32
 """Walks of an engine that go side by side. What one of them learns helps only those that begin after it, so
@@ -150,15 +149,16 @@ class Problem:
     def target(
         self,
         rows: PrefixRows,
-        how: TargetSettings,
         temperature: float,
+        max_tokens: int,
+        checkers: Sequence[Checker],
         truncation: Truncation = NO_TRUNCATION,
     ) -> Target:
         """Return the target law after a prompt. The validators of a type are checkers too.
 
         Raises OptionError for a checker that reads tokens of another tokenizer (an attribute `tokenizer`).
         """
-        for at, checker in enumerate(how.checkers):
+        for at, checker in enumerate(checkers):
             other = getattr(checker, "tokenizer", self.tokenizer)
             if other != self.tokenizer:
                 raise OptionError(
@@ -170,8 +170,8 @@ class Problem:
             rows,
             self.compiled,
             temperature=temperature,
-            max_tokens=how.max_tokens,
-            checkers=(*self._own, *how.checkers),
+            max_tokens=max_tokens,
+            checkers=(*self._own, *checkers),
             read=self._read,
             truncation=truncation,
         )

@@ -176,7 +176,7 @@ class TargetSettings:
         Raises OptionError."""
         problem = self.problem(model, grammar)
         ids = problem.ids(prompt, "prompt", self.max_tokens)
-        target = problem.target(problem.rows([ids])[0], self, temperature)
+        target = problem.target(problem.rows([ids])[0], temperature, self.max_tokens, self.checkers)
         return problem, target, known_fingerprint(ids, target)
 
 
@@ -475,7 +475,7 @@ def drawn_for(
     method, tree = settings.method, settings.tree
     assert tree is None or isinstance(tree, PrefixTree), "a run has one tree"
     truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
-    target = problem.target(rows, settings, settings.temperature, truncation)
+    target = problem.target(rows, settings.temperature, settings.max_tokens, settings.checkers, truncation)
     if target.has_weights and method not in WEIGHTED:
         raise OptionError(
             f"{method} does not draw from a target with weights (`weigh`).",

@@ -6,13 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import NoneType
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 import numpy as np
 
 from structgen.base.errors import OptionError, TokenizerError, options_named
 from structgen.base.language import checks
-from structgen.base.printable import short_repr
 from structgen.base.system.html_pages import cell
 from structgen.decoding.samplers.estimates import log
 from structgen.decoding.samplers.sample import (
@@ -26,6 +25,9 @@ from structgen.decoding.samplers.sample import (
 from structgen.decoding.samplers.samples import Samples
 from structgen.decoding.samplers.target import END, Target, log_law
 from structgen.decoding.speculation.drafts.model_rows import PASS, Tokens
+
+_SHOWN: Final = 40
+"""The most bytes of a text in a reason: a line has room for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +192,8 @@ def _judged(target: Target, text: str) -> tuple[Tokens, str]:
 
 
 def _shown(text: bytes) -> str:
-    """Return a text for a message."""
-    return short_repr(text.decode("utf-8", "replace"))
+    """Return the last bytes of a text, for a message."""
+    return f"{'...' if len(text) > _SHOWN else ''}{text[-_SHOWN:]!r}"
 
 
 def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Tokens, float]:
