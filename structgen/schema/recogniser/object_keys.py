@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from structgen.automata.unicode.decoded_text import in_order
 from structgen.base.language.ir import Formula
+from structgen.schema.meaning.literals import Literal
 from structgen.schema.meaning.shape import ObjectShape
 
 
@@ -82,8 +83,8 @@ class Frame:
     index: dict[str, int] = field(init=False)
     predicates: list[Formula] = field(default_factory=list)
     pattern_at: dict[str, int] = field(default_factory=dict)
-    literal_at: dict[int, int] = field(default_factory=dict)
-    key_literals: tuple[int, ...] = ()
+    literal_at: dict[Literal, int] = field(default_factory=dict)
+    key_literals: tuple[Literal, ...] = ()
     """What all keys of which predicates are asked meet."""
     cap: int = 0
     """Members are counted up to here; beyond it their number does not matter."""

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, TypeAlias, TypeGuard
 
 from structgen.base.limits import Limits
+from structgen.schema.meaning.literals import Literal
 from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Without
@@ -295,7 +296,7 @@ class Objects:
         index = frame.index[key]
         if index < frame.ordered or frame.watch >> index & 1:
             return key
-        found: list[tuple[int, ...] | None] = []
+        found: list[tuple[Literal, ...] | None] = []
         for _, shape, unmet in state.threads:
             if key in shape.values or self.frames.standing(frame, shape).free_required >> index & 1:
                 return key
