@@ -102,14 +102,14 @@ class Assertions:
     def conditions(self, schema: Schema, rank: Rank, kind: int) -> Iterator[Condition]:
         """Yield `if`, and for objects each key of `dependentSchemas`, as conditions."""
         tables = self.tables
-        for test, place in ranked(schema, rank, "if", schema.if_):
+        for test, own in ranked(schema, rank, "if", schema.if_):
             literal = tables.judging(tables.literal(test))
             then, other = (
                 ranked(schema, rank, "then", schema.then),
                 ranked(schema, rank, "else", schema.else_),
             )
             yield Condition(
-                Hold(literal, place), Hold(tables.negate(literal), place), [(test, place)], then, other
+                Hold(literal, own), Hold(tables.negate(literal), own), [(test, own)], then, other
             )
         if kind == OBJECT:
             parts = ranked(schema, rank, "dependentSchemas", *schema.dependent_schemas.values())
@@ -143,9 +143,9 @@ def position(schema: Schema, name: str) -> int:
 
 
 def ranked(schema: Schema, rank: Rank, name: str, *parts: Schema | None) -> list[Ranked]:
-    """Return the parts of an applicator that are there, each with its place in the text."""
-    place = position(schema, name)
-    return [(part, (*rank, place, index)) for index, part in enumerate(parts) if part is not None]
+    """Return the parts of an applicator that are there, each with its rank."""
+    at = position(schema, name)
+    return [(part, (*rank, at, index)) for index, part in enumerate(parts) if part is not None]
 
 
 def unevaluated(schema: Schema, kind: int) -> Schema | None:

@@ -25,7 +25,7 @@ from structgen.schema.meaning.shape import (
 from structgen.schema.reading.model import Schema
 
 Rank: TypeAlias = tuple[int, ...]
-"""The place of a keyword in the text: the literals of a child are ordered by their ranks."""
+"""The position of a keyword in the text: the literals of a child are ordered by their ranks."""
 
 
 @dataclass(frozen=True, slots=True)

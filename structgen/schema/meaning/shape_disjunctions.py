@@ -149,7 +149,7 @@ class Shapes:
 
     def _expand(self, demand: int, kind: int) -> list[FactConjunction]:
         literals = self.tables.demands[demand]
-        queue = [FactConjunction().branch([Hold(one, (place,)) for place, one in enumerate(literals)])]
+        queue = [FactConjunction().branch([Hold(literal, (at,)) for at, literal in enumerate(literals)])]
         done: list[FactConjunction] = []
         steps = 0
         while queue:
@@ -206,8 +206,8 @@ class Shapes:
                     case Watch():
                         facts.watching.append(step)
             unions, facts.unions = facts.unions, []
-            for schema, place in unions:
-                facts.choose([*self.overlaps.cases(schema, place, kind, frozenset(facts.required))])
+            for schema, rank in unions:
+                facts.choose([*self.overlaps.cases(schema, rank, kind, frozenset(facts.required))])
             if facts.pending:
                 continue
             if not self.obligations.simplify(facts) or not self._prune(facts):

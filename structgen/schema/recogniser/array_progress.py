@@ -183,7 +183,7 @@ class ArrayProgress:
         return found
 
     def where(self, shape: ArrayShape) -> str:
-        """Return the place of a schema that asks for the items of a shape, "" where none does."""
+        """Return the pointer of a schema that asks for the items of a shape, "" where none does."""
         counted = (counter.literal.schema for counter in shape.counters)
         return next((schema.pointer for schema in (*shape.facets, *counted)), "")
 

@@ -1,7 +1,7 @@
 """Points that must differ: how many a demand has, which, and whether items can all be different.
 
 A demand with more values than are asked for never stands in the way. One with fewer has them listed, and
-whether each place can have its own is a question of matching (Kuhn's algorithm).
+whether each item can have its own is a question of matching (Kuhn's algorithm).
 """
 
 from __future__ import annotations
@@ -307,7 +307,7 @@ class Distinct:
 
 
 def _augment(few: list[list[Literal]], owner: dict[Literal, int], start: int) -> bool:
-    """Give one more place a value, moving others where it must be; breadth first."""
+    """Give one more item a value, moving others where it must be; breadth first."""
     asking: dict[Literal, int] = {}
     queue = [start]
     for at in queue:
@@ -318,7 +318,7 @@ def _augment(few: list[list[Literal]], owner: dict[Literal, int], start: int) ->
             if value in owner:
                 queue.append(owner[value])
                 continue
-            held = {place: owned for owned, place in owner.items()}
+            held = {item: owned for owned, item in owner.items()}
             free: Literal | None = value
             while free is not None:
                 owner[free] = asking[free]

@@ -53,7 +53,7 @@ class FrameStanding:
                 self.free_required |= 1 << index
         ordered.sort()
         self.required = ordered
-        """Indices of the required keys that have a place in the order, ascending."""
+        """Indices of the required keys that have a position in the order, ascending."""
         self.last = ordered[-1] if ordered else -1
         self.always: frozenset[str] | None = None
         """The keys that other keys or obligations require and that may come at any time; computed on

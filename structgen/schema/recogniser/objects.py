@@ -2,7 +2,7 @@
 
 The residue of an object is a set of *threads* (as in Pike's simulation of an NFA): ways in which a demand of
 its place may still come true. There is one for each live shape, and more where this member or a later one may
-meet an obligation. All threads share the written part: the place in the declared order, the keys, their
+meet an obligation. All threads share the written part: the position in the declared order, the keys, their
 number.
 """
 
@@ -165,7 +165,7 @@ class Objects:
         """Return whether members that may come at any time can meet all obligations.
 
         True where each obligation is met by some key's mere presence, and these keys, with all that keys
-        require, have no place in the order and values of their own: then the object that holds all of them is
+        require, have no position in the order and values of their own: then the object that holds all of them is
         whole. False: unknown.
         """
         standing = self.frames.standing(frame, shape)

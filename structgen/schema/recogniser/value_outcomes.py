@@ -18,7 +18,7 @@ from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars, ValueSet
 
 _NAMED_SETS = 3
-"""Up to so many finite sets are asked one by one: the demands then name the places of the text."""
+"""Up to so many finite sets are asked one by one: the demands then name the keywords of the text."""
 _CELLS_FOR_ALTERNATIVES = 10
 """An outcome costs about as much as so many alternatives: automata are asked whether it is empty."""
 

@@ -55,7 +55,7 @@ class WideUnions:
         Cost of a name: the number of threads that mention it, and of groups.
         """
         ends: list[int] = []
-        """For each thread the place in the order of its next required key, which no key may pass over."""
+        """For each thread the position in the order of its next required key, which no key may pass over."""
         mentions: dict[str, list[int]] = {}
         groups: dict[int, deque[int]] = {}
         for at, (_, shape, _) in enumerate(threads):
