@@ -108,9 +108,7 @@ class Assertions:
                 ranked(schema, rank, "then", schema.then),
                 ranked(schema, rank, "else", schema.else_),
             )
-            yield Condition(
-                Hold(literal, own), Hold(tables.negate(literal), own), [(test, own)], then, other
-            )
+            yield Condition(Hold(literal, own), Hold(tables.negate(literal), own), [(test, own)], then, other)
         if kind == OBJECT:
             parts = ranked(schema, rank, "dependentSchemas", *schema.dependent_schemas.values())
             for key, part in zip(schema.dependent_schemas, parts, strict=True):

@@ -118,7 +118,8 @@ class BranchReader:
         return found
 
     def fits(self, clauses: Clauses) -> bool:
-        """Return whether no clause asks for an object or array: its keys would have a position in the order."""
+        """Return whether no clause asks for an object or array: its keys would have a position in the
+        order."""
         return not any(
             literal is not ALWAYS and not literal.denied and self.tables.mask(literal) & (OBJECT | ARRAY)
             for clause in clauses

@@ -159,7 +159,8 @@ class Witness:
         return self.frames.scalars.written(name) + b":"
 
     def _text(self, plan: MemberPlan, begun: bool) -> JsonPieces:
-        """Return the text of a plan, the brace included: keys with a position in the order, then the others."""
+        """Return the text of a plan, the brace included: keys with a position in the order, then the
+        others."""
         frame = self.frame
         entries: list[tuple[int, bytes, int, bytes, JsonPieces]] = []
         for slot, member in plan.members.items():

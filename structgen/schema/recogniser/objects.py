@@ -165,8 +165,8 @@ class Objects:
         """Return whether members that may come at any time can meet all obligations.
 
         True where each obligation is met by some key's mere presence, and these keys, with all that keys
-        require, have no position in the order and values of their own: then the object that holds all of them is
-        whole. False: unknown.
+        require, have no position in the order and values of their own: then the object that holds all of them
+        is whole. False: unknown.
         """
         standing = self.frames.standing(frame, shape)
         found = standing.always
