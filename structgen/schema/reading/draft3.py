@@ -12,14 +12,14 @@ from structgen.schema.reading import keywords
 from structgen.schema.reading.model import TYPES, OpenDocument, Schema
 
 _COLORS = (
-    "aqua black blue fuchsia gray green lime maroon navy olive orange purple red silver teal white yellow"
-).split()
+    "aqua|black|blue|fuchsia|gray|green|lime|maroon|navy|olive|orange|purple|red|silver|teal|white|yellow"
+)
 _RGB = r"rgb\([ \t]*(-?[0-9]+%?[ \t]*,[ \t]*){2}-?[0-9]+%?[ \t]*\)"
 
 _PATTERNS = MappingProxyType(
     {
         # CSS 2.1, section 4.3.6: a color keyword, #rgb, #rrggbb or rgb(r, g, b).
-        "color": f"^(#[0-9a-fA-F]{{3}}|#[0-9a-fA-F]{{6}}|{'|'.join(_COLORS)}|{_RGB})$",
+        "color": f"^(#[0-9a-fA-F]{{3}}|#[0-9a-fA-F]{{6}}|{_COLORS}|{_RGB})$",
         "time": r"^([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)$",
     }
 )

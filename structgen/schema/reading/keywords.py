@@ -62,16 +62,14 @@ _KEYWORDS_OF = MappingProxyType(
 """The keywords that set a field of `Schema`; of every other field it is the name in camel case."""
 SPEAKS_OF: Mapping[str, str] = MappingProxyType(
     {
-        field: kind
-        for kind, fields in (
-            ("string", "pattern format min_length max_length grammar"),
-            ("number", "minimum maximum exclusive_minimum exclusive_maximum multiple_of"),
-            ("object", "properties pattern_properties additional required property_names min_properties"),
-            ("object", "max_properties dependent_required dependent_schemas unevaluated_properties"),
-            ("array", "items prefix min_items max_items unique_items unevaluated_items"),
-            ("array", "contains min_contains max_contains"),
-        )
-        for field in fields.split()
+        **dict.fromkeys(("pattern", "format", "min_length", "max_length", "grammar"), "string"),
+        **dict.fromkeys(("minimum", "maximum", "multiple_of"), "number"),
+        **dict.fromkeys(("exclusive_minimum", "exclusive_maximum"), "number"),
+        **dict.fromkeys(("properties", "pattern_properties", "additional", "property_names"), "object"),
+        **dict.fromkeys(("required", "min_properties", "max_properties"), "object"),
+        **dict.fromkeys(("dependent_required", "dependent_schemas", "unevaluated_properties"), "object"),
+        **dict.fromkeys(("items", "prefix", "min_items", "max_items", "unique_items"), "array"),
+        **dict.fromkeys(("unevaluated_items", "contains", "min_contains", "max_contains"), "array"),
     }
 )
 """Fields of `Schema` that speak of values of one type."""

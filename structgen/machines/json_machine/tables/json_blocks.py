@@ -304,7 +304,6 @@ class JsonContext(LexemeContext):
 (
     T_NODE,
     T_EDGE,
-    T_LIST,
     T_TERMINAL,
     T_FRAME,
     T_TEXT,
@@ -324,9 +323,10 @@ class JsonContext(LexemeContext):
 ) = (
     word_of(JsonContext, name)
     for name in (
-        "nodes edges lists terminals frames texts sets places residues children word_lists offsets blob "
-        "string_specs outcomes plain_objects distances cells tries"
-    ).split()
+        *("nodes", "edges", "terminals", "frames", "texts", "sets", "places", "residues"),
+        *("children", "word_lists", "offsets", "blob", "string_specs", "outcomes", "plain_objects"),
+        *("distances", "cells", "tries"),
+    )
 )
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)
