@@ -15,7 +15,7 @@ from test_lattice import END, PAD, WIDTH, problem
 from test_lattice_of_texts import PATTERNS, TEXTS, fits, tokenizer
 
 from structgen.decoding.infilling.automata_of_grammars import language_of
-from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice
+from structgen.decoding.infilling.lattice import NULL, Lattice, LatticeSlot
 from structgen.decoding.infilling.token_automaton import token_automaton
 from structgen.machines.core.dfa import Dfa
 
@@ -93,7 +93,9 @@ def test_after_commits_and_new_logits_sums_are_those_of_what_is_left() -> None:
 def test_sums_of_texts_are_those_over_the_texts_that_fit(pattern: str) -> None:
     width = tokenizer().vocab_size
     logits = (3.0 * np.random.default_rng(len(pattern)).standard_normal((3, width))).astype(np.float32)
-    lattice = Lattice(language_of(pattern, tokenizer(), "pattern").automaton, [OPEN, 8, OPEN])
+    lattice = Lattice(
+        language_of(pattern, tokenizer(), "pattern").automaton, [LatticeSlot(), LatticeSlot(8), LatticeSlot()]
+    )
     for slot in (0, 2):
         lattice.set_logits(slot, logits[slot])
     fillings = itertools.product(range(len(TEXTS)), [8], range(len(TEXTS)))
@@ -112,7 +114,7 @@ def test_the_draws_of_an_edge_and_of_its_token_are_independent() -> None:
     table = np.array([[1, 1, 2, 2], [1, -1, -1, -1], [-1, -1, -1, -1]], np.int32)
     accepting = np.array([False, True, True])
     automaton = token_automaton(Dfa(0, table, np.arange(4, dtype=np.int32), accepting, ()))
-    sums = LatticeSums(Lattice(automaton, [OPEN]))
+    sums = LatticeSums(Lattice(automaton, [LatticeSlot()]))
     draws = [int(sums.sample(one)[0]) for one in np.random.default_rng(0).random((400, 1, 3))]
     assert min(np.bincount(draws, minlength=4)) > 70
 

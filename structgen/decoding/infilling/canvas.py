@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.decoding.infilling.intersection import NO_MARKS, Marks
-from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice, Tokens
+from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice, LatticeSlot, Tokens
 from structgen.decoding.infilling.token_automaton import TokenAutomaton
 
 
@@ -197,20 +197,19 @@ def whole_part(
     pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks = NO_MARKS, **options: Any
 ) -> LatticePart:
     """Return one lattice over all parts. The slot of a mark has the position -1."""
-    rows = list[tuple[int, int, int, bool, bool]]()
-    """Of each slot its token, its column, its position, whether it may stay empty, and closes its hole."""
-    start = 0
+    slots, at, start = list[LatticeSlot](), list[int](), 0
     for piece in pieces:
         mark = marks.before.get(piece.name)
         if mark is not None:
-            rows.append((NULL, mark, -1, False, False))
+            slots.append(LatticeSlot(NULL, column=mark))
+            at.append(-1)
         for number, token in enumerate(piece.tokens or (OPEN,) * piece.slots):
             may_stay_empty = bool(piece.name) and number >= piece.least
             is_last = may_stay_empty and number == piece.slots - 1
-            rows.append((token, -1, start + number, may_stay_empty, is_last))
+            slots.append(LatticeSlot(token, may_stay_empty, is_last))
+            at.append(start + number)
         if mark is not None:
-            rows.append((NULL, marks.behind, -1, False, False))
+            slots.append(LatticeSlot(NULL, column=marks.behind))
+            at.append(-1)
         start += len(piece)
-    tokens, columns, at, nullable, closes = zip(*rows, strict=True)
-    lattice = Lattice(automaton, tokens, nullable=nullable, closes=closes, columns=columns, **options)
-    return LatticePart(lattice, np.array(at, np.int64).reshape(1, -1))
+    return LatticePart(Lattice(automaton, slots, **options), np.array([at], np.int64))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ OPEN: Final = -1
 """Marks a slot as masked."""
 NULL: Final = -2
 """Marks a slot as empty."""
-_NOWHERE: Final = -3
+NOWHERE: Final = -3
 """In place of a class: the slot is fixed to a token that stands in no text."""
 
 _MOST_BYTES: Final = 4 << 30
@@ -36,6 +36,19 @@ _MOST_BYTES: Final = 4 << 30
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Tokens = npt.NDArray[np.int32]
+
+
+class LatticeSlot(NamedTuple):
+    """A slot of a new lattice."""
+
+    token: int = OPEN
+    """Its token; OPEN: it is masked."""
+    is_nullable: bool = False
+    """Whether it may stay empty."""
+    closes: bool = False
+    """Whether it is the last slot of a hole that has such slots; no token of the hole comes after a null."""
+    column: int = DEAD
+    """Of a mark, which is no token and not masked, its column of the automaton's table (`intersection`)."""
 
 
 class Lattice:
@@ -47,34 +60,23 @@ class Lattice:
     def __init__(
         self,
         automaton: TokenAutomaton,
-        tokens: Sequence[int] | Tokens,
+        slots: Sequence[LatticeSlot],
         *,
-        nullable: Sequence[bool] | Bools | None = None,
-        closes: Sequence[bool] | Bools | None = None,
         end_token: int = OPEN,
-        pad_token: int | None = None,
-        columns: Sequence[int] | Tokens | None = None,
+        pad_token: int = OPEN,
     ) -> None:
-        """`tokens`: for each slot its token, OPEN for a masked one. `nullable`: slots that may stay empty;
-        `closes`: the last slots of holes with such slots; no token of the hole comes after a null.
-        `end_token`: the token whose logit stands for a hole's first null, `pad_token` (default: the same) for
-        its later ones. `columns`: for each slot its column of the automaton's table, or -1; for marks, which
-        are no tokens (`intersection`). Such a slot is not masked.
+        """`end_token`: the token whose logit stands for a hole's first null, `pad_token` for its later ones.
 
         Raises OptionError if it needs more memory than _MOST_BYTES.
         """
-        count = len(tokens)
+        count = len(slots)
         self.automaton = automaton
-        self._end, self._pad = end_token, end_token if pad_token is None else pad_token
-        self._tokens = np.array(tokens, np.int32)
-        column = automaton.token_class[np.maximum(self._tokens, 0)]
-        self._column = np.where(self._tokens < 0, self._tokens, np.where(column < 0, _NOWHERE, column))
-        if columns is not None:
-            self._column = np.where(np.asarray(columns) < 0, self._column, columns)
-        self._nullable = np.zeros(count, np.bool_) if nullable is None else np.array(nullable, np.bool_)
-        self._closes = np.zeros(count, np.bool_) if closes is None else np.array(closes, np.bool_)
-        if count and self._nullable[-1] and not self._closes[-1]:
-            raise OptionError("The last slot may be empty and closes no hole.", where="closes")
+        self._end, self._pad = end_token, pad_token
+        tokens, self._nullable, self._closes, columns = map(np.array, zip(*slots, strict=True))
+        self._tokens = tokens.astype(np.int32)
+        column = automaton.token_class[np.maximum(tokens, 0)]
+        column = np.where(tokens < 0, tokens, np.where(column < 0, NOWHERE, column))
+        self._column = np.where(columns < 0, column, columns)
         # Two sets of nodes, and classes.
         room = count * (4 * automaton.states + automaton.classes)
         if room > _MOST_BYTES:
@@ -202,7 +204,7 @@ class Lattice:
         if self.is_feasible:
             return None
         self._reach(len(self))
-        unknown, dead = self._column == _NOWHERE, ~self._reached[1:].any(axis=1)
+        unknown, dead = self._column == NOWHERE, ~self._reached[1:].any(axis=1)
         return int(np.append(unknown if unknown.any() else dead, True).argmax())
 
     def masks(self, slots: Sequence[int] | Numbers) -> tuple[Bools, Bools]:

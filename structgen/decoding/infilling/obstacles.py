@@ -12,7 +12,6 @@ from structgen.decoding.infilling.canvas import Piece, whole_part
 from structgen.decoding.infilling.intersection import NO_MARKS, Marks
 from structgen.decoding.infilling.token_automaton import TokenAutomaton
 
-_SHOWN = 40
 _MORE = 256
 """With so many slots for a hole we test whether more slots would help."""
 
@@ -58,14 +57,14 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
     else:
         fixed = next((one.text for one in reversed(pieces) if one.text), "")
         return NoFillingError(
-            f"No text of the grammar ends with {fixed[-_SHOWN:]!r}.",
+            f"No text of the grammar ends with {short_repr(fixed)}.",
             fixed=fixed,
             where="template",
             cure="Add what is missing behind it, or put a hole there.",
         )
     if piece.name:
         before = _before(pieces, piece)
-        behind = f"Behind {before[-_SHOWN:]!r} the" if before else "The"
+        behind = f"Behind {short_repr(before)} the" if before else "The"
         return NoFillingError(
             f"{behind} grammar has no text that fills the hole {piece.name!r}"
             + (" and is of the hole's type." if is_typed else "."),
@@ -76,8 +75,8 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
             else "Change the text before the hole.",
         )
     return NoFillingError(
-        f"The fixed text {short_repr(piece.text, _SHOWN)} prevents every filling: no text of the grammar "
-        "there" + (f" behind {_before(pieces, piece)[-_SHOWN:]!r}." if start else "."),
+        f"The fixed text {short_repr(piece.text)} prevents every filling: no text of the grammar "
+        "there" + (f" behind {short_repr(_before(pieces, piece))}." if start else "."),
         fixed=piece.text,
         where="template",
         cure="Change it, or put a hole in its place; tokens do not cross the edges of holes.",

@@ -92,7 +92,7 @@ def marked_automaton(
     start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_class: Ints, marks: int
 ) -> TokenAutomaton:
     """Return the minimal automaton of a table whose last `marks` columns are *marks*: no token has them, and
-    only slots fixed to them use them (`Lattice(columns=...)`). They are the last columns of the result, too,
+    only slots fixed to them use them (`LatticeSlot.column`). They are the last columns of the result, too,
     behind its `unmarked` ones.
     """
     chosen, blocks = representatives(equivalent_states(table, accepting))

@@ -43,10 +43,6 @@ _CHECKED: Final = 0.1
 
 _MEMORY: Final = 32.0
 """About how many estimates a mean remembers. Early ones, which rest on guesses, are forgotten."""
-_PRIOR: Final = 1.0
-"""The weight of the mean over all tokens of a state, in estimates of one token."""
-_WHOLE: Final = -1
-"""In place of a token: the mean over all tokens of a state."""
 
 
 class LookAhead:
@@ -65,33 +61,34 @@ class LookAhead:
     """
 
     def __init__(self) -> None:
-        self._states: dict[int, dict[int, tuple[float, float]]] = {}
+        self._tokens: dict[int, dict[int, tuple[float, float]]] = {}
         """Of a state and a token, how many estimates its mean remembers, and the mean."""
+        self._states: dict[int, tuple[float, float]] = {}
+        """Of a state the same, over all tokens."""
 
     def learn(self, state: int, token: int, estimate: float) -> None:
         """Note an estimate of h after a token in a state."""
-        found = self._states.setdefault(state, {})
-        for key in (token, _WHOLE):
-            count, mean = found.get(key, (0.0, 0.0))
+        means: tuple[tuple[dict[int, tuple[float, float]], int], ...]
+        means = (self._tokens.setdefault(state, {}), token), (self._states, state)
+        for of, key in means:
+            count, mean = of.get(key, (0.0, 0.0))
             count = min(count + 1.0, _MEMORY)
-            found[key] = count, mean + (estimate - mean) / count
+            of[key] = count, mean + (estimate - mean) / count
 
     def guess(self, state: int, tokens: Ids, otherwise: float) -> Floats:
         """Return an estimate of h, above 0, after each of some tokens in a state; `otherwise` if no token was
-        ever taken in the state."""
-        found = self._states.get(state)
-        if found is None:
+        ever taken in the state. The mean over all tokens counts as one estimate of each."""
+        if state not in self._states:
             return np.full(len(tokens), otherwise)
-        unknown = 0.0, found[_WHOLE][1]
-        pairs = np.array([found.get(token, unknown) for token in tokens.tolist()]).reshape(-1, 2)
+        known, whole = self._tokens[state], self._states[state][1]
+        pairs = np.array([known.get(token, (0.0, whole)) for token in tokens.tolist()]).reshape(-1, 2)
         counts, means = pairs[:, 0], pairs[:, 1]
-        guesses: Floats = (counts * means + _PRIOR * unknown[1]) / (counts + _PRIOR)
+        guesses: Floats = (counts * means + whole) / (counts + 1.0)
         return guesses
 
     def rest(self, state: int, otherwise: float) -> float:
         """Return an estimate of h after an unknown token."""
-        found = self._states.get(state)
-        return otherwise if found is None else found[_WHOLE][1]
+        return self._states.get(state, (0.0, otherwise))[1]
 
 
 @dataclass(slots=True, eq=False)
@@ -199,18 +196,7 @@ class Beam:
         self, particles: list[BeamParticle], step: int, width: int, afford: Callable[[int], bool]
     ) -> list[BeamParticle] | None:
         """Return the particles of the next step; None if a needed row may not be read."""
-        top = max(one.log_weight for one in particles)
-        owners, slots, scores = [], [], []
-        for at, one in enumerate(particles):
-            node = one.known
-            masses = np.append(node.probabilities * (node.uppers > node.lowers), node.rest)
-            found = math.exp(one.log_weight - top) * masses * self._scores(one)
-            (alive,) = np.nonzero(found > 0)
-            owners.append(np.full(len(alive), at))
-            slots.append(np.where(alive == len(node.tokens), REST, alive))
-            scores.append(found[alive])
-        owner, slot = np.concatenate(owners), np.concatenate(slots)
-        score = np.concatenate(scores)
+        owner, slot, score = self._candidates(particles)
         ready: dict[int, BeamParticle] = {}
         while True:
             total = float(score.sum())
@@ -236,6 +222,21 @@ class Beam:
             for at in drawn.tolist()
         )
         return [one for one in following if one is not None]
+
+    def _candidates(self, particles: list[BeamParticle]) -> tuple[Ids, Ids, Floats]:
+        """Return what may follow the particles: the number of the particle, the slot of its node or REST, and
+        the score, of each."""
+        top = max(one.log_weight for one in particles)
+        found = []
+        for at, one in enumerate(particles):
+            node = one.known
+            masses = np.append(node.probabilities * (node.uppers > node.lowers), node.rest)
+            scores = math.exp(one.log_weight - top) * masses * self._scores(one)
+            (alive,) = np.nonzero(scores > 0)
+            slots = np.where(alive == len(node.tokens), REST, alive)
+            found.append((np.full(len(alive), at), slots, scores[alive]))
+        owner, slot, score = map(np.concatenate, zip(*found, strict=True))
+        return owner, slot, score
 
     def _scores(self, one: BeamParticle) -> Floats:
         """Return g of each slot and of the rest, and store the estimates of h."""

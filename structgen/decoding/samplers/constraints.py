@@ -21,9 +21,10 @@ from structgen.base.json_text.events import ITEM_END, VALUE_END, EventLog
 from structgen.base.language.checks import shown
 from structgen.decoding.samplers.checkers import METHODS, Checker, ClosedValue, GeneratedText
 
-_REMEMBERED: Final = 4096
-"""How many viable prefixes, and how many refused ones, are remembered for each checker, to detect one that is
-not monotone."""
+REMEMBERED: Final = 1 << 14
+"""The most prefixes of which it is remembered what checkers say (with states of `processes.MOST_STATE` bytes
+they take 1 GiB); of each checker also the most viable ones, and refused ones, which detect one that is not
+monotone."""
 MOST_LOG_WEIGHT: Final = 300.0
 """The greatest log-weight of a checker: exp of it, and its square, are numbers."""
 Read = Callable[[bytes], Any]
@@ -260,13 +261,13 @@ class _Asked:
             shorter = next((text[:end] for end in cuts if text[:end] in self._refused), None)
             if shorter is not None:
                 raise self.not_monotone(shorter, text)
-            if len(self._passed) < _REMEMBERED:
+            if len(self._passed) < REMEMBERED:
                 bisect.insort(self._passed, text)
             return
         at = bisect.bisect_left(self._passed, text)
         if at < len(self._passed) and self._passed[at].startswith(text):
             raise self.not_monotone(text, self._passed[at])
-        if len(self._refused) < _REMEMBERED:
+        if len(self._refused) < REMEMBERED:
             self._refused.add(text)
 
     def not_monotone(self, shorter: bytes, longer: bytes) -> StructgenError:

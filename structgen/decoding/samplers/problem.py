@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from structgen.asking.request_reading.targets import read_target
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
+from structgen.base.language.checks import encodable, flag
 from structgen.decoding.engine.model_protocol import ReadsMany
 from structgen.decoding.engine.models import tokenizer_of
 from structgen.decoding.engine.requests import Request
@@ -28,6 +29,7 @@ from structgen.tokens.tokenizer import Tokenizer
 if TYPE_CHECKING:
     # optional: torch
     from structgen.decoding.engine.engine import Engine
+    from structgen.decoding.samplers.sample import TargetSettings
 
 WALKS: Final = 32
 """Walks of an engine that go side by side. What one of them learns helps only those that begin after it, so
@@ -52,9 +54,9 @@ class Problem:
         Raises OptionError if a function has no tokenizer or no name, if the engine has another tokenizer than
         the given one, or if the grammar was compiled for another.
         """
-        name = checks.encodable("name", name)
+        name = encodable("name", name)
         self._ranges: ValueRanges | None = None
-        self._outline, self._chat = checks.flag("outline", outline), checks.flag("chat", chat)
+        self._outline, self._chat = flag("outline", outline), flag("chat", chat)
         self._function: Callable[[list[int]], Any] | None = None
         self._engine: Engine | None = None
         wanted, self._read, self._own = understood(grammar)
@@ -116,7 +118,7 @@ class Problem:
         `max_tokens` do not fit into the model's context.
         """
         if isinstance(prompt, str):
-            checks.encodable(where, prompt)
+            encodable(where, prompt)
             if self._engine is None or not prompt:
                 ids = self.tokenizer.encode(prompt.encode())
             else:
@@ -148,23 +150,15 @@ class Problem:
     def target(
         self,
         rows: PrefixRows,
+        how: TargetSettings,
         temperature: float,
-        max_tokens: int,
-        checkers: Any,
         truncation: Truncation = NO_TRUNCATION,
     ) -> Target:
         """Return the target law after a prompt. The validators of a type are checkers too.
 
-        Raises OptionError for `checkers` that are no list of them, and for one that reads tokens of another
-        tokenizer (an attribute `tokenizer`).
+        Raises OptionError for a checker that reads tokens of another tokenizer (an attribute `tokenizer`).
         """
-        if not isinstance(checkers, Sequence) or isinstance(checkers, str | bytes):
-            raise OptionError(
-                f"A {type(checkers).__name__} is no list of checkers.",
-                where="checkers",
-                cure="Give a list, even of one: checkers=[...].",
-            )
-        for at, checker in enumerate(checkers):
+        for at, checker in enumerate(how.checkers):
             other = getattr(checker, "tokenizer", self.tokenizer)
             if other != self.tokenizer:
                 raise OptionError(
@@ -176,8 +170,8 @@ class Problem:
             rows,
             self.compiled,
             temperature=temperature,
-            max_tokens=max_tokens,
-            checkers=(*self._own, *checkers),
+            max_tokens=how.max_tokens,
+            checkers=(*self._own, *how.checkers),
             read=self._read,
             truncation=truncation,
         )

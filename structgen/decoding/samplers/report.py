@@ -9,20 +9,24 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from structgen.base.errors import OptionError
 from structgen.base.system.html_pages import NOTHING, counted, percent
 from structgen.decoding.samplers.intervals.columns import column_of
-from structgen.decoding.samplers.intervals.field_paths import LENGTH_OF_TEXT, paths_of, shown, values_at
-from structgen.decoding.samplers.marginals import Marginal, listed, shares
+from structgen.decoding.samplers.intervals.field_paths import (
+    LENGTH_OF_TEXT,
+    MOST_FIELDS,
+    paths_of,
+    shown,
+    values_at,
+)
+from structgen.decoding.samplers.marginals import MOST_LISTED, Marginal, listed, shares
 from structgen.decoding.samplers.samples import Samples, between
 from structgen.decoding.samplers.target import Floats
 
-_MOST_VALUES: Final = 8
-_MOST_FIELDS: Final = 40
 Report: TypeAlias = "dict[str, Any]"
 """The numbers by name; an estimate is an `Estimate`, which JSON has as a list of four. Numbers that are not
 known are None."""
@@ -168,7 +172,7 @@ def _fields(samples: Samples[Any], masked: Samples[Any] | None) -> tuple[list[di
     paths = paths_of([document for _, document in values]) if samples.is_json else []
     reads: dict[str, Callable[[Any], dict[Any, Any]]] = {
         shown(path) or "value": lambda value, path=path: values_at(value[1], path)  # type: ignore[misc]
-        for path in paths[:_MOST_FIELDS]
+        for path in paths[:MOST_FIELDS]
     }
     if not samples.is_json:
         reads["text"] = lambda value: {value[0]: value[0]}
@@ -177,14 +181,7 @@ def _fields(samples: Samples[Any], masked: Samples[Any] | None) -> tuple[list[di
         _field(name, samples, masked, list(map(read, values)), list(map(read, others)))
         for name, read in reads.items()
     ]
-    # All shares at once: the bets of a run are the same.
-    ready = iter(shares(samples, [pair for _, pairs, _ in columns for pair in pairs]))
-    for field, pairs, compared in columns:
-        field["values"] = [
-            {"value": one.value, "share": _of_share(one), "masked": other, "draws": one.draws}
-            for one, other in zip((next(ready) for _ in pairs), compared, strict=True)
-        ]
-    return [field for field, _, _ in columns], len(paths[_MOST_FIELDS:])
+    return columns, len(paths[MOST_FIELDS:])
 
 
 def _of_share(one: Marginal) -> Estimate:
@@ -208,23 +205,30 @@ def _field(
     masked: Samples[Any] | None,
     found: list[dict[Any, Any]],
     others: list[dict[Any, Any]],
-) -> tuple[dict[str, Any], list[tuple[Any, list[int]]], list[Estimate | None]]:
-    """Return a field without its values; the likeliest values with the draws that have them; and their shares
-    under masking, where these are known. `found` and `others`: for each draw, and each draw by masking, its
-    values."""
+) -> dict[str, Any]:
+    """Return a field with its likeliest values. `found` and `others`: for each draw, and each draw by
+    masking, its values."""
     places, other_places = listed(found), listed(others)
     weights = samples.weights
     mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
     for key, (_, draws) in other_places.items():
         mass[key] = max(mass.get(key, 0.0), len(draws) / len(others))
-    top = sorted(mass, key=lambda key: -mass[key])[:_MOST_VALUES]
-    pairs = [places.get(key) or (other_places[key][0], []) for key in top]
+    top = sorted(mass, key=lambda key: -mass[key])[:MOST_LISTED]
+    own = shares(samples, [places.get(key) or (other_places[key][0], []) for key in top])
     compared: list[Estimate | None] = [None] * len(top)
     if masked is not None:
-        ready = shares(masked, [other_places.get(key, (None, [])) for key in top])
-        compared = [_of_share(one) for one in ready]
-    field = {"field": name, "distinct": len(mass), "mean": _mean(samples, name, found)}
-    return field, pairs, compared
+        compared = [
+            _of_share(one) for one in shares(masked, [other_places.get(key, (None, [])) for key in top])
+        ]
+    return {
+        "field": name,
+        "distinct": len(mass),
+        "mean": _mean(samples, name, found),
+        "values": [
+            {"value": one.value, "share": _of_share(one), "masked": other, "draws": one.draws}
+            for one, other in zip(own, compared, strict=True)
+        ],
+    }
 
 
 def _mean(samples: Samples[Any], name: str, found: list[dict[Any, Any]]) -> Estimate | None:

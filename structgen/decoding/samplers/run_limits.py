@@ -306,7 +306,11 @@ def tried_of(
 ) -> Attempts:
     """Return the record of attempts. Each accepted one is a draw of its own, in order; or the draw that
     `draws` names for its tokens. `known`: the texts that were known before the run."""
-    weights = np.array([one.weight for one in attempts])
+
+    def column(name: str) -> Floats:
+        return np.array([getattr(one, name) for one in attempts], np.float64)
+
+    weights, bounds = column("weight"), column("bound")
     are_valid = weights > 0
     texts = np.where(are_valid, np.cumsum(are_valid) - 1, -1)
     since: dict[int, int] = {}
@@ -317,11 +321,11 @@ def tried_of(
             if one.weight > 0 and one.is_kept:
                 since.setdefault(draws[one.tokens], one.batch + 1)
     return Attempts(
-        weights if not are_coins else np.where(are_valid, [one.bound for one in attempts], 0.0),
-        np.array([one.bound for one in attempts]),
-        np.array([one.known for one in attempts]),
-        np.array([one.batch for one in attempts], np.int64),
-        np.array([one.left for one in attempts]),
+        np.where(are_valid, bounds, 0.0) if are_coins else weights,
+        bounds,
+        column("known"),
+        column("batch").astype(np.int64),
+        column("left"),
         texts.astype(np.int64),
         np.array([*since], np.int64),
         np.array([*since.values()], np.int64),

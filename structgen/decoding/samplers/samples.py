@@ -18,8 +18,9 @@ from structgen.decoding.samplers.intervals.betting import TAIL
 from structgen.decoding.samplers.intervals.columns import DrawnNumbers, Range, column_of
 from structgen.decoding.samplers.intervals.figures import Interval, refused_shares
 from structgen.decoding.samplers.joining import joined_fields, seeds_of
-from structgen.decoding.samplers.marginals import Marginal, marginals
+from structgen.decoding.samplers.marginals import MOST_LISTED, Marginal, marginals
 from structgen.decoding.samplers.samples_file import read_samples, write_samples
+from structgen.decoding.samplers.target import ROUNDING
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -119,7 +120,7 @@ class Samples(Draws[T]):
         masses = np.cumsum(self.weights[order])[
             np.searchsorted(column.shares[order], places, side="right") - 1
         ]
-        at = int(np.searchsorted(masses, share - 1e-12))
+        at = int(np.searchsorted(masses, share - ROUNDING))
         value = column.number(float(places[min(at, len(places) - 1)]))
         if self.lists_all or not self.has_intervals:
             return value, Interval(value, value) if self.lists_all else None
@@ -175,7 +176,7 @@ class Samples(Draws[T]):
         draws = np.random.default_rng(seed)
         return [self.values[at] for at in draws.choice(len(self.values), count, p=self.weights)]
 
-    def marginals(self, field: str | Callable[[T], Any], most: int = 10) -> list[Marginal]:
+    def marginals(self, field: str | Callable[[T], Any], most: int = MOST_LISTED) -> list[Marginal]:
         """Return the likeliest values of a field under the target, each with its share of the mass and an
         interval of 95 %: that of `expectation`, or the proven bounds where the run has no other. For draws of
         another law both are those of their law, and the interval is 0 to 1 where they are not independent.

@@ -31,7 +31,7 @@ from structgen.base.language.checks import Number, Whole, check_fields
 from structgen.decoding.engine.searches.cursor import Cursor
 from structgen.decoding.engine.strategies.strategy import log_softmax
 from structgen.decoding.samplers.checkers import Checker, GeneratedText
-from structgen.decoding.samplers.constraints import CheckerStanding, Constraints
+from structgen.decoding.samplers.constraints import REMEMBERED, CheckerStanding, Constraints
 from structgen.decoding.samplers.processes import InProcess
 from structgen.decoding.samplers.rows import PrefixRows
 from structgen.machines.core.compiled import CompiledGrammar, State
@@ -44,15 +44,11 @@ _MOST_MASSES: Final = 1 << 18
 """The most prefixes whose mass is kept, about 100 bytes each. Draws through other prefixes have no masses."""
 _MOST_STEPS: Final = 1 << 23
 """The most tokens in the steps that a target keeps, 16 bytes each."""
-_REMEMBERED: Final = 1 << 14
-"""The most prefixes of which it is remembered what the checkers say."""
+ROUNDING: Final = 1e-12
+"""What sums of probabilities differ by where they are summed in another order."""
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
-
-
-_ROUNDING: Final = 1e-12
-"""A sum of probabilities reaches `top_p` if it is this near: sums in another order differ by so much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +89,7 @@ class Truncation:
             kept = min(kept, self.top_k)
         if self.top_p < 1.0:
             sums = np.cumsum(law[order[:kept]])
-            kept = int(np.searchsorted(sums / sums[-1], self.top_p - _ROUNDING)) + 1
+            kept = int(np.searchsorted(sums / sums[-1], self.top_p - ROUNDING)) + 1
         if self.min_p:
             kept = min(kept, int((law >= self.min_p * law[order[0]]).sum()))
         found = np.zeros_like(law)
@@ -267,7 +263,7 @@ class Target:
             self._extended.move_to_end(tokens)
         else:
             self._extended[tokens] = self._checked(prefix.after(token), len(prefix.text), prefix.standing)
-            if len(self._extended) > _REMEMBERED:
+            if len(self._extended) > REMEMBERED:
                 self._extended.popitem(last=False)
         return self._extended[tokens]
 

@@ -33,8 +33,6 @@ KEPT: Final = 64
 """Tokens that a new node keeps: nearly all of a model's mass, without O(V) memory a node."""
 CHILD: Final = 100
 """About how many bytes an entry of `children` takes."""
-_LEAST: Final = 5e-324
-"""The least positive number."""
 REST: Final = -2
 """The edge to any token that the node does not keep. The model's row is needed to choose the token."""
 
@@ -91,7 +89,7 @@ class Node:
         if upper == 0.0:
             has_end = self.end > 0 and self.end_upper > 0
             if has_end or self.rest > 0 or ((self.probabilities > 0) & (self.uppers > 0)).any():
-                upper = _LEAST  # the product is positive, but rounds to 0
+                upper = math.ulp(0.0)  # the product is positive, but rounds to 0
         # Rounding must not loosen a proven bound.
         self.upper, self.lower = min(self.upper, upper), max(self.lower, lower)
         self.estimate = min(max(self.estimate, self.lower), self.upper)

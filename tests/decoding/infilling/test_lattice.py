@@ -9,7 +9,7 @@ import pytest
 from enumerated import Weights, check, fillings_of, random_automaton
 from for_each import for_each
 
-from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice
+from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice, LatticeSlot
 from structgen.decoding.infilling.token_automaton import TokenAutomaton
 from structgen.errors import StructgenError
 
@@ -38,7 +38,9 @@ def problem(seed: int, spread: float = 2.0) -> tuple[Lattice, Weights]:
             nullable[slot], tokens[slot] = True, OPEN
         closes[last] = True
     logits = (spread * chance.standard_normal((count, WIDTH))).astype(np.float32)
-    lattice = Lattice(automaton, tokens, nullable=nullable, closes=closes, end_token=END, pad_token=PAD)
+    lattice = Lattice(
+        automaton, list(map(LatticeSlot, tokens, nullable, closes)), end_token=END, pad_token=PAD
+    )
     for slot in range(count):
         lattice.set_logits(slot, logits[slot])
     return lattice, fillings_of(automaton, tokens, logits, nullable, closes, END, PAD)
@@ -94,7 +96,7 @@ def test_a_null_behind_a_null_of_its_hole_has_the_logit_of_the_pad() -> None:
     row = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 3.0, 5.0], np.float32)
     for closes, logit in (([False, False, True], 5.0), ([False, True, True], 3.0)):
         lattice = Lattice(
-            automaton, [OPEN] * 3, nullable=[True] * 3, closes=closes, end_token=END, pad_token=PAD
+            automaton, [LatticeSlot(OPEN, True, one) for one in closes], end_token=END, pad_token=PAD
         )
         for slot in range(3):
             lattice.set_logits(slot, row)
@@ -107,7 +109,7 @@ def test_a_null_behind_a_null_of_its_hole_has_the_logit_of_the_pad() -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("token", range(WIDTH))
 def test_a_logit_that_is_no_number_is_found_whatever_its_token(value: float, token: int) -> None:
-    lattice = Lattice(random_automaton(np.random.default_rng(0), 3, 5), [OPEN])
+    lattice = Lattice(random_automaton(np.random.default_rng(0), 3, 5), [LatticeSlot()])
     row = np.zeros(WIDTH, np.float32)
     row[token] = value
     with pytest.raises(StructgenError, match="as a logit"):

@@ -11,7 +11,7 @@ from enumerated import check
 
 import structgen as sg
 from structgen.decoding.infilling.automata_of_grammars import language_of
-from structgen.decoding.infilling.lattice import OPEN, Lattice
+from structgen.decoding.infilling.lattice import OPEN, Lattice, LatticeSlot
 
 TEXTS = (
     b'"',
@@ -60,7 +60,7 @@ def test_a_lattice_of_texts_is_the_list_of_texts_that_fit(pattern: str, fixed: d
     choices = [[fixed[slot]] if slot in fixed else range(len(TEXTS)) for slot in range(slots)]
     weights = {filling: 0.0 for filling in itertools.product(*choices) if fits(pattern, filling)}
     automaton = language_of(pattern, tokenizer(), "pattern").automaton
-    check(Lattice(automaton, [fixed.get(slot, OPEN) for slot in range(slots)]), weights)
+    check(Lattice(automaton, [LatticeSlot(fixed.get(slot, OPEN)) for slot in range(slots)]), weights)
 
 
 def test_some_text_has_a_character_in_two_slots_and_a_token_over_two_terminals() -> None:

@@ -429,7 +429,7 @@ def test_the_states_that_a_run_keeps_are_bounded_and_end_with_it(monkeypatch):
             alive.add(found := Counted())
             return found
 
-    monkeypatch.setattr(target_module, "_REMEMBERED", 8)
+    monkeypatch.setattr(target_module, "REMEMBERED", 8)
     options = {"tokenizer": TOKENIZER, "name": "m", "method": "cars", "max_tokens": 6}
     gc.disable()  # what the run makes stays young, and is all that is looked at
     try:

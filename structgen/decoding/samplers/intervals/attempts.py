@@ -33,8 +33,6 @@ NEVER: Final = 1 << 61
 """A batch that no run reaches."""
 EACH: Final = ("weights", "bounds", "known", "batches", "left", "texts")
 """The arrays that have a number for each attempt."""
-_DEAD_ENDS: Final = 32
-"""Attempts of a block, for each of its draws: dead ends in a row teach a bettor little."""
 
 
 def _none() -> Ids:
@@ -184,19 +182,18 @@ class Attempts:
         left: Floats,
         are_draws: npt.NDArray[Any],
     ) -> Units:
-        """Return units in blocks. A block ends with a batch, once it has its share of the planned draws or
-        too many dead ends: what it depends on is known when it ends."""
+        """Return units in blocks. A block ends with a batch, once it has its share of the planned draws: what
+        it depends on is known when it ends."""
         begins = np.flatnonzero(np.diff(batches, prepend=-1))
         draws = np.concatenate(([0.0], np.cumsum(np.asarray(are_draws, np.float64) * counts)))
         units = np.concatenate(([0.0], np.cumsum(counts)))
         blocks, planned = list[int](), list[float]()
-        end = share = 0.0
+        end = 0.0
         for begin in begins.tolist():
             done = draws[begin]
-            if blocks and done < end and begin - blocks[-1] < _DEAD_ENDS * share:
+            if blocks and done < end:
                 continue
-            share = float(math.ceil((done + left[begin]) / _BLOCKS))
-            end = done + share
+            end = done + math.ceil((done + left[begin]) / _BLOCKS)
             blocks.append(begin)
             planned.append(max(left[begin], 1.0) * (units[begin] + 1) / (done + 1))
         return Units(

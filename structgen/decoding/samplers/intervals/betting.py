@@ -36,14 +36,14 @@ MOST_LOST: Final = 0.95
 _PRIOR: Final = 0.1
 """The variance of units that is believed before any was drawn, as if one unit had shown it. With 0.02 to 0.2
 the widths differ by 2 %."""
-_LEAST_VARIANCE: Final = 1e-8
 _CELLS: Final = 6.0
 """Cells for the square root of the units: a cell is then narrower than a standard error. With 2 the intervals
 are 6 % wider, with 4 they are 1 % wider."""
 _HALVINGS: Final = 16
 """An end is found to 2^-16 of a cell."""
-_LEAST_LOG: Final = -80.0
-_STEPS: Final = 4000
+_LOGS: Final = np.arange(-4000, 1) / 50
+"""The logarithms of a capital over the goal for which the hazard is tabulated. One in between has that of the
+lower one: a bettor who is near the goal stakes a little more, and reaches it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def _stakes(units: Units, at: Floats, side: int) -> tuple[Floats, npt.NDArray[np
         total = sa - at * sb
         squares = saa - 2 * at * sab + at * at * sbb
         variance = (squares - total * total / max(done, 1.0) + _PRIOR) / (done + 1)
-        spread = np.sqrt(np.maximum(variance, _LEAST_VARIANCE) * max(left, 1.0))
+        spread = np.sqrt(variance * max(left, 1.0))
         stakes[block] = hazard(capital) / spread
         if units.begin is not None:
             stakes[block][units.begin > block] = 0.0
@@ -177,14 +177,13 @@ def _peak(units: Units, stakes: Floats, at: Floats, side: int) -> Floats:
 def hazard(logs: Floats) -> Floats:
     """Return the hazard of the normal law, its density over its upper tail, where the tail has the given
     logarithms: what a bettor stakes who must reach the goal and has so much of it. 0 from the goal on."""
-    steps = (np.minimum(logs, 0.0) - _LEAST_LOG) * (_STEPS / -_LEAST_LOG)
-    found: Floats = _hazards()[np.maximum(steps, 0.0).astype(np.int64)]
+    places = np.searchsorted(_LOGS, np.maximum(logs, _LOGS[0]), side="right") - 1
+    found: Floats = _hazards()[places]
     return found
 
 
 @cache
 def _hazards() -> Floats:
     normal = NormalDist()
-    logs = _LEAST_LOG * (1 - np.arange(_STEPS + 1) / _STEPS)
-    tails = [math.exp(one) for one in logs[:-1]]
+    tails = [math.exp(log) for log in _LOGS[:-1]]
     return np.array([*(normal.pdf(normal.inv_cdf(tail)) / tail for tail in tails), 0.0])

@@ -10,6 +10,8 @@ ABSENT: Final = "(absent)"
 """The value of a field that a draw does not have."""
 LENGTH_OF_TEXT: Final = "length of the text"
 """What reports call the number of characters of a text."""
+MOST_FIELDS: Final = 64
+"""The most fields of which reports tell, and of which ranges are looked up: those of one page."""
 ITEM: Final = "[]"
 """A step of a path to any item of a list."""
 LENGTH: Final = "length"

@@ -19,14 +19,12 @@ from structgen.decoding.samplers.estimates import log
 from structgen.decoding.samplers.intervals.attempts import Attempts
 from structgen.decoding.samplers.intervals.betting import TAIL, cells_of, ends_of, refused
 from structgen.decoding.samplers.intervals.binomial import interval_of_share
-from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.target import ROUNDING, Floats
 
 LEAST_WORTH: Final = 4
 """A run that is worth fewer exact draws has proven bounds alone: intervals would exclude next to nothing."""
 _LOG_CELL: Final = 0.05
 """The width of a cell of log Z."""
-_ROUNDING: Final = 1e-12
-"""What the logarithm of an upper end gets, so that rounding excludes no truth."""
 _LEAST_Z: Final = math.log(1e-7)
 """Hypotheses of Z below this share of its proven bound are not tested: the lower end is the proven one."""
 
@@ -142,7 +140,8 @@ def interval_of_mass(attempts: Attempts, known: ProvenMass, log_z: float) -> Int
     low, high = max(low, lower), min(high, upper)
     if not low > 0:
         return None
-    return Interval(min(math.log(low), log_z), max(math.log(high) + _ROUNDING, log_z))
+    # rounding may exclude no truth
+    return Interval(min(math.log(low), log_z), max(math.log(high) + ROUNDING, log_z))
 
 
 def refused_shares(

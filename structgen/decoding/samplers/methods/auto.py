@@ -30,7 +30,7 @@ from structgen.decoding.samplers.estimates import carriers, log_sum, normalised
 from structgen.decoding.samplers.methods import awrs, beams, smc
 from structgen.decoding.samplers.methods.raj import RemainderWalks
 from structgen.decoding.samplers.run_limits import CUTS, Drawn, Particles, SamplingRun, attempts_of, drawn
-from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.target import ROUNDING, Floats
 from structgen.decoding.samplers.walk import Attempt, Finish, Walker
 
 FEW_TEXTS: Final = 64
@@ -46,8 +46,6 @@ _SHARE_OF_PILOT: Final = 0.1
 long."""
 _DEAR: Final = 2.5
 """Walks that cost so many times as much as separate texts give way to particles."""
-_HALVINGS: Final = 30
-"""Steps of the search for a power: it is then known to 1e-9."""
 
 
 def draw(run: SamplingRun) -> Drawn:
@@ -122,7 +120,7 @@ def _within(run: SamplingRun, budget: int) -> Drawn:
     walker = Walker(run.target, Finish.WEIGHT, run.tree, seed=run.seed ^ (1 << 63))
     is_small = run.tree.root is None and budget < FEW_TEXTS * (run.target.max_tokens + 1)
     if is_small or run.n < budget:
-        found = _tried(run, walker, _PILOT, goes_on=True)
+        found = _tried(run, walker)
     cost = run.model_rows * run.n / len(found) if found else math.inf
     if not is_small or budget * len(found) >= FEW_TEXTS * run.model_rows:
         return _beams_first(run, budget, cost)
@@ -151,15 +149,12 @@ def _beams_first(run: SamplingRun, budget: int, cost: float) -> Drawn:
     return listed
 
 
-def _tried(run: SamplingRun, walker: Walker, count: int, *, goes_on: bool) -> list[Attempt]:
-    """Return so many attempts, one after another, or those that the limits of the run allow. `goes_on`:
-    whether others follow one that gave no text."""
+def _tried(run: SamplingRun, walker: Walker) -> list[Attempt]:
+    """Return the attempts of a pilot, one after another, or those that the limits of the run allow."""
     found: list[Attempt] = []
     try:
-        while len(found) < count and not walker.is_spent and run.afford(0):
+        while len(found) < _PILOT and not walker.is_spent and run.afford(0):
             found += walker.attempts(1, run.afford)
-            if found and not found[-1].weight and not goes_on:
-                break
     except CUTS as error:
         run.cut(error)
     return found
@@ -180,7 +175,7 @@ def tempered(log_weights: Floats) -> Floats:
     low, high = 0.0, 1.0
     if not len(log_weights) or carriers(normalised(log_weights)) >= SHARE * len(log_weights):
         return log_weights
-    for _ in range(_HALVINGS):
+    while high - low > ROUNDING:
         middle = (low + high) / 2
         is_enough = carriers(normalised(middle * log_weights)) >= SHARE * len(log_weights)
         low, high = (middle, high) if is_enough else (low, middle)
