@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from structgen.decoding.infilling.schedulers import Scheduler
     from structgen.tokens.tokenizer import Tokenizer
 
-_MOST_MODELS: Final = 2
-"""Models that are kept by name in a process."""
+MOST_MODELS: Final = 4
+"""Models of a kind that are kept by name in a process; the one that was not used for longest goes first."""
 
 
 @fields_named(
@@ -217,7 +217,7 @@ def no_stream() -> UnsupportedError:
     )
 
 
-@lru_cache(maxsize=_MOST_MODELS)
+@lru_cache(maxsize=MOST_MODELS)
 def infiller_of(name: str) -> Infiller:
     """Return the writer of a model by its bare name, shared in the process. Nothing is loaded yet."""
     return Infiller(Infilling(name))

@@ -14,6 +14,7 @@ from structgen.decoding.engine.model_prompts import ReadPrompt, continued
 from structgen.decoding.engine.requests import Request, Result
 from structgen.decoding.engine.searches.listed_values import listed
 from structgen.decoding.engine.thinking import most_tokens
+from structgen.doors.typed.infilled import MOST_MODELS
 from structgen.doors.typed.options import OF_REQUEST
 from structgen.doors.typed.prompts import AskedText, PromptSource, wanted_of
 from structgen.doors.typed.tool_prompts import ToolPrompts
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from structgen.decoding.engine.engine import Engine
     from structgen.decoding.engine.searches.whole_values import KnownWeights
 
-MOST_ENGINES = 4
-"""Models that are kept by name in a process; the one that was not used for longest goes first."""
 _LOADING: Final = threading.Lock()
 """Two threads that name a model for the first time at once must not load it twice."""
 
@@ -149,7 +148,7 @@ def local_model(name: str) -> Local:
         return _loaded(name)
 
 
-@lru_cache(maxsize=MOST_ENGINES)
+@lru_cache(maxsize=MOST_MODELS)
 def _loaded(name: str) -> Local:
     from structgen.decoding.engine import Engine
 
