@@ -22,7 +22,7 @@ from structgen.base.errors import (
     warning_level,
 )
 from structgen.base.language import checks
-from structgen.base.language.exclusions import Exclusions
+from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.base.system.resources import model_name
 from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion
 from structgen.decoding.engine.models import tokenizer_of
@@ -66,13 +66,21 @@ _KINDS: Final = {
 }
 """Of what kind options are."""
 _EXCLUDED: Final = Exclusions(
-    """
-given excludes template: A template says itself what is given. | Leave one of them out.
-holes excludes given: With given= the schema says what the other fields may hold.
-    | Put it into the schema, or write a template with grammar=schema.
-template if unsaid: Neither a template nor a grammar says what to fill. | Give one.
-""",
-    unsaid=lambda names: names <= {"holes"},
+    Exclusion(
+        ("given",), "A template says itself what is given.", "Leave one of them out.", beside=("template",)
+    ),
+    Exclusion(
+        ("holes",),
+        "With given= the schema says what the other fields may hold.",
+        "Put it into the schema, or write a template with grammar=schema.",
+        beside=("given",),
+    ),
+    Exclusion(
+        ("template",),
+        "Neither a template nor a grammar says what to fill.",
+        "Give one.",
+        when=lambda names: names <= {"holes"},
+    ),
 )
 """Of the names of options that are given."""
 
