@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from structgen.asking.tool_calls.call_texts import (
     HABITS,
+    LONGEST_NAME,
     CallDraft,
     DifferentError,
     Incoming,
@@ -29,7 +30,6 @@ from structgen.schema.meaning.formulas import number_meets
 
 _BARE: Final = ",]}"
 _CLOSING: Final = "]} \t\n\r"
-_LONGEST_KEY: Final = 1024
 
 
 @dataclass(slots=True)
@@ -161,7 +161,7 @@ class MemberReader:
 
     def head(self, template: str, at: int) -> Wait[tuple[str, str, int]]:
         """Return the key, the word for the type, and where the value begins."""
-        at, words = yield from self.source.placed(template, at, most=_LONGEST_KEY)
+        at, words = yield from self.source.placed(template, at, most=LONGEST_NAME)
         key = words.get("key", "").strip(BLANK)
         if self.format.quote and len(key) > 1 and key[0] == key[-1] and key[0] in "\"'":
             key, self.draft.notes["Its keys are quoted"] = key[1:-1], True

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from structgen.asking.tool_calls.argument_reader import MemberReader
 from structgen.asking.tool_calls.call_texts import (
     HABITS,
+    LONGEST_NAME,
     CallDraft,
     DifferentError,
     HeadError,
@@ -42,7 +43,6 @@ from structgen.base.json_text.raw_json import dumped
 from structgen.grammars.text_grammars.composition.argument_grammar import ArgumentPlan, plan_of
 from structgen.grammars.text_grammars.composition.templates import BLANK, first_text
 
-_LONGEST_NAME: Final = 512
 _SHOWN: Final = 40
 _STOPS: Final = "\n<[{\"'"
 """What no name and no id holds."""
@@ -471,7 +471,7 @@ class CallReader(Incoming):
         if way.is_lost:
             at = yield from self.head(at, draft)
         else:
-            at, words = yield from self.placed(way.before, at, _STOPS, _LONGEST_NAME, is_loose=way.is_loose)
+            at, words = yield from self.placed(way.before, at, _STOPS, LONGEST_NAME, is_loose=way.is_loose)
             if "between" in words:
                 draft.notes[f"{words.pop('between')!r} stands before its arguments"] = False
             for kind, said in words.items():
@@ -499,8 +499,8 @@ class CallReader(Incoming):
         """Read what names a tool of those known in another way than the format's; return where it ends."""
         begin, _, mark = draft.way.before.partition("$name")
         start = yield from self.matched(at, begin)
-        while (end := self.text.find(mark, start, start + _LONGEST_NAME)) < 0:
-            if self.ended or len(self.text) >= start + _LONGEST_NAME:
+        while (end := self.text.find(mark, start, start + LONGEST_NAME)) < 0:
+            if self.ended or len(self.text) >= start + LONGEST_NAME:
                 raise DifferentError("a name")
             yield
         said = self.text[start:end]
@@ -552,7 +552,7 @@ class CallReader(Incoming):
         if place in ("arguments", "quoted"):
             return (yield from self.arguments(at, draft, True))
         is_short = self.is_doubtful and not draft.is_call
-        at, value = yield from self.value(at, draft, _LONGEST_NAME if is_short else sys.maxsize)
+        at, value = yield from self.value(at, draft, LONGEST_NAME if is_short else sys.maxsize)
         if place in ("name", "id", "index"):
             if not isinstance(value, str | int) or value == "":
                 raise DifferentError(f"the {place}")
@@ -560,7 +560,7 @@ class CallReader(Incoming):
             self.begun(draft)
         return at
 
-    def value(self, at: int, draft: CallDraft, most: int = _LONGEST_NAME) -> Wait[tuple[int, Any]]:
+    def value(self, at: int, draft: CallDraft, most: int = LONGEST_NAME) -> Wait[tuple[int, Any]]:
         """Return where a JSON value ends, and the value. Raises `DifferentError` for none and for one of more
         than `most` characters: what may be no call has none that is long before its name and its arguments
         are there."""
@@ -611,7 +611,7 @@ class CallReader(Incoming):
         elif (yield from self.char(place)) in "{[\"'":
             is_begun = True
         else:
-            at, loose = yield from self.json(place, most=_LONGEST_NAME)
+            at, loose = yield from self.json(place, most=LONGEST_NAME)
             if loose.value is not None:
                 raise DifferentError("the arguments")
             self.empty(draft, place)

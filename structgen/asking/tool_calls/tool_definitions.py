@@ -35,10 +35,11 @@ from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.string_values import over_bytes
 from structgen.schema.reading.policies import WIDEST
 
-_COMPOSING: Final = frozenset(
-    "$ref $dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependencies patternProperties "
-    "additionalProperties unevaluatedProperties propertyNames extends enum const".split()
-)
+_COMPOSING: Final = {
+    *("$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "extends"),
+    *("dependentSchemas", "dependencies", "patternProperties", "additionalProperties"),
+    *("unevaluatedProperties", "propertyNames", "enum", "const"),
+}
 """Keywords beside which an object is not closed by `additionalProperties: false`."""
 _TYPES: Final = ("function", "custom")
 MOST_UNDECLARED: Final = 256

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 MOST_AT_ONCE: Final = 50
 """Values of one mark; further ones are counted."""
 # Okabe and Ito's colours, which colour-blind people tell apart, and a grey; then again with other lines
-_COLOURS: Final = "e69f00 56b4e9 009e73 d55e00 cc79a7 0072b2 f0e442 999999".split()
+_COLOURS: Final = ("e69f00", "56b4e9", "009e73", "d55e00", "cc79a7", "0072b2", "f0e442", "999999")
 _LINES: Final = ("solid", "dashed", "dotted")
 STYLE: Final = """\
 bdi { overflow-wrap: anywhere; }

@@ -29,7 +29,7 @@ from structgen.decoding.engine.requests import (
     Usage,
     fault_of,
 )
-from structgen.decoding.engine.strategies.repetitions import OpenRun
+from structgen.decoding.engine.strategies.repetitions import LAST_STAGE, OpenRun, ends_numeral
 from structgen.decoding.engine.strategies.text_strategies import RequestStrategies
 from structgen.decoding.engine.text_drafts import Guesses
 from structgen.decoding.engine.thinking import ThoughtClosing, ThoughtPhase, forbid
@@ -229,7 +229,7 @@ class Text:
         matcher = self.matcher
         if matcher is not None:
             if self.run is not None:
-                step = self.run.amended(self, matcher, step, again)
+                step = self._amended(self.run, matcher, step, again)
             # so many tokens may the rest take, and `room` is still all that are left
             if matcher.budget_suffices(self.most - len(self.tokens) - self.start.request.end_margin - 1):
                 matcher.advance(step.token)
@@ -240,6 +240,47 @@ class Text:
             step.state = self.row.law.noted(step.token)
         self.steps.append(step)
         self._follow(step)
+
+    def _amended(self, run: OpenRun, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
+        """Return a chosen step, or another one in its place, chosen with the same noise: where a number would
+        have too many digits, or where a run is to be closed."""
+        data = self.start.tokenizer.token_bytes[step.token] or b""
+        if run.has_too_many_digits(data):
+            closed = "a number of too many digits"
+            step = again.within(self, matcher, self.room, closed, ends_numeral) or step
+        if not run.is_long:
+            return step
+        awaited = run.awaited(matcher)
+        if not awaited:
+            return self._towards_end(run, matcher, step, again)
+        if len(data) <= len(awaited) or not data.startswith(awaited):
+            return step
+
+        def is_part(data: bytes) -> bool:
+            return data != b"" and awaited.startswith(data)
+
+        return again.within(self, matcher, self.room, run.told, is_part) or step
+
+    def _towards_end(self, run: OpenRun, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
+        """Return the step behind a run: another one where the chosen one leads away from the end of what
+        repeats itself. The matcher stays where it is."""
+        self.least = least = matcher.tokens_to_finish()
+        completion = matcher.compiled.completion(matcher.state)
+        stage, end = run.stage(len(completion)), completion[:1]
+        room, is_last = self.room, stage == LAST_STAGE
+        after = least_after(matcher, step.token)
+        is_away = after > (min(room, least) if is_last else room) - 1
+        if not (is_last or is_away or step.token in self.row.ends):
+            data = self.start.tokenizer.token_bytes[step.token] or b""
+            is_longer = len(matcher.compiled.completion(matcher.state)) > len(completion)
+            is_away = is_longer or (stage > 1 and data[:1] != end)
+        matcher.rollback(1)
+        if not is_away:
+            return step
+        budget = min(room, least + (not is_last))
+        begins = None if is_last else lambda data: data[:1] == end
+        found = again.within(self, matcher, budget, run.told, begins)
+        return found or again.within(self, matcher, budget, run.told) or step
 
     def _in_budget(self, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
         """Take a token, or another one after which the document can be completed in time."""

@@ -23,7 +23,7 @@ from structgen.base.errors import (
 )
 from structgen.base.language import checks
 from structgen.base.language.checks import Instance, Number, OneOf, Whole, check_fields
-from structgen.base.language.exclusions import Exclusions
+from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.base.system.resources import model_name
 from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion
 from structgen.decoding.engine.models import tokenizer_of
@@ -56,13 +56,21 @@ SLOTS: Final = 64
 _MASK_TEXTS: Final = ("<|mask|>", "<|mdm_mask|>", "[MASK]", "<mask>", "<|MASK|>")
 """The mask tokens of known models (LLaDA, Dream, SDAR, BERT, structgen)."""
 _EXCLUDED: Final = Exclusions(
-    """
-given excludes template: A template says itself what is given. | Leave one of them out.
-holes excludes given: With given= the schema says what the other fields may hold.
-    | Put it into the schema, or write a template with grammar=schema.
-template if unsaid: Neither a template nor a grammar says what to fill. | Give one.
-""",
-    unsaid=lambda names: names <= {"holes"},
+    Exclusion(
+        ("given",), "A template says itself what is given.", "Leave one of them out.", beside=("template",)
+    ),
+    Exclusion(
+        ("holes",),
+        "With given= the schema says what the other fields may hold.",
+        "Put it into the schema, or write a template with grammar=schema.",
+        beside=("given",),
+    ),
+    Exclusion(
+        ("template",),
+        "Neither a template nor a grammar says what to fill.",
+        "Give one.",
+        when=lambda names: names <= {"holes"},
+    ),
 )
 """Of the names of options that are given."""
 

@@ -41,7 +41,7 @@ from structgen.base.errors import (
 )
 from structgen.base.language import checks
 from structgen.base.language.checks import Number, OneOf, Whole, check_fields
-from structgen.base.language.exclusions import Exclusions
+from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.decoding.samplers.checkers import Checker
 from structgen.decoding.samplers.draws import FoundRanges
 from structgen.decoding.samplers.estimates import Statistics, clamped
@@ -273,11 +273,7 @@ def sample(
     defaults=DEFAULTS,
 )
 def sample(
-    model: GivenModel,
-    prompt: OnePrompt | ManyPrompts,
-    grammar: Any,
-    n: int,
-    **options: Unpack[SampleOptions],
+    model: GivenModel, prompt: OnePrompt | ManyPrompts, grammar: Any, n: int, **options: Unpack[SampleOptions]
 ) -> Samples[Any] | list[Samples[Any]]:
     """Return draws from the model's distribution of texts, conditioned on the text being valid.
 
@@ -370,20 +366,26 @@ def sample(
 
 
 _OF_INTERVALS: Final = Exclusions(
-    """
-until excludes without: {} gives no intervals.
-    | Leave it out, or give method="auto", "raj", "cars", "importance" or "rejection".
-""",
-    without=lambda how: how.method not in WITH_INTERVALS and how.method,
+    Exclusion(
+        ("until",),
+        "{} gives no intervals.",
+        'Leave it out, or give method="auto", "raj", "cars", "importance" or "rejection".',
+        beside=(lambda how: how.method not in WITH_INTERVALS and how.method,),
+    )
 )
 _OF_PARTICLES: Final = Exclusions(
-    """
-particles resampling_threshold excludes without: {} has no particles. | Leave it out, or give method="smc".
-proposal excludes other: A proposal is a function for the particles of smc.
-    | Leave it out, or give method="smc".
-""",
-    without=lambda how: how.method not in OF_PARTICLES and how.method,
-    other=lambda how: how.method != "smc" or not callable(how.proposal),
+    Exclusion(
+        ("particles", "resampling_threshold"),
+        "{} has no particles.",
+        'Leave it out, or give method="smc".',
+        beside=(lambda how: how.method not in OF_PARTICLES and how.method,),
+    ),
+    Exclusion(
+        ("proposal",),
+        "A proposal is a function for the particles of smc.",
+        'Leave it out, or give method="smc".',
+        beside=(lambda how: how.method != "smc" or not callable(how.proposal),),
+    ),
 )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -106,7 +105,7 @@ def _show(wanted: WantedTexts, found: Samples[Any]) -> None:
 
     given, is_wrapped = wanted.given, wanted.form is not None and wanted.form.is_wrapped
     if "out" in given:
-        found.to_jsonl(Path(given.get("out")))
+        found.to_jsonl(given.get("out"))
     for said in () if "out" in given else lines_of(found):
         if "json" in given:
             echo_json_text(said)

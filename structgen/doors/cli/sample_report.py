@@ -35,7 +35,7 @@ def sample_report(
     draws, masked = Samples.from_jsonl(file), given.get("masked")
     found = report(draws, None if masked is None else Samples.from_jsonl(masked))
     if "html" in given:
-        write_page(Path(given.get("html")), page_of(draws, found))
+        write_page(given.get("html"), page_of(draws, found))
     if "json" in given:
         echo_json(found)
     else:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 from weakref import proxy
 
 import torch
@@ -25,12 +26,29 @@ from structgen.doors.integrations.engine_grammars import (
     SOON,
     EngineGrammars,
     EngineText,
-    Recent,
     check_room,
     fill_texts,
 )
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.tokens.token_mask import TokenMask
+
+_MOST_KEPT: Final = 256
+"""Answers of a back end that are kept. SGLang's own dict grows without bounds."""
+
+
+class Recent(OrderedDict[Any, Any]):
+    """A dict of the last entries that were set or got; the others are let go. Not for several threads."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Return an entry, which is then the last one."""
+        if key in self:
+            self.move_to_end(key)
+        return super().get(key, default)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, value)
+        while len(self) > _MOST_KEPT:
+            self.popitem(last=False)
 
 
 class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
@@ -147,7 +165,7 @@ class SglangBackend(BaseGrammarBackend):  # type: ignore[misc]
 
     def __init__(self, grammars: EngineGrammars, white_space: dict[str, Any]) -> None:
         super().__init__()
-        self.cache: Recent[Any, Any] = Recent()
+        self.cache = Recent()
         self.grammars, self._white_space = grammars, white_space
 
     def _made(self, kind: str, value: Any, **options: Any) -> BaseGrammarObject:

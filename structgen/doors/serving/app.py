@@ -52,8 +52,6 @@ from structgen.doors.serving.server_options import ServerOptions
 
 T = TypeVar("T")
 
-_GONE: Final = 499
-"""The status that is counted where a client went away."""
 _ANSWERS: Final = 32
 """Answers between two returns of memory: one takes some tens of milliseconds of another thread."""
 _log = logging.getLogger("structgen.doors.serving")
@@ -253,6 +251,9 @@ class ModelServer:
 class _ClientGoneError(Exception):
     """The client closed its connection."""
 
+    status: Final = 499
+    """What is counted."""
+
 
 @dataclass(eq=False)
 class _Answer:
@@ -264,7 +265,7 @@ class _Answer:
     receive: Any = None
     send: Any = None
     handles: list[Handle] = field(default_factory=list)
-    status: int = _GONE
+    status: int = _ClientGoneError.status
 
     def __await__(self) -> Generator[Any, None, None]:
         return self.run().__await__()

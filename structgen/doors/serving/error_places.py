@@ -16,12 +16,14 @@ _LETTER: Final = re.compile(
 )
 """What `repr` and `printable` write for a character, and the characters that a terminal obeys."""
 _LONG: Final = re.compile(rf"(?<![\w'])'[^']{{{MOST_SHOWN},}}'|\S{{{MOST_SHOWN},}}")
-_FORMS: Final = tuple(
-    "response_format text output_config output_format structured_outputs json_schema regex ebnf "
-    "structural_tag tools functions".split()
+_FORMS: Final = (
+    *("response_format", "text", "output_config", "output_format", "structured_outputs"),
+    *("json_schema", "regex", "ebnf", "structural_tag", "tools", "functions"),
 )
-_INSIDE: Final = tuple(
-    "format json_schema grammar definition schema json regex choice structural_tag".split()
+"""Members that ask for a grammar."""
+_INSIDE: Final = (
+    *("format", "json_schema", "grammar", "definition", "schema", "json", "regex", "choice"),
+    "structural_tag",
 )
 """Members in which a form says its grammar, from the outside to the inside."""
 _OF_TOOLS: Final = ("parameters", "input_schema", "inputSchema", "format")

@@ -13,9 +13,9 @@ from structgen.doors.serving.api_errors import ApiError
 from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.doors.serving.served_model import AskedTexts, ServedModel
 
-_SAME: Final = tuple(
-    "model stream max_tokens temperature top_k top_p tools outline choices repetition grounded quotes "
-    "missing".split()
+_SAME: Final = (
+    *("model", "stream", "max_tokens", "temperature", "top_k", "top_p", "tools", "outline", "choices"),
+    *("repetition", "grounded", "quotes", "missing"),
 )
 """Members that mean the same in chat completions, whose tools may be Anthropic's."""
 _THREAD: Final = "thread_unsupported_request"

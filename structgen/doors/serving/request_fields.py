@@ -22,17 +22,18 @@ from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.base.errors import within
 from structgen.base.language import checks
 from structgen.base.language.shapes import nearest
-from structgen.decoding.engine.requests import NUMBERS, Sampling
+from structgen.decoding.engine.requests import NUMBERS, Request, Sampling
 from structgen.decoding.engine.strategies.repetitions import repetitions_of
 from structgen.doors.serving.api_errors import ApiError, unsupported
 from structgen.machines.core.grammar import Grammar
 
 MOST_STOPS: Final = 256
-_OFFERED: Final = frozenset(
-    "n seed stop logit_bias logprobs top_logprobs max_tokens max_completion_tokens max_output_tokens "
-    "thinking_token_budget outline choices repetition grounded quotes missing".split()
-).union(NUMBERS)
-"""Members handed to whoever generates that this server's engine has."""
+_OFFERED: Final = (Request.__annotations__.keys() | Sampling.__annotations__) - {"continue_final_message"} | {
+    *("top_logprobs", "max_completion_tokens", "max_output_tokens", "thinking_token_budget"),
+    *("grounded", "quotes", "missing"),
+}
+"""Members handed to whoever generates that this server has: options of the engine, and others' names of
+some; going on with a message is asked by address."""
 _NOTHING: Final[tuple[Any, ...]] = (False, [], {})
 """Values by which other members usually ask for nothing."""
 _HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(
@@ -41,10 +42,12 @@ _HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(
         # the last is about prompts that are too long, which are refused
         **dict.fromkeys(("prediction", "include", "context_management", "truncation"), None),
         **dict.fromkeys(("web_search_options", "allowed_token_ids"), ()),
-        **dict.fromkeys(
-            # by most of which others do what is done here
-            "skip_special_tokens add_generation_prompt separate_reasoning include_reasoning stream_reasoning "
-            "spaces_between_special_tokens best_of length_penalty".split(),
+        **dict.fromkeys(  # by most of which others do what is done here
+            (
+                *("skip_special_tokens", "add_generation_prompt", "spaces_between_special_tokens"),
+                *("separate_reasoning", "include_reasoning", "stream_reasoning"),
+                *("best_of", "length_penalty"),
+            ),
             (True,),
         ),
         "add_special_tokens": (True, False),

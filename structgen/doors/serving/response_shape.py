@@ -17,14 +17,20 @@ from structgen.doors.serving.token_logprobs import chat_logprobs
 
 _LOGPROBS: Final = "message.output_text.logprobs"
 _INCLUDED: Final = (
-    f"{_LOGPROBS} reasoning.encrypted_content file_search_call.results web_search_call.results "
-    "web_search_call.action.sources message.input_image.image_url computer_call_output.output.image_url "
-    "code_interpreter_call.outputs"
-).split()
+    _LOGPROBS,
+    "reasoning.encrypted_content",
+    "file_search_call.results",
+    "web_search_call.results",
+    "web_search_call.action.sources",
+    "message.input_image.image_url",
+    "computer_call_output.output.image_url",
+    "code_interpreter_call.outputs",
+)
 """What an answer may have beside its items. All but the first are of items that there are none of, or that
 say nothing where nothing is stored."""
-_REPEATED: Final = tuple(
-    "instructions max_output_tokens metadata temperature text tool_choice tools top_p".split()
+_REPEATED: Final = (
+    *("instructions", "max_output_tokens", "metadata", "temperature", "text", "tool_choice", "tools"),
+    "top_p",
 )
 """Members of a body that its answer repeats."""
 

@@ -62,7 +62,15 @@ from structgen.doors.typed.local import Local
 from structgen.doors.typed.options import NAMED_ELSEWHERE, FunctionOptions, TypedOptions
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial, Progress, progress_of
-from structgen.doors.typed.prompts import PromptSource, Template, not_asked, source_of, stated_of, wanted_of
+from structgen.doors.typed.prompts import (
+    AskedText,
+    PromptSource,
+    Template,
+    not_asked,
+    source_of,
+    stated_of,
+    wanted_of,
+)
 from structgen.doors.typed.typed_draws import Sampler, check_names, drawn
 from structgen.doors.typed.waiting import each, now
 from structgen.doors.typed.wanted_forms import WantedForm, WantedText, failed
@@ -264,7 +272,7 @@ async def obtained(
     for attempt in range(options.attempts):
         tried = first
         if attempt or tried is None:
-            (tried,) = await writer.write(wanted, [source], attempt)
+            (tried,) = await written(writer, wanted, [source], attempt)
         usages.append(tried.usage)
         outcome = judged(form, tried, attempt + 1, best)
         best = outcome.error
@@ -275,6 +283,22 @@ async def obtained(
             source = replace(source, refused=(tried.text, str(refusal)))
     outcome = replace(outcome, usages=tuple(usages))
     return with_details(outcome, writer, wanted, source) if detailed else outcome
+
+
+async def written(
+    writer: Writer, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0
+) -> list[Result]:
+    """Return a text for each source, written together. Where the texts of a prompt do not state what is
+    required, the model is not asked, and the result is an error."""
+    asked, results = list[AskedText](), list[Result | None]()
+    for source in sources:
+        try:
+            asked.append(AskedText(wanted_of(wanted, source), source))
+            results.append(None)
+        except NotStatedError as error:
+            results.append(not_asked(error))
+    texts = iter(await writer.write(asked, attempt) if asked else ())
+    return [next(texts) if result is None else result for result in results]
 
 
 def with_evidence(outcome: Outcome[Any], form: WantedForm, stated: StatedText) -> Outcome[Any]:
@@ -421,7 +445,7 @@ class _Common(Generic[P, R]):
         asked = self._asked
         sources = [await self._source(call) for call in calls]
         writer, wanted = asked.model(), asked.wanted
-        firsts = await writer.write(wanted, sources) if sources else []
+        firsts = await written(writer, wanted, sources)
         return [
             await obtained(writer, wanted, source, first, detailed=detailed)
             for source, first in zip(sources, firsts, strict=True)

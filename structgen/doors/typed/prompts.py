@@ -11,7 +11,7 @@ import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import repeat
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from structgen.asking.grounding.grounded_grammar import (
     NamedTexts,
@@ -238,6 +238,14 @@ def wanted_of(wanted: WantedText, source: PromptSource, *, is_again: bool = Fals
         tell=tell,
     )
     return replace(wanted, form=replace(form, grammar=grammar, whole=form))
+
+
+class AskedText(NamedTuple):
+    """A text that a writer is asked for."""
+
+    wanted: WantedText
+    """Narrowed to what the texts of the prompt state (`wanted_of`)."""
+    source: PromptSource
 
 
 def stated_of(wanted: WantedText, source: PromptSource) -> StatedText:

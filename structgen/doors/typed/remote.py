@@ -19,12 +19,12 @@ from importlib import import_module
 from typing import Any, Final
 
 from structgen.asking.tool_calls.tool_replies import Reply
-from structgen.base.errors import NotStatedError, StructgenError, ValidatorError
+from structgen.base.errors import StructgenError, ValidatorError
 from structgen.base.system.installation import needing
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.doors.typed import anthropic_messages
 from structgen.doors.typed.missing_options import OF_SERVER_FORMS
-from structgen.doors.typed.prompts import PromptSource, not_asked, wanted_of
+from structgen.doors.typed.prompts import AskedText, PromptSource, wanted_of
 from structgen.doors.typed.remote_calls import fields_of, is_strict, read_reply
 from structgen.doors.typed.server_answers import Answer
 from structgen.doors.typed.servers import (
@@ -170,30 +170,27 @@ class Remote:
 
     def _failure(self, error: Exception, text: str = "") -> Result:
         """Return the result of a request that failed, or without an answer that is one of the protocol's."""
-        if not isinstance(error, StructgenError):
-            words, what = words_of_error(error), "The server failed"
-            cures = {**_CURES, **self._protocol.cures}
-            cure = cures.get(type(error).__name__, "See the server's log.")
-            if text:
-                what = f"The server's stream broke off behind {text[-60:]!r}"
-            elif isinstance(error, ValueError):
-                what, cure = "The server's reply is not JSON", _URL
-            elif isinstance(error, (TypeError, AttributeError)):
-                what, cure = "The server's reply is not of its protocol's shape", _URL
-            elif cure == _REQUEST and not words:
-                cure = "The server does not take this request, and does not say why: see its log."
-            told = "" if words in " ".join(str(error).split()) else f" - {words}"
-            what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}{told.rstrip('.')}."
-            told_of, error = (
-                error,
-                StructgenError(
-                    what,
-                    where=self.url,
-                    cure=cure.format(name=self.name, url=self.url, key=self._protocol.key),
-                ),
-            )
-            error.__cause__ = told_of
-        return Result(text, FinishReason.ERROR, [], [], Usage(), error=error)
+        told = error if isinstance(error, StructgenError) else self._told(error, text)
+        return Result(text, FinishReason.ERROR, [], [], Usage(), error=told)
+
+    def _told(self, error: Exception, text: str) -> StructgenError:
+        """Return the error for an error of the client, of JSON, or of a shape. `text`: what had come."""
+        words, what = words_of_error(error), "The server failed"
+        cure = {**_CURES, **self._protocol.cures}.get(type(error).__name__, "See the server's log.")
+        if text:
+            what = f"The server's stream broke off behind {text[-60:]!r}"
+        elif isinstance(error, ValueError):
+            what, cure = "The server's reply is not JSON", _URL
+        elif isinstance(error, (TypeError, AttributeError)):
+            what, cure = "The server's reply is not of its protocol's shape", _URL
+        elif cure == _REQUEST and not words:
+            cure = "The server does not take this request, and does not say why: see its log."
+        more = "" if words in " ".join(str(error).split()) else f" - {words}"
+        what = f"{what}: {type(error).__name__}: {str(error).rstrip('.')}{more.rstrip('.')}."
+        cure = cure.format(name=self.name, url=self.url, key=self._protocol.key)
+        told = StructgenError(what, where=self.url, cure=cure)
+        told.__cause__ = error
+        return told
 
     def _no_answer(self, what: str, said: Any, cure: str = _URL) -> StructgenError:
         """Return the error of a reply, of status 200, that is no answer: perhaps it says why."""
@@ -217,32 +214,26 @@ class Remote:
             self._habits.breaks_schemas = True
         return result
 
-    async def write(
-        self, wanted: WantedText, sources: Sequence[PromptSource], attempt: int = 0
-    ) -> list[Result]:
-        """Return a text for each source; some are under way at the same time."""
-        for source in sources[1:]:
-            self._body(wanted, source, attempt)  # wrong options are told before anything is sent
+    async def write(self, asked: Sequence[AskedText], attempt: int = 0) -> list[Result]:
+        """Return the texts; some are under way at the same time."""
+        for text in asked[1:]:
+            self._body(*text, attempt)  # wrong options are told before anything is sent
 
-        async def one(source: PromptSource) -> Result:
+        async def written(text: AskedText) -> Result:
+            answer = Answer(text.wanted.form, self.name)
             try:
-                held = wanted_of(wanted, source)
-            except NotStatedError as error:
-                return not_asked(error)
-            answer = Answer(held.form, self.name)
-            try:
-                whole = await self._sent(held, source, attempt)
+                whole = await self._sent(*text, attempt)
                 self._add(answer, whole)
             except self._faults as error:
                 return self._failure(error)
             return self._result(answer, whole)
 
-        if wanted.waits:
-            return await asyncio.gather(*map(one, sources))
-        if len(sources) == 1:
-            return [now(one(sources[0]))]
+        if asked[0].wanted.waits:
+            return await asyncio.gather(*map(written, asked))
+        if len(asked) == 1:
+            return [now(written(*asked))]
         with ThreadPoolExecutor(MOST_AT_ONCE, "structgen-remote") as pool:
-            return list(pool.map(lambda source: now(one(source)), sources))
+            return list(pool.map(lambda text: now(written(text)), asked))
 
     def read(self, wanted: WantedText, text: str) -> Any:
         """Return what is taken of a reply that may call tools, from its text so far."""
@@ -254,7 +245,6 @@ class Remote:
         self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
     ) -> AsyncGenerator[str, None]:
         """Yield a text in pieces as they arrive, and hand its result to `done`."""
-        wanted = wanted_of(wanted, source)
         answer = Answer(wanted.form, self.name)
         try:
             stream = await self._sent(wanted, source, 0, stream=True)

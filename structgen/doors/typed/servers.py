@@ -24,7 +24,7 @@ SCHEMA = "response_format"
 _OTHER = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _OPTIONAL = (*_OTHER, "temperature", "seed", SCHEMA, "parallel_tool_calls")
 _NAMED = re.compile(
-    r"\b(?:(?P<field>max_completion_tokens|max_tokens|temperature|seed|parallel_tool_calls)"
+    rf"\b(?:(?P<field>{'|'.join(name for name in _OPTIONAL if name != SCHEMA)})"
     r"|response[_ ]format|json[_ ]?schema|input_schema|structured[_ ]outputs?|guided[_ ]\w+|grammar)\b",
     re.IGNORECASE,
 )

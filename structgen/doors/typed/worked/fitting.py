@@ -35,9 +35,17 @@ from structgen.doors.typed.worked.worked_examples import likeness
 F = TypeVar("F")
 MISSES: Final = 0.1
 """How likely it may be, over the pairs, that the accepted answers of a field have a higher error."""
-CANDIDATES: Final = ("none", "first 1", "first 2", "nearest 2", "first 4", "nearest 4", "first 8")
-"""Examples that are tried: the first of their part, or the nearest ones of all of it. Fewer stand before
-more, and are chosen where both do equally well."""
+CANDIDATES: Final = (
+    ("none", 0),
+    ("first", 1),
+    ("first", 2),
+    ("nearest", 2),
+    ("first", 4),
+    ("nearest", 4),
+    ("first", 8),
+)
+"""Examples that are tried: so many, the first of their part, or the nearest ones of all of it. Fewer stand
+before more, and are chosen where both do equally well."""
 
 
 class Candidate(NamedTuple):
@@ -158,7 +166,7 @@ async def fitted(function: Any, pairs: Pairs, error: float | None, held_out: flo
     if not examples or not choosing or (error is not None and not last):
         what = f"{len(pairs)} pairs with held_out={held_out} leave a part of them empty."
         raise OptionError(what, where="pairs", cure="Give more pairs; some dozens tell more than chance.")
-    tried = [await _tried(function, name, examples, choosing) for name in CANDIDATES]
+    tried = [await _tried(function, *how, examples, choosing) for how in CANDIDATES]
     able = [(candidate, made) for candidate, made in tried if made is not None]
     best, found = max(able, key=lambda both: both[0].right - both[0].of)
     candidates = [one for one, _ in tried if one.of or one.fault]
@@ -168,11 +176,12 @@ async def fitted(function: Any, pairs: Pairs, error: float | None, held_out: flo
     return Fitted(found._accepting(sure), best.name, candidates, sure)
 
 
-async def _tried(function: Any, name: str, examples: Pairs, choosing: Pairs) -> tuple[Candidate, Any]:
+async def _tried(
+    function: Any, way: str, most: int, examples: Pairs, choosing: Pairs
+) -> tuple[Candidate, Any]:
     """Return what a candidate scores, and the function with its examples; None where there are too few, or
     the model takes none."""
-    way, _, size = name.partition(" ")
-    most = int(size or 0)
+    name = f"{way} {most}" if most else way
     if most > len(examples) - (way == "nearest"):
         return Candidate(name, 0, 0), None
     given = Pairs(examples if way == "nearest" else examples[:most])

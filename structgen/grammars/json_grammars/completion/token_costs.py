@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from heapq import heappop, heappush
 from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings.string_pool import StringPool
+from structgen.base.language.best_first import OpenStates
 from structgen.grammars.json_grammars.completion.next_characters import QUOTED, escape_of
 from structgen.grammars.json_grammars.completion.shortest_completion import Shortest
 from structgen.grammars.json_grammars.completion.token_bounds import MaskWalker, TokenBounds
@@ -239,18 +239,16 @@ class Completer(TokenCounts):
         last = (length - 1) // _CHOSEN * _CHOSEN
         steps: dict[int, list[tuple[int, int]]] = {}
         beyond: dict[int, int] = {}
-        queue = [(-length, start)]
-        while queue:
-            size, state = heappop(queue)
-            if state in steps or state in beyond:
-                continue
+        states = OpenStates[int, int, None]()
+        states.put(start, -length)
+        for state, size in states:
             if -size <= last:
                 # Taken as written, from here; by itself it may cost less, where its own block is looked at.
                 beyond[state] = self._costs.chain(*shortest.rest(state))
             elif state not in numbers:
                 steps[state] = self._steps(state, -size - 1)
                 for _byte, after in steps[state]:
-                    heappush(queue, (-shortest.length(after), after))
+                    states.put(after, -shortest.length(after))
         first = self._costs.next
         beyond |= {state: number for number, state in enumerate(reversed(steps), first)}
         self._costs.enter(

@@ -22,7 +22,7 @@ from structgen.grammars.lark_grammars.compiled.costs import UNREACHABLE, Distanc
 from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.grammars.lark_grammars.lexer.effort import NUMBERS_PER_STEP, spend
 from structgen.grammars.lark_grammars.lexer.lexer_tables import LexerTables
-from structgen.grammars.lark_grammars.liveness.cells import classes_of_bytes, column_after
+from structgen.grammars.lark_grammars.liveness.frames import classes_of_bytes, column_after
 from structgen.grammars.lark_grammars.machine import lark_layout as L
 from structgen.grammars.lark_grammars.machine.lark_layout import LarkContext
 from structgen.grammars.lark_grammars.machine.lark_masks import place_behind

@@ -7,7 +7,7 @@ from typing import Any
 
 from structgen.base.language.expectation import Expected
 from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers
-from structgen.grammars.lark_grammars.liveness.cells import classes_of_bytes, column_after
+from structgen.grammars.lark_grammars.liveness.frames import classes_of_bytes, column_after
 from structgen.grammars.lark_grammars.machine.lark_masks import place_behind
 from structgen.grammars.lark_grammars.reading.loaded_grammar import rule_as_written
 from structgen.grammars.text_grammars.context_free.rules import grouped
