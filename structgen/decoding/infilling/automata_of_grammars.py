@@ -119,11 +119,13 @@ def language_of(
         )
     plain = plain_grammar(grammar)
     places = plain.innermost.document().schemas if plain.policies is not None else ()
-    if found := next((one for one in places if one.grammar and isinstance(one.grammar.strings, Texts)), None):
+    if place := next(
+        (place for place in places if place.grammar and isinstance(place.grammar.strings, Texts)), None
+    ):
         raise UnsupportedError(
-            f"Infilling needs an automaton, and {found.grammar.texts_named} has none.",
+            f"Infilling needs an automaton, and {place.grammar.texts_named} has none.",
             keyword=GRAMMAR,
-            where=f"{where}, {found.pointer}",
+            where=f"{where}, {place.pointer}",
             cure="Write a regular grammar there, or write from left to right with sg.Engine.",
         )
     if max_states is None:
@@ -202,7 +204,7 @@ def _automaton(
     grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int, where: str
 ) -> tuple[TokenAutomaton, str]:
     try:
-        found, exactness = _kept(grammar, tokenizer, depth, max_states)
+        automaton, exactness = _kept(grammar, tokenizer, depth, max_states)
     except LimitError as error:
         if error.limit != "max_states":
             raise
@@ -229,10 +231,10 @@ def _automaton(
             cure="Give a JSON Schema, a regular expression, a choice or an EBNF grammar, or write from left "
             "to right with sg.Engine.",
         ) from error
-    if found.states > MOST_STATES:
+    if automaton.states > MOST_STATES:
         raise OptionError(
-            f"The minimal automaton has {found.states:,} states, more than {MOST_STATES:,}.",
+            f"The minimal automaton has {automaton.states:,} states, more than {MOST_STATES:,}.",
             where=where,
             cure="Bound the grammar, or lower depth=.",
         )
-    return found, exactness
+    return automaton, exactness

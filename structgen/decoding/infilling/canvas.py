@@ -98,13 +98,13 @@ class Canvas:
         """Return a new canvas: under one automaton for the whole (with `marks` if some holes have types of
         their own), or under one automaton for each hole's name."""
         tokens = np.array(
-            [token for one in pieces for token in (one.tokens or (OPEN,) * one.slots)], np.int32
+            [token for piece in pieces for token in (piece.tokens or (OPEN,) * piece.slots)], np.int32
         )
         ends = {"end_token": conventions.end_id, "pad_token": conventions.pad_id}
         parts = [] if whole is None else [whole_part(pieces, whole, marks, **ends)]
         starts = np.cumsum([0, *map(len, pieces)])
-        for name in dict.fromkeys(one.name for one in pieces if one.name and whole is None):
-            same = [at for at, one in enumerate(pieces) if one.name == name]
+        for name in dict.fromkeys(piece.name for piece in pieces if piece.name and whole is None):
+            same = [at for at, piece in enumerate(pieces) if piece.name == name]
             part = whole_part([pieces[same[0]]], holes[name], NO_MARKS, **ends)
             parts.append(LatticePart(part.lattice, starts[same][:, None] + part.at))
         last = pieces[-1]
@@ -143,9 +143,9 @@ class Canvas:
         row_of = self.row_of()
         for part in self.parts:
             for slot in part.lattice.open_slots.tolist():
-                found = np.searchsorted(rows, row_of[part.at[:, slot]])
-                row = logits[found[0]]
-                for other in found[1:]:
+                places = np.searchsorted(rows, row_of[part.at[:, slot]])
+                row = logits[places[0]]
+                for other in places[1:]:
                     row = row + logits[other]
                 part.lattice.set_logits(slot, row)
 
@@ -177,13 +177,13 @@ class Canvas:
     def commit_forced(self) -> list[tuple[int, int, float]]:
         """Commit the slots that are the same in every valid filling; return position, token and probability
         (1) of each."""
-        found = []
+        committed = []
         for number, part in enumerate(self.parts):
             for slot, token in part.lattice.forced():
                 place = self._place(number, slot)
                 self.commit(place, token)
-                found.append((place.position, token, 1.0))
-        return found
+                committed.append((place.position, token, 1.0))
+        return committed
 
     def hole_tokens(self, piece: int) -> list[int]:
         """Return the tokens of a part, without empty slots."""

@@ -173,11 +173,11 @@ class Lattice:
     def _lead(self, slot: int) -> None:
         """Find out which nodes have a way to the end, from a slot on (`_leads`)."""
         for at in range(self._leads_from - 1, slot - 1, -1):
-            found, after = self._leads[at : at + 2]
+            leads, after = self._leads[at : at + 2]
             if self._column[at] == OPEN:
-                find_leads(*self._steps(at), after, found)
+                find_leads(*self._steps(at), after, leads)
             else:
-                found[:-1] = after[self.after(at, self._same[:-1])]
+                leads[:-1] = after[self.after(at, self._same[:-1])]
         self._leads_from = min(self._leads_from, slot)
 
     def _reach(self, slot: int) -> None:
@@ -211,15 +211,15 @@ class Lattice:
         """Return which token classes masked slots, ascending, hold in some valid filling: [slots, classes];
         and which of them may stay empty: [slots]."""
         a, at = self.automaton, np.asarray(slots, np.int64)
-        found, nulls = np.zeros((len(at), a.classes), np.bool_), np.zeros(len(at), np.bool_)
+        masks, nulls = np.zeros((len(at), a.classes), np.bool_), np.zeros(len(at), np.bool_)
         if len(at):
             self._reach(int(at[-1]))
             self._lead(int(at[0]) + 1)
         for row, slot in enumerate(at.tolist()):
             after = self._leads[slot + 1]
-            live = found[row, : a.unmarked], nulls[row : row + 1]
+            live = masks[row, : a.unmarked], nulls[row : row + 1]
             find_live(a.transitions, *self._steps(slot)[2:], self._reached[slot], after, *live)
-        return found, nulls
+        return masks, nulls
 
     def token_mask(self, slot: int) -> Bools:
         """Return which tokens a masked slot holds in some valid filling, and last whether it may stay empty:
@@ -265,5 +265,5 @@ class Lattice:
         is_token = (masks.sum(axis=1) == 1) & ~nulls & (only >= 0)
         is_null = nulls & ~masks.any(axis=1)
         token = np.where(is_null, NULL, only)
-        found = is_token | is_null
-        return list(zip(slots[found].tolist(), token[found].tolist(), strict=True))
+        is_forced = is_token | is_null
+        return list(zip(slots[is_forced].tolist(), token[is_forced].tolist(), strict=True))

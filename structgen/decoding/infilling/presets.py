@@ -205,18 +205,18 @@ def convention_of(
                 cure=f"Pass mask_id= and shift= if it is one; known are {_NAMES}.",
             )
         known = Convention(architecture, mask_id, shift, None, None)
-    found = replace(
+    convention = replace(
         known,
         mask_id=_first(mask_id, config.get("mask_token_id"), known.mask_id),
         shift=known.shift if shift is None else shift,
         block_length=_first(block_length, *(config.get(key) for key in _BLOCK_NAMES), known.block_length),
         pad_id=_first(config.get("pad_token_id"), known.pad_id),
     )
-    if found.block_length is not None and found.block_length < 1:
+    if convention.block_length is not None and convention.block_length < 1:
         raise OptionError(
-            f"Blocks of {found.block_length} slots.", where="block_length", cure="Use 1 or more."
+            f"Blocks of {convention.block_length} slots.", where="block_length", cure="Use 1 or more."
         )
-    return found
+    return convention
 
 
 def blocks_seen(length: int, block_length: int) -> npt.NDArray[np.bool_]:
@@ -302,8 +302,8 @@ def transformers_model(model: Any, convention: Convention, where: str = "model")
         with torch.inference_mode():
             given = torch.from_numpy(ids)[None].to(model.device)
             logits = model(input_ids=given, **attention(len(ids))).logits[0]
-        found: npt.NDArray[np.float32] = logits.float().cpu().numpy()
-        return found
+        rows: npt.NDArray[np.float32] = logits.float().cpu().numpy()
+        return rows
 
     width = forward(np.full(1, 0, np.int64)).shape[-1]
     made = FunctionModel(

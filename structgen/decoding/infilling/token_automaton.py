@@ -73,10 +73,10 @@ class TokenAutomaton:
     def only_token(self) -> Numbers:
         """[classes]: the token of a class that has one alone, else -1."""
         live = np.flatnonzero(self.token_class >= 0)
-        found = np.full(self.classes, DEAD, np.int64)
-        found[self.token_class[live]] = live
-        found[np.bincount(self.token_class[live], minlength=self.classes) > 1] = DEAD
-        return found
+        tokens = np.full(self.classes, DEAD, np.int64)
+        tokens[self.token_class[live]] = live
+        tokens[np.bincount(self.token_class[live], minlength=self.classes) > 1] = DEAD
+        return tokens
 
 
 def token_automaton(dfa: Dfa) -> TokenAutomaton:

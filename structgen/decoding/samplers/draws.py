@@ -258,18 +258,18 @@ class Draws(Generic[T]):
         limit cut the run, or the draws are biased; empty where none of these holds. The warning, the
         representation, the tables, the JSON and the page show these sentences."""
         made, asked, stopped = len(self.texts), self.about.get("n", 0), self.statistics.stopped
-        found = []
+        sentences = []
         if made < asked and stopped != "until":
             end = f"The run gave {made:,} of {asked:,} draws, and ended {self.ending}."
             listed = f"The {made:,} of {asked:,} draws are all valid texts."
-            found.append(listed if self.lists_all else end)
+            sentences.append(listed if self.lists_all else end)
         elif stopped in CUT_SHORT:
-            found.append(f"The run ended {ENDS[stopped]}.")
+            sentences.append(f"The run ended {ENDS[stopped]}.")
         if stopped in CUT_SHORT:
-            found.append(CUT)
+            sentences.append(CUT)
         if self.is_biased:
-            found.append(OTHER_LAW)
-        return found
+            sentences.append(OTHER_LAW)
+        return sentences
 
 
 def _rounded(number: float) -> int:

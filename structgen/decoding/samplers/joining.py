@@ -32,21 +32,21 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
     logprobs = np.concatenate((first.logprobs, second.logprobs))[order]
     places = np.arange(len(both))
     if first.method == "raj":  # an attempt is the first draw of its text
-        first_of = {one: at for at, one in reversed(list(enumerate(tokens)))}
-        places = np.array([first_of[one] for one in both], np.int64)
+        first_of = {text: at for at, text in reversed(list(enumerate(tokens)))}
+        places = np.array([first_of[text] for text in both], np.int64)
     count = len(first.texts)
     attempts = tried[0].renumbered(places[:count]).joined(tried[1], places[count:])
     bracket = (max(first.bracket[0], second.bracket[0]), min(first.bracket[1], second.bracket[1]))
     log_weights = _weights(first, second, attempts, tokens, logprobs, bracket)
     done, more = first.statistics, second.statistics
-    names = [one.name for one in fields(Statistics) if one.name != "stopped"]
+    names = [field.name for field in fields(Statistics) if field.name != "stopped"]
     counts = {name: getattr(done, name) + getattr(more, name) for name in names}
 
     def listed(name: str) -> list[Any]:
         values = [*getattr(first, name), *getattr(second, name)]
         return [values[at] for at in order] if values else []
 
-    return {one.name: getattr(first, one.name) for one in fields(Draws)} | {
+    return {field.name: getattr(first, field.name) for field in fields(Draws)} | {
         **{name: listed(name) for name in ("texts", "values", "masses")},
         "token_ids": tokens,
         "logprobs": logprobs,
@@ -120,7 +120,8 @@ def _weights(
         log_z = log_z_of_coins(1 / attempts.bounds, accepted, stopped=False)
         return np.full(accepted, log_z - math.log(max(accepted, 1)))
     parts = [
-        one.log_weights + math.log(max(len(one.attempts or ()), 1) / len(attempts)) for one in (first, second)
+        draws.log_weights + math.log(max(len(draws.attempts or ()), 1) / len(attempts))
+        for draws in (first, second)
     ]
-    found: Floats = np.concatenate(parts)
-    return found
+    weights: Floats = np.concatenate(parts)
+    return weights

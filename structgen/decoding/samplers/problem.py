@@ -105,10 +105,10 @@ class Problem:
         """Return the ranges of the fields whose numbers the grammar bounds, by their paths as texts."""
         if self._ranges is None:
             self._ranges = ranges(self.compiled, max_tokens)
-        found = {shown(path): self._ranges.at(path) for path in paths}
-        return {name: one for name, one in found.items() if one is not None and one[0] < one[1]} | {
-            LENGTH_OF_TEXT: self._ranges.text_length
-        }
+        known = {shown(path): self._ranges.at(path) for path in paths}
+        return {
+            name: bounds for name, bounds in known.items() if bounds is not None and bounds[0] < bounds[1]
+        } | {LENGTH_OF_TEXT: self._ranges.text_length}
 
     def ids(self, prompt: str | Sequence[int], where: str, max_tokens: int) -> list[int]:
         """Return the tokens of a prompt. An engine puts a text into the form that its model needs.
@@ -203,14 +203,14 @@ def understood(
     """
     if isinstance(grammar, CompiledGrammar):
         return grammar, None, ()
-    found, reader = read_target(grammar, usual={}, where="grammar")
-    if found is None:
+    wanted, reader = read_target(grammar, usual={}, where="grammar")
+    if wanted is None:
         raise OptionError(
             "Free text is not conditioned on anything: the model's own texts are draws already.",
             where="grammar",
             cure="Give a type that has a schema, or a grammar; or ask an sg.Engine with a temperature of 1.",
         )
-    return found, *((None, ()) if reader is None else (reader.read, (TypeChecker(reader),)))
+    return wanted, *((None, ()) if reader is None else (reader.read, (TypeChecker(reader),)))
 
 
 def _is_function(model: Any) -> bool:

@@ -214,7 +214,7 @@ def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Token
     most = max(1, PASS // (8 * target.compiled.vocab_size))
     for begin in range(0, len(ordered), width):
         group = ordered[begin : begin + width]
-        prefixes = {one[:depth] for one in group for depth in range(len(one) + 1)}
+        prefixes = {tokens[:depth] for tokens in group for depth in range(len(tokens) + 1)}
         unread = sorted(prefixes - read, key=lambda prefix: (len(prefix), prefix))
         read |= prefixes
         for some in (unread[at : at + most] for at in range(0, len(unread), most)):

@@ -118,7 +118,7 @@ class Walker:
         frontier, (lower, bound) = self._frontier, self._tree.bracket
         known = lower if self._leaves_known else 0.0
         starts = (frontier.start(Particle) for _ in range(width))
-        walks = [_Walk(one, self._draws(), bound - known, bound - known) for one in starts]
+        walks = [_Walk(particle, self._draws(), bound - known, bound - known) for particle in starts]
         is_new, self._batch = self._tree.root is None, self._batch + 1
         self.tree_rows += sum(walk.at.node is not None for walk in walks)
         active = walks
@@ -167,8 +167,8 @@ class Walker:
         """Take edges until the walk ends or needs a row; return whether it is that of its current node."""
         while walk.result is None and walk.at.node is not None:
             node = walk.at.node
-            found = node.remainder if self._leaves_known else node.upper
-            ratio = min(found / walk.believed, 1.0) if walk.believed > 0.0 else 0.0
+            bound = node.remainder if self._leaves_known else node.upper
+            ratio = min(bound / walk.believed, 1.0) if walk.believed > 0.0 else 0.0
             goes_on = ratio > 0.0
             if not self._flips:
                 walk.weight *= ratio

@@ -128,7 +128,7 @@ def _gains(units: Units, rows: slice, stakes: Floats, at: Floats, side: int, *ce
     """
     limits = units.least if side > 0 else units.most
     shared = (units.a, units.b, units.slope, limits, units.room[:, None], units.counts[:, None])
-    a, b, slope, limit, room, counts = (one[(rows, slice(None), *cells)] for one in shared)
+    a, b, slope, limit, room, counts = (array[(rows, slice(None), *cells)] for array in shared)
     lost = side * (slope * at - limit)
     stakes = np.minimum(stakes / room, MOST_LOST / np.maximum(lost, 1e-300))
     # Rounding errors of a tiny room may not cost more than that.
@@ -145,7 +145,7 @@ def _stakes(units: Units, at: Floats, side: int) -> tuple[Floats, npt.NDArray[np
     peak, stakes = capital.copy(), np.empty((len(units.left), figures, len(at)))
     sums = np.zeros((5, figures))
     a, b = units.a / units.room[:, None], units.b / units.room[:, None]
-    moments = np.stack([np.broadcast_to(one, (len(a), figures)) for one in (a, b, a * a, a * b, b * b)])
+    moments = np.stack([np.broadcast_to(moment, (len(a), figures)) for moment in (a, b, a * a, a * b, b * b)])
     moments *= units.counts[:, None]
     done = 0.0
     for block, left in enumerate(units.left):
@@ -178,8 +178,8 @@ def hazard(logs: Floats) -> Floats:
     """Return the hazard of the normal law, its density over its upper tail, where the tail has the given
     logarithms: what a bettor stakes who must reach the goal and has so much of it. 0 from the goal on."""
     places = np.searchsorted(_LOGS, np.maximum(logs, _LOGS[0]), side="right") - 1
-    found: Floats = _hazards()[places]
-    return found
+    hazards: Floats = _hazards()[places]
+    return hazards
 
 
 @cache

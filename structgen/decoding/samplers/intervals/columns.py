@@ -134,7 +134,7 @@ def _checked(given: Any) -> tuple[float, float]:
         raise OptionError(
             f"{given!r} is no range.", where="range", cure="Give two numbers: range=(0, 100)."
         ) from None
-    numbers = [checks.number("range", one, -1e300, 1e300, "a finite number") for one in (least, most)]
+    numbers = [checks.number("range", end, -1e300, 1e300, "a finite number") for end in (least, most)]
     if not numbers[0] < numbers[1]:
         raise OptionError(
             f"The range ({least}, {most}) is empty.", where="range", cure="Give the smaller number first."

@@ -117,8 +117,8 @@ def ends_of_means(
             columns = values[:, others], given[:, others], known.probabilities
             units = attempts.with_bets.units_of_means(*columns)
             begin = units.named() if are_seen else None
-            found = ends_of(replace(units, tail=tail, begin=begin), cells_of(float(attempts.left[0])))
-            low[others], high[others] = found
+            ends = ends_of(replace(units, tail=tail, begin=begin), cells_of(float(attempts.left[0])))
+            low[others], high[others] = ends
     are_proven = (low <= bottom) & (high >= top)
     low, high = np.maximum(low, bottom), np.minimum(high, top)
     return Ends(np.minimum(low, means), np.maximum(high, means), are_proven)

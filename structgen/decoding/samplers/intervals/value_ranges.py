@@ -116,19 +116,19 @@ def _numbers(network: SchemaNetwork, demand: int) -> Ranges:
     menu = network.entry(network.tables.place((demand,)))
     if {menu.object, menu.array, menu.string, menu.null} != {None}:
         return _EVERY
-    found = [points([value for value, known in enumerate((menu.false, menu.true)) if known is not None])]
+    parts = [points([value for value, known in enumerate((menu.false, menu.true)) if known is not None])]
     for formula in menu.number.formulas if menu.number is not None else ():
         numbers = folded(formula, _joined)
-        found += map(_whole, numbers.ends()) if only_integers(formula) else [numbers]
-    return united(found)
+        parts += map(_whole, numbers.ends()) if only_integers(formula) else [numbers]
+    return united(parts)
 
 
 def _joined(formula: Formula, atoms: list[NumberAtom], parts: list[Ranges]) -> Ranges:
     """Return a set that holds the numbers of a connective, given those of its parts."""
-    found = [*(one if isinstance(one, Ranges) else _EVERY for one in atoms), *parts]
+    ranges = [*(atom if isinstance(atom, Ranges) else _EVERY for atom in atoms), *parts]
     if isinstance(formula, Not):
         return _EVERY
-    return common(found) if isinstance(formula, All) else united(found)
+    return common(ranges) if isinstance(formula, All) else united(ranges)
 
 
 def _whole(ends: tuple[Cut | None, Cut | None]) -> Ranges:

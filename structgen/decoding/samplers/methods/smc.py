@@ -107,16 +107,16 @@ def _asked(proposal: Proposal, prefix: Prefix, tokens: Ids, masses: Floats) -> A
         ) from error
 
 
-def _checked(found: Any, masses: Floats) -> Floats:
+def _checked(answer: Any, masses: Floats) -> Floats:
     """Return a proposal as probabilities, 0 where the model's are. Raises StructgenError for none, and for
     one that is 0 where the model is not: texts would be lost, and no weight could tell."""
     try:
-        weights = np.asarray(found, np.float64)
+        weights = np.asarray(answer, np.float64)
     except (TypeError, ValueError):
         weights = np.empty(0)
     if weights.shape != masses.shape or not np.isfinite(weights).all() or (weights < 0).any():
         raise StructgenError(
-            f"The proposal returned {str(found)[:60]}.",
+            f"The proposal returned {str(answer)[:60]}.",
             where="proposal",
             cure=f"Return {len(masses):,} numbers, none of them negative: one for each allowed token and, "
             "last, one for the end.",
@@ -187,7 +187,7 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
         np.array(log_weights),
         particles,
         log_mean(estimates),
-        log_z_of_clouds=np.array([log(one) for one in estimates]),
+        log_z_of_clouds=np.array([log(estimate) for estimate in estimates]),
         method="smc",
     )
 
