@@ -184,26 +184,21 @@ def convention_of(
     named = config.get("architectures") or [f"model of type {config.get('model_type')!r}"]
     architecture = str(named[0])
     known = FAMILIES.get(architecture)
-    if known is None and "diffusiongemma" in architecture.lower():
-        raise OptionError(
-            f"{architecture} starts from uniform noise; it has no mask token.",
-            where=where,
-            cure=f"Use a masked-diffusion model: structgen/infill, or one of {_NAMES}.",
-        )
     if known is None:
-        if mask_id is None or shift is None:
-            if architecture.endswith(("ForCausalLM", "LMHeadModel")):
-                raise OptionError(
-                    f"{architecture} is a causal model: it reads from left to right and fills no masks.",
-                    where=where,
-                    cure="Write with it through sg.Engine; for infilling load structgen/infill, or one of "
-                    f"{_NAMES}. A masked model that bears such a name needs mask_id= and shift=.",
-                )
-            raise OptionError(
-                f"{architecture} is not known as a masked-diffusion model.",
-                where=where,
-                cure=f"Pass mask_id= and shift= if it is one; known are {_NAMES}.",
+        what = f"{architecture} is not known as a masked-diffusion model."
+        cure = f"Pass mask_id= and shift= if it is one; known are {_NAMES}."
+        has_no_mask = "diffusiongemma" in architecture.lower()
+        if has_no_mask:
+            what = f"{architecture} starts from uniform noise; it has no mask token."
+            cure = f"Use a masked-diffusion model: structgen/infill, or one of {_NAMES}."
+        elif architecture.endswith(("ForCausalLM", "LMHeadModel")):
+            what = f"{architecture} is a causal model: it reads from left to right and fills no masks."
+            cure = (
+                "Write with it through sg.Engine; for infilling load structgen/infill, or one of "
+                f"{_NAMES}. A masked model that bears such a name needs mask_id= and shift=."
             )
+        if has_no_mask or mask_id is None or shift is None:
+            raise OptionError(what, where=where, cure=cure)
         known = Convention(architecture, mask_id, shift, None, None)
     convention = replace(
         known,

@@ -38,7 +38,8 @@ _FLOOR: Final = 0.03
 """The least g of a candidate, as a fraction of what the proven bounds allow. A far too low estimate must not
 give a particle a huge weight."""
 _CHECKED: Final = 0.1
-"""Candidates with at least this probability of being kept are checked before the draw."""
+"""Candidates with at least this probability of being kept are checked before the draw, so that refused ones
+leave their room to others. Of less likely ones most would be asked about in vain."""
 
 
 _MEMORY: Final = 32.0
@@ -68,9 +69,7 @@ class LookAhead:
 
     def learn(self, state: int, token: int, estimate: float) -> None:
         """Note an estimate of h after a token in a state."""
-        means: tuple[tuple[dict[int, tuple[float, float]], int], ...]
-        means = (self._tokens.setdefault(state, {}), token), (self._states, state)
-        for of, key in means:
+        for of, key in ((self._tokens.setdefault(state, {}), token), (self._states, state)):
             count, mean = of.get(key, (0.0, 0.0))
             count = min(count + 1.0, _MEMORY)
             of[key] = count, mean + (estimate - mean) / count

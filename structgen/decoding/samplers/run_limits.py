@@ -28,7 +28,7 @@ from structgen.decoding.samplers.tree import PrefixTree
 from structgen.decoding.samplers.walk import Attempt, Walker
 
 _EVERY: Final = 0.2
-"""Seconds between two calls of `progress`."""
+"""Seconds between two calls of `progress`: nobody reads a line faster."""
 FEWEST: Final = 64.0
 """Texts that a run plans at least that ends where an interval is narrow enough."""
 CUTS: Final = (KeyboardInterrupt, LimitError)

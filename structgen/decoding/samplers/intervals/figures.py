@@ -24,7 +24,7 @@ from structgen.decoding.samplers.target import ROUNDING, Floats
 LEAST_WORTH: Final = 4
 """A run that is worth fewer exact draws has proven bounds alone: intervals would exclude next to nothing."""
 _LOG_CELL: Final = 0.05
-"""The width of a cell of log Z."""
+"""The width of a cell of log Z: the standard error of a run that is worth 400 exact draws."""
 _LEAST_Z: Final = math.log(1e-7)
 """Hypotheses of Z below this share of its proven bound are not tested: the lower end is the proven one."""
 
