@@ -18,15 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.decoding.infilling.intersection import NO_MARKS, Marks
-from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice, LatticeSlot, Tokens
-from structgen.decoding.infilling.token_automaton import TokenAutomaton
+from structgen.decoding.infilling.lattice import NULL, OPEN, Lattice, LatticeSlot
+from structgen.decoding.infilling.token_automaton import Ints, Numbers, TokenAutomaton
+from structgen.decoding.speculation.drafts.model_rows import Tokens
 
 
 @dataclass(frozen=True)
 class Piece:
     """A part of the canvas: fixed tokens, or a hole."""
 
-    tokens: tuple[int, ...] = ()
+    tokens: Tokens = ()
     text: str = ""
     name: str = ""
     """The hole's name; "": fixed text."""
@@ -69,18 +70,18 @@ class LatticePart:
     """A lattice, and the positions of its slots in the canvas: [occurrences, slots]."""
 
     lattice: Lattice
-    at: npt.NDArray[np.int64]
+    at: Numbers
 
 
 @dataclass
 class Canvas:
     """Slots and their contents. `tokens` has a token, NULL or OPEN for each slot of the template."""
 
-    prompt: tuple[int, ...]
+    prompt: Tokens
     pieces: tuple[Piece, ...]
     conventions: Conventions
     parts: list[LatticePart]
-    tokens: Tokens
+    tokens: Ints
     tail: int
     """The first slot of a hole at the very end that may have empty slots; the number of slots if there is
     none."""
@@ -113,7 +114,7 @@ class Canvas:
 
     # --- for the model --------------------------------------------------------------------------------------
 
-    def ids(self) -> npt.NDArray[np.int64]:
+    def ids(self) -> Numbers:
         """Return the model's input: the prompt, then the slots; masked slots have the mask's id.
 
         Slots that are known to be empty are left out. Only those at the very end are included, as end token
@@ -128,17 +129,17 @@ class Canvas:
         behind = [self.conventions.end_id] if self.tail == len(self.tokens) else []
         return np.concatenate([np.array(self.prompt, np.int64), said, np.array(behind, np.int64)])
 
-    def _kept(self) -> npt.NDArray[np.int64]:
+    def _kept(self) -> Numbers:
         """Return the slots that are part of the model's input."""
         shown = (self.tokens != NULL) | (np.arange(len(self.tokens)) >= self.tail)
         return np.flatnonzero(shown)
 
-    def rows(self) -> npt.NDArray[np.int64]:
+    def rows(self) -> Numbers:
         """Return the rows of the model's logits that predict masked slots, ascending."""
         row_of = self.row_of()
         return np.unique(row_of[self.tokens == OPEN])
 
-    def read(self, logits: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> None:
+    def read(self, logits: npt.NDArray[np.float32], rows: Numbers) -> None:
         """Take the model's logits [len(rows), V] for the rows `rows()`. Raises StructgenError for NaN."""
         row_of = self.row_of()
         for part in self.parts:
@@ -149,7 +150,7 @@ class Canvas:
                     row = row + logits[other]
                 part.lattice.set_logits(slot, row)
 
-    def row_of(self) -> npt.NDArray[np.int64]:
+    def row_of(self) -> Numbers:
         """Return the row of the logits that predicts each slot; meaningless for slots outside the input."""
         kept = self._kept()
         row_of = np.full(len(self.tokens), -1)

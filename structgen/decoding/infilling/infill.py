@@ -45,6 +45,7 @@ from structgen.decoding.infilling.schedulers import GONE, ConfidentPrefix, Sched
 from structgen.decoding.infilling.template import TYPES, FixedText, Hole, parts_of
 from structgen.decoding.infilling.text_behind import ended, punctuation_behind, without
 from structgen.decoding.infilling.token_automaton import TokenAutomaton
+from structgen.decoding.speculation.drafts.model_rows import Tokens
 from structgen.grammars.json_grammars.outline_writer import shorter_outlines
 from structgen.machines.core.compiled import plain_grammar
 from structgen.tokens.tokenizer import Tokenizer
@@ -258,7 +259,7 @@ def _parts_of(how: InfillSettings) -> list[FixedText | Hole]:
 class _Problem:
     """A template with a valid filling, and all that is needed to make a canvas of it."""
 
-    prompt: tuple[int, ...]
+    prompt: Tokens
     pieces: tuple[Piece, ...]
     conventions: Conventions
     whole: HoleLanguage | None
@@ -351,7 +352,7 @@ class _Asked:
     takes_over: bool
     """Whether holes take over the punctuation behind them (`text_behind`)."""
 
-    def problem(self, parts: list[FixedText | Hole], prompt: tuple[int, ...]) -> _Problem:
+    def problem(self, parts: list[FixedText | Hole], prompt: Tokens) -> _Problem:
         """Return the problem of a template. Raises OptionError; NoFillingError if there is no filling."""
         named: dict[str, list[Hole]] = {}
         for part in parts:
@@ -533,7 +534,7 @@ class _Asked:
             )
         return int(count)
 
-    def _tokens(self, text: str) -> tuple[int, ...]:
+    def _tokens(self, text: str) -> Tokens:
         """Return the tokens of fixed text."""
         try:
             return tuple(self.tokenizer.encode(text.encode()))
@@ -601,7 +602,7 @@ def _prompt_tokens(
     return prompts.tokens(asked, tokenizer)
 
 
-def _prompt_ids(prompt: str | Sequence[int], model: MaskedModel) -> tuple[int, ...]:
+def _prompt_ids(prompt: str | Sequence[int], model: MaskedModel) -> Tokens:
     ids = tuple(checks.tokens("prompt", prompt)) if len(prompt) else ()
     for at, token in enumerate(ids):
         if token >= model.vocab_size or token == model.mask_id:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.decoding.infilling.lattice_loops import find_leads, find_live, find_reached
-from structgen.decoding.infilling.token_automaton import DEAD, Numbers, TokenAutomaton
+from structgen.decoding.infilling.token_automaton import DEAD, Bools, Ints, Numbers, TokenAutomaton
 
 OPEN: Final = -1
 """Marks a slot as masked."""
@@ -34,8 +34,6 @@ _MOST_BYTES: Final = 4 << 30
 """The most memory of one lattice."""
 
 Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Tokens = npt.NDArray[np.int32]
 
 
 class LatticeSlot(NamedTuple):
@@ -112,7 +110,7 @@ class Lattice:
     # --- slots ----------------------------------------------------------------------------------------------
 
     @property
-    def tokens(self) -> Tokens:
+    def tokens(self) -> Ints:
         """[slots]: a token, NULL or OPEN."""
         return self._tokens.copy()
 

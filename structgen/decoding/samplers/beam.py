@@ -31,7 +31,7 @@ from typing import Final
 import numpy as np
 
 from structgen.decoding.samplers.frontier import Frontier, Particle
-from structgen.decoding.samplers.target import Floats, Ids, Target, TargetStep
+from structgen.decoding.samplers.target import Floats, Ids, Target, TargetStep, Tokens
 from structgen.decoding.samplers.tree import REST, PrefixTree
 
 _FLOOR: Final = 0.03
@@ -107,7 +107,7 @@ class BeamParticle(Particle):
 class FoundText:
     """A new valid text that a beam ended in."""
 
-    tokens: tuple[int, ...]
+    tokens: Tokens
     log_probability: float
     """log P(tokens, end)."""
     log_weight: float

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from structgen.decoding.samplers.estimates import CUT_SHORT, Statistics, carriers, is_spent, log, normalised
 from structgen.decoding.samplers.intervals.attempts import Attempts
@@ -22,7 +21,7 @@ from structgen.decoding.samplers.intervals.figures import (
     ends_of_means,
     interval_of_mass,
 )
-from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.target import Bools, Floats, Tokens
 
 T = TypeVar("T")
 ENOUGH: Final = 8
@@ -72,7 +71,7 @@ class Draws(Generic[T]):
     texts: list[str]
     values: list[T]
     """The parsed JSON values if the grammar is a JSON Schema, objects if it is a type, else the texts."""
-    token_ids: list[tuple[int, ...]]
+    token_ids: list[Tokens]
     logprobs: Floats
     """float64 [n]: log P(tokens, end) under the model at the run's temperature."""
     log_weights: Floats
@@ -154,7 +153,7 @@ class Draws(Generic[T]):
         return len(self.texts) > 1 and not self.is_biased and bool(self.is_first.all()) and not self.is_exact
 
     @cached_property
-    def is_first(self) -> npt.NDArray[np.bool_]:
+    def is_first(self) -> Bools:
         """bool [n]: whether no earlier draw has the same tokens."""
         first = {tokens: at for at, tokens in reversed(list(enumerate(self.token_ids)))}
         return np.array([first[tokens] == at for at, tokens in enumerate(self.token_ids)], np.bool_)

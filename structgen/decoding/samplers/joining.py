@@ -13,7 +13,7 @@ from structgen.decoding.samplers.draws import Draws
 from structgen.decoding.samplers.estimates import Statistics, clamped, is_spent, log_sum, log_z_of_coins
 from structgen.decoding.samplers.intervals.attempts import Attempts
 from structgen.decoding.samplers.methods.raj import masses_of, shared
-from structgen.decoding.samplers.target import Floats
+from structgen.decoding.samplers.target import Floats, Tokens
 
 
 def seeds_of(draws: Draws[Any]) -> list[int]:
@@ -93,7 +93,7 @@ def _order(first: Draws[Any], second: Draws[Any]) -> list[int]:
     its repeats."""
     if first.method != "raj":
         return list(range(len(first.texts) + len(second.texts)))
-    seen: set[tuple[int, ...]] = set()
+    seen: set[Tokens] = set()
     once, repeats = list[int](), list[int]()
     for at, tokens in enumerate([*first.token_ids, *second.token_ids]):
         (repeats if tokens in seen else once).append(at)
@@ -107,7 +107,7 @@ def _weights(
     first: Draws[Any],
     second: Draws[Any],
     attempts: Attempts,
-    tokens: list[tuple[int, ...]],
+    tokens: list[Tokens],
     logprobs: Floats,
     bracket: tuple[float, float],
 ) -> Floats:

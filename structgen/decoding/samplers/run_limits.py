@@ -23,7 +23,7 @@ from structgen.decoding.samplers.estimates import (
 )
 from structgen.decoding.samplers.intervals.attempts import NEVER, Attempts
 from structgen.decoding.samplers.rows import RunOver
-from structgen.decoding.samplers.target import Floats, Target
+from structgen.decoding.samplers.target import Floats, Target, Tokens
 from structgen.decoding.samplers.tree import PrefixTree
 from structgen.decoding.samplers.walk import Attempt, Walker
 
@@ -207,7 +207,7 @@ class SamplingRun:
 class Drawn:
     """The draws of a method: texts as token ids, their log-probabilities and log weights."""
 
-    tokens: list[tuple[int, ...]]
+    tokens: list[Tokens]
     logprobs: Floats
     log_weights: Floats
     attempts: int
@@ -301,8 +301,8 @@ def tried_of(
     attempts: Sequence[Attempt],
     *,
     are_coins: bool = False,
-    draws: Mapping[tuple[int, ...], int] | None = None,
-    known: Sequence[tuple[int, ...]] = (),
+    draws: Mapping[Tokens, int] | None = None,
+    known: Sequence[Tokens] = (),
 ) -> Attempts:
     """Return the record of attempts. Each accepted one is a draw of its own, in order; or the draw that
     `draws` names for its tokens. `known`: the texts that were known before the run."""

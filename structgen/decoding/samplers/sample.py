@@ -62,7 +62,7 @@ from structgen.decoding.samplers.run_limits import (
     listener,
 )
 from structgen.decoding.samplers.samples import Samples
-from structgen.decoding.samplers.target import Target, Truncation
+from structgen.decoding.samplers.target import Target, Tokens, Truncation
 from structgen.decoding.samplers.tree import Node, PrefixTree
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -632,9 +632,7 @@ def _ranges(problem: Problem, texts: list[bytes], max_tokens: int) -> dict[str, 
     return problem.ranges(paths[:MOST_FIELDS], max_tokens)
 
 
-def _masses(
-    known: Mapping[int, float], tokens: tuple[int, ...], root: Node | None
-) -> tuple[float, ...] | None:
+def _masses(known: Mapping[int, float], tokens: Tokens, root: Node | None) -> tuple[float, ...] | None:
     """Return z at each prefix of a text, from the empty one to the whole text; None if one of them is
     unknown. `root` is the tree's root: it knows texts that earlier runs found.
 

@@ -25,6 +25,7 @@ from structgen.base.errors import StructgenError
 from structgen.base.system.cache import writing
 from structgen.decoding.samplers.draws import Draws
 from structgen.decoding.samplers.intervals.attempts import EACH, NEVER, Attempts
+from structgen.decoding.samplers.target import Tokens
 
 _FORMAT: Final = "structgen samples 2"
 _ROUNDED: Final = 1 + 1e-6
@@ -41,7 +42,7 @@ class _Draw:
     """A draw, and the allowed masses z after its prefixes, if they are known."""
 
     text: str
-    token_ids: tuple[int, ...]
+    token_ids: Tokens
     logprob: float
     log_weight: float
     weight: float

@@ -35,7 +35,7 @@ class Score:
     """The probability of a text in its canonical tokenisation; see `score`."""
 
     text: str
-    token_ids: tuple[int, ...]
+    token_ids: Tokens
     """The canonical tokenisation: that of the text alone."""
     logprob: float
     """log P(tokens, end) under the model at the temperature; -inf for a text that is not valid."""

@@ -49,6 +49,8 @@ ROUNDING: Final = 1e-12
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Tokens = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ class Target:
         the texts are JSON documents, else the text as a str. It does not hold the target: rows and caches of
         a run are freed where the run ends, and not when garbage is collected."""
         self._constraints = Constraints(self.checkers, self.value, are_values=compiled.has_events)
-        self._extended: OrderedDict[tuple[int, ...], Prefix | None] = OrderedDict()
+        self._extended: OrderedDict[Tokens, Prefix | None] = OrderedDict()
         self._rests: dict[int, bytes | None] = {}
         self._start = Prefix(
             tokenizer=compiled.tokenizer,
@@ -178,7 +180,7 @@ class Target:
         """The allowed mass z of the prefixes that were read, by the hash of their tokens: the share of the
         model's distribution that the grammar allows there. Under masking a draw x has the probability P(x) /
         product of z; each factor says how much model and grammar disagree at one token."""
-        self._steps: dict[tuple[int, ...], TargetStep] = {}
+        self._steps: dict[Tokens, TargetStep] = {}
         self._room = -1
         """How many more numbers may be kept in `_steps`; below 0: none is."""
         self._ends = np.array(sorted(compiled.end_tokens), np.int64)

@@ -31,7 +31,7 @@ import numpy as np
 
 from structgen.decoding.samplers.estimates import is_spent
 from structgen.decoding.samplers.frontier import Frontier, Particle
-from structgen.decoding.samplers.target import END, Target, TargetStep, stream
+from structgen.decoding.samplers.target import END, Target, TargetStep, Tokens, stream
 from structgen.decoding.samplers.tree import REST, Node, PrefixTree
 
 
@@ -49,7 +49,7 @@ class Finish(Enum):
 class Attempt:
     """The result of a walk. A walk that was rejected, or met a dead end, has `weight` 0."""
 
-    tokens: tuple[int, ...]
+    tokens: Tokens
     weight: float
     """An unbiased estimate of Z: E[weight f(x)] = sum of P(x) f(x) over the valid texts x."""
     logprob: float

@@ -25,9 +25,8 @@ from statistics import NormalDist
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from structgen.decoding.samplers.target import Floats, Ids
+from structgen.decoding.samplers.target import Bools, Floats, Ids
 
 TAIL: Final = 0.025
 """The chance that each of the two bettors refuses the truth: together 5 %."""
@@ -94,7 +93,7 @@ def ends_of(units: Units, cells: Floats) -> tuple[Floats, Floats]:
     return _end(units, cells, 1), _end(units, cells, -1)
 
 
-def refused(units: Units, hypothesis: float) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def refused(units: Units, hypothesis: float) -> tuple[Bools, Bools]:
     """Return for each figure whether one hypothesis is refused as too small, and whether as too large, bool
     [F] each."""
     at = np.array([hypothesis])
@@ -137,7 +136,7 @@ def _gains(units: Units, rows: slice, stakes: Floats, at: Floats, side: int, *ce
     return gains
 
 
-def _stakes(units: Units, at: Floats, side: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def _stakes(units: Units, at: Floats, side: int) -> tuple[Floats, Bools]:
     """Return the stakes of each block, figure and cell over the room, [B, F, G], and whether the bettor
     refuses the cell, bool [F, G]."""
     figures = max(units.a.shape[1], units.b.shape[1], units.slope.shape[1])

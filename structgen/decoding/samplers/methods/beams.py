@@ -26,7 +26,7 @@ import numpy as np
 from structgen.decoding.samplers.beam import Beam, FoundText, LookAhead
 from structgen.decoding.samplers.estimates import log_sum
 from structgen.decoding.samplers.run_limits import CUTS, Drawn, SamplingRun
-from structgen.decoding.samplers.target import stream
+from structgen.decoding.samplers.target import Tokens, stream
 
 FIRST: Final = 8
 """The width of the first beam."""
@@ -104,7 +104,7 @@ class _Plan:
         return int(left / expected * self._width) if expected else left
 
 
-def _combined(run: SamplingRun, known: dict[tuple[int, ...], float], rounds: list[_Round]) -> Drawn:
+def _combined(run: SamplingRun, known: dict[Tokens, float], rounds: list[_Round]) -> Drawn:
     """Return the mean of the rounds' estimates, weighted by their widths."""
     all_known = run.tree.is_exhausted or not rounds
     logprobs = dict(known)

@@ -27,13 +27,12 @@ import numpy as np
 from structgen.decoding.samplers.estimates import log_sum
 from structgen.decoding.samplers.intervals.attempts import Attempts
 from structgen.decoding.samplers.run_limits import CUTS, Drawn, SamplingRun, tried_of
-from structgen.decoding.samplers.target import Floats, drawn_edge, stream
+from structgen.decoding.samplers.target import Floats, Tokens, drawn_edge, stream
 from structgen.decoding.samplers.walk import Attempt, Finish, Walker
 
 _SLOW: Final = 8
 """A batch has at most this part of the texts that were drawn: what walks of a batch learn helps later ones
 alone."""
-Tokens = tuple[int, ...]
 
 
 def draw(run: SamplingRun) -> Drawn:

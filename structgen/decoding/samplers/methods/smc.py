@@ -22,7 +22,16 @@ from structgen.decoding.samplers.checkers import GeneratedText
 from structgen.decoding.samplers.constraints import name_of
 from structgen.decoding.samplers.estimates import log, log_mean
 from structgen.decoding.samplers.run_limits import CUTS, USUAL, Drawn, Particles, SamplingRun
-from structgen.decoding.samplers.target import Floats, Ids, Prefix, Target, TargetStep, drawn_edge, stream
+from structgen.decoding.samplers.target import (
+    Floats,
+    Ids,
+    Prefix,
+    Target,
+    TargetStep,
+    Tokens,
+    drawn_edge,
+    stream,
+)
 
 PARTICLES: Final = 16
 """Particles of a run, if enough draws are wanted."""
@@ -171,7 +180,7 @@ def draw(run: SamplingRun, propose: Propose = masked) -> Drawn:
 
 def _drawn(clouds: list[Cloud]) -> Drawn:
     """Return the particles of finished clouds, without those of weight 0."""
-    tokens = list[tuple[int, ...]]()
+    tokens = list[Tokens]()
     logprobs, log_weights = list[float](), list[float]()
     many, particles = len(clouds), 0  # what is returned holds no cloud, and so none of its rows
     for cloud in clouds:
