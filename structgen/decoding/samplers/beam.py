@@ -30,7 +30,7 @@ from typing import Final
 
 import numpy as np
 
-from structgen.decoding.samplers.frontier import Frontier, Particle
+from structgen.decoding.samplers.frontier import Afford, Frontier, Particle
 from structgen.decoding.samplers.target import Floats, Ids, Target, TargetStep, Tokens
 from structgen.decoding.samplers.tree import REST, PrefixTree
 
@@ -136,7 +136,7 @@ class Beam:
         self.tree_rows = 0
         """Rows that came from the tree instead of the model."""
 
-    def run(self, afford: Callable[[int], bool], allowance: Callable[[int], int]) -> bool:
+    def run(self, afford: Afford, allowance: Callable[[int], int]) -> bool:
         """Follow all particles to their ends.
 
         `afford(rows)` is asked before each forward pass. `allowance(step)` is the most particles of a step;
@@ -159,7 +159,7 @@ class Beam:
                     self._settle(particle)
         return particles is not None
 
-    def _read(self, particles: list[BeamParticle], afford: Callable[[int], bool]) -> bool:
+    def _read(self, particles: list[BeamParticle], afford: Afford) -> bool:
         """Read the rows of particles whose nodes are unknown."""
         unread = [particle for particle in particles if particle.node is None]
         self.rows.append(len(unread))
@@ -192,7 +192,7 @@ class Beam:
             node.end_lower = node.end_upper
 
     def _next(
-        self, particles: list[BeamParticle], step: int, width: int, afford: Callable[[int], bool]
+        self, particles: list[BeamParticle], step: int, width: int, afford: Afford
     ) -> list[BeamParticle] | None:
         """Return the particles of the next step; None if a needed row may not be read."""
         owner, slot, score = self._candidates(particles)

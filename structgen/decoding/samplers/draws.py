@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
@@ -21,7 +21,7 @@ from structgen.decoding.samplers.intervals.figures import (
     ends_of_means,
     interval_of_mass,
 )
-from structgen.decoding.samplers.target import Bools, Floats, Tokens
+from structgen.decoding.samplers.target import Bools, Bounds, Floats, Tokens
 
 T = TypeVar("T")
 ENOUGH: Final = 8
@@ -41,26 +41,6 @@ _DIED: Final = "as the particles that are missing died: no valid text went on fr
 """How a run with fewer draws than were asked for ended, where no limit cut it."""
 OTHER_LAW: Final = "The draws are from another law than the model's own, and no weights mend that."
 CUT: Final = "A run that is cut favours short texts."
-
-
-class FoundRanges(Mapping[str, tuple[float, float]]):
-    """The ranges of fields, by path. All are worked out when the first is asked for."""
-
-    def __init__(self, find: Callable[[], Mapping[str, tuple[float, float]]]) -> None:
-        self._find = find
-
-    @cached_property
-    def _found(self) -> Mapping[str, tuple[float, float]]:
-        return self._find()
-
-    def __getitem__(self, path: str) -> tuple[float, float]:
-        return self._found[path]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._found)
-
-    def __len__(self) -> int:
-        return len(self._found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +63,7 @@ class Draws(Generic[T]):
     """Whether the draws are from another law that the weights do not correct (`masked`, `asap`)."""
     log_z: float
     """The estimate of log Z; NaN for a method that gives none."""
-    bracket: tuple[float, float]
+    bracket: Bounds
     """Proven bounds on Z: the mass of the valid texts found, and the mass not proved invalid."""
     statistics: Statistics
     attempts: Attempts | None = field(default=None, repr=False)
@@ -102,14 +82,18 @@ class Draws(Generic[T]):
     of Z. Empty for other methods."""
     target: str = ""
     """The digest of the target; "" if a part of it has no name."""
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """The range of each field that holds numbers which the grammar bounds, by its path ("age",
-    "tags.length")."""
-
+    find_ranges: Callable[[], Mapping[str, Bounds]] = field(default=dict, repr=False)
+    """Finds `ranges` when they are first asked for."""
     again: Callable[[int, int], Any] | None = field(default=None, repr=False)
     """Draws so many more, as the run with a number, with what this one has learnt; None for draws of a file
     and of methods without intervals. It holds the model, and the run's prefix tree up to
     16 MB."""
+
+    @cached_property
+    def ranges(self) -> Mapping[str, Bounds]:
+        """The range of each field that holds numbers which the grammar bounds, by its path ("age",
+        "tags.length")."""
+        return self.find_ranges()
 
     @cached_property
     def log_z_interval(self) -> Interval | None:
@@ -127,7 +111,7 @@ class Draws(Generic[T]):
         return self.lists_all or (self.worth is not None and self.worth >= LEAST_WORTH)
 
     @property
-    def log_z_bounds(self) -> tuple[float, float]:
+    def log_z_bounds(self) -> Bounds:
         """`log_z_interval`, or the logarithms of the proven bracket if there is none."""
         return self.log_z_interval or (log(self.bracket[0]), log(self.bracket[1]))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Self, TypeAlias, TypeVar
 
 from structgen.decoding.samplers.target import END, Prefix, Target, TargetStep
 from structgen.decoding.samplers.tree import Node, PrefixTree
@@ -47,6 +47,8 @@ class Particle:
 
 
 P = TypeVar("P", bound=Particle)
+Afford: TypeAlias = Callable[[int], bool]
+"""Whether so many more rows may be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Frontier:
         root = self.tree.root
         return kind(self.target.start(), root, is_kept=root is not None)
 
-    def rows(self, particles: Sequence[Particle], afford: Callable[[int], bool]) -> list[TargetStep] | None:
+    def rows(self, particles: Sequence[Particle], afford: Afford) -> list[TargetStep] | None:
         """Return what may follow each particle, read in one pass; None if `afford(rows)` says no. Nothing is
         asked if there is no particle."""
         prefixes = [particle.prefix for particle in particles]

@@ -13,7 +13,7 @@ from structgen.decoding.samplers.draws import Draws
 from structgen.decoding.samplers.estimates import Statistics, clamped, is_spent, log_sum, log_z_of_coins
 from structgen.decoding.samplers.intervals.attempts import Attempts
 from structgen.decoding.samplers.methods.raj import masses_of, shared
-from structgen.decoding.samplers.target import Floats, Tokens
+from structgen.decoding.samplers.target import Bounds, Floats, Tokens
 
 
 def seeds_of(draws: Draws[Any]) -> list[int]:
@@ -62,7 +62,7 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
             "seeds": [*seeds_of(first), *seeds_of(second)],
         },
         "pieces": {**first.pieces, **second.pieces},
-        "ranges": {**first.ranges, **second.ranges},
+        "find_ranges": lambda: {**first.ranges, **second.ranges},
         "again": None,
     }
 
@@ -109,7 +109,7 @@ def _weights(
     attempts: Attempts,
     tokens: list[Tokens],
     logprobs: Floats,
-    bracket: tuple[float, float],
+    bracket: Bounds,
 ) -> Floats:
     """Return the log weights of the draws of both runs, which sum to the estimate of Z."""
     if first.method == "raj":

@@ -19,7 +19,7 @@ from structgen.decoding.samplers.checkers import Checker, TypeChecker
 from structgen.decoding.samplers.intervals.field_paths import LENGTH_OF_TEXT, Path, shown
 from structgen.decoding.samplers.intervals.value_ranges import ValueRanges, ranges
 from structgen.decoding.samplers.rows import FunctionRows, PrefixRows
-from structgen.decoding.samplers.target import NO_TRUNCATION, Target, Truncation
+from structgen.decoding.samplers.target import NO_TRUNCATION, Bounds, Target, Truncation
 from structgen.decoding.speculation.drafts.model_rows import ModelRows
 from structgen.grammars.compilation.compiler import compile
 from structgen.machines.core.compiled import CompiledGrammar
@@ -101,7 +101,7 @@ class Problem:
     together: int
     """The most prompts that are read in one pass."""
 
-    def ranges(self, paths: Iterable[Path], max_tokens: int) -> dict[str, tuple[float, float]]:
+    def ranges(self, paths: Iterable[Path], max_tokens: int) -> dict[str, Bounds]:
         """Return the ranges of the fields whose numbers the grammar bounds, by their paths as texts."""
         if self._ranges is None:
             self._ranges = ranges(self.compiled, max_tokens)

@@ -23,7 +23,7 @@ from structgen.decoding.samplers.estimates import (
 )
 from structgen.decoding.samplers.intervals.attempts import NEVER, Attempts
 from structgen.decoding.samplers.rows import RunOver
-from structgen.decoding.samplers.target import Floats, Target, Tokens
+from structgen.decoding.samplers.target import Bounds, Floats, Target, Tokens
 from structgen.decoding.samplers.tree import PrefixTree
 from structgen.decoding.samplers.walk import Attempt, Walker
 
@@ -45,7 +45,7 @@ class RunProgress:
     wanted: int
     model_rows: int
     seconds: float
-    bracket: tuple[float, float]
+    bracket: Bounds
     prompt: int = 0
     """The number of the prompt, from 0, if several were given."""
     prompts: int = 1

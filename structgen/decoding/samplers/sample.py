@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path as FilePath
 from statistics import NormalDist
@@ -43,7 +43,6 @@ from structgen.base.language import checks
 from structgen.base.language.checks import Number, OneOf, Whole, check_fields
 from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.decoding.samplers.checkers import Checker
-from structgen.decoding.samplers.draws import FoundRanges
 from structgen.decoding.samplers.estimates import Statistics, clamped
 from structgen.decoding.samplers.intervals.betting import TAIL
 from structgen.decoding.samplers.intervals.columns import Range, column_of
@@ -62,7 +61,7 @@ from structgen.decoding.samplers.run_limits import (
     listener,
 )
 from structgen.decoding.samplers.samples import Samples
-from structgen.decoding.samplers.target import Target, Tokens, Truncation
+from structgen.decoding.samplers.target import Bounds, Target, Tokens, Truncation
 from structgen.decoding.samplers.tree import Node, PrefixTree
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -614,11 +613,11 @@ def _samples(method: str, problem: Problem, run: SamplingRun, drawn: Drawn, mark
         },
         log_z_of_clouds=drawn.log_z_of_clouds,
         target=mark,
-        ranges=FoundRanges(partial(_ranges, problem, texts if is_json else [], target.max_tokens)),
+        find_ranges=cache(partial(_ranges, problem, texts if is_json else [], target.max_tokens)),
     )
 
 
-def _ranges(problem: Problem, texts: list[bytes], max_tokens: int) -> dict[str, tuple[float, float]]:
+def _ranges(problem: Problem, texts: list[bytes], max_tokens: int) -> dict[str, Bounds]:
     """Return the ranges of the paths at which a text has a number, among them the lengths of lists."""
     values = [json.loads(text) for text in texts]
     paths = [

@@ -25,7 +25,7 @@ from structgen.base.errors import StructgenError
 from structgen.base.system.cache import writing
 from structgen.decoding.samplers.draws import Draws
 from structgen.decoding.samplers.intervals.attempts import EACH, NEVER, Attempts
-from structgen.decoding.samplers.target import Tokens
+from structgen.decoding.samplers.target import Bounds, Tokens
 
 _FORMAT: Final = "structgen samples 2"
 _ROUNDED: Final = 1 + 1e-6
@@ -89,12 +89,13 @@ def read_samples(path: Path) -> dict[str, Any]:
                 f"its format is {said.get('format')!r}, and this version reads {_FORMAT!r}; earlier ones do "
                 "not say what was tried, without which there is no interval"
             )
-        hints = _hints(Draws)
-        run = _members({"draws": int} | {name: hints[name] for name in _SHARED}, said, "it")
-        count, bracket, attempts = run.pop("draws"), run["bracket"], run["attempts"]
+        hints = _hints(Draws) | {"draws": int, "ranges": Mapping[str, Bounds]}
+        run = _members({name: hints[name] for name in ("draws", *_SHARED)}, said, "it")
+        count, ranges = run.pop("draws"), run.pop("ranges")
+        bracket, attempts = run["bracket"], run["attempts"]
         _hold("bracket", 0 <= bracket[0] <= bracket[1] * _ROUNDED > 0)
-        ranges = run["ranges"].values()
-        _hold("ranges", all(low < high and math.isfinite(high - low) for low, high in ranges))
+        is_range = (low < high and math.isfinite(high - low) for low, high in ranges.values())
+        _hold("ranges", all(is_range))
         if attempts is not None:
             _check_attempts(attempts, count)
     if len(lines) != count:
@@ -117,6 +118,7 @@ def read_samples(path: Path) -> dict[str, Any]:
         "logprobs": np.array([draw.logprob for draw in draws], np.float64),
         "log_weights": np.array([draw.log_weight for draw in draws], np.float64),
         "masses": [draw.masses for draw in draws],
+        "find_ranges": lambda: ranges,
     }
 
 

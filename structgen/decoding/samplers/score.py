@@ -23,7 +23,7 @@ from structgen.decoding.samplers.sample import (
     temperature_above_0,
 )
 from structgen.decoding.samplers.samples import Samples
-from structgen.decoding.samplers.target import END, Target, log_law
+from structgen.decoding.samplers.target import END, Bounds, Target, log_law
 from structgen.decoding.speculation.drafts.model_rows import PASS, Tokens
 
 _SHOWN: Final = 40
@@ -41,7 +41,7 @@ class Score:
     """log P(tokens, end) under the model at the temperature; -inf for a text that is not valid."""
     logprob_given_valid: float
     """`logprob` - log Z; NaN if log Z was not estimated, -inf for a text that is not valid."""
-    interval: tuple[float, float]
+    interval: Bounds
     """The interval of `logprob_given_valid`: 95 % if log Z was estimated, else proven."""
     reason: str
     """Why the text is not valid; "" if it is valid."""
@@ -138,7 +138,7 @@ def _score(
     reason: str,
     logprobs: dict[Tokens, float],
     log_z: float,
-    of_log_z: tuple[float, float],
+    of_log_z: Bounds,
 ) -> Score:
     logprob = -math.inf if reason else logprobs[tokens]
     if logprob == -math.inf:

@@ -51,6 +51,8 @@ Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Tokens = tuple[int, ...]
+Bounds = tuple[float, float]
+"""The least and the greatest that a number may be."""
 
 
 @dataclass(frozen=True, slots=True)

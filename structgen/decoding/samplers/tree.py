@@ -27,7 +27,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from structgen.base.errors import OptionError, fields_named
-from structgen.decoding.samplers.target import END, Floats, Ids, TargetStep, Tokens, drawn_edge
+from structgen.decoding.samplers.target import END, Bounds, Floats, Ids, TargetStep, Tokens, drawn_edge
 
 KEPT: Final = 64
 """Tokens that a new node keeps: nearly all of a model's mass, without O(V) memory a node."""
@@ -209,7 +209,7 @@ class PrefixTree:
             self._in_use.release()
 
     @property
-    def bracket(self) -> tuple[float, float]:
+    def bracket(self) -> Bounds:
         """The certified bounds (lower, upper) on Z."""
         return (0.0, 1.0) if self.root is None else (self.root.lower, self.root.upper)
 

@@ -22,7 +22,6 @@ each accepted text is an independent draw from the target.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -30,7 +29,7 @@ from typing import Final
 import numpy as np
 
 from structgen.decoding.samplers.estimates import is_spent
-from structgen.decoding.samplers.frontier import Frontier, Particle
+from structgen.decoding.samplers.frontier import Afford, Frontier, Particle
 from structgen.decoding.samplers.target import END, Target, TargetStep, Tokens, stream
 from structgen.decoding.samplers.tree import REST, Node, PrefixTree
 
@@ -107,9 +106,7 @@ class Walker:
         self.tree_rows = 0
         """Nodes that walks found in the tree: each saved a model row."""
 
-    def attempts(
-        self, width: int, afford: Callable[[int], bool] = lambda rows: True, left: float = 0.0
-    ) -> list[Attempt]:
+    def attempts(self, width: int, afford: Afford = lambda rows: True, left: float = 0.0) -> list[Attempt]:
         """Return `width` attempts, in order; walks that wait for rows share forward passes. `left`: how many
         texts the run still plans.
 

@@ -22,6 +22,7 @@ from structgen.base.language.ir import All, Formula, Not, NumberAtom
 from structgen.base.language.number_ranges import Cut, Ranges, common, interval, points, united
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.decoding.samplers.intervals.field_paths import ITEM, LENGTH
+from structgen.decoding.samplers.target import Bounds
 from structgen.grammars.json_grammars.plain_network import network_of
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.machines.core.compiled import CompiledGrammar
@@ -60,11 +61,11 @@ class ValueRanges:
     """Between the items of one list."""
 
     @property
-    def text_length(self) -> tuple[float, float]:
+    def text_length(self) -> Bounds:
         """The least and the greatest number of characters of a text. A character has at least a byte."""
         return 0.0, float(self._most_bytes)
 
-    def at(self, path: tuple[str, ...]) -> tuple[float, float] | None:
+    def at(self, path: tuple[str, ...]) -> Bounds | None:
         """Return the least and the greatest number that a valid text can have at a path: keys, `ITEM`,
         `LENGTH`. True counts as 1 and False as 0.
 

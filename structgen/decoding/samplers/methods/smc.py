@@ -21,6 +21,7 @@ from structgen.base.errors import StructgenError
 from structgen.decoding.samplers.checkers import GeneratedText
 from structgen.decoding.samplers.constraints import name_of
 from structgen.decoding.samplers.estimates import log, log_mean
+from structgen.decoding.samplers.frontier import Afford
 from structgen.decoding.samplers.run_limits import CUTS, USUAL, Drawn, Particles, SamplingRun
 from structgen.decoding.samplers.target import (
     Floats,
@@ -246,9 +247,7 @@ class Cloud:
         """The unbiased estimate of Z."""
         return math.exp(self.log_z) * float(np.exp(self.log_weights).mean())
 
-    def step(
-        self, steps: dict[Prefix, TargetStep], afford: Callable[[int], bool] = lambda rows: True
-    ) -> bool:
+    def step(self, steps: dict[Prefix, TargetStep], afford: Afford = lambda rows: True) -> bool:
         """Take a token for each active particle; resample if it is time. False where `afford(0)` says, before
         a particle, that the run is over."""
         for i in self.active:
