@@ -16,9 +16,10 @@ from structgen.base.system.html_pages import cell, percent
 from structgen.decoding.samplers.draws import ENOUGH, Draws
 from structgen.decoding.samplers.intervals.betting import TAIL
 from structgen.decoding.samplers.intervals.columns import DrawnNumbers, Range, column_of
+from structgen.decoding.samplers.intervals.field_paths import named, parsed, values_at
 from structgen.decoding.samplers.intervals.figures import Interval, refused_shares
 from structgen.decoding.samplers.joining import joined_fields, seeds_of
-from structgen.decoding.samplers.marginals import MOST_LISTED, Marginal, marginals
+from structgen.decoding.samplers.marginals import MOST_LISTED, Marginal, listed, shares
 from structgen.decoding.samplers.samples_file import read_samples, write_samples
 from structgen.decoding.samplers.target import ROUNDING
 
@@ -184,7 +185,19 @@ class Samples(Draws[T]):
         `field` is a path such as "city", "address.city" or "tags[]" (any item of a list), or a function of a
         value. Raises StructgenError if there is no draw.
         """
-        return marginals(self, field, most)
+        most = checks.whole("most", most, 1)
+        if not self.values:
+            raise StructgenError(
+                "There is no draw to take shares of.", where="marginals", cure="Give a larger budget."
+            )
+        if isinstance(field, str):
+            path = parsed(field)
+            values = [values_at(value, path) for value in self.values]
+        else:
+            values = [named([field(value)]) for value in self.values]
+        weights = self.weights
+        places = sorted(listed(values).values(), key=lambda place: -float(weights[place[1]].sum()))
+        return shares(self, places[:most])
 
     def with_values(self, read: Callable[[str], S]) -> Samples[S]:
         """Return the same draws with the values `read(text)`."""
