@@ -62,7 +62,7 @@ class Samples(Draws[T]):
         Raises StructgenError if there is no draw, and, with the text, if the function raises, or returns no
         number or one outside its range.
         """
-        return self.mean_of(self._column(function, range, "expectation"), TAIL)
+        return self.mean_of(self.numbers_of(function, range, "expectation"), TAIL)
 
     def mean_of(self, column: DrawnNumbers, tail: float = TAIL) -> tuple[float, Interval | None]:
         """Return the mean of the numbers of each draw, and its interval, which misses with the probability
@@ -78,7 +78,7 @@ class Samples(Draws[T]):
     def proven(self, function: Callable[[T], float] | str, range: Range = None) -> Interval | None:
         """Return the bounds of a function's mean that the known texts prove; they hold for certain. None
         without a range, and for draws of another law. Arguments and errors: `expectation`."""
-        column = self._column(function, range, "proven")
+        column = self.numbers_of(function, range, "proven")
         if not column.has_range or self.is_biased:
             return None
         low, high = self.known.bounds_of(column.shares[:, None], np.ones((len(self.values), 1)))
@@ -96,7 +96,7 @@ class Samples(Draws[T]):
         if not isinstance(other, Samples):
             cure = "Give the Samples of another run."
             raise OptionError(f"A {type(other).__name__} has no draws.", where="other", cure=cure)
-        columns = [samples._column(function, range, "difference") for samples in (self, other)]
+        columns = [samples.numbers_of(function, range, "difference") for samples in (self, other)]
         (mine, first), (theirs, second) = (
             samples.mean_of(column, TAIL / 2) for samples, column in zip((self, other), columns, strict=True)
         )
@@ -115,7 +115,7 @@ class Samples(Draws[T]):
         range. Arguments and errors: `expectation`.
         """
         share = checks.number("share", share, 1e-9, 1 - 1e-9, "a number between 0 and 1")
-        column = self._column(function, range, "quantile")
+        column = self.numbers_of(function, range, "quantile")
         places = np.unique(column.shares)
         order = np.argsort(column.shares, kind="stable")
         masses = np.cumsum(self.weights[order])[
@@ -139,7 +139,7 @@ class Samples(Draws[T]):
         is_told = math.isfinite(low) and math.isfinite(high) and (low, high) != (column.least, column.most)
         return value, Interval(min(low, value), max(high, value)) if is_told else None
 
-    def _column(self, function: Callable[[T], float] | str, range: Range, where: str) -> DrawnNumbers:
+    def numbers_of(self, function: Callable[[T], float] | str, range: Range, where: str) -> DrawnNumbers:
         """Return the numbers of a function at each draw."""
         return column_of(
             function, range, self.values, self.texts, self.ranges if self.is_json else None, where
