@@ -91,7 +91,7 @@ class Endings:
         self._symbols = liked_bytes(bytes(lexer.classes)) + [
             TOKEN + one for one in lexer.instructions.specials
         ]
-        self._kinds = np.array(list(map(lexer.kind_of, self._symbols)))
+        self._classes = np.array(list(map(lexer.byte_class_of, self._symbols)))
         self._front, self._met = [state], set[tuple[int, ...]]()
         self.found: list[Ending] = []
         ending = None if lexer.states[state].bound is None else Ending(*lexer.shortest_end(state))
@@ -117,7 +117,7 @@ class Endings:
                 if key not in self._met and key not in ends:
                     ends[key] = Ending(self._text(state), terminal, carry)
             rows.put_row(state)
-            for symbol, to in zip(self._symbols, rows.moves[state][self._kinds].tolist(), strict=True):
+            for symbol, to in zip(self._symbols, rows.moves[state][self._classes].tolist(), strict=True):
                 is_new = to >= 0 and to not in self._before and to not in after
                 if is_new and (self._has_end is None or self._has_end(to)):
                     after[to] = state, symbol

@@ -36,7 +36,7 @@ class Expectations:
                 after = call(place_behind, place, terminal, column)
                 lexing |= dict.fromkeys(answers.begun(after, carry) if after >= 0 else ())
         classes = enumerate(classes_of_bytes(bytes(lexer.classes), self._tables))
-        members = grouped((kind, byte) for byte, kind in classes)
+        members = grouped((byte_class, byte) for byte, byte_class in classes)
         lines = self._tables.indentation
         for place, state, column in lexing:
             rows.put_row(state)

@@ -40,20 +40,20 @@ def widths_of(
     if lines is None:
         return Widths()
     line_break, tab, blank = (lexer.classes[byte] for byte in b"\n\t ")
-    others = {kind for byte, kind in enumerate(lexer.classes) if byte not in b"\n\t "}
+    others = {byte_class for byte, byte_class in enumerate(lexer.classes) if byte not in b"\n\t "}
 
-    def after(some: Iterable[int], kinds: Iterable[int]) -> set[int]:
-        found, columns = set[int](), sorted(kinds)
+    def after(some: Iterable[int], classes: Iterable[int]) -> set[int]:
+        found, columns = set[int](), sorted(classes)
         for state in some:
             rows.put_row(state)
             found.update(rows.moves[state, columns].tolist())
         return {to for to in found if to >= 0 and lines.newline in terminals_of(to)}
 
-    def closed(some: Iterable[int], kinds: Iterable[int]) -> list[int]:
+    def closed(some: Iterable[int], classes: Iterable[int]) -> list[int]:
         met = dict.fromkeys(some)
         pending = list(met)
         for state in pending:
-            fresh = [one for one in after((state,), kinds) if one not in met]
+            fresh = [one for one in after((state,), classes) if one not in met]
             met |= dict.fromkeys(fresh)
             pending += fresh
         return pending
