@@ -1,10 +1,10 @@
 """Lark's contextual lexer as one automaton, determinised where it is asked for.
 
 A state is an ordered list of items, the strings that may replace a match, what is owed to the lexeme
-before, and what the lexeme may be if it ends here. An *end* is a terminal with a debt: a *carry*, which is
-the guards that the text behind must meet, and what look-behinds know there. The start of the next lexeme
-takes the carry over. So several open ends of a lexeme, and ends that wait for a look-ahead, need nothing of
-their own: each reading of a text is exact by itself.
+before, and what the lexeme may be if it ends here. An *end* is a terminal with a *carry*: the guards that the
+text behind must meet, and what look-behinds know there. The start of the next lexeme takes the carry over. So
+several open ends of a lexeme, and ends that wait for a look-ahead, need nothing of their own: each reading of
+a text is exact by itself.
 
 A terminal may be bound to another language. lark's lexer never looks for it: where the parser takes it, the
 text goes on as a lexeme or as a text of that language, whose configurations are states of their own.
@@ -199,6 +199,35 @@ class Lexer:
         """Return the number of a state, from its items, best first; DEAD where there are none, unless it
         `is_kept`."""
         of, code = self.items, self.instructions.code
+        live, ends, cost = self._live_and_ended(found, owed)
+        if words:
+            ends = [(self._replaced(terminal, words, unless), held) for terminal, held in ends]
+        if not live and not ends and not is_kept:
+            return DEAD
+        spend(self.limits, cost + sum(len(held) for _terminal, held in ends))
+        tracked = tuple(sorted({one for one in words if code[of.items[one].at].kind == CHAR})) if live else ()
+        last = behind
+        if behind is not None and self.is_local:
+            guards = owed.union(*(held for _terminal, held in ends))
+            if not of.guards_look_behind(guards) and not any(map(of.looks_behind, (*live, *tracked))):
+                behind = None  # nobody asks any more
+        key = LexerState(
+            tuple(live),
+            tracked,
+            unless if tracked else (),
+            owed,
+            behind,
+            tuple((terminal, self._carry(held, self._behind(held, last))) for terminal, held in ends),
+            has_begun,
+        )
+        return self._number(key)
+
+    def _live_and_ended(
+        self, found: list[int], owed: Guards
+    ) -> tuple[list[int], list[tuple[int, Guards]], int]:
+        """Return those of some items, best first, that go on; the terminals that end, each with the guards
+        that it leaves; and how many numbers were looked at."""
+        of, code = self.items, self.instructions.code
         live: list[int] = []
         ends: list[tuple[int, Guards]] = []
         seen: dict[int, list[Guards]] = {}
@@ -228,27 +257,7 @@ class Lexer:
                 continue
             seen.setdefault(at, []).append(guards)
             live.append(one)
-        if words:
-            ends = [(self._replaced(terminal, words, unless), held) for terminal, held in ends]
-        if not live and not ends and not is_kept:
-            return DEAD
-        spend(self.limits, cost + sum(len(held) for _terminal, held in ends))
-        tracked = tuple(sorted({one for one in words if code[of.items[one].at].kind == CHAR})) if live else ()
-        last = behind
-        if behind is not None and self.is_local:
-            guards = owed.union(*(held for _terminal, held in ends))
-            if not of.guards_look_behind(guards) and not any(map(of.looks_behind, (*live, *tracked))):
-                behind = None  # nobody asks any more
-        key = LexerState(
-            tuple(live),
-            tracked,
-            unless if tracked else (),
-            owed,
-            behind,
-            tuple((terminal, self._carry(held, self._behind(held, last))) for terminal, held in ends),
-            has_begun,
-        )
-        return self._number(key)
+        return live, ends, cost
 
     def _number(self, key: LexerState) -> int:
         number = self._states.of(key)
