@@ -9,7 +9,7 @@ estimate is right, and what it finds is a shortest text of all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from heapq import heappop, heappush
 from itertools import chain, count
 from typing import Final, NamedTuple, TypeAlias
@@ -167,6 +167,12 @@ class ShortestRests:
         with self.answers.begin():
             return _Search(self, [reading], wanted).result() is not None
 
+    @cached_property
+    def _line_bytes(self) -> list[int]:
+        """A byte of each class in a newline, in which blanks are classes of their own."""
+        lexer = self.answers.lexer
+        return liked_bytes(classes_of_bytes(bytes(lexer.classes), lexer.tables))
+
     @property
     def has_distances(self) -> bool:
         """Whether the costs of symbols are made."""
@@ -187,7 +193,7 @@ class ShortestRests:
         """Return the column of a newline after one more byte; in a proof the least of those that all do the
         same."""
         column, known = column_after(column, byte, self._tab), self.answers.letters.widths
-        over = column - max(self.answers.widths(place)[0] + 1, known.first)
+        over = column - max(self.answers.width(place) + 1, known.first)
         return column - over + over % known.every if is_proof and over >= known.every else column
 
     @remembered
@@ -233,14 +239,14 @@ class ShortestRests:
         """Return whether a newline is read at a place, and its column counts."""
         if not self._counts_columns(place):
             return False
-        width = self.answers.widths(place)[0]
+        width = self.answers.width(place)
         return self.answers.call_keeping(place_behind, place, self.newline, width) >= 0
 
     def broken(self, state: int) -> Iterator[tuple[int, int]]:
         """Yield bytes after which a lexeme may still become a newline, and the state after each."""
         rows, lexer = self.answers.rows, self.answers.lexer
         rows.put_row(state)
-        for byte in liked_bytes(classes_of_bytes(bytes(lexer.classes), lexer.tables)):
+        for byte in self._line_bytes:
             after = int(rows.moves[state, lexer.classes[byte]])
             if after >= 0 and rows.may_break(after):
                 yield byte, after

@@ -124,7 +124,7 @@ class Expectations:
         lines = self._tables.indentation
         if lines is not None and terminal == lines.newline and self._answers.brackets(place):
             return ()
-        after = self._answers.call_keeping(place_behind, place, terminal, self._answers.widths(place)[0])
+        after = self._answers.call_keeping(place_behind, place, terminal, self._answers.width(place))
         if terminal in self._tables.ignored or after < 0:
             return ()
         origins = {self._tables.rules[rule].origin for rule, _dot in self._kernel(after)}
