@@ -452,8 +452,7 @@ def json_schema(
     looks like a key of `properties`, and a schema none of whose keys is a keyword. With `strict=True` they
     raise a `SchemaError`, and with `strict=None` there is no warning.
     """
-    if strict is not None and not isinstance(strict, bool):
-        raise OptionError(f"strict={strict!r} is no flag.", where="strict", cure="Give True, False or None.")
+    checks.Instance(bool | None, "Give True, False or None.")("strict", strict)
     policies = _policies(
         whitespace,
         property_order,
@@ -465,12 +464,9 @@ def json_schema(
         any_value,
         custom_formats,
     )
-    if draft is not None and draft not in DRAFTS:
-        raise OptionError(
-            f"draft={draft!r} is not a draft.", where="draft", cure=f"Use None or one of {', '.join(DRAFTS)}."
-        )
-    if subset not in (None, "openai"):
-        raise OptionError(f"subset={subset!r} is not known.", where="subset", cure='Use None or "openai".')
+    for name, given, known in (("draft", draft, DRAFTS), ("subset", subset, ("openai",))):
+        if given is not None:
+            checks.OneOf(known)(name, given)
     check_resources(resources)
     limits = checks.limits(limits)
     file = str(schema) if isinstance(schema, Path) else None

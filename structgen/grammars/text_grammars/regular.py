@@ -50,22 +50,19 @@ def regex(
     the automaton is determinised as texts reach it.
     """
     flags = checks.whole("flags", flags)
+    checks.OneOf(("python", "ecma"))("dialect", dialect)
     is_compiled = isinstance(pattern, re.Pattern)
     if isinstance(pattern, re.Pattern):
         flags |= pattern.flags
         pattern = pattern.pattern
-    if not isinstance(pattern, str):
-        raise OptionError(
-            f"A pattern is a string, not a {type(pattern).__name__}.",
-            where="sg.regex",
-            cure='Write sg.regex(r"[0-9]+").',
-        )
+    checks.Instance(str, 'Write sg.regex(r"[0-9]+").')("pattern", pattern)
+    assert isinstance(pattern, str)
     THIS_CALL.work(_NUMBERS_TO_READ * len(pattern))
     if dialect == "python":
         if is_compiled and flags & re.UNICODE and parse_form(pattern, flags & ~re.UNICODE)[1]:
             warnings.warn(PatternWarning(shown(pattern)), stacklevel=warning_level())
         source = ecma_of_form(pattern, flags)
-    elif dialect == "ecma":
+    else:
         if flags:
             raise OptionError(
                 "The ecma dialect takes no flags.",
@@ -77,10 +74,6 @@ def regex(
         except RegexError as error:
             raise RegexError(error.what, where=error.where or "pattern", cure=error.cure) from None
         source = f"^(?:{pattern})$"
-    else:
-        raise OptionError(
-            f"There is no dialect {dialect!r}.", where="dialect", cure='Use "python" or "ecma".'
-        )
     what = f"a text that /{shortened(pattern)}/ matches"
     return RegularGrammar(Pattern(source), what, limits=limits)
 

@@ -40,7 +40,6 @@ from structgen.grammars.text_grammars.regular_formulas import (
     asserted_at_ends,
     asserts,
     body_of,
-    check_utf8,
     holding,
     shortened,
     shown,
@@ -133,13 +132,8 @@ def either(*parts: Operand) -> TextGrammar:
 
 def repeated(of: Operand, least: int = 0, most: int | None = None) -> TextGrammar:
     """Return the grammar of `least` to `most` texts of a grammar, one after another (None: no bound)."""
-    for name, value in (("least", least), ("most", 0 if most is None else most)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise OptionError(f"{name} is {value!r}.", where=name, cure="Give a count: 0, 1, 2, ...")
-    if most is not None and most < least:
-        raise OptionError(
-            f"At least {least} and at most {most} are never both.", where="repeat", cure="Raise most."
-        )
+    least = checks.whole("least", least, 0)
+    most = None if most is None else checks.whole("most", most, least)
     grammar = as_text(of)
     if most == 0:
         return RegularGrammar.of_texts(("",))
@@ -309,11 +303,7 @@ class RegularGrammar(TextGrammar):
         written in UTF-8."""
         words = [texts] if isinstance(texts, str) else list(texts)
         for word in words:
-            if not isinstance(word, str):
-                raise OptionError(
-                    f"A text is a string, not a {type(word).__name__}.", where="texts", cure="Give strings."
-                )
-            check_utf8(word)
+            checks.encodable("texts", word)
         if not words:
             raise OptionError(
                 "There is nothing to choose from.", where="texts", cure="Give one text at least."
