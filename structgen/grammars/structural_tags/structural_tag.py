@@ -22,11 +22,8 @@ from structgen.base.system.garbage import uncollected
 from structgen.grammars.json_grammars.schema_grammar import json_schema
 from structgen.grammars.lark_grammars.llguidance_text import llguidance
 from structgen.grammars.structural_tags.any_arguments import any_arguments
-from structgen.grammars.text_grammars.composition.argument_grammar import (
-    argument_grammar,
-    blank_of,
-    plan_of,
-)
+from structgen.grammars.text_grammars.composition.argument_grammar import argument_grammar, blank_of
+from structgen.grammars.text_grammars.composition.argument_plan import plan_of
 from structgen.grammars.text_grammars.composition.argument_styles import ARGUMENT_STYLES, ArgumentStyle
 from structgen.grammars.text_grammars.composition.bans import without
 from structgen.grammars.text_grammars.composition.dispatching import (
