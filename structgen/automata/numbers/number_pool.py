@@ -93,7 +93,7 @@ class _Numerals:
         return self._completions.farthest()
 
     def finish(self, state: int) -> ir.Demands:
-        """As `NumberPool.finish`."""
+        """Return for each demand that can still be met the shortest rest of the numeral that meets it."""
         found = self._finishes.get(state)
         if found is None:
             texts = self._completions.of(state)

@@ -30,7 +30,7 @@ from structgen.automata.strings.live_strings import (
     speaks_of_texts,
     ways_of,
 )
-from structgen.automata.strings.utf8_rows import ByteRows, byte_rows
+from structgen.automata.strings.utf8_rows import PLACE_BYTES, ByteRows, byte_rows
 from structgen.automata.unicode.decoded_text import (
     LONE_BYTE,
     LONE_COLUMN,
@@ -55,7 +55,7 @@ _LONE: Final = 0xD800, 0xDFFF
 """The first surrogate, and the last."""
 _SWEEPS: Final = 16
 """Characters of strings that are counted, at most."""
-_PLACES: Final = 8
+_PLACES: Final = 1 + len(PLACE_BYTES)
 """The states of the free string."""
 _ROWS_A_STATE: Final = 3
 """A spec may have so many rows of bytes for each state that an automaton may have: places inside characters
@@ -235,7 +235,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
     # Live states.
 
     def _started_live(self, spec: Spec, outcome: Outcome) -> int:
-        """As `_started`, of a spec with texts of grammars."""
+        """Return the state before the first byte of a string of a spec with texts of grammars, or DEAD."""
         ways: list[TextDemand] = []
         regular: list[list[Formula]] = [[] for _ in spec.formulas]
         for demand, formula in enumerate(spec.formulas):
@@ -533,8 +533,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return dict(sorted(best.items()))
 
     def _live_finish(self, live: LiveState, state: int) -> Demands:
-        """As `finish`, of a live state: of each demand the rest that a reader says, the shortest of several
-        ways."""
+        """Return, for each demand that can still be met, the rest of a live state: what a reader says, the
+        shortest of several ways."""
         begun = [one for one in self.going_on(state) if 0x80 <= one[0] < 0xC0] if self._missing else []
         if begun:  # a character: one of those that tokens can write
             ways = [

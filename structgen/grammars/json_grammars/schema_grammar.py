@@ -8,8 +8,9 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import asdict, fields, replace
 from functools import lru_cache
+from os.path import isfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 from weakref import ref
 
 from structgen.base.errors import (
@@ -518,12 +519,7 @@ def json_schema(
 
 def _names_file(text: str) -> bool:
     """Return whether a text that is not JSON is probably the path of a schema."""
-    return (
-        len(text) < _LONGEST_PATH and text.isprintable() and (text.endswith(".json") or Path(text).is_file())
-    )
-
-
-_LONGEST_PATH: Final = 250
+    return text.isprintable() and (text.endswith(".json") or isfile(text))
 
 
 _checked = lru_cache(64, typed=True)(Policies)

@@ -22,8 +22,6 @@ from structgen.automata.regex.syntax_tree import (
 from structgen.base.language import checks
 from structgen.base.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
 
-_SHOWN: Final = 60
-"""Characters of a text that a message shows."""
 ANY: Final = r"[\s\S]*"
 """A pattern of any text."""
 
@@ -137,8 +135,3 @@ def asserts(node: Node) -> bool:
     """Return whether a tree has an assertion, so that its matches depend on the text around them."""
     plain = (CharacterClass, Concatenation, Alternation, Repetition)
     return not all(isinstance(one, plain) for one in descendants(node))
-
-
-def shortened(text: str) -> str:
-    """Return a text for a message, cut to 60 characters."""
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

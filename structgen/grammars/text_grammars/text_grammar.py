@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias, Unio
 
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.regex.ecma_text import ecma_text, portable_text
+from structgen.automata.regex.python_syntax import shortened
 from structgen.automata.regex.syntax_tree import Concatenation, Node
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.base.errors import (
@@ -41,7 +42,6 @@ from structgen.grammars.text_grammars.regular_formulas import (
     asserts,
     body_of,
     holding,
-    shortened,
     shown,
     spelled,
     wrapped,
@@ -546,7 +546,7 @@ class Operation(Enum):
     """The last part separates the others; `least` of these, the first, must all be there."""
     MEET = "meet"
     BAN = "ban"
-    """As `MEET`, but special tokens may occur, and the formula holds for each run of bytes between them."""
+    """Each run of bytes between special tokens meets the formula."""
     INTERRUPT = "interrupt"
     """Free text up to some words (`TextBefore`, the first part), each followed by a part."""
 
