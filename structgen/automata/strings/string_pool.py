@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -515,7 +515,6 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         if not part.rows.open_bytes[local]:
             known = self._completed(part)
             return {demand: encode(text) for demand, text in sorted(known.of(local, most).items())}
-        best: dict[int, bytes] = {}
         # the smallest rest of the begun character to each state between two characters
         leads = {state: b""}
         for _ in range(int(part.rows.open_bytes[local])):
@@ -525,12 +524,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
                     if byte not in self._missing:
                         after.setdefault(to, lead + bytes((byte,)))
             leads = after
-        for at, lead in leads.items():
-            for demand, rest in self.finish(at, most).items():
-                text = lead + rest
-                if demand not in best or self._order(text) < self._order(best[demand]):
-                    best[demand] = text
-        return dict(sorted(best.items()))
+        rests = ((lead, self.finish(at, most)) for at, lead in leads.items())
+        return self._least({demand: lead + text for demand, text in found.items()} for lead, found in rests)
 
     def _live_finish(self, live: LiveState, state: int) -> Demands:
         """Return, for each demand that can still be met, the rest of a live state: what a reader says, the
@@ -546,6 +541,10 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             ways = [{way.demand: way.reader.rest(at)} for way, at in live.alive()]
             if live.regular >= 0:
                 ways.append(dict(self.finish(live.regular)))
+        return self._least(ways)
+
+    def _least(self, ways: Iterable[Demands]) -> Demands:
+        """Return for each demand the least of the texts that meet it."""
         best: dict[int, bytes] = {}
         for found in ways:
             for demand, text in found.items():

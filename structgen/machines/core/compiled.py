@@ -57,6 +57,8 @@ _VOCABULARY, _STEPS, _ENDS, _DENSE_ROWS = (
 _TOKEN_LIST: Final = word_of(NodeRow, "token_list")
 _MOST_FORCED: Final = 1 << 16
 """Bytes that `forced` returns at most; a longer forced run comes in several calls."""
+_CHECKED_EVERY: Final = 16
+"""A generation checks its size once in so many documents: that takes some 10 us."""
 REMEMBERED: Final = 1 << 16
 """States of which it is remembered which budget suffices, or how many tokens complete a text."""
 
@@ -201,7 +203,7 @@ class Generation(Generic[C]):
         self._begun += 1
         if self._begun == 2:
             self._base = compiled.used
-        elif compiled.used > max(1, 2 * self._base):
+        elif self._begun % _CHECKED_EVERY == 0 and compiled.used > max(1, 2 * self._base):
             return self.replace(compiled)
         return compiled
 

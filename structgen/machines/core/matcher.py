@@ -185,9 +185,7 @@ class Matcher:
             after = self._ask(lambda compiled, index: compiled.next_index(index, token))
             if after < 0:
                 self._refuse(token)
-            self._tokens.append(token)
-            self._states.append(after)
-            self._index = after
+            self.took(token, after)
         except TypeError:
             if not _is_whole(token):
                 _raise_no_token(token)
