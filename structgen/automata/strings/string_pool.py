@@ -265,7 +265,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """Return the number of a live state, made if it is new."""
         found = self._live.get(live)
         if found is None:
-            met = {way.demand for way, state in live.alive() if way.reader.ends(state)}
+            met = {way.demand for way, state in live.alive() if way.reader.machine.may_end(state)}
             if live.regular >= 0:
                 met |= self.met(live.regular)
             ends = np.array([outcome(frozenset(met)) if met else -1], np.int32)
@@ -301,7 +301,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """Note the characters of ASCII with which no string goes on from a live state."""
         goes_on = np.zeros(_ASCII, np.bool_)
         for way, at in live.alive():
-            goes_on |= way.reader.ascii(at) >= 0
+            goes_on |= way.reader.machine.after_ascii(at) >= 0
         if live.regular >= 0:
             goes_on |= self.trans[live.regular, :_ASCII] >= 0
         self.trans[state, :_ASCII][~goes_on] = DEAD

@@ -228,7 +228,11 @@ class CompiledSchema(CompiledGrammar):
         with self.lock:
             regs = self._machine.registers(index)
             live = self._machine.live(regs)
-            depths = [way.reader.depth(state) for way, state in live.alive()] if live is not None else []
+            depths = (
+                [way.reader.machine.depth_of(state) for way, state in live.alive()]
+                if live is not None
+                else []
+            )
             return self._machine.brackets(regs) + max(depths, default=0)
 
     # --- completion -----------------------------------------------------------------------------------------
