@@ -14,7 +14,7 @@ from structgen.base.json_text.exact_json import Json, write
 from structgen.base.language.ir import All, Length, Pattern
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.string_values import over_bytes
-from structgen.schema.reading.model import Schema
+from structgen.schema.reading.model import Schema, conjuncts_of
 
 MOST_OUTLINE = 100_000
 """Characters of an outline, at most: a prompt that long fits few models."""
@@ -148,7 +148,7 @@ class OutlineWriter:
             )
 
     def _enter(self, part: _Part) -> None:
-        parts = tuple(_conjuncts(part.demand))
+        parts = tuple(conjuncts_of(part.demand))
         self._describe(parts, part.label)
         if not part.is_told:
             return
@@ -209,21 +209,6 @@ def short_description(given: object) -> str:
     return f"{cut.rpartition(' ')[0] or cut}..."
 
 
-def _conjuncts(demand: _Demand) -> Iterator[Schema]:
-    """Yield the schemas of a demand and all that they join by `$ref` and `allOf`, each once."""
-    seen: set[int] = set()
-    stack = list(reversed(demand))
-    while stack:
-        schema = stack.pop()
-        if schema.id in seen:
-            continue
-        seen.add(schema.id)
-        yield schema
-        stack.extend(reversed(schema.all_of))
-        if schema.ref is not None:
-            stack.append(schema.ref)
-
-
 def _meaning(parts: _Demand) -> Iterator[_Piece]:
     """Yield the texts and the inner values that tell what a value is."""
     if any(part.verdict is False for part in parts):
@@ -242,7 +227,7 @@ def _meaning(parts: _Demand) -> Iterator[_Piece]:
     said = [] if types is None and choices else list(_joined(_typed(parts, types), "|"))
     for at, branches in enumerate(choices):
         # `anyOf: [{required: [a]}, ...]` and the like say nothing that the outline writes.
-        if said and not all(any(map(_says, _conjuncts((branch,)))) for branch in branches):
+        if said and not all(any(map(_says, conjuncts_of((branch,)))) for branch in branches):
             said.extend(_Part((branch,), is_told=False) for branch in branches)
             continue
         many = len(branches) > 1 and (bool(said) or len(choices) > at + 1 or at > 0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.json_text.exact_json import write
@@ -83,18 +84,16 @@ class _Todo:
     """The demand on the value; None: `what` is complete."""
     what: str = ""
     inside: tuple[_Todo, ...] = ()
-    cut: int = 0
-    """Lines left out that it stands for."""
 
 
 def outline(network: SchemaNetwork, most: int = MOST_LINES) -> Outline:
     """Return the tree of a network's places, `most` lines of it.
 
-    Expands all places that it describes: linear in the schema where few alternatives multiply. A place past a
-    limit says so in its line.
+    Expands all places that it describes, each once: linear in the schema where few alternatives multiply. A
+    place past a limit says so in its line.
     """
     writer = _OutlineWriter(network)
-    cut = 0
+    described = cache(writer.value)
     lines: list[Line] = []
     told: dict[int, int] = {}
     (root,) = network.tables.places[network.root]
@@ -102,31 +101,30 @@ def outline(network: SchemaNetwork, most: int = MOST_LINES) -> Outline:
     stack = [(-1, 0, _Todo("", demand=root))]
     while stack and len(lines) < most:
         parent, depth, todo = stack.pop()
-        cut += todo.cut
         demand, what, inside = todo.demand, todo.what, todo.inside
         sources: tuple[str, ...] = ()
         same, index = -1, len(lines)
         if demand is not None:
             demands[demand] = None
             try:
-                what, inside = writer.value(demand)
+                what, inside = described(demand)
             except UnsupportedError as error:
                 error.name_schemas(network.tables.sources((demand,)))
                 raise
             except LimitError as error:
                 what = f"not told: {error}"
-                cut += 1
+                writer.cut += 1
             if demand != NEVER and depth <= DEEPEST_SOURCES:
                 sources = network.tables.sources((demand,))
             if inside and told.setdefault(demand, index) != index:
                 same, inside = told[demand], ()
         lines.append(Line(parent, depth, todo.label, todo.need, what, sources, same))
         stack.extend((index, depth + 1, child) for child in reversed(inside))
-    return Outline(tuple(lines), tuple(demands), cut + len(stack))
+    return Outline(tuple(lines), tuple(demands), writer.cut + len(stack))
 
 
-def _said(what: str, cut: int = 0) -> _Todo:
-    return _Todo("", what=what, cut=cut)
+def _said(what: str) -> _Todo:
+    return _Todo("", what=what)
 
 
 class _OutlineWriter:
@@ -137,6 +135,8 @@ class _OutlineWriter:
         self.tables = network.tables
         self.frames = network.objects.frames
         self.lives = network.oracle.alive
+        self.cut = 0
+        """Kinds that were left out, and places past a limit."""
 
     def value(self, demand: int) -> tuple[str, tuple[_Todo, ...]]:
         """Return a value in words, and the lines inside it."""
@@ -225,7 +225,8 @@ class _OutlineWriter:
             own = tuple(todo for todo in inside if todo not in common)
             what = _size(shapes[number - 1]) or "nothing more" * (not own)
             found.append(_Todo(f"kind {number} of {len(shapes):,}", what=what, inside=own))
-        return [*found, _said(f"and {left:,} more kinds", left)] if left else found
+        self.cut += left
+        return [*found, *[_said(f"and {left:,} more kinds")] * bool(left)]
 
     def _inside(self, demand: int, shape: ObjectShape | ArrayShape) -> Iterator[_Todo]:
         if isinstance(shape, ObjectShape):
