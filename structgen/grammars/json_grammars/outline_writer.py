@@ -19,9 +19,8 @@ from structgen.schema.reading.model import Schema, conjuncts_of
 MOST_OUTLINE = 100_000
 """Characters of an outline, at most: a prompt that long fits few models."""
 MOST_DESCRIPTION = 200
-"""Characters of a description that are told, at most: a longer one is cut behind a word."""
-_REPEATED = 200
-"""Characters of a definition that are written a second time; a longer one is then called by its name."""
+"""Characters of a description that are told, at most: a longer one is cut behind a word. So many of a
+definition are written a second time: a longer one is then called by its name."""
 _UNTOLD = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 """Control characters, and halves of characters, which no encoding has."""
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
@@ -155,7 +154,7 @@ class OutlineWriter:
         # One that only refers says nothing of its own; without it, two references to one place are equal.
         parts = tuple(part for part in parts if part.ref is None or _says(part)) or parts
         key = tuple(part.id for part in parts)
-        if key in self.begun and self.sizes.get(key, MOST_OUTLINE) > _REPEATED:
+        if key in self.begun and self.sizes.get(key, MOST_OUTLINE) > MOST_DESCRIPTION:
             if key not in self.names:
                 self.names[key] = self._fresh_name(parts)
                 self.pieces[self.begun[key]] = f"{self.names[key]}="

@@ -41,7 +41,6 @@ MOST_KINDS = 500
 """Kinds of one object or array that are described one by one."""
 DEEPEST_SOURCES = 500
 """Levels down to which the schema's places are spelled out: pointers grow with each level."""
-_MOST_ALTERNATIVES = 6  # that one line of an outline lists
 _FREE = ["an object with any keys", "an array of any values", "a string", "a number", "true or false", "null"]
 
 
@@ -168,7 +167,7 @@ class _OutlineWriter:
         excluded = self._excluded(literals)
         if excluded:
             return f"anything but {wording.listing(excluded, ' and ')}"
-        said = ", ".join(filter(None, self.tables.sources((demand,))[:_MOST_ALTERNATIVES]))
+        said = ", ".join(filter(None, self.tables.sources((demand,))[: wording.MOST_TOLD]))
         is_open = said and (entry.object is not None or entry.array is not None)
         return wording.joined(wording.kinds(entry), " or ") + (f" ({said})" if is_open else "")
 
@@ -256,7 +255,7 @@ class _OutlineWriter:
                 groups.setdefault(value, []).append(name)
         whole = sum(map(len, groups.values())) == len(classes)
         for value, names in groups.items():
-            label = some if whole and len(groups) == 1 else " or ".join(names[:_MOST_ALTERNATIVES])
+            label = some if whole and len(groups) == 1 else " or ".join(names[: wording.MOST_TOLD])
             yield _Todo(label, "", value)
         for literal in dict.fromkeys(shape.key_literals):
             what = wording.describe((self.network.scalars.literal(literal, STRING),), wording.string)
@@ -295,9 +294,9 @@ class _OutlineWriter:
 
     def _obligations(self, obligations: Iterable[Obligation], unit: str) -> Iterator[_Todo]:
         for obligation in obligations:
-            said = [self._alternative(alternative, unit) for alternative in obligation[:_MOST_ALTERNATIVES]]
-            if len(obligation) > _MOST_ALTERNATIVES:
-                said.append(f"one of {len(obligation) - _MOST_ALTERNATIVES:,} further conditions holds")
+            said = [self._alternative(alternative, unit) for alternative in obligation[: wording.MOST_TOLD]]
+            if len(obligation) > wording.MOST_TOLD:
+                said.append(f"one of {len(obligation) - wording.MOST_TOLD:,} further conditions holds")
             yield _said(", or ".join(said))
 
     def _alternative(self, alternative: Alternative, unit: str) -> str:
