@@ -30,7 +30,9 @@ def defined_tokens(
     if mask is not None:
         allowed = reference.allowed_of(torch.from_numpy(mask), scores.shape[1])
         scores.masked_fill_(~allowed, float("-inf"))
-    heat, top_p, min_p, top_k = torch.tensor([row.options for row in rows], dtype=torch.float64).T
+    hows = [row.sampling for row in rows]
+    options = [(how.temperature, how.top_p, how.min_p, min(how.top_k, 1 << 40)) for how in hows]
+    heat, top_p, min_p, top_k = torch.tensor(options, dtype=torch.float64).T
     scores = reference.filtered(scores, heat, top_k.long(), top_p, min_p)
     noise = torch.tensor([(row.stream, row.position) for row in rows])
     found: list[int] = reference.draw(scores, heat, reference.position_keys(*noise.T)).tolist()
