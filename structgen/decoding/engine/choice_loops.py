@@ -27,6 +27,7 @@ LOGPROB, CONSTRAINED, REMOVED = range(3)
 """Columns of its floats."""
 
 _WORD = 32
+"""Tokens of a word of a mask."""
 _EVERY = np.int32(-1)
 _FAINT = 1e-9
 """A share of the allowed tokens below which they are summed again, about their own maximum: in single

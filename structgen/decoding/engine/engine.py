@@ -49,7 +49,8 @@ from structgen.machines.core.matcher import Matcher
 from structgen.tokens.tokenizer import Tokenizer
 
 _CHECKED_EVERY = 16
-"""The memory of compiled grammars is looked at once in so many requests, and for each new one."""
+"""The memory of compiled grammars is looked at once in so many requests, and for each new one: a look takes
+15 us for each of them."""
 
 
 class Engine:

@@ -85,13 +85,13 @@ def test_what_two_prompts_begin_with_is_read_no_third_time(
     monkeypatch.setattr(Llama, "_run", lambda *args, **how: read.append(len(args[1])) or run(*args, **how))
     for last in range(4):
         model.prefill([*range(100), 200 + last])
-    assert read == [101, 101, 1, 1]
+    assert read == [101, 100, 1, 1, 1]
     model.prefill([7] * 50)
     model.prefill([*range(100), 300])
-    assert read[4:] == [50, 1]
+    assert read[5:] == [50, 1]
     for last in range(3):
         model.prefill([*range(30, 90), last])
-    assert read[6:] == [61, 61, 1]
+    assert read[7:] == [61, 60, 1, 1]
     model.prefill_many([[*range(200, 260), last] for last in range(3)])
     model.prefill([*range(200, 260), 9])
-    assert read[9:] == [60, 3, 1]
+    assert read[11:] == [60, 3, 1]

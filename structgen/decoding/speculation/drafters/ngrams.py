@@ -25,7 +25,6 @@ MOST_TOKENS: Final = 1 << 14
 again."""
 _MOST_FOLLOWERS: Final = 64
 """The most tokens that are kept behind one context: the first ones."""
-_BRANCHES: Final = 4
 MOST_UNSURE: Final = 16
 SURE: Final = 0.2
 """A tree grows above `MOST_UNSURE` nodes only while the next one is at least `SURE`: what is less likely took
@@ -131,9 +130,7 @@ def callers_text() -> KnownTexts:
     return KnownTexts("text", known)
 
 
-def grown(
-    after: Followers, before: list[int], view: DraftContext, most: int, branches: int = _BRANCHES
-) -> Draft:
+def grown(after: Followers, before: list[int], view: DraftContext, most: int, branches: int = 4) -> Draft:
     """Return the tree of the likeliest `most` continuations of a context, grown best-first; of one node at
     most `branches`. Above `MOST_UNSURE` nodes it grows as long as it is sure."""
     tree = DraftTree()

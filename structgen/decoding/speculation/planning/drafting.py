@@ -20,10 +20,8 @@ from structgen.decoding.speculation.drafts.drafter import (
 
 _FIRST: Final = 4.0
 """The weight of the initial acceptance rate, in guesses."""
-_REMEMBERED: Final = 32.0
-"""About how many guesses count; older ones have less weight."""
-_SUREST: Final = 0.999
-"""The highest chance of a guess."""
+REMEMBERED: Final = 32
+"""About how many guesses of a drafter count, and passes of a batch; older ones have less weight, or none."""
 MOST_TOP: Final = 64
 """The most tokens of a node that a drafter may ask for."""
 MOST_DRAFTED: Final = 1 << 12
@@ -79,7 +77,7 @@ class _Member:
         return self.good / (self.good + self.bad)
 
     def learn(self, *, is_right: bool) -> None:
-        kept = min(_REMEMBERED / (self.good + self.bad + 1.0), 1.0)
+        kept = min(REMEMBERED / (self.good + self.bad + 1.0), 1.0)
         self.good, self.bad = kept * (self.good + is_right), kept * (self.bad + (not is_right))
 
 
@@ -111,7 +109,7 @@ class _JointTree(DraftTree):
                 self.states.append(after)
                 self.depths.append(self.depths[above + 1] + 1)
                 self.owners.append([])
-            node = places[i] = self.add(above, token, min(trust * chance, _SUREST))
+            node = places[i] = self.add(above, token, trust * chance)
             self.owners[node + 1].append(owner)
 
     def likeliest(self, most: int, *, chain: bool) -> Draft:
