@@ -26,7 +26,7 @@ TOKEN, ALLOWED, WANTED, FAULTY = range(4)
 LOGPROB, CONSTRAINED, REMOVED = range(3)
 """Columns of its floats."""
 
-_WORD = 32
+_WORD = np.iinfo(np.int32).bits
 """Tokens of a word of a mask."""
 _EVERY = np.int32(-1)
 _FAINT = 1e-9

@@ -38,7 +38,7 @@ from structgen.decoding.engine.text import Decided, PromptBorder, RequestStart, 
 from structgen.decoding.engine.thinking import closing_of
 from structgen.decoding.engine.trace import Trace, text_page
 from structgen.decoding.speculation.drafts.drafter import RequestFacts
-from structgen.decoding.speculation.planning.drafting import Drafting
+from structgen.decoding.speculation.planning.drafting import MEASURED_EVERY, Drafting
 from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.compilation.request_bans import checked_bans, without_banned_texts, without_tokens
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
@@ -47,10 +47,6 @@ from structgen.machines.core.forced_text import AnyText, half_character, prompt_
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.matcher import Matcher
 from structgen.tokens.tokenizer import Tokenizer
-
-_CHECKED_EVERY = 16
-"""The memory of compiled grammars is looked at once in so many requests, and for each new one: a look takes
-15 us for each of them."""
 
 
 class Engine:
@@ -350,7 +346,7 @@ class Engine:
         with self._of_grammars:
             self._compiled[key] = found
             self._asked += 1
-        if is_new or self._asked % _CHECKED_EVERY == 0:  # grammars grow as texts are written
+        if is_new or self._asked % MEASURED_EVERY == 0:  # grammars grow as texts are written
             self._let_go()
         return found
 

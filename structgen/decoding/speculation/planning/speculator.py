@@ -137,8 +137,6 @@ LONGEST_WAIT: Final = 2048
 """The most passes between two trials."""
 _SHARE: Final = 0.01
 """The share of the time that trials may take."""
-_GAIN: Final = 0.03
-"""The share of the time that drafts must save to be used, so that noise does not switch modes."""
 _ROW: Final = 0.08
 """First guess: the time of one more row for a text, in passes without drafts."""
 
@@ -183,7 +181,7 @@ class Goodput:
             self._try(not self.is_drafting)
         else:
             drafted, plain = self._rate(True), self._rate(False)
-            self.is_drafting, self._is_trial = drafted <= (1.0 - _GAIN) * plain, False
+            self.is_drafting, self._is_trial = drafted < plain, False
             lost = self._spent - self._written * min(drafted, plain)
             self._left = int(
                 min(max(lost / self._of_pass(self.is_drafting) / _SHARE, self._shortest), LONGEST_WAIT)
