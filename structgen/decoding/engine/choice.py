@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,20 +36,18 @@ _STEPS = np.iinfo(np.uint8).max
 """Steps of the histogram that filters select by; in the last one is all that lies below."""
 
 
-@dataclass(slots=True)
-class Chosen:
-    """The chosen tokens, one for each text."""
+class Choice(NamedTuple):
+    """A chosen token, with its figures, which `requests.Step` describes."""
 
-    tokens: list[int]
-    allowed: list[int]
-    wanted: list[int]
-    """The likeliest tokens, whether allowed or not."""
-    faulty: list[int]
+    token: int
+    logprob: float
+    constrained: float
+    removed: float
+    allowed: int
+    wanted: int
+    faulty: int
     """Not 0: the model's logits are NaN in this row, or no token is allowed. The token is then
     meaningless."""
-    logprob: list[float]
-    constrained: list[float]
-    removed: list[float]
 
 
 @dataclass(slots=True)
@@ -98,7 +96,7 @@ def choose(
     rows: Sequence[ChoiceRow],
     places: Sequence[int] | None = None,
     lines: Sequence[int] | None = None,
-) -> Chosen:
+) -> list[Choice]:
     """Return a token for each row from float logits [texts, V], under a `mask` [lines, words] or None: row i
     has `places[i]` of the logits and `lines[i]` of the mask (None: i).
 
@@ -140,7 +138,7 @@ def _chosen_here(
     rows: Sequence[ChoiceRow],
     places: Sequence[int],
     lines: Sequence[int],
-) -> Chosen:
+) -> list[Choice]:
     raw: npt.NDArray[np.float32] = np.ascontiguousarray(logits.float().numpy())
     words = _NO_WORDS if mask is None else np.ascontiguousarray(mask)
     adjusted: list[npt.NDArray[np.float64]] = []
@@ -175,8 +173,8 @@ def _chosen_here(
         numbers,
         figures,
     )
-    whole: tuple[Any, ...] = *numbers.T.tolist(), *figures.T.tolist()
-    return Chosen(*whole)
+    token, allowed, wanted, faulty = numbers.T.tolist()
+    return [*map(Choice, token, *figures.T.tolist(), allowed, wanted, faulty)]
 
 
 def filtered(scores: npt.NDArray[Any], words: Words | None, how: Sampling) -> Words:
@@ -245,7 +243,7 @@ def choose_anywhere(
     rows: Sequence[ChoiceRow],
     places: Sequence[int] | None = None,
     lines: Sequence[int] | None = None,
-) -> Chosen:
+) -> list[Choice]:
     """Choose one token a row as `choose` does, on any device.
 
     Rows with penalties or strategies are chosen in main memory. Cost: the masks go to the device whole, 16 KB
@@ -266,9 +264,7 @@ def choose_anywhere(
     for i, row in enumerate(rows):
         if row.law is not None or row.is_penalised:
             line = None if mask is None else mask[of[i]][None]
-            again = _chosen_here(logits[at[i]].cpu()[None], line, [row], [0], [0])
-            chosen.tokens[i], chosen.faulty[i] = again.tokens[0], again.faulty[0]
-            chosen.logprob[i], chosen.constrained[i] = again.logprob[0], again.constrained[0]
+            (chosen[i],) = _chosen_here(logits[at[i]].cpu()[None], line, [row], [0], [0])
     return chosen
 
 
@@ -290,7 +286,7 @@ def _numbers(rows: Sequence[ChoiceRow], places: Sequence[int], logits: Tensor) -
     )
 
 
-def _read(figures: npt.NDArray[np.int64]) -> Chosen:
+def _read(figures: npt.NDArray[np.int64]) -> list[Choice]:
     """Return the tokens, with the log-probabilities of what the kernels found for each row."""
     token, allowed, likeliest = figures[[0, 4, 5]]
     every, left, logprob = figures[1:4].view(np.float64)
@@ -298,8 +294,8 @@ def _read(figures: npt.NDArray[np.int64]) -> Chosen:
     with np.errstate(invalid="ignore", over="ignore"):
         removed = (-np.expm1(left - every)).clip(0.0, 1.0) + 0.0
         shares = np.where(faulty, np.nan, (logprob, logprob + every - left, removed))
-    numbers = np.stack((np.where(faulty, wanted, token), allowed, wanted, faulty))
-    return Chosen(*numbers.tolist(), *shares.tolist())
+    numbers = np.stack((np.where(faulty, wanted, token), allowed, wanted, faulty)).tolist()
+    return [*map(Choice, numbers[0], *shares.tolist(), *numbers[1:])]
 
 
 def _sent(tensor: Tensor, device: torch.device) -> Tensor:

@@ -22,7 +22,7 @@ PLACE, LINE, SCORES, KEPT = range(4)
 """Columns of a text: its rows of the logits, of the masks, of the scores that it draws from in place of the
 logits, and of the masks that filters leave (-1: none)."""
 TOKEN, ALLOWED, WANTED, FAULTY = range(4)
-"""Columns of the integers of a choice, as `choice.Chosen` has them."""
+"""Columns of the integers of a choice, as `choice.Choice` has them."""
 LOGPROB, CONSTRAINED, REMOVED = range(3)
 """Columns of its floats."""
 

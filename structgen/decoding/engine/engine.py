@@ -127,13 +127,12 @@ class Engine:
         raises; what goes wrong later is its result's `error`, and the others go on.
         """
         given: Any = requests
-        if isinstance(given, str) or not isinstance(given, Iterable):
-            given = [given]
-        wanted = list(given)
+        is_one = isinstance(given, str) or not isinstance(given, Iterable)
+        wanted: list[Any] = [given] if is_one else list(given)
         handles: list[Handle] = []
         with _awaiting(handles):
-            for one in wanted:
-                handles += self.submit(one)
+            for request in wanted:
+                handles += self.submit(request)
             self.drive(handles)
         return _results(handles)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy.typing as npt
 import torch
 from structgen_kernels import reference
 
-from structgen.decoding.engine.choice import ChoiceRow
+from structgen.decoding.engine.choice import Choice, ChoiceRow
 
 
 def defined_tokens(
@@ -37,3 +38,14 @@ def defined_tokens(
     noise = torch.tensor([(row.stream, row.position) for row in rows])
     found: list[int] = reference.draw(scores, heat, reference.position_keys(*noise.T)).tolist()
     return found
+
+
+def by_columns(way: Callable[..., list[Choice]]) -> Callable[..., Any]:
+    """Return what gives a list for each figure of the choices of `choose`, and `tokens`."""
+
+    def chosen(*given: Any) -> Any:
+        found = way(*given)
+        columns = {name: [getattr(one, name) for one in found] for name in Choice._fields}
+        return SimpleNamespace(tokens=columns["token"], **columns)
+
+    return chosen
