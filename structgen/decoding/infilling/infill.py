@@ -45,6 +45,7 @@ from structgen.decoding.infilling.schedulers import GONE, ConfidentPrefix, Sched
 from structgen.decoding.infilling.template import TYPES, FixedText, Hole, parts_of
 from structgen.decoding.infilling.text_behind import ended, punctuation_behind, without
 from structgen.decoding.infilling.token_automaton import TokenAutomaton
+from structgen.decoding.speculation.drafts.model_rows import Tokens
 from structgen.grammars.json_grammars.outline_writer import shorter_outlines
 from structgen.machines.core.compiled import plain_grammar
 from structgen.tokens.tokenizer import Tokenizer
@@ -258,7 +259,7 @@ def _parts_of(how: InfillSettings) -> list[FixedText | Hole]:
 class _Problem:
     """A template with a valid filling, and all that is needed to make a canvas of it."""
 
-    prompt: tuple[int, ...]
+    prompt: Tokens
     pieces: tuple[Piece, ...]
     conventions: Conventions
     whole: HoleLanguage | None
@@ -271,7 +272,7 @@ class _Problem:
     @property
     def automata(self) -> tuple[TokenAutomaton | None, dict[str, TokenAutomaton]]:
         whole = None if self.whole is None else self.whole.automaton
-        return whole, {name: one.automaton for name, one in self.holes.items()}
+        return whole, {name: language.automaton for name, language in self.holes.items()}
 
     def canvas(self) -> Canvas:
         """Return a new canvas."""
@@ -279,7 +280,9 @@ class _Problem:
 
     def exactly(self, name: str, count: int) -> _Problem:
         """Return the problem in which the holes of a name have so many slots and fill them all."""
-        pieces = (replace(one, slots=count, least=count) if one.name == name else one for one in self.pieces)
+        pieces = (
+            replace(piece, slots=count, least=count) if piece.name == name else piece for piece in self.pieces
+        )
         return replace(self, pieces=tuple(pieces))
 
     @property
@@ -291,11 +294,11 @@ class _Problem:
         """Return the holes that a filled canvas fills to the last slot, though some slots could have stayed
         empty and the grammar has a longer text; by name, with their numbers of slots."""
         return {
-            one.name: one.slots - one.more
-            for number, one in enumerate(self.pieces)
-            if one.name
-            and one.least < one.slots == len(canvas.hole_tokens(number))
-            and self.exactly(one.name, one.slots + 1).is_feasible
+            piece.name: piece.slots - piece.more
+            for number, piece in enumerate(self.pieces)
+            if piece.name
+            and piece.least < piece.slots == len(canvas.hole_tokens(number))
+            and self.exactly(piece.name, piece.slots + 1).is_feasible
         }
 
     def result(
@@ -322,7 +325,7 @@ class _Problem:
             document = json.loads(text)
             values = {name: value_at(document, name) for name in values}
         languages = [*([] if self.whole is None else [self.whole]), *self.holes.values()]
-        notes = sorted({note for one in languages for note in one.exactness.split(", ")})
+        notes = sorted({note for language in languages for note in language.exactness.split(", ")})
         is_cut = notes[0].startswith("depth")
         return Infilled(
             text,
@@ -349,7 +352,7 @@ class _Asked:
     takes_over: bool
     """Whether holes take over the punctuation behind them (`text_behind`)."""
 
-    def problem(self, parts: list[FixedText | Hole], prompt: tuple[int, ...]) -> _Problem:
+    def problem(self, parts: list[FixedText | Hole], prompt: Tokens) -> _Problem:
         """Return the problem of a template. Raises OptionError; NoFillingError if there is no filling."""
         named: dict[str, list[Hole]] = {}
         for part in parts:
@@ -368,7 +371,7 @@ class _Asked:
         if whole is None and self.takes_over:
             ended = self._ended(parts, types)
             behind = {name: text for name, (text, _) in ended.items()}
-            holes |= {name: replace(one, read=holes[name].read) for name, (_, one) in ended.items()}
+            holes |= {name: replace(language, read=holes[name].read) for name, (_, language) in ended.items()}
             parts = without(parts, behind)
         slots = {name: self._told_slots(name, same) for name, same in named.items()}
         pieces = self._pieces(parts, slots, len(prompt), behind)
@@ -408,32 +411,32 @@ class _Asked:
     ) -> dict[str, tuple[str, HoleLanguage]]:
         """Return the punctuation that each hole takes over, and its language with that behind; without those
         whose grammar has no automaton of few states then."""
-        found = {}
+        languages = {}
         for name, text in punctuation_behind(parts).items():
             where = f"hole {name!r}"
             grammar = ended(types[name], where, text) if text else None
             if grammar is not None:
                 with suppress(OptionError, LimitError):
-                    found[name] = text, self._languages({where: grammar, "": types[name]})[where]
-        return found
+                    languages[name] = text, self._languages({where: grammar, "": types[name]})[where]
+        return languages
 
     def _languages(self, wanted: dict[str, Any]) -> dict[str, HoleLanguage]:
         """Return the language of each grammar. The depth is used for those with brackets or a parser stack;
         an OptionError if none has either."""
-        found: dict[str, HoleLanguage] = {}
+        languages: dict[str, HoleLanguage] = {}
         refused: list[OptionError] = []
         language = partial(language_of, tokenizer=self.tokenizer, max_states=self.how.max_states)
         for where, given in wanted.items():
             try:
-                found[where] = language(given, where=where, depth=self.how.depth)
+                languages[where] = language(given, where=where, depth=self.how.depth)
             except OptionError as error:
                 if error.where != "depth" or len(wanted) == 1:
                     raise
                 refused.append(error)
-                found[where] = language(given, where=where)
+                languages[where] = language(given, where=where)
         if refused and len(refused) == len(wanted):
             raise refused[0]
-        return found
+        return languages
 
     def _check_names(self, named: Mapping[str, list[Hole]]) -> None:
         for option, known in (("holes", self.how.holes), ("slots", self.how.slots)):
@@ -455,23 +458,23 @@ class _Asked:
                 where="template",
                 cure="Give the holes different names, or types of their own in place of grammar=.",
             )
-        told, types = {(one.type, one.pattern) for one in same} - {("", "")}, self.how.holes or {}
-        found = [
+        told, types = {(hole.type, hole.pattern) for hole in same} - {("", "")}, self.how.holes or {}
+        wanted = [
             *(pattern or TYPES[kind] for kind, pattern in told),
             *([types[name]] if name in types else ()),
         ]
-        if not found and self.how.grammar is None:
+        if not wanted and self.how.grammar is None:
             raise OptionError(
                 f"The hole {name!r} has no type.",
                 where="template",
                 cure=f"Write {{{name}: str}} or the like, say holes={{{name!r}: ...}}, or give grammar= for "
                 f"the whole text; in the shell -o holes={name}=FILE, or --schema or --grammar.",
             )
-        if len(found) > 1:
+        if len(wanted) > 1:
             raise OptionError(
                 f"The hole {name!r} has more than one type.", where="template", cure="Say it once."
             )
-        return found
+        return wanted
 
     def _pieces(
         self, parts: list[FixedText | Hole], slots: Mapping[str, int], prompt: int, behind: dict[str, str]
@@ -480,22 +483,24 @@ class _Asked:
         for others; `prompt`: its length in tokens; `behind`: the texts that holes took over, for whose tokens
         they have more slots."""
         more = {name: len(self._tokens(text)) for name, text in behind.items()}
-        found = [
-            Piece(self._tokens(one.text), one.text)
-            if isinstance(one, FixedText)
-            else Piece((), "", one.name, slots[one.name], 0, behind.get(one.name, ""), more.get(one.name, 0))
-            for one in parts
+        pieces = [
+            Piece(self._tokens(part.text), part.text)
+            if isinstance(part, FixedText)
+            else Piece(
+                (), "", part.name, slots[part.name], 0, behind.get(part.name, ""), more.get(part.name, 0)
+            )
+            for part in parts
         ]
         # One token ends the canvas.
-        left = self.model.context - prompt - 1 - sum(len(one) + one.more for one in found)
-        untold = sum(bool(one.name) and not one.slots for one in found)
+        left = self.model.context - prompt - 1 - sum(len(piece) + piece.more for piece in pieces)
+        untold = sum(bool(piece.name) and not piece.slots for piece in pieces)
         usual = max(1, min(SLOTS, left // max(untold, 1)))
-        for at, one in enumerate(found):
-            if one.name:
-                room = (one.slots or usual) + one.more
-                found[at] = replace(one, slots=room, least=room * (self.how.length == "exact"))
+        for at, piece in enumerate(pieces):
+            if piece.name:
+                room = (piece.slots or usual) + piece.more
+                pieces[at] = replace(piece, slots=room, least=room * (self.how.length == "exact"))
         # The end token follows the canvas, unless the last hole has an empty slot for it.
-        long = prompt + sum(map(len, found)) + (found[-1].least == found[-1].slots)
+        long = prompt + sum(map(len, pieces)) + (pieces[-1].least == pieces[-1].slots)
         if long > self.model.context:
             raise OptionError(
                 f"The prompt and the canvas are {long:,} tokens, and the model's context is "
@@ -503,12 +508,12 @@ class _Asked:
                 where="slots",
                 cure="Give the holes fewer slots, or shorten the prompt.",
             )
-        return tuple(found)
+        return tuple(pieces)
 
     def _told_slots(self, name: str, same: list[Hole]) -> int:
         """Return the number of slots that the caller or the template gives the holes with one name; 0 if
         neither does."""
-        told: set[Any] = {one.slots for one in same} - {None}
+        told: set[Any] = {hole.slots for hole in same} - {None}
         slots = self.how.slots
         if isinstance(slots, Mapping) and name in slots:
             told = {slots[name]}
@@ -529,7 +534,7 @@ class _Asked:
             )
         return int(count)
 
-    def _tokens(self, text: str) -> tuple[int, ...]:
+    def _tokens(self, text: str) -> Tokens:
         """Return the tokens of fixed text."""
         try:
             return tuple(self.tokenizer.encode(text.encode()))
@@ -544,9 +549,9 @@ class _Asked:
 
 def _check_text(parts: list[FixedText | Hole]) -> None:
     """Raise OptionError where fixed text holds a model's mask token."""
-    for one in parts:
+    for part in parts:
         for spelling in _MASK_TEXTS:
-            if isinstance(one, FixedText) and spelling in one.text:
+            if isinstance(part, FixedText) and spelling in part.text:
                 raise OptionError(
                     f"The template's text holds {spelling!r}, a model's mask token.",
                     where="template",
@@ -597,7 +602,7 @@ def _prompt_tokens(
     return prompts.tokens(asked, tokenizer)
 
 
-def _prompt_ids(prompt: str | Sequence[int], model: MaskedModel) -> tuple[int, ...]:
+def _prompt_ids(prompt: str | Sequence[int], model: MaskedModel) -> Tokens:
     ids = tuple(checks.tokens("prompt", prompt)) if len(prompt) else ()
     for at, token in enumerate(ids):
         if token >= model.vocab_size or token == model.mask_id:

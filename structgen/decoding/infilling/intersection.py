@@ -70,26 +70,26 @@ def intersection(
     table = np.concatenate(rows)
     accepting = np.zeros(len(table), np.bool_)
     accepting[: whole.states] = whole.accepting
-    found = marked_automaton(whole.start, table, accepting, token_class, count + 1)
-    moved = found.unmarked - width
-    return found, Marks({name: at + moved for name, at in marks.before.items()}, marks.behind + moved)
+    product = marked_automaton(whole.start, table, accepting, token_class, count + 1)
+    moved = product.unmarked - width
+    return product, Marks({name: at + moved for name, at in marks.before.items()}, marks.behind + moved)
 
 
 def _common_classes(whole: TokenAutomaton, types: list[TokenAutomaton]) -> tuple[Ints, list[Ints]]:
     """Return the class of each token (tokens in the same class in all automata; -1: not in the grammar), and
     each automaton's table over these classes."""
     key = whole.token_class.astype(np.int64)
-    for one in types:
-        pairs = np.where(key < 0, DEAD, key * (one.classes + 1) + one.token_class + 1)
+    for automaton in types:
+        pairs = np.where(key < 0, DEAD, key * (automaton.classes + 1) + automaton.token_class + 1)
         _, numbers = np.unique(pairs, return_inverse=True)  # renumbered from 0
         key = numbers.reshape(-1).astype(np.int64) - int(whole.token_class.min() < 0)
     live = np.flatnonzero(key >= 0)
     _, first = np.unique(key[live], return_index=True)
     chosen = live[first]
     tables = []
-    for one in (whole, *types):
-        dead = np.full((one.states, 1), DEAD, np.int32)
-        tables.append(np.concatenate((one.transitions, dead), axis=1)[:, one.token_class[chosen]])
+    for automaton in (whole, *types):
+        dead = np.full((automaton.states, 1), DEAD, np.int32)
+        tables.append(np.concatenate((automaton.transitions, dead), axis=1)[:, automaton.token_class[chosen]])
     return key.astype(np.int32), tables
 
 
@@ -144,7 +144,7 @@ def _reachable(starts: Numbers, after: Callable[[Numbers], Any], most: float = m
     after each of an array, -1 for none."""
     seen = fresh = np.unique(starts)
     while len(fresh) and len(seen) <= most:
-        found = np.unique(after(fresh))
-        fresh = np.setdiff1d(found[found >= 0], seen, assume_unique=True)
+        reached = np.unique(after(fresh))
+        fresh = np.setdiff1d(reached[reached >= 0], seen, assume_unique=True)
         seen = np.union1d(seen, fresh)
     return seen

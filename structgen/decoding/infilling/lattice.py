@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.decoding.infilling.lattice_loops import find_leads, find_live, find_reached
-from structgen.decoding.infilling.token_automaton import DEAD, Numbers, TokenAutomaton
+from structgen.decoding.infilling.token_automaton import DEAD, Bools, Ints, Numbers, TokenAutomaton
 
 OPEN: Final = -1
 """Marks a slot as masked."""
@@ -34,8 +34,6 @@ _MOST_BYTES: Final = 4 << 30
 """The most memory of one lattice."""
 
 Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Tokens = npt.NDArray[np.int32]
 
 
 class LatticeSlot(NamedTuple):
@@ -112,7 +110,7 @@ class Lattice:
     # --- slots ----------------------------------------------------------------------------------------------
 
     @property
-    def tokens(self) -> Tokens:
+    def tokens(self) -> Ints:
         """[slots]: a token, NULL or OPEN."""
         return self._tokens.copy()
 
@@ -173,11 +171,11 @@ class Lattice:
     def _lead(self, slot: int) -> None:
         """Find out which nodes have a way to the end, from a slot on (`_leads`)."""
         for at in range(self._leads_from - 1, slot - 1, -1):
-            found, after = self._leads[at : at + 2]
+            leads, after = self._leads[at : at + 2]
             if self._column[at] == OPEN:
-                find_leads(*self._steps(at), after, found)
+                find_leads(*self._steps(at), after, leads)
             else:
-                found[:-1] = after[self.after(at, self._same[:-1])]
+                leads[:-1] = after[self.after(at, self._same[:-1])]
         self._leads_from = min(self._leads_from, slot)
 
     def _reach(self, slot: int) -> None:
@@ -211,15 +209,15 @@ class Lattice:
         """Return which token classes masked slots, ascending, hold in some valid filling: [slots, classes];
         and which of them may stay empty: [slots]."""
         a, at = self.automaton, np.asarray(slots, np.int64)
-        found, nulls = np.zeros((len(at), a.classes), np.bool_), np.zeros(len(at), np.bool_)
+        masks, nulls = np.zeros((len(at), a.classes), np.bool_), np.zeros(len(at), np.bool_)
         if len(at):
             self._reach(int(at[-1]))
             self._lead(int(at[0]) + 1)
         for row, slot in enumerate(at.tolist()):
             after = self._leads[slot + 1]
-            live = found[row, : a.unmarked], nulls[row : row + 1]
+            live = masks[row, : a.unmarked], nulls[row : row + 1]
             find_live(a.transitions, *self._steps(slot)[2:], self._reached[slot], after, *live)
-        return found, nulls
+        return masks, nulls
 
     def token_mask(self, slot: int) -> Bools:
         """Return which tokens a masked slot holds in some valid filling, and last whether it may stay empty:
@@ -238,13 +236,11 @@ class Lattice:
         slot by its own logits, times `scale`, among those of some valid filling. The other slots' logits have
         no part in it. Cost: one read of the logits.
 
-        A null has the logit of the end token; after an empty slot of its hole, that of the padding token.
-        Raises StructgenError if no valid filling has a positive probability here.
+        A null has the logit of the end token; behind a null of its hole it has no choice. Raises
+        StructgenError if no valid filling has a positive probability here.
         """
         allowed = self.token_mask(slot)
-        is_first = slot == 0 or self._tokens[slot - 1] != NULL or bool(self._closes[slot - 1])
-        null = self.null_logits[slot, 0 if is_first else 1]
-        scores: Floats = np.append(self.logits[slot][: len(allowed) - 1], null) * scale
+        scores: Floats = np.append(self.logits[slot][: len(allowed) - 1], self.null_logits[slot, 0]) * scale
         scores[~allowed] = -math.inf
         top = float(scores.max())
         if top == -math.inf:
@@ -267,5 +263,5 @@ class Lattice:
         is_token = (masks.sum(axis=1) == 1) & ~nulls & (only >= 0)
         is_null = nulls & ~masks.any(axis=1)
         token = np.where(is_null, NULL, only)
-        found = is_token | is_null
-        return list(zip(slots[found].tolist(), token[found].tolist(), strict=True))
+        is_forced = is_token | is_null
+        return list(zip(slots[is_forced].tolist(), token[is_forced].tolist(), strict=True))

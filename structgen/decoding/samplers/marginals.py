@@ -50,18 +50,18 @@ def marginals(
         )
     if isinstance(field, str):
         path = parsed(field)
-        found = [values_at(value, path) for value in samples.values]
+        values = [values_at(value, path) for value in samples.values]
     else:
-        found = [named([field(value)]) for value in samples.values]
-    places, weights = listed(found), samples.weights
-    top = sorted(places.values(), key=lambda one: -float(weights[one[1]].sum()))[:most]
+        values = [named([field(value)]) for value in samples.values]
+    places, weights = listed(values), samples.weights
+    top = sorted(places.values(), key=lambda place: -float(weights[place[1]].sum()))[:most]
     return shares(samples, top)
 
 
-def listed(found: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
+def listed(values: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
     """Return all values with the draws that have them. `found`: for each draw its values, by `_name`."""
     places: dict[Any, tuple[Any, list[int]]] = {}
-    for at, names in enumerate(found):
+    for at, names in enumerate(values):
         for name, value in names.items():
             places.setdefault(name, (value, []))[1].append(at)
     return places

@@ -21,7 +21,7 @@ import numpy as np
 from structgen.base.errors import TokenizerError, options_named
 from structgen.base.language import checks
 from structgen.decoding.samplers.sample import DEFAULTS, GivenModel, OnePrompt, TargetOptions, TargetSettings
-from structgen.decoding.samplers.target import END, Prefix, Target
+from structgen.decoding.samplers.target import END, Prefix, Target, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class ProbableText:
     text: str
     value: Any
     """The object of a type, the value of a JSON document, else the text."""
-    token_ids: tuple[int, ...]
+    token_ids: Tokens
     logprob: float
     """log P(tokens, end) under the model."""
 

@@ -19,7 +19,7 @@ from structgen.decoding.samplers.checkers import Checker, TypeChecker
 from structgen.decoding.samplers.intervals.field_paths import LENGTH_OF_TEXT, Path, shown
 from structgen.decoding.samplers.intervals.value_ranges import ValueRanges, ranges
 from structgen.decoding.samplers.rows import FunctionRows, PrefixRows
-from structgen.decoding.samplers.target import NO_TRUNCATION, Target, Truncation
+from structgen.decoding.samplers.target import NO_TRUNCATION, Bounds, Target, Truncation
 from structgen.decoding.speculation.drafts.model_rows import ModelRows
 from structgen.grammars.compilation.compiler import compile
 from structgen.machines.core.compiled import CompiledGrammar
@@ -29,7 +29,6 @@ from structgen.tokens.tokenizer import Tokenizer
 if TYPE_CHECKING:
     # optional: torch
     from structgen.decoding.engine.engine import Engine
-    from structgen.decoding.samplers.sample import TargetSettings
 
 WALKS: Final = 32
 """Walks of an engine that go side by side. What one of them learns helps only those that begin after it, so
@@ -102,14 +101,14 @@ class Problem:
     together: int
     """The most prompts that are read in one pass."""
 
-    def ranges(self, paths: Iterable[Path], max_tokens: int) -> dict[str, tuple[float, float]]:
+    def ranges(self, paths: Iterable[Path], max_tokens: int) -> dict[str, Bounds]:
         """Return the ranges of the fields whose numbers the grammar bounds, by their paths as texts."""
         if self._ranges is None:
             self._ranges = ranges(self.compiled, max_tokens)
-        found = {shown(path): self._ranges.at(path) for path in paths}
-        return {name: one for name, one in found.items() if one is not None and one[0] < one[1]} | {
-            LENGTH_OF_TEXT: self._ranges.text_length
-        }
+        known = {shown(path): self._ranges.at(path) for path in paths}
+        return {
+            name: bounds for name, bounds in known.items() if bounds is not None and bounds[0] < bounds[1]
+        } | {LENGTH_OF_TEXT: self._ranges.text_length}
 
     def ids(self, prompt: str | Sequence[int], where: str, max_tokens: int) -> list[int]:
         """Return the tokens of a prompt. An engine puts a text into the form that its model needs.
@@ -150,15 +149,16 @@ class Problem:
     def target(
         self,
         rows: PrefixRows,
-        how: TargetSettings,
         temperature: float,
+        max_tokens: int,
+        checkers: Sequence[Checker],
         truncation: Truncation = NO_TRUNCATION,
     ) -> Target:
         """Return the target law after a prompt. The validators of a type are checkers too.
 
         Raises OptionError for a checker that reads tokens of another tokenizer (an attribute `tokenizer`).
         """
-        for at, checker in enumerate(how.checkers):
+        for at, checker in enumerate(checkers):
             other = getattr(checker, "tokenizer", self.tokenizer)
             if other != self.tokenizer:
                 raise OptionError(
@@ -170,8 +170,8 @@ class Problem:
             rows,
             self.compiled,
             temperature=temperature,
-            max_tokens=how.max_tokens,
-            checkers=(*self._own, *how.checkers),
+            max_tokens=max_tokens,
+            checkers=(*self._own, *checkers),
             read=self._read,
             truncation=truncation,
         )
@@ -203,14 +203,14 @@ def understood(
     """
     if isinstance(grammar, CompiledGrammar):
         return grammar, None, ()
-    found, reader = read_target(grammar, usual={}, where="grammar")
-    if found is None:
+    wanted, reader = read_target(grammar, usual={}, where="grammar")
+    if wanted is None:
         raise OptionError(
             "Free text is not conditioned on anything: the model's own texts are draws already.",
             where="grammar",
             cure="Give a type that has a schema, or a grammar; or ask an sg.Engine with a temperature of 1.",
         )
-    return found, *((None, ()) if reader is None else (reader.read, (TypeChecker(reader),)))
+    return wanted, *((None, ()) if reader is None else (reader.read, (TypeChecker(reader),)))
 
 
 def _is_function(model: Any) -> bool:

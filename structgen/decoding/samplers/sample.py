@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path as FilePath
 from statistics import NormalDist
@@ -43,7 +43,6 @@ from structgen.base.language import checks
 from structgen.base.language.checks import Number, OneOf, Whole, check_fields
 from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.decoding.samplers.checkers import Checker
-from structgen.decoding.samplers.draws import FoundRanges
 from structgen.decoding.samplers.estimates import Statistics, clamped
 from structgen.decoding.samplers.intervals.betting import TAIL
 from structgen.decoding.samplers.intervals.columns import Range, column_of
@@ -62,7 +61,7 @@ from structgen.decoding.samplers.run_limits import (
     listener,
 )
 from structgen.decoding.samplers.samples import Samples
-from structgen.decoding.samplers.target import Target, Truncation
+from structgen.decoding.samplers.target import Bounds, Target, Tokens, Truncation
 from structgen.decoding.samplers.tree import Node, PrefixTree
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -176,7 +175,7 @@ class TargetSettings:
         Raises OptionError."""
         problem = self.problem(model, grammar)
         ids = problem.ids(prompt, "prompt", self.max_tokens)
-        target = problem.target(problem.rows([ids])[0], self, temperature)
+        target = problem.target(problem.rows([ids])[0], temperature, self.max_tokens, self.checkers)
         return problem, target, known_fingerprint(ids, target)
 
 
@@ -344,25 +343,25 @@ def sample(
     problem = settings.problem(model, grammar)
     several = prompts_of(prompt)
     prompts = [
-        problem.ids(one, "prompt" if several is None else f"prompt[{at}]", settings.max_tokens)
-        for at, one in enumerate([prompt] if several is None else several)
+        problem.ids(asked, "prompt" if several is None else f"prompt[{at}]", settings.max_tokens)
+        for at, asked in enumerate([prompt] if several is None else several)
     ]
     trees = _trees(settings.tree, None if several is None else len(prompts))
     stop = Interruption()
     with stop.listening(), listener(settings.progress) as told:
-        found = _drawn_for_each(problem, settings, prompts, trees, began, told, stop, several is not None)
-        if several is None and found[0].bracket[1] == 0.0:
+        drawn = _drawn_for_each(problem, settings, prompts, trees, began, told, stop, several is not None)
+        if several is None and drawn[0].bracket[1] == 0.0:
             raise StructgenError(
                 f"No text is valid: all that the model gives mass to is proved invalid (Z = 0), after "
-                f"{found[0].statistics.model_rows:,} model rows.",
+                f"{drawn[0].statistics.model_rows:,} model rows.",
                 where="grammar",
                 cure=f"Raise max_tokens={settings.max_tokens}, or look at the checkers.",
             )
-        for at, one in enumerate(found):
-            if (sentences := one.caveats) and not one.lists_all:
+        for at, samples in enumerate(drawn):
+            if (sentences := samples.caveats) and not samples.lists_all:
                 where = "" if several is None else f"prompt[{at}]: "
                 warnings.warn(DrawsWarning(where + " ".join(sentences)), stacklevel=warning_level())
-        return found[0] if several is None else found
+        return drawn[0] if several is None else drawn
 
 
 _OF_INTERVALS: Final = Exclusions(
@@ -432,7 +431,7 @@ def _drawn_for_each(
     are_several: bool,
 ) -> list[Samples[Any]]:
     """Return the draws for each prompt, one run after another."""
-    found: list[Samples[Any]] = []
+    drawn: list[Samples[Any]] = []
     waiting: list[PrefixRows] = []
     for at, ids in enumerate(prompts):
         if not waiting and not stop.is_over:
@@ -441,7 +440,7 @@ def _drawn_for_each(
             except KeyboardInterrupt:
                 stop.is_over = True
         if stop.is_over:
-            found.append(_nothing(settings))
+            drawn.append(_nothing(settings))
             continue
         own: dict[str, Any] = {"tree": trees[at]}
         if settings.seconds is not None:
@@ -450,8 +449,8 @@ def _drawn_for_each(
         if are_several:  # runs of different prompts share no random numbers
             own["seed"] = _mixed(settings.seed, at)
         numbered = None if told is None else _numbered(told, at, len(prompts))
-        found.append(drawn_for(problem, replace(settings, **own), waiting.pop(0), ids, numbered, stop))
-    return found
+        drawn.append(drawn_for(problem, replace(settings, **own), waiting.pop(0), ids, numbered, stop))
+    return drawn
 
 
 def _numbered(told: Listener, at: int, count: int) -> Listener:
@@ -477,7 +476,7 @@ def drawn_for(
     method, tree = settings.method, settings.tree
     assert tree is None or isinstance(tree, PrefixTree), "a run has one tree"
     truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
-    target = problem.target(rows, settings, settings.temperature, truncation)
+    target = problem.target(rows, settings.temperature, settings.max_tokens, settings.checkers, truncation)
     if target.has_weights and method not in WEIGHTED:
         raise OptionError(
             f"{method} does not draw from a target with weights (`weigh`).",
@@ -505,25 +504,25 @@ def drawn_for(
         rows.is_over = lambda: not run.afford(0)
     try:
         with run.tree.used("" if tree is None else fingerprint(ids, target)):
-            found: Drawn
+            drawn: Drawn
             if run.tree.runs:
                 # What the tree has learnt came from the numbers of the same seed: others are needed.
                 run.seed = _mixed(run.seed, run.tree.runs)
             if method in walks.WALKS:
-                found = walks.draw(run, method)
+                drawn = walks.draw(run, method)
             elif method == "auto" and learnt is not None:
-                found = raj.draw_repeated(run)
+                drawn = raj.draw_repeated(run)
             else:
-                found = import_module(f"structgen.decoding.samplers.methods.{method}").draw(run)
+                drawn = import_module(f"structgen.decoding.samplers.methods.{method}").draw(run)
     finally:
         target.close()
-    if run.limit is not None and not found.tokens:
+    if run.limit is not None and not drawn.tokens:
         raise run.limit
     stop.is_over = stop.is_over or run.stopped == "interrupted"
     if told is not None:
-        told(run.state(len(found.tokens)))
-    method = found.method or method
-    samples = _samples(method, problem, run, found, known_fingerprint(ids, target))
+        told(run.state(len(drawn.tokens)))
+    method = drawn.method or method
+    samples = _samples(method, problem, run, drawn, known_fingerprint(ids, target))
     if method not in WITH_INTERVALS or samples.attempts is None:
         return samples
 
@@ -539,13 +538,13 @@ def drawn_for(
     return replace(samples, again=again)
 
 
-def _needed(until: WantedWidth, method: str, problem: Problem, run: SamplingRun, found: Drawn) -> float:
+def _needed(until: WantedWidth, method: str, problem: Problem, run: SamplingRun, drawn: Drawn) -> float:
     """Return how many draws make an interval of the wanted width, by the draws so far; 0 where it has it.
 
     It is what the normal law asks for with the spread that was seen, and half more: intervals by betting are
     wider, and draws with weights are worth less than exact ones. An error costs draws, and no coverage.
     """
-    samples = _samples(method, problem, run, found, "")
+    samples = _samples(method, problem, run, drawn, "")
     what, width, given = until
     tried, count = samples.attempts, len(samples.texts)
     if tried is None or not count or not tried.worth > 0:
@@ -571,25 +570,25 @@ def _needed(until: WantedWidth, method: str, problem: Problem, run: SamplingRun,
     return max(1.5 * variance * (2 * NormalDist().inv_cdf(1 - TAIL) / width) ** 2, 1.0)
 
 
-def _samples(method: str, problem: Problem, run: SamplingRun, found: Drawn, mark: str) -> Samples[Any]:
+def _samples(method: str, problem: Problem, run: SamplingRun, drawn: Drawn, mark: str) -> Samples[Any]:
     target = run.target
-    texts, is_json = [target.text(tokens) for tokens in found.tokens], target.compiled.has_events
+    texts, is_json = [target.text(tokens) for tokens in drawn.tokens], target.compiled.has_events
     # a tree bounds the mass of the valid texts, and tells nothing of their weights
     bracket = (0.0, math.inf) if target.has_weights else run.tree.bracket
     return Samples(
         method,
         [text.decode("utf-8", "replace") for text in texts],
         [target.value(text) for text in texts],
-        found.tokens,
-        found.logprobs,
-        found.log_weights,
-        found.is_exact and not run.is_cut,
-        found.is_biased,
-        clamped(found.log_z, bracket),
+        drawn.tokens,
+        drawn.logprobs,
+        drawn.log_weights,
+        drawn.is_exact and not run.is_cut,
+        drawn.is_biased,
+        clamped(drawn.log_z, bracket),
         bracket,
         Statistics(
-            found.attempts,
-            len(found.tokens),
+            drawn.attempts,
+            len(drawn.tokens),
             run.model_rows,
             time.monotonic() - run.began,
             run.stopped or "n",
@@ -597,8 +596,8 @@ def _samples(method: str, problem: Problem, run: SamplingRun, found: Drawn, mark
             tree_rows=run.tree_rows,
             reread_positions=target.rows.reread,
         ),
-        None if target.has_weights else found.tried,
-        masses=[_masses(target.masses, tokens, run.tree.root) for tokens in found.tokens],
+        None if target.has_weights else drawn.tried,
+        masses=[_masses(target.masses, tokens, run.tree.root) for tokens in drawn.tokens],
         is_json=is_json,
         about={
             "model": target.rows.name,
@@ -610,46 +609,46 @@ def _samples(method: str, problem: Problem, run: SamplingRun, found: Drawn, mark
         },
         pieces={
             token: target.text((token,)).decode("utf-8", "replace")
-            for token in set[int]().union(*found.tokens)
+            for token in set[int]().union(*drawn.tokens)
         },
-        log_z_of_clouds=found.log_z_of_clouds,
+        log_z_of_clouds=drawn.log_z_of_clouds,
         target=mark,
-        ranges=FoundRanges(partial(_ranges, problem, texts if is_json else [], target.max_tokens)),
+        find_ranges=cache(partial(_ranges, problem, texts if is_json else [], target.max_tokens)),
     )
 
 
-def _ranges(problem: Problem, texts: list[bytes], max_tokens: int) -> dict[str, tuple[float, float]]:
+def _ranges(problem: Problem, texts: list[bytes], max_tokens: int) -> dict[str, Bounds]:
     """Return the ranges of the paths at which a text has a number, among them the lengths of lists."""
     values = [json.loads(text) for text in texts]
     paths = [
         path
         for path in paths_of(values)
         if parsed(shown(path)) == path  # a key with a dot has no path of its own
-        and any(isinstance(one, int | float) for value in values for one in values_at(value, path).values())
+        and any(
+            isinstance(number, int | float) for value in values for number in values_at(value, path).values()
+        )
     ]
     return problem.ranges(paths[:MOST_FIELDS], max_tokens)
 
 
-def _masses(
-    known: Mapping[int, float], tokens: tuple[int, ...], root: Node | None
-) -> tuple[float, ...] | None:
+def _masses(known: Mapping[int, float], tokens: Tokens, root: Node | None) -> tuple[float, ...] | None:
     """Return z at each prefix of a text, from the empty one to the whole text; None if one of them is
     unknown. `root` is the tree's root: it knows texts that earlier runs found.
 
     Cost: O(L^2) for a text of L tokens, about 0.1 ms for 256.
     """
-    node, found = root, []
+    node, masses = root, []
     for depth in range(len(tokens) + 1):
         mass = known.get(hash(tokens[:depth]))
         if mass is None:
             if node is None:
                 return None
             mass = float(node.probabilities.sum()) + node.end + node.rest
-        found.append(mass)
+        masses.append(mass)
         if node is not None and depth < len(tokens):
             slots = np.flatnonzero(node.tokens == tokens[depth])
             node = node.children.get(int(slots[0])) if len(slots) else None
-    return tuple(found)
+    return tuple(masses)
 
 
 def _nothing(settings: SampleSettings) -> Samples[Any]:
@@ -675,7 +674,7 @@ def _trees(
     if tree is None or (prompts is None and isinstance(tree, PrefixTree)):
         return [tree] * (prompts or 1)
     given = list(tree) if isinstance(tree, Sequence) else []
-    if len(given) != prompts or not all(isinstance(one, PrefixTree) for one in given):
+    if len(given) != prompts or not all(isinstance(item, PrefixTree) for item in given):
         raise OptionError(
             "Each prompt has a PrefixTree of its own, or none has one.",
             where="tree",

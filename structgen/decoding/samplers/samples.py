@@ -95,9 +95,9 @@ class Samples(Draws[T]):
         if not isinstance(other, Samples):
             cure = "Give the Samples of another run."
             raise OptionError(f"A {type(other).__name__} has no draws.", where="other", cure=cure)
-        columns = [one._column(function, range, "difference") for one in (self, other)]
+        columns = [samples._column(function, range, "difference") for samples in (self, other)]
         (mine, first), (theirs, second) = (
-            one.mean_of(column, TAIL / 2) for one, column in zip((self, other), columns, strict=True)
+            samples.mean_of(column, TAIL / 2) for samples, column in zip((self, other), columns, strict=True)
         )
         if first is None or second is None:
             return mine - theirs, None
@@ -128,7 +128,7 @@ class Samples(Draws[T]):
             refused_shares(self.attempts, self.known, (column.shares[:, None] <= part).astype(float), share)
             for part in np.array_split(np.append(-math.inf, places), len(places) // _TESTS + 1)
         ]
-        is_more, is_less = (np.concatenate(one) for one in zip(*tests, strict=True))
+        is_more, is_less = (np.concatenate(part) for part in zip(*tests, strict=True))
         # A number between two of the draws stays unless the share of the texts up to it is proved more or
         # less; the number of a draw unless the share up to it is proved less, or the share below it more.
         edges = np.array([column.least, *map(column.number, places.tolist()), column.most])

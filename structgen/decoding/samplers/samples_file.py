@@ -25,6 +25,7 @@ from structgen.base.errors import StructgenError
 from structgen.base.system.cache import writing
 from structgen.decoding.samplers.draws import Draws
 from structgen.decoding.samplers.intervals.attempts import EACH, NEVER, Attempts
+from structgen.decoding.samplers.target import Bounds, Tokens
 
 _FORMAT: Final = "structgen samples 2"
 _ROUNDED: Final = 1 + 1e-6
@@ -41,7 +42,7 @@ class _Draw:
     """A draw, and the allowed masses z after its prefixes, if they are known."""
 
     text: str
-    token_ids: tuple[int, ...]
+    token_ids: Tokens
     logprob: float
     log_weight: float
     weight: float
@@ -88,12 +89,13 @@ def read_samples(path: Path) -> dict[str, Any]:
                 f"its format is {said.get('format')!r}, and this version reads {_FORMAT!r}; earlier ones do "
                 "not say what was tried, without which there is no interval"
             )
-        hints = _hints(Draws)
-        run = _members({"draws": int} | {name: hints[name] for name in _SHARED}, said, "it")
-        count, bracket, attempts = run.pop("draws"), run["bracket"], run["attempts"]
+        hints = _hints(Draws) | {"draws": int, "ranges": Mapping[str, Bounds]}
+        run = _members({name: hints[name] for name in ("draws", *_SHARED)}, said, "it")
+        count, ranges = run.pop("draws"), run.pop("ranges")
+        bracket, attempts = run["bracket"], run["attempts"]
         _hold("bracket", 0 <= bracket[0] <= bracket[1] * _ROUNDED > 0)
-        ranges = run["ranges"].values()
-        _hold("ranges", all(low < high and math.isfinite(high - low) for low, high in ranges))
+        is_range = (low < high and math.isfinite(high - low) for low, high in ranges.values())
+        _hold("ranges", all(is_range))
         if attempts is not None:
             _check_attempts(attempts, count)
     if len(lines) != count:
@@ -116,6 +118,7 @@ def read_samples(path: Path) -> dict[str, Any]:
         "logprobs": np.array([draw.logprob for draw in draws], np.float64),
         "log_weights": np.array([draw.log_weight for draw in draws], np.float64),
         "masses": [draw.masses for draw in draws],
+        "find_ranges": lambda: ranges,
     }
 
 
@@ -142,20 +145,22 @@ def _check(draw: _Draw) -> None:
         _hold("masses", all(0 < mass <= _ROUNDED for mass in draw.masses))
 
 
-def _check_attempts(found: Attempts, draws: int) -> None:
+def _check_attempts(attempts: Attempts, draws: int) -> None:
     """Raise ValueError for numbers that no run has. A comparison with NaN is false."""
-    is_long = all(len(getattr(found, name)) == len(found) for name in EACH)
-    _hold("attempts", is_long and len(found.listed) == len(found.since) == len(found.until))
-    room = found.bounds * _ROUNDED - found.known
-    _hold("weights", bool(((found.weights >= 0) & (found.weights <= room)).all()))
-    _hold("bounds", bool(((found.bounds > 0) & (found.bounds <= _ROUNDED)).all()))
-    _hold("known", bool((found.known >= 0).all()))
-    _hold("batches", bool((np.diff(found.batches) >= 0).all()))
-    _hold("left", bool(((found.left >= 0) & (found.left <= NEVER)).all()))
-    _hold("pilot", found.pilot <= len(found) and found.repeats <= draws)
-    _hold("are_coins", not found.are_coins or bool(np.isin(found.weights / found.bounds, (0, 1)).all()))
+    is_long = all(len(getattr(attempts, name)) == len(attempts) for name in EACH)
+    _hold("attempts", is_long and len(attempts.listed) == len(attempts.since) == len(attempts.until))
+    room = attempts.bounds * _ROUNDED - attempts.known
+    _hold("weights", bool(((attempts.weights >= 0) & (attempts.weights <= room)).all()))
+    _hold("bounds", bool(((attempts.bounds > 0) & (attempts.bounds <= _ROUNDED)).all()))
+    _hold("known", bool((attempts.known >= 0).all()))
+    _hold("batches", bool((np.diff(attempts.batches) >= 0).all()))
+    _hold("left", bool(((attempts.left >= 0) & (attempts.left <= NEVER)).all()))
+    _hold("pilot", attempts.pilot <= len(attempts) and attempts.repeats <= draws)
+    _hold(
+        "are_coins", not attempts.are_coins or bool(np.isin(attempts.weights / attempts.bounds, (0, 1)).all())
+    )
     for name in ("texts", "listed"):
-        places = getattr(found, name)
+        places = getattr(attempts, name)
         _hold(name, bool(((places >= -1) & (places < draws)).all()))
 
 
@@ -197,7 +202,7 @@ def _made(kind: Any, value: Any, name: str) -> Any:
     if of is tuple and isinstance(value, list):
         each = parts[:1] * len(value) if ... in parts else parts
         if len(each) == len(value):
-            return tuple([_made(one, inner, name) for one, inner in zip(each, value, strict=True)])
+            return tuple([_made(part, inner, name) for part, inner in zip(each, value, strict=True)])
     if of is np.ndarray and isinstance(value, list):
         numbers = np.array([_made(float, inner, name) for inner in value], np.float64)
         (number,) = get_args(parts[1])
@@ -218,9 +223,9 @@ def _for_json(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, Mapping):
-        return {key: _for_json(one) for key, one in value.items()}
+        return {key: _for_json(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_for_json(one) for one in value]
+        return [_for_json(inner) for inner in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -6,13 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import NoneType
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 import numpy as np
 
 from structgen.base.errors import OptionError, TokenizerError, options_named
 from structgen.base.language import checks
-from structgen.base.printable import short_repr
 from structgen.base.system.html_pages import cell
 from structgen.decoding.samplers.estimates import log
 from structgen.decoding.samplers.sample import (
@@ -24,8 +23,11 @@ from structgen.decoding.samplers.sample import (
     temperature_above_0,
 )
 from structgen.decoding.samplers.samples import Samples
-from structgen.decoding.samplers.target import END, Target, log_law
+from structgen.decoding.samplers.target import END, Bounds, Target, log_law
 from structgen.decoding.speculation.drafts.model_rows import PASS, Tokens
+
+_SHOWN: Final = 40
+"""The most bytes of a text in a reason: a line has room for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,13 @@ class Score:
     """The probability of a text in its canonical tokenisation; see `score`."""
 
     text: str
-    token_ids: tuple[int, ...]
+    token_ids: Tokens
     """The canonical tokenisation: that of the text alone."""
     logprob: float
     """log P(tokens, end) under the model at the temperature; -inf for a text that is not valid."""
     logprob_given_valid: float
     """`logprob` - log Z; NaN if log Z was not estimated, -inf for a text that is not valid."""
-    interval: tuple[float, float]
+    interval: Bounds
     """The interval of `logprob_given_valid`: 95 % if log Z was estimated, else proven."""
     reason: str
     """Why the text is not valid; "" if it is valid."""
@@ -136,7 +138,7 @@ def _score(
     reason: str,
     logprobs: dict[Tokens, float],
     log_z: float,
-    of_log_z: tuple[float, float],
+    of_log_z: Bounds,
 ) -> Score:
     logprob = -math.inf if reason else logprobs[tokens]
     if logprob == -math.inf:
@@ -190,8 +192,8 @@ def _judged(target: Target, text: str) -> tuple[Tokens, str]:
 
 
 def _shown(text: bytes) -> str:
-    """Return a text for a message."""
-    return short_repr(text.decode("utf-8", "replace"))
+    """Return the last bytes of a text, for a message."""
+    return f"{'...' if len(text) > _SHOWN else ''}{text[-_SHOWN:]!r}"
 
 
 def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Tokens, float]:
@@ -212,7 +214,7 @@ def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Token
     most = max(1, PASS // (8 * target.compiled.vocab_size))
     for begin in range(0, len(ordered), width):
         group = ordered[begin : begin + width]
-        prefixes = {one[:depth] for one in group for depth in range(len(one) + 1)}
+        prefixes = {tokens[:depth] for tokens in group for depth in range(len(tokens) + 1)}
         unread = sorted(prefixes - read, key=lambda prefix: (len(prefix), prefix))
         read |= prefixes
         for some in (unread[at : at + most] for at in range(0, len(unread), most)):

@@ -27,7 +27,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from structgen.base.errors import OptionError, fields_named
-from structgen.decoding.samplers.target import END, Floats, Ids, TargetStep, drawn_edge
+from structgen.decoding.samplers.target import END, Bounds, Floats, Ids, TargetStep, Tokens, drawn_edge
 
 KEPT: Final = 64
 """Tokens that a new node keeps: nearly all of a model's mass, without O(V) memory a node."""
@@ -209,7 +209,7 @@ class PrefixTree:
             self._in_use.release()
 
     @property
-    def bracket(self) -> tuple[float, float]:
+    def bracket(self) -> Bounds:
         """The certified bounds (lower, upper) on Z."""
         return (0.0, 1.0) if self.root is None else (self.root.lower, self.root.upper)
 
@@ -219,9 +219,9 @@ class PrefixTree:
         lower, upper = self.bracket
         return lower == upper
 
-    def known(self) -> Iterator[tuple[tuple[int, ...], float]]:
+    def known(self) -> Iterator[tuple[Tokens, float]]:
         """Yield the texts that are known to be valid, as tokens, each with log P(tokens, end)."""
-        waiting: list[tuple[Node, tuple[int, ...], float]]
+        waiting: list[tuple[Node, Tokens, float]]
         waiting = [] if self.root is None else [(self.root, (), 0.0)]
         while waiting:
             node, tokens, logprob = waiting.pop()

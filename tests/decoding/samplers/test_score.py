@@ -98,10 +98,10 @@ def test_without_a_run_the_scored_texts_bound_z():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("abca", "the grammar refuses byte 3, b'a', behind 'abc'"),
+        ("abca", "the grammar refuses byte 3, b'a', behind b'abc'"),
         ("", "the grammar does not let the text end there"),
-        ("a\n", r"the grammar refuses byte 1, b'\n', behind 'a'"),
-        ("abx", "the grammar refuses byte 2, b'x', behind 'ab'"),
+        ("a\n", r"the grammar refuses byte 1, b'\n', behind b'a'"),
+        ("abx", "the grammar refuses byte 2, b'x', behind b'ab'"),
     ],
 )
 def test_a_text_that_the_grammar_refuses_says_where(text, reason):
@@ -121,7 +121,7 @@ def test_a_text_that_is_too_long_says_so():
 def test_a_checker_that_refuses_a_text_is_told_from_one_that_rules_out_a_prefix():
     found = {one.text: one.reason for one in score(["ab", "cab", "a"], checkers=[Even()])}
     assert found["ab"] == ""
-    assert found["cab"] == "a checker rules out what begins with 'c'"
+    assert found["cab"] == "a checker rules out what begins with b'c'"
     assert found["a"] == "a checker refuses the whole text"
 
 

@@ -86,7 +86,7 @@ class Attempts:
         return self._kept(slice(self.pilot, None)) if self.pilot else self
 
     def _kept(self, part: slice) -> Attempts:
-        arrays: dict[str, Any] = {one: getattr(self, one)[part] for one in EACH}
+        arrays: dict[str, Any] = {name: getattr(self, name)[part] for name in EACH}
         return replace(self, **arrays, pilot=0)
 
     def first(self, batches: int) -> Attempts:
@@ -113,7 +113,7 @@ class Attempts:
         other = other.with_bets
         names = (*EACH, "listed", "since", "until")
         arrays: dict[str, Any] = {
-            one: np.concatenate((getattr(mine, one), getattr(other, one))) for one in names
+            name: np.concatenate((getattr(mine, name), getattr(other, name))) for name in names
         }
         return replace(mine, **arrays, is_planned=False, repeats=self.repeats + other.repeats)
 
@@ -162,12 +162,12 @@ class Attempts:
     def _sums(self, batches: Ids, values: Floats, masses: Floats) -> Floats:
         """Return the sums of P times a function over the texts that each batch knew, [R, F]."""
         parts = masses[self.listed, None] * values[self.listed]
-        found: Floats = np.zeros((len(batches), values.shape[1]))
+        totals: Floats = np.zeros((len(batches), values.shape[1]))
         for edges, sign in ((self.since, 1.0), (self.until, -1.0)):
             order = np.argsort(edges, kind="stable")
             sums = np.concatenate((np.zeros((1, values.shape[1])), np.cumsum(parts[order], axis=0)))
-            found += sign * sums[np.searchsorted(edges[order], batches, side="right")]
-        return found
+            totals += sign * sums[np.searchsorted(edges[order], batches, side="right")]
+        return totals
 
     def _units(
         self,
