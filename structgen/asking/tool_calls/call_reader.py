@@ -166,7 +166,7 @@ class CallReader(Incoming):
             None if self.partial is None else self.made(self.partial),
             self.text[self.held :] if self.partial is None else "",
             self.is_well and not self.is_inside,
-            [self.told(*one) if isinstance(one, tuple) else one for one in self.problems],
+            [self.told(*problem) if isinstance(problem, tuple) else problem for problem in self.problems],
         )
 
     def tell(self, kind: EventKind, text: str = "") -> None:
@@ -230,9 +230,9 @@ class CallReader(Incoming):
 
     def stray(self, at: int, what: str = "A mark of a call stands in a text.") -> None:
         """Tell of a mark behind a place that stands in calls alone, unless something else was told."""
-        found = searcher(self.marks.strays).search(self.text, at)
-        if found is not None and not self.problems:
-            self.problem(found.start(), what)
+        mark = searcher(self.marks.strays).search(self.text, at)
+        if mark is not None and not self.problems:
+            self.problem(mark.start(), what)
 
     def think(self, at: int) -> Wait[int]:
         """Read thoughts, and what follows them."""
@@ -508,7 +508,7 @@ class CallReader(Incoming):
             raise DifferentError("a name")
         names = {name: re.escape(name) for name in self.known or ()}
         like = self.row.head.replace
-        fits = (one for one, own in names.items() if re.fullmatch(like("$name", own), said))
+        fits = (name for name, own in names.items() if re.fullmatch(like("$name", own), said))
         draft.name = max(fits, key=len, default="")
         if not draft.name:
             several = sum(re.search(rf"\b{own}\b", said) is not None for own in names.values()) > 1
@@ -683,7 +683,7 @@ class CallReader(Incoming):
         value = value if isinstance(value, dict) else {}
         identity = draft.id
         if identity is None:
-            may_follow = any("$id" in one for one in self.format.calls)
+            may_follow = any("$id" in template for template in self.format.calls)
             index = int(draft.index) if draft.index and draft.index.isdecimal() else number
             identity = "" if may_follow and not is_whole else self.format.counted_id(draft.name, index)
         tool = None if self.known is None else self.known.get(draft.name)

@@ -85,7 +85,7 @@ def _of_dict(taken: Mapping[str, Tool], choice: Mapping[str, Any], most: int | N
     if (inner := choice.get("allowed_tools")) is not None:  # chat completions have it one dict deeper
         said, where = inner, f"{_WHERE}/allowed_tools"
     listed = enumerate(said.get("tools") or ())
-    chosen = dict.fromkeys(_named(taken, one, f"{where}/tools/{at}").name for at, one in listed)
+    chosen = dict.fromkeys(_named(taken, name, f"{where}/tools/{at}").name for at, name in listed)
     if not chosen:
         raise OptionError("It lists no tool.", where=f"{where}/tools", cure="Name one at least.")
     return _of_mode(tuple(taken[name] for name in chosen), said.get("mode"), most, f"{where}/mode")

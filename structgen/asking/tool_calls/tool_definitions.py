@@ -145,26 +145,26 @@ def read_tools(
     that a server runs itself, such as OpenAI's `web_search`, is left out beside others: its type goes into
     the list `left_out`, or into a `ToolWarning` where there is none.
     """
-    found: dict[str, Tool] = {}
+    named: dict[str, Tool] = {}
     hosted: dict[str, UnsupportedError] = {}
     for place, given in _listed(tools, where):
         if kind := hosted_type(given):
             hosted.setdefault(kind, _unknown_type(kind, place))
             continue
         tool = _read(given, place, limits)
-        if tool.name in found:
+        if tool.name in named:
             raise OptionError(
                 f"A second tool is called {tool.name!r}.", where=f"{place}/name", cure="Rename one of them."
             )
-        found[tool.name] = tool
+        named[tool.name] = tool
     for kind, error in hosted.items():
-        if not found:
+        if not named:
             raise error
         if left_out is None:
             warnings.warn(ToolWarning(f"{error} It is left out."), stacklevel=warning_level())
         else:
             left_out.append(kind)
-    return tuple(found.values())
+    return tuple(named.values())
 
 
 def hosted_type(tool: Any) -> str:
@@ -273,9 +273,9 @@ def _of_dict(given: dict[str, Any], place: str, limits: Limits | None = None) ->
             f"{named[1]} stands beside {named[0]}.", where=f"{place}/{named[1]}", cure="Leave it out."
         )
     if kind == "custom" and not named:
-        found = custom_members(given, place, limits)
-        made = _made(found, found["schema"], "", place)
-        return dataclasses.replace(made, custom=True, input=found["input"])
+        members = custom_members(given, place, limits)
+        made = _made(members, members["schema"], "", place)
+        return dataclasses.replace(made, custom=True, input=members["input"])
     if given.get("function") is not None:
         place, given = f"{place}/function", given["function"]
     key = [*named, "parameters"][0]
@@ -295,7 +295,9 @@ def _asked_for(schema: Mapping[str, Any]) -> list[str]:
     """Return the arguments that `required` and `dependentRequired` name, each as often as they do."""
     keys, dependent = schema.get("required"), schema.get("dependentRequired")
     listed = [keys, dependent, *(dependent.values() if isinstance(dependent, Mapping) else ())]
-    return [key for one in listed if isinstance(one, list | Mapping) for key in one if isinstance(key, str)]
+    return [
+        key for keys in listed if isinstance(keys, list | Mapping) for key in keys if isinstance(key, str)
+    ]
 
 
 def _object_schema(schema: Any, where: str, name: str) -> dict[str, Any]:
@@ -402,7 +404,7 @@ def _no_tool(what: str, cure: str) -> StructgenError:
 def _described(docstring: str) -> tuple[str, dict[str, str]]:
     """Return what a docstring says before it comes to the arguments; and what it says of these, by name:
     lines `name: text` below `Args:`, or `:param`, each with the lines behind it that are indented deeper."""
-    lines, found = list[str](), dict[str, list[str]]()
+    lines, arguments = list[str](), dict[str, list[str]]()
     inside = is_over = False
     name, indent = "", 0
     for line in docstring.expandtabs().splitlines():
@@ -413,10 +415,10 @@ def _described(docstring: str) -> tuple[str, dict[str, str]]:
         inside = is_section or (inside and (not field or line.startswith(" ")))
         depth = len(line) - len(field)
         if name and (depth > indent or not field):
-            found[name].append(field.rstrip())
+            arguments[name].append(field.rstrip())
             continue
         said, name = None if is_section else _ARGUMENT.match(line), ""
         if said and (inside or field.startswith(":param")):
             name, indent = said[1], depth
-            found[name] = [said[2].strip()]
-    return "\n".join(lines).strip(), {name: " ".join(filter(None, said)) for name, said in found.items()}
+            arguments[name] = [said[2].strip()]
+    return "\n".join(lines).strip(), {name: " ".join(filter(None, said)) for name, said in arguments.items()}

@@ -101,19 +101,19 @@ class Reply:
 
     def message(self) -> dict[str, Any]:
         """Return the assistant's message for the history, as chat templates take it."""
-        found: dict[str, Any] = {"role": "assistant", "content": self.text.strip()}
+        message: dict[str, Any] = {"role": "assistant", "content": self.text.strip()}
         if self.thinking:
-            found["reasoning_content"] = self.thinking.strip()
+            message["reasoning_content"] = self.thinking.strip()
         if self.calls:
-            found["tool_calls"] = [call.message() for call in self.calls]
-        return found
+            message["tool_calls"] = [call.message() for call in self.calls]
+        return message
 
 
 def without_repeats(reply: Reply) -> Reply:
     """Return a reply up to the first call that equals an earlier one in name and arguments. A call that is
     being written and may become such a one is left out, too."""
     made = [(call.name, call.document) for call in reply.calls]
-    at = next((at for at, one in enumerate(made) if one in made[:at]), None)
+    at = next((at for at, call in enumerate(made) if call in made[:at]), None)
     if at is not None:
         again = f"{reply.calls[at].name} is called again with the same arguments"
         kept = replace(reply, calls=reply.calls[:at], texts=reply.texts[: at + 1], repeats=again)

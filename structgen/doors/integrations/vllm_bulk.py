@@ -127,8 +127,8 @@ class VllmAnswers:
             made = self._llm.generate(asked, params, use_tqdm=False)
         finally:
             self._grammars.release()
-        for (prompt, compiled), found in zip(texts, made, strict=True):
-            yield prompt.answered(self._said(compiled, found.outputs[0]))
+        for (prompt, compiled), output in zip(texts, made, strict=True):
+            yield prompt.answered(self._said(compiled, output.outputs[0]))
 
     def _asked(self, prompt: Prompt) -> tuple[list[int], CompiledGrammar | None, Any]:
         """Return what vLLM is asked for a prompt: its tokens, the grammar, and the parameters. Raises

@@ -85,7 +85,7 @@ def _proposing(others: Any) -> Any:
         if drafts is None:
             others(self, draft_token_ids)
             return
-        found = [self.requests.get(name) for name in draft_token_ids.req_ids]
+        requests = [self.requests.get(name) for name in draft_token_ids.req_ids]
         batch = [
             DraftedRequest(
                 request,
@@ -94,11 +94,11 @@ def _proposing(others: Any) -> Any:
                 _text(manager, request),
                 _room(request, self.max_model_len, current_platform.device_type == "cpu"),
             )
-            for request in found
+            for request in requests
             if request is not None and not request.is_finished()
         ]
         proposed = [draft.tokens.tolist() for draft in drafts.planned(batch)]
-        others(self, DraftTokenIds([one.request.request_id for one in batch], proposed))
+        others(self, DraftTokenIds([request.request.request_id for request in batch], proposed))
 
     return update_draft_token_ids
 

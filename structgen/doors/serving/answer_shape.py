@@ -69,7 +69,7 @@ class AnswerShape(ABC):
     @property
     def warning(self) -> str:
         """What of the body was taken and cannot act, or was cut: one header, in ASCII."""
-        told = [self.in_its_words(ApiError(one), self.body).message for one in self.asked.warnings]
+        told = [self.in_its_words(ApiError(warning), self.body).message for warning in self.asked.warnings]
         if self.body.get("context_management"):
             told.append("context_management: nothing of a prompt is left out; one too long is refused")
         return "; ".join(told).encode("unicode_escape").decode()[:MOST_WARNING]
@@ -107,7 +107,7 @@ class AnswerShape(ABC):
         """Return an error that names the members which a body of this address has."""
         counts = ("max_completion_tokens", "max_output_tokens")
         own = body.get("prompt") is not None  # which is no member of most addresses
-        renamed = [one for one in cls.renamed if not (own and one[0].startswith("^prompt"))]
+        renamed = [pair for pair in cls.renamed if not (own and pair[0].startswith("^prompt"))]
         renamed += [(r"\bmax_tokens\b", name) for name in counts if body.get(name) is not None]
         renamed += _OLDER if any(body.get(name) for name in ("functions", "function_call")) else ()
         place = "" if error.param is None else f"{error.param}: "
@@ -115,8 +115,8 @@ class AnswerShape(ABC):
             error.message = re.sub(pattern, name, error.message)
             place = re.sub(pattern, name, place)
         if place:
-            found = error.param = place_in(body, place.removesuffix(": "), members_of(cls.address))
-            error.message = re.sub(r"^target: ", lambda _: f"{found}: ", error.message)
+            there = error.param = place_in(body, place.removesuffix(": "), members_of(cls.address))
+            error.message = re.sub(r"^target: ", lambda _: f"{there}: ", error.message)
         return error
 
     @staticmethod

@@ -73,7 +73,7 @@ def client_cure(error: StructgenError) -> str:
         return (
             "Ask for less: the limits are the server's." if is_limit else "Change this part of the request."
         )
-    return " ".join(f"{one[0].upper()}{one[1:]}." for one in kept)
+    return " ".join(f"{part[0].upper()}{part[1:]}." for part in kept)
 
 
 def unsupported(name: str, known: str = "") -> ApiError:

@@ -173,22 +173,22 @@ class ModelServer:
         wrong: list[str] = []
 
         def number(text: str) -> float:
-            found = float(text)
-            if not math.isfinite(found):
+            value = float(text)
+            if not math.isfinite(value):
                 wrong.append(text)
-            return found
+            return value
 
         try:
-            found = json.loads(data, parse_float=number, parse_constant=number)
+            body = json.loads(data, parse_float=number, parse_constant=number)
         except (ValueError, RecursionError) as error:
             raise ApiError(f"The body is no JSON: {str(error)[:200]}.") from None
         if wrong:
-            place = _not_finite(found)
+            place = _not_finite(body)
             what = f"{place}: The body is no JSON: the number {wrong[0][:40]} is not finite."
             raise ApiError(what, param=place)
-        if not isinstance(found, dict):
-            raise ApiError(f"The body is a {type(found).__name__}, and must be an object.")
-        return found
+        if not isinstance(body, dict):
+            raise ApiError(f"The body is a {type(body).__name__}, and must be an object.")
+        return body
 
     async def read(self, kind: type[AnswerShape], body: dict[str, Any]) -> AnswerShape:
         """Read a body in a thread: a large schema holds up nobody. Errors: ApiError."""
@@ -239,7 +239,7 @@ class ModelServer:
         line, began = _Line(self, kind, {"type": "http", "method": "POST", "path": path}), time.perf_counter()
         try:
             of_streams = ("stream", "stream_options")
-            await line.answer({name: one for name, one in body.items() if name not in of_streams})
+            await line.answer({name: value for name, value in body.items() if name not in of_streams})
         except Exception as error:
             said = kind.in_its_words(error, body) if isinstance(error, ApiError) else error
             await line.respond(await _error(Request(line.scope), said))
@@ -290,7 +290,7 @@ class _Answer:
     def over(self, began: float) -> None:
         """End what is not written yet, and count the answer."""
         _cancel(self.handles)
-        done = [one.result for one in self.handles if one.result is not None]
+        done = [handle.result for handle in self.handles if handle.result is not None]
         self.server.answered(self.kind.path, self.status, time.perf_counter() - began, done)
 
     async def answer(self, body: dict[str, Any]) -> None:
@@ -309,11 +309,11 @@ class _Answer:
 
     def result(self, index: int) -> Result:
         """Return the result of a text that has ended. Raises ApiError where it ended in an error."""
-        found = self.handles[index].result
-        assert found is not None, "its end was told"
-        if found.error is not None:
-            raise answer_to(found.error, is_begun=True)
-        return found
+        result = self.handles[index].result
+        assert result is not None, "its end was told"
+        if result.error is not None:
+            raise answer_to(result.error, is_begun=True)
+        return result
 
     async def lines(self, shape: AnswerShape, replies: Sequence[ReplyParts]) -> AsyncIterator[str]:
         """Yield the events of a stream as text, those that come together at once."""
@@ -405,8 +405,8 @@ async def _changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator
 
 def _not_finite(body: Any) -> str:
     """Return where the first number is in a body that no JSON can repeat, as a JSON pointer."""
-    found = (at for at, one in values_in(body) if isinstance(one, float) and not math.isfinite(one))
-    return next(found, "")[1:]
+    places = (at for at, value in values_in(body) if isinstance(value, float) and not math.isfinite(value))
+    return next(places, "")[1:]
 
 
 def _stop(handle: Handle, parts: ReplyParts, _piece: str | None) -> None:
@@ -434,6 +434,6 @@ async def _error(http: Request, error: Exception) -> Response:
     path = http.scope["path"]
     of_anthropic = any(name == b"anthropic-version" for name, _ in http.scope.get("headers", ()))
     other = MessageShape if of_anthropic or path.startswith(MessageShape.path) else AnswerShape
-    kind = next((one for one in SHAPES if one.path == path), other)
+    kind = next((shape for shape in SHAPES if shape.path == path), other)
     headers = {"retry-after": "1"} if error.status == 429 else None
     return ObjectResponse(kind.error_body(error), error.status, headers)

@@ -34,8 +34,8 @@ class CompletionShape(AnswerShape):
 
     def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
         choices = [
-            {"index": index, **self.content(one), **self.end(one, result)}
-            for index, (one, result) in enumerate(zip(replies, results, strict=True))
+            {"index": index, **self.content(reply), **self.end(reply, result)}
+            for index, (reply, result) in enumerate(zip(replies, results, strict=True))
         ]
         return {**self.head, "object": self.kind, "choices": choices, "usage": usage_of(results)}
 
@@ -104,7 +104,9 @@ class ChatShape(CompletionShape):
             message["reasoning_content"] = thoughts
         if calls:
             message["content"] = text or None
-            message["tool_calls"] = [{"id": one.id, **_called(one, one.text, name=one.name)} for one in calls]
+            message["tool_calls"] = [
+                {"id": call.id, **_called(call, call.text, name=call.name)} for call in calls
+            ]
         return {"message": message}
 
     def began(self, count: int) -> Iterator[Event]:

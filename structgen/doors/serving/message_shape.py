@@ -35,30 +35,30 @@ def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
     if body.get("thread") is not None:  # whose client then sends the whole conversation
         what = "thread: No conversation is kept here. Send it whole, without the member."
         raise ApiError(what, param="thread", code=_THREAD)
-    found = {name: body[name] for name in _SAME if body.get(name) is not None}
+    made = {name: body[name] for name in _SAME if body.get(name) is not None}
     system = content_text(body.get("system"), "system", "/{}")
     before = [{"role": "system", "content": system}] if system else []
     turns = enumerate(body["messages"])
-    found["messages"] = before + [
-        one for at, turn in turns for one in _messages(turn, f"messages/{at}/content")
+    made["messages"] = before + [
+        message for at, turn in turns for message in _messages(turn, f"messages/{at}/content")
     ]
-    last = found["messages"][-1:]
+    last = made["messages"][-1:]
     if last and last[0]["role"] == "assistant" and not last[0].get("tool_calls"):
-        found["continue_final_message"] = True  # as Anthropic does it
+        made["continue_final_message"] = True  # as Anthropic does it
     if body.get("stop_sequences"):
-        found["stop"] = list(body["stop_sequences"])
+        made["stop"] = list(body["stop_sequences"])
     choice = body.get("tool_choice")
     if choice is not None:
-        found["tool_choice"] = _CHOICES.get(choice["type"], {"name": choice.get("name")})
+        made["tool_choice"] = _CHOICES.get(choice["type"], {"name": choice.get("name")})
         if (disabled := choice.get("disable_parallel_tool_use")) is not None:
-            found["parallel_tool_calls"] = not disabled
+            made["parallel_tool_calls"] = not disabled
     thinking = body.get("thinking") or {}
     if thinking.get("type") in ("enabled", "disabled"):
-        found["thinking"] = {**thinking, "display": None}
+        made["thinking"] = {**thinking, "display": None}
     format = (body.get("output_config") or {}).get("format") or body.get("output_format")
     if format is not None:
-        found["response_format"] = format
-    return found
+        made["response_format"] = format
+    return made
 
 
 def _messages(turn: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
@@ -170,8 +170,8 @@ class MessageShape(AnswerShape):
 
     def _end(self, reply: ReplyParts, result: Result) -> dict[str, Any]:
         """Return why a text ended, and the stop sequence that ended it."""
-        found = result.stopped_by or (not reply.calls and reply.stopped_by)
-        stop = found if found in (self.body.get("stop_sequences") or ()) else None
+        stopped_by = result.stopped_by or (not reply.calls and reply.stopped_by)
+        stop = stopped_by if stopped_by in (self.body.get("stop_sequences") or ()) else None
         reasons = {"length": "max_tokens", "tool_calls": "tool_use", "stop": "end_turn"}
         reason = reasons[reply.reason(result)] if stop is None else "stop_sequence"
         return {"stop_reason": reason, "stop_sequence": stop}

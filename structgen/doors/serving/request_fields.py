@@ -78,7 +78,7 @@ def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
             continue  # vLLM wants it to be false beside the other one
         if values is not None and value not in values:
             raise unsupported(name)
-    return read_members({name: one for name, one in body.items() if name in known}, address)
+    return read_members({name: value for name, value in body.items() if name in known}, address)
 
 
 def held_to_texts(
@@ -104,7 +104,7 @@ def held_to_texts(
         if isinstance(prompt, list) and prompt and isinstance(prompt[0], int):
             raise unsupported("grounded", "Token ids are no text: send the text as grounded.")
         if not isinstance(prompt, str):
-            prompt = next((one["content"] for one in reversed(prompt) if one["role"] == "user"), "")
+            prompt = next((turn["content"] for turn in reversed(prompt) if turn["role"] == "user"), "")
         texts = (("prompt", prompt),)
     return grounded_grammar(
         grammar,
@@ -119,11 +119,11 @@ def held_to_texts(
 def count_of(body: Mapping[str, Any], *names: str, most: int | None = None) -> int | None:
     """Return the first of some members that is there, a whole number; None where none is."""
     for name in names:
-        found = body.get(name)
-        if found is not None:
-            if most is not None and found > most:
-                raise ApiError(f"{name} is {found:,}, and may be from 0 to {most:,} here.", param=name)
-            return int(found)
+        count = body.get(name)
+        if count is not None:
+            if most is not None and count > most:
+                raise ApiError(f"{name} is {count:,}, and may be from 0 to {most:,} here.", param=name)
+            return int(count)
     return None
 
 
@@ -146,10 +146,10 @@ def stops_of(body: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the texts that end free text. Errors: ApiError for too many: each is looked for at each
     token."""
     given = body.get("stop") or ()
-    found = (given,) if isinstance(given, str) else tuple(given)
-    if len(found) > MOST_STOPS:
-        raise ApiError(f"stop: There are {len(found):,}. Give at most {MOST_STOPS}.", param="stop")
-    return found
+    stops = (given,) if isinstance(given, str) else tuple(given)
+    if len(stops) > MOST_STOPS:
+        raise ApiError(f"stop: There are {len(stops):,}. Give at most {MOST_STOPS}.", param="stop")
+    return stops
 
 
 def usage_wanted(body: Mapping[str, Any]) -> bool:
@@ -167,23 +167,23 @@ def read_messages(given: Any, format: ToolFormat | None, where: str = "messages"
     format's template takes them. Errors: those of `checks.read_messages`, with JSON pointers as places."""
     if not given:
         raise ApiError(f"{where} is a list of one message or more.", param=where)
-    for at, one in enumerate(given):
-        if fault := checks.message_fault(at, one):
+    for at, sent in enumerate(given):
+        if fault := checks.message_fault(at, sent):
             raise ApiError(f"{where}/{at}/content: {fault}", param=f"{where}/{at}/content")
-    found: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
     for at, message in enumerate(checks.read_messages(given, where, "/{}", "/")):
         role, calls = message["role"], message.get("tool_calls")
-        told = (one for one in ("reasoning_content", "prefix", "place") if message.get(one))
-        made = {"role": role, "content": message["content"], **{one: message[one] for one in told}}
+        told = (member for member in ("reasoning_content", "prefix", "place") if message.get(member))
+        made = {"role": role, "content": message["content"], **{member: message[member] for member in told}}
         if calls:
             made["tool_calls"] = [
-                _call(one, f"{where}/{at}/tool_calls/{index}", format) for index, one in enumerate(calls)
+                _call(call, f"{where}/{at}/tool_calls/{index}", format) for index, call in enumerate(calls)
             ]
         elif role == "tool":
             made |= {"tool_call_id": message.get("tool_call_id") or "", "name": message.get("name") or ""}
             made["role"] = role if format is None else format.role
-        found.append(made)
-    return found if format is None else format.renamed(found, where)
+        messages.append(made)
+    return messages if format is None else format.renamed(messages, where)
 
 
 def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:

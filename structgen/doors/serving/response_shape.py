@@ -60,32 +60,32 @@ _ITEMS: Final[dict[PartKind, _Item]] = {
 def response_messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the input of a body, a text or a list of items, as messages of a conversation. Errors:
     ApiError."""
-    given, found = body.get("input"), list[dict[str, Any]]()
+    given, messages = body.get("input"), list[dict[str, Any]]()
     if body.get("instructions"):
-        found.append({"role": "system", "content": body["instructions"]})
+        messages.append({"role": "system", "content": body["instructions"]})
     if isinstance(given, str):
-        return [*found, {"role": "user", "content": given}]
+        return [*messages, {"role": "user", "content": given}]
     if not given:
         raise ApiError("input is a text, or a list of one item or more.", param="input")
     for at, item in enumerate(given):
         kind = item.get("type") or "message"
         if kind == "message":
             said = content_text(item["content"], f"input/{at}/content", "/{}")
-            found.append({"role": item["role"], "content": said})
+            messages.append({"role": item["role"], "content": said})
         elif kind in ("function_call", "custom_tool_call"):
             inner = kind.removesuffix("_call").removesuffix("_tool")
             call = {"id": item["call_id"], "type": inner, inner: item, "place": f"input/{at}"}
-            if found and found[-1].get("tool_calls"):
-                found[-1]["tool_calls"].append(call)
+            if messages and messages[-1].get("tool_calls"):
+                messages[-1]["tool_calls"].append(call)
             else:
-                found.append({"role": "assistant", "content": None, "tool_calls": [call]})
+                messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
         elif kind in ("function_call_output", "custom_tool_call_output"):
             result = {"content": content_text(item["output"], f"input/{at}/output", "/{}"), "role": "tool"}
-            found.append({**result, "tool_call_id": item["call_id"], "place": f"input/{at}/call_id"})
+            messages.append({**result, "tool_call_id": item["call_id"], "place": f"input/{at}/call_id"})
         elif kind != "reasoning":  # what the model thought before is not read again
             where = f"input/{at}/type"
             raise ApiError(f"{where}: It is {kind!r}, which is not read. Leave it out.", param=where)
-    return found
+    return messages
 
 
 class ResponseShape(AnswerShape):
@@ -118,7 +118,7 @@ class ResponseShape(AnswerShape):
 
     def read(self) -> AskedTexts:
         wanted, body = self.body.get("include") or (), self.body
-        if unknown := [at for at, one in enumerate(wanted) if one not in _INCLUDED]:
+        if unknown := [at for at, member in enumerate(wanted) if member not in _INCLUDED]:
             where = f"include/{unknown[0]}"
             raise ApiError(f"{where}: It is none of {', '.join(_INCLUDED)}.", param=where)
         if _LOGPROBS in wanted:

@@ -159,7 +159,7 @@ class ServedModel:
         if thinking is not None:
             parts.opening = str(thinking.until).replace("/", "", 1)
         parts.begun = "" if repeats else request.begun
-        parts.earlier = sum(len(one.get("tool_calls", ())) for one in messages)
+        parts.earlier = sum(len(message.get("tool_calls", ())) for message in messages)
         return self._asked(body, read, (request,), told, parts, wanted, repeats)
 
     def _asked(
@@ -173,7 +173,7 @@ class ServedModel:
         """Return what a body asks for, with what of it was cut, or cannot act. `told`: what of that is known
         already."""
         named = [name for name in _MOST_TOKENS if body.get(name) is not None]
-        least, most = min(one.most_tokens for one in requests), _most_tokens(body)
+        least, most = min(request.most_tokens for request in requests), _most_tokens(body)
         is_cut = most is None or least < most
         if is_cut and named:
             told.append(f"{named[0]}: {most} is cut to the {least} tokens that the context leaves")
@@ -191,7 +191,7 @@ class ServedModel:
         """Return the answer to texts that the context has no room for, in words that clients look for; None
         for any other error."""
         context, least = self.engine.model.context, getattr(error, "minimum", 1)
-        prompt = max(len(one.prompt) for one in asked.requests)
+        prompt = max(len(request.prompt) for request in asked.requests)
         if error.where not in ("prompt", "max_tokens") or not (asked.is_cut or prompt >= context):
             return None
         what = f"This model's maximum context length is {context} tokens. However, the prompt has {prompt}"
@@ -209,9 +209,13 @@ class ServedModel:
         grammar, told = read.grammar(), list[str]()
         requests = [
             self._request(
-                one, body, fields.held_to_texts(grammar, body, one, told), likeliest=likeliest, chat=False
+                prompt,
+                body,
+                fields.held_to_texts(grammar, body, prompt, told),
+                likeliest=likeliest,
+                chat=False,
             )
-            for one in _prompts(body.get("prompt"))
+            for prompt in _prompts(body.get("prompt"))
         ]
         return self._asked(body, read, tuple(requests), told[:1], ReplyParts(), likeliest)
 
@@ -243,11 +247,11 @@ class ServedModel:
             **options,
         )
         thoughts = 0 if made.thinking is None else most_tokens(made.thinking)
-        found = self.engine.reading.read(made, besides=thoughts)
-        room = self.engine.model.context - len(found.tokens) - thoughts
+        read = self.engine.reading.read(made, besides=thoughts)
+        room = self.engine.model.context - len(read.tokens) - thoughts
         most = max(room if made.max_tokens is None else min(room, made.max_tokens), 1)
-        shortened = made.shortened or found.shortened
-        return replace(made, prompt=found.tokens, max_tokens=most, shortened=shortened)
+        shortened = made.shortened or read.shortened
+        return replace(made, prompt=read.tokens, max_tokens=most, shortened=shortened)
 
     def _calling(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a body, in which an embedded model, which writes no free text, must call once where it
@@ -269,14 +273,14 @@ class ServedModel:
         """Return how the model writes calls, or that requests with tools are refused, and why; and how it
         reads messages without a template."""
         try:
-            found = f"Calls of tools are written as {self.format.name} has them."
+            told = f"Calls of tools are written as {self.format.name} has them."
         except OptionError as error:
-            found = (
+            told = (
                 f"No format of tool calls was found, so that requests with tools are refused: {error.what} "
             )
-            found += "Start the server with --tool-format NAME, such as hermes (--help lists them)."
+            told += "Start the server with --tool-format NAME, such as hermes (--help lists them)."
         plain = "There is no chat template: messages are told plainly, or by --chat-template FILE."
-        return found if self._has_turns else f"{found} {plain}"
+        return told if self._has_turns else f"{told} {plain}"
 
     @cached_property
     def _shown(self) -> ToolFormat | None:
@@ -329,9 +333,9 @@ class ServedModel:
             question = replace(question, told=told_tools(prompts, choice, format, template))
         elif not self._has_turns:
 
-            def read_plain(one: ModelQuestion) -> Sequence[int]:
-                asked = replace(one, with_outline=bool(one.outline)).messages()
-                said = plain_chat(asked, choice.tools, format, prompts.controls(marks).guarded)
+            def read_plain(asked: ModelQuestion) -> Sequence[int]:
+                turns = replace(asked, with_outline=bool(asked.outline)).messages()
+                said = plain_chat(turns, choice.tools, format, prompts.controls(marks).guarded)
                 said += " " * (turn is not None)
                 plain = ModelQuestion(said, chat=False, marks=marks, is_guarded=True, turn=turn)
                 return prompts.tokens(plain, self.engine.tokenizer)
@@ -358,7 +362,7 @@ class ServedModel:
         if isinstance(thinking, Mapping):  # as other servers have it
             said[-1] = "thinking", {"enabled": True, "disabled": False}.get(thinking["type"])
         said.append(("reasoning_effort", None if effort is None else effort != "none"))
-        where, wanted = next((one for one in said if one[1] is not None), ("", None))
+        where, wanted = next((flag for flag in said if flag[1] is not None), ("", None))
         flags = dict.fromkeys(names, bool(self._tag) if wanted is None else wanted)
         taken = self.engine.prompts.template_options & own.keys()
         if taken:
@@ -391,7 +395,7 @@ class ServedModel:
         template = str(prompts.template_holder().chat_template)
         tags = sorted({(row.thinking, row.opened) for row in FORMATS.values() if row.thinking})
         opened = (tag[1] for tag, opens in tags if opens and end.endswith(tag[0].rstrip()))
-        shown = (tag[1].strip() for tag, _ in tags if all(one.strip() in template for one in tag))
+        shown = (tag[1].strip() for tag, _ in tags if all(mark.strip() in template for mark in tag))
         return next(opened, None), next(shown, None)
 
 

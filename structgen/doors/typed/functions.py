@@ -403,7 +403,7 @@ class _Common(Generic[P, R]):
             for pair in pairs:
                 with within(pair.where):
                     asked.append(await self._filled(pair.call))
-            documents = [one.document for one in self._asked.examples]
+            documents = [example.document for example in self._asked.examples]
             self._examples = Examples(asked, documents, pairs.most)
         return self._examples.beside(source)
 
@@ -458,20 +458,20 @@ class _Common(Generic[P, R]):
         except StructgenError as error:
             if len(calls) == 1:
                 return [error]
-        return [found for call in calls for found in await self._each_tried([call])]
+        return [outcome for call in calls for outcome in await self._each_tried([call])]
 
     async def _scored(self, pairs: Any) -> ScoreTable:
         """Return what `score` returns, in an event loop too."""
         pairs = self._pairs(pairs)
         spelling, wanted = Spelling(self._asked.form), written_pairs(self._asked.form, pairs)
-        found = list[ScoredPair]()
+        scored = list[ScoredPair]()
         with progress("score", "pairs") as tell:
             for first in range(0, len(pairs), MOST_TOGETHER):
                 calls = [pair.call for pair in pairs[first : first + MOST_TOGETHER]]
                 for outcome in await self._each_tried(calls):
-                    found.append(scored_pair(wanted[len(found)].value, spelling, outcome))
-                tell(len(found), len(pairs))
-        return ScoreTable(found)
+                    scored.append(scored_pair(wanted[len(scored)].value, spelling, outcome))
+                tell(len(scored), len(pairs))
+        return ScoreTable(scored)
 
     async def _fitted(self, pairs: Any, error: float | None, held_out: float, seed: int) -> Fitted[Self]:
         if error is not None:
@@ -492,7 +492,7 @@ class _Common(Generic[P, R]):
 
     def _accepting(self, thresholds: Mapping[str, FieldThreshold]) -> Self:
         """Return the function, whose outcomes accept what reaches these thresholds."""
-        least = {name: one.threshold for name, one in thresholds.items() if one.threshold is not None}
+        least = {name: of.threshold for name, of in thresholds.items() if of.threshold is not None}
         return type(self)(replace(self._asked, least=least), self._bound)
 
     def _sampler(self, draws: Callable[..., Any], n: int, options: Mapping[str, Any]) -> Any:
@@ -512,7 +512,7 @@ class _Common(Generic[P, R]):
                 where="calls",
                 cure="Write batch([call]), with one item for each call.",
             )
-        return [call_of(one) for one in calls]
+        return [call_of(call) for call in calls]
 
 
 class FilledPrompt(Exception):
@@ -560,11 +560,11 @@ class TypedFunction(_Common[P, R]):
         first error once all are done, or "return" errors in the places of objects.
         """
         outcomes = now(self._together(self._calls_of(calls)))
-        for one in outcomes:
-            self._asked.warn_if_shortened(one.result)
+        for outcome in outcomes:
+            self._asked.warn_if_shortened(outcome.result)
         if errors == "return":
-            return [one.error if one.error is not None else one.value for one in outcomes]
-        return [one.value for one in outcomes]
+            return [outcome.error if outcome.error is not None else outcome.value for outcome in outcomes]
+        return [outcome.value for outcome in outcomes]
 
     def score(self, pairs: AnyPairs) -> ScoreTable:
         """Return how many fields are right of the calls of some pairs, a table: by field, and by pair, with

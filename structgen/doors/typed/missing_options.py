@@ -49,7 +49,7 @@ stop excludes document: A stop string would cut a document short. | Leave it out
     document=lambda options, form: form.grammar is not None,
 )
 """Of a typed function's options, and the form of what is wanted from a server."""
-_ELSEWHERE = " ".join(one.name for one in fields(Sampling) if one.name not in ("temperature", "seed"))
+_ELSEWHERE = " ".join(field.name for field in fields(Sampling) if field.name not in ("temperature", "seed"))
 OF_INFILLING: Final = Exclusions(
     f"""
 {_ELSEWHERE}: {{}} is about the next token behind those before it; slots are filled in any order.

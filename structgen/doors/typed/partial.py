@@ -72,10 +72,10 @@ class Partial(Generic[T_co]):
 
     def __getitem__(self, key: str | int) -> Any:
         """Return a member or an item of what there is so far. Raises KeyError or IndexError."""
-        found = self._progress.value(self._pieces)
-        if not isinstance(found, dict | list):
+        value = self._progress.value(self._pieces)
+        if not isinstance(value, dict | list):
             raise KeyError(key)
-        held: Any = found
+        held: Any = value
         return held[key]
 
     if not TYPE_CHECKING:
@@ -90,8 +90,8 @@ class Partial(Generic[T_co]):
             )
 
     def __contains__(self, key: object) -> bool:
-        found = self._progress.value(self._pieces)
-        return isinstance(found, dict) and key in found
+        value = self._progress.value(self._pieces)
+        return isinstance(value, dict) and key in value
 
     def get(self, key: str | int, default: Any = None) -> Any:
         """Return a member or an item of what there is so far, or the default."""
@@ -165,8 +165,8 @@ class Progress:
     def closed_items(self, since: int) -> tuple[list[Any], int]:
         """Return the items of the document's array that have closed after so many parts, and the number of
         parts now."""
-        found = islice(self._closed.values(), since, None)
-        items = [value for parts, value in found if len(parts) == 1 and isinstance(parts[0], int)]
+        closed = islice(self._closed.values(), since, None)
+        items = [value for parts, value in closed if len(parts) == 1 and isinstance(parts[0], int)]
         return items, len(self._closed)
 
     def closed(self, count: int) -> frozenset[str]:
@@ -187,10 +187,10 @@ class Progress:
                 closed=lambda _place, at, _end, value: self._closed.get(at, (None, value))[1]
             )
             _fed(reader, self.text(pieces))
-        found = reader.value
+        held = reader.value
         if self._outside:
-            found = found.get(WRAPPER, MISSING) if isinstance(found, dict) else MISSING
-        return None if found is MISSING else found
+            held = held.get(WRAPPER, MISSING) if isinstance(held, dict) else MISSING
+        return None if held is MISSING else held
 
 
 def _fed(reader: GrowingJson, piece: str) -> bool:

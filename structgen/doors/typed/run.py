@@ -56,7 +56,7 @@ def _asked(
     asked = Asking(name, lambda: form, prepared.writer, prepared.options, waits)
     source = given_source(prompt)
     if pairs := prepared.options.examples:
-        documents = [one.document for one in asked.examples]
+        documents = [example.document for example in asked.examples]
         source = Examples([_prompt_of(pair) for pair in pairs], documents, pairs.most).beside(source)
     return asked, source
 

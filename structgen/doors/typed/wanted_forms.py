@@ -234,7 +234,7 @@ def form_of(
             where,
         )
     origin, items, asynchronous = typing.get_origin(target) or target, False, False
-    if any(origin is one for one in (*_SYNC, *_ASYNC)):
+    if any(origin is kind for kind in (*_SYNC, *_ASYNC)):
         item = (typing.get_args(target) or (Any,))[0]
         target, items, asynchronous = types.GenericAlias(list, item), True, origin in _ASYNC
     if isinstance(target, type) or typing.get_origin(target) is not None:
@@ -260,10 +260,10 @@ def _typed(
     target: Any, policies: Mapping[str, Any] | None, wrap: Wrapping, items: bool, asynchronous: bool
 ) -> WantedForm:
     """Return the form of a type, perhaps free text."""
-    found, reader = read_target(target, policies, reading=partial(_held, wrap=wrap))
+    grammar, reader = read_target(target, policies, reading=partial(_held, wrap=wrap))
     if reader is None:
         return WantedForm(str)
-    return WantedForm(target, reader, plain_grammar(found), items, asynchronous, wrap=wrap == "always")
+    return WantedForm(target, reader, plain_grammar(grammar), items, asynchronous, wrap=wrap == "always")
 
 
 @lru_cache(maxsize=64)
