@@ -40,10 +40,10 @@ from structgen.base.errors import (
 from structgen.base.json_text.events import JsonError
 from structgen.base.json_text.growing_json import GrowingJson, GrowingString
 from structgen.base.json_text.raw_json import dumped
+from structgen.base.language.checks import shown
 from structgen.grammars.text_grammars.composition.argument_grammar import ArgumentPlan, plan_of
 from structgen.grammars.text_grammars.composition.templates import BLANK, first_text
 
-_SHOWN: Final = 40
 _STOPS: Final = "\n<[{\"'"
 """What no name and no id holds."""
 _ARGUMENTS: Final = ("arguments", "parameters", "args", "input")
@@ -325,7 +325,7 @@ class CallReader(Incoming):
     def told(self, at: int, what: str, kind: type[GenerationError]) -> GenerationError:
         """Return the error of a problem."""
         return kind(
-            f"{what} It reads {self.text[at : at + _SHOWN]!r}.",
+            f"{what} It reads {shown(self.text[at : at + LONGEST_NAME])}.",
             text=self.text,
             where=f"character {at}",
             cure=f"Hold the model to sg.tools(..., format={self.format.name!r}), or name its format.",
@@ -421,7 +421,7 @@ class CallReader(Incoming):
                 draft.error or f"its head names {draft.name!r}, which is none of the tools", at + 1
             )
         if re.fullmatch(self.row.names, draft.name) is None:
-            draft.notes[f"Its name is {draft.name[:_SHOWN]!r}"] = False
+            draft.notes[f"Its name is {shown(draft.name)}"] = False
         if not (draft.index or "0").isdecimal():
             draft.notes[f"Its number is {draft.index!r}"] = False
         draft.is_held = False

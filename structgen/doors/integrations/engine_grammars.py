@@ -22,6 +22,8 @@ from structgen.machines.store.recent_grammars import RecentGrammars
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
 
+MOST_KEPT: Final = 256
+"""Grammars that an engine's own tables keep."""
 _MOST_BYTES: Final = 1 << 29
 """Bytes of the tables of grammars that are kept: most have a megabyte, one of a deep schema a hundred, and as
 much again lies outside of them."""

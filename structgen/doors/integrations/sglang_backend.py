@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 from weakref import proxy
 
 import torch
@@ -23,6 +23,7 @@ from structgen_kernels import apply_mask_
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.doors.integrations.engine_grammars import (
+    MOST_KEPT,
     SOON,
     EngineGrammars,
     EngineText,
@@ -32,12 +33,10 @@ from structgen.doors.integrations.engine_grammars import (
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.tokens.token_mask import TokenMask
 
-_MOST_KEPT: Final = 256
-"""Answers of a back end that are kept. SGLang's own dict grows without bounds."""
-
 
 class Recent(OrderedDict[Any, Any]):
-    """A dict of the last entries that were set or got; the others are let go. Not for several threads."""
+    """A dict of the last entries that were set or got; the others are let go, as SGLang's own dict lets go of
+    none. Not for several threads."""
 
     def get(self, key: Any, default: Any = None) -> Any:
         """Return an entry, which is then the last one."""
@@ -47,7 +46,7 @@ class Recent(OrderedDict[Any, Any]):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value)
-        while len(self) > _MOST_KEPT:
+        while len(self) > MOST_KEPT:
             self.popitem(last=False)
 
 

@@ -285,7 +285,7 @@ def test_many_schemas_one_after_the_other_are_let_go(
     sglang: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manager = started(sglang)
-    monkeypatch.setattr(sys.modules[type(manager.grammar_backend).__module__], "_MOST_KEPT", 4)
+    monkeypatch.setattr(sys.modules[type(manager.grammar_backend).__module__], "MOST_KEPT", 4)
     made: Callable[[int], tuple[str, str]] = lambda number: ("regex", f"a{{{number}}}")  # noqa: E731
     for number in (1, 2, 3, 4, 1, 5):
         admitted(manager, Req(*made(number)))
