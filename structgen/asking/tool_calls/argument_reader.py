@@ -96,8 +96,8 @@ class MemberReader:
         return _Open(known.get, False, tail, tuple(f"{self.format.between}{key}:" for key in known))
 
     def step(self, at: int) -> Wait[int]:
-        """Read the end of the container on top of the stack, or the next of its values, or the beginning of
-        one that holds others; return where it ends."""
+        """Read the end of the container on top of the stack, the next of its values, or the beginning of one
+        that holds others. Return where it ends."""
         self.is_between = True
         source, top = self.source, self.stack[-1]
         open_, close = self.brackets(top)
@@ -354,7 +354,7 @@ class MemberReader:
     def text(
         self, at: int, key: str, ends: tuple[str, ...], sure: Callable[[str], int]
     ) -> Wait[tuple[int, str, str]]:
-        """Write a string as it comes, up to one of some texts; return where that stands, it, and what is not
+        """Write a string as it comes, up to one of some texts. Return where that stands, it, and what is not
         written: what stands behind the part of it that is `sure`."""
         held: list[str] = []
 

@@ -49,8 +49,8 @@ _STOPS: Final = "\n<[{\"'"
 _ARGUMENTS: Final = ("arguments", "parameters", "args", "input")
 """Names under which models write arguments."""
 _REREAD: Final = 8
-"""Behind a broken call the next one is looked for from where its arguments begin, unless that was done for so
-many times the text before: so reading stays linear."""
+"""Behind a broken call the next one is looked for from where its arguments begin. This is not done for more
+than so many times the text before: so reading stays linear."""
 
 
 @options_named('sg.parse_calls(text, "hermes")')
@@ -71,7 +71,7 @@ def parse_calls(
     "auto", it does if their end comes without their beginning, before any call.
     `ended`: the reply is over. If not, the end of the text that may begin a call is `pending`, not text.
 
-    White space of the format may be missing or more, and habits of models are read with a note; with tools,
+    White space of the format may be missing or more, and habits of models are read with a note. With tools,
     so is a call of one of them whose head is lost, or that a format of the same family writes so. What begins
     like a call and is none stays text. Both are in `problems`. Of a text that goes on, what is read stays:
     calls with their names and ids, text, thoughts; arguments grow. Cost: linear in the text, a microsecond
@@ -101,8 +101,8 @@ class ReplyEvent(NamedTuple):
 
 class CallReader(Incoming):
     """Reads a reply that comes in pieces of any size, and tells what is new in it. What is called a call,
-    text or thoughts stays so: a call is one as soon as its arguments begin, or, where its marks are in doubt,
-    once it is whole; what may become something else waits.
+    text or thoughts stays so. A call is one as soon as its arguments begin, or, where its marks are in doubt,
+    once it is whole. What may become something else waits.
 
     `tools`, `thinking`: those of `parse_calls`. Cost: constant for each character.
     """
@@ -440,7 +440,7 @@ class CallReader(Incoming):
         return end
 
     def broken(self, at: int, draft: CallDraft, reason: DifferentError) -> Wait[int]:
-        """Add a call behind whose arguments, or inside of them, something else stands; return where it ends:
+        """Add a call behind whose arguments, or inside of them, something else stands. Return where it ends:
         at its closing mark, or where the next call begins."""
         closing, others = self.marks.edges
         if draft.is_closed and not draft.error:
@@ -562,7 +562,7 @@ class CallReader(Incoming):
 
     def value(self, at: int, draft: CallDraft, most: int = LONGEST_NAME) -> Wait[tuple[int, Any]]:
         """Return where a JSON value ends, and the value. Raises `DifferentError` for none and for one of more
-        than `most` characters: what may be no call has none that is long before its name and its arguments
+        than `most` characters. What may be no call has none that is long before its name and its arguments
         are there."""
         end, loose = yield from self.json(at, most=most)
         if not loose.is_whole:

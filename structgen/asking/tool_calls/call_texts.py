@@ -1,6 +1,6 @@
-"""A reply that comes in pieces: texts of a format in it, matched with any white space where the format has
-some, JSON as models write it, with single quotes, words of Python, control characters in strings, and calls
-while they are being read."""
+"""A reply that comes in pieces. Texts of a format in it are matched with any white space where the format has
+some. JSON is read as models write it: with single quotes, words of Python, control characters in strings. A
+call has a draft while it is being read."""
 
 from __future__ import annotations
 
@@ -175,8 +175,8 @@ class Incoming:
         *,
         is_strict: bool = False,
     ) -> Wait[tuple[int, LooseJson]]:
-        """Return where a JSON value ends that has less than `most` characters, or is none, or, if
-        `is_strict`, is not written as JSON; and what is read of it. `write` takes its JSON text."""
+        """Return where a JSON value ends, and what is read of it. Reading ends behind `most` characters, at
+        what is no JSON, and, if `is_strict`, at what is not written as JSON. `write` takes its JSON text."""
         loose, begin = LooseJson(), at
         while True:
             at, said = loose.feed(self.text, at, min(len(self.text), begin + most))
@@ -225,9 +225,9 @@ class Incoming:
         exact: bool = False,
     ) -> Wait[tuple[int, str]]:
         """Return where the first of some texts of the format stands, the longest there, and how it is
-        written; the end and "" where the text is over before, with `exact` an error. `take` gets what stands
-        before it, as it comes: where that begins and ends; with `exact` not the beginning of one in which the
-        text is over."""
+        written. Where the text is over before, return the end and ""; with `exact` that is an error. `take`
+        gets what stands before it, as it comes: where that begins and ends. With `exact` it does not get the
+        beginning of one in which the text is over."""
         while True:
             mark = searcher(said, exact=exact).search(self.text, at)
             is_over = self.ended and (mark is not None or not exact)
@@ -249,8 +249,8 @@ class Incoming:
 
 @lru_cache(maxsize=1024)
 def searcher(said: tuple[str, ...], *, exact: bool = False) -> re.Pattern[str]:
-    """Return the pattern that finds the first of some texts of a format, the longest there, with any white
-    space in them, and single quotes for double ones; or as they are."""
+    """Return the pattern that finds the first of some texts of a format, the longest there. They are taken
+    with any white space in them, and single quotes for double ones, or as they are (`exact`)."""
     listed = sorted(said, key=len, reverse=True)
     return re.compile("|".join("".join(_parts(text, exact)) for text in listed) or "(?!)")
 
@@ -264,8 +264,8 @@ def _parts(said: str, exact: bool) -> list[str]:
 
 
 def begun(text: str, said: tuple[str, ...], at: int = 0, *, exact: bool = False) -> int:
-    """Return where the longest end of a text begins, behind `at`, that is a beginning of one of some texts,
-    with white space and single quotes in them or as they are."""
+    """Return where the longest end of a text begins, behind `at`, that is a beginning of one of some texts.
+    They are taken with white space and single quotes in them, or as they are (`exact`)."""
     pattern, longest = _beginnings(said, exact)
     return pattern.search(text, max(at, len(text) - longest)).start()  # type: ignore[union-attr]
 

@@ -112,8 +112,8 @@ class FormatMarks:
         """The marks that close calls, and the texts that begin what follows one."""
 
     def _later(self, row: ToolFormat) -> Iterator[str]:
-        """Yield the texts that begin calls without their opening mark: in the place of a section's beginning
-        that of a call; of several tags before the name those behind the first."""
+        """Yield the texts that begin calls without their opening mark. In the place of a section's beginning
+        that is the one of a call; of several tags before the name those behind the first."""
         for template in () if row.blocks else row.calls:
             head = first_text(template).lstrip()
             tags = [tag.start() for tag in TAG.finditer(head) if tag[0][0] == "<"]

@@ -31,10 +31,10 @@ class ToolChoice:
 
 
 def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolChoice:
-    """Return a choice: "auto", "required", "none", the name of a tool, OpenAI's dicts, those of chat
-    completions and of responses: `{"type": "function", ...}`, `{"type": "allowed_tools", ...}`; one that was
-    read is returned as it is. `parallel`: whether there may be several calls, or the most; None: several, but
-    one where a call is required.
+    """Return a choice: "auto", "required", "none", the name of a tool, or OpenAI's dicts, of chat completions
+    and of responses: `{"type": "function", ...}`, `{"type": "allowed_tools", ...}`. One that was read is
+    returned as it is. `parallel`: whether there may be several calls, or the most; None: several, but one
+    where a call is required.
 
     Errors: `OptionError` for other forms, for tools that are not there, for `required` without tools.
     """

@@ -40,7 +40,7 @@ class ToolFormat(ArgumentStyle):
     """More ways in which models write a call: free text may not hold their beginnings. They are read with a
     note."""
     heads: tuple[str, ...] = ()
-    """Ways in which models write a call whose head names its tool otherwise: `$name` is what stands there,
+    """Ways in which models write a call whose head names its tool otherwise. `$name` is what stands there,
     and `head` a pattern (`re`) of it, in which `$name` is the tool's. One of them is a call, with a note, if
     the tool is known and its arguments can be read."""
     head: str = ""
@@ -161,11 +161,11 @@ class ToolFormat(ArgumentStyle):
         return re.fullmatch(self.ids.replace("$name", re.escape(name)), id) is not None
 
     def renamed(self, messages: Sequence[Mapping[str, Any]], where: str = "messages") -> list[dict[str, Any]]:
-        """Return the messages of a history, the ids of calls and of their results as the format writes them:
-        an id of another form, one that comes again, or none becomes one by the number of the call. A result
-        belongs to the last turn that has its id, there to the first call without a result; one without an id
-        to the next call without one, or to the next call where all have ids. So equal histories, and longer
-        ones, have equal ids. The `place` of a result, which is taken out, tells where its id was sent.
+        """Return the messages of a history, the ids of calls and of their results as the format writes them.
+        An id of another form, one that comes again, or none becomes one by the number of the call. A result
+        belongs to the last turn that has its id, there to the first call without a result. One without an id
+        belongs to the next call without one, or to the next call where all have ids. So equal histories, and
+        longer ones, have equal ids. The `place` of a result, which is taken out, tells where its id was sent.
 
         Raises `OptionError` for a result of no call.
         """

@@ -48,10 +48,10 @@ class EngineDrafts:
         """When the step that runs began, and how many rows it has."""
 
     def planned(self, batch: Sequence[DraftedRequest]) -> list[Draft]:
-        """Return the drafts of a batch for the next step; empty ones where they save no time, which is learnt
-        from the time between two calls. Call it once a step. Cost: 0.2 ms a request, some milliseconds for
-        the first under a new grammar, 2 us for each token of a new prompt; 5 us a request where drafts do not
-        pay."""
+        """Return the drafts of a batch for the next step. They are empty where they save no time, which is
+        learnt from the time between two calls. Call it once a step. Cost: 0.2 ms a request, some milliseconds
+        for the first under a new grammar, 2 us for each token of a new prompt. Where drafts do not pay it is
+        5 us a request."""
         if not batch:
             return []
         # else a prompt was read in the step, or the engine was idle before it

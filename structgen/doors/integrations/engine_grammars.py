@@ -173,7 +173,7 @@ class EngineText:
         """Write the mask of the next token to a row; `budget` as in `allowed`. A budget below the least
         (thoughts took the tokens) is that least: the text is as short as may be, and the engine cuts it.
 
-        Where no mask can be filled, `failure` says why, and the row has an end token alone: a row without a
+        Where no mask can be filled, `failure` says why, and the row has an end token alone. A row without a
         token would harm the other texts of the batch (the mean of nothing is no number).
         """
         try:
@@ -221,7 +221,7 @@ def fill_texts(
 
 def check_room(compiled: CompiledGrammar, most: int, option: str) -> None:
     """Raise BudgetError where the shortest text and its end token take more than `most` tokens, which the
-    engine's `option` says; OptionError where that is no number of tokens."""
+    engine's `option` says. Raise OptionError where that is no number of tokens."""
     most = whole(option, most, 0)
     least = compiled.cost(compiled.start.index, most - 1)
     if least + 1 > most:

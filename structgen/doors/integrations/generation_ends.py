@@ -55,9 +55,9 @@ def special_ends(tokenizer: Tokenizer, ends: Iterable[int]) -> tuple[int, ...]:
 
 @lru_cache(maxsize=_KEPT)
 def generation_tokenizer(tokenizer: Tokenizer, ends: tuple[int, ...]) -> Tokenizer:
-    """Return the tokenizer whose texts a generation writes that stops at `ends`: end tokens that are no text
-    are its end tokens too, and those that are text stand in no text, which would be cut off there. The last
-    eight are kept."""
+    """Return the tokenizer whose texts a generation writes that stops at `ends`. End tokens that are no text
+    are its end tokens too. Those that are text stand in no text, which would be cut off there. The last eight
+    are kept."""
     if set(ends) <= set(tokenizer.eos_token_ids):
         return tokenizer
     return tokenizer.ending_with({*tokenizer.eos_token_ids, *special_ends(tokenizer, ends)}, ends)

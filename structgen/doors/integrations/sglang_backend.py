@@ -116,7 +116,7 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
         self._tell()
 
     def _tell(self) -> None:
-        """Where no mask could be filled, have the request end with the reason: at the end token, which is all
+        """Where no mask could be filled, have the request end with the reason. At the end token, which is all
         that is allowed then, SGLang would take the text for complete."""
         if self.text.failure is not None and self._request is not None:
             reason = str(self.text.failure), HTTPStatus.BAD_REQUEST, "BadRequestError"

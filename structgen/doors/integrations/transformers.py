@@ -225,7 +225,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
 
     def _check_left(self, scores: Tensor, made: Tensor) -> None:
         """Raise OptionError where processors before this one have left none of the tokens that the grammar
-        allows: the next step would be torch's error about probabilities that are no numbers."""
+        allows. The next step would be torch's error about probabilities that are no numbers."""
         none_left = (made == NEVER).all(1) & (scores != NEVER).any(1)
         for row in none_left.nonzero().flatten().tolist():
             matcher = self._rows[row]
@@ -245,8 +245,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     # --- which row is which ---------------------------------------------------------------------------------
 
     def _parents(self, ids: Tensor) -> list[int] | None:
-        """Return for each row the one of the last call that it goes on from, one of its prompt's; None where
-        one goes on from none."""
+        """Return for each row the one of the last call that it goes on from, one of its prompt's. None: one
+        goes on from none."""
         before, earlier = self._before, ids[:, :-1]
         if before is None or earlier.shape != before.shape:
             return None

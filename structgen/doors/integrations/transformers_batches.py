@@ -1,5 +1,5 @@
-"""Our masks in the continuous batching of transformers (`model.generate_batch`): a processor of its own kind,
-which is handed one number for each row of a step, here the number of the row's mask."""
+"""Our masks in the continuous batching of transformers (`model.generate_batch`). Its processors are of their
+own kind: one is handed a number for each row of a step, here that of the row's mask."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 vLLM makes a proposer of any class that this option names, in each worker. Workers have no grammar, so ours
 proposes nothing there. The scheduler, which has the grammars and all tokens, then receives the proposals of
-the step, and there the drafts are made. What vLLM does with them is its own: it drops what a grammar or a
+the step, and there the drafts are made. What vLLM does with them is its own. It drops what a grammar or a
 budget forbids, reads the draft in one pass of the model, and accepts of it what the model would have written.
 """
 

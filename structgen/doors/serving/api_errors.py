@@ -42,9 +42,9 @@ class ApiError(Exception):
 
 def answer_to(error: StructgenError, *, is_begun: bool = False) -> ApiError:
     """Return the answer to a request that structgen refuses or, where it `is_begun`, whose text ended in an
-    error: the message with the cure that an HTTP client can follow, and the name of the error's class as
-    codes are written: unsatisfiable_schema. Status 400; 429 where too many texts wait; 504 where the time is
-    over; 500 for a text that neither a limit nor its model ended."""
+    error. It has the message with the cure that an HTTP client can follow. Its code is the name of the
+    error's class as codes are written: unsatisfiable_schema. Status 400; 429 where too many texts wait; 504
+    where the time is over; 500 for a text that neither a limit nor its model ended."""
     told = str(StructgenError(error.what, where=error.where, cure=client_cure(error)))
     if isinstance(error, BusyError):
         return ApiError(told, status=429, code="too_many_waiting")

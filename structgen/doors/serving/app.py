@@ -226,7 +226,7 @@ class ModelServer:
         return handles
 
     def answered(self, path: str, status: int, seconds: float, results: Sequence[Result]) -> None:
-        """Count an answer. After some of them, freed memory goes back to the system in another thread: tables
+        """Count an answer. After some of them, freed memory goes back to the system in another thread. Tables
         of ever new grammars leave holes between them, which glibc keeps (0.1 MiB a grammar was measured)."""
         self.metrics.answered(path, status, seconds, results)
         self.answers += 1
@@ -388,7 +388,7 @@ async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
 
 async def _changes(handles: Sequence[Handle], *, pieces: bool) -> AsyncGenerator[int, None]:
     """Yield the number of a text each time that it may have grown, and when it has ended, until all have
-    ended; what came between two looks is one change. `pieces`: whether texts that grow are told, or their
+    ended. What came between two looks is one change. `pieces`: whether texts that grow are told, or their
     ends alone."""
     woken = listening(handles, pieces=pieces)
     open_ = list(range(len(handles)))
@@ -423,8 +423,8 @@ def _cancel(handles: Iterable[Handle]) -> None:
 
 
 async def _error(http: Request, error: Exception) -> Response:
-    """Answer a request with an error as the clients of its address read it: a refusal, an address that is not
-    there, or a fault, of which the log says all and the answer nothing."""
+    """Answer a request with an error as the clients of its address read it. It is a refusal, an address that
+    is not there, or a fault, of which the log says all and the answer nothing."""
     if isinstance(error, HTTPException):
         what = "There is no such address" if error.status_code == 404 else error.detail
         error = ApiError(f"{what}: {http.method} {http.scope['path']}.", status=error.status_code)

@@ -26,8 +26,8 @@ URLS: Final = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
 
 
 def protocol_of(path: Path) -> str:
-    """Return the protocol of a file, "openai" or "anthropic", as one of its first lines tells; "prompts" if
-    it is none of a batch, as a pipe is, which is read once. Raises OSError."""
+    """Return the protocol of a file, "openai" or "anthropic", as one of its first lines tells. It is
+    "prompts" if it is none of a batch, as a pipe is, which is read once. Raises OSError."""
     if not path.is_file():
         return "prompts"
     with path.open("rb") as file:
@@ -44,9 +44,9 @@ def read_batch(
 ) -> dict[str, bytes]:
     """Return the requests of a file as they stand, by their `custom_id`. Their bodies are not looked at.
 
-    Raises OSError, and OptionError for a file without requests and for the first line that has more than
-    `most` bytes, is no JSON or no request of the protocol, whose `url` is none of `urls`, or whose
-    `custom_id` has been there; `name`: that of the file."""
+    Raises OSError, and OptionError for a file without requests. It is raised for the first line, too, that
+    has more than `most` bytes, is no request of the protocol, whose `url` is none of `urls`, or whose
+    `custom_id` has been there. `name`: that of the file."""
     shapes = JsonShapes(
         f"openai: word custom_id!; 'POST' method; {'|'.join(map(repr, urls))} url!; object body!\n"
         "anthropic: word custom_id!; object params!"

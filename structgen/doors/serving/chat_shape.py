@@ -46,8 +46,8 @@ class CompletionShape(AnswerShape):
     def end(self, reply: ReplyParts, result: Result) -> dict[str, Any]:
         """Return the members of a choice that say how it ended. In a stream the log-probabilities of all
         tokens come with them. Members of our own are there for a document that the budget closed, complete
-        but cut short, for one of whose values some were closed because they repeated themselves, for an
-        outline that did not fit, and for listed values, whether they were compared as a whole or not."""
+        but cut short, and for values that were closed because they repeated themselves. Others tell of an
+        outline that did not fit, and of listed values, whether they were compared as a whole or not."""
         likeliest, usage = self.asked.likeliest, result.usage
         compared = any(step.state for step in result.steps)
         told = {

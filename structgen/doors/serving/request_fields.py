@@ -32,7 +32,8 @@ _OFFERED: Final = (Request.__annotations__.keys() | Sampling.__annotations__) - 
     *("top_logprobs", "max_completion_tokens", "max_output_tokens", "thinking_token_budget"),
     *("grounded", "quotes", "missing"),
 }
-"""Members handed to whoever generates that this server has: options of the engine, and others' names of
+"""Members handed to whoever generates that this server has: options of the engine, and others' names of some.
+Going on with a message is asked by address.
 some; going on with a message is asked by address."""
 _NOTHING: Final[tuple[Any, ...]] = (False, [], {})
 """Values by which other members usually ask for nothing."""
@@ -84,8 +85,8 @@ def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
 def held_to_texts(
     grammar: Grammar | None, body: Mapping[str, Any], prompt: Any, told: list[str]
 ) -> Grammar | None:
-    """Return the grammar of a reply, narrowed to what the texts of `grounded` state; `prompt`: the text that
-    true stands for, or the messages of which it is the last of the user; `told` takes what of it cannot act.
+    """Return the grammar of a reply, narrowed to what the texts of `grounded` state. `prompt`: the text that
+    true stands for, or the messages of which it is the last of the user. `told` takes what of it cannot act.
     Errors: those of `grounded_grammar`; ApiError beside tools, and for token ids; OptionError for `missing`
     where nothing is held."""
     given, quotes = body.get("grounded"), bool(body.get("quotes"))

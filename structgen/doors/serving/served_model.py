@@ -308,7 +308,7 @@ class ServedModel:
         thinking: Thinking | None,
         turn: Mapping[str, Any] | None,
     ) -> ReadPrompt:
-        """Return the prompt of a conversation, made as `sg.run` makes it: the outline of the answer follows
+        """Return the prompt of a conversation, made as `sg.run` makes it. The outline of the answer follows
         the last message of a chat, unless the body says otherwise."""
         prompts, answer, choice = self.engine.prompts, read.answer, read.choice
         outlines = None if answer is None else answer.outline
@@ -348,8 +348,9 @@ class ServedModel:
         return self.engine.reading.fitted(question, outlines, most, besides, read_plain)
 
     def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, dict[str, Any]]:
-        """Return the thoughts before a reply, and what the chat template is told of them: on or off by the
-        `chat_template_kwargs` (`enable_thinking`, `thinking`) or the effort, else as the server was started.
+        """Return the thoughts before a reply, and what the chat template is told of them. They are on or off
+        by the `chat_template_kwargs` (`enable_thinking`, `thinking`) or the effort, else as the server was
+        started.
 
         Errors: OptionError for thoughts of a model that has none, and for what the server itself tells the
         template.
@@ -387,7 +388,7 @@ class ServedModel:
 
     def _template_thoughts(self, flags: Mapping[str, Any]) -> tuple[str | None, str | None]:
         """Return the closing tags of the thoughts that a model's chat template opens at the end of each
-        prompt, and of those that it shows; None where there are none."""
+        prompt, and of those that it shows. None: there are none."""
         prompts = self.engine.prompts
         if prompts.is_embedded or not prompts.has_template():
             return None, None

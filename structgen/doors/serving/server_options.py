@@ -58,9 +58,9 @@ class ServerOptions:
 
 
 def named_server(host: str, address: str, allowed: Sequence[str], **options: Any) -> ServerOptions:
-    """Return the options of a server at `host`, whose address is `address`, and which answers to its own
-    names and to those that are allowed: to the names of loopback and, where other machines reach it, of this
-    machine and to all addresses, of which it may not know its own. Errors: OptionError for what is no
+    """Return the options of a server at `host`, whose address is `address`. It answers to its own names, to
+    those that are allowed, and to the names of loopback. Where other machines reach it, it answers to this
+    machine's name, and to all addresses, of which it may not know its own. Errors: OptionError for what is no
     name."""
     names = (host, *allowed)
     given = [f"[{name}]" if name.count(":") > 1 and name[0] != "[" else name.lower() for name in names]

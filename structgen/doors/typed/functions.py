@@ -162,7 +162,7 @@ class Asking:
         """Yield what there is after each piece of text; the last partial has the outcome. There is one
         attempt. `document` follows the text, where its items are handed out.
 
-        Errors: GenerationError as soon as a part that closes is refused by its type, and at the end; with
+        Errors: GenerationError as soon as a part that closes is refused by its type, and at the end. With
         `detailed` the outcome has it, and the partials end before it.
         """
         writer, wanted = await self._writer(), self.wanted
@@ -264,7 +264,7 @@ async def obtained(
     detailed: bool = False,
 ) -> Outcome[Any]:
     """Return the outcome of a call: attempts until an object comes of one. A later one is asked with the
-    refused answer and what the validators said. `first` is an attempt that was made; `detailed`: whether the
+    refused answer and what the validators said. `first` is an attempt that was made. `detailed`: whether the
     outcome also tells its prompt, which is made again, and how sure an engine's model was."""
     form, options = wanted.form, wanted.options
     best: GenerationError | None = None
@@ -576,11 +576,11 @@ class TypedFunction(_Common[P, R]):
         self, pairs: AnyPairs, *, error: float | None = None, held_out: float = 0.5, seed: int = 0
     ) -> Fitted[Self]:
         """Return the function with the worked examples that do best, and a report. Half of the pairs are
-        examples; on the others (`held_out`), which `seed` chooses, each candidate is scored: none, the first
+        examples. On the others (`held_out`), which `seed` chooses, each candidate is scored: none, the first
         1, 2, 4, 8, and the 2 or 4 most like each question. The one with the fewest wrong fields is taken.
 
         `error`: the share of wrong answers that a person allows among accepted ones. Half of the pairs that
-        are held out then give each field the least confidence for it (`fitting` has the method), and
+        are held out then give each field the least confidence for it (`fitting` has the method).
         `.detailed(...)` tells what is `accepted`, and what is for `review`. Nothing is written to disk.
         Errors: OptionError for too few pairs, or where the model tells no confidences."""
         return now(self._fitted(pairs, error, held_out, seed))
@@ -600,7 +600,7 @@ class TypedFunction(_Common[P, R]):
         """Return draws from the model's own distribution, given that the type accepts the document.
 
         Of a function without parameters these are the draws: `verdict.sample(100)`. Of any other it is what
-        takes the arguments: `person.sample(100, method="cars")("Ada Lovelace, 36")`; so no option of the
+        takes the arguments: `person.sample(100, method="cars")("Ada Lovelace, 36")`. So no option of the
         sampler can be taken for a parameter of the function. The options are those of `sg.sample`, but for
         what is said of the model; `max_tokens` is by default that of a call. The decorator's `sampling` is of
         calls, and not used here.

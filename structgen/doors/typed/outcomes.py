@@ -28,7 +28,7 @@ class Outcome(Generic[R]):
     error: GenerationError | None
     _value: Any
     probabilities: Mapping[str, float] = field(default_factory=dict)
-    """Where the type lists values that were compared as a whole: the probability of each among them, by the
+    """The probability of each listed value among them, where they were compared as a whole. The key is the
     value: a string without quotes, any other value as JSON. It is a model's own opinion, and says nothing of
     how often that is right. Else {}."""
     confidences: Mapping[str, Confidence] = field(default_factory=dict)

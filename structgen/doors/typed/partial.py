@@ -45,10 +45,10 @@ class Partial(Generic[T_co]):
 
     @property
     def value(self) -> Any:
-        """What there is: an object of the type for each part that has closed (a date, a model, a list); for
-        open ones a dict, a list, or the string so far; None before anything has come. Of a reply that may
-        call tools: the call that is being written, its name first, then its arguments; or the text so far.
-        Cost: linear in it."""
+        """What there is: an object of the type for each part that has closed (a date, a model, a list). An
+        open part is a dict, a list, or the string so far; before anything has come it is None. Of a reply
+        that may call tools: the call that is being written, its name first, then its arguments; or the text
+        so far. Cost: linear in it."""
         if self._outcome is not None and self._outcome.error is None:
             return self._outcome.value
         return self._progress.value(self._pieces)
@@ -175,7 +175,7 @@ class Progress:
 
     def value(self, pieces: int) -> Any:
         """Return what there was after so many pieces. Cost: of a document the containers that are open, or,
-        where others have come since, linear in what came before; of another text, linear in it."""
+        where others have come since, linear in what came before. Of another text it is linear."""
         if self._read is not None or not self._is_json:
             text = self.text(pieces)
             said = text if self._read is None else self._read(text)

@@ -151,7 +151,7 @@ class Remote:
         return {sent: body[name] for name, sent in taken.items() if sent is not None}
 
     async def _sent(self, wanted: WantedText, *asked: Any, **more: bool) -> Any:
-        """Send a request (`_body`, and `more` of its fields), and send it again, made anew, while a refusal
+        """Send a request (`_body`, and `more` of its fields). It is sent again, made anew, while a refusal
         names a field that can be mended: at most twice for each. Errors: those of the client."""
         client = self._client(self._library.AsyncClient if wanted.waits else self._library.Client)
         while True:

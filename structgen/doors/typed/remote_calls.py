@@ -1,8 +1,8 @@
 """Calls of a model on a server: what is sent in OpenAI's shape, and how what comes back is read.
 
-The answer's `tool_calls` become a part of its text, in `NATIVE`, a format of our own: so streams are texts,
-and one parser reads them all. A server without a parser of calls sends them as the model wrote them; such a
-text is read in the format that is named, or in the first one of those known that finds calls of the tools.
+The answer's `tool_calls` become a part of its text, in `NATIVE`, a format of our own. So streams are texts,
+and one parser reads them all. A server without a parser of calls sends them as the model wrote them. Such a
+text is read in the format that is named, or in the first one known that finds calls of the tools.
 """
 
 from __future__ import annotations
@@ -111,9 +111,9 @@ def read_reply(use: ToolUse, text: str, *, ended: bool) -> Reply:
 
 
 def _read(use: ToolUse, text: str, ended: bool) -> Reply:
-    """Return what a text consists of. Where no format is named, it is read in one of those known: at its end
-    the first in which it holds calls and no problem; before, the first whose calls are of the tools, or whose
-    call may be beginning."""
+    """Return what a text consists of. Where no format is named, it is read in one of those known. At its end
+    that is the first in which it holds calls and no problem. Before, it is the first whose calls are of the
+    tools, or whose call may be beginning."""
     tools = use.choice.tools
 
     def parsed(row: ToolFormat, text: str) -> Reply:

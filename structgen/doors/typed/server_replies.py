@@ -196,9 +196,9 @@ def _value_of(document: str) -> str:
 
 
 class ArrivingObject:
-    """Finds the object or the array in a reply that arrives in pieces: what begins with the first bracket
-    outside of thoughts, if a line begins with it, as far as it is JSON. `read` has the last word on whether
-    it is the document."""
+    """Finds the object or the array in a reply that arrives in pieces. It is what begins with the first
+    bracket outside of thoughts, if a line begins with it, as far as it is JSON. `read` has the last word on
+    whether it is the document."""
 
     def __init__(self, bracket: str = "{") -> None:
         self.reply, self._bracket = "", bracket

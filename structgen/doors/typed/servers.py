@@ -95,9 +95,9 @@ _MOST_WORDS = 500
 
 
 def words_of(said: object, depth: int = 6) -> str:
-    """Return what a server says of a refusal, on one line: a text, or what is in members of an object whose
-    names are known, each behind its place (`loc`) if it has one. "" where it says nothing; what lies deeper
-    than `depth` objects is not read."""
+    """Return what a server says of a refusal, on one line: a text, or what members of known names hold. Each
+    stands behind its place (`loc`), if it has one. "" where it says nothing; what lies deeper than `depth`
+    objects is not read."""
     if isinstance(said, str):
         plain = re.sub(r"<[^>]*>", " ", said) if said.lstrip().startswith("<") else said
         return " ".join(plain.split())[:_MOST_WORDS]

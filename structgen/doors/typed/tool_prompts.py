@@ -1,8 +1,8 @@
 """How a model of this process is asked for calls: its format, the grammar of its replies, its prompts.
 
 A model with a chat template gets the tools through it. Where the template leaves them out, they stand before
-the first words of the user. A model without a template reads a plain prompt: a line for each tool, its name
-and the outline of its arguments; how a call is written; then the messages.
+the first words of the user. A model without a template reads a plain prompt. It has a line for each tool, its
+name and the outline of its arguments; then how a call is written; then the messages.
 """
 
 from __future__ import annotations
@@ -168,15 +168,15 @@ def template_tools(tools: Sequence[Tool]) -> dict[str, Any]:
 def told_tools(
     prompts: ModelPrompts, choice: ToolChoice, format: ToolFormat, template: Mapping[str, Any]
 ) -> str:
-    """Return what stands of the tools before the first words of the user, guarded; "" where the chat template
-    writes them itself as it reads `template`."""
+    """Return what stands of the tools before the first words of the user, guarded. It is "" where the chat
+    template writes them itself as it reads `template`."""
     tells = not choice.tools or prompts.tells_tools(template)
     return "" if tells else _told_tools(choice.tools, format, prompts.controls(str(format)).guarded)
 
 
 def embedded_prompt(tools: Sequence[Tool], text: str, answer: str = "") -> ModelPrompt:
-    """Return the prompt of a model that knows outlines and texts alone: the outline of the answer, if there
-    may be one, and of each tool's arguments, on lines of their own; several have their tools' names."""
+    """Return the prompt of a model that knows outlines and texts alone. The outline of the answer, if there
+    may be one, and of each tool's arguments stand on lines of their own. Several have their tools' names."""
     outlines = [answer] * bool(answer) + [f"{tool.name}: {_call_outline(tool)}" for tool in tools]
     if len(outlines) == 1 and tools:
         outlines = [_call_outline(tools[0])]

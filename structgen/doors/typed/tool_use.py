@@ -132,7 +132,7 @@ def tool_use(given: TypedOptions, hint: Any, where: str) -> ToolUse:
     """Return what options and a return type say together; a `target` (`where`) has calls beside it in any
     case.
 
-    Without `tool_choice`, a call is required where the type has no text; without `parallel`, there may be
+    Without `tool_choice`, a call is required where the type has no text. Without `parallel`, there may be
     several calls where the type is a list of them, and in a `Reply` that need not have one. Errors:
     OptionError and those of `sg.tools`; UnsupportedError for a type that is none of a reply.
     """

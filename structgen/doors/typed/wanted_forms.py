@@ -67,7 +67,7 @@ class WantedForm:
     affair. None: it is no such reply."""
     wrap: bool = False
     """Whether the model is asked for objects alone. The reader and the grammar of a type are then those of an
-    object that holds the document; what else is sent to a server, its writer puts into one."""
+    object that holds the document. What else is sent to a server, its writer puts into one."""
     is_said: bool = False
     """Whether the grammar is that of an object that holds, as a string, the text that is wanted."""
     whole: WantedForm | None = None
@@ -171,8 +171,8 @@ class WantedForm:
         return grammar
 
     def begun(self, text: str) -> Iterator[tuple[str, str]]:
-        """Yield the ways in which a text may begin what is written, and what would then close it: inside of
-        its object, where one holds it, and as it is."""
+        """Yield the ways in which a text may begin what is written, each with what would then close it. They
+        are inside of its object, where one holds it, and as it is."""
         if self.holder:
             said, closing = (json.dumps(text, ensure_ascii=False)[:-1], '"}') if self.is_said else (text, "}")
             yield wrapper_of(said)[:-1], closing

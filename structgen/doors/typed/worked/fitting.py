@@ -2,8 +2,8 @@
 
 What comes in: pairs, and what a function scores on them. What goes out: `Fitted`, a function with the
 examples that did best on pairs that are none of them, and a report. The pairs are split by chance: the first
-part has the examples, the second chooses among candidates, and where an error is named, a third part gives
-each field its threshold. No pair is in two parts.
+part has the examples, the second chooses among candidates. Where an error is named, a third part gives each
+field its threshold. No pair is in two parts.
 
 A threshold is found by conformal risk control ("Learn then Test", Angelopoulos et al. 2021). The answers of
 the third part are sorted, the surest first. The k surest ones are those above the confidence of the next
@@ -117,8 +117,8 @@ def tail(count: int, wrong: int, error: float) -> float:
 
 @cache
 def sizes(error: float, most: int) -> list[int]:
-    """Return the numbers of answers that are tested, up to `most`: the least of which none may be wrong, one,
-    two, ..., and after eight every fourth part more. Cost: about linear in `most`."""
+    """Return the numbers of answers that are tested, up to `most`. They are the least of which none may be
+    wrong, one, two, ..., and after eight every fourth part more. Cost: about linear in `most`."""
     listed, allowed = list[int](), 0
     while True:
         start = allowed + 1

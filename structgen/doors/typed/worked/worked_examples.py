@@ -147,7 +147,7 @@ class Spelling:
 
 
 def _numerals(made: Any, said: Any) -> Any:
-    """Return the plain JSON value `said` of a value, with `7` for 7.0, which a grammar may not have, and with
+    """Return the plain JSON value `said` of a value. It has `7` for 7.0, which a grammar may not have, and
     numbers for decimals, unless they have more digits than a float."""
     match made:
         case dict():
