@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 
 from structgen.asking.request_reading.request_members import members_of
 from structgen.decoding.engine.requests import Result
-from structgen.doors.serving.api_errors import ApiError
+from structgen.doors.serving.api_errors import ApiError, JsonObject
 from structgen.doors.serving.error_places import place_in
 from structgen.doors.serving.reply_parts import Delta, ReplyParts
 from structgen.doors.serving.request_fields import check_members
@@ -26,7 +26,7 @@ _OLDER: Final = (
     (r"^tool_choice(/function)?\b", "function_call"),
 )
 """What errors say of tools, and what those call them who send functions."""
-Event: TypeAlias = dict[str, Any]
+Event: TypeAlias = JsonObject
 as_json: Final = json.JSONEncoder(ensure_ascii=False).encode
 """Writes an event. `json.dumps` would make an encoder for each."""
 
@@ -53,7 +53,7 @@ class AnswerShape(ABC):
     last: ClassVar[str] = ""
     """What stands behind the last event of a stream."""
 
-    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+    def __init__(self, model: ServedModel, body: JsonObject) -> None:
         """Read a body. Errors: ApiError, and StructgenError for what is refused."""
         self.model, self.body = model, check_members(body, self.address)
         model.check_name(body)
@@ -61,7 +61,7 @@ class AnswerShape(ABC):
         self.id = f"{self.prefix}{secrets.token_hex(12)}"
 
     @property
-    def told(self) -> dict[str, Any]:
+    def told(self) -> JsonObject:
         """Members of our own of a reply that goes on with the last message."""
         repeats = self.asked.repeats
         return {} if repeats is None else {"repeats_beginning": repeats}
@@ -79,7 +79,7 @@ class AnswerShape(ABC):
         """Return what the body asks for."""
 
     @abstractmethod
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> JsonObject:
         """Return the body of an answer."""
 
     def began(self, count: int) -> Iterator[Event]:
@@ -120,7 +120,7 @@ class AnswerShape(ABC):
         return error
 
     @staticmethod
-    def error_body(error: ApiError) -> dict[str, Any]:
+    def error_body(error: ApiError) -> JsonObject:
         """Return the body of an error."""
         return error.body
 
@@ -134,7 +134,7 @@ class CountedPrompt(AnswerShape):
     """Another address for the bodies of a shape, which stands behind it: the tokens of a prompt, of which
     nothing is written."""
 
-    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+    def __init__(self, model: ServedModel, body: JsonObject) -> None:
         super().__init__(model, body)
         self.body = {**self.body, "stream": False}
 
@@ -143,5 +143,5 @@ class CountedPrompt(AnswerShape):
         self.input_tokens = len(asked.requests[0].prompt)
         return replace(asked, requests=(), warnings=())
 
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> JsonObject:
         return {"input_tokens": self.input_tokens}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeAlias
 
 from structgen.base.errors import BudgetError, BusyError, GenerationError, LimitError, StructgenError
 from structgen.base.json_text.events import escape
 from structgen.doors.serving.error_places import path_of, readable
 
+JsonObject: TypeAlias = dict[str, Any]
+"""An object of a body, of an answer, or of an event."""
 _PYTHON = re.compile(
     r"\bsg\.|\bPython|\b(?:limits|resources|start|bind|postlex|import_paths|formats|escapes|strict|specials"
     r"|lexer|dialect|numbers|custom_formats|banned|policies|cursor)="
@@ -33,7 +35,7 @@ class ApiError(Exception):
         super().__init__(message)
 
     @property
-    def body(self) -> dict[str, Any]:
+    def body(self) -> JsonObject:
         """The body of the answer."""
         kind = "server_error" if self.status >= 500 else _TYPES.get(self.status, "invalid_request_error")
         said = {"message": self.message, "type": kind, "param": path_of(self.param or "") or None}

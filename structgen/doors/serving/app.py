@@ -40,7 +40,7 @@ from structgen.base.system.public_calls import THIS_CALL, Stop
 from structgen.decoding.engine.driver import listening
 from structgen.decoding.engine.requests import Handle, Result
 from structgen.doors.serving.answer_shape import AnswerShape, ObjectResponse
-from structgen.doors.serving.api_errors import ApiError, answer_to
+from structgen.doors.serving.api_errors import ApiError, JsonObject, answer_to
 from structgen.doors.serving.batches import Batches
 from structgen.doors.serving.chat_shape import ChatShape, CompletionShape
 from structgen.doors.serving.message_shape import CountShape, MessageShape
@@ -163,7 +163,7 @@ class ModelServer:
             raise ApiError("The body took too long to arrive.", status=408, code="timeout") from None
         return bytes(data)
 
-    async def body(self, http: Request) -> dict[str, Any]:
+    async def body(self, http: Request) -> JsonObject:
         """Return the object that was posted. Errors: ApiError."""
         kind = http.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json" and not kind.endswith("+json"):
@@ -190,7 +190,7 @@ class ModelServer:
             raise ApiError(f"The body is a {type(body).__name__}, and must be an object.")
         return body
 
-    async def read(self, kind: type[AnswerShape], body: dict[str, Any]) -> AnswerShape:
+    async def read(self, kind: type[AnswerShape], body: JsonObject) -> AnswerShape:
         """Read a body in a thread: a large schema holds up nobody. Errors: ApiError."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self.options.readers)
@@ -205,7 +205,7 @@ class ModelServer:
         finally:
             stop.set()
 
-    def _read(self, kind: type[AnswerShape], body: dict[str, Any]) -> AnswerShape:
+    def _read(self, kind: type[AnswerShape], body: JsonObject) -> AnswerShape:
         """Read a body as one call, whose steps its limits bound."""
         with THIS_CALL.begin(self.named.limits):
             return kind(self.named, body)
@@ -233,7 +233,7 @@ class ModelServer:
         if self._trim is not None and self.answers % _ANSWERS == 0:
             threading.Thread(target=self._trim, name="structgen-freed-memory", daemon=True).start()
 
-    async def answer_line(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+    async def answer_line(self, path: str, body: JsonObject) -> tuple[int, Any]:
         """Return the status and the body of the whole answer to a body that came over no connection."""
         kind = next(kind for kind in SHAPES if kind.path == path)
         line, began = _Line(self, kind, {"type": "http", "method": "POST", "path": path}), time.perf_counter()
@@ -272,7 +272,7 @@ class _Answer:
 
     async def run(self) -> None:
         began, http = time.perf_counter(), Request(self.scope, self.receive)
-        body: dict[str, Any] = {}
+        body: JsonObject = {}
         try:
             self.server.check_key(http)
             body = await self.server.body(http)
@@ -293,7 +293,7 @@ class _Answer:
         done = [handle.result for handle in self.handles if handle.result is not None]
         self.server.answered(self.kind.path, self.status, time.perf_counter() - began, done)
 
-    async def answer(self, body: dict[str, Any]) -> None:
+    async def answer(self, body: JsonObject) -> None:
         shape = await self.server.read(self.kind, body)
         self.handles = await self.server.begin(shape.asked)
         replies = [replace(shape.asked.parts, parts={}) for _ in self.handles]

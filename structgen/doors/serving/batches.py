@@ -37,7 +37,7 @@ from structgen.base.language.shapes import JsonShapes
 from structgen.base.system.cache import make_folders, replacing
 from structgen.base.system.text_files import naming
 from structgen.doors.serving.answer_shape import ObjectResponse
-from structgen.doors.serving.api_errors import ApiError, answer_to
+from structgen.doors.serving.api_errors import ApiError, JsonObject, answer_to
 from structgen.doors.serving.batch_runs import URLS, batch_results, read_batch
 
 _SHAPES: Final = JsonShapes(
@@ -120,7 +120,7 @@ class Batches:
 
     # --- files ----------------------------------------------------------------------------------------------
 
-    async def _upload(self, folder: Path, http: Request) -> dict[str, Any]:
+    async def _upload(self, folder: Path, http: Request) -> JsonObject:
         """Keep a file of requests, and return its record."""
         if "origin" in http.headers:  # a page in a browser may send a form to any address
             raise ApiError("A page in a browser may send no files.", status=403)
@@ -135,7 +135,7 @@ class Batches:
 
     def _keep_file(
         self, folder: Path, number: str, filename: str, purpose: str, content: Iterable[bytes]
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         """Keep a file, and return its record."""
         place, now = folder / f"file-{number}.json", int(time.time())
         with replacing(place.with_suffix("")) as file:
@@ -157,7 +157,7 @@ class Batches:
 
     # --- batches --------------------------------------------------------------------------------------------
 
-    def _begin(self, folder: Path, body: dict[str, Any]) -> dict[str, Any]:
+    def _begin(self, folder: Path, body: JsonObject) -> JsonObject:
         """Begin a batch, and return its record."""
         _SHAPES.check(body, "batch", "")
         _known(folder, "files", body["input_file_id"])
@@ -236,7 +236,7 @@ class Batches:
         status = status or "completed"
         _keep(place, {**record, "status": status, f"{status}_at": int(time.time())})
 
-    def _ended(self, place: Path, record: dict[str, Any]) -> str:
+    def _ended(self, place: Path, record: JsonObject) -> str:
         """Write the record of a batch that goes on, and return the status that ends it, or "". Raises
         ApiError where its owner may keep no more."""
         _keep(place, record)
@@ -246,11 +246,9 @@ class Batches:
         return "expired" if record["expires_at"] < time.time() else ""
 
 
-def _listed(folder: Path, kind: str, query: Mapping[str, str]) -> dict[str, Any]:
+def _listed(folder: Path, kind: str, query: Mapping[str, str]) -> JsonObject:
     """Return the records of an owner, as a query asks for them. Errors: ApiError, OptionError."""
-    asked: dict[str, Any] = {
-        name: int(said[:9]) if said.isdecimal() else said for name, said in query.items()
-    }
+    asked: JsonObject = {name: int(said[:9]) if said.isdecimal() else said for name, said in query.items()}
     _SHAPES.check(asked, "listing", "")
     records = map(_record, folder.glob(f"{_PREFIXES[kind]}*.json"))
     data = sorted(records, key=lambda record: (-record["created_at"], record["id"]))
@@ -273,16 +271,16 @@ def _known(folder: Path, kind: str, name: str) -> Path:
     return place
 
 
-def _keep(place: Path, record: dict[str, Any]) -> dict[str, Any]:
+def _keep(place: Path, record: JsonObject) -> JsonObject:
     """Write a record, whole or not at all, and return it."""
     with replacing(place) as file:
         file.write(json.dumps(record).encode())
     return record
 
 
-def _record(place: Path) -> dict[str, Any]:
+def _record(place: Path) -> JsonObject:
     """Return a record as it is now."""
-    record: dict[str, Any] = json.loads(place.read_bytes())
+    record: JsonObject = json.loads(place.read_bytes())
     is_cancelled = record["status"] not in _ENDED and place.with_suffix(".cancel").exists()
     return {**record, "status": "cancelling"} if is_cancelled else record
 
@@ -294,7 +292,7 @@ def _facts(files: Path) -> Iterator[tuple[Path, os.stat_result]]:
             yield path, path.stat()
 
 
-def _outcome(line: dict[str, Any]) -> str:
+def _outcome(line: JsonObject) -> str:
     return "completed" if line["response"]["status_code"] == 200 else "failed"
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import Result
 from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
-from structgen.doors.serving.api_errors import ApiError
+from structgen.doors.serving.api_errors import ApiError, JsonObject
 from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.doors.serving.served_model import AskedTexts, ServedModel
 
@@ -29,7 +29,7 @@ _DELTAS: Final[dict[PartKind, tuple[str, str]]] = {
 """What pieces of the parts of a reply are called, and the member that holds one."""
 
 
-def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
+def chat_body(body: Mapping[str, Any]) -> JsonObject:
     """Return a body of `/v1/messages`, whose members are known, as one of chat completions. Errors: ApiError
     for what has no place there."""
     if body.get("thread") is not None:  # whose client then sends the whole conversation
@@ -61,14 +61,14 @@ def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _messages(turn: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
+def _messages(turn: Mapping[str, Any], where: str) -> Iterator[JsonObject]:
     """Yield the messages of a turn: results of tools come before what is said with them."""
     content = turn["content"]
     if isinstance(content, str):
         yield {"role": turn["role"], "content": content}
         return
     texts: list[str] = []
-    made: dict[str, Any] = {}
+    made: JsonObject = {}
     for at, block in enumerate(content):
         place = f"{where}/{at}"
         if block["type"] == "tool_result":
@@ -104,10 +104,10 @@ class MessageShape(AnswerShape):
         (r'or write "auto"', 'or write {"type": "auto"}'),
     )
 
-    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+    def __init__(self, model: ServedModel, body: JsonObject) -> None:
         super().__init__(model, body)
         said = {"id": self.id, "type": "message", "role": "assistant", "model": model.name}
-        self.head: dict[str, Any] = {**said, **self.told}
+        self.head: JsonObject = {**said, **self.told}
         self.count = 0
         """How many blocks have begun."""
         self.open: ReplyPart | None = None
@@ -117,7 +117,7 @@ class MessageShape(AnswerShape):
         body = chat_body(self.body)
         return self.model.read_chat(body, given=body.pop("messages"))
 
-    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> dict[str, Any]:
+    def whole(self, replies: Sequence[ReplyParts], results: Sequence[Result]) -> JsonObject:
         content = []
         for part in replies[0].parts.values():
             member = {"text": "text", "thoughts": "thinking"}.get(part.kind, "input")
@@ -129,7 +129,7 @@ class MessageShape(AnswerShape):
     def began(self, count: int) -> Iterator[Event]:
         # how long the prompt is comes with the last event but one
         usage = {"input_tokens": 0, "output_tokens": 0}
-        message: dict[str, Any] = {
+        message: JsonObject = {
             **self.head,
             "content": [],
             "stop_reason": None,
@@ -156,7 +156,7 @@ class MessageShape(AnswerShape):
         yield {"type": "message_stop"}
 
     @staticmethod
-    def error_body(error: ApiError) -> dict[str, Any]:
+    def error_body(error: ApiError) -> JsonObject:
         said = error.body["error"]
         kind = {"server_error": "api_error"}.get(said["type"], said["type"])
         told = {"type": kind, "message": said["message"]}
@@ -168,7 +168,7 @@ class MessageShape(AnswerShape):
             self.open = None
             yield {"type": "content_block_stop", "index": self.count - 1}
 
-    def _end(self, reply: ReplyParts, result: Result) -> dict[str, Any]:
+    def _end(self, reply: ReplyParts, result: Result) -> JsonObject:
         """Return why a text ended, and the stop sequence that ended it."""
         stopped_by = result.stopped_by or (not reply.calls and reply.stopped_by)
         stop = stopped_by if stopped_by in (self.body.get("stop_sequences") or ()) else None
@@ -182,11 +182,11 @@ class CountShape(CountedPrompt, MessageShape):
 
     path = "/v1/messages/count_tokens"
 
-    def __init__(self, model: ServedModel, body: dict[str, Any]) -> None:
+    def __init__(self, model: ServedModel, body: JsonObject) -> None:
         super().__init__(model, {"max_tokens": 1, **body})
 
 
-def _block(part: ReplyPart) -> dict[str, Any]:
+def _block(part: ReplyPart) -> JsonObject:
     """Return the block of a part, as it begins."""
     if part.kind == "text":
         return {"type": "text", "text": ""}

@@ -24,7 +24,7 @@ from structgen.base.language import checks
 from structgen.base.language.shapes import nearest
 from structgen.decoding.engine.requests import NUMBERS, Request, Sampling
 from structgen.decoding.engine.strategies.repetitions import repetitions_of
-from structgen.doors.serving.api_errors import ApiError, unsupported
+from structgen.doors.serving.api_errors import ApiError, JsonObject, unsupported
 from structgen.machines.core.grammar import Grammar
 
 MOST_STOPS: Final = 256
@@ -60,7 +60,7 @@ _INSTEAD: Final = MappingProxyType({"reasoning": "reasoning_effort", "guided_dec
 """Members of other servers, and what does it here."""
 
 
-def check_members(body: Mapping[str, Any], address: str) -> dict[str, Any]:
+def check_members(body: Mapping[str, Any], address: str) -> JsonObject:
     """Return a body whose members are known, of their types, and offered by this server. Errors: ApiError for
     what is not offered at this address, OptionError with the place for all else."""
     known = members_of(address)
@@ -131,7 +131,7 @@ def count_of(body: Mapping[str, Any], *names: str, most: int | None = None) -> i
 def sampling_of(body: Mapping[str, Any], *, is_greedy: bool) -> Sampling:
     """Return how tokens are chosen. Without a seed there is a new one each time; without a temperature it is
     0 where `is_greedy`, else 1. Errors: OptionError."""
-    given: dict[str, Any] = {name: body[name] for name in NUMBERS if body.get(name) is not None}
+    given: JsonObject = {name: body[name] for name in NUMBERS if body.get(name) is not None}
     given.setdefault("temperature", 0.0 if is_greedy else 1.0)
     if given.get("top_k") == -1:  # vLLM's word for all
         del given["top_k"]
@@ -163,7 +163,7 @@ def usage_wanted(body: Mapping[str, Any]) -> bool:
     return bool(options.get("include_usage"))
 
 
-def read_messages(given: Any, format: ToolFormat | None, where: str = "messages") -> list[dict[str, Any]]:
+def read_messages(given: Any, format: ToolFormat | None, where: str = "messages") -> list[JsonObject]:
     """Return messages, whose members are known, with text as content, and arguments of earlier calls as the
     format's template takes them. Errors: those of `checks.read_messages`, with JSON pointers as places."""
     if not given:
@@ -171,7 +171,7 @@ def read_messages(given: Any, format: ToolFormat | None, where: str = "messages"
     for at, sent in enumerate(given):
         if fault := checks.message_fault(at, sent):
             raise ApiError(f"{where}/{at}/content: {fault}", param=f"{where}/{at}/content")
-    messages: list[dict[str, Any]] = []
+    messages: list[JsonObject] = []
     for at, message in enumerate(checks.read_messages(given, where, "/{}", "/")):
         role, calls = message["role"], message.get("tool_calls")
         told = (member for member in ("reasoning_content", "prefix", "place") if message.get(member))
@@ -187,7 +187,7 @@ def read_messages(given: Any, format: ToolFormat | None, where: str = "messages"
     return messages if format is None else format.renamed(messages, where)
 
 
-def _call(given: Any, where: str, format: ToolFormat | None) -> dict[str, Any]:
+def _call(given: Any, where: str, format: ToolFormat | None) -> JsonObject:
     """Return an earlier call, its arguments as an object or as JSON text."""
     called = given.get("function") or {
         **given["custom"],

@@ -21,7 +21,7 @@ from structgen.decoding.engine.requests import Request
 from structgen.decoding.engine.searches.listed_values import listed
 from structgen.decoding.engine.thinking import TAG_TOKENS, Thinking, most_tokens, text_behind
 from structgen.doors.serving import request_fields as fields
-from structgen.doors.serving.api_errors import ApiError
+from structgen.doors.serving.api_errors import ApiError, JsonObject
 from structgen.doors.serving.error_places import MOST_SHOWN
 from structgen.doors.serving.reply_parts import ReplyParts
 from structgen.doors.typed.tool_prompts import (
@@ -97,7 +97,7 @@ class ServedModel:
         self.policies = EMBEDDED_POLICIES if engine.prompts.is_embedded else SERVED
         """Those under which `sg.run` has the model write."""
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> JsonObject:
         """Return the model as `/v1/models` lists it."""
         return {"id": self.name, "object": "model", "created": self.created, "owned_by": "structgen"}
 
@@ -300,7 +300,7 @@ class ServedModel:
 
     def _prompt(
         self,
-        messages: list[dict[str, Any]],
+        messages: list[JsonObject],
         read: ReadRequest,
         format: ToolFormat | None,
         flags: Mapping[str, Any],
@@ -347,7 +347,7 @@ class ServedModel:
         most = None if most is None or most > context // 4 else most
         return self.engine.reading.fitted(question, outlines, most, besides, read_plain)
 
-    def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, dict[str, Any]]:
+    def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, JsonObject]:
         """Return the thoughts before a reply, and what the chat template is told of them. They are on or off
         by the `chat_template_kwargs` (`enable_thinking`, `thinking`) or the effort, else as the server was
         started.
