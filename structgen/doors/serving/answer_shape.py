@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, TypeAlias
 
@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 
 from structgen.asking.request_reading.request_members import members_of
 from structgen.decoding.engine.requests import Result
-from structgen.doors.serving.api_errors import ApiError, JsonObject
+from structgen.doors.serving.api_errors import ApiError, Body, JsonObject
 from structgen.doors.serving.error_places import place_in
 from structgen.doors.serving.reply_parts import Delta, ReplyParts
 from structgen.doors.serving.request_fields import check_members
@@ -103,7 +103,7 @@ class AnswerShape(ABC):
         return self.error_body(error)
 
     @classmethod
-    def in_its_words(cls, error: ApiError, body: Mapping[str, Any]) -> ApiError:
+    def in_its_words(cls, error: ApiError, body: Body) -> ApiError:
         """Return an error that names the members which a body of this address has."""
         counts = ("max_completion_tokens", "max_output_tokens")
         own = body.get("prompt") is not None  # which is no member of most addresses

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from structgen.base.errors import BudgetError, BusyError, GenerationError, LimitError, StructgenError
 from structgen.base.json_text.events import escape
 from structgen.doors.serving.error_places import path_of, readable
 
+Body: TypeAlias = Mapping[str, Any]
+"""The body of a request."""
 JsonObject: TypeAlias = dict[str, Any]
 """An object of a body, of an answer, or of an event."""
 _PYTHON = re.compile(

@@ -9,7 +9,7 @@ from typing import Any, Final
 from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import Result
 from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
-from structgen.doors.serving.api_errors import ApiError, JsonObject
+from structgen.doors.serving.api_errors import ApiError, Body, JsonObject
 from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.doors.serving.served_model import AskedTexts, ServedModel
 
@@ -29,7 +29,7 @@ _DELTAS: Final[dict[PartKind, tuple[str, str]]] = {
 """What pieces of the parts of a reply are called, and the member that holds one."""
 
 
-def chat_body(body: Mapping[str, Any]) -> JsonObject:
+def chat_body(body: Body) -> JsonObject:
     """Return a body of `/v1/messages`, whose members are known, as one of chat completions. Errors: ApiError
     for what has no place there."""
     if body.get("thread") is not None:  # whose client then sends the whole conversation

@@ -24,7 +24,7 @@ from structgen.base.language import checks
 from structgen.base.language.shapes import nearest
 from structgen.decoding.engine.requests import NUMBERS, Request, Sampling
 from structgen.decoding.engine.strategies.repetitions import repetitions_of
-from structgen.doors.serving.api_errors import ApiError, JsonObject, unsupported
+from structgen.doors.serving.api_errors import ApiError, Body, JsonObject, unsupported
 from structgen.machines.core.grammar import Grammar
 
 MOST_STOPS: Final = 256
@@ -60,7 +60,7 @@ _INSTEAD: Final = MappingProxyType({"reasoning": "reasoning_effort", "guided_dec
 """Members of other servers, and what does it here."""
 
 
-def check_members(body: Mapping[str, Any], address: str) -> JsonObject:
+def check_members(body: Body, address: str) -> JsonObject:
     """Return a body whose members are known, of their types, and offered by this server. Errors: ApiError for
     what is not offered at this address, OptionError with the place for all else."""
     known = members_of(address)
@@ -82,9 +82,7 @@ def check_members(body: Mapping[str, Any], address: str) -> JsonObject:
     return read_members({name: value for name, value in body.items() if name in known}, address)
 
 
-def held_to_texts(
-    grammar: Grammar | None, body: Mapping[str, Any], prompt: Any, told: list[str]
-) -> Grammar | None:
+def held_to_texts(grammar: Grammar | None, body: Body, prompt: Any, told: list[str]) -> Grammar | None:
     """Return the grammar of a reply, narrowed to what the texts of `grounded` state. `prompt`: the text that
     true stands for, or the messages of which it is the last of the user. `told` takes what of it cannot act.
     Errors: those of `grounded_grammar`; ApiError beside tools, and for token ids; OptionError for `missing`
@@ -117,7 +115,7 @@ def held_to_texts(
     )
 
 
-def count_of(body: Mapping[str, Any], *names: str, most: int | None = None) -> int | None:
+def count_of(body: Body, *names: str, most: int | None = None) -> int | None:
     """Return the first of some members that is there, a whole number; None where none is."""
     for name in names:
         count = body.get(name)
@@ -128,7 +126,7 @@ def count_of(body: Mapping[str, Any], *names: str, most: int | None = None) -> i
     return None
 
 
-def sampling_of(body: Mapping[str, Any], *, is_greedy: bool) -> Sampling:
+def sampling_of(body: Body, *, is_greedy: bool) -> Sampling:
     """Return how tokens are chosen. Without a seed there is a new one each time; without a temperature it is
     0 where `is_greedy`, else 1. Errors: OptionError."""
     given: JsonObject = {name: body[name] for name in NUMBERS if body.get(name) is not None}
@@ -143,7 +141,7 @@ def sampling_of(body: Mapping[str, Any], *, is_greedy: bool) -> Sampling:
     return Sampling(**given, seed=secrets.randbits(32) if seed is None else seed)
 
 
-def stops_of(body: Mapping[str, Any]) -> tuple[str, ...]:
+def stops_of(body: Body) -> tuple[str, ...]:
     """Return the texts that end free text. Errors: ApiError for too many: each is looked for at each
     token."""
     given = body.get("stop") or ()
@@ -153,7 +151,7 @@ def stops_of(body: Mapping[str, Any]) -> tuple[str, ...]:
     return stops
 
 
-def usage_wanted(body: Mapping[str, Any]) -> bool:
+def usage_wanted(body: Body) -> bool:
     """Return whether a stream ends with its usage (`stream_options`)."""
     options = body.get("stream_options")
     if options is None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from structgen.base.language.checks import content_text
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.doors.serving.answer_shape import AnswerShape, CountedPrompt, Event
-from structgen.doors.serving.api_errors import ApiError, JsonObject
+from structgen.doors.serving.api_errors import ApiError, Body, JsonObject
 from structgen.doors.serving.reply_parts import Delta, PartKind, ReplyPart, ReplyParts, usage_of
 from structgen.doors.serving.served_model import AskedTexts, ServedModel
 from structgen.doors.serving.token_logprobs import chat_logprobs
@@ -57,7 +57,7 @@ _ITEMS: Final[dict[PartKind, _Item]] = {
 }
 
 
-def response_messages(body: Mapping[str, Any]) -> list[JsonObject]:
+def response_messages(body: Body) -> list[JsonObject]:
     """Return the input of a body, a text or a list of items, as messages of a conversation. Errors:
     ApiError."""
     given, messages = body.get("input"), list[JsonObject]()

@@ -21,7 +21,7 @@ from structgen.decoding.engine.requests import Request
 from structgen.decoding.engine.searches.listed_values import listed
 from structgen.decoding.engine.thinking import TAG_TOKENS, Thinking, most_tokens, text_behind
 from structgen.doors.serving import request_fields as fields
-from structgen.doors.serving.api_errors import ApiError, JsonObject
+from structgen.doors.serving.api_errors import ApiError, Body, JsonObject
 from structgen.doors.serving.error_places import MOST_SHOWN
 from structgen.doors.serving.reply_parts import ReplyParts
 from structgen.doors.typed.tool_prompts import (
@@ -101,7 +101,7 @@ class ServedModel:
         """Return the model as `/v1/models` lists it."""
         return {"id": self.name, "object": "model", "created": self.created, "owned_by": "structgen"}
 
-    def check_name(self, body: Mapping[str, Any]) -> None:
+    def check_name(self, body: Body) -> None:
         """Raise ApiError for a body that names another model, or none."""
         name = body.get("model")
         if not isinstance(name, str):
@@ -116,7 +116,7 @@ class ServedModel:
 
     # --- bodies ---------------------------------------------------------------------------------------------
 
-    def read_chat(self, body: Mapping[str, Any], where: str = "messages", given: Any = None) -> AskedTexts:
+    def read_chat(self, body: Body, where: str = "messages", given: Any = None) -> AskedTexts:
         """Return what a conversation asks for. `where`: the member that holds it; `given`: its messages, if
         they have another shape there. Errors: ApiError, and those of grammars, prompts and options."""
         read = self._read(self._calling(body))
@@ -164,7 +164,7 @@ class ServedModel:
 
     def _asked(
         self,
-        body: Mapping[str, Any],
+        body: Body,
         read: ReadRequest,
         requests: tuple[Request, ...],
         told: list[str],
@@ -198,11 +198,11 @@ class ServedModel:
         cure = f"tokens, and the shortest reply needs {least} more. Shorten the prompt."
         return ApiError(f"prompt: {what} {cure}", param="prompt", code="context_length_exceeded")
 
-    def _read(self, body: Mapping[str, Any]) -> ReadRequest:
+    def _read(self, body: Body) -> ReadRequest:
         specials = self.engine.specials
         return read_request(body, policies=self.policies, limits=self.limits, specials=specials)
 
-    def read_prompts(self, body: Mapping[str, Any]) -> AskedTexts:
+    def read_prompts(self, body: Body) -> AskedTexts:
         """Return what `/v1/completions` asks for: one text for each prompt. Errors: those of `read_chat`."""
         read = self._read(body)
         likeliest = fields.count_of(body, "logprobs", most=MOST_LIKELIEST)
@@ -222,7 +222,7 @@ class ServedModel:
     def _request(
         self,
         prompt: str | Sequence[int],
-        body: Mapping[str, Any],
+        body: Body,
         grammar: Any,
         *,
         likeliest: int | None,
@@ -253,7 +253,7 @@ class ServedModel:
         shortened = made.shortened or read.shortened
         return replace(made, prompt=read.tokens, max_tokens=most, shortened=shortened)
 
-    def _calling(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _calling(self, body: Body) -> Mapping[str, Any]:
         """Return a body, in which an embedded model, which writes no free text, must call once where it
         may."""
         body = with_tools(body)
@@ -304,7 +304,7 @@ class ServedModel:
         read: ReadRequest,
         format: ToolFormat | None,
         flags: Mapping[str, Any],
-        body: Mapping[str, Any],
+        body: Body,
         thinking: Thinking | None,
         turn: Mapping[str, Any] | None,
     ) -> ReadPrompt:
@@ -347,7 +347,7 @@ class ServedModel:
         most = None if most is None or most > context // 4 else most
         return self.engine.reading.fitted(question, outlines, most, besides, read_plain)
 
-    def _thoughts(self, body: Mapping[str, Any]) -> tuple[Thinking | None, JsonObject]:
+    def _thoughts(self, body: Body) -> tuple[Thinking | None, JsonObject]:
         """Return the thoughts before a reply, and what the chat template is told of them. They are on or off
         by the `chat_template_kwargs` (`enable_thinking`, `thinking`) or the effort, else as the server was
         started.
@@ -400,11 +400,11 @@ class ServedModel:
         return next(opened, None), next(shown, None)
 
 
-def _most_tokens(body: Mapping[str, Any]) -> int | None:
+def _most_tokens(body: Body) -> int | None:
     return fields.count_of(body, *_MOST_TOKENS)
 
 
-def _budget(body: Mapping[str, Any]) -> tuple[str, int | None]:
+def _budget(body: Body) -> tuple[str, int | None]:
     """Return where a body says the most tokens of thoughts, and how many."""
     thinking, most = body.get("thinking"), body.get("thinking_token_budget")
     if most is None and isinstance(thinking, Mapping):
