@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from http import HTTPStatus
@@ -23,31 +22,15 @@ from structgen_kernels import apply_mask_
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.doors.integrations.engine_grammars import (
-    MOST_KEPT,
     SOON,
     EngineGrammars,
     EngineText,
+    Recent,
     check_room,
     fill_texts,
 )
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.tokens.token_mask import TokenMask
-
-
-class Recent(OrderedDict[Any, Any]):
-    """A dict of the last entries that were set or got; the others are let go, as SGLang's own dict lets go of
-    none. Not for several threads."""
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        """Return an entry, which is then the last one."""
-        if key in self:
-            self.move_to_end(key)
-        return super().get(key, default)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        super().__setitem__(key, value)
-        while len(self) > MOST_KEPT:
-            self.popitem(last=False)
 
 
 class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
@@ -164,7 +147,7 @@ class SglangBackend(BaseGrammarBackend):  # type: ignore[misc]
 
     def __init__(self, grammars: EngineGrammars, white_space: dict[str, Any]) -> None:
         super().__init__()
-        self.cache = Recent()
+        self.cache: Recent[Any, Any] = Recent()
         self.grammars, self._white_space = grammars, white_space
 
     def _made(self, kind: str, value: Any, **options: Any) -> BaseGrammarObject:
