@@ -66,17 +66,15 @@ _KINDS: Final = {
 }
 """Of what kind options are."""
 _EXCLUDED: Final = Exclusions(
+    Exclusion("given", "A template says itself what is given.", "Leave one of them out.", beside="template"),
     Exclusion(
-        ("given",), "A template says itself what is given.", "Leave one of them out.", beside=("template",)
-    ),
-    Exclusion(
-        ("holes",),
+        "holes",
         "With given= the schema says what the other fields may hold.",
         "Put it into the schema, or write a template with grammar=schema.",
-        beside=("given",),
+        beside="given",
     ),
     Exclusion(
-        ("template",),
+        "template",
         "Neither a template nor a grammar says what to fill.",
         "Give one.",
         when=lambda names: names <= {"holes"},
