@@ -43,47 +43,44 @@ _REFUSED: Final = Exclusions(
         _CURE,
     ),
     Exclusion(
-        ("speculation",),
+        "speculation",
         f"{_OTHERWISE}It chooses tokens by a mask and the options that it has.",
         _CURE,
         when=lambda asked, how: isinstance(asked.speculation, Speculation),
     ),
     Exclusion(
-        ("repetition",),
+        "repetition",
         f"{_OTHERWISE}It chooses tokens by a mask and the options that it has.",
         _CURE,
         when=lambda asked, how: how.repetition not in (None, ENDS),
     ),
     Exclusion(
-        ("begun",),
+        "begun",
         "vLLM does not go on with the last message. It begins each text anew.",
         "Say continue_final_message=False, or take the engine structgen.",
     ),
-    Exclusion(("banned",), f"{_OTHERWISE}Ban texts in the grammar: sg.without.", _CURE),
+    Exclusion("banned", f"{_OTHERWISE}Ban texts in the grammar: sg.without.", _CURE),
     Exclusion(
-        ("temperature",),
+        "temperature",
         f"{_OTHERWISE}vLLM takes 0, and 0.01 to 2.",
         _CURE,
         when=lambda asked, how: how.temperature != 0 and not 0.01 <= how.temperature <= 2,
     ),
     *(
         Exclusion(
-            (penalty,),
+            penalty,
             f"{_OTHERWISE}vLLM takes -2 to 2.",
             _CURE,
             when=lambda asked, how, penalty=penalty: abs(getattr(how, penalty)) > 2,
         )
         for penalty in ("presence_penalty", "frequency_penalty")
     ),
-    Exclusion(("min_p",), f"{_OTHERWISE}It comes before top_p.", _CURE, beside=("top_p",)),
+    Exclusion("min_p", f"{_OTHERWISE}It comes before top_p.", _CURE, beside="top_p"),
     Exclusion(
-        ("logit_bias",),
-        f"{_OTHERWISE}It comes before repetition_penalty.",
-        _CURE,
-        beside=("repetition_penalty",),
+        "logit_bias", f"{_OTHERWISE}It comes before repetition_penalty.", _CURE, beside="repetition_penalty"
     ),
     Exclusion(
-        ("min_tokens",), f"{_OTHERWISE}Stop strings are not looked for before them.", _CURE, beside=("stop",)
+        "min_tokens", f"{_OTHERWISE}Stop strings are not looked for before them.", _CURE, beside="stop"
     ),
 )
 """Of a request, and its sampling with all defaults: what vLLM cannot do, or would do otherwise."""
