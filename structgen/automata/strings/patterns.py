@@ -52,8 +52,6 @@ from structgen.automata.strings.threads import (
 )
 from structgen.base.system.public_calls import NUMBERS, THIS_CALL
 
-_NUMBERS_OF_A_THREAD: Final = 150
-"""A look at a thread takes some 3 us: as many numbers could be read."""
 _MOST_LOOKS: Final = 400_000
 """The most looks at threads of one pattern."""
 _STEPS_OF_A_THREAD: Final = 4
@@ -122,7 +120,7 @@ class _Surroundings:
     def count(self, threads: int) -> None:
         """Count threads that are followed; stop past the limit. Errors: `THIS_CALL.work` too."""
         self.threads += threads
-        self.unpaid += threads * _NUMBERS_OF_A_THREAD
+        self.unpaid += threads * NUMBERS_OF_A_CHARACTER
         if self.unpaid > NUMBERS:
             THIS_CALL.work(self.unpaid)
             self.unpaid = 0

@@ -167,10 +167,10 @@ class ByteRows:
         if not len(found):
             return None
         state = int(found[0])
-        return (state, *(int(self.rows[state, byte]) for byte in _PLACE_BYTES))
+        return (state, *(int(self.rows[state, byte]) for byte in PLACE_BYTES))
 
 
-_PLACE_BYTES: Final = (0xC2, 0xE1, 0xE0, 0xED, 0xF0, 0xF1, 0xF4)
+PLACE_BYTES: Final = (0xC2, 0xE1, 0xE0, 0xED, 0xF0, 0xF1, 0xF4)
 """Of each of the seven places inside a character in UTF-8 (RFC 3629, section 4), a first byte that leads to
 it."""
 

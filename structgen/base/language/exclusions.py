@@ -17,15 +17,15 @@ Case: TypeAlias = Callable[..., Any]
 class Exclusion(NamedTuple):
     """One row. It is asked `beside` or `without` others, `when` a case is there, or else always."""
 
-    names: tuple[str, ...]
-    """Options of which the error names the first that is given."""
+    names: str | tuple[str, ...]
+    """The option, or several, of which the error names the first that is given."""
     what: str
     """What is wrong. `{}` stands for what a case returned, else for the option; `{name}` for the option."""
     cure: str
-    beside: tuple[str | Case, ...] = ()
-    """The options are refused beside one of these, which are options or cases."""
-    without: tuple[str | Case, ...] = ()
-    """The options are refused where none of these is there."""
+    beside: str | Case | tuple[str, ...] = ()
+    """The options are refused beside this other one, one of these others, or in this case."""
+    without: str | Case | tuple[str, ...] = ()
+    """The options are refused without this other one, without all of these others, or but in this case."""
     when: Case | None = None
     """The first option is named where this case is there, whether the option is given or not."""
     keyword: str = ""
@@ -42,17 +42,21 @@ class Exclusions:
         """Raise the error of the first row that holds for some options: dataclasses, or containers of the
         names that are given. Cost: some microseconds a row."""
         for row in self.rows:
-            others = (row.when,) if row.when else row.beside or row.without
-            found = next(filter(None, (_holds(other, options) for other in others)), None)
+            others = row.beside or row.without or row.when
+            found = next(filter(None, (_holds(other, options) for other in _each(others))), None)
             if others and bool(found) == bool(row.without):
                 continue
-            names = (name for name in row.names if row.when or _holds(name, options))
+            names = (name for name in _each(row.names) if row.when or _holds(name, options))
             if (name := next(names, None)) is None:
                 continue
             what = row.what.format(name if found in (None, True) else found, name=name)
             if row.keyword:
                 raise UnsupportedError(what, keyword=row.keyword, where=name, cure=row.cure)
             raise OptionError(what, where=name, cure=row.cure)
+
+
+def _each(some: Any) -> tuple[Any, ...]:
+    return some if isinstance(some, tuple) else (some,)
 
 
 def _holds(other: str | Case, options: tuple[Any, ...]) -> Any:

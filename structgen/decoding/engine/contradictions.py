@@ -40,15 +40,15 @@ def _too_few(asked: Any, how: Any) -> tuple[int, int] | None:
 
 
 OF_SAMPLING: Final = Exclusions(
-    Exclusion(("strategy",), "{0[0]} and {0[1]} exclude one another: {0[2]}.", "Give one.", when=_pair),
+    Exclusion("strategy", "{0[0]} and {0[1]} exclude one another: {0[2]}.", "Give one.", when=_pair),
     Exclusion(
-        ("temperature",),
+        "temperature",
         "{} takes the best token and draws none.",
         "Give temperature=0.",
         when=lambda how: how.temperature != 0 and _are(how, "is_greedy"),
     ),
     Exclusion(
-        ("temperature",),
+        "temperature",
         "{} is about draws, and nothing is drawn at temperature 0.",
         "Give a temperature above 0.",
         when=lambda how: how.temperature == 0 and _are(how, "draws"),
@@ -57,62 +57,59 @@ OF_SAMPLING: Final = Exclusions(
         ("top_k", "top_p", "min_p"),
         "{} is a truncation itself, and {name} another.",
         "Leave one of them out.",
-        beside=(lambda how: _are(how, "truncates"),),
+        beside=lambda how: _are(how, "truncates"),
     ),
     Exclusion(
-        ("min_tokens",),
+        "min_tokens",
         "{} may drop all tokens but the end token.",
         "Leave one of them out.",
-        beside=(lambda how: ", ".join(_of(how, Mixture)),),
+        beside=lambda how: ", ".join(_of(how, Mixture)),
     ),
 )
 """Of a sampling; every row is about a strategy."""
 OF_REQUESTS: Final = Exclusions(
     Exclusion(
-        ("stop",),
+        "stop",
         "A stop string would cut a text of the grammar short: it would be none of its texts.",
         "Leave stop out: the text ends where the grammar ends it; or say in the grammar what comes before "
         "the string.",
-        beside=("grammar",),
+        beside="grammar",
     ),
     Exclusion(
-        ("canonical",),
-        "Free text has no forced parts.",
-        "Leave it out, or give a grammar.",
-        without=("grammar",),
+        "canonical", "Free text has no forced parts.", "Leave it out, or give a grammar.", without="grammar"
     ),
     Exclusion(
-        ("canonical",),
+        "canonical",
         "The tokenizer's own tokens are some of those that are banned, or may be.",
         "Leave out canonical, or ban texts in place of tokens.",
-        beside=(lambda asked, how: any(isinstance(banned, int) for banned in how.banned),),
+        beside=lambda asked, how: any(isinstance(banned, int) for banned in how.banned),
     ),
     Exclusion(
-        ("healing",),
+        "healing",
         "What follows the prompt are thoughts, and the text begins behind their closing tag.",
         "Leave out healing or thinking.",
-        beside=("thinking",),
+        beside="thinking",
     ),
     Exclusion(
-        ("healing",),
+        "healing",
         "The strategy reads further rows behind the prompt as it is, whose last tokens are others.",
         "Leave out healing or the strategy.",
-        beside=(lambda asked, how: bool(_of(how, Mixture | SearchStrategy)),),
+        beside=lambda asked, how: bool(_of(how, Mixture | SearchStrategy)),
     ),
     Exclusion(
-        ("thinking",),
+        "thinking",
         "Thoughts come before an answer, and this one has begun in the last message.",
         "Leave thinking out, or write continue_final_message=False.",
-        beside=("begun",),
+        beside="begun",
     ),
     Exclusion(
-        ("min_tokens",),
+        "min_tokens",
         "min_tokens would have a text of the grammar go on where only blanks may come.",
         "Leave it out, and bound the text in the grammar: minLength, minItems, {n,}.",
-        beside=("grammar",),
+        beside="grammar",
     ),
     Exclusion(
-        ("min_tokens",), "min_tokens={0[0]:,} is more than max_tokens={0[1]:,}.", "Give fewer.", when=_too_few
+        "min_tokens", "min_tokens={0[0]:,} is more than max_tokens={0[1]:,}.", "Give fewer.", when=_too_few
     ),
 )
 """Of a request and its whole sampling. Asked only beside options that `Request.__post_init__` lists."""

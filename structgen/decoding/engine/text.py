@@ -18,7 +18,7 @@ import numpy as np
 from torch import Tensor
 
 from structgen.base.errors import StructgenError, ValidatorError
-from structgen.decoding.engine.choice import ChoiceRow, Chosen, Words, candidates, choose
+from structgen.decoding.engine.choice import Choice, ChoiceRow, Words, candidates, choose
 from structgen.decoding.engine.requests import (
     COMPLETE,
     FinishReason,
@@ -106,7 +106,7 @@ class Text:
     """
 
     def __init__(self, start: RequestStart, decided: Decided) -> None:
-        request, compiled = start.request, start.grammar
+        request = start.request
         self.start, self.decided, self.handle = start, decided, decided.handle
         self.steps, self.thought, self.usage = decided.steps, decided.thought, decided.usage
         self.most, self.stops = request.most_tokens, request.stops
@@ -160,7 +160,8 @@ class Text:
         """The thoughts, until they are closed; they hold the matcher until then."""
         self.thoughts = ""
         """The text of closed thoughts."""
-        self.matcher = None if compiled is None else Matcher(compiled.generation.newest(compiled))
+        compiled = self.compiled
+        self.matcher = None if compiled is None else Matcher(compiled)
         if start.closing is not None:
             assert request.thinking is not None
             self.phase = ThoughtPhase(request.thinking, start.closing, start.tokenizer, self.matcher)
@@ -487,19 +488,9 @@ def least_after(matcher: Matcher, token: int) -> int:
     return -1 if token in matcher.compiled.tokenizer.eos_token_ids else matcher.tokens_to_finish()
 
 
-def step_of(chosen: Chosen, row: int, text: Text, logits: LogitsOf, words: Words) -> Step:
+def step_of(choice: Choice, text: Text, logits: LogitsOf, words: Words) -> Step:
     """Return the step of a choice among the tokens of a mask."""
-    step = Step(
-        chosen.tokens[row],
-        chosen.logprob[row],
-        chosen.constrained[row],
-        chosen.removed[row],
-        chosen.allowed[row],
-        chosen.wanted[row],
-        False,
-        text.ran,
-        text.filled,
-    )
+    step = Step(*choice[:-1], False, text.ran, text.filled)
     if (count := text.start.request.logprobs) and text.phase is None:
         step.likeliest = candidates(logits(text), None, count)
         step.likeliest_allowed = candidates(logits(text), words, count)
@@ -534,7 +525,7 @@ class SecondChoice:
             bits = np.zeros(32 * self._mask.words, np.bool_)
             bits[kept] = True
             self._mask.array[0] = np.packbits(bits, bitorder="little").view(np.int32)
-        step = step_of(self._chosen(text), 0, text, self._logits, self._mask.array[0])
+        step = step_of(self._chosen(text), text, self._logits, self._mask.array[0])
         step.closed = closed
         return step
 
@@ -542,7 +533,7 @@ class SecondChoice:
         """Choose among all tokens but some."""
         allow_all(self._mask, 0)
         forbid(self._mask, 0, tokens)
-        return self._chosen(text).tokens[0]
+        return self._chosen(text).token
 
-    def _chosen(self, text: Text) -> Chosen:
-        return choose(self._logits(text)[None], self._mask.array, [text.row])
+    def _chosen(self, text: Text) -> Choice:
+        return choose(self._logits(text)[None], self._mask.array, [text.row])[0]

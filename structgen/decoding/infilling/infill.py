@@ -57,17 +57,15 @@ SLOTS: Final = 64
 _MASK_TEXTS: Final = ("<|mask|>", "<|mdm_mask|>", "[MASK]", "<mask>", "<|MASK|>")
 """The mask tokens of known models (LLaDA, Dream, SDAR, BERT, structgen)."""
 _EXCLUDED: Final = Exclusions(
+    Exclusion("given", "A template says itself what is given.", "Leave one of them out.", beside="template"),
     Exclusion(
-        ("given",), "A template says itself what is given.", "Leave one of them out.", beside=("template",)
-    ),
-    Exclusion(
-        ("holes",),
+        "holes",
         "With given= the schema says what the other fields may hold.",
         "Put it into the schema, or write a template with grammar=schema.",
-        beside=("given",),
+        beside="given",
     ),
     Exclusion(
-        ("template",),
+        "template",
         "Neither a template nor a grammar says what to fill.",
         "Give one.",
         when=lambda names: names <= {"holes"},

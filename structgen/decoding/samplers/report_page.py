@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from structgen.base.system.html_pages import Column, counted, number, percent, rendered
+from structgen.base.system.html_pages import NOTHING, Column, counted, number, percent, rendered
 from structgen.decoding.samplers.estimates import log
 from structgen.decoding.samplers.intervals.figures import ProvenMass, interval_of_mass
 from structgen.decoding.samplers.marginals import MOST_LISTED
@@ -22,8 +22,6 @@ _HEAVIEST: Final = 80
 """Draws whose weights are drawn."""
 _PARTS: Final = 16
 """Beginnings of a run whose interval of Z is drawn."""
-_RARE: Final = 0.001
-"""Token positions that a smaller share of the texts reaches are not drawn."""
 
 _TEMPLATE: Final = """\
 <p class=faint>Made by {{ samples.method }}. {{ {
@@ -226,7 +224,7 @@ def _growth(samples: Samples[Any]) -> list[Column]:
 
 def _removed(samples: Samples[Any], found: Report) -> dict[str, Any]:
     """Return what the grammar removes: at each position, and from the likeliest texts."""
-    positions = [one for one in found["removed_by_position"] if one["reached"] >= _RARE]
+    positions = [one for one in found["removed_by_position"] if one["reached"] >= NOTHING]
     highs = [one["removed"].high or one["removed"].value for one in positions]
     most = min(1.0, 1.05 * max(highs, default=1.0)) or 1.0
     step = max(1, round(len(positions) / 15))

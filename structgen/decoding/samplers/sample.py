@@ -366,10 +366,10 @@ def sample(
 
 _OF_INTERVALS: Final = Exclusions(
     Exclusion(
-        ("until",),
+        "until",
         "{} gives no intervals.",
         'Leave it out, or give method="auto", "raj", "cars", "importance" or "rejection".',
-        beside=(lambda how: how.method not in WITH_INTERVALS and how.method,),
+        beside=lambda how: how.method not in WITH_INTERVALS and how.method,
     )
 )
 _OF_PARTICLES: Final = Exclusions(
@@ -377,13 +377,13 @@ _OF_PARTICLES: Final = Exclusions(
         ("particles", "resampling_threshold"),
         "{} has no particles.",
         'Leave it out, or give method="smc".',
-        beside=(lambda how: how.method not in OF_PARTICLES and how.method,),
+        beside=lambda how: how.method not in OF_PARTICLES and how.method,
     ),
     Exclusion(
-        ("proposal",),
+        "proposal",
         "A proposal is a function for the particles of smc.",
         'Leave it out, or give method="smc".',
-        beside=(lambda how: how.method != "smc" or not callable(how.proposal),),
+        beside=lambda how: how.method != "smc" or not callable(how.proposal),
     ),
 )
 

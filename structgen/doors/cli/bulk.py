@@ -59,8 +59,6 @@ def bulk(given: Given) -> None:
 
 
 _OF_BATCHES: Final = ("prompts", "out", "model", "start_over", "format", "timeout", *OF_ENGINE)
-_AT_ONCE: Final = 8
-"""The requests to a server at a time, without -o max_rows."""
 
 
 def _protocol(given: Given) -> str:
@@ -128,8 +126,10 @@ def _work(wanted: WantedTexts) -> partial[BulkProgress]:
         work = partial(run_bulk_on_ray, wanted.model, **given.some(of_ray))
     elif wanted.is_asked_whole:
         from structgen.doors.cli.served import form_of_request, served_answers
+        from structgen.doors.extraction.extract_options import EXTRACT_DEFAULTS
 
-        at_once = given.get("max_rows", _AT_ONCE) if given.is_served else 1
+        # to a server as many requests at a time as sg.extract makes
+        at_once = given.get("max_rows", EXTRACT_DEFAULTS["at_once"]) if given.is_served else 1
         request = wanted.request_without_prompt
         form = wanted.form or form_of_request(request)
         asked = served_answers(wanted.model, form, request, wanted.grounding, at_once)

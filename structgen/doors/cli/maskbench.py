@@ -18,7 +18,7 @@ from structgen.base.language.checks import OneOf
 from structgen.base.system.progress import progress
 from structgen.base.system.text_files import naming
 from structgen.doors.cli.named_options import Given, reads
-from structgen.doors.cli.output import console, echo, payload
+from structgen.doors.cli.output import echo, echo_table, payload
 
 if TYPE_CHECKING:
     from structgen.doors.maskbench.measurements import CaseResult
@@ -96,8 +96,10 @@ def maskbench(
     if "json" in given:
         payload(json.dumps({**about, **report}, indent=2))
     else:
-        for title, table in tables(report):
-            console().print(f"[bold]{title}:", table, "", sep="\n")
+        for title, head, rows in tables(report):
+            echo(f"{title}:")
+            echo_table(head, rows)
+            echo()
         echo(_citation(about))
     judged = {"structgen"} & bench.versions.keys() or bench.versions.keys()
     raise typer.Exit(int(any(case.engine in judged and case.outcome != Verdict.RIGHT for case in results)))

@@ -13,7 +13,7 @@ from structgen.decoding.samplers.methods import METHODS
 from structgen.doors.cli.flags import OF_ENGINE, OF_LARK, POLICIES
 from structgen.doors.cli.generate import prompt_of
 from structgen.doors.cli.named_options import Given, reads
-from structgen.doors.cli.output import echo_facts, echo_json_text, payload, refuse
+from structgen.doors.cli.output import echo_json_text, echo_table, payload, refuse
 from structgen.doors.cli.wanted_texts import WantedTexts
 
 if TYPE_CHECKING:
@@ -113,4 +113,4 @@ def _show(wanted: WantedTexts, found: Samples[Any]) -> None:
         numbers = "{weight:.6g}\t{log_weight:.6g}\t{logprob:.6g}\t".format_map(said)
         text = unwrapped(said["text"]) if is_wrapped else said["text"]
         payload(numbers * ("weights" in given) + text)
-    echo_facts(found.facts(), err=True)
+    echo_table(("", ""), found.facts(), err=True)

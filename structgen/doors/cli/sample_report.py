@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from structgen.doors.cli.named_options import Given, reads
-from structgen.doors.cli.output import echo_facts, echo_json
+from structgen.doors.cli.output import echo_json, echo_table
 
 
 @reads("html", "masked", "json")
@@ -39,4 +39,4 @@ def sample_report(
     if "json" in given:
         echo_json(found)
     else:
-        echo_facts(rows_of(draws, found))
+        echo_table(("", ""), rows_of(draws, found))

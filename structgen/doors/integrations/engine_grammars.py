@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from copy import copy
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from structgen.asking.request_reading.grammar_forms import requested
 from structgen.asking.request_reading.request_reader import OF_A_STRANGER, SERVED
@@ -18,16 +19,39 @@ from structgen.grammars.compilation.preloading import preload
 from structgen.machines.core.batch import RowStatus, fill_masks
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.matcher import Matcher
-from structgen.machines.store.recent_grammars import RecentGrammars
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
 
+MOST_KEPT: Final = 256
+"""Grammars that an engine's own tables keep."""
 _MOST_BYTES: Final = 1 << 29
 """Bytes of the tables of grammars that are kept: most have a megabyte, one of a deep schema a hundred, and as
 much again lies outside of them."""
 SOON: Final = 0.003
 """Seconds that a new request waits for its grammar before the engine's scheduler is given it. Most are
 compiled by then; the scheduler asks for the others again and again, and sleeps in between."""
+_WEIGHED_EVERY: Final = 16
+"""New grammars between two sums of bytes. Each sum asks all that are kept, which takes as long as half of a
+plain schema's compilation."""
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Recent(OrderedDict[K, V]):
+    """A dict of the last entries that were set or got; the others are let go. Not for several threads."""
+
+    def get(self, key: K, default: Any = None) -> Any:
+        """Return an entry, which is then the last one."""
+        if key in self:
+            self.move_to_end(key)
+        return super().get(key, default)
+
+    def __setitem__(self, key: K, value: V) -> None:
+        super().__setitem__(key, value)
+        while len(self) > MOST_KEPT:
+            self.popitem(last=False)
 
 
 class EngineGrammars:
@@ -40,10 +64,10 @@ class EngineGrammars:
             tokenizer, eos_token_id=sorted(end_tokens) or None, vocab_size=vocab_size
         )
         self._specials = without_bytes(special_texts("", tokenizer), self.tokenizer)
-        self._kept: RecentGrammars[CompiledGrammar] = RecentGrammars(_MOST_BYTES)
-        self._making: dict[str, Future[CompiledGrammar]] = {}
+        self._kept: Recent[str, Future[CompiledGrammar]] = Recent()
         self._held: dict[str, CompiledGrammar] = {}
         self._lock = threading.Lock()
+        self._added = 0
 
     def preload(self) -> None:
         """Load ahead what the first request of each kind needs (`sg.preload`)."""
@@ -54,11 +78,12 @@ class EngineGrammars:
         for the same at once wait for one compilation. Raises StructgenError."""
         key = repr(asked)
         with self._lock:
-            known = self._held[key] if key in self._held else self._kept.get(key)
-            if known is not None:
-                return known
-            is_ours = key not in self._making
-            making = self._making.setdefault(key, Future())
+            if key in self._held:
+                return self._held[key]
+            making: Future[CompiledGrammar] | None = self._kept.get(key)
+            is_ours = making is None
+            if making is None:
+                making = self._kept[key] = Future()
         if is_ours:
             self._make(key, asked, making)
         return making.result()
@@ -69,14 +94,21 @@ class EngineGrammars:
             grammar = requested(asked, None, {**SERVED, **OF_A_STRANGER}, self._specials)
             if grammar is None:
                 raise OptionError("It asks for free text.", where="request", cure="Leave the constraint out.")
-            made = compile(grammar, self.tokenizer)
-            self._kept.put(key, made)
-            making.set_result(made)
+            making.set_result(compile(grammar, self.tokenizer))
         except BaseException as error:
-            making.set_exception(error)
-        finally:
             with self._lock:
-                del self._making[key]
+                self._kept.pop(key, None)
+            making.set_exception(error)
+            return
+        with self._lock:
+            self._added += 1
+            if self._added % _WEIGHED_EVERY:
+                return
+            # they grow as texts are written; what is being compiled has no size yet
+            sizes = [kept.result().nbytes if kept.done() else 0 for kept in self._kept.values()]
+            while len(sizes) > 1 and sum(sizes) > _MOST_BYTES:
+                self._kept.popitem(last=False)
+                del sizes[0]
 
     def hold(self, asked: Mapping[str, Any], compiled: CompiledGrammar) -> None:
         """Answer a constraint with this grammar until `release`, whatever it says: for a program that makes
@@ -91,8 +123,9 @@ class EngineGrammars:
 
     def clear(self) -> None:
         """Let go of all compiled grammars."""
-        self._kept.clear()
-        self.release()
+        with self._lock:
+            self._kept.clear()
+            self._held.clear()
 
 
 class EngineText:
@@ -171,7 +204,7 @@ class EngineText:
         """Write the mask of the next token to a row; `budget` as in `allowed`. A budget below the least
         (thoughts took the tokens) is that least: the text is as short as may be, and the engine cuts it.
 
-        Where no mask can be filled, `failure` says why, and the row has an end token alone: a row without a
+        Where no mask can be filled, `failure` says why, and the row has an end token alone. A row without a
         token would harm the other texts of the batch (the mean of nothing is no number).
         """
         try:
@@ -219,7 +252,7 @@ def fill_texts(
 
 def check_room(compiled: CompiledGrammar, most: int, option: str) -> None:
     """Raise BudgetError where the shortest text and its end token take more than `most` tokens, which the
-    engine's `option` says; OptionError where that is no number of tokens."""
+    engine's `option` says. Raise OptionError where that is no number of tokens."""
     most = whole(option, most, 0)
     least = compiled.cost(compiled.start.index, most - 1)
     if least + 1 > most:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 from weakref import proxy
 
 import torch
@@ -26,29 +25,12 @@ from structgen.doors.integrations.engine_grammars import (
     SOON,
     EngineGrammars,
     EngineText,
+    Recent,
     check_room,
     fill_texts,
 )
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.tokens.token_mask import TokenMask
-
-_MOST_KEPT: Final = 256
-"""Answers of a back end that are kept. SGLang's own dict grows without bounds."""
-
-
-class Recent(OrderedDict[Any, Any]):
-    """A dict of the last entries that were set or got; the others are let go. Not for several threads."""
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        """Return an entry, which is then the last one."""
-        if key in self:
-            self.move_to_end(key)
-        return super().get(key, default)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        super().__setitem__(key, value)
-        while len(self) > _MOST_KEPT:
-            self.popitem(last=False)
 
 
 class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
@@ -117,7 +99,7 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
         self._tell()
 
     def _tell(self) -> None:
-        """Where no mask could be filled, have the request end with the reason: at the end token, which is all
+        """Where no mask could be filled, have the request end with the reason. At the end token, which is all
         that is allowed then, SGLang would take the text for complete."""
         if self.text.failure is not None and self._request is not None:
             reason = str(self.text.failure), HTTPStatus.BAD_REQUEST, "BadRequestError"
@@ -126,15 +108,15 @@ class SglangGrammar(BaseGrammarObject):  # type: ignore[misc]
     @staticmethod
     def fill_vocab_mask_batched(entries: Sequence[Any], vocab_mask: torch.Tensor) -> None:
         """Write the masks of several requests by one call."""
-        ours = [one for one in entries if isinstance(one.grammar, SglangGrammar)]
-        grammars, rows = [one.grammar for one in ours], [one.row for one in ours]
+        ours = [entry for entry in entries if isinstance(entry.grammar, SglangGrammar)]
+        grammars, rows = [entry.grammar for entry in ours], [entry.row for entry in ours]
         budgets = [grammar.budget() for grammar in grammars]
         fill_texts([grammar.text for grammar in grammars], TokenMask.wrap(vocab_mask), rows, budgets)
         for grammar in grammars:
             grammar._tell()
-        for one in entries:
-            if not isinstance(one.grammar, SglangGrammar):
-                one.grammar.fill_vocab_mask(vocab_mask, one.row)
+        for entry in entries:
+            if not isinstance(entry.grammar, SglangGrammar):
+                entry.grammar.fill_vocab_mask(vocab_mask, entry.row)
 
     @staticmethod
     def reset_vocab_mask(vocab_mask: torch.Tensor) -> None:
@@ -165,7 +147,7 @@ class SglangBackend(BaseGrammarBackend):  # type: ignore[misc]
 
     def __init__(self, grammars: EngineGrammars, white_space: dict[str, Any]) -> None:
         super().__init__()
-        self.cache = Recent()
+        self.cache: Recent[Any, Any] = Recent()
         self.grammars, self._white_space = grammars, white_space
 
     def _made(self, kind: str, value: Any, **options: Any) -> BaseGrammarObject:

@@ -162,7 +162,7 @@ class Asking:
         """Yield what there is after each piece of text; the last partial has the outcome. There is one
         attempt. `document` follows the text, where its items are handed out.
 
-        Errors: GenerationError as soon as a part that closes is refused by its type, and at the end; with
+        Errors: GenerationError as soon as a part that closes is refused by its type, and at the end. With
         `detailed` the outcome has it, and the partials end before it.
         """
         writer, wanted = await self._writer(), self.wanted
@@ -264,7 +264,7 @@ async def obtained(
     detailed: bool = False,
 ) -> Outcome[Any]:
     """Return the outcome of a call: attempts until an object comes of one. A later one is asked with the
-    refused answer and what the validators said. `first` is an attempt that was made; `detailed`: whether the
+    refused answer and what the validators said. `first` is an attempt that was made. `detailed`: whether the
     outcome also tells its prompt, which is made again, and how sure an engine's model was."""
     form, options = wanted.form, wanted.options
     best: GenerationError | None = None
@@ -403,7 +403,7 @@ class _Common(Generic[P, R]):
             for pair in pairs:
                 with within(pair.where):
                     asked.append(await self._filled(pair.call))
-            documents = [one.document for one in self._asked.examples]
+            documents = [example.document for example in self._asked.examples]
             self._examples = Examples(asked, documents, pairs.most)
         return self._examples.beside(source)
 
@@ -458,20 +458,20 @@ class _Common(Generic[P, R]):
         except StructgenError as error:
             if len(calls) == 1:
                 return [error]
-        return [found for call in calls for found in await self._each_tried([call])]
+        return [outcome for call in calls for outcome in await self._each_tried([call])]
 
     async def _scored(self, pairs: Any) -> ScoreTable:
         """Return what `score` returns, in an event loop too."""
         pairs = self._pairs(pairs)
         spelling, wanted = Spelling(self._asked.form), written_pairs(self._asked.form, pairs)
-        found = list[ScoredPair]()
+        scored = list[ScoredPair]()
         with progress("score", "pairs") as tell:
             for first in range(0, len(pairs), MOST_TOGETHER):
                 calls = [pair.call for pair in pairs[first : first + MOST_TOGETHER]]
                 for outcome in await self._each_tried(calls):
-                    found.append(scored_pair(wanted[len(found)].value, spelling, outcome))
-                tell(len(found), len(pairs))
-        return ScoreTable(found)
+                    scored.append(scored_pair(wanted[len(scored)].value, spelling, outcome))
+                tell(len(scored), len(pairs))
+        return ScoreTable(scored)
 
     async def _fitted(self, pairs: Any, error: float | None, held_out: float, seed: int) -> Fitted[Self]:
         if error is not None:
@@ -492,7 +492,7 @@ class _Common(Generic[P, R]):
 
     def _accepting(self, thresholds: Mapping[str, FieldThreshold]) -> Self:
         """Return the function, whose outcomes accept what reaches these thresholds."""
-        least = {name: one.threshold for name, one in thresholds.items() if one.threshold is not None}
+        least = {name: of.threshold for name, of in thresholds.items() if of.threshold is not None}
         return type(self)(replace(self._asked, least=least), self._bound)
 
     def _sampler(self, draws: Callable[..., Any], n: int, options: Mapping[str, Any]) -> Any:
@@ -512,7 +512,7 @@ class _Common(Generic[P, R]):
                 where="calls",
                 cure="Write batch([call]), with one item for each call.",
             )
-        return [call_of(one) for one in calls]
+        return [call_of(call) for call in calls]
 
 
 class FilledPrompt(Exception):
@@ -560,11 +560,11 @@ class TypedFunction(_Common[P, R]):
         first error once all are done, or "return" errors in the places of objects.
         """
         outcomes = now(self._together(self._calls_of(calls)))
-        for one in outcomes:
-            self._asked.warn_if_shortened(one.result)
+        for outcome in outcomes:
+            self._asked.warn_if_shortened(outcome.result)
         if errors == "return":
-            return [one.error if one.error is not None else one.value for one in outcomes]
-        return [one.value for one in outcomes]
+            return [outcome.error if outcome.error is not None else outcome.value for outcome in outcomes]
+        return [outcome.value for outcome in outcomes]
 
     def score(self, pairs: AnyPairs) -> ScoreTable:
         """Return how many fields are right of the calls of some pairs, a table: by field, and by pair, with
@@ -576,11 +576,11 @@ class TypedFunction(_Common[P, R]):
         self, pairs: AnyPairs, *, error: float | None = None, held_out: float = 0.5, seed: int = 0
     ) -> Fitted[Self]:
         """Return the function with the worked examples that do best, and a report. Half of the pairs are
-        examples; on the others (`held_out`), which `seed` chooses, each candidate is scored: none, the first
+        examples. On the others (`held_out`), which `seed` chooses, each candidate is scored: none, the first
         1, 2, 4, 8, and the 2 or 4 most like each question. The one with the fewest wrong fields is taken.
 
         `error`: the share of wrong answers that a person allows among accepted ones. Half of the pairs that
-        are held out then give each field the least confidence for it (`fitting` has the method), and
+        are held out then give each field the least confidence for it (`fitting` has the method).
         `.detailed(...)` tells what is `accepted`, and what is for `review`. Nothing is written to disk.
         Errors: OptionError for too few pairs, or where the model tells no confidences."""
         return now(self._fitted(pairs, error, held_out, seed))
@@ -600,7 +600,7 @@ class TypedFunction(_Common[P, R]):
         """Return draws from the model's own distribution, given that the type accepts the document.
 
         Of a function without parameters these are the draws: `verdict.sample(100)`. Of any other it is what
-        takes the arguments: `person.sample(100, method="cars")("Ada Lovelace, 36")`; so no option of the
+        takes the arguments: `person.sample(100, method="cars")("Ada Lovelace, 36")`. So no option of the
         sampler can be taken for a parameter of the function. The options are those of `sg.sample`, but for
         what is said of the model; `max_tokens` is by default that of a call. The decorator's `sampling` is of
         calls, and not used here.

@@ -94,8 +94,8 @@ class Infiller:
         Errors: those of `sg.infill`, told in the words of a typed function.
         """
         if asked[0].wanted.waits:
-            return [await asyncio.to_thread(self._written, *one, attempt) for one in asked]
-        return [self._written(*one, attempt) for one in asked]
+            return [await asyncio.to_thread(self._written, *text, attempt) for text in asked]
+        return [self._written(*text, attempt) for text in asked]
 
     def stream(
         self, wanted: WantedText, source: PromptSource, done: Callable[[Result], None]
@@ -130,7 +130,7 @@ class Infiller:
             )
         how, drawn = self.how, options.sampling_of(attempt)
         try:
-            found = infill(
+            infilled = infill(
                 model,
                 grammar=form.grammar,
                 prompt=prompt,
@@ -139,7 +139,7 @@ class Infiller:
                 seed=drawn.seed,
                 tokenizer=tokenizer,
                 timeout=options.timeout,
-                **{one.name: getattr(how, one.name) for one in fields(how)[2:]},
+                **{field.name: getattr(how, field.name) for field in fields(how)[2:]},
             )
         except NoFillingError as error:
             raise NoFillingError(
@@ -155,7 +155,7 @@ class Infiller:
                 where="return",
                 cure=f"depth= and max_states= are said in model=sg.Infilling(model, depth=...). {error.cure}",
             ) from error
-        return _result(found, len(prompt))
+        return _result(infilled, len(prompt))
 
     @cached_property
     def _loaded(self) -> tuple[Any, Tokenizer]:
@@ -175,24 +175,24 @@ class Infiller:
             ) from error
 
 
-def _result(found: Infilled, prompt: int) -> Result:
+def _result(infilled: Infilled, prompt: int) -> Result:
     """Return the engine's kind of result. Where a deadline brought about the end, that is STEERED."""
-    cost = found.usage
+    cost = infilled.usage
     usage = Usage(
         prompt_tokens=prompt,
-        tokens=len(found.tokens),
+        tokens=len(infilled.tokens),
         model_seconds=cost.model_seconds,
         mask_seconds=cost.lattice_seconds,
         calls=cost.steps,
     )
-    is_late = found.finish_reason == "deadline"
+    is_late = infilled.finish_reason == "deadline"
     return Result(
-        found.text,
+        infilled.text,
         FinishReason.STEERED if is_late else FinishReason.STOP,
-        list(found.tokens),
+        list(infilled.tokens),
         [],
         usage,
-        value=found.value,
+        value=infilled.value,
     )
 
 

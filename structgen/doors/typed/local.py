@@ -109,12 +109,12 @@ class Local:
 
     async def write(self, asked: Sequence[AskedText], attempt: int = 0) -> list[Result]:
         """Return the texts, written in one batch, and in those of others that wait meanwhile."""
-        requests = [self.request(*one, attempt) for one in asked]
+        requests = [self.request(*text, attempt) for text in asked]
         if asked[0].wanted.waits:
             results = [result for (result,) in await asyncio.gather(*map(self.engine.agenerate, requests))]
         else:
             results = self.engine.generate(requests)
-        return [self._told(one.wanted, result) for one, result in zip(asked, results, strict=True)]
+        return [self._told(text.wanted, result) for text, result in zip(asked, results, strict=True)]
 
     def read(self, wanted: WantedText, text: str) -> Any:
         """Return what is taken of a reply that may call tools, from its text so far."""

@@ -23,17 +23,17 @@ OF_SERVERS: Final = Exclusions(
         _OR_AN_ENGINE,
     ),
     Exclusion(
-        ("continue_final_message",),
+        "continue_final_message",
         "OpenAI's protocol has no such word, so that servers may pass over it.",
         "Leave it out, and write what your server reads into the last message; or use an engine.",
     ),
-    Exclusion(("speculation",), "Whether a server speculates is the server's own affair.", _OR_AN_ENGINE),
+    Exclusion("speculation", "Whether a server speculates is the server's own affair.", _OR_AN_ENGINE),
 )
 """Of a typed function's options, and its sampling."""
 OF_SERVER_FIELDS: Final = Exclusions(
     *(
         Exclusion(
-            (option,),
+            option,
             "{} is given, and sg.Server leaves it out.",
             "Take it out of one of them.",
             when=lambda options, server, option=option: (
@@ -43,10 +43,10 @@ OF_SERVER_FIELDS: Final = Exclusions(
         for option in ("temperature", "seed")
     ),
     Exclusion(
-        ("max_tokens",),
+        "max_tokens",
         "{} is given, and sg.Server leaves it out.",
         "Take it out of one of them.",
-        beside=(lambda options, server: {"max_tokens", "max_completion_tokens"} <= {*server.leave_out},),
+        beside=lambda options, server: {"max_tokens", "max_completion_tokens"} <= {*server.leave_out},
     ),
 )
 """Of a typed function's options, and an `sg.Server`."""
@@ -60,16 +60,16 @@ OF_ANTHROPIC: Final = Exclusions(
 """Of a sampling."""
 OF_SERVER_FORMS: Final = Exclusions(
     Exclusion(
-        ("thinking",),
+        "thinking",
         "thinking cannot be had from a server.",
         "Leave it out: what a server sends of thoughts is in reply.thinking.",
         when=lambda options, form: form.tools is not None and form.tools.thinking is not False,
     ),
     Exclusion(
-        ("stop",),
+        "stop",
         "A stop string would cut a document short.",
         "Leave it out, or return str.",
-        beside=(lambda options, form: form.grammar is not None,),
+        beside=lambda options, form: form.grammar is not None,
     ),
 )
 """Of a typed function's options, and the form of what is wanted from a server."""
@@ -80,12 +80,12 @@ OF_INFILLING: Final = Exclusions(
         "Leave it out; temperature and seed are there.",
     ),
     Exclusion(
-        ("stop",),
+        "stop",
         "A stop string ends a text that is written from left to right; slots are filled in any order.",
         "Leave it out; the grammar says where the document ends.",
     ),
     Exclusion(
-        ("thinking",),
+        "thinking",
         "A masked-diffusion model writes no thoughts before the document.",
         "Leave it out, or give the type a field for them.",
     ),
@@ -95,26 +95,26 @@ OF_INFILLING: Final = Exclusions(
         "Leave it out.",
     ),
     Exclusion(
-        ("continue_final_message",),
+        "continue_final_message",
         "Slots are filled in any order, and a document has no beginning to go on with.",
         "Leave it out; sg.infill takes given fields, and templates.",
     ),
     Exclusion(
-        ("examples",),
+        "examples",
         "A masked-diffusion model fills slots, and was trained on no examples before its text.",
         "Leave it out, or ask a causal chat model.",
     ),
     Exclusion(
-        ("speculation",),
+        "speculation",
         "Speculation guesses next tokens, and infilling has none.",
         "Leave it out; sg.Infilling(model, sure=0.8) makes larger steps.",
-        beside=(lambda options, how: options.speculation != "off",),
+        beside=lambda options, how: options.speculation != "off",
     ),
 )
 """Of a typed function's options, and its sampling."""
 OF_DRAWS: Final = Exclusions(
     Exclusion(
-        ("model",),
+        "model",
         "A masked-diffusion model gives no probabilities of whole documents, so its own distribution cannot "
         "be drawn from.",
         "Call the function with sampling=sg.Sampling(temperature=1.0, seed=...) for each draw, or use a "
@@ -123,7 +123,7 @@ OF_DRAWS: Final = Exclusions(
         keyword="sample",
     ),
     Exclusion(
-        ("model",),
+        "model",
         "A server gives texts, not the probability of each token behind each prefix, so the model's own "
         "distribution cannot be drawn from.",
         "Load the model in this process: a folder, structgen/extract, or an sg.Engine.",
@@ -131,27 +131,27 @@ OF_DRAWS: Final = Exclusions(
         keyword="openai:",
     ),
     Exclusion(
-        ("return",),
+        "return",
         "A draw is a whole document, and an Iterator hands out its items one by one.",
         "Annotate list[T].",
         when=lambda options, form, writer: form.items,
         keyword="Iterator",
     ),
     Exclusion(
-        ("return",),
+        "return",
         "Draws of a typed function are documents, and replies that may call tools are texts.",
         "Draw from sg.sample(model, prompt, sg.tools(...), n), and read with sg.parse_calls.",
         when=lambda options, form, writer: form.tools is not None,
         keyword="tools",
     ),
     Exclusion(
-        ("return",),
+        "return",
         "Free text is not conditioned on anything: the model's own texts are draws already.",
         "Annotate a type that has a schema, or call the function with a temperature of 1.",
         when=lambda options, form, writer: form.grammar is None,
         keyword="str",
     ),
-    Exclusion(("thinking",), "Draws have no thoughts before the document.", "Leave thinking out."),
+    Exclusion("thinking", "Draws have no thoughts before the document.", "Leave thinking out."),
 )
 """Of a typed function's options, the form of what is wanted, and its writer."""
 OF_TOOLS: Final = Exclusions(
@@ -166,12 +166,12 @@ OF_TOOLS: Final = Exclusions(
         "Leave it out: the prompt tells the tools, and their format where a reply ends.",
     ),
     Exclusion(
-        ("examples",),
+        "examples",
         "An example is a document, and a reply beside tools may be calls.",
         "Leave it out, or write the turns of the examples into the messages.",
     ),
     Exclusion(
-        ("thinking",),
+        "thinking",
         "The thoughts of a format stand before calls alone.",
         "Pass thinking=sg.Thinking(), whose thoughts stand before the answer too.",
         when=lambda options, use: use.thinking and use.taken.answer is not None,
@@ -180,7 +180,7 @@ OF_TOOLS: Final = Exclusions(
 """Of the options of a call beside tools, and what is taken of a reply."""
 OF_EMBEDDED: Final = Exclusions(
     Exclusion(
-        ("examples",),
+        "examples",
         "The embedded models read one text below one outline, and no turns before them.",
         "Leave it out, or ask a chat model.",
     )
@@ -191,7 +191,7 @@ WITHOUT_TOOLS: Final = Exclusions(
         ("tool_choice", "parallel", "tool_format"),
         "{} is given, and no tools.",
         "Give tools=[...], or leave it out.",
-        without=("tools",),
+        without="tools",
     )
 )
 """Of the options of a call."""

@@ -151,7 +151,7 @@ class Remote:
         return {sent: body[name] for name, sent in taken.items() if sent is not None}
 
     async def _sent(self, wanted: WantedText, *asked: Any, **more: bool) -> Any:
-        """Send a request (`_body`, and `more` of its fields), and send it again, made anew, while a refusal
+        """Send a request (`_body`, and `more` of its fields). It is sent again, made anew, while a refusal
         names a field that can be mended: at most twice for each. Errors: those of the client."""
         client = self._client(self._library.AsyncClient if wanted.waits else self._library.Client)
         while True:
@@ -282,7 +282,7 @@ def _add_completion(answer: Answer, received: Any) -> None:
         return
     content = getattr(part, "content", None)
     if isinstance(content, list):  # some servers send parts, of which those of text count
-        content = "".join(str(one.get("text") or "") for one in content if isinstance(one, dict))
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
     answer.add(
         content,
         getattr(part, "tool_calls", None),
@@ -307,6 +307,6 @@ def _beside(answer: Any) -> Any:
 def _missing_key(answer: Any) -> str:
     """Return the first key of a chat completion that a reply does not have; "" where it has all."""
     first = _choice(answer)
-    found = {"choices": getattr(answer, "choices", None), "choices[0]": first}
-    found |= {f"choices[0].{key}": getattr(first, key, None) for key in ("message", "finish_reason")}
-    return next((name for name, one in found.items() if one is None), "")
+    members = {"choices": getattr(answer, "choices", None), "choices[0]": first}
+    members |= {f"choices[0].{key}": getattr(first, key, None) for key in ("message", "finish_reason")}
+    return next((name for name, member in members.items() if member is None), "")

@@ -267,7 +267,37 @@ DOCUMENTS: list[Any] = [
             ({"regex": "red|[a-z]{3}"}, {"pattern": "^(?:red|[a-z]{3})$"}),
         ]
     ),
+    (
+        said := '{ "value" : [1, 2]}',
+        {"value": [1, 2], "text": said},
+        {"target": list[int]},
+        {f"{SENT}/schema/required": ["value"]},
+    ),
+    *(
+        (
+            says,
+            {"value": json.loads(says), "text": text},
+            {"target": target, "wrap": False},
+            {f"{SENT}/schema/type": kind},
+        )
+        for says, text, target, kind in [
+            ("[1, 2]", "[1, 2]", list[int], "array"),
+            ('"red"', "red", ENUM, "string"),
+        ]
+    ),
     # what is read
+    *(
+        (f'{{"value": {says}}}', {"text": text}, {"target": target})
+        for says, text, target in [
+            ("3", "3", {"type": "integer"}),
+            ('{"name": "Bo"}', '{"name": "Bo"}', {}),
+            ('"red"', "red", ENUM),
+        ]
+    ),
+    *(
+        ((says, '{"value": [1, 2]}'), {"value": [1, 2], "attempts": 2}, {"target": list[int]})
+        for says in ('{"other": [1, 2]}', '{"value": [1, 2], "more": 3}')
+    ),
     (
         said := f"<think>\n{THOUGHT}\n</think>\nSure: {ADA}.",
         {"text": ADA, "result.thoughts": THOUGHT, "result.reply": said},

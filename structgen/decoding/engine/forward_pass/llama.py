@@ -129,9 +129,9 @@ class Llama:
         self._lock = threading.Lock()
         self._last: Sequence[int] = ()
         """The last prompt."""
-        self._begun: tuple[Sequence[int], PagedCache | None] = ((), None)
-        """The tokens that two prompts one after the other began with, and their cache."""
         self._page_bytes = 4 * sizes.layers * 2 * sizes.groups * PANEL * sizes.head
+        self._begun: tuple[Sequence[int], PagedCache] = ((), PagedCache(self._page_bytes, self.context))
+        """The tokens that two prompts one after the other began with, and their cache."""
 
     @classmethod
     def read(cls, folder: Path) -> Llama:
@@ -157,27 +157,24 @@ class Llama:
         if not prompts:
             return []
         with self._lock:
-            caches = [PagedCache(self._page_bytes, self.context, len(prompt)) for prompt in prompts]
-            tokens, begun = self._begun
-            common = min(_begins_as(prompt, prompts[0]) for prompt in prompts) if len(prompts) > 1 else 0
-            known = min(_begins_as(prompt, tokens) for prompt in prompts)
-            if begun is not None:
-                for cache in caches[: 1 if common > known else None]:
-                    cache.begin_as(begun, known)
+            before, begun = self._begun
+            known = min(_begins_as(prompt, before) for prompt in prompts)
+            first = prompts[0] if len(prompts) > 1 else self._last
+            common = min(_begins_as(prompt, first) for prompt in prompts)
             if common > known:
-                caches[0].grow(common)
-                self._run(*_rows_of(prompts[:1], caches, known, [common]), caches)
-                for cache in caches[1:]:
-                    cache.begin_as(caches[0], common)
-            for cache in caches:
-                cache.grow(cache.length)
-            logits = self._run(*_rows_of(prompts, caches, max(common, known), [*map(len, prompts)]), caches)
-            again = min(max(common, _begins_as(prompts[0], self._last)), _MOST_KEPT)
-            if again > known:
-                kept = PagedCache(self._page_bytes, self.context, again)
-                kept.begin_as(caches[0], again)
-                self._begun = prompts[0][:again], kept
+                shared = PagedCache(self._page_bytes, self.context, common)
+                shared.begin_as(begun, known)
+                shared.grow(common)
+                self._run(*_rows_of(prompts[:1], [shared], known, [common]), [shared])
+                begun, known = shared, common
+                if common <= _MOST_KEPT:
+                    self._begun = prompts[0][:common], shared
             self._last = prompts[0]
+            caches = [PagedCache(self._page_bytes, self.context, len(prompt)) for prompt in prompts]
+            for cache in caches:
+                cache.begin_as(begun, known)
+                cache.grow(cache.length)
+            logits = self._run(*_rows_of(prompts, caches, known, [*map(len, prompts)]), caches)
             return list(zip(logits, caches, strict=True))
 
     def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:

@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import InitVar, dataclass, field, replace
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from structgen.base.errors import fields_named
 from structgen.base.json_text.events import EventLog, JsonError
@@ -39,20 +39,31 @@ _NEEDLE: Final = 32
 _LONGEST_PERIOD: Final = 512
 _CANDIDATES: Final = 8
 """Places that are looked at: inside of a period its own parts may repeat themselves."""
-_CODE: Final = re.compile(rb"(?=.*[0-9])(?=.*[A-Za-z])[0-9A-Za-z+/=\n]*", re.DOTALL)
-_CODE_TIMES: Final = 5
-"""A period of a code is repeated so many times more often than one of language: digests and certificates that
-were made up repeat a hundred lines."""
-_SHORT_CODE_TIMES: Final = 128
-"""Times that a short period of a code is repeated, up to twice the length of a run."""
-_ROWS: Final = re.compile(rb"[^0-9A-Za-z\x7f]*|[^A-Za-z\"\x7f]*\[[^A-Za-z\"\x7f]*")
-_ROW_TIMES: Final = 1.6
-"""A matrix of 32 equal rows is whole."""
+
+
+class _Kind(NamedTuple):
+    """A kind of periods, and how often they are repeated (docs/decisions/056-values-that-end.md)."""
+
+    pattern: re.Pattern[bytes]
+    times: float
+    """How many times more often than one of language."""
+    short_times: int = 0
+    """How often a short one is repeated at least, up to twice the length of a run."""
+
+
+_LANGUAGE: Final = _Kind(re.compile(rb".*", re.DOTALL), 1)
+_KINDS: Final = (
+    # digests and certificates that were made up repeat a hundred lines
+    _Kind(re.compile(rb"(?=.*[0-9])(?=.*[A-Za-z])[0-9A-Za-z+/=\n]*", re.DOTALL), 5, 128),
+    # signs alone, and rows of numbers: a matrix of 32 equal rows is whole
+    _Kind(re.compile(rb"[^0-9A-Za-z\x7f]*|[^A-Za-z\"\x7f]*\[[^A-Za-z\"\x7f]*"), 1.6),
+    _LANGUAGE,
+)
 _FEWEST_TIMES: Final = 3
 """How often a period stands in a run at least, where the run takes its share of the tokens; and a period of
 digits in the last ones of a number."""
 _STEP: Final = 8
-"""Bytes between two stages, besides a period."""
+"""Bytes between two stages, besides a period: a token holds a short period several times."""
 LAST_STAGE: Final = 3
 _SOONER: Final = 4
 """Behind a run that was closed, another one is so many times shorter."""
@@ -103,15 +114,12 @@ class Repetitions:
     def needed(self, period: bytes, last: int = 0) -> int:
         """Return the bytes that a run of this period has at least. `last`: the bytes of its share of the
         tokens; 0 where they are not written yet."""
-        found = spelt(period)
-        size, is_code, is_rows = len(found), _CODE.fullmatch(found), _ROWS.fullmatch(found)
-        if is_code:
-            short = min(_SHORT_CODE_TIMES * size, 2 * self.length)
-            characters = max(self.length, short, _CODE_TIMES * self.times * size)
-        else:
-            characters = max(self.length, round(self.times * (_ROW_TIMES if is_rows else 1) * size))
+        written = spelt(period)
+        size, kind = len(written), next(kind for kind in _KINDS if kind.pattern.fullmatch(written))
+        short = min(kind.short_times * size, 2 * self.length)
+        characters = max(self.length, short, round(self.times * kind.times * size))
         most = -(-characters * len(period) // size)
-        is_left_out = not last or is_code or is_rows
+        is_left_out = not last or kind is not _LANGUAGE
         return most if is_left_out else min(most, max(last, _FEWEST_TIMES * len(period)))
 
 

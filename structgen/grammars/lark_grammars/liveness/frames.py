@@ -61,9 +61,10 @@ def classes_of_bytes(classes: bytes, tables: ParserTables) -> bytes:
     """Return the classes of bytes; where an indenter counts blanks, these are classes of their own."""
     if tables.indentation is None:
         return classes
-    kinds, numbers = {10: 1, 9: 2, 32: 3}, dict[tuple[int, int], int]()
+    blanks, numbers = {10: 1, 9: 2, 32: 3}, dict[tuple[int, int], int]()
     return bytes(
-        numbers.setdefault((kind, kinds.get(byte, 0)), len(numbers)) for byte, kind in enumerate(classes)
+        numbers.setdefault((byte_class, blanks.get(byte, 0)), len(numbers))
+        for byte, byte_class in enumerate(classes)
     )
 
 

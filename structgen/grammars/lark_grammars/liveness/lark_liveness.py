@@ -1,10 +1,10 @@
 """Does some text go on? The saturation of one grammar (`saturation`), its certain boundaries, and exact
 answers.
 
-A boundary is a kind of carry with a *line*: PLAIN; LINE, behind the indenter's newline, where blocks open
-or close; DEDENTED, behind a closed block, where more close; ENDING, where the text has ended and the open
-blocks are closed. A newline may be of any width; where it cannot go on to each, or not even has each, a
-completion is searched for (`compiled.lark_completions`).
+A boundary is a kind of carry with a *line*, in the order of their numbers: PLAIN; LINE, behind the indenter's
+newline, where blocks open or close; DEDENTED, behind a closed block, where more close; ENDING, where the text
+has ended and the open blocks are closed. A newline may be of any width; where it cannot go on to each, or not
+even has each, a completion is searched for (`compiled.lark_completions`).
 """
 
 from __future__ import annotations
