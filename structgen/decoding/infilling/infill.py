@@ -563,7 +563,8 @@ def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
 
         loaded, words = load_masked_model(model)
         return loaded, words if tokenizer is None else tokenizer_of(tokenizer)
-    lacking = [name for name in _MEMBERS if not hasattr(model, name)]
+    members = [name for name in vars(MaskedModel) if not name.startswith("_")]
+    lacking = [name for name in members if not hasattr(model, name)]
     if lacking:
         is_causal = hasattr(model, "prefill") or hasattr(model, "get_output_embeddings")
         what = "is a causal model: it fills no masks" if is_causal else "is no masked-diffusion model"
@@ -581,9 +582,6 @@ def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
         )
     given: MaskedModel = model
     return given, tokenizer_of(tokenizer)
-
-
-_MEMBERS: Final = ("mask_id", "shift", "block_length", "vocab_size", "context", "forward")
 
 
 def _prompt_tokens(
