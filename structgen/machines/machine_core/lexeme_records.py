@@ -280,28 +280,79 @@ def take_safe(c: LexemeContext, node: int, safe: SafeRow) -> bool:
 
 
 @jit
+def other_after(c: LexemeContext, above: Depth, byte: int, depth: int) -> int:
+    """Return the state behind a byte of the state that is compared; REFUSED where the records of the two
+    differ; UNKNOWN or less where it was asked for."""
+    same = cell(c, above.other, byte)
+    if same >= 0 and depth > 1 and address_of_block(c.lexeme_end_at) != 0:
+        kind = c.classes[byte]
+        if ends_before(c, above.lexeme, kind) or ends_before(c, above.other, kind):
+            return REFUSED  # a leftover of one record alone would have tokens from below
+    return same
+
+
+@jit
+def note_end(c: LexemeContext, node: int, above: Depth, byte: int, is_known: bool) -> bool:
+    """Note as what the lexeme may end before a node's byte. Returns whether all is known. `is_known`: the
+    states behind the byte are."""
+    if address_of_block(c.lexeme_end_at) != 0:
+        return is_known and cross(c, node, above, c.classes[byte])
+    if c.hooks.ends:
+        terminal = call3(c.hooks.ends, address_of_block(c), above.lexeme, byte)
+        if terminal >= 0:
+            put_crossing(c, node, terminal, 0, 0)
+    return is_known
+
+
+@jit
+def may_end(c: LexemeContext, node: int, base: int, above: Depth, after: int) -> bool:
+    """Return whether a token may end in the state behind a node; where that is asked, the node waits."""
+    token_end = c.token_ends[after]
+    if token_end <= UNKNOWN:
+        token_end = call2(c.hooks.token_end, address_of_block(c), after)
+    if token_end <= UNKNOWN:
+        wait(c, node, base, above, 1)
+    return token_end >= 0
+
+
+@jit
+def scan_plain(c: LexemeContext, trie: Trie, node: int, last: int, base: int) -> None:
+    """As `scan_range`, where nothing matters besides the lexer's moves: a third of the time."""
+    nodes, slots, ids, depths = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie), c.depths
+    moves, classes, width, visited = c.moves, c.classes, c.width, 0
+    while node < last:
+        visited += 1
+        word = nodes[node]
+        depth, slot = depth_of(word) - base, slot_of(word)
+        above, here = depths[depth - 1], depths[depth]
+        after = moves[above.lexeme * width + classes[byte_of(word)]]
+        if after < REFUSED:
+            after = cell(c, above.lexeme, byte_of(word))
+            moves = c.moves
+        if after < REFUSED:
+            wait(c, node, base, above, 0)
+        elif slot and after >= 0:
+            find_inside(c, slot - 1, after, 0, slots, ids)
+        here.lexeme, here.other = after, REFUSED
+        node = node + 1 if after >= 0 else end_of(word)
+    c.scan.visited = c.scan.visited + visited
+
+
+@jit
 def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) -> None:
     """Scan some nodes of a trie; what is known of the node above them is in the row of its depth, less
     `base`."""
+    safe, has_ends = c.hooks.safe, address_of_block(c.lexeme_end_at) != 0 or c.hooks.ends != 0
+    if c.scan.kept == KEPT_NONE and not (safe or has_ends or c.hooks.token_end or c.newline >= 0):
+        scan_plain(c, trie, node, last, base)
+        return
     nodes, slots, ids = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie)
-    depths, has_ends, has_lines = c.depths, address_of_block(c.lexeme_end_at) != 0, c.newline >= 0
-    counted, classes, width, moves = c.hooks.token_end, c.classes, c.width, c.moves
-    safe, ends, kept, known, row = c.hooks.safe, c.hooks.ends, c.scan.kept, -1, 0
-    most_apart, visited = c.most_apart if kept == KEPT_ALIKE else 0, 0
-    # of all scans most ask nothing besides the moves
-    is_plain = kept == KEPT_NONE and not (has_ends or has_lines or counted or safe or ends)
+    kept, known, row, visited = c.scan.kept, -1, 0, 0
     while node < last:
         visited += 1
         word = nodes[node]
         byte, depth, slot = byte_of(word), depth_of(word) - base, slot_of(word)
-        above, here, kind = depths[depth - 1], depths[depth], classes[byte]
-        after = moves[above.lexeme * width + kind]
-        if is_plain and after >= REFUSED:
-            if slot and after >= 0:
-                find_inside(c, slot - 1, after, 0, slots, ids)
-            here.lexeme, here.other = after, REFUSED
-            node = node + 1 if after >= 0 else end_of(word)
-            continue
+        above, here = c.depths[depth - 1], c.depths[depth]
         if safe:
             if above.lexeme != known:
                 known = above.lexeme
@@ -309,55 +360,40 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
             if row and take_safe(c, node, SafeRow(row)):
                 node = end_of(word)
                 continue
-        other, shift, same = above.other, 0, REFUSED
-        if after < REFUSED:
-            after = cell(c, above.lexeme, byte)
-            moves = c.moves
-        if other >= 0:
-            same = cell(c, other, byte)
-            moves = c.moves
+        after, same, shift = cell(c, above.lexeme, byte), REFUSED, 0
+        if above.other >= 0:
+            same = other_after(c, above, byte, depth)
         is_known = after >= REFUSED and same >= REFUSED
         if has_ends and depth > 1:
-            if same >= 0 and (ends_before(c, above.lexeme, kind) or ends_before(c, other, kind)):
-                same = REFUSED  # a leftover of one record alone would have tokens from below
-            is_known = is_known and cross(c, node, above, kind)
-        elif ends and depth > 1:
-            terminal = call3(ends, address_of_block(c), above.lexeme, byte)
-            if terminal >= 0:
-                put_crossing(c, node, terminal, 0, 0)
-        if counted and slot and is_known and after >= 0 and after != same:
-            token_end = c.token_ends[after]
-            if token_end <= UNKNOWN:
-                token_end = call2(counted, address_of_block(c), after)
-            if token_end <= UNKNOWN:
-                wait(c, node, base, above, 1)
-            if token_end < 0 and kept == KEPT_ALIKE:
-                drop(c, ids, slots[slot - 1], slots[slot])
-            slot = slot if token_end >= 0 else 0
-        is_closed, is_same = after >= CLOSES, after == same and after >= 0
+            is_known = note_end(c, node, above, byte, is_known)
+        if slot and c.hooks.token_end and is_known and after >= 0 and after != same:
+            if not may_end(c, node, base, above, after):
+                if kept == KEPT_ALIKE:
+                    drop(c, ids, slots[slot - 1], slots[slot])
+                slot = 0
         if not is_known:
             wait(c, node, base, above, 0)
-        elif is_closed:
+        elif after >= CLOSES:
             put_crossing(c, node, after - CLOSES, 0, 1)
-        if kept and is_known and (is_closed or after < 0):
+        if kept and is_known and (after >= CLOSES or after < 0):
             drop_below(c, nodes, slots, ids, node)
         # what closes below is noted, though the record of the other state has the same
-        is_left = is_same and (c.closing == 0 or c.vocabulary.signatures[2 * node] & c.closing == 0)
-        if not is_known or is_closed or after < 0 or is_left:
+        is_left = after == same and (c.closing == 0 or c.vocabulary.signatures[2 * node] & c.closing == 0)
+        if not is_known or after >= CLOSES or after < 0 or is_left:
             node = end_of(word)
             continue
-        if has_lines:
+        if c.newline >= 0:
             if c.may_break[after]:  # what bytes do to a column may differ
-                shift, same, is_same = shift_after(c, above.shift, byte), REFUSED, False
+                shift, same = shift_after(c, above.shift, byte), REFUSED
             elif same >= 0 and c.may_break[same]:
-                same, is_same = REFUSED, False
-        if slot and not is_same and kept != KEPT_ALL:
+                same = REFUSED
+        if slot and after != same and kept != KEPT_ALL:
             find_inside(c, slot - 1, after, shift, slots, ids)
             if kept == KEPT_ALIKE:
                 drop(c, ids, slots[slot - 1], slots[slot])
-        if most_apart and not is_same:
+        if after != same and kept == KEPT_ALIKE and c.most_apart:
             c.scan.apart = c.scan.apart + 1
-            if c.scan.apart > most_apart:
+            if c.scan.apart > c.most_apart:
                 c.scan.is_full = 1
                 break
         here.lexeme, here.shift, here.other = after, shift, same
@@ -533,60 +569,57 @@ def as_ranges(c: LexemeContext, trie: Trie, made: Trie, first: int) -> None:
 
 
 @jit
+def child_by(held: Int64s, parent: int, hint: int, byte: int, made: int) -> int:
+    """Return the child of a node in `merging` by a byte; a new one has the number `made`. `hint`: a child to
+    begin at, -1: none, since children are looked for in ascending order."""
+    before, at = -1, held[4 * parent + 1]
+    if hint >= 0 and held[4 * hint] <= byte:
+        at = hint
+    while at >= 0 and held[4 * at] < byte:
+        before, at = at, held[4 * at + 2]
+    if at >= 0 and held[4 * at] == byte:
+        return at
+    held[4 * made], held[4 * made + 1], held[4 * made + 2], held[4 * made + 3] = byte, -1, at, 0
+    if before < 0:
+        held[4 * parent + 1] = made
+    else:
+        held[4 * before + 2] = made
+    return made
+
+
+@jit
 def merge_nodes(c: LexemeContext, trie: Trie, first: int) -> int:
     """Merge the nodes below the crossings with a key into one trie, in `merging`: of each node the byte, the
     first child, the next sibling, and the last of its tokens; of the root, how many tokens there are. Returns
-    how many nodes, -1 where it is too large; the links of tokens are at MERGING_LINKS."""
+    how many nodes, -1 where it is too large; the links of tokens are at MERGING_LINKS. By depth, `path` has
+    the node, the child that was met last, and the state behind the end of a lexeme."""
     nodes, slots, ids = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie)
-    held, links, paths = c.merging, skip(c.merging, MERGING_LINKS), skip(c.merging, MERGING_PATHS)
-    made, linked, behind, has_behind = 1, 1, c.behind, address_of_block(c.behind) != 0
+    held, links, path = c.merging, skip(c.merging, MERGING_LINKS), skip(c.merging, MERGING_PATHS)
+    made, linked = 1, 1
     held[0], held[1], held[2], held[3] = 0, -1, -1, 0
-    deepest = DEEPEST + 2
     for i in range(first, c.scan.crossed):
         if not has_key(c.crossings[i], c.crossings[first]):
             continue
         node = c.crossings[i].node
-        word = nodes[node]
-        base, last = depth_of(word) - 1, end_of(word)
-        paths[0], paths[deepest] = 0, -1
-        paths[2 * deepest] = BEFORE_CLOSING if c.crossings[i].shift else AFTER_END
+        base, last = depth_of(nodes[node]) - 1, end_of(nodes[node])
+        path[0], path[1], path[2] = 0, -1, BEFORE_CLOSING if c.crossings[i].shift else AFTER_END
         while node < last:
             word = nodes[node]
-            byte, depth, slot = byte_of(word), depth_of(word) - base, slot_of(word)
-            if has_behind:
-                after = behind[256 * paths[2 * deepest + depth - 1] + byte]
-                if after == 0:
+            above, slot = skip(path, 3 * (depth_of(word) - base - 1)), slot_of(word)
+            if address_of_block(c.behind) != 0:
+                above[5] = c.behind[256 * above[2] + byte_of(word)]
+                if above[5] == 0:
                     node = end_of(word)
                     continue
-                paths[2 * deepest + depth] = after
-            parent = paths[depth - 1]
-            # the child that was met last: children come in order, so the search goes on there
-            before, at = -1, held[4 * parent + 1]
-            hint = paths[deepest + depth - 1]
-            if hint >= 0 and held[4 * hint] <= byte:
-                before, at = -1, hint
-            while at >= 0 and held[4 * at] < byte:
-                before, at = at, held[4 * at + 2]
-            if at < 0 or held[4 * at] != byte:
-                if made > MOST_COPIED:
-                    return -1
-                held[4 * made], held[4 * made + 1] = byte, -1
-                held[4 * made + 2], held[4 * made + 3] = at, 0
-                if before < 0:
-                    held[4 * parent + 1] = made
-                else:
-                    held[4 * before + 2] = made
-                at = made
-                made += 1
-            paths[deepest + depth - 1] = at
-            paths[depth], paths[deepest + depth] = at, -1
-            if slot:
-                if linked + slots[slot] - slots[slot - 1] >= MOST_LINKS:
-                    return -1
-                for j in range(slots[slot - 1], slots[slot]):
-                    links[2 * linked], links[2 * linked + 1] = ids[j], held[4 * at + 3]
-                    held[4 * at + 3] = linked
-                    linked += 1
+            at = child_by(held, above[0], above[1], byte_of(word), made)
+            made += 1 if at == made else 0
+            if made > MOST_COPIED + 1 or (slot and linked + slots[slot] - slots[slot - 1] >= MOST_LINKS):
+                return -1
+            above[1], above[3], above[4] = at, at, -1
+            for j in range(slots[slot - 1] if slot else 0, slots[slot] if slot else 0):
+                links[2 * linked], links[2 * linked + 1] = ids[j], held[4 * at + 3]
+                held[4 * at + 3] = linked
+                linked += 1
             node += 1
     held[3] = linked - 1
     return made
