@@ -270,7 +270,7 @@ def warning_level() -> int:
 
 # --- calls with options that are not there ---
 
-_CLOSE: Final = 0.8
+CLOSE: Final = 0.8
 """The least similarity (difflib's ratio) at which a name counts as a misspelling of another."""
 _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
 GONE: Final = {
@@ -391,7 +391,7 @@ def unknown_option(
     """Return the error of an option that a function does not have, which names the one that was meant."""
     from difflib import get_close_matches  # start-up: a call with a fault
 
-    near = [*get_close_matches(wrong.lower(), [*known, *elsewhere], 1, _CLOSE), ""][0]
+    near = [*get_close_matches(wrong.lower(), [*known, *elsewhere], 1, CLOSE), ""][0]
     if wrong in elsewhere or near in elsewhere:
         cure = elsewhere[wrong if wrong in elsewhere else near]
     else:

@@ -8,6 +8,7 @@ Numbers may be Python's or numpy's. Bools, NaN and infinity are not numbers here
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
@@ -21,7 +22,6 @@ from structgen.base.limits import DEFAULT, Limits
 Check: TypeAlias = Callable[[str, Any], Any]
 """From an option's name and its value to the value that is kept. Raises OptionError."""
 
-_GREATEST = 1.7e308
 _SHOWN = 60
 """The most characters of a wrong value in a message."""
 _MESSAGES: Final = 'Give messages such as [{"role": "user", "content": "..."}].'
@@ -138,7 +138,7 @@ def switch(name: str, value: Any) -> bool:
 def seconds(name: str, value: Any) -> float | None:
     """Return seconds, or None for no limit."""
     takes = "seconds, at least 0, or None for no limit"
-    return None if value is None else number(name, value, 0.0, _GREATEST, takes)
+    return None if value is None else number(name, value, 0.0, sys.float_info.max, takes)
 
 
 def text(name: str, value: Any) -> str:

@@ -36,8 +36,6 @@ ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
 NODES, EDGES, LISTS = (word_of(Core, name) for name in ("nodes", "edges", "lists"))
 DEEPEST = 4096
 """Bytes of the longest token, hence blocks of registers that a walk needs."""
-_WORK = 408
-"""Words of rows that are about to be interned, and of spare registers."""
 
 
 class TableSizes(NamedTuple):
@@ -97,12 +95,13 @@ class TablePlan:
         """Bytes of all tables at first."""
         self.needs = slice(at, at + 8 * (1 + 4 * MOST_QUESTIONS))
         """Where the questions lie in the block; the registers and the rows being interned follow."""
-        self.scratch = 8 * (8 * (DEEPEST + 2) + _WORK)
+        rows = words_of(fields["work"].type.kind)
+        self.scratch = 8 * (8 * (DEEPEST + 2) + rows)
         questions, work, scratch = (fields[name].word for name in ("questions", "work", "scratch"))
         self.template[[questions, work, scratch]] = (
             self.needs.start,
             self.needs.stop,
-            self.needs.stop + 8 * _WORK,
+            self.needs.stop + 8 * rows,
         )
         for name, value in {"finished": -1, **(words or {})}.items():
             self.template[fields[name].word] = value

@@ -305,7 +305,7 @@ def note_end(c: LexemeContext, node: int, above: Depth, byte: int, is_known: boo
 
 
 @jit
-def may_end(c: LexemeContext, node: int, base: int, above: Depth, after: int) -> bool:
+def token_may_end(c: LexemeContext, node: int, base: int, above: Depth, after: int) -> bool:
     """Return whether a token may end in the state behind a node; where that is asked, the node waits."""
     token_end = c.token_ends[after]
     if token_end <= UNKNOWN:
@@ -367,7 +367,7 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
         if has_ends and depth > 1:
             is_known = note_end(c, node, above, byte, is_known)
         if slot and c.hooks.token_end and is_known and after >= 0 and after != same:
-            if not may_end(c, node, base, above, after):
+            if not token_may_end(c, node, base, above, after):
                 if kept == KEPT_ALIKE:
                     drop(c, ids, slots[slot - 1], slots[slot])
                 slot = 0

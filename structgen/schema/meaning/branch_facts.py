@@ -26,10 +26,9 @@ CLAUSES = 24
 """Clauses that one choice may become."""
 CLAUSE_SIZE = 64
 """Alternatives of one clause."""
-_NESTED_DENIALS = 4
-"""`not` within `not` is read as clauses to this depth."""
-_NESTED_UNIONS = 8
-"""Unions within unions are read to this depth; below it a branch is compared by its identity alone."""
+_NESTED = 8
+"""Unions within unions are read to this depth, below which a branch is compared by its identity alone; and
+`not` within `not` as clauses."""
 
 
 class BranchFacts(NamedTuple):
@@ -52,9 +51,7 @@ class BranchReader:
         self._facts: dict[tuple[Literal, frozenset[str]], BranchFacts | None] = {}
         self._clauses: dict[Literal, Clauses | None] = {}
 
-    def facts(
-        self, literal: Literal, absent: frozenset[str], depth: int = _NESTED_UNIONS
-    ) -> BranchFacts | None:
+    def facts(self, literal: Literal, absent: frozenset[str], depth: int = _NESTED) -> BranchFacts | None:
         """Return the facts of a literal, None where no object meets it. Cost: the keywords of the branch."""
         key = literal, absent
         if key not in self._facts:
@@ -70,7 +67,7 @@ class BranchReader:
     def clauses(self, literal: Literal) -> Clauses | None:
         """Return the clauses of the objects that meet a literal; None: clauses cannot express it."""
         if literal not in self._clauses:
-            found = self._read(literal, _NESTED_DENIALS)
+            found = self._read(literal, _NESTED)
             self._clauses[literal] = found if found is not None and self.fits(found) else None
         return self._clauses[literal]
 

@@ -29,7 +29,7 @@ from structgen.base.language.number_ranges import Cut, Ranges
 from structgen.schema.meaning.formulas import is_multiple
 from structgen.schema.reading.json_values import json_string
 
-_MOST_WORDS = 8
+MOST_LISTED = 8
 """Words, and clauses of a formula, that are listed in one item."""
 _MOST_CHARACTERS = 60
 """Of a word or a pattern that is quoted."""
@@ -94,8 +94,8 @@ def string(formula: Formula, some: str = "a string") -> str:
                 clauses.append(f"that does not match {quoted(source)}")
             case _:
                 further = True
-    if len(clauses) > _MOST_WORDS:
-        clauses, further = clauses[:_MOST_WORDS], True
+    if len(clauses) > MOST_LISTED:
+        clauses, further = clauses[:MOST_LISTED], True
     if clauses and some.startswith("a key") and not clauses[0].startswith("that does not"):
         some = "a key"
     head = f"{some} of {size}" if size else some
@@ -207,7 +207,7 @@ def value(one: Json) -> str:
 def listing(words: Iterable[str], joint: str = "") -> str:
     """Return `"a"`, or `one of "a", "b" (and 12 more)`; with a joint, `"a", "b"<joint>"c"`."""
     listed: Sequence[str] = list(words)
-    shown = listed[:_MOST_WORDS]
+    shown = listed[:MOST_LISTED]
     more = f" (and {len(listed) - len(shown):,} more)" if len(listed) > len(shown) else ""
     if len(listed) == 1:
         return listed[0]

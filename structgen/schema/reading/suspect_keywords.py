@@ -29,7 +29,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from structgen.automata.formats.named_formats import KNOWN
-from structgen.base.errors import SchemaError
+from structgen.base.errors import CLOSE, SchemaError
 from structgen.base.json_text.exact_json import escape
 from structgen.schema.reading.dialects import dialect
 from structgen.schema.reading.draft_names import DRAFTS
@@ -89,8 +89,6 @@ _FOREIGN: Final = MappingProxyType(
 _DIGITS: Final = re.compile("[0-9]+")
 _LONGEST: Final = 40
 """Longer names are not compared with others."""
-_ALIKE: Final = 0.8
-"""The least ratio (difflib) of a keyword of eight letters or more and one that may be meant."""
 _MOST_COMPARED: Final = 4_000
 """Pairs of names that are compared in one document, for its formats and for its required keys: 0.1 s."""
 
@@ -283,7 +281,7 @@ def _likely(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
     meant = _nearest(keyword, names)
     if meant is None:
         by_plain = {name.casefold(): name for name in names if abs(len(name) - len(keyword)) <= 2}
-        close = get_close_matches(plain, by_plain, 1, _ALIKE) if len(plain) >= 8 else []
+        close = get_close_matches(plain, by_plain, 1, CLOSE) if len(plain) >= 8 else []
         meant = by_plain[close[0]] if close else None
     if meant is None:
         return None

@@ -44,12 +44,11 @@ from structgen.machines.json_machine.tables.lookups import FREE, is_space, settl
 from structgen.machines.machine_core.interning import ask_room, intern
 from structgen.machines.machine_core.layout import ASK, ASKED, OUT, REFUSED, YES
 from structgen.machines.machine_core.lexeme_layout import CLOSES, TOTAL, UNKNOWN, SafeRow
+from structgen.tokens.trie import MAX_STRING
 
 _TERMINAL_WORDS: Final = words_of(JsonTerminal)
 _BEYOND_ASCII = 10
 """The classes of characters outside ASCII, of which one is white space."""
-_ANY_NUMBER = 1 << 20
-"""Of characters: more than a token has."""
 _MOST_MISSING_CLASSES = 4
 """Classes that may be missing in a string that is told by what it takes less than any string does."""
 
@@ -235,7 +234,7 @@ def find_safe(c: JsonContext, state: int, safe: SafeRow) -> None:
     """Write which classes of characters are safe in a state of a string automaton: those that lead to one
     state, and from that to one, and so on; back to itself at the best."""
     low, high = all_classes(c)
-    safe.known, safe.low, safe.high, safe.reach = TOTAL, low, high, _ANY_NUMBER
+    safe.known, safe.low, safe.high, safe.reach = TOTAL, low, high, MAX_STRING
     if string_step(c, state, TOTAL_COLUMN) >= 0:
         return
     after = commonest(c, state)
@@ -248,7 +247,7 @@ def find_safe(c: JsonContext, state: int, safe: SafeRow) -> None:
             return
         if before == after:
             break
-    safe.reach = _ANY_NUMBER
+    safe.reach = MAX_STRING
 
 
 @jit

@@ -226,6 +226,19 @@ class JsonTerminal(Block):
     """What is safe in it; `known` is -1 before somebody asks."""
 
 
+class TextsLevel(Block):
+    """A byte of a text that `keys_and_items.texts_left` counts: what is read before it, and the column that
+    comes next (-1: the text may end here first)."""
+
+    state: int
+    prefix: int
+    held: int
+    """The node of the set."""
+    count: int
+    """Characters."""
+    column: int
+
+
 class JsonWork(WorkRow):
     """Rows that are about to be interned, and spare registers."""
 
@@ -257,6 +270,8 @@ class JsonContext(LexemeContext):
     outcomes: Int32Table
     plain_objects: Table[PlainObjectRow]
     stack: WordTable
+    levels: Table[TextsLevel]
+    """One for each byte that is read ahead."""
     distances: Int32Table
     strings: Int32s
     """The string automata: the state after each of 258 columns, by state; the outcome at each state (-1)."""
