@@ -21,7 +21,7 @@ from structgen.schema.meaning.literals import Literal
 from structgen.schema.meaning.shape import AtKey, Obligation, Without
 
 _MOST_SHAPES = 16
-"""As many shapes as this are made rather than obligations."""
+"""Up to so many shapes are made; where there were more, obligations are."""
 _TESTS_OF_A_CHAIN = 3
 """Fewer tests on one key than this are split one by one."""
 _INFINITE_SETS = 3

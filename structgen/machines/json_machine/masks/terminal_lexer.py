@@ -274,7 +274,7 @@ def safe_in(context: int, state: int) -> int:
 
 @entry("int64(int64, int64)")
 def nothing_safe(context: int, state: int) -> int:
-    """As `safe_in`, for a trie whose nodes are not those of the vocabulary."""
+    """Return 0: nothing is known to be safe in a trie whose nodes are not those of the vocabulary."""
     return 0
 
 

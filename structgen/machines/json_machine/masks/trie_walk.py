@@ -235,7 +235,8 @@ def walk_node(c: JsonContext, node: int, depth: int, how: int) -> bool:
 
 @jit
 def walk_all(c: JsonContext, how: int) -> bool:
-    """As `walk_node`, of all tokens."""
+    """Collect all tokens that may follow from the registers in scratch block 0. Returns whether something had
+    to be asked."""
     asked, byte = False, 0
     while byte < 256:
         byte = following(c, c.scratch[0], byte, how == LISTED)

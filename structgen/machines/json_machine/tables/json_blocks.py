@@ -56,7 +56,7 @@ M_SPACE = 16
 
 NO_FRAME = -1
 SENTINEL = -2
-"""As `frame` of a terminal looked at by itself: closing it ends the walk and hands back the outcome."""
+"""The `frame` of a terminal looked at by itself: closing it ends the walk and hands back the outcome."""
 
 # --- blocks -------------------------------------------------------------------------------------------------
 
@@ -382,7 +382,7 @@ BLUR = 1 << 40
 """In `extras`: one key written in this walk is not in the set, since its text was not followed."""
 EXTRA_TAG = -1_000_000_000
 WHOLE_WALK = 2
-"""As `blurred`: what the terminal says is too much, but the walk of all tokens can tell without texts. (1: it
+"""A value of `blurred`: what the terminal says is too much, but the walk of all tokens can tell without texts. (1: it
 cannot.)"""
 
 CAPTURE, UNREAD, LOG = 1 << 40, 1 << 41, (1 << 31) - 1
