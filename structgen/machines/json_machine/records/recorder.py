@@ -279,7 +279,7 @@ class Recorder:
         return self._wide(state)
 
     def _wide(self, state: int) -> tuple[KnownTerminal | None, int, int]:
-        """Return what `_like` does: the record of any string where this one takes nearly all that it takes."""
+        """Return what `_like` does: the record of any string, if this one takes nearly all that it takes."""
         if terminal_lexer.is_wide(self._tables.address, state):
             context = self._tables.context
             row, context[JsonContext.quoted] = int(context[JsonContext.quoted]), self._expander.string(FREE)

@@ -382,8 +382,8 @@ BLUR = 1 << 40
 """In `extras`: one key written in this walk is not in the set, since its text was not followed."""
 EXTRA_TAG = -1_000_000_000
 WHOLE_WALK = 2
-"""A value of `blurred`: what the terminal says is too much, but the walk of all tokens can tell without texts. (1: it
-cannot.)"""
+"""A value of `blurred`: what the terminal says is too much, but the walk of all tokens can tell without
+texts. (1: it cannot.)"""
 
 CAPTURE, UNREAD, LOG = 1 << 40, 1 << 41, (1 << 31) - 1
 """In `text`: an item is written whose value matters, and the bits of LOG are its log, 0 where it is not
