@@ -51,7 +51,7 @@ def expected(machine: Inspection, index: int) -> list[Expected]:
     return [
         Expected(
             what,
-            tuple(islice(sources, wording.MOST_LISTED)),
+            tuple(islice(sources, wording.MOST_TOLD)),
             bytes(sorted(first)),
             in_string=reading.live is not None,
         )

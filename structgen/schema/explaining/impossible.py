@@ -18,12 +18,13 @@ from structgen.schema.meaning import wording
 from structgen.schema.meaning.formulas import LISTED
 from structgen.schema.meaning.literals import ARRAY, NEVER, OBJECT, Literal
 from structgen.schema.meaning.place import NOTHING
-from structgen.schema.reading.model import Schema
+from structgen.schema.reading.model import Schema, conjuncts_of
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.schema.recogniser.smallest_contradiction import smallest
 
 MOST_QUESTIONS = 20_000
-"""Branches, keys and constants that are examined; those of a place with a large oneOf count many times."""
+"""Branches, keys and constants that are examined, some 0.1 ms each. Those of a place with many required keys,
+items or branches count many times: see `_weight`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,7 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
             continue
         for part in parts:
             literals = (*place[0], *part.met)
-            # the branches of a choice are compared in pairs
-            said = _said(network, literals)
-            questions += 1 + sum(len(one.one_of) ** 3 // 1_300 + len(one.any_of) // 20 for one in said)
+            questions += 1 + sum(map(_weight, _said(network, literals)))
             if questions > MOST_QUESTIONS:
                 return [], False
             try:
@@ -109,20 +108,16 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
     ], True
 
 
+def _weight(schema: Schema) -> int:
+    """Return how many more questions one about a value of a schema costs, by measurement: the branches of a
+    choice are compared in pairs, and each required key and each item before others is asked about again."""
+    pairs = len(schema.one_of) ** 3 // 1_300 + len(schema.any_of) // 20
+    return pairs + len(schema.required) // 60 + len(schema.prefix) // 200
+
+
 def _said(network: SchemaNetwork, literals: Iterable[Literal]) -> Iterator[Schema]:
-    """Yield the schemas that literals ask for, with those that they join."""
-    tables = network.tables
-    for literal in literals:
-        stack = [] if literal.denied else [literal.schema]
-        seen: set[int] = set()
-        while stack:
-            schema = tables.resolved(stack.pop())
-            if schema.id not in seen:
-                seen.add(schema.id)
-                yield schema
-                stack.extend(schema.all_of)
-                if schema.ref is not None:
-                    stack.append(schema.ref)
+    """Return the schemas that literals ask for, with those that they join."""
+    return conjuncts_of(literal.schema for literal in literals if not literal.denied)
 
 
 def _parts(network: SchemaNetwork, place: _Place) -> Iterator[_Part]:

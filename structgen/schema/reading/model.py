@@ -209,6 +209,21 @@ def in_place(schema: Schema) -> list[Schema]:
     return [*parts_of(_IN_PLACE(schema))]
 
 
+def conjuncts_of(schemas: Iterable[Schema]) -> Iterator[Schema]:
+    """Yield some schemas, and all that they ask of the same value by `$ref` and `allOf`, each once."""
+    seen: set[int] = set()
+    stack = list(schemas)
+    stack.reverse()
+    while stack:
+        schema = stack.pop()
+        if schema.id not in seen:
+            seen.add(schema.id)
+            yield schema
+            stack.extend(reversed(schema.all_of))
+            if schema.ref is not None:
+                stack.append(schema.ref)
+
+
 def parts_of(values: Iterable[object]) -> Iterator[Schema]:
     """Yield the schemas in values of fields of `Schema`, in order."""
     stack = list(filter(None, values))  # most fields say nothing

@@ -26,14 +26,10 @@ from structgen.machines.json_machine.tables.json_blocks import StringRow
 from structgen.machines.machine_core.text_costs import IMPOSSIBLE, TextCosts
 from structgen.schema.reading.missing_bytes import Quoting
 
-_QUOTED: Final = 12
-"""Bytes that finish an escape (at most a `u` and the digits of two halves) and close a string."""
-_WIDEST: Final = 12
-"""Bytes that write any character."""
+_ESCAPED: Final = len(rb"\ud800\udc00")
+"""Bytes that write any character. As many finish an escape that was begun, and close a string."""
 _KEYS: Final = 500_000
 """More keys than an object holds."""
-_SHORT: Final = 12
-"""Bytes of texts that are said to need as many tokens."""
 _COUNTED: Final = 32
 """The tokens of so many of some texts are counted, the longest ones; of the others, their bytes."""
 _ROWS: Final = {
@@ -62,7 +58,7 @@ class TokenBounds:
         machine, where walks find it."""
         self._machine, self._costs = machine, costs
         self._quoting, self._literal = quoting, quoting.literal
-        self._escape = _QUOTED if machine.escapes_any_key else 0
+        self._escape = _ESCAPED if machine.escapes_any_key else 0
         """Bytes that finish an escape in a key that is named."""
         self._keys: dict[int, int] = {}
         self._objects: dict[tuple[int, ...], tuple[tuple[int, int], object]] = {}
@@ -113,7 +109,7 @@ class TokenBounds:
                 known = machine.farthest_numeral(row)
             else:
                 rests = (self._literal(decode(word))[1:] for word in machine.words(row))
-                known = self._most(rests) + _QUOTED
+                known = self._most(rests) + _ESCAPED
             machine.put_rest(table, row, column, known)
         return known
 
@@ -129,11 +125,11 @@ class TokenBounds:
             if farthest == FAR:
                 return L.UNBOUNDED
             widest = self._machine.strings.widest(start) if farthest > 0 else 0
-            return _QUOTED + missing + farthest * widest
+            return _ESCAPED + missing + farthest * widest
         is_free = spec[StringRow.start] == StringPool.FREE and spec[StringRow.most] < 0
         # so many more characters can be written in more ways than there are words
         is_known = is_free and len(self._quoting.plain) > 1
-        return _QUOTED + missing + words.bit_length() if is_known else L.UNBOUNDED
+        return _ESCAPED + missing + words.bit_length() if is_known else L.UNBOUNDED
 
     def _below(self, frame: int) -> int:
         """Return a bound for what follows the value in a frame."""
@@ -221,7 +217,7 @@ class TokenBounds:
                 rest += head + self._one(spaced(min(texts, key=len))) if required else 0
         if simple.extra >= 0:
             value = self._spaced(b":" + text for text in self._texts_of(simple.extra))
-            most = max(most, _QUOTED + self._key(StringPool.FREE) + value)
+            most = max(most, _ESCAPED + self._key(StringPool.FREE) + value)
         return most + rest, rest
 
     def _union(self, row: int) -> int:
@@ -231,7 +227,7 @@ class TokenBounds:
         menu = network.menu(residue)
         most = self._of_rests(row, network.finish(residue).values())
         if menu.extra is not None:
-            key = _QUOTED + self._key(machine.key_start(row))
+            key = _ESCAPED + self._key(machine.key_start(row))
             for formulas, place in menu.extra_places.items():
                 value = self._spaced(b":" + text for text in self._texts_of(place))
                 most = max(most, key + value + self._after(row, formulas, place))
@@ -250,7 +246,7 @@ class TokenBounds:
             if start == StringPool.FREE and len(plain) > 1:
                 known = 1 + int(log(_KEYS, len(plain)))
             elif start >= 0:
-                known = min(strings.farthest_of_many(start, plain, _WIDEST, _KEYS), L.UNBOUNDED)
+                known = min(strings.farthest_of_many(start, plain, _ESCAPED, _KEYS), L.UNBOUNDED)
             else:
                 known = L.UNBOUNDED
             self._keys[start] = known
@@ -289,7 +285,7 @@ class TokenBounds:
 
     def _one(self, text: bytes) -> int:
         """Return `_most` of one text."""
-        if len(text) <= _SHORT or self._costs.is_full:
+        if self._costs.is_full:
             return len(text)
         found = self._costs[self._costs.chain(text)]
         return found if found < IMPOSSIBLE else L.UNBOUNDED
