@@ -337,8 +337,8 @@ def options_named(
                 try:
                     signature.bind(*args, **kwargs)
                 except TypeError as error:
-                    known = [one for one in signature.parameters if one not in ("self", "cls")]
-                    wrong = next((one for one in kwargs if one not in known), None)
+                    known = [name for name in signature.parameters if name not in ("self", "cls")]
+                    wrong = next((name for name in kwargs if name not in known), None)
                     if wrong is not None:
                         raise unknown_option(shown, wrong, known, elsewhere) from None
                     what = f"{shown} cannot be called so: {error}."
@@ -360,7 +360,11 @@ def _shown_signature(
     import inspect  # start-up: most functions name their options themselves
 
     signature = inspect.signature(function)
-    own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    own = [
+        parameter
+        for parameter in signature.parameters.values()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    ]
     kind = inspect.Parameter.KEYWORD_ONLY
     more = [
         inspect.Parameter(name, kind, default=defaults.get(name), annotation=hint.__forward_arg__)

@@ -316,8 +316,8 @@ class Tokenizer:
         except UnicodeDecodeError:
             return None
         tokens = self.token_bytes
-        found = [tokens[i] if 0 <= i < len(tokens) else None for i in ids]
-        return ids if None not in found and b"".join(filter(None, found)) == data else None
+        texts = [tokens[i] if 0 <= i < len(tokens) else None for i in ids]
+        return ids if None not in texts and b"".join(filter(None, texts)) == data else None
 
     def decode(self, ids: Iterable[int]) -> bytes:
         """Return the concatenated bytes of tokens; special tokens have none.

@@ -79,7 +79,7 @@ class TablePlan:
             at += 4 * self.sizes[table].slots
         self.hashes = at
         """Bytes of all hash slots, which lie first."""
-        for table in (*interning, *(one for one in self.sizes if one not in hashes)):
+        for table in (*interning, *(table for table in self.sizes if table not in hashes)):
             sizes, size = self.sizes[table], self.words[table]
             self.starts[table] = at
             self.template[table : table + 6] = (
@@ -192,7 +192,7 @@ class GrowingTables:
         for kind, table, rows, _ in noted:
             if kind == QUESTION_ROOM:
                 self.room(table, rows)
-        return [one for one in noted if one[0] != QUESTION_ROOM]
+        return [question for question in noted if question[0] != QUESTION_ROOM]
 
     def count(self, table: int) -> int:
         """Return how many rows are in use."""
@@ -296,12 +296,12 @@ class GrowingTables:
     def slots(self, table: int) -> npt.NDArray[np.int32]:
         """Return the slots of an interning table: the numbers of its rows by their hashes, -1 where there is
         none."""
-        found = self._hashes.get(table)
-        if found is None:
+        slots = self._hashes.get(table)
+        if slots is None:
             base = table
             start = int(self.context[base + HASH]) - address_of(self._block)
-            found = self._block[start : start + 4 * (int(self.context[base + MASK]) + 1)].view(np.int32)
-        return found
+            slots = self._block[start : start + 4 * (int(self.context[base + MASK]) + 1)].view(np.int32)
+        return slots
 
     @property
     def most_interned(self) -> int:

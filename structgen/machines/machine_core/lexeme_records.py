@@ -183,9 +183,9 @@ def wait(c: LexemeContext, node: int, base: int, above: Depth, own: int) -> None
     """Have a scan come back to a node, and to all below it unless its own tokens wait alone (`own`)."""
     count = c.scan.waiting
     if count < MOST_WAITING:
-        one = c.waiting[count]
-        one.node, one.base, one.own = node, base, own
-        copy_block(above, one.above)
+        waiting = c.waiting[count]
+        waiting.node, waiting.base, waiting.own = node, base, own
+        copy_block(above, waiting.above)
     c.scan.waiting = min(count, MOST_WAITING) + 1
 
 
@@ -196,8 +196,8 @@ def put_crossing(c: LexemeContext, node: int, terminal: int, carry: int, shift: 
     if scan.crossed == c.most_crossings:
         scan.is_full = 1
         return
-    one = c.crossings[scan.crossed]
-    one.node, one.terminal, one.carry, one.shift = node, terminal, carry, shift
+    crossing = c.crossings[scan.crossed]
+    crossing.node, crossing.terminal, crossing.carry, crossing.shift = node, terminal, carry, shift
     scan.crossed = scan.crossed + 1
 
 
@@ -223,12 +223,12 @@ def cross(c: LexemeContext, node: int, above: Depth, kind: int) -> bool:
 @jit
 def put_found(c: LexemeContext, ids: Int32s, first: int, last: int) -> None:
     """Note tokens that stay inside."""
-    count, found = c.scan.found, c.found
+    count, tokens = c.scan.found, c.found
     if count + last - first > FOUND_WORDS * c.most_crossings:
         c.scan.is_full = 1
         return
     for i in range(first, last):
-        found[count] = ids[i]
+        tokens[count] = ids[i]
         count += 1
     c.scan.found = count
 
@@ -418,9 +418,9 @@ def scan_trie(c: LexemeContext, number: int, state: int, other: int, kept: int) 
         for i in range(c.vocabulary.mask_words if kept else 0):
             c.alike[i] = -1
         for part in range(trie.range_count):
-            one = skip(c.ranges.numbers, trie.ranges + RANGE_WORDS * part)
+            within = skip(c.ranges.numbers, trie.ranges + RANGE_WORDS * part)
             top.lexeme, top.shift, top.other = state, 0, other
-            scan_range(c, trie, one[0], one[1], one[2])
+            scan_range(c, trie, within[0], within[1], within[2])
     else:
         nodes = nodes_of(c, trie)
         for i in range(waiting):
@@ -484,27 +484,27 @@ def make_room(c: LexemeContext, groups: int, tokens: int) -> bool:
 def put_groups(c: LexemeContext, trie: Trie, tokens: int) -> int:
     """Append the groups of the tokens that `scan_trie` found inside. Returns 0, or ASKED: for room, or for
     classes of endings. The rows of dense groups are in `dense`."""
-    found, slots, ids, marks = c.found, slots_of(c, trie), tokens_of(c, trie), c.marks_of_classes
+    inside, slots, ids, marks = c.found, slots_of(c, trie), tokens_of(c, trie), c.marks_of_classes
     sizes, groups, total, is_asked = c.merging, 0, 0, False
     if c.hooks.lives == 0:
         if not make_room(c, 1, tokens):
             return ASKED
-        put_tokens(c, put_group(c, 0, 0, tokens), found, tokens)
+        put_tokens(c, put_group(c, 0, 0, tokens), inside, tokens)
         return 0
     for i in range(tokens):
-        state = found[FOUND_WORDS * i + 1]
+        state = inside[FOUND_WORDS * i + 1]
         if c.end_class[state] < 0:
             ask(c, ASK_CLASS, state, 0, 0)
             is_asked = True
     if is_asked:
         return ASKED
     for i in range(tokens):
-        one = skip(found, FOUND_WORDS * i)
-        end_class, size = c.end_class[one[1]], slots[one[0] + 1] - slots[one[0]]
-        one[3] = -1
+        own = skip(inside, FOUND_WORDS * i)
+        end_class, size = c.end_class[own[1]], slots[own[0] + 1] - slots[own[0]]
+        own[3] = -1
         if end_class == 0:  # the lexeme never ends
             continue
-        shift, at = one[2], marks[end_class] - 1
+        shift, at = own[2], marks[end_class] - 1
         while at >= 0 and (sizes[4 * at] != end_class or sizes[4 * at + 3] != shift):
             at -= 1
         if at < 0:
@@ -513,7 +513,7 @@ def put_groups(c: LexemeContext, trie: Trie, tokens: int) -> int:
             marks[end_class] = groups
             sizes[4 * at], sizes[4 * at + 1], sizes[4 * at + 3] = end_class, 0, shift
         sizes[4 * at + 1] = sizes[4 * at + 1] + size
-        one[3] = at
+        own[3] = at
         total += size
     for at in range(groups):
         marks[sizes[4 * at]] = 0
@@ -522,7 +522,7 @@ def put_groups(c: LexemeContext, trie: Trie, tokens: int) -> int:
     for at in range(groups):
         sizes[4 * at + 2] = put_group(c, sizes[4 * at], sizes[4 * at + 3], sizes[4 * at + 1])
     for i in range(tokens):
-        slot, at = found[FOUND_WORDS * i], found[FOUND_WORDS * i + 3]
+        slot, at = inside[FOUND_WORDS * i], inside[FOUND_WORDS * i + 3]
         if at >= 0:
             to, size = sizes[4 * at + 2], slots[slot + 1] - slots[slot]
             put_tokens(c, to, skip(ids, slots[slot]), size)
@@ -531,10 +531,13 @@ def put_groups(c: LexemeContext, trie: Trie, tokens: int) -> int:
 
 
 @jit
-def has_key(one: LexemeCrossing, key: LexemeCrossing) -> bool:
+def has_key(crossing: LexemeCrossing, key: LexemeCrossing) -> bool:
     """Return whether a crossing is left, and ends the lexeme as another one does."""
     return (
-        one.node >= 0 and one.terminal == key.terminal and one.carry == key.carry and one.shift == key.shift
+        crossing.node >= 0
+        and crossing.terminal == key.terminal
+        and crossing.carry == key.carry
+        and crossing.shift == key.shift
     )
 
 
@@ -543,9 +546,9 @@ def take_crossings(c: LexemeContext, first: int) -> None:
     """Take the crossings away that end the lexeme as one does, which is the first of them."""
     key = c.crossings[first]
     for i in range(c.scan.crossed - 1, first - 1, -1):
-        one = c.crossings[i]
-        if has_key(one, key):
-            one.node = -1 - one.node
+        crossing = c.crossings[i]
+        if has_key(crossing, key):
+            crossing.node = -1 - crossing.node
 
 
 @jit
@@ -555,9 +558,9 @@ def as_ranges(c: LexemeContext, trie: Trie, made: Trie, first: int) -> None:
     made.nodes, made.slots, made.tokens = trie.nodes, trie.slots, trie.tokens
     made.ranges = c.ranges.count
     for i in range(first, c.scan.crossed):
-        one = c.crossings[i]
-        if has_key(one, c.crossings[first]):
-            node = one.node
+        crossing = c.crossings[i]
+        if has_key(crossing, c.crossings[first]):
+            node = crossing.node
             word = nodes[node]
             base = depth_of(word) - 1
             if parts == 0 or ranges[3 * parts - 2] != node or ranges[3 * parts - 1] != base:
@@ -644,12 +647,12 @@ def as_copy(c: LexemeContext, made: Trie) -> None:
                 nodes[opened] = nodes[opened] | (count << 40)
             continue
         path[depth] = held[4 * at + 2]
-        here, one = 0, held[4 * at + 3]
-        if one:
-            while one:
-                ids[used] = links[2 * one]
+        here, link = 0, held[4 * at + 3]
+        if link:
+            while link:
+                ids[used] = links[2 * link]
                 used += 1
-                one = links[2 * one + 1]
+                link = links[2 * link + 1]
             slot += 1
             slots[slot] = used
             here = slot
@@ -676,12 +679,12 @@ def left_over(c: LexemeContext, number: int, first: int) -> int:
     # far from all nodes: else node 6 before a closing quote would be node 7 without one
     mixed, count, total, copied, tokens = numba.uint64(key.shift << 32), 0, 0, -1, 0
     for i in range(first, c.scan.crossed):
-        one = c.crossings[i]
-        if has_key(one, key):
-            mixed = (mixed ^ numba.uint64(one.node)) * numba.uint64(0xFF51AFD7ED558CCD)
+        crossing = c.crossings[i]
+        if has_key(crossing, key):
+            mixed = (mixed ^ numba.uint64(crossing.node)) * numba.uint64(0xFF51AFD7ED558CCD)
             mixed ^= mixed >> numba.uint64(32)
             count += 1
-            total += end_of(nodes[one.node]) - one.node
+            total += end_of(nodes[crossing.node]) - crossing.node
     row = c.work
     row.words[0], row.words[1], row.words[2] = number, numba.int64(mixed >> numba.uint64(1)), count
     row.words[3] = -1
@@ -747,12 +750,12 @@ def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int
     ASKED. No mask reads it before its `row` is interned, once the rows of its dense groups are in the store
     (`put_group`)."""
     for i in range(c.scan.crossed):  # that were taken away by a call before
-        one = c.crossings[i]
-        one.node = max(one.node, -1 - one.node)
+        crossing = c.crossings[i]
+        crossing.node = max(crossing.node, -1 - crossing.node)
     leftovers, code, done = c.leftovers.count, 0, 0
     while code == 0 and done < c.scan.crossed:
-        one = c.crossings[done]
-        if one.node < 0:
+        crossing = c.crossings[done]
+        if crossing.node < 0:
             done += 1
             continue
         if c.leftovers.count == c.leftovers.capacity:
@@ -765,7 +768,12 @@ def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int
             break
         left = c.leftovers[c.leftovers.count]
         c.leftovers.count = c.leftovers.count + 1
-        left.terminal, left.carry, left.shift, left.trie = one.terminal, one.carry, one.shift, trie
+        left.terminal, left.carry, left.shift, left.trie = (
+            crossing.terminal,
+            crossing.carry,
+            crossing.shift,
+            trie,
+        )
     groups, rows, words = c.groups.count, c.wanted_rows, c.vocabulary.mask_words if like >= 0 else 0
     if rows.count + words > rows.capacity:
         ask_room(c, rows, words)
@@ -786,8 +794,8 @@ def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int
 @jit
 def intern_record(c: LexemeContext, row: WorkRow) -> int:
     """Have masks read a record that is made. Returns its number, or ASKED, for room."""
-    found = intern(c, c.records, RECORD_KEY, row)
-    return found if found >= 0 else ASKED
+    number = intern(c, c.records, RECORD_KEY, row)
+    return number if number >= 0 else ASKED
 
 
 @jit

@@ -121,7 +121,7 @@ def ends_below(context: int, index: int, wanted_address: int, end: int, target_a
     state to one in which the text may end so (`ByteSteps.ends`). Returns how many; ASKED with questions
     noted; or a code of the kind's own."""
     c, wanted, target = Core(context), Int64s(wanted_address), Int32s(target_address)
-    count, nodes, node, found, worst = wanted[0], skip(wanted, 1), 0, 0, 0
+    count, nodes, node, ended, worst = wanted[0], skip(wanted, 1), 0, 0, 0
     if call3(c.byte_steps.begin, context, index, 0) < 0:
         return 0
     while node < count:
@@ -135,10 +135,10 @@ def ends_below(context: int, index: int, wanted_address: int, end: int, target_a
         code = call2(c.byte_steps.ends, context, depth) if slot_of(word) != 0 else 0
         worst = min(worst, code)
         if code == end:
-            target[found] = nodes[count + node]
-            found += 1
+            target[ended] = nodes[count + node]
+            ended += 1
         node += 1
-    return worst if worst <= ASKED else found
+    return worst if worst <= ASKED else ended
 
 
 @entry("int64(int64, int64, int64, int64, int64)")

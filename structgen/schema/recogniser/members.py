@@ -194,7 +194,9 @@ class Members:
         others, held = parted(unmet)
         step = MemberStep(frame, where, before, frame.after(before, where))
         asked = self._asked_sets(frame, base, others, where)
-        after = [step.left_of(one) if asked.sets[at] >= 0 else () for at, one in enumerate(others)]
+        after = [
+            step.left_of(obligation) if asked.sets[at] >= 0 else () for at, obligation in enumerate(others)
+        ]
         owed = self._with_owed(base, asked, after)
         if owed == NOTHING:
             return []
@@ -206,7 +208,7 @@ class Members:
         found = [
             (demand, Left(after, asked.sets, met))
             for demand, met in self.outcomes.of(base, asked.asked)
-            if all(one & met for one in needed)
+            if all(sets & met for sets in needed)
         ]
         if held is not None:
             still = reachable(held, step.gone)
@@ -250,7 +252,7 @@ class Members:
                 literals = self.discharge(frame, alternative, where)
                 if literals is not None:
                     # What every value meets is not asked.
-                    news = tuple([one for one in literals if not self.scalars.surely(said, one)])
+                    news = tuple([literal for literal in literals if not self.scalars.surely(said, literal)])
                     if not news:
                         own = -1
                         break

@@ -76,24 +76,24 @@ def put_terminal(
 @jit
 def put_state(c: JsonContext, mode: int, lexeme: int, least: int, most: int, policy: int) -> int:
     """Return the number of a state, with room for its cells; UNKNOWN where room must be made."""
-    found = intern(c, c.terminals, 6, put_terminal(c, mode, lexeme, least, most, policy, 0))
+    terminal = intern(c, c.terminals, 6, put_terminal(c, mode, lexeme, least, most, policy, 0))
     wanted, cells = CELLS * c.terminals.count, c.cells
-    if found >= 0 and wanted > cells.capacity:
+    if terminal >= 0 and wanted > cells.capacity:
         ask_room(c, cells, wanted - cells.count)
-        found = -1
-    if found < 0:
+        terminal = -1
+    if terminal < 0:
         return UNKNOWN
     for i in range(cells.count, wanted):
         cells[i] = UNKNOWN
     cells.count = wanted
-    return found
+    return terminal
 
 
 @entry("int64(int64, int64, int64, int64, int64, int64)")
 def state_of(context: int, mode: int, lexeme: int, least: int, most: int, policy: int) -> int:
     """Return the state of the lexer that a terminal is, its quote apart; or ASKED."""
-    found = put_state(JsonContext(context), mode, lexeme, least, most, policy)
-    return found if found >= 0 else ASKED
+    terminal = put_state(JsonContext(context), mode, lexeme, least, most, policy)
+    return terminal if terminal >= 0 else ASKED
 
 
 @jit
@@ -119,21 +119,21 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
         return CLOSES + d.lexeme
     if code == ASK:
         return UNKNOWN
-    found = REFUSED
+    after = REFUSED
     if code == YES and key.mode == M_KEY:
-        found = put_state(c, M_KEY, d.lexeme, 0, -1, 0)
+        after = put_state(c, M_KEY, d.lexeme, 0, -1, 0)
     elif code == YES:
         left = most - d.position if key.most >= 0 else -1
-        found = put_state(c, M_STRING, d.lexeme, max(least - d.position, 0), left, 0)
+        after = put_state(c, M_STRING, d.lexeme, max(least - d.position, 0), left, 0)
     top = 127 if c.escapes == ESCAPES_ASCII or c.lacks & LACKS_TAILS else 256
-    if found >= REFUSED and before.lexeme >> ESCAPE_SHIFT == 0 and byte >= 32 and byte < top:
+    if after >= REFUSED and before.lexeme >> ESCAPE_SHIFT == 0 and byte >= 32 and byte < top:
         row, cells = skip(c.strings, before.lexeme * WIDTH), skip(c.cells.numbers, CELLS * state)
         first = 32 if byte < 128 else (128 if byte < 192 else 192)
         last = min(top, 128 if byte < 128 else (192 if byte < 192 else 256))
         for other in range(first, last if byte != 34 and byte != 92 and row[byte] >= 0 else first):
             if row[other] == row[byte] and other != 34 and other != 92:
-                cells[other] = found
-    return found
+                cells[other] = after
+    return after
 
 
 @jit

@@ -215,11 +215,11 @@ def walk_left(c: JsonContext, holder: LexemeContext, left: Leftover, vague: bool
     trie, asked = holder.tries[left.trie], False
     nodes, starts, ids = nodes_of(holder, trie), slots_of(holder, trie), tokens_of(holder, trie)
     for part in range(trie.range_count):
-        one = skip(holder.ranges.numbers, trie.ranges + RANGE_WORDS * part)
+        within = skip(holder.ranges.numbers, trie.ranges + RANGE_WORDS * part)
         how = UNMARKED if unmarked else PLAIN
         if vague:
-            defer(c, nodes, one[0], one[1], starts, ids)
-        elif walk(c, nodes, starts, ids, one[0], one[1], one[2], left.shift, how):
+            defer(c, nodes, within[0], within[1], starts, ids)
+        elif walk(c, nodes, starts, ids, within[0], within[1], within[2], left.shift, how):
             asked = True
     return asked
 

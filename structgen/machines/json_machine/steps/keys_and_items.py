@@ -105,7 +105,7 @@ def texts_left(
     Cost: what list and set hold under `prefix` and `seen`, times the width of the automaton.
     """
     most, policy = (c.string_specs[string].most, c.escapes) if string >= 0 else (-1, c.key_escapes)
-    last, found, level = LONE_COLUMN + 1 if policy == ESCAPES_ANY else 256, 0, 0
+    last, texts, level = LONE_COLUMN + 1 if policy == ESCAPES_ANY else 256, 0, 0
     top = c.levels[0]
     top.state, top.prefix, top.held, top.count, top.column = state, prefix, seen, count, -1
     while level >= 0:
@@ -113,8 +113,8 @@ def texts_left(
         if top.column < 0:
             top.column = 0
             if is_left(c, string, words, top.state, top.prefix, top.held, top.count):
-                found += 1
-        if found >= wanted:
+                texts += 1
+        if texts >= wanted:
             return wanted
         if top.column == last:
             level -= 1
@@ -131,8 +131,8 @@ def texts_left(
             continue
         here = narrow(c, words, top.prefix, byte) if top.prefix >= 0 else -1
         held = set_step(c, top.held, byte) if top.held > 0 else 0
-        if here < 0 and held <= 0 and (found + 1 >= wanted or level >= _DEEP):
-            found += 1
+        if here < 0 and held <= 0 and (texts + 1 >= wanted or level >= _DEEP):
+            texts += 1
             continue
         level += 1
         if level == c.levels.capacity:
@@ -140,7 +140,7 @@ def texts_left(
             return -1
         top = c.levels[level]
         top.state, top.prefix, top.held, top.count, top.column = target, here, held, then, -1
-    return found
+    return texts
 
 
 @jit
@@ -151,12 +151,12 @@ def fresh_left(c: JsonContext, residue: int, state: int, prefix: int, seen: int,
     if state < MIDDLES or (prefix < 0 and seen <= 0 and not blurred):
         return YES
     words = c.residues[residue].words
-    found = texts_left(c, -1, words, state, prefix, seen, 0, 2 if blurred else 1)
-    if found < 0:
+    texts = texts_left(c, -1, words, state, prefix, seen, 0, 2 if blurred else 1)
+    if texts < 0:
         return ASK
-    if blurred and found < 2:
+    if blurred and texts < 2:
         c.blurred = 1
-    return YES if found > 0 else NO
+    return YES if texts > 0 else NO
 
 
 @jit
@@ -203,8 +203,8 @@ def follow_list(c: JsonContext, d: JsonState, byte: int) -> int:
     if prefix < 0:
         return YES
     state = d.lexeme & STATE_BITS
-    found = texts_left(c, d.residue, spec.words, state, prefix, 0, d.position, 1)
-    return ASK if found < 0 else (YES if found else NO)
+    texts = texts_left(c, d.residue, spec.words, state, prefix, 0, d.position, 1)
+    return ASK if texts < 0 else (YES if texts else NO)
 
 
 @jit
@@ -255,11 +255,11 @@ def many_strings(c: JsonContext, d: JsonState) -> bool:
 def many_numbers(c: JsonContext, state: int) -> bool:
     """Return whether two digits other than 0 may come next in a numeral of which one character is written:
     they are two values, whatever follows."""
-    columns, found = skip(c.numbers, 16 * state), 0
+    columns, strings = skip(c.numbers, 16 * state), 0
     for digit in range(1, 10):
         if columns[digit] >= 0:
-            found += 1
-    return found >= 2
+            strings += 1
+    return strings >= 2
 
 
 @jit
