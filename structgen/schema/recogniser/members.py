@@ -22,7 +22,7 @@ from structgen.schema.meaning.shape import (
     Without,
 )
 from structgen.schema.recogniser.excluded_values import closes, member_ways, parted, reachable
-from structgen.schema.recogniser.object_frames import Frames
+from structgen.schema.recogniser.object_frames import ObjectFrames
 from structgen.schema.recogniser.object_keys import Frame, Where, Written
 from structgen.schema.recogniser.value_outcomes import ValueOutcomes
 
@@ -131,7 +131,7 @@ class MemberStep(NamedTuple):
 class Members:
     """The effects of members on threads; without residues."""
 
-    def __init__(self, tables: PlaceTables, scalars: Scalars, frames: Frames, limits: Limits) -> None:
+    def __init__(self, tables: PlaceTables, scalars: Scalars, frames: ObjectFrames, limits: Limits) -> None:
         self.tables = tables
         self.scalars = scalars
         self.frames = frames

@@ -33,7 +33,7 @@ from structgen.schema.recogniser.object_keys import Frame, FrameStanding, KeyCla
 Where: TypeAlias = str | KeyClass
 
 
-class Frames:
+class ObjectFrames:
     """Makes the frames of one network, and finds the demands of shapes on the keys of a frame."""
 
     def __init__(

@@ -21,7 +21,7 @@ class KeyClass:
     infinite: bool
     """Whether there are infinitely many of them."""
     formula: Formula | None = None
-    """Worked out on demand (`Frames.formula`)."""
+    """Worked out on demand (`ObjectFrames.formula`)."""
 
 
 Where: TypeAlias = str | KeyClass

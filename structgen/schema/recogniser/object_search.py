@@ -28,7 +28,7 @@ from structgen.schema.meaning.shape import (
 from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.recogniser.excluded_values import UnwrittenMembers, values_of
 from structgen.schema.recogniser.members import Members, Unmet
-from structgen.schema.recogniser.object_frames import Frames
+from structgen.schema.recogniser.object_frames import ObjectFrames
 from structgen.schema.recogniser.object_keys import Frame, KeyClass, Where, Written
 
 Ask: TypeAlias = Callable[[int], JsonPieces | None]
@@ -77,7 +77,7 @@ class Witness:
     taken: Collection[str] = ()
     """Keys that the object already holds and the frame does not name."""
     tables: PlaceTables = field(init=False)
-    frames: Frames = field(init=False)
+    frames: ObjectFrames = field(init=False)
     _required: frozenset[str] = field(init=False)
     _fresh: dict[int, list[str]] = field(default_factory=dict)
     _steps: int = 0

@@ -22,7 +22,7 @@ from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectSh
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.members import Left, Members, Unmet, undominated
-from structgen.schema.recogniser.object_frames import Frames
+from structgen.schema.recogniser.object_frames import ObjectFrames
 from structgen.schema.recogniser.object_keys import Frame, KeyClass, Where, Written
 from structgen.schema.recogniser.object_search import Ask, Witness, keys_of
 from structgen.schema.recogniser.wide_unions import WideUnions
@@ -69,7 +69,7 @@ class Objects:
         """`residues`: the network's, by number; new ones are added to it."""
         self.tables = tables
         self.shapes = shapes
-        self.frames = Frames(tables, scalars, shapes, limits, any_order=any_order)
+        self.frames = ObjectFrames(tables, scalars, shapes, limits, any_order=any_order)
         self.members = Members(tables, scalars, self.frames, limits)
         self.limits = limits
         self.residues = residues
