@@ -175,22 +175,14 @@ class Letters:
         """Begin anew with each separator in all contexts in which it separates: a greatest fixpoint."""
         every = frozenset(range(self.rows.contexts) if self.lexer.is_local else ())
         separators = {self.lexer.classes[byte]: every for byte in _SEPARATORS}
-        kept: dict[tuple[int, int], frozenset[int]] = {}
         while True:
             self._begin(separators)
-            self._found = kept
             left = {
                 byte_class: frozenset(one for one in some if self._separates(one, byte_class))
                 for byte_class, some in separators.items()
             }
             if left == separators:
                 return
-            lost = [one for byte_class, one in separators.items() if one != left[byte_class]]
-            kept = {
-                key: some
-                for key, some in self._found.items()
-                if not any(self._behind_of[key[1]] <= one for one in lost)
-            }
             separators = left
 
     def _separates(self, context: int, separator: int) -> bool:
