@@ -37,7 +37,7 @@ def beaten(tables: ParserTables, is_local: bool, limits: Limits) -> list[BeatenT
 
 
 def beaten_in(letters: Letters) -> list[BeatenTerminal]:
-    """As `beaten`, of a lexer that is there."""
+    """Return the terminals that a lexer looks for in some context, and never makes."""
     made, every = {terminal for terminal, _kind in letters.letters}, enumerate(letters.tables.contexts)
     contexts = grouped((one, number) for number, of in every for one in of.every_terminal - made)
     found = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from structgen.base.errors import GrammarError
 from structgen.base.language.expectation import Expected
 from structgen.base.limits import Limits
 from structgen.base.native.raw_memory import address_of
+from structgen.grammars.lark_grammars.compiled.lark_answers import Reading
 from structgen.grammars.lark_grammars.compiled.lark_completions import text_ends
 from structgen.grammars.lark_grammars.compiled.lark_language import LarkLanguage
 from structgen.grammars.lark_grammars.compiled.loaded_lark import LarkGrammar
@@ -30,9 +31,6 @@ from structgen.grammars.text_grammars.machine.language import (
     Language,
 )
 from structgen.grammars.text_grammars.text_grammar import Derived, TextGrammar, language_if_any
-
-Reading: TypeAlias = "tuple[int, int, int]"
-"""A place, a state of the lexer, a column."""
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -100,7 +98,7 @@ class BoundLanguage(LarkLanguage):
     def start(self) -> Config:
         """Return the configuration before the first symbol. Raises GrammarError where there is no text."""
         (reading,) = self.compiled.readings(self.compiled.start.index)
-        found = self._state(self._answers.begun(reading[0], self._lexer.first))
+        found = self._state(self._answers.begun(reading.place, self._lexer.first))
         if found is None:
             raise GrammarError(
                 "The grammar accepts no text: each one that its rules derive is an error to the lexer.",
@@ -124,24 +122,21 @@ class BoundLanguage(LarkLanguage):
         if not self.counts_tokens:
             return config
         found = []
-        for one in self._readings(config):
+        for one in self.compiled.readings(config):
             bound = self._in(one)
             after = None if bound is None else bound[0].boundary(bound[1])
             if bound is None or after is not None:
                 found.append(one if bound is None else self._at(one, after))
         return self._state(found)
 
-    def _readings(self, config: Config) -> list[Reading]:
-        return self.compiled.readings(config)
-
     def _in(self, reading: Reading) -> tuple[Language, Config] | None:
         """Return the language of the bound text that a reading is in, and its configuration."""
-        bound = self._lexer.states[reading[1]].bound
+        bound = self._lexer.states[reading.lexeme].bound
         return None if bound is None else (self._lexer.bound[bound[0]], bound[1])
 
     def _at(self, reading: Reading, config: Config) -> Reading:
         """Return a reading in a bound text, with another configuration."""
-        return reading[0], self._answers.rows.bound_in(reading[1], config), reading[2]
+        return reading._replace(lexeme=self._answers.rows.bound_in(reading.lexeme, config))
 
     def _state(self, readings: Iterable[Reading]) -> int | None:
         """Return the configuration of those of some readings that live."""
@@ -167,15 +162,15 @@ class BoundLanguage(LarkLanguage):
         """Return the readings that begin behind a bound text, or in bound texts behind a lexeme, if one may
         end here."""
         found, is_bound = list[Reading](), self._in(reading) is not None
-        for terminal, carry in self._lexer.states[reading[1]].ends:
-            place = self._answers.call_keeping(place_behind, reading[0], terminal, reading[2])
+        for terminal, carry in self._lexer.states[reading.lexeme].ends:
+            place = self._answers.call_keeping(place_behind, reading.place, terminal, reading.column)
             found += self._answers.begun(place, carry) if place >= 0 else ()
         return [one for one in found if is_bound or self._in(one) is not None]
 
     def places(self, config: Config) -> Iterable[Config]:
         """Return the configurations of the readings, one by one; those whose bound text may end are left
         out."""
-        readings = self._readings(config)
+        readings = self.compiled.readings(config)
         if len(readings) == 1 or self.accepts(config):
             return (config,)
         left = [one for one in readings if (of := self._in(one)) is None or not of[0].accepts(of[1])]
@@ -188,14 +183,14 @@ class BoundLanguage(LarkLanguage):
         if not self._lexer.is_local:
             return (), config
         found, others = list[InsidePart](), list[Reading]()
-        for one in self._readings(config):
+        for one in self.compiled.readings(config):
             insides, left = self._inside(one)
             if not insides:
                 others.append(one)
                 continue
             others += [] if left is None else [self._at(one, left)]
-            terminal, _config = self._lexer.states[one[1]].bound or (END, None)
-            place = self._answers.call_keeping(place_behind, one[0], terminal, one[2])
+            terminal, _config = self._lexer.states[one.lexeme].bound or (END, None)
+            place = self._answers.call_keeping(place_behind, one.place, terminal, one.column)
             begun = self._answers.begun(place, self._lexer.nothing)
             for part in insides:
                 after = begun if part.ends else []
@@ -206,16 +201,17 @@ class BoundLanguage(LarkLanguage):
         return (tuple(found), self._live(others) if others else None) if found else ((), config)
 
     def _inside(self, reading: Reading) -> tuple[tuple[InsidePart, ...], Config | None]:
-        """As `inside`, of the bound text that a reading is in, where nothing is owed."""
+        """Return the places inside parts, and all others, of the bound text that a reading is in, where
+        nothing is owed (`Language.inside`)."""
         bound = self._in(reading)
-        if bound is None or self._lexer.owed_in(reading[1]) != self._lexer.nothing:
+        if bound is None or self._lexer.owed_in(reading.lexeme) != self._lexer.nothing:
             return (), None
         return bound[0].inside(bound[1])
 
     def after_inside(self, config: Config, state: int) -> Config:
         """Return the configuration after some text inside a bound one."""
         found = []
-        for one in self._readings(config):
+        for one in self.compiled.readings(config):
             bound = self._in(one)
             assert bound is not None
             found.append(self._at(one, bound[0].after_inside(bound[1], state)))
@@ -223,11 +219,11 @@ class BoundLanguage(LarkLanguage):
 
     def height(self, config: Config) -> int:
         """Return the largest stack height of all readings, or the height of a bound text."""
-        inside = (of for one in self._readings(config) if (of := self._in(one)) is not None)
+        inside = (of for one in self.compiled.readings(config) if (of := self._in(one)) is not None)
         return max(super().height(config), *(language.height(own) for language, own in inside), 0)
 
     def expected(self, config: Config) -> list[Expected]:
         """Return the terminals that may come or continue, with the rules that use them; for a bound terminal,
         the `expected` of its own grammar."""
         with self._answers.begin():
-            return self.compiled.expectations.of(self._readings(config))
+            return self.compiled.expectations.of(self.compiled.readings(config))

@@ -24,7 +24,7 @@ from structgen.grammars.lark_grammars.compiled.kept_lark import (
     read,
     write,
 )
-from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers
+from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers, Reading
 from structgen.grammars.lark_grammars.compiled.lark_completions import ShortestRests, reading_lives
 from structgen.grammars.lark_grammars.compiled.lark_expected import Expectations
 from structgen.grammars.lark_grammars.liveness.frames import usable_rules
@@ -157,12 +157,12 @@ class CompiledLark(RestMachine):
 
     # --- what may come next, and completions ----------------------------------------------------------------
 
-    def readings(self, index: int) -> list[tuple[int, int, int]]:
-        """Return the readings of a state: places, lexer states, columns."""
+    def readings(self, index: int) -> list[Reading]:
+        """Return the readings of a state."""
         found = []
         while index >= 0:
             _mode, place, lexeme, column, index, *_rest = self._tables.rows(NODES)[index].tolist()
-            found.append((place, lexeme, column))
+            found.append(Reading(place, lexeme, column))
         return found
 
     def _expected(self, index: int) -> list[Expected]:
@@ -186,7 +186,7 @@ class CompiledLark(RestMachine):
             return self._rests.of(self.readings(index))
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
-        """As in CompiledGrammar: make the records of lexer states, those nearest to the beginnings of lexemes
+        """Make the records of lexer states, those nearest to the beginnings of lexemes
         first."""
         with self.lock:
             self._attached()
@@ -205,9 +205,7 @@ class CompiledLark(RestMachine):
 
     def depth_of(self, index: int) -> int:
         """Return the height of a state's stack: the largest of all its readings."""
-        return max(
-            (self.answers.height(place) for place, _lexeme, _column in self.readings(index)), default=0
-        )
+        return max((self.answers.height(reading.place) for reading in self.readings(index)), default=0)
 
     # --- size -----------------------------------------------------------------------------------------------
 

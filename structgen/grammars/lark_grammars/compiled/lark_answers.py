@@ -57,13 +57,10 @@ from structgen.tokens.vocabulary import Vocabulary
 
 _NOT_KEPT: Final = frozenset(("marks_of_classes",))
 """Arrays of one compiled grammar."""
-_MARSHAL: Final = 4
-"""The version of Python's `marshal` format, which Python 3.4 and later ones read."""
 _NOTHING_TOLD: Final = 0, 0
 MOST_PLACES: Final = 1 << 16
-"""With more places than this, those that no state needs are forgotten."""
-_PLACES_KEPT: Final = 4
-"""... and then when there are so many times as many as were kept."""
+"""With more places than this, those that no state needs are forgotten; then with twice as many as were kept,
+if these are more."""
 
 
 def _word(name: str) -> int:
@@ -78,6 +75,16 @@ _HOOKS: Final = {
     "lives": lark_masks.group_lives,
     "walk": lark_masks.walk_small,
 }
+
+
+class Reading(NamedTuple):
+    """One way to read a text, exact by itself."""
+
+    place: int
+    lexeme: int
+    """The state of the lexer."""
+    column: int
+    """The column of a newline so far, below 0 before it."""
 
 
 class LexerParts(NamedTuple):
@@ -119,7 +126,7 @@ class LarkAnswers:
         self._most_places, self._may_forget = MOST_PLACES, False
         self.records = RecordTables(grown, vocabulary, store)
         self.records.hook(**_HOOKS)
-        self.search: WeakMethod[Callable[[tuple[int, int, int], set[int]], bool]]
+        self.search: WeakMethod[Callable[[Reading, set[int]], bool]]
         """Whether some text goes on in a reading whose lexeme becomes one of some terminals."""
         self.forgotten = 0
         """How often places and cells got new numbers."""
@@ -259,7 +266,8 @@ class LarkAnswers:
         return self._call(function, *arguments)
 
     def call_keeping(self, function: Callable[..., int], *arguments: int) -> int:
-        """As `call`; places keep their numbers."""
+        """Return the result of a compiled call, once it has no questions; places keep their numbers. Raises
+        LimitError."""
         self._may_forget = False
         return self._call(function, *arguments)
 
@@ -301,13 +309,13 @@ class LarkAnswers:
             # once a call, which begins again at its state
             self._may_forget = False
             self.forgotten += 1
-            self._most_places = max(MOST_PLACES, _PLACES_KEPT * forget(self._grown))
+            self._most_places = max(MOST_PLACES, 2 * forget(self._grown))
 
-    def begun(self, place: int, carry: int) -> list[tuple[int, int, int]]:
+    def begun(self, place: int, carry: int) -> list[Reading]:
         """Return the readings that begin at a place behind a carry: of a lexeme, and of bound texts."""
         with self.begin():
             states = self.rows.begun(int(self._tables.context_of[self.top(place)]), carry)
-        return [(place, one, -1 if self.rows.may_break(one) else 0) for one in states]
+        return [Reading(place, state, -1 if self.rows.may_break(state) else 0) for state in states]
 
     def width(self, place: int) -> int:
         """Return the width of the innermost open block at a place."""
@@ -358,7 +366,7 @@ class LarkAnswers:
         if lives is None:
             search, may_forget = self.search(), self._may_forget
             assert search is not None
-            lives = search((place, lexeme, column), {self.letters.letters[one][0] for one in letters})
+            lives = search(Reading(place, lexeme, column), {self.letters.letters[one][0] for one in letters})
             self._may_forget = may_forget
         return lives
 
@@ -386,7 +394,7 @@ class LarkAnswers:
             solved = self._solved if self._liveness is None else self._liveness.solved
             with uncollected():
                 parts: Any = self.lexer.kept, self.letters.kept, told, solved and solved[:-1]
-                lexer = np.frombuffer(marshal.dumps(parts, _MARSHAL), np.uint8)
+                lexer = np.frombuffer(marshal.dumps(parts), np.uint8)
         return {
             name: one.reshape(len(one), -1 if one.size else 1).copy() for name, one in arrays.items()
         }, lexer

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from structgen.base.language.expectation import Expected
-from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers
+from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers, Reading
 from structgen.grammars.lark_grammars.liveness.frames import classes_of_bytes, column_after
 from structgen.grammars.lark_grammars.machine.lark_masks import place_behind
 from structgen.grammars.lark_grammars.reading.loaded_grammar import rule_as_written
@@ -31,8 +31,8 @@ class Expectations:
         self._members = grouped((byte_class, byte) for byte, byte_class in classes)
         """The bytes of each class."""
 
-    def of(self, readings: list[tuple[int, int, int]]) -> list[Expected]:
-        """Return what may come next in some readings (places, lexer states, columns): what the current lexeme
+    def of(self, readings: list[Reading]) -> list[Expected]:
+        """Return what may come next in some readings: what the current lexeme
         may become, and what may follow it, with the rules that use them, and as what the text before was
         read. Cost: some milliseconds. Raises LimitError."""
         lexer = self._answers.lexer
@@ -40,10 +40,11 @@ class Expectations:
         """By terminals."""
         in_bound: list[Expected] = []
         alive: dict[tuple[int, ...], bool] = {}
-        for place, state, column in self._lexing(readings):
+        for reading in self._lexing(readings):
+            place, state = reading.place, reading.lexeme
             before = "" if lexer.states[state].has_begun else self.last_read(place)
             live = set[int]()
-            for some, terminal in self._going_on(place, state, column, alive):
+            for some, terminal in self._going_on(reading, alive):
                 if lexer.states[state].bound is not None:
                     live.update(some)
                 else:
@@ -66,23 +67,24 @@ class Expectations:
         ]
         return sorted(shown, key=lambda one: (not one.sources, one.what))
 
-    def _lexing(self, readings: list[tuple[int, int, int]]) -> Iterable[tuple[int, int, int]]:
+    def _lexing(self, readings: list[Reading]) -> Iterable[Reading]:
         """Return some readings, and those that begin where their lexemes end."""
         answers = self._answers
-        lexing: dict[tuple[int, int, int], None] = {}
-        for place, state, column in readings:
-            lexing[place, state, column] = None
-            for terminal, carry in answers.lexer.states[state].ends:
-                after = answers.call_keeping(place_behind, place, terminal, column)
+        lexing: dict[Reading, None] = {}
+        for reading in readings:
+            lexing[reading] = None
+            for terminal, carry in answers.lexer.states[reading.lexeme].ends:
+                after = answers.call_keeping(place_behind, reading.place, terminal, reading.column)
                 lexing |= dict.fromkeys(answers.begun(after, carry) if after >= 0 else ())
         return lexing
 
     def _going_on(
-        self, place: int, state: int, column: int, alive: dict[tuple[int, ...], bool]
+        self, reading: Reading, alive: dict[tuple[int, ...], bool]
     ) -> Iterator[tuple[list[int], int]]:
         """Yield bytes of one class with a terminal that a reading may become behind them. `alive`: what was
         proved so far."""
         answers, lexer, lines = self._answers, self._answers.lexer, self._tables.indentation
+        place, state, column = reading
         answers.rows.put_row(state)
         for some in self._members.values():
             to = int(answers.rows.moves[state, lexer.classes[some[0]]])

@@ -34,8 +34,6 @@ BROKEN, NOTHING_OWED, OWED = range(3)
 """What a byte does to a carry."""
 _ROW: Final = 64
 """Numbers that the row of a state costs at least (`spend`)."""
-_AGAIN: Final = -1
-"""In place of a sign: the same guards again."""
 _SIGNED: Final = 1
 """Bytes behind which guards are told by their texts."""
 Unless = tuple[tuple[int, tuple[int, ...]], ...]
@@ -358,12 +356,13 @@ class Lexer:
             if len(above) > _SIGNED or here in above:
                 return here
             partition, columns = of.columns_of([of.guard_row(guards, behind), of.behinds(behind)])
-            signs = []
+            signs: list[object] = []
+            """None: the same guards again."""
             for held, behind_number in columns:
                 left, then = of.guard_sets[held], of.behind_of[behind_number]
                 if left:
                     same = left == guards and behind is None
-                    signs.append(_AGAIN if same else self._sign(left, then, here, *above))
+                    signs.append(None if same else self._sign(left, then, here, *above))
                 else:
                     signs.append(BROKEN if left is None else NOTHING_OWED)
             key = of.hold_at_end(guards, behind), *(signs[one] for one in of.partitions.parts[partition])

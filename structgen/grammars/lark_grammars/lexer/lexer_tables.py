@@ -129,7 +129,7 @@ class LexerTables:
         return [state for one in every if (state := self.start(one, carry)) >= 0]
 
     def bound_in(self, state: int, config: Config) -> int:
-        """As `Lexer.bound_in`."""
+        """Return the state further in a bound text, in another configuration; written for compiled code."""
         found = self.lexer.bound_in(state, config)
         self._note()
         return found

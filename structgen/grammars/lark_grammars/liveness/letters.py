@@ -42,10 +42,9 @@ UNSETTLED: Final = 1
 _FOLLOWED: Final = 16
 """States that are followed, at least, until all ends of a terminal that owe something are known, or where
 something is owed already..."""
-_FOLLOWED_FIRST: Final = 4096
-"""... and until one is known."""
-_MOST_STARTS: Final = 4096
-"""Kinds times contexts, from which on a terminal in a state of the lexer gets no second kind that is new."""
+_MOST_LOOKED_AT: Final = 4096
+"""... and until one is known; and kinds times contexts, from which on a terminal in a state of the lexer gets
+no second kind that is new."""
 
 
 _MADE_AGAIN: Final = (
@@ -206,7 +205,7 @@ class Letters:
     @property
     def is_large(self) -> bool:
         """Whether there are so many kinds that no more are made than must be."""
-        return len(self.kinds) * self.rows.contexts > _MOST_STARTS
+        return len(self.kinds) * self.rows.contexts > _MOST_LOOKED_AT
 
     def _put_letters(self, letters: list[tuple[int, int]]) -> None:
         """Take some letters for those that there are."""
@@ -376,7 +375,7 @@ class Letters:
     def _followed(self, state: int, terminal: int) -> frozenset[int]:
         """Return the same, by following states from this one on."""
         nothing, before, found = self.lexer.nothing, {state: -1}, set[int]()
-        few = max(_FOLLOWED, _MOST_STARTS // (4 * self.rows.contexts))
+        few = max(_FOLLOWED, _MOST_LOOKED_AT // (4 * self.rows.contexts))
         order, pending, is_settled, fresh = list[int](), 0, True, [state]
         while True:
             for one in fresh:
@@ -394,7 +393,7 @@ class Letters:
                     order.append(one)
             if pending == len(order):
                 break
-            if pending > (few if found - {-1} else _FOLLOWED_FIRST):
+            if pending > (few if found - {-1} else _MOST_LOOKED_AT):
                 is_settled = False
                 break
             here = order[pending]

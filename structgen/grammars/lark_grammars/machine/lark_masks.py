@@ -35,25 +35,25 @@ from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 @entry("int64(int64, int64, int64, int64)")
 def place_behind(address: int, place: int, terminal: int, column: int) -> int:
-    """As `read`."""
+    """Return the place behind a lexeme, REFUSED, or ASKED."""
     return read(LarkContext(address), place, terminal, column)
 
 
 @entry("int64(int64, int64, int64)")
 def state_behind(address: int, place: int, carry: int) -> int:
-    """As `begun`, of a lexeme."""
+    """Return the lexer's state before a lexeme at a place behind a carry; below 0: none, or ASKED."""
     return begun(LarkContext(address), place, carry, 0)
 
 
 @entry("int64(int64, int64, int64, int64)")
 def group_lives(address: int, place: int, end_class: int, column: int) -> int:
-    """As `class_lives`."""
+    """Return 1 if some text goes on at a place behind a class of endings, 0, or ASKED."""
     return class_lives(LarkContext(address), place, end_class, column)
 
 
 @entry("int64(int64, int64)")
 def walk_small(address: int, pending: int) -> int:
-    """As `add_walked`."""
+    """Add the wanted tokens of a small trie to the mask. Returns 0, ASKED, or FULL."""
     return add_walked(LarkContext(address), Pending(pending))
 
 

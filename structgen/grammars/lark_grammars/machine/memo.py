@@ -62,7 +62,7 @@ def lives(c: LarkContext, place: int, lexeme: int, column: int) -> int:
 
 @jit
 def class_lives(c: LarkContext, place: int, end_class: int, column: int) -> int:
-    """As `lives`, of a class of endings."""
+    """Return 1 if some text goes on at a place behind a class of endings, 0 if none does, or ASKED."""
     low, is_asked = c.low, False
     c.low = min(low, c.places[place].stack)
     for i in range(c.class_at[end_class], c.class_at[end_class + 1]):

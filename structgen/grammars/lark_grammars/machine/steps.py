@@ -8,7 +8,6 @@ from structgen.base.native.jit import entry, jit
 from structgen.base.native.typed_blocks import Int64s, skip
 from structgen.grammars.lark_grammars.machine.lark_layout import (
     MOST_READINGS,
-    READING,
     READING_WORDS,
     WALK_WORDS,
     LarkContext,
@@ -24,7 +23,7 @@ from structgen.grammars.lark_grammars.machine.parser import (
     row_of,
 )
 from structgen.machines.machine_core.interning import ask, intern
-from structgen.machines.machine_core.layout import ASKED, REFUSED
+from structgen.machines.machine_core.layout import ASKED, READING, REFUSED
 from structgen.machines.machine_core.lexeme_layout import (
     ASK_CARRY,
     ASK_LASTS,
@@ -205,19 +204,20 @@ def readings_end(c: LarkContext, spot: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def begin(address: int, index: int, spot: int) -> int:
-    """As `put_readings`."""
+    """Have a state's readings stand at a spot. Returns how many; REFUSED after an end token."""
     return put_readings(LarkContext(address), index, spot)
 
 
 @entry("int64(int64, int64, int64, int64)")
 def step_on(address: int, spot: int, other: int, byte: int) -> int:
-    """As `read_byte`."""
+    """Read a byte in the readings at a spot, to another one. Returns how many there are; REFUSED; ASKED;
+    FULL."""
     return read_byte(LarkContext(address), spot, other, byte)
 
 
 @entry("int64(int64, int64)")
 def may_end_at(address: int, spot: int) -> int:
-    """As `readings_end`."""
+    """Return 1 if the text may end at a spot, 0, or ASKED."""
     return readings_end(LarkContext(address), spot)
 
 

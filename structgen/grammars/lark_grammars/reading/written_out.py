@@ -16,8 +16,6 @@ from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.context_free.productive_symbols import least_lengths
 
-_COPIED: Final = 50
-"""Fewer copies than so many are written in place (lark's REPEAT_BREAK_THRESHOLD)."""
 _FACTOR: Final = 10
 """The most copies in one of the rules that a longer repetition is split into."""
 
@@ -113,7 +111,9 @@ class _RuleCounter:
             self.count = self.bounded(self.count + 2 * count)
             return 2
         least, most = int(bounds[0]), int(bounds[-1])
-        if most >= _COPIED:
+        from lark.load_grammar import REPEAT_BREAK_THRESHOLD
+
+        if most >= REPEAT_BREAK_THRESHOLD:  # fewer copies are written in place
             self.count = self.bounded(self.count + 2 * _FACTOR * count**_FACTOR * most.bit_length())
             return 1
         return self.bounded(sum(count**copies for copies in range(least, most + 1)))

@@ -111,7 +111,8 @@ class CompiledText(NumberedText):
         return number
 
     def compute(self, index: int, target: int = 0) -> bool:
-        """As CompiledGrammar's."""
+        """Work out and memoise the mask of a state, and write it to `target` (0: nowhere). Return whether it
+        is memoised (`CompiledGrammar.compute`)."""
         if not (self._has_specials or self._is_changing or index == self._finished):
             # the common case, without the calls in between
             with self.lock:
@@ -162,7 +163,8 @@ class CompiledText(NumberedText):
         return int(self._tables.rows(NODES)[index, NodeRow.token_list]) < -1
 
     def mask_parts(self, index: int) -> tuple[int, Listed] | None:
-        """As CompiledGrammar's."""
+        """Return a state's mask as the number of a row of the store (-1: none) and a list of tokens; None
+        where the store is full (`CompiledGrammar.mask_parts`)."""
         with self.lock:
             self._open(index)
             self.compute(index)
@@ -191,8 +193,8 @@ class CompiledText(NumberedText):
         return [token for token in sorted(self._language.specials) if self._after_token(index, token) >= 0]
 
     def _join(self, index: int, target: int) -> int:
-        """As `_compute`, for a state inside parts with masks: a token stays inside a part, leaves it, or is
-        read from another place."""
+        """Work out the mask of a state inside parts with masks, in Python (returns as `_compute`): a token
+        stays inside a part, leaves it, or is read from another place."""
         insides, others = self._insides(index)
         bits = np.zeros(self._words, np.int32) if others is None else self.bits(self._number(others))
         for one in {(one.part.compiled, one.state): one for one in insides}.values():

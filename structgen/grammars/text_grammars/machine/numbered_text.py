@@ -33,7 +33,7 @@ from structgen.grammars.text_grammars.machine.scanning import remembered
 from structgen.grammars.text_grammars.machine.step_table import StepTable
 from structgen.grammars.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState, Visit
 from structgen.machines.machine_core.growing_tables import NODES
-from structgen.machines.machine_core.layout import BELOW, REFUSED, REGISTERS
+from structgen.machines.machine_core.layout import BELOW, READING, REFUSED, REGISTERS
 from structgen.machines.machine_core.lexeme_layout import ASK_RECORD, FULL
 from structgen.machines.machine_core.lexeme_tables import TRIES, RecordTables
 from structgen.machines.machine_core.questions import call_answered
@@ -43,8 +43,6 @@ from structgen.tokens.tokenizer import Tokenizer
 _VISITS = word_of(TextContext, "visits")
 _WANTED, _LEAVING, BEHIND = (word_of(Visit, name) for name in ("wanted", "leaving", "behind"))
 _MODE, _NUMBER, _VISIT, _STATE = (word_of(TextState, name) for name in ("mode", "number", "visit", "state"))
-_READING = 0
-"""The mode of every state before an end token."""
 
 
 class _Entered(NamedTuple):
@@ -111,7 +109,8 @@ class NumberedText(RestMachine):
         return self._number_of_part(config)
 
     def _number_of_part(self, config: Config) -> int:
-        """As `_number`, of a configuration at the beginning of parts, or behind them: inside no run."""
+        """Return the state of a configuration, made if it is new: of one at the beginning of parts, or behind
+        them: inside no run."""
         number = self._numbers.get(config)
         if number is None:
             run = self._language.run(config)
@@ -225,7 +224,7 @@ class NumberedText(RestMachine):
         visit, state = self._tables.rows(NODES)[number, _VISIT : _STATE + 1].tolist()
         return visit, state
 
-    def _add_node(self, config: Config, standing: int, where: int, mode: int = _READING) -> int:
+    def _add_node(self, config: Config, standing: int, where: int, mode: int = READING) -> int:
         """Add a state without steps and return its number. `standing`, `where`: as of `StepTable.put`. The
         node comes last, so that remains of an interrupted call are overwritten."""
         number = self._tables.count(NODES)

@@ -341,7 +341,7 @@ def after_token(c: TextContext, index: int, token: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def take_token(context: int, index: int, token: int) -> int:
-    """As `after_token`."""
+    """Return the state after a token; REFUSED; ASKED; UNKNOWN where Python must follow (`after_token`)."""
     c = TextContext(context)
     after = after_token(c, index, token)
     return after if after < 0 else settled(c, after)
@@ -359,7 +359,8 @@ def read_token(context: int, index: int, token: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def inside_state(context: int, visit: int, state: int) -> int:
-    """As `enter`."""
+    """Return the state in which a part is in a state of its own; UNKNOWN where Python must find it
+    (`enter`)."""
     c = TextContext(context)
     after = enter(c, visit, state)
     return after if after < 0 else settled(c, after)

@@ -40,13 +40,13 @@ from structgen.tokens.trie_nodes import depth_of, end_of
 
 @entry("int64(int64, int64, int64)")
 def state_after(context: int, index: int, byte: int) -> int:
-    """As `follow`."""
+    """Return the state after a byte, REFUSED, or ASKED."""
     return follow(TextContext(context), index, byte)
 
 
 @entry("int64(int64, int64)")
 def state_at_end(context: int, index: int) -> int:
-    """As `end_token`."""
+    """Return the state after the end of a token, REFUSED, or ASKED."""
     return end_token(TextContext(context), index)
 
 
@@ -101,7 +101,7 @@ def finish(c: TextContext, index: int, count: int, row: int, target: int) -> int
 
 @jit
 def collected(c: TextContext, index: int, target: int) -> int:
-    """As `compute`, of a state whose tokens are those of records."""
+    """Memoise the mask of a state whose tokens are those of records. Returns as `compute`."""
     code, at, count = 0, 0, 1
     if c.hooks.read:
         at = told(c, READINGS, index, 0)
@@ -120,7 +120,7 @@ def collected(c: TextContext, index: int, target: int) -> int:
 
 @jit
 def read_state(c: TextContext, index: int, target: int) -> int:
-    """As `compute`, of a state outside parts."""
+    """Memoise the mask of a state outside parts. Returns as `compute`."""
     nodes, firsts, asked = 0, c.vocabulary.first, False
     if c.hooks.read:
         return collected(c, index, target)
@@ -157,13 +157,15 @@ def scan_behind(c: TextContext, index: int, nodes: Int32s, count: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def leaving(context: int, index: int, nodes: int, count: int) -> int:
-    """As `scan_behind`; `nodes`: int32."""
+    """Find the tokens below some nodes (int32) that go on behind the part, from a state. Returns how many,
+    ASKED, or FULL (`scan_behind`)."""
     return scan_behind(TextContext(context), index, Int32s(nodes), count)
 
 
 @jit
 def join_part(c: TextContext, index: int, target: int) -> int:
-    """As `compute`, of a state inside a part: the part's own mask, and the tokens that leave the part."""
+    """Memoise the mask of a state inside a part: the part's own mask, and the tokens that leave the part.
+    Returns as `compute`."""
     node = c.nodes[index]
     state = TextState(address_of_block(node))
     v = c.visits[state.visit]
