@@ -113,13 +113,15 @@ class CompiledLark(RestMachine):
     def _without_text(self) -> GrammarError:
         tables, letters = self.grammar.tables, self.answers.letters
         made = {terminal for terminal, _kind in letters.letters}
-        for one in beaten_in(letters):  # others take its texts
-            made |= {one.terminal} if one.has_text else set()
+        for loser in beaten_in(letters):  # others take its texts
+            made |= {loser.terminal} if loser.has_text else set()
         if tables.indentation is not None:
             made |= {tables.indentation.indent, tables.indentation.dedent}
         taken = taken_by_ignored(letters)
         if not usable_rules(tables, made.difference(taken)) and usable_rules(tables, made.union(taken)):
-            (terminal, by), *_ = ([tables.terminals[one].shown for one in pair] for pair in taken.items())
+            (terminal, by), *_ = (
+                [tables.terminals[number].shown for number in pair] for pair in taken.items()
+            )
             return GrammarError(
                 f"The grammar accepts no text: {by}, which %ignore names, takes the texts of {terminal}.",
                 where="start",
@@ -159,11 +161,11 @@ class CompiledLark(RestMachine):
 
     def readings(self, index: int) -> list[Reading]:
         """Return the readings of a state."""
-        found = []
+        readings = []
         while index >= 0:
             _mode, place, lexeme, column, index, *_rest = self._tables.rows(NODES)[index].tolist()
-            found.append(Reading(place, lexeme, column))
-        return found
+            readings.append(Reading(place, lexeme, column))
+        return readings
 
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
@@ -228,5 +230,5 @@ class CompiledLark(RestMachine):
     def sizes(self) -> dict[str, int]:
         """The sizes of its tables: states, stacks, and bytes."""
         count = self._tables.count
-        found = {"machine_states": count(NODES), "stacks": count(_CELLS), "places": count(_PLACES)}
-        return {**found, **self.answers.sizes, "table_bytes": self.nbytes}
+        sizes = {"machine_states": count(NODES), "stacks": count(_CELLS), "places": count(_PLACES)}
+        return {**sizes, **self.answers.sizes, "table_bytes": self.nbytes}

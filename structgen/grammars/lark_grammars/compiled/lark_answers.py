@@ -224,7 +224,7 @@ class LarkAnswers:
         if self.lexer.is_local:
             starts = [rows.start(context, self.lexer.nothing) for context in range(rows.contexts)]
             first = np.array(
-                [rows.moves[one] >= 0 if one >= 0 else [False] * self.lexer.width for one in starts]
+                [rows.moves[state] >= 0 if state >= 0 else [False] * self.lexer.width for state in starts]
             )
             for terminal in range(1, len(tables.terminals)):
                 begins[terminal] = first[tables.contexts_after(terminal)].any(axis=0)
@@ -234,7 +234,7 @@ class LarkAnswers:
         """Write the classes of endings, and the liveness of the letters that there are."""
         letters, made = self.letters, self.liveness
         told = len(letters.classes), len(letters.letters)
-        flat = [one for some in letters.classes for one in some]
+        flat = [letter for some in letters.classes for letter in some]
         arrays = {
             "class_at": np.cumsum([0, *map(len, letters.classes)]).astype(np.int32),
             "class_letters": np.array(flat or [0], np.int32),
@@ -273,15 +273,15 @@ class LarkAnswers:
 
     def _call(self, function: Callable[..., int], *arguments: int) -> int:
         self._tell()
-        found = call_answered(self._lock, self.begin, self.answer, self._grown.address, function, *arguments)
-        if found == FULL:
+        code = call_answered(self._lock, self.begin, self.answer, self._grown.address, function, *arguments)
+        if code == FULL:
             raise LimitError(
                 f"A text can be read in more than {L.MOST_READINGS} ways, or its tokens in too many.",
                 limit="parser_states",
                 where="grammar",
                 cure="Have terminals look ahead less far, and make those that begin alike one.",
             )
-        return found
+        return code
 
     def answer(self) -> None:
         """Answer the noted questions. Raises LimitError; then the call can be made again."""
@@ -341,12 +341,12 @@ class LarkAnswers:
 
     def _states(self, place: int) -> list[int]:
         """Return the states of the parser on the stack at a place, the bottom first."""
-        cells, found = self._grown.rows(_CELLS), list[int]()
+        cells, states = self._grown.rows(_CELLS), list[int]()
         stack = self._grown.rows(_PLACES)[place, L.LarkPlace.stack]
         while stack >= 0:
             state, stack = cells[stack].tolist()
-            found.append(state)
-        return found[::-1]
+            states.append(state)
+        return states[::-1]
 
     def height(self, place: int) -> int:
         """Return the height of the parser's stack at a place."""
@@ -366,7 +366,9 @@ class LarkAnswers:
         if lives is None:
             search, may_forget = self.search(), self._may_forget
             assert search is not None
-            lives = search(Reading(place, lexeme, column), {self.letters.letters[one][0] for one in letters})
+            lives = search(
+                Reading(place, lexeme, column), {self.letters.letters[letter][0] for letter in letters}
+            )
             self._may_forget = may_forget
         return lives
 
@@ -384,7 +386,7 @@ class LarkAnswers:
     def kept_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.uint8]]:
         """Return copies of the arrays that no vocabulary changes, by the names of their fields, and the lexer
         and its letters."""
-        arrays = {name: one for name, one in self._held.items() if name not in _NOT_KEPT}
+        arrays = {name: array for name, array in self._held.items() if name not in _NOT_KEPT}
         if self._parts is None:
             assert self._kept is not None
             lexer = self._kept.lexer
@@ -396,7 +398,7 @@ class LarkAnswers:
                 parts: Any = self.lexer.kept, self.letters.kept, told, solved and solved[:-1]
                 lexer = np.frombuffer(marshal.dumps(parts), np.uint8)
         return {
-            name: one.reshape(len(one), -1 if one.size else 1).copy() for name, one in arrays.items()
+            name: array.reshape(len(array), -1 if array.size else 1).copy() for name, array in arrays.items()
         }, lexer
 
     # --- ahead of time --------------------------------------------------------------------------------------
@@ -425,7 +427,7 @@ class LarkAnswers:
             done += 1
             if progress is not None:
                 progress(done)
-            fresh = dict.fromkeys(one for one in after if one[1] >= 0 and one not in pending)
+            fresh = dict.fromkeys(record for record in after if record[1] >= 0 and record not in pending)
             pending |= fresh
             queue += fresh
         return done
@@ -433,22 +435,24 @@ class LarkAnswers:
     def _behind(self, trie: int, state: int) -> list[tuple[int, int]]:
         """Return the records of the states behind one more byte, and behind an end."""
         self.rows.put_row(state)
-        found = [(0, after) for after in self.rows.moves[state].tolist()] if trie == 0 else []
+        records = [(0, after) for after in self.rows.moves[state].tolist()] if trie == 0 else []
         for terminal, carry in self.lexer.states[state].ends:
-            found += [(0, self.rows.start(one, carry)) for one in self._tables.contexts_after(terminal)]
-        return found
+            records += [
+                (0, self.rows.start(context, carry)) for context in self._tables.contexts_after(terminal)
+            ]
+        return records
 
     def _left_over(self, record: int) -> list[tuple[int, int]]:
         """Return the records that one leads to: what tokens have behind a lexeme, where another begins."""
         first, last = self._grown.rows(RECORDS)[
             record, [LexemeRecord.leftovers, LexemeRecord.leftovers_end]
         ].tolist()
-        found = []
+        records = []
         for terminal, carry, _shift, after in self._grown.rows(_LEFTOVERS)[first:last].tolist():
             if self._grown.rows(TRIES)[after, Trie.count] >= SMALL_TRIE:
-                begun = {self.rows.start(one, carry) for one in self._tables.contexts_after(terminal)}
-                found += [(after, one) for one in sorted(begun)]
-        return found
+                begun = {self.rows.start(context, carry) for context in self._tables.contexts_after(terminal)}
+                records += [(after, state) for state in sorted(begun)]
+        return records
 
     @property
     def share(self) -> float:
@@ -464,7 +468,9 @@ class LarkAnswers:
     def nbytes(self) -> int:
         """About how many bytes the lexer takes."""
         rows = 0 if self._parts is None else self.rows.nbytes
-        return rows + 2000 * self.sizes["lexer_states"] + sum(int(one.nbytes) for one in self._held.values())
+        return (
+            rows + 2000 * self.sizes["lexer_states"] + sum(int(array.nbytes) for array in self._held.values())
+        )
 
     # --- states ---------------------------------------------------------------------------------------------
 

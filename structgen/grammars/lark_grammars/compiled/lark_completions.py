@@ -58,7 +58,7 @@ def reading_lives(address: int, place: int, lexeme: int, column: int) -> int:
 
 def liked_bytes(classes: bytes) -> list[int]:
     """Return a byte of each class, those first that are written rather than others."""
-    liked = {classes[byte]: byte for byte in sorted(range(256), key=lambda one: -_RANKS[one])}
+    liked = {classes[byte]: byte for byte in sorted(range(256), key=lambda byte: -_RANKS[byte])}
     return sorted(liked.values(), key=_RANKS.__getitem__)
 
 
@@ -87,7 +87,7 @@ class Endings:
         self._before: dict[int, tuple[int, int]] = {state: (-1, 0)}
         lexer = rows.lexer
         self._symbols = liked_bytes(bytes(lexer.classes)) + [
-            TOKEN + one for one in lexer.instructions.specials
+            TOKEN + token for token in lexer.instructions.specials
         ]
         self._classes = np.array(list(map(lexer.byte_class_of, self._symbols)))
         self._front, self._met = [state], set[tuple[int, ...]]()
@@ -114,8 +114,8 @@ class Endings:
                 is_new = to >= 0 and to not in self._before and to not in after
                 if is_new and (self._has_end is None or self._has_end(to)):
                     after[to] = state, symbol
-        before, met, found = self._before | after, self._met.union(ends), [*self.found, *ends.values()]
-        self._before, self._met, self.found, self._front = before, met, found, list(after)
+        before, met, known = self._before | after, self._met.union(ends), [*self.found, *ends.values()]
+        self._before, self._met, self.found, self._front = before, met, known, list(after)
 
     def all(self) -> Iterator[Ending]:
         """Yield all ends. Raises LimitError."""
@@ -129,11 +129,11 @@ class Endings:
             self._extend()
 
     def _text(self, state: int) -> Sequence[int]:
-        found = list[int]()
+        symbols = list[int]()
         while self._before[state][0] >= 0:
             state, symbol = self._before[state]
-            found.append(symbol)
-        return found[::-1]
+            symbols.append(symbol)
+        return symbols[::-1]
 
 
 class ShortestRests:
@@ -150,9 +150,9 @@ class ShortestRests:
         """Return a shortest text behind which the text may end, from some readings of which one
         lives. Raises LimitError."""
         with self.answers.begin():
-            found = _Search(self, readings).result()
-        assert found is not None, "a state from which no text goes on"
-        return found
+            rest = _Search(self, readings).result()
+        assert rest is not None, "a state from which no text goes on"
+        return rest
 
     def goes_on(self, reading: Reading, wanted: set[int]) -> bool:
         """Return whether some text goes on in a reading whose lexeme becomes one of some terminals: where
@@ -204,7 +204,7 @@ class ShortestRests:
         ends = Endings(
             self.answers.rows, state, self.newline, lambda to: not wanted.isdisjoint(terminals_of(to))
         )
-        return (one for one in ends.all() if one.terminal in wanted)
+        return (ending for ending in ends.all() if ending.terminal in wanted)
 
     def behind(self, reading: Reading, ending: Ending) -> tuple[bool, list[Reading]]:
         """Return whether the text may end behind the end of a lexeme, and the readings that begin there; none

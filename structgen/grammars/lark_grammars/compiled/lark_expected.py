@@ -36,7 +36,7 @@ class Expectations:
         may become, and what may follow it, with the rules that use them, and as what the text before was
         read. Cost: some milliseconds. Raises LimitError."""
         lexer = self._answers.lexer
-        found: dict[int, _Told] = {}
+        told_of: dict[int, _Told] = {}
         """By terminals."""
         in_bound: list[Expected] = []
         alive: dict[tuple[int, ...], bool] = {}
@@ -48,14 +48,14 @@ class Expectations:
                 if lexer.states[state].bound is not None:
                     live.update(some)
                 else:
-                    told = found.setdefault(terminal, _Told(set(), set(), set()))
+                    told = told_of.setdefault(terminal, _Told(set(), set(), set()))
                     told.first.update(some)
                     told.rules.update(self.rules(place, terminal))
                     told.read.update({before} - {""})
             in_bound += self._of_bound(place, state, live)
         every = {
             (self._tables.terminals[terminal].shown, tuple(sorted(told.rules))): (told.first, told.read)
-            for terminal, told in found.items()
+            for terminal, told in told_of.items()
         }
         for own in in_bound:
             first, read = every.setdefault((own.what, own.sources), (set(), set()))
@@ -65,7 +65,7 @@ class Expectations:
             Expected(what, of, bytes(sorted(first)), " or ".join(sorted(read)))
             for (what, of), (first, read) in every.items()
         ]
-        return sorted(shown, key=lambda one: (not one.sources, one.what))
+        return sorted(shown, key=lambda item: (not item.sources, item.what))
 
     def _lexing(self, readings: list[Reading]) -> Iterable[Reading]:
         """Return some readings, and those that begin where their lexemes end."""
@@ -105,11 +105,11 @@ class Expectations:
             return []
         told = lexer.bound[bound[0]].expected(bound[1])
         # what has no bytes is a special token
-        own = [replace(one, first=bytes(byte for byte in one.first if byte in live)) for one in told]
-        own = [one for one, of in zip(own, told, strict=True) if one.first or not of.first]
-        if any(one.sources for one in own):
+        own = [replace(item, first=bytes(byte for byte in item.first if byte in live)) for item in told]
+        own = [item for item, of in zip(own, told, strict=True) if item.first or not of.first]
+        if any(item.sources for item in own):
             return own
-        return [Expected(one.what, self.rules(place, bound[0]), one.first) for one in own]
+        return [Expected(item.what, self.rules(place, bound[0]), item.first) for item in own]
 
     def _kernel(self, place: int) -> Any:
         return self._tables.kernels[self._answers.top(place)]
@@ -130,4 +130,4 @@ class Expectations:
         if terminal in self._tables.ignored or after < 0:
             return ()
         origins = {self._tables.rules[rule].origin for rule, _dot in self._kernel(after)}
-        return tuple(sorted({rule_as_written(self._tables.nonterminals[one]) for one in origins}))
+        return tuple(sorted({rule_as_written(self._tables.nonterminals[origin]) for origin in origins}))

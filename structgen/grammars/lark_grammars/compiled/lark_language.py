@@ -49,6 +49,6 @@ class LarkLanguage(CompiledLanguage):
     def sizes(self) -> dict[str, int]:
         """The numbers of lexer states, of parser stacks, and of the languages that are bound."""
         own = self.compiled.sizes
-        found = Counter({name: own[name] for name in ("lexer_states", "stacks")})
-        found.update(super().sizes)
-        return dict(found)
+        sizes = Counter({name: own[name] for name in ("lexer_states", "stacks")})
+        sizes.update(super().sizes)
+        return dict(sizes)

@@ -81,8 +81,8 @@ def walk(c: LarkContext, trie: Trie, place: int, state: int, column: int) -> int
             alive = 0
             for i in range(made):
                 if alive != 1:
-                    one = lives(c, there[1 + 3 * i], there[2 + 3 * i], there[3 + 3 * i])
-                    alive = one if one != 0 else alive
+                    code = lives(c, there[1 + 3 * i], there[2 + 3 * i], there[3 + 3 * i])
+                    alive = code if code != 0 else alive
             is_asked = is_asked or alive == ASKED
             if alive == 1:
                 first, last = slots[slot - 1], slots[slot]
@@ -97,10 +97,10 @@ def walk(c: LarkContext, trie: Trie, place: int, state: int, column: int) -> int
 
 
 @jit
-def add_walked(c: LarkContext, one: Pending) -> int:
+def add_walked(c: LarkContext, pending: Pending) -> int:
     """Add the wanted tokens of a small trie to the mask, walked once for all places that agree in what the
     walk reads. Returns 0, ASKED, or FULL."""
-    number, place, state, column = one.trie, one.place, one.lexeme, one.column
+    number, place, state, column = pending.trie, pending.place, pending.lexeme, pending.column
     unit = unit_of(c, number, state, column)
     if unit < 0:
         return ASKED
@@ -124,7 +124,7 @@ def add_walked(c: LarkContext, one: Pending) -> int:
     last = known
     while listed[last] >= 0:
         last += 1
-    return add_tokens(c, known, last, one.wanted)
+    return add_tokens(c, known, last, pending.wanted)
 
 
 # --- whole masks --------------------------------------------------------------------------------------------
@@ -144,12 +144,12 @@ def compute(address: int, index: int, target: int) -> int:
     c.low = NOTHING_READ
     at, is_asked = index, False
     while at >= 0:
-        one = c.nodes[at].registers
-        code = collect(c, one.place, one.lexeme, one.column)
+        reading = c.nodes[at].registers
+        code = collect(c, reading.place, reading.lexeme, reading.column)
         if code == FULL:
             return FULL
         is_asked = is_asked or code != 0
-        at = one.others
+        at = reading.others
     may_end = ASKED if put_readings(c, index, 0) < 0 else readings_end(c, 0)
     if is_asked or may_end == ASKED:
         return ASKED

@@ -42,8 +42,8 @@ class CompiledLanguage(Language):
         return self.compiled.may_end(config)
 
     def expected(self, config: Config) -> list[Expected]:
-        found = self.compiled.expected(State(self.compiled, config))
-        return [one for one in found if one.first]
+        items = self.compiled.expected(State(self.compiled, config))
+        return [item for item in items if item.first]
 
 
 class Masked(CompiledLanguage, MaskedPart):

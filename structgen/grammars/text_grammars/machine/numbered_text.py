@@ -154,7 +154,7 @@ class NumberedText(RestMachine):
 
     def _enter(self, config: Config, insides: tuple[InsidePart, ...]) -> int:
         """Return the state of a configuration all of whose places are inside one part."""
-        key = tuple((one.part, one.after_end, one.ends) for one in insides)
+        key = tuple((inside.part, inside.after_end, inside.ends) for inside in insides)
         visit = self._visits.get(key)
         if visit is None:
             visit = 1 + len(self._visits)
@@ -174,21 +174,24 @@ class NumberedText(RestMachine):
         the state behind it. Return the places of the visit."""
         places = self._entered[visit].places
         if visit not in self._opened:
-            followed = [one for one in places if one.after_end is not None]
+            followed = [place for place in places if place.after_end is not None]
             behind = self._number_of_part(followed[0].after_end) if len(followed) == 1 else -1
-            found, row = self._ends_map(followed), self._visit_rows[visit]
+            ends, row = self._ends_map(followed), self._visit_rows[visit]
             told = behind, row[_WANTED], row[_LEAVING]
-            if found.wanted.most <= BELOW:
-                trie = address_of(found.wanted.trie) if found.wanted.most else 0
-                told = behind, trie, address_of(found.slots)
+            if ends.wanted.most <= BELOW:
+                trie = address_of(ends.wanted.trie) if ends.wanted.most else 0
+                told = behind, trie, address_of(ends.slots)
             # one statement: what compiled code reads is held
-            self._opened[visit], row[[BEHIND, _WANTED, _LEAVING]] = found, told
+            self._opened[visit], row[[BEHIND, _WANTED, _LEAVING]] = ends, told
         return places
 
     def _ends_map(self, places: Sequence[InsidePart]) -> EndsMap:
         """Return the nodes of the trie at which the parts of some places may end inside a token."""
-        last, space = joined(one.part.last for one in places), joined(one.part.space for one in places)
-        following = joined(self._first_bytes(one.after_end) for one in places)
+        last, space = (
+            joined(place.part.last for place in places),
+            joined(place.part.space for place in places),
+        )
+        following = joined(self._first_bytes(place.after_end) for place in places)
         return ends_map(self.address, self.vocabulary, last, space, following)
 
     def _put_visit(self, visit: int, places: tuple[InsidePart, ...]) -> None:
@@ -204,8 +207,8 @@ class NumberedText(RestMachine):
             stepping.UNKNOWN,
             0,
             -1,
-            any(one.after_end is not None for one in places),
-            any(one.ends for one in places),
+            any(place.after_end is not None for place in places),
+            any(place.ends for place in places),
         )
 
     def _config(self, number: int) -> Config:
@@ -324,10 +327,10 @@ class NumberedText(RestMachine):
 def _is_one_place(insides: Sequence[InsidePart]) -> bool:
     """Return whether places are one inside one part, whose text does not end there unless all does."""
     machine, state = insides[0].part.compiled, insides[0].state
-    for one in insides:
-        if one.part.compiled is not machine or one.state != state:
+    for inside in insides:
+        if inside.part.compiled is not machine or inside.state != state:
             return False
-        if one.after_end is not None and one.part.may_end(state):
+        if inside.after_end is not None and inside.part.may_end(state):
             return False
     return True
 
