@@ -181,12 +181,12 @@ def _assertion(kind: str, flags: int) -> Node:
             return Alternation((TextEnd(), LookAround(True, True, more)))
         case "AT_END_STRING":
             return TextEnd()
-    found = word_boundary(category("w", not flags & re.UNICODE), kind == "AT_BOUNDARY")
+    boundary = word_boundary(category("w", not flags & re.UNICODE), kind == "AT_BOUNDARY")
     if kind != "AT_BOUNDARY" and re.fullmatch(r"\B", "") is None:  # before Python 3.14
         anything = CharacterClass(ANY)
         some = Alternation((LookAround(False, True, anything), LookAround(True, True, anything)))
-        return Concatenation((some, found))
-    return found
+        return Concatenation((some, boundary))
+    return boundary
 
 
 def _frozen(value: Any) -> Any:

@@ -65,21 +65,21 @@ def compiled_schema(
     is found: 30 us, 1 us for each KB of schema."""
     if limits.liveness == "flag":  # each grammar is flagged with the places that the oracle leaves undecided
         return CompiledSchema(grammar, tokenizer, limits, store)
-    recent = key = found = None
+    recent = key = compiled = None
     if store is not False:
         vocabulary = Vocabulary.of(tokenizer)  # held: the store's part goes with it
         recent = (store or default_store()).of(vocabulary).recent
         # what is found holds the tokenizer: no other has its id
         key = grammar.spelling, id(tokenizer), limits
-        found = recent.get(key)
-    if found is not None:
-        found = found.generation.newest(found)
-    if found is None or found.used > 1:
+        compiled = recent.get(key)
+    if compiled is not None:
+        compiled = compiled.generation.newest(compiled)
+    if compiled is None or compiled.used > 1:
         with THIS_CALL.begin(limits):
-            found = CompiledSchema(grammar, tokenizer, limits, store)
+            compiled = CompiledSchema(grammar, tokenizer, limits, store)
         if recent is not None:
-            recent.put(key, found)
-    return found
+            recent.put(key, compiled)
+    return compiled
 
 
 class CompiledSchema(CompiledGrammar):
@@ -114,7 +114,7 @@ class CompiledSchema(CompiledGrammar):
         self._texts = TextReaders(lambda: tokens().plain, self.limits, self.store, lost)
         self._expander = expander = expander_of(grammar, self.limits, self._tables, self._texts)
         if self._texts.made:
-            self.height = 1 + max(one.height for one in self._texts.made)
+            self.height = 1 + max(compiled.height for compiled in self._texts.made)
             self.lock = new_lock(GRAMMARS, self.height)
         self._recorder = recorder = Recorder(self._tables, expander, self.vocabulary, self._masks, tokens)
         answer = recorder.answer
@@ -129,7 +129,7 @@ class CompiledSchema(CompiledGrammar):
         size = self.nbytes + self._recorder.nbytes + ENTRY_BYTES * tables.count(L.T_RES)
         most = max(self._expander.strings.count, self._expander.numbers.count) / limits.automaton_states
         rows = tables.most_interned / limits.parser_states
-        texts = [one.used for one in self._texts.made]
+        texts = [compiled.used for compiled in self._texts.made]
         return max(size / limits.grammar_memory, 2 * most, 2 * rows, *texts)
 
     @property

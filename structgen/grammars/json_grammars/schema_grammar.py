@@ -202,16 +202,16 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
 
         if not isinstance(grammars, Mapping) or not all(isinstance(pointer, str) for pointer in grammars):
             raise checks.wrong("grammars", grammars, 'Give {"#/properties/query": grammar}.')
-        found: dict[str, Grammar] = {}
+        given: dict[str, Grammar] = {}
         for pointer, part in grammars.items():
             with within(f"grammars, {pointer}"):
-                found[pointer] = public_name("sequence")(part)
+                given[pointer] = public_name("sequence")(part)
         both = "extends" if self._read_as.startswith("3") else "allOf"
-        changed, places = with_grammars(self.schema, found, both)
+        changed, places = with_grammars(self.schema, given, both)
         made = self._with(schema=changed, _text=None, _notes=self._reading_notes())
         # caps of policies leave open what says nothing
         report = report_of(made.document(policies=Policies()))
-        idle = {one.pointer: one.why for one in report.findings if one.keyword == GRAMMAR}
+        idle = {finding.pointer: finding.why for finding in report.findings if finding.keyword == GRAMMAR}
         for place in places:
             if why := idle.get(place, "no value is held to it"):
                 raise refused(f"A grammar says nothing at {place}: {why}.")
@@ -289,9 +289,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
                 cure=f"{said[0].cure} (strict=True refuses it.)",
             )
         level = warning_level()
-        for one in said:
-            what = f"{one.where}: {one.what} {one.cure}"
-            warnings.warn(SchemaWarning(what, where=one.where, likely=one.likely), stacklevel=level)
+        for suspect in said:
+            what = f"{suspect.where}: {suspect.what} {suspect.cure}"
+            warnings.warn(SchemaWarning(what, where=suspect.where, likely=suspect.likely), stacklevel=level)
 
     def compiled(
         self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
@@ -323,7 +323,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         with within(self._file, ", "):
             document.require_handled()
             network = SchemaNetwork(document, strings, numbers, widest=widest)
-            if any(one.grammar is not None for one in document.schemas):
+            if any(schema.grammar is not None for schema in document.schemas):
                 # start-up: few schemas have grammars in their strings
                 from structgen.schema.recogniser.early_refusals import refuse_early
 

@@ -59,8 +59,8 @@ class WrittenTexts(Derived):
         try:
             if inside:
                 return WrittenText(self, tokenizer, limits, store)
-            found: CompiledGrammar = self._left(tokenizer).compiled(tokenizer, limits, store)
-            return found
+            compiled: CompiledGrammar = self._left(tokenizer).compiled(tokenizer, limits, store)
+            return compiled
         except GrammarError as error:
             raise refusal(self.of, tokenizer) from error
 
@@ -83,7 +83,7 @@ def refusal(
     place = ""
     for byte in rest:
         if byte in needed and config is not None:
-            place = " or ".join(one.what for one in whole.expected(config) if byte in one.first)
+            place = " or ".join(told.what for told in whole.expected(config) if byte in told.first)
             break
         config = None if config is None else whole.step(config, byte)
     told = f": no token writes these single bytes of the shortest: {named_bytes(needed)}" if needed else ""

@@ -276,5 +276,5 @@ class Grammar(ABC):
 def _texts_of(part: Grammar | str) -> Grammar:
     """Return the text grammar of the same texts. Raises OptionError for what is no part of others."""
     # a grammar that is no part of others loads no text grammars
-    found: Grammar = public_name("sequence")(part)
-    return found
+    texts: Grammar = public_name("sequence")(part)
+    return texts

@@ -280,15 +280,15 @@ class TokenBounds:
 
     def _spaced(self, texts: Iterable[bytes]) -> int:
         """Return `_most` of compact texts, spaced as the policy asks."""
-        one = self._machine.space[0] == L.SPACE_ONELINE
-        return self._most(map(one_line, texts) if one else texts)
+        is_line = self._machine.space[0] == L.SPACE_ONELINE
+        return self._most(map(one_line, texts) if is_line else texts)
 
     def _one(self, text: bytes) -> int:
         """Return `_most` of one text."""
         if self._costs.is_full:
             return len(text)
-        found = self._costs[self._costs.chain(text)]
-        return found if found < IMPOSSIBLE else L.UNBOUNDED
+        count = self._costs[self._costs.chain(text)]
+        return count if count < IMPOSSIBLE else L.UNBOUNDED
 
     def _most(self, texts: Iterable[bytes]) -> int:
         """Return the most tokens that a rest of any of some texts takes, no more than it has bytes; UNBOUNDED

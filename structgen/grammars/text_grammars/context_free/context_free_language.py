@@ -131,7 +131,7 @@ class ContextFree(Language):
 
     def expected(self, config: Config) -> list[Expected]:
         bundles = (bundle for _, bundle in config[1])
-        return list(dict.fromkeys(one for bundle in bundles for one in self.scanner.expected(bundle)))
+        return list(dict.fromkeys(told for bundle in bundles for told in self.scanner.expected(bundle)))
 
     def boundary(self, config: Config) -> Config | None:
         if not self.counts_tokens:

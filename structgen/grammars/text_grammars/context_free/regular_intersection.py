@@ -102,12 +102,12 @@ class Meet(Language):
 
     def expected(self, config: Config) -> list[Expected]:
         allowed = self.first_bytes(config)
-        found = []
-        for one in self.of.expected(config[0]):
-            left = bytes(byte for byte in one.first if byte in allowed)
+        told = []
+        for following in self.of.expected(config[0]):
+            left = bytes(byte for byte in following.first if byte in allowed)
             if left:
-                found.append(Expected(one.what, one.sources, left))
-        return found
+                told.append(Expected(following.what, following.sources, left))
+        return told
 
     def boundary(self, config: Config) -> Config | None:
         left, right = config
@@ -131,7 +131,7 @@ class Meet(Language):
     def _finds_rest(self, pair: Pair) -> bool:
         if self._by_rules is None and pair not in self._rests:
             # what completes other pairs mostly completes this one
-            if any(self._goes(pair, one) for one in reversed(self._tried)):
+            if any(self._goes(pair, rest) for rest in reversed(self._tried)):
                 return True
         rest = self._rest(pair)
         if rest:
