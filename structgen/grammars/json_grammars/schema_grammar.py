@@ -459,29 +459,7 @@ def json_schema(
     check_resources(resources)
     limits = checks.limits(limits)
     file = str(schema) if isinstance(schema, Path) else None
-    text: str | None = None
-    value: Json
-    if isinstance(schema, (str, Path)):
-        text = schema if isinstance(schema, str) else read_text(schema, SchemaError)
-        try:
-            value = read(text)
-        except SchemaError as error:
-            cure, where = error.cure, error.where
-            if file is not None:
-                cure, where = "Mend the file.", f"{file}, {where}"
-            elif _names_file(text):
-                cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
-            raise SchemaError(error.what, where=where, cure=cure) from None
-    elif isinstance(schema, (dict, bool)):
-        value = exact(schema)
-    else:
-        raise OptionError(
-            f"A schema is not given as a {type(schema).__name__}.",
-            where="schema",
-            cure="Pass its schema (with pydantic: T.model_json_schema()); sg.generate and sg.run take types."
-            if isinstance(schema, type)
-            else "Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
-        )
+    value, text = _given_schema(schema)
     with within(file, ", "):
         if subset is not None:
             # start-up: few schemas are held to this subset
@@ -503,6 +481,31 @@ def json_schema(
         if strict is not None:
             grammar.warn_of_suspects(strict=strict)
     return grammar
+
+
+def _given_schema(schema: dict[str, Any] | bool | str | Path) -> tuple[Json, str | None]:
+    """Return a schema as exact JSON, and the text that it was read from. Errors: `SchemaError` with the file,
+    the line and the column; `OptionError`."""
+    if isinstance(schema, (dict, bool)):
+        return exact(schema), None
+    if not isinstance(schema, (str, Path)):
+        raise OptionError(
+            f"A schema is not given as a {type(schema).__name__}.",
+            where="schema",
+            cure="Pass its schema (with pydantic: T.model_json_schema()); sg.generate and sg.run take types."
+            if isinstance(schema, type)
+            else "Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
+        )
+    text = schema if isinstance(schema, str) else read_text(schema, SchemaError)
+    try:
+        return read(text), text
+    except SchemaError as error:
+        cure, where = error.cure, error.where
+        if isinstance(schema, Path):
+            cure, where = "Mend the file.", f"{schema}, {where}"
+        elif _names_file(text):
+            cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
+        raise SchemaError(error.what, where=where, cure=cure) from None
 
 
 def _names_file(text: str) -> bool:
