@@ -4,7 +4,7 @@ What a state needs is the sum of what each open value needs, and tokens that wri
 tokens that write the next write both. So a bound for a state is a bound for its innermost value and one for
 each frame below, each worked out once; and a token leads to one of few places: an object, an array, a string.
 The bound for a place holds wherever in it a token ends: in whichever key, before whichever value. The walk
-that collects a state's mask notes the places (`json_machine.masks.bound_noting`).
+that collects a state's mask notes the groups of states (`json_machine.masks.bound_noting`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from structgen.automata.unicode.decoded_text import decode
 from structgen.base.errors import LimitError
 from structgen.base.language.ir import Key, SimpleObject
 from structgen.grammars.json_grammars.completion.obligatory_space import one_line
-from structgen.machines.json_machine.inspection import Inspection, Place
+from structgen.machines.json_machine.inspection import Inspection, StateGroup
 from structgen.machines.json_machine.tables import json_blocks as L
 from structgen.machines.json_machine.tables.json_blocks import StringRow
 from structgen.machines.machine_core.text_costs import IMPOSSIBLE, TextCosts
@@ -67,28 +67,28 @@ class TokenBounds:
         """Return how many tokens suffice for a state whose mask was just walked, and one less after whichever
         token comes next; None where no bound is known.
 
-        Cost: some microseconds for each place that the walk has listed; for a new object its members.
-        """
-        places, most = self._machine.listed_places()
-        # between a blank before the document and a place that is listed, one more token
+        Cost: some microseconds for each group of states that the walk has listed; for a new object its
+        members."""
+        groups, most = self._machine.listed_groups()
+        # between a blank before the document and a state that is listed, one more token
         first = 2 if self._machine.registers(index).mode == L.M_DOC else 1
-        for place in () if places is None else places:
-            most = max(most, first + self._at(place))
-        return most if places is not None and most < L.UNBOUNDED else None
+        for group in () if groups is None else groups:
+            most = max(most, first + self._of_group(group))
+        return most if groups is not None and most < L.UNBOUNDED else None
 
-    # --- a place --------------------------------------------------------------------------------------------
+    # --- a group of states ----------------------------------------------------------------------------------
 
-    def _at(self, place: Place) -> int:
-        """Return a bound for the states at a place; UNBOUNDED where none is known."""
+    def _of_group(self, group: StateGroup) -> int:
+        """Return a bound for a group of states; UNBOUNDED where none is known."""
         if self._machine.space[0] == L.SPACE_INDENT:
             return L.UNBOUNDED  # a line's indent is as long as brackets are open
-        mode, row, frame = place
+        mode, row, frame = group
         if mode == L.M_NUMBER:
             row = self._machine.place_row(frame)
         try:
             return min(self._own(mode, row) + self._below(frame), L.UNBOUNDED)
         except LimitError:
-            # A bound asks about places that the state itself may never need.
+            # A bound asks about groups that the state itself may never need.
             return L.UNBOUNDED
 
     def _own(self, mode: int, row: int) -> int:

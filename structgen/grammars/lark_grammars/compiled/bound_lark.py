@@ -115,7 +115,9 @@ class BoundLanguage(LarkLanguage):
             return self._settle(self.compiled.bytes_index(config, bytes((symbol,))))
         if symbol - TOKEN not in self.specials:
             return None
-        return self._settle(self._answers.call_keeping(after_special, config, self._lexer.kind_of(symbol)))
+        return self._settle(
+            self._answers.call_keeping(after_special, config, self._lexer.byte_class_of(symbol))
+        )
 
     def boundary(self, config: Config) -> Config | None:
         """Return the configuration after the end of a token."""
