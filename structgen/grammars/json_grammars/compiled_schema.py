@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from structgen.machines.json_machine.tables.json_tables import JSON_TABLES
 from structgen.machines.machine_core import token_steps
 from structgen.machines.machine_core.layout import LARGE
 from structgen.machines.machine_core.questions import call_answered
-from structgen.machines.store.mask_store import MaskStore, default_store
+from structgen.machines.store.mask_store import StoreOption, default_store
 from structgen.schema.schema_source import SchemaSource
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
@@ -58,7 +58,7 @@ _IN_ESCAPES = b'"\\/bfnrtu0123456789abcdefABCDEF'
 
 
 def compiled_schema(
-    grammar: SchemaSource, tokenizer: Tokenizer, limits: Limits, store: MaskStore | Literal[False] | None
+    grammar: SchemaSource, tokenizer: Tokenizer, limits: Limits, store: StoreOption
 ) -> CompiledSchema:
     """Return a grammar compiled against a tokenizer, or the compiled grammar of an equal one that the store
     still has. `store`: as `sg.compile` takes it. Errors: those of `SchemaSource.network`. Cost of one that
@@ -100,7 +100,7 @@ class CompiledSchema(CompiledGrammar):
         grammar: SchemaSource,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
-        store: MaskStore | Literal[False] | None = None,
+        store: StoreOption = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
         policies = grammar.policies

@@ -38,7 +38,7 @@ from structgen.schema.schema_source import SchemaSource
 
 if TYPE_CHECKING:
     from structgen.grammars.json_grammars.compiled_schema import CompiledSchema
-    from structgen.machines.store.mask_store import MaskStore
+    from structgen.machines.store.mask_store import StoreOption
 
     # start-up: the report is worked out when asked
     from structgen.schema.explaining.keyword_report import KeywordReport
@@ -293,9 +293,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             what = f"{suspect.where}: {suspect.what} {suspect.cure}"
             warnings.warn(SchemaWarning(what, where=suspect.where, likely=suspect.likely), stacklevel=level)
 
-    def compiled(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
-    ) -> CompiledSchema:
+    def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledSchema:
         """Return the grammar compiled against a tokenizer, or an equal one that the store has."""
         # start-up: who reads or reports schemas needs no machine
         from structgen.grammars.json_grammars.compiled_schema import compiled_schema

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from heapq import nsmallest
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.regex.ecma_text import ecma_text, portable_text
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from structgen.grammars.text_grammars.context_free.rules import Rule
     from structgen.grammars.text_grammars.machine.language import CompileTarget, Language
     from structgen.machines.core.compiled import CompiledGrammar
-    from structgen.machines.store.mask_store import MaskStore
+    from structgen.machines.store.mask_store import StoreOption
     from structgen.tokens.tokenizer import Tokenizer
 
 Operand: TypeAlias = Union[Grammar, str]
@@ -212,9 +212,7 @@ class TextGrammar(LanguageGrammar):
     has_masks: ClassVar[bool] = False
     """Whether its language, compiled for a target, has masks of its own (`masked_language.Masked`)."""
 
-    def compiled(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
-    ) -> CompiledGrammar:
+    def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer."""
         # start-up time: a grammar that is only parsed or explained needs no machine
         from structgen.grammars.text_grammars.machine.compiled_text import CompiledText
@@ -499,7 +497,7 @@ class JsonTexts(Derived):
         return f"json {self.of.spelling}"
 
     def compiled_part(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
+        self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption
     ) -> CompiledGrammar:
         """Return the schema's own machine."""
         with within(self.place or None):
@@ -615,9 +613,7 @@ class Composed(TextGrammar):
         by = RegularLanguage(self.formula, "a text that the regular expression takes", limits)
         return FilteredMeet(inner, by, limits)
 
-    def compiled(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: MaskStore | Literal[False] | None
-    ) -> CompiledGrammar:
+    def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer."""
         if not self._is_narrowed:
             return super(Composed, self).compiled(tokenizer, limits, store)

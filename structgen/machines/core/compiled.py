@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from sys import maxsize
-from typing import Any, ClassVar, Final, Generic, Literal, NoReturn, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, NoReturn, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +46,7 @@ from structgen.machines.machine_core.layout import ENDED, FINISHED, REFUSED, Cor
 from structgen.machines.machine_core.questions import read_bytes
 from structgen.machines.machine_core.wanted_nodes import WantedNodes
 from structgen.machines.machine_core.workspace import Workspace, attach
-from structgen.machines.store.mask_store import MaskStore, VocabularyStore, default_store
+from structgen.machines.store.mask_store import MaskStore, StoreOption, VocabularyStore, default_store
 from structgen.tokens.token_mask import TokenMask, allocate_mask, tokens_of
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
@@ -274,7 +274,7 @@ class CompiledGrammar(ABC):
         grammar: Any,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
-        store: MaskStore | Literal[False] | None = None,
+        store: StoreOption = None,
     ) -> None:
         self.grammar, self.tokenizer = grammar, tokenizer
         self.limits = grammar.limits if limits is None else limits

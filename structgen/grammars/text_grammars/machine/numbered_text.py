@@ -7,7 +7,7 @@ own state: compiled code makes these (`stepping.enter`). Python asks the languag
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +37,7 @@ from structgen.machines.machine_core.layout import BELOW, REFUSED, REGISTERS
 from structgen.machines.machine_core.lexeme_layout import ASK_RECORD, FULL
 from structgen.machines.machine_core.lexeme_tables import TRIES, RecordTables
 from structgen.machines.machine_core.questions import call_answered
-from structgen.machines.store.mask_store import MaskStore
+from structgen.machines.store.mask_store import StoreOption
 from structgen.tokens.tokenizer import Tokenizer
 
 _VISITS = word_of(TextContext, "visits")
@@ -68,7 +68,7 @@ class NumberedText(RestMachine):
         grammar: LanguageGrammar,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
-        store: MaskStore | Literal[False] | None = None,
+        store: StoreOption = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
         target = CompileTarget(tokenizer, self.store, store is not False)
