@@ -58,6 +58,7 @@ from structgen.automata.unicode.partition import PLAIN
 from structgen.base.errors import LimitError
 from structgen.base.language import ir
 from structgen.base.language.number_ranges import Ranges
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 
 _FEW_DIVISORS = 2
@@ -74,7 +75,6 @@ class _Numerals:
         self.is_empty = made.automaton.is_empty
         self.rows, self.accept, self.outcomes = rows_of(made.automaton), made.automaton.accept, made.outcomes
         self._completions = StringCompletions(made.automaton, made.outcomes, PLAIN)
-        self._finishes: dict[int, ir.Demands] = {}
 
     @property
     def nbytes(self) -> int:
@@ -92,13 +92,10 @@ class _Numerals:
         """The characters of the longest of the shortest rests."""
         return self._completions.farthest()
 
+    @remembered
     def finish(self, state: int) -> ir.Demands:
         """Return for each demand that can still be met the shortest rest of the numeral that meets it."""
-        rests = self._finishes.get(state)
-        if rests is None:
-            texts = self._completions.of(state)
-            rests = self._finishes[state] = {demand: text.encode() for demand, text in texts.items()}
-        return rests
+        return {demand: text.encode() for demand, text in self._completions.of(state).items()}
 
 
 HELD: Final[HeldByContent[_Numerals]] = HeldByContent()

@@ -19,6 +19,7 @@ from structgen.automata.strings.kernels import FAR, Flags, Longs, nearest
 from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.partition import cheapest_point
 from structgen.base.errors import LimitError
+from structgen.base.language.remembering import remembered
 
 _MOST_COSTS: Final = 20_000_000
 """The most costs that a search within a number of characters keeps."""
@@ -64,7 +65,6 @@ class StringCompletions:
             (spelled_as[1], kind) for kind, spelled_as in enumerate(cheapest) if spelled_as is not None
         ]
         self._order = [kind for _, kind in sorted(spelled)]
-        self._far: dict[int, Longs] = {}
 
     def demands(self, state: int) -> list[int]:
         """Return the demands that some completion of a state meets, ascending."""
@@ -104,12 +104,10 @@ class StringCompletions:
         met = [False, *(demand in outcome for outcome in self._outcomes)]
         return np.array(met, np.uint8)[self._accept]
 
+    @remembered
     def _distances(self, demand: int) -> Longs:
         """Return what each state's completion costs, FAR where there is none."""
-        far = self._far.get(demand)
-        if far is None:
-            far = self._far[demand] = nearest(self._trans, self._costs, self._ends(demand))
-        return far
+        return nearest(self._trans, self._costs, self._ends(demand))
 
     def _shortest(self, state: int, demand: int) -> str:
         return self._read(state, repeat(self._distances(demand)))

@@ -42,6 +42,7 @@ from structgen.automata.unicode.decoded_text import (
 from structgen.automata.unicode.partition import ASCII, JSON, PLAIN
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
 from structgen.base.language.ir import DEAD, TRUE, Any_, Demands, Format, Formula, Spec, Texts
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL, billed_cache
 
@@ -132,7 +133,6 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         it they are refused."""
         super().__init__(limits, WIDTH)
         self._texts = texts
-        self._readers: dict[tuple[str, Formula], TextReader | None] = {}
         self._live: dict[LiveState, int] = {}
         self._told = set[int]()
         """Live states of which the dead characters of ASCII are noted."""
@@ -142,12 +142,12 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         self._most = min(limits.automaton_states, MOST_STATES)
         self._reader = FormulaReader(self._most)
         self._add(*_free_string())
-        self._counted: dict[tuple[Spec, Outcome], CountedStart | None] = {}
         self._finish: dict[tuple[int, int], Demands] = {}
         self._completions: dict[int, StringCompletions] = {}
 
     # Specs.
 
+    @remembered
     def counted(self, spec: Spec, outcome: Outcome) -> CountedStart | None:
         """Return where a spec starts if whoever reads its strings counts their characters: a text lives while
         the characters written, and those that its state needs, are at most `most`.
@@ -155,12 +155,6 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         None where the spec has no upper bound, or where no text is left or it binds none. Errors: those of
         `start`.
         """
-        key = (spec, outcome)
-        if key not in self._counted:
-            self._counted[key] = self._count_beside(spec, outcome)
-        return self._counted[key]
-
-    def _count_beside(self, spec: Spec, outcome: Outcome) -> CountedStart | None:
         # a format may hold a length itself
         is_plain = spec.groups is None and not any(map(speaks_of_texts, spec.formulas))
         parts = counted(spec.formulas, _meaning_alone) if is_plain else None
@@ -251,15 +245,13 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         live = LiveState(tuple(ways), tuple([way.reader.start for way in ways]), start)
         return self._live_state(live, outcome)
 
+    @remembered
     def _reader_of(self, texts: Texts, beside: Formula) -> TextReader | None:
         """Return the reader of the texts of a grammar that meet a regular formula; None where there are
         none."""
-        key = texts.canonical, beside
-        if key not in self._readers:
-            if self._texts is None:
-                raise refusal(f"A string is asked to be {named(texts)}.", "Write a regular grammar.")
-            self._readers[key] = self._texts(texts.of if beside == TRUE else texts.of.narrowed(beside))
-        return self._readers[key]
+        if self._texts is None:
+            raise refusal(f"A string is asked to be {named(texts)}.", "Write a regular grammar.")
+        return self._texts(texts.of if beside == TRUE else texts.of.narrowed(beside))
 
     def _live_state(self, live: LiveState, outcome: Outcome) -> int:
         """Return the number of a live state, made if it is new."""

@@ -27,6 +27,7 @@ from structgen.automata.unicode.decoded_text import (
     WIDTH,
 )
 from structgen.base.language.ir import DEAD
+from structgen.base.language.remembering import remembered
 from structgen.base.system.public_calls import THIS_CALL, billed_cache
 
 _TAILS: Final = 64
@@ -60,7 +61,6 @@ class _Places:
         self._alphabet = alphabet
         self._starts, self._kinds = alphabet.starts, alphabet.kinds
         self._points, self._classes = alphabet.starts.tolist(), alphabet.kinds.tolist()
-        self._uniforms: dict[tuple[int, int], int] = {}
         self.rows: tuple[dict[bytes, int], ...] = ({}, {}, {})
 
     def place(self, left: int, low: int, first: int, last: int) -> int:
@@ -87,13 +87,11 @@ class _Places:
             )
         return self._number(left, row)
 
+    @remembered
     def _uniform(self, left: int, kind: int) -> int:
         """Return the place after which every character is of one class."""
-        place = self._uniforms.get((left, kind))
-        if place is None:
-            inner = kind if left == 1 else self._uniform(left - 1, kind)
-            place = self._uniforms[left, kind] = self._number(left, np.full(_TAILS, inner))
-        return place
+        inner = kind if left == 1 else self._uniform(left - 1, kind)
+        return self._number(left, np.full(_TAILS, inner))
 
     def _number(self, left: int, row: Longs) -> int:
         rows = self.rows[left - 1]

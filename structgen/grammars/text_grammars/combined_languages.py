@@ -14,9 +14,10 @@ from itertools import chain
 from typing import Final, TypeAlias
 
 from structgen.base.language.expectation import Expected
+from structgen.base.language.remembering import remembered
 from structgen.base.system.public_calls import NUMBERS, THIS_CALL
 from structgen.grammars.text_grammars.machine.language import Config, InsidePart, Language
-from structgen.grammars.text_grammars.machine.scanning import common_classes, remembered
+from structgen.grammars.text_grammars.machine.scanning import common_classes
 from structgen.grammars.text_grammars.regular_language import WordsLanguage
 
 Place: TypeAlias = "tuple[int, Config]"

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from structgen.base.language.expectation import Expected
 from structgen.base.language.ir import Formula
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.native.jit import code_of
 from structgen.grammars.text_grammars.combined_languages import Behind, Parts, Place
@@ -28,7 +29,6 @@ from structgen.grammars.text_grammars.machine.language import (
 )
 from structgen.grammars.text_grammars.machine.masked_language import Masked
 from structgen.grammars.text_grammars.machine.masked_part import MaskedPart
-from structgen.grammars.text_grammars.machine.scanning import remembered
 from structgen.grammars.text_grammars.regular_language import RegularLanguage
 from structgen.machines.machine_core.wanted_nodes import WantedNodes
 from structgen.tokens.vocabulary import Vocabulary

@@ -27,6 +27,7 @@ import numpy as np
 
 from structgen.base.errors import OptionError
 from structgen.base.language.expectation import Expected
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.machines.core.compiled import Bits, CompiledGrammar, Completions, Tokens, first_fault
 from structgen.machines.core.narrowed_text import READING, TABLES, NarrowedText
@@ -61,7 +62,6 @@ class ForcedText(NarrowedText[ForcedPlace]):
         super().__init__(inner)
         self.is_canonical, self.border, self.begun = canonical, behind, begun
         self._unplanned = None if canonical else ()
-        self._plans: dict[int, tuple[int, ...]] = {}
         self._ways: dict[int, dict[int, ForcedPlace]] = {}
         self._least: dict[int, int] = {}
         # a beginning is written again in the tokenizer's own tokens, or in one that goes on behind it
@@ -134,11 +134,9 @@ class ForcedText(NarrowedText[ForcedPlace]):
         place = self._places[index]
         if place is None or place.plan is not None:
             return () if place is None else place.plan or ()
-        plan = self._plans.get(index)
-        if plan is None:
-            plan = self._plans[index] = self._plan(place)
-        return plan
+        return self._plan(place)
 
+    @remembered
     def _plan(self, place: ForcedPlace) -> tuple[int, ...]:
         """Return the tokenizer's own tokens for the text that is forced at a place; empty where it has none
         (half a character), or where the grammar refuses one of them."""

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from structgen.base.language.numbered import Numbered
+from structgen.base.language.remembering import remembered
 from structgen.grammars.text_grammars.context_free.parser_stacks import Items, Stacks
 from structgen.grammars.text_grammars.context_free.rules import grouped, reached
 from structgen.grammars.text_grammars.machine.language import Config
-from structgen.grammars.text_grammars.machine.scanning import Scanner, remembered
+from structgen.grammars.text_grammars.machine.scanning import Scanner
 
 
 class ParsedLexemes:

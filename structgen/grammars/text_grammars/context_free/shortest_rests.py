@@ -21,12 +21,13 @@ from typing import Final, TypeAlias
 
 from structgen.base.errors import LimitError
 from structgen.base.language.best_first import OpenStates, S, W
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.context_free.parser_stacks import Stacks
 from structgen.grammars.text_grammars.context_free.rules import Rules, grouped
 from structgen.grammars.text_grammars.machine.language import Config, Language, representatives
-from structgen.grammars.text_grammars.machine.scanning import Scanner, common_classes, remembered
+from structgen.grammars.text_grammars.machine.scanning import Scanner, common_classes
 
 GOES_ON: Final = "Whether a text goes on"
 Tops: TypeAlias = "tuple[bool, tuple[tuple[int, int], ...]]"

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
@@ -29,7 +30,6 @@ from structgen.grammars.text_grammars.machine.language import (
 from structgen.grammars.text_grammars.machine.lexeme_rows import LexemeRows
 from structgen.grammars.text_grammars.machine.part_ends import EndsMap, ends_map, joined
 from structgen.grammars.text_grammars.machine.rest_completions import RestMachine
-from structgen.grammars.text_grammars.machine.scanning import remembered
 from structgen.grammars.text_grammars.machine.step_table import StepTable
 from structgen.grammars.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState, Visit
 from structgen.machines.machine_core.growing_tables import NODES
