@@ -142,7 +142,6 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         self._most = min(limits.automaton_states, MOST_STATES)
         self._reader = FormulaReader(self._most)
         self._add(*_free_string())
-        self._finish: dict[tuple[int, int], Demands] = {}
         self._completions: dict[int, StringCompletions] = {}
 
     # Specs.
@@ -486,10 +485,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         and `\\` take two bytes, control characters two or six (RFC 8259, section 7); the pool's spelling says
         what others take. Cost: `StringCompletions.of`. Raises `LimitError`.
         """
-        rests = self._finish.get((state, most))
-        if rests is None:
-            rests = self._finish[state, most] = self._found_finish(state, most)
-        return rests
+        return self._found_finish(state, most)
 
     def _completed(self, part: _Part) -> StringCompletions:
         """Return the completions of a spec, made once."""
@@ -501,6 +497,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             )
         return known
 
+    @remembered
     def _found_finish(self, state: int, most: int) -> Demands:
         live = self.is_live(state)
         if live is not None:

@@ -41,7 +41,6 @@ class Parts(Language):
             self.counts_tokens |= part.counts_tokens
             self.has_stack |= part.has_stack
             self.locks = max(self.locks, part.locks)
-        self._over: dict[tuple[Language, Config], bool] = {}
 
     def part(self, number: int) -> Language:
         """Return the part of the places with a number."""
@@ -114,11 +113,13 @@ class Parts(Language):
         places, ends = self._behind(number)
         if not places:
             return here
-        is_over = self._over.get((part, after))
-        if is_over is None:
-            is_over = self._over[part, after] = not part.goes_on(after)
         behind = self._ended(places, ends)
-        return behind if is_over else here | behind
+        return here | behind if self._goes_on(part, after) else behind
+
+    @remembered
+    def _goes_on(self, part: Language, config: Config) -> bool:
+        """Return whether a word of a part goes on."""
+        return part.goes_on(config)
 
     def told(self, config: Config) -> bytes | None:
         firsts = [told for number, at in config if (told := self.part(number).told(at)) is not None]

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from structgen.base.errors import LimitError
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import NUMBERS, THIS_CALL
 from structgen.grammars.text_grammars.context_free.rules import Rules, grouped
@@ -31,7 +32,6 @@ class Items:
         self.kernels: list[Kernel] = [()]
         self._numbers: dict[Kernel, int] = {}
         self._moves: list[dict[int, Kernel] | None] = [None]
-        self._after: dict[tuple[int, int], int] = {}
         self.reductions: list[tuple[Item, ...]] = [()]
         """For each state its reductions: the left side and the length of each rule whose dot is at the
         end."""
@@ -80,13 +80,10 @@ class Items:
         self._moves[state] = moves = {symbol: tuple(sorted(items)) for symbol, items in items_of.items()}
         return moves
 
+    @remembered
     def after(self, state: int, symbol: int) -> int:
         """Return the state after a symbol that may follow."""
-        key = (state, symbol)
-        number = self._after.get(key)
-        if number is None:
-            number = self._after[key] = self.state(self.moves(state)[symbol])
-        return number
+        return self.state(self.moves(state)[symbol])
 
     def accepts(self, state: int) -> bool:
         """Return whether the whole text has been read in a state."""

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from structgen.base.errors import GrammarError
 from structgen.base.language.best_first import OpenStates
 from structgen.base.language.expectation import Expected
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
@@ -53,7 +54,6 @@ class Meet(Language):
         self._limits = limits
         self._most, self._haste = limits.oracle_steps // haste, haste
         self._rests: dict[Pair, tuple[int, ...] | None] = {}
-        self._live: dict[Pair, bool] = {}
         self._tried: dict[tuple[int, ...], None] = {}
         self._by_rules: Rests | None = None
         if isinstance(of, ContextFree) and not self.specials:
@@ -121,14 +121,9 @@ class Meet(Language):
             sizes[name] = sizes.get(name, 0) + size
         return sizes
 
+    @remembered
     def lives(self, pair: Pair) -> bool:
         """Return whether some word goes on from a pair."""
-        known = self._live.get(pair)
-        if known is None:
-            known = self._live[pair] = self._finds_rest(pair)
-        return known
-
-    def _finds_rest(self, pair: Pair) -> bool:
         if self._by_rules is None and pair not in self._rests:
             # what completes other pairs mostly completes this one
             if any(self._goes(pair, rest) for rest in reversed(self._tried)):
