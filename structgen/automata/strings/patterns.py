@@ -108,7 +108,7 @@ class _Surroundings:
 
     def ending(self, node: LookAround) -> tuple[Table, Row]:
         """Return the automaton of the texts at whose end a look-behind's body has just matched."""
-        return Search(self, node.of, (0,) * len(self.behinds), anywhere=True, to_end=True).table()
+        return PatternSearch(self, node.of, (0,) * len(self.behinds), anywhere=True, to_end=True).table()
 
     def after(self, behind: Behind, kind: int) -> Behind:
         """Return the states of the look-behinds after a character of a class."""
@@ -128,7 +128,7 @@ class _Surroundings:
             refuse(TOO_MUCH_WORK)
 
 
-class Search:
+class PatternSearch:
     """The threads of one search for a pattern.
 
     `behind`: the look-behinds' states where it begins. `anywhere`: it may begin after any text. `to_end`: the
@@ -318,7 +318,7 @@ class Search:
         """Return the number of the automaton of what must follow for a look-ahead to hold."""
         key = look, behind, first
         if key not in self._ahead_numbers:
-            trans, accept = Search(self._around, look.of, behind, anywhere=False, first=first).table()
+            trans, accept = PatternSearch(self._around, look.of, behind, anywhere=False, first=first).table()
             if not look.holds:
                 trans, accept = minimal_table(*of_other_texts(trans, accept))
             if not accept.any():
@@ -349,7 +349,7 @@ def automaton_of(tree: Node, most: int = MOST_STATES) -> Automaton:
             rest, aheads = tree, []
         todo += aheads
         around = _Surroundings(rest)
-        search = Search(around, rest, (0,) * len(around.behinds), anywhere=True)
+        search = PatternSearch(around, rest, (0,) * len(around.behinds), anywhere=True)
         made = minimal(around.alphabet, *search.subsets(most))
         parts.append(made if holds else complement(made))
     return both(parts, most)

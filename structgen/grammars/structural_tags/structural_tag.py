@@ -327,9 +327,9 @@ class _Reader:
         return self.content(value, place, self.ends).repeat(*_COUNTS[value["type"]])
 
     def repeat(self, value: Format, place: str) -> TextGrammar:
-        most = value["max"]
-        with within(place):
-            return self.content(value, place, self.ends).repeat(value["min"], None if most == -1 else most)
+        least, most = checks.whole(f"{place}/min", value["min"], 0), value["max"]
+        most = None if most == -1 else checks.whole(f"{place}/max", most, least)
+        return self.content(value, place, self.ends).repeat(least, most)
 
     def content(self, value: Format, place: str, ends: Ends) -> TextGrammar:
         return self.read(value["content"], f"{place}/content", ends)

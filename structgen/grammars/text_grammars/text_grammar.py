@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, Union, cast
 
 from structgen.automata.regex import ecma_syntax
 from structgen.automata.regex.ecma_text import ecma_text, portable_text
-from structgen.automata.regex.python_syntax import shortened
 from structgen.automata.regex.syntax_tree import Concatenation, Node
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.base.errors import (
@@ -307,7 +306,7 @@ class RegularGrammar(TextGrammar):
                 "There is nothing to choose from.", where="texts", cure="Give one text at least."
             )
         chosen = frozenset(words)
-        shown = ", ".join(_quoted(shortened(word)) for word in nsmallest(4, chosen))
+        shown = ", ".join(_quoted(checks.shortened(word)) for word in nsmallest(4, chosen))
         what = f"{shown}, ..." if len(chosen) > 4 else shown
         return cls(Words(chosen), what, limits=limits)
 
