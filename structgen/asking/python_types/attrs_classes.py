@@ -18,7 +18,6 @@ from pydantic_core import core_schema
 from structgen.asking.python_types.descriptions import hints_inside
 from structgen.asking.python_types.pydantic_formats import refuse
 from structgen.asking.python_types.pydantic_schema import ATTRS_CLASS
-from structgen.base.errors import StructgenError
 
 _ASKED = "__get_pydantic_core_schema__"
 """What pydantic asks a class that it does not know."""
@@ -48,14 +47,14 @@ def _answer_of(cls: type, open_: set[type]) -> Callable[[Any, Any], Any]:
     """Return what a class answers: an object of its fields, and the way back. `open_`: classes whose fields
     are being read; inside those they are referred to.
 
-    Errors: `UnsupportedError` for a field without a type.
+    Errors: `UnsupportedError` for a field without a type; NameError for one of a type that is not defined.
     """
     ref = f"{cls.__module__}.{cls.__qualname__}:{id(cls)}"
 
     def answer(_source: Any, handler: Any) -> Any:
         if cls in open_:
             return core_schema.definition_reference_schema(ref)
-        hints, fields = _hints(cls), dict[str, Any]()
+        hints, fields = typing.get_type_hints(cls, include_extras=True), dict[str, Any]()
         open_.add(cls)
         try:
             for field in vars(cls)["__attrs_attrs__"]:
@@ -78,17 +77,6 @@ def _answer_of(cls: type, open_: set[type]) -> Callable[[Any, Any], Any]:
         return core_schema.no_info_after_validator_function(_maker(cls), members, ref=ref)
 
     return answer
-
-
-def _hints(cls: type) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(cls, include_extras=True)
-    except NameError as error:
-        raise StructgenError(
-            f"A type of {cls.__name__} is not known: {error}.",
-            where="type",
-            cure="Define the class at the top of a module, or import what its annotations name.",
-        ) from error
 
 
 def _maker(cls: type) -> Callable[[dict[str, Any]], Any]:

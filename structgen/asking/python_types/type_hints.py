@@ -122,7 +122,9 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
         raise _refused_by_pydantic(hint, error) from error
     except PydanticSerializationError as error:
         raise _no_schema(hint, "JSON has no text for one of its values") from error
-    except (SchemaError, ImportError, TypeError, NameError, AttributeError) as error:
+    except NameError as error:
+        raise _undefined(hint, repr(error.name)) from error
+    except (SchemaError, ImportError, TypeError, AttributeError) as error:
         refuse_unread(hint)  # a class whose instances pydantic could ask
         raise _no_schema(hint, textwrap.shorten(str(error), 200)) from error
     return TypeReader(hint, adapter.validator, schema, adapter.core_schema)
@@ -139,12 +141,7 @@ def _refused_by_pydantic(hint: Any, error: Any) -> UnsupportedError:
     """Return the error of a type that pydantic refuses, with a cure that holds here."""
     told = str(error).strip().splitlines()[0]
     if error.code in ("class-not-fully-defined", "undefined-annotation"):
-        name = _undefined_name(hint)
-        return refuse(
-            f"{shown(hint)} refers to {name or 'a name'}, which is not defined.",
-            "type",
-            f"Define {name or 'it'} at the top of the module, before the first call.",
-        )
+        return _undefined(hint, _undefined_name(hint))
     if error.code == "typed-dict-version":
         return refuse(
             f"{shown(hint)} has a TypedDict of typing, whose fields pydantic cannot read before Python 3.12.",
@@ -158,6 +155,14 @@ def _refused_by_pydantic(hint: Any, error: Any) -> UnsupportedError:
             "If the class is yours, write @dataclass above it; else name a type that JSON can write.",
         )
     return _no_schema(hint, told)
+
+
+def _undefined(hint: Any, name: str) -> UnsupportedError:
+    return refuse(
+        f"{shown(hint)} refers to {name or 'a name'}, which is not defined.",
+        "type",
+        f"Define {name or 'it'} at the top of the module, before the first call.",
+    )
 
 
 def _undefined_name(hint: Any) -> str:

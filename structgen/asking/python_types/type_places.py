@@ -8,6 +8,7 @@ there is none, and the part waits until what holds it has closed.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -51,7 +52,7 @@ class TypePlace(NamedTuple):
     """The class whose member it is."""
 
 
-class _TypePlaces:
+class _TypePlaces(ABC):
     """The places of a type, found in its core schema (`TypeReader.core_schema`)."""
 
     def __init__(self, core: Any) -> None:
@@ -59,6 +60,25 @@ class _TypePlaces:
         listed = core["definitions"] if core["type"] == "definitions" else []
         self._definitions: dict[str, Core] = {one["ref"]: one for one in listed}
         self._known: dict[int, TypeReader[Any] | None] = {}
+
+    def at(self, path: Sequence[str | int], held: Sequence[tuple[Any, Any]] = ()) -> TypeReader[Any] | None:
+        """Return what reads the value at a path, keys and indices from the root; None where its document is
+        not to be read by itself, or this cannot be told.
+
+        `held`: the containers on the way, each after its key, with what has closed in them. Cost: the depth,
+        and that of making the reader, once for each place of the type.
+        """
+        place = TypePlace(self._core)
+        for depth, part in enumerate(path):
+            inner = self._inner(place, part, held[depth][1] if depth < len(held) else None)
+            if inner is None:
+                return None
+            place = inner
+        return self._read_by(place)
+
+    @abstractmethod
+    def _inner(self, place: TypePlace, part: str | int, held: Any) -> TypePlace | None:
+        """Return a member or an item; None where it is not told by its key and by what has closed."""
 
     def _read_by(self, place: TypePlace) -> TypeReader[Any] | None:
         """Return what reads a place, made once; None where its document is not to be read by itself."""
@@ -98,18 +118,6 @@ class TypeParts(_TypePlaces):
     In a union of several classes it is told by what has closed which of them it may be; a member has a part
     where those agree about it, else it is read with what holds it.
     """
-
-    def at(self, path: Sequence[str | int], held: Sequence[tuple[Any, Any]] = ()) -> TypeReader[Any] | None:
-        """Return what reads the part at a path, keys and indices from the root; None where it cannot be told.
-        `held`: the containers on the way, each after its key, with what has closed in them. Cost: the depth,
-        and that of making the reader, once for each place of the type."""
-        place = TypePlace(self._core)
-        for depth, part in enumerate(path):
-            found = self._inner(place, part, held[depth][1] if depth < len(held) else None)
-            if found is None:
-                return None
-            place = found
-        return self._read_by(place)
 
     def _inner(self, place: TypePlace, part: str | int, held: Any) -> TypePlace | None:
         """Return a member or an item; of a union, of those that it may still be."""
@@ -177,7 +185,8 @@ def _plain(node: Any) -> Any:
 
 
 class PlaceValidators(_TypePlaces):
-    """The validators of a type by the place of a value."""
+    """The validators of a type by the place of a value: there is a reader where its document can be judged by
+    itself, and is not valid by its JSON Schema alone."""
 
     @property
     def functions(self) -> list[Callable[..., Any]]:
@@ -185,26 +194,17 @@ class PlaceValidators(_TypePlaces):
         found = (one["function"] for one in self._nodes(self._core, ()) if _is_call(one))
         return list(dict.fromkeys(getattr(one, "__func__", one) for one in found))
 
-    def at(self, path: Sequence[str | int]) -> TypeReader[Any] | None:
-        """Return what reads the value at a path, keys and indices from the root; None where its document
-        cannot be judged by itself, or is valid by its JSON Schema alone.
-
-        Cost: that of making the validator, once for each place of the type.
-        """
-        place = TypePlace(self._core)
-        for part in path:
-            place = self._within(place)
-            inner = _inside(place.schema, part) if place.schema["type"] in _TOLD else None
-            if inner is None:
-                return None
-            place = place._replace(schema=inner)
-        return self._read_by(place)
+    def _inner(self, place: TypePlace, part: str | int, held: Any) -> TypePlace | None:
+        place = self._within(place)
+        inner = _inside(place.schema, part) if place.schema["type"] in _TOLD else None
+        return None if inner is None else place._replace(schema=inner)
 
     def _reader(self, place: TypePlace) -> TypeReader[Any] | None:
         return super()._reader(place) if self._is_judged(place.schema) else None
 
     def _is_around(self, schema: Core) -> bool:
-        """Tell the same of one that neither changes the document first nor ignores its faults."""
+        """Tell whether a schema is one around another one that changes no document first and passes over no
+        fault."""
         plain = not schema.get("custom_init") and schema.get("on_error", "raise") == "raise"
         return schema["type"] in _WRAPPERS and plain
 

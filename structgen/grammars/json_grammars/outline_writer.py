@@ -93,7 +93,7 @@ class ModelPrompt(str):
 
 
 def extraction_prompt_under(outline: str, text: str) -> ModelPrompt:
-    """Return the same for an outline that was written before."""
+    """Return the prompt of an embedded model: an outline, a line break, the text, a line break."""
     return ModelPrompt(f"{outline}\n{text.strip()}\n")
 
 
