@@ -29,8 +29,8 @@ _LOCK = threading.RLock()
 def answering(hint: Any) -> Iterator[None]:
     """Have the attrs classes in a hint, in the arguments of generic types, and in fields of classes tell
     pydantic their schemas, for so long."""
-    inside = (get_origin(one) or one for one, _ in hints_inside(hint))
-    classes = dict.fromkeys(one for one in inside if isinstance(one, type) and "__attrs_attrs__" in vars(one))
+    inside = (get_origin(inner) or inner for inner, _ in hints_inside(hint))
+    classes = dict.fromkeys(cls for cls in inside if isinstance(cls, type) and "__attrs_attrs__" in vars(cls))
     with _LOCK if classes else nullcontext():
         asked, open_ = [cls for cls in classes if not hasattr(cls, _ASKED)], set[type]()
         try:
@@ -82,9 +82,9 @@ def _answer_of(cls: type, open_: set[type]) -> Callable[[Any, Any], Any]:
 def _maker(cls: type) -> Callable[[dict[str, Any]], Any]:
     """Return what makes an instance of an attrs class from its fields."""
 
-    def made(found: dict[str, Any]) -> Any:
+    def made(members: dict[str, Any]) -> Any:
         try:
-            return cls(**found)
+            return cls(**members)
         except TypeError as error:  # attrs's own validators raise it, and pydantic lets it through
             raise ValueError(str(error)) from error
 

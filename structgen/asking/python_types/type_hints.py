@@ -68,12 +68,12 @@ class TypeReader(Generic[T]):
 
             if not isinstance(error, ValidationError):
                 raise
-            found = error.errors(include_url=False, include_input=False)
-            first = found[0]
+            faults = error.errors(include_url=False, include_input=False)
+            first = faults[0]
             place = "".join(f"/{part}" for part in first["loc"])
             raise ValidatorError(
-                f"{first['msg']}{f' (and {len(found) - 1} more)' if len(found) > 1 else ''}.",
-                count=len(found),
+                f"{first['msg']}{f' (and {len(faults) - 1} more)' if len(faults) > 1 else ''}.",
+                count=len(faults),
                 where=place,
                 cure="A validator of the type refuses what its schema allows.",
             ) from error
@@ -174,7 +174,7 @@ def _undefined_name(hint: Any) -> str:
     except NameError as error:
         return repr(error.name)
     except TypeError:  # list[P] has no annotations of its own
-        return next((name for one in typing.get_args(hint) if (name := _undefined_name(one))), "")
+        return next((name for argument in typing.get_args(hint) if (name := _undefined_name(argument))), "")
     return ""
 
 

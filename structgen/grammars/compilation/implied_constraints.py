@@ -36,8 +36,10 @@ def proved(grammar: JsonSchemaGrammar, report: KeywordReport) -> KeywordReport:
     """
     search = _Search(grammar)
     findings = tuple(
-        replace(one, standing=KeywordStanding.REDUNDANT, why=IMPLIED) if search.changes_nothing(one) else one
-        for one in report.findings
+        replace(finding, standing=KeywordStanding.REDUNDANT, why=IMPLIED)
+        if search.changes_nothing(finding)
+        else finding
+        for finding in report.findings
     )
     return replace(report, findings=findings, notes=(*report.notes, *search.notes))
 
@@ -126,13 +128,13 @@ class SchemaDifference:
         """Return the places of this document that equal another's, by the ids of these: in their own fields,
         and in all that they lead to."""
         known = self.places
-        equal = {one.id: known[one.pointer] for one in _in_text(other) if one.pointer in known}
+        equal = {place.id: known[place.pointer] for place in _in_text(other) if place.pointer in known}
         before = len(equal) + 1
         while len(equal) < before:
             before = len(equal)
-            for one in reversed(other.schemas):  # inner places first
-                if one.id in equal and with_others(one.__dict__, equal) != equal[one.id].__dict__:
-                    del equal[one.id]
+            for place in reversed(other.schemas):  # inner places first
+                if place.id in equal and with_others(place.__dict__, equal) != equal[place.id].__dict__:
+                    del equal[place.id]
         return equal
 
 
