@@ -148,10 +148,8 @@ class Drafting:
         `candidates` returns drafts in which each node has at most one child."""
         self._chain = chain
         self.dropped: dict[str, str] = {}
-        self.accepted: dict[str, int] = {one.name: 0 for one in drafters}
-        """Accepted tokens by drafter; a token that several had proposed counts for each."""
         self.saved = 0
-        """Accepted tokens, each counted once."""
+        """How many drafted tokens were accepted."""
         self._members: dict[_Member, Guarded] = {}
         """The drafters that have not failed, and how to call each."""
         self._tree: _JointTree | None = None
@@ -213,14 +211,13 @@ class Drafting:
         if tree is not None:
             self.saved += accepted
             node = -1
-            for at, token in enumerate(taken):
+            for token in taken:
                 below = tree.children[node + 1]
                 chosen = below.get(token)
                 right = [] if chosen is None else tree.owners[chosen + 1]
                 for member in self._members:
                     if any(member in tree.owners[one + 1] for one in below.values()):
                         member.learn(is_right=member in right)
-                        self.accepted[member.drafter.name] += member in right and at < accepted
                 if chosen is None:
                     break
                 node = chosen
