@@ -241,8 +241,8 @@ def choose_anywhere(
     logits: Tensor,
     mask: Words | None,
     rows: Sequence[ChoiceRow],
-    places: Sequence[int] | None = None,
-    lines: Sequence[int] | None = None,
+    places: Sequence[int],
+    lines: Sequence[int],
 ) -> list[Choice]:
     """Choose one token a row as `choose` does, on any device.
 
@@ -251,8 +251,7 @@ def choose_anywhere(
     if a row has a filter; one wait for the device; for a row that is chosen in main memory a copy of its
     logits, and that of `choose` on a CPU.
     """
-    at = list(range(len(rows)) if places is None else places)
-    of = list(range(len(rows)) if lines is None else lines)
+    at, of = list(places), list(lines)
     words = None if mask is None else _sent(torch.from_numpy(mask[of]), logits.device)
     numbers = _numbers(rows, at, logits)
     if at == list(range(len(logits))):
