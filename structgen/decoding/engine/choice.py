@@ -72,13 +72,8 @@ class ChoiceRow:
     def __post_init__(self) -> None:
         how = self.sampling
         self.stream = sample_key(how.seed, self.sample)
-        self.is_penalised = bool(
-            how.repetition_penalty != 1.0
-            or how.presence_penalty
-            or how.frequency_penalty
-            or how.logit_bias
-            or how.min_tokens
-        )
+        added = how.presence_penalty, how.frequency_penalty, how.logit_bias, how.min_tokens
+        self.is_penalised = how.repetition_penalty != 1.0 or any(added)
         self.is_filtered = bool(how.temperature and (how.top_k or how.top_p < 1 or how.min_p))
 
     def biases(self) -> tuple[list[int], list[float]]:

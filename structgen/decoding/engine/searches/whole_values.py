@@ -44,8 +44,7 @@ class WholeValues(SearchStrategy):
 
     name: ClassVar[str] = "whole"
     is_greedy: ClassVar[bool] = True
-    looks_over_forced: ClassVar[bool] = True  # spellings begin there that the grammar does not have
-    is_once: ClassVar[bool] = True
+    is_once: ClassVar[bool] = True  # spellings that the grammar does not have begin where one token may come
     listed: Listed
     """The values. One that the grammar refuses is not written."""
     neutral: tuple[int, ...] = ()

@@ -79,10 +79,9 @@ class SearchStrategy(Strategy):
 
     __slots__ = ()
 
-    looks_over_forced: ClassVar[bool] = False
-    """Whether it also decides where one token alone is allowed."""
     is_once: ClassVar[bool] = False
-    """Whether it decides where a text begins, and the rest is written without it."""
+    """Whether it decides where a text begins, also where one token alone is allowed there, and the rest is
+    written without it."""
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Any:
         """Return what the search holds for the texts of one request, such as another model or a process; None
