@@ -189,9 +189,14 @@ def filtered(scores: npt.NDArray[Any], words: Words | None, how: Sampling) -> Wo
             if how.top_p < 1:
                 is_kept &= _leading(below, shares, how.top_p * float(shares.sum()))
             ids = ids[is_kept]
-    is_left = np.zeros(32 * -(-len(scores) // 32), np.bool_)
-    is_left[ids] = True
-    return np.packbits(is_left, bitorder="little").view(np.int32)
+    return words_of(ids, len(scores))
+
+
+def words_of(tokens: Any, size: int) -> Words:
+    """Return the mask of some tokens of a vocabulary of so many."""
+    bits = np.zeros(32 * -(-size // 32), np.bool_)
+    bits[tokens] = True
+    return np.packbits(bits, bitorder="little").view(np.int32)
 
 
 def _leading(

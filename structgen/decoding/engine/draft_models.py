@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Final
 
 from structgen.base.errors import OptionError, StructgenError
@@ -93,16 +94,13 @@ def _check_tokens(found: SharedModel, tokenizer: Tokenizer) -> None:
     cure = "Give one with the tokenizer of the model, or leave draft_model out."
     theirs, ours = found.tokenizer.token_bytes, tokenizer.token_bytes
     if theirs != ours:
-        most = max(len(theirs), len(ours))
-        pairs = zip(theirs + (None,) * (most - len(theirs)), ours + (None,) * (most - len(ours)), strict=True)
-        wrong = next((token for token, (one, other) in enumerate(pairs) if one != other), None)
-        if wrong is not None:
-            one, other = (of[wrong] if wrong < len(of) else None for of in (theirs, ours))
-            raise OptionError(
-                f"It has another tokenizer: token {wrong} is {_said(one)} there, and {_said(other)} here.",
-                where="draft_model",
-                cure=cure,
-            )
+        for token, (one, other) in enumerate(zip_longest(theirs, ours)):
+            if one != other:
+                raise OptionError(
+                    f"It has another tokenizer: token {token} is {_said(one)} there and {_said(other)} here.",
+                    where="draft_model",
+                    cure=cure,
+                )
     if found.model.vocab_size < min(len(theirs), len(ours)):
         raise OptionError(
             f"It has logits for {found.model.vocab_size:,} tokens, and the tokenizer has {len(theirs):,}.",

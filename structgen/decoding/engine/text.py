@@ -14,11 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import numpy as np
 from torch import Tensor
 
 from structgen.base.errors import StructgenError, ValidatorError
-from structgen.decoding.engine.choice import Choice, ChoiceRow, Words, candidates, choose
+from structgen.decoding.engine.choice import Choice, ChoiceRow, Words, candidates, choose, words_of
 from structgen.decoding.engine.requests import (
     COMPLETE,
     FinishReason,
@@ -248,7 +247,7 @@ class Text:
         data = self.start.tokenizer.token_bytes[step.token] or b""
         if run.has_too_many_digits(data):
             closed = "a number of too many digits"
-            step = again.within(self, matcher, self.room, closed, ends_numeral) or step
+            step = again.within(self, self.room, closed, ends_numeral) or step
         if not run.is_long:
             return step
         awaited = run.awaited(matcher)
@@ -260,7 +259,7 @@ class Text:
         def is_part(data: bytes) -> bool:
             return data != b"" and awaited.startswith(data)
 
-        return again.within(self, matcher, self.room, run.told, is_part) or step
+        return again.within(self, self.room, run.told, is_part) or step
 
     def _towards_end(self, run: OpenRun, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
         """Return the step behind a run: another one where the chosen one leads away from the end of what
@@ -280,8 +279,8 @@ class Text:
             return step
         budget = min(room, least + (not is_last))
         begins = None if is_last else lambda data: data[:1] == end
-        found = again.within(self, matcher, budget, run.told, begins)
-        return found or again.within(self, matcher, budget, run.told) or step
+        found = again.within(self, budget, run.told, begins)
+        return found or again.within(self, budget, run.told) or step
 
     def _in_budget(self, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
         """Take a token, or another one after which the document can be completed in time."""
@@ -289,7 +288,7 @@ class Text:
         self.least = least_after(matcher, step.token)
         if self.least > room - 1:
             matcher.rollback(1)
-            other = again.within(self, matcher, room)
+            other = again.within(self, room)
             assert other is not None
             step, step.steered = other, True
             self.least = least_after(matcher, step.token)
@@ -508,7 +507,6 @@ class SecondChoice:
     def within(
         self,
         text: Text,
-        matcher: Matcher,
         budget: int,
         closed: str = "",
         is_wanted: Callable[[bytes], bool] | None = None,
@@ -516,15 +514,14 @@ class SecondChoice:
         """Choose for what is `closed`, among the tokens after which the document can be completed in `budget`
         tokens; of these, among those whose bytes are wanted (b"" for an end token). Return None if none is.
         Cost: 0.1 us for each token that is asked whether it is wanted."""
-        matcher.fill_mask(self._mask, budget=budget)
+        assert text.matcher is not None
+        text.matcher.fill_mask(self._mask, budget=budget)
         if is_wanted is not None:
             known = self._tokenizer.token_bytes
             kept = [token for token in self._mask.allowed(0).tolist() if is_wanted(known[token] or b"")]
             if not kept:
                 return None
-            bits = np.zeros(32 * self._mask.words, np.bool_)
-            bits[kept] = True
-            self._mask.array[0] = np.packbits(bits, bitorder="little").view(np.int32)
+            self._mask.array[0] = words_of(kept, self._mask.vocab_size)
         step = step_of(self._chosen(text), text, self._logits, self._mask.array[0])
         step.closed = closed
         return step
