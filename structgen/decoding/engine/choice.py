@@ -79,10 +79,10 @@ class ChoiceRow:
     def biases(self) -> tuple[list[int], list[float]]:
         """Return the tokens with a fixed change of their logits now, and the changes: `logit_bias`, and a ban
         on the end tokens while there are fewer than `min_tokens`."""
-        found = dict(self.sampling.logit_bias)
+        changes = dict(self.sampling.logit_bias)
         if len(self.text) < self.sampling.min_tokens:
-            found |= dict.fromkeys(self.ends, BANNED)
-        return list(found), list(found.values())
+            changes |= dict.fromkeys(self.ends, BANNED)
+        return list(changes), list(changes.values())
 
 
 def choose(

@@ -279,8 +279,8 @@ class Text:
             return step
         budget = min(room, least + (not is_last))
         begins = None if is_last else lambda data: data[:1] == end
-        found = again.within(self, budget, run.told, begins)
-        return found or again.within(self, budget, run.told) or step
+        other = again.within(self, budget, run.told, begins)
+        return other or again.within(self, budget, run.told) or step
 
     def _in_budget(self, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
         """Take a token, or another one after which the document can be completed in time."""
@@ -340,9 +340,9 @@ class Text:
             written = written or self.start.specials.get(step.token, b"")
             self._write(written if self.start.border is None else self._behind_border(written))
         if self.stop is not None:
-            if self.matcher is not None and any(one.steered for one in self.steps):
+            if self.matcher is not None and any(step.steered for step in self.steps):
                 self.stop = FinishReason.STEERED
-            elif self.matcher is not None and any(one.closed for one in self.steps):
+            elif self.matcher is not None and any(step.closed for step in self.steps):
                 self.stop = FinishReason.REPETITION
         elif len(self.tokens) >= self.most:
             # with a grammar the document is complete, though the end token was not chosen
@@ -374,7 +374,7 @@ class Text:
             start = max(before - held, len(self.start.request.begun))
             ends = [(at, stop) for stop in self.stops if (at := self.text.find(stop, start)) >= 0]
             if ends:
-                end, self.stopped_by = min(ends, key=lambda one: one[0])
+                end, self.stopped_by = min(ends, key=lambda pair: pair[0])
                 self.text, self.stop = self.text[:end], FinishReason.STOP
         self.sure = len(self.text) if self.stop is not None else max(len(self.text) - held, self.sure)
 
@@ -465,7 +465,7 @@ class Text:
         usage.tokens, usage.thought_tokens = len(self.tokens), len(self.thought)
         if self.cache is not None:
             second = None if law is None or law.second is None else law.second.cache
-            usage.cache_bytes = sum(int(one.nbytes) for one in (self.cache, second) if one is not None)
+            usage.cache_bytes = sum(int(cache.nbytes) for cache in (self.cache, second) if cache is not None)
         if self.start.request.speculation != "off":
             self._end_drafting(reason)
         usage.closed = tuple(dict.fromkeys(step.closed for step in self.steps if step.closed))
@@ -475,9 +475,9 @@ class Text:
         self.logits = None
         value = self._value(reason)
         thoughts = self.thoughts if self.phase is None else self.phase.thoughts
-        found = self.text, reason, self.tokens, self.steps, usage, self.handle.sample, self.decided.error
+        figures = self.text, reason, self.tokens, self.steps, usage, self.handle.sample, self.decided.error
         begun = self.start.request.begun
-        self.handle.finish(Result(*found, value, thoughts, begun=begun, stopped_by=self.stopped_by))
+        self.handle.finish(Result(*figures, value, thoughts, begun=begun, stopped_by=self.stopped_by))
 
 
 def least_after(matcher: Matcher, token: int) -> int:

@@ -39,10 +39,10 @@ HEADS, GROUPS, HEAD, WIDTH, INNER, VOCABULARY, HALF = range(7)
 @loose
 def squares(row: Array) -> Any:
     """Return the sum of squares."""
-    found = np.float32(0.0)
+    total = np.float32(0.0)
     for value in row:
-        found += value * value
-    return found
+        total += value * value
+    return total
 
 
 @jit

@@ -147,8 +147,8 @@ class Llama:
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, PagedCache]:
         """Return the logits [V] after a prompt, and its cache."""
-        (found,) = self.prefill_many([tokens])
-        return found
+        (read,) = self.prefill_many([tokens])
+        return read
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, PagedCache]]:
         """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. What all

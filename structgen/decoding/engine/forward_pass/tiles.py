@@ -100,7 +100,7 @@ def _panels(builder: Any, given: _Operands, panels: int, listed: bool) -> list[t
             builder.add(given.weights, builder.mul(given.apart, _WORD(panel))) for panel in range(panels)
         ]
         return [(place, builder.add(place, given.later)) for place in places]
-    found = []
+    pairs = []
     for panel in range(panels):
         this, following = (
             builder.load(builder.inttoptr(builder.add(given.weights, _WORD(8 * number)), _WORD.as_pointer()))
@@ -108,8 +108,8 @@ def _panels(builder: Any, given: _Operands, panels: int, listed: bool) -> list[t
         )
         ends_here = builder.icmp_signed("==", following, _WORD(0))
         wanted = builder.select(ends_here, this, following)
-        found.append((builder.add(this, given.apart), builder.add(wanted, given.apart)))
-    return found
+        pairs.append((builder.add(this, given.apart), builder.add(wanted, given.apart)))
+    return pairs
 
 
 def _intrinsic(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:

@@ -133,7 +133,7 @@ def _kind(spelt: re.Match[bytes]) -> bytes:
 def spelt(period: bytes) -> bytes:
     """Return the characters of a period, a byte each, wherever in it the text ends: never inside of one."""
     around = period + period
-    first = min((found for sign in _BORDERS if (found := around.find(sign)) >= 0), default=-1)
+    first = min((border for sign in _BORDERS if (border := around.find(sign)) >= 0), default=-1)
     if first < 0:
         lead = _LEAD.search(period)
         first = lead.start() if lead else 0
@@ -293,8 +293,8 @@ class OpenRun:
         """Return the numeral that the text ends with; empty where it is a part of something else. In a text
         that is no document of JSON, such as one of tools, a numeral is the value of a member."""
         if self.schema is None:
-            found = _MEMBER.search(self.text, max(len(self.text) - 128, 0))
-            return b"" if found is None else found[1]
+            member = _MEMBER.search(self.text, max(len(self.text) - 128, 0))
+            return b"" if member is None else member[1]
         new, self._read = bytes(self.text[self._read :]), len(self.text)
         try:
             self._log.write_document(new)
@@ -341,15 +341,15 @@ def digits_named(schema: Any) -> Iterator[int]:
     of 64 bits. Linear in the schema; iterative at any depth."""
     left = [schema]
     while left:
-        one = left.pop()
-        if isinstance(one, dict):
-            left += one.values()
-            if one.get("format") in ("int64", "uint64"):
+        part = left.pop()
+        if isinstance(part, dict):
+            left += part.values()
+            if part.get("format") in ("int64", "uint64"):
                 yield len(str(_WHOLE))
-        elif isinstance(one, list):
-            left += one
-        elif isinstance(one, int | float | Decimal) and not isinstance(one, bool):
-            number = Decimal(one) if isinstance(one, int | Decimal) else Decimal(repr(one))
+        elif isinstance(part, list):
+            left += part
+        elif isinstance(part, int | float | Decimal) and not isinstance(part, bool):
+            number = Decimal(part) if isinstance(part, int | Decimal) else Decimal(repr(part))
             if number.is_finite():
                 written = number.as_tuple()  # arithmetic would round it
                 yield len(bytes(written.digits).strip(b"\0"))

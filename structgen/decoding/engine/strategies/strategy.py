@@ -131,7 +131,7 @@ class NarrowingState(ABC):
 def checked_strategies(value: Any) -> tuple[Strategy, ...]:
     """Return the strategies of one request as a tuple. Raises OptionError for what is none."""
     given = (value,) if isinstance(value, Strategy) else value
-    if not isinstance(given, Sequence) or not all(isinstance(one, Strategy) for one in given):
+    if not isinstance(given, Sequence) or not all(isinstance(strategy, Strategy) for strategy in given):
         raise OptionError(
             f"A {type(value).__name__} is no strategy.",
             where="strategy",
