@@ -385,7 +385,7 @@ class Engine:
             while much > 0 and len(self._compiled) > 1:
                 much -= self._compiled.pop(next(iter(self._compiled))).nbytes
 
-    @property
+    @cached_property
     def specials(self) -> dict[str, int]:
         """The ids of the special tokens without bytes, by their texts."""
         return without_bytes(self._named_tokens, self.tokenizer)
