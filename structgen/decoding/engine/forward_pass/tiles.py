@@ -22,18 +22,16 @@ more (`_AHEAD`), also across pages, where the processor's own prefetching stops.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numba
-import numpy.typing as npt
 from llvmlite import binding
 from llvmlite import ir as llvm
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from structgen.base.native.jit import jit
-
-Array: TypeAlias = npt.NDArray[Any]
+from structgen.decoding.engine.row_loops import Array
 
 PANEL = 32
 """Columns of a panel: two vectors."""
