@@ -150,8 +150,8 @@ class Llama:
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, PagedCache]:
         """Return the logits [V] after a prompt, and its cache."""
-        (found,) = self.prefill_many([tokens])
-        return found
+        (read,) = self.prefill_many([tokens])
+        return read
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, PagedCache]]:
         """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. What all
@@ -328,19 +328,16 @@ def _tree_rows(
 def _laid_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int64]]:
     """Return norms and packed matrices in one array, and their offsets (columns as in `forward`)."""
     layers = [*weights.layers, [weights.norm, weights.head]]
-    parts = [[one.numpy() if one.dim() == 1 else _packed(one, half) for one in layer] for layer in layers]
-    offsets, length = np.zeros((len(parts), 6), np.int64), 0
-    for row, of_layer in enumerate(parts):
-        for column, part in enumerate(of_layer):
-            offsets[row, column] = length
-            length += -(-len(part) // _LINE) * _LINE
-    memory = np.zeros(length + _LINE, np.float32)
+    every = [tensor for layer in layers for tensor in layer]
+    parts = [part.numpy() if part.dim() == 1 else _packed(part, half) for part in every]
+    starts = np.cumsum([0, *(-(-len(part) // _LINE) * _LINE for part in parts)])
+    memory = np.zeros(starts[-1] + _LINE, np.float32)
     # numpy aligns arrays to less than a cache line
-    begin = -memory.ctypes.data // memory.itemsize % _LINE
-    memory = memory[begin : begin + length]
-    for row, of_layer in enumerate(parts):
-        for column, part in enumerate(of_layer):
-            memory[offsets[row, column] :][: len(part)] = part
+    memory = memory[-memory.ctypes.data // memory.itemsize % _LINE :]
+    for start, part in zip(starts[:-1], parts, strict=True):
+        memory[start : start + len(part)] = part
+    offsets = np.zeros((len(layers), 6), np.int64)
+    offsets.reshape(-1)[: len(parts)] = starts[:-1]
     return memory, offsets
 
 
