@@ -27,7 +27,7 @@ from structgen.asking.tool_calls.call_texts import (
 from structgen.asking.tool_calls.format_marks import marks_of
 from structgen.asking.tool_calls.format_rows import format_of, siblings_of
 from structgen.asking.tool_calls.tool_definitions import Tool, read_tools
-from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.tool_format import Texts, ToolFormat
 from structgen.asking.tool_calls.tool_replies import Call, Reply
 from structgen.base.errors import (
     GenerationError,
@@ -202,7 +202,7 @@ class CallReader(Incoming):
             return (yield from self.calling(start, said))
         return end if said in (*row.text[1:], row.blocks, row.end, "") else self.plain(start)
 
-    def stretch(self, at: int, ends: tuple[str, ...]) -> Wait[tuple[int, str]]:
+    def stretch(self, at: int, ends: Texts) -> Wait[tuple[int, str]]:
         """Read text up to one of some marks; one that only stands in calls is told."""
         while True:
             start, said = yield from self.found((*ends, *self.marks.strays), at, self.say)

@@ -9,6 +9,7 @@ from typing import Any
 
 from structgen.asking.tool_calls.tool_definitions import Tool
 from structgen.asking.tool_calls.tool_format import ToolFormat
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import GenerationError, OptionError, StructgenError
 
 
@@ -52,7 +53,7 @@ class Call:
             )
         return dict(self.arguments) if self.tool is None else self.tool.value(self.document)
 
-    def result(self, value: Any, *, error: bool = False) -> dict[str, Any]:
+    def result(self, value: Any, *, error: bool = False) -> JsonObject:
         """Return the message that brings the model what a call came to. `value` is text as it is and anything
         else as JSON; with `error`, or for an exception, it is `{"error": ...}`. Raises `OptionError` for a
         value that JSON cannot write."""
@@ -62,7 +63,7 @@ class Call:
         content = value if isinstance(value, str) else _json_text(value, self.name)
         return {"role": role, "tool_call_id": self.id, "name": self.name, "content": content}
 
-    def message(self) -> dict[str, Any]:
+    def message(self) -> JsonObject:
         """Return the call as a member of `tool_calls` in an assistant's message, with the arguments as the
         format's chat template takes them."""
         as_text = self.format is not None and self.format.history == "text"
@@ -99,9 +100,9 @@ class Reply:
         """All text outside of thoughts and calls."""
         return "".join(self.texts)
 
-    def message(self) -> dict[str, Any]:
+    def message(self) -> JsonObject:
         """Return the assistant's message for the history, as chat templates take it."""
-        message: dict[str, Any] = {"role": "assistant", "content": self.text.strip()}
+        message: JsonObject = {"role": "assistant", "content": self.text.strip()}
         if self.thinking:
             message["reasoning_content"] = self.thinking.strip()
         if self.calls:

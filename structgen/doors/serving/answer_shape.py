@@ -13,8 +13,9 @@ from typing import Any, ClassVar, Final, TypeAlias
 from starlette.responses import JSONResponse
 
 from structgen.asking.request_reading.request_members import members_of
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.decoding.engine.requests import Result
-from structgen.doors.serving.api_errors import ApiError, Body, JsonObject
+from structgen.doors.serving.api_errors import ApiError, Body
 from structgen.doors.serving.error_places import place_in
 from structgen.doors.serving.reply_parts import Delta, ReplyParts
 from structgen.doors.serving.request_fields import check_members

@@ -33,6 +33,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import StructgenError
 from structgen.base.json_text.exact_json import values_in
 from structgen.base.system.garbage import glibc_trim
@@ -40,7 +41,7 @@ from structgen.base.system.public_calls import THIS_CALL, Stop
 from structgen.decoding.engine.driver import listening
 from structgen.decoding.engine.requests import Handle, Result
 from structgen.doors.serving.answer_shape import AnswerShape, ObjectResponse
-from structgen.doors.serving.api_errors import ApiError, JsonObject, answer_to
+from structgen.doors.serving.api_errors import ApiError, answer_to
 from structgen.doors.serving.batches import Batches
 from structgen.doors.serving.chat_shape import ChatShape, CompletionShape
 from structgen.doors.serving.message_shape import CountShape, MessageShape

@@ -32,12 +32,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language.shapes import JsonShapes
 from structgen.base.system.cache import make_folders, replacing
 from structgen.base.system.text_files import naming
 from structgen.doors.serving.answer_shape import ObjectResponse
-from structgen.doors.serving.api_errors import ApiError, JsonObject, answer_to
+from structgen.doors.serving.api_errors import ApiError, answer_to
 from structgen.doors.serving.batch_runs import URLS, batch_results, read_batch
 
 _SHAPES: Final = JsonShapes(
