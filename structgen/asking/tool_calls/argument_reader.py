@@ -24,7 +24,7 @@ from structgen.base.errors import UnsupportedError
 from structgen.base.json_text.growing_json import value_of
 from structgen.base.json_text.raw_json import dumped
 from structgen.base.language.ir import ValueMenu
-from structgen.grammars.text_grammars.composition.argument_grammar import ArgumentPlan, KnownMember, kinds_of
+from structgen.grammars.text_grammars.composition.argument_plan import ArgumentPlan, KnownMember, kinds_of
 from structgen.grammars.text_grammars.composition.templates import BLANK, filled, first_text
 from structgen.schema.meaning.formulas import number_meets
 

@@ -41,7 +41,7 @@ from structgen.base.json_text.events import JsonError
 from structgen.base.json_text.growing_json import GrowingJson, GrowingString
 from structgen.base.json_text.raw_json import dumped
 from structgen.base.language.checks import shown
-from structgen.grammars.text_grammars.composition.argument_grammar import ArgumentPlan, plan_of
+from structgen.grammars.text_grammars.composition.argument_plan import ArgumentPlan, plan_of
 from structgen.grammars.text_grammars.composition.templates import BLANK, first_text
 
 _STOPS: Final = "\n<[{\"'"

@@ -29,7 +29,8 @@ from structgen.base.language.checks import shown
 from structgen.base.language.shapes import nearest
 from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema, without_grammars
-from structgen.grammars.text_grammars.composition.argument_grammar import has_documents, of_objects, root_of
+from structgen.grammars.text_grammars.composition.argument_plan import has_documents
+from structgen.grammars.text_grammars.composition.argument_roots import of_objects, root_of
 from structgen.machines.core.compiled import first_fault
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.string_values import over_bytes

@@ -31,12 +31,8 @@ from structgen.base.limits import Limits
 from structgen.base.system.garbage import uncollected
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.json_grammars.schema_grammar import json_schema
-from structgen.grammars.text_grammars.composition.argument_grammar import (
-    argument_grammar,
-    blank_of,
-    gap,
-    takes_nothing,
-)
+from structgen.grammars.text_grammars.composition.argument_grammar import argument_grammar, blank_of, gap
+from structgen.grammars.text_grammars.composition.argument_plan import takes_nothing
 from structgen.grammars.text_grammars.composition.dispatching import dispatched, free_of, interrupted
 from structgen.grammars.text_grammars.composition.json_strings import in_json_string
 from structgen.grammars.text_grammars.composition.templates import TEXT, pieces, places

@@ -8,6 +8,7 @@ Numbers may be Python's or numpy's. Bools, NaN and infinity are not numbers here
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
@@ -21,9 +22,8 @@ from structgen.base.limits import DEFAULT, Limits
 Check: TypeAlias = Callable[[str, Any], Any]
 """From an option's name and its value to the value that is kept. Raises OptionError."""
 
-_GREATEST = 1.7e308
-_SHOWN = 60
-"""The most characters of a wrong value in a message."""
+MOST_SHOWN = 60
+"""The most characters of a value in a message."""
 _MESSAGES: Final = 'Give messages such as [{"role": "user", "content": "..."}].'
 _ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
 """Roles under which templates know others."""
@@ -138,7 +138,7 @@ def switch(name: str, value: Any) -> bool:
 def seconds(name: str, value: Any) -> float | None:
     """Return seconds, or None for no limit."""
     takes = "seconds, at least 0, or None for no limit"
-    return None if value is None else number(name, value, 0.0, _GREATEST, takes)
+    return None if value is None else number(name, value, 0.0, sys.float_info.max, takes)
 
 
 def text(name: str, value: Any) -> str:
@@ -312,7 +312,7 @@ def biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
 def shown(value: Any) -> str:
     """Return a value for a message: the beginning of its `repr`."""
     text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def wrong(name: str, value: Any, cure: str) -> OptionError:

@@ -9,21 +9,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from structgen.base.system.html_pages import Column, counted, number, percent, rendered
+from structgen.base.system.html_pages import NOTHING, Column, counted, number, percent, rendered
 from structgen.decoding.samplers.estimates import log
 from structgen.decoding.samplers.intervals.figures import ProvenMass, interval_of_mass
+from structgen.decoding.samplers.marginals import MOST_LISTED
 from structgen.decoding.samplers.report import Estimate, Report
 from structgen.decoding.samplers.samples import Samples, between
 
 # ruff: noqa: E501 (markup)
 
-_TEXTS: Final = 10
 _HEAVIEST: Final = 80
 """Draws whose weights are drawn."""
 _PARTS: Final = 16
 """Beginnings of a run whose interval of Z is drawn."""
-_RARE: Final = 0.001
-"""Token positions that a smaller share of the texts reaches are not drawn."""
 
 _TEMPLATE: Final = """\
 <p class=faint>Made by {{ samples.method }}. {{ {
@@ -139,7 +137,7 @@ def page_of(samples: Samples[Any], found: Report) -> str:
     shares = dict.fromkeys(samples.texts, 0.0)
     for text, weight in zip(samples.texts, samples.weights.tolist(), strict=True):
         shares[text] += weight
-    likeliest = sorted(shares, key=lambda text: -shares[text])[:_TEXTS]
+    likeliest = sorted(shares, key=lambda text: -shares[text])[:MOST_LISTED]
     about = [(name.replace("_", " "), str(value)) for name, value in samples.about.items() if name != "n"]
     divergence = found["divergence_of_masking"]
     return rendered(
@@ -166,7 +164,7 @@ def page_of(samples: Samples[Any], found: Report) -> str:
         parts=_parts,
         number="{:,.4g}".format,
         texts=[(shares[text], _pieces(samples, found, text)) for text in likeliest],
-        is_whole=len(shares) <= _TEXTS,
+        is_whole=len(shares) <= MOST_LISTED,
         run=[*samples.facts(), *about],
     )
 
@@ -226,7 +224,7 @@ def _growth(samples: Samples[Any]) -> list[Column]:
 
 def _removed(samples: Samples[Any], found: Report) -> dict[str, Any]:
     """Return what the grammar removes: at each position, and from the likeliest texts."""
-    positions = [one for one in found["removed_by_position"] if one["reached"] >= _RARE]
+    positions = [one for one in found["removed_by_position"] if one["reached"] >= NOTHING]
     highs = [one["removed"].high or one["removed"].value for one in positions]
     most = min(1.0, 1.05 * max(highs, default=1.0)) or 1.0
     step = max(1, round(len(positions) / 15))

@@ -37,7 +37,6 @@ def explain(given: Given) -> None:
     dead end, a refusal with --openai); 2 wrong usage, or the schema or grammar is not usable.
     """
     import structgen
-    from structgen.base.language import checks
     from structgen.grammars.compilation.explanation_text import SHOWN_LINES
     from structgen.schema.explaining.outline import MOST_LINES
 
@@ -46,7 +45,7 @@ def explain(given: Given) -> None:
     try:
         wanted = WantedLanguage(given)
         wanted.check()
-        shown = checks.whole("lines", given.get("lines", SHOWN_LINES), 1)
+        shown = given.get("lines", SHOWN_LINES)
         found = wanted.grammar
         of_outline = "lines" not in given or (found is not None and found.schema is not None)
         explained: Any = structgen.explain  # which options go with which grammar it says itself

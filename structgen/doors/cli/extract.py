@@ -56,7 +56,7 @@ def extract(
     if not files:
         raise OptionError("There is no file to read.", where="FILE", cure="Write structgen extract FILE.")
     if "page" in given:
-        _check_page(Path(str(given.get("page"))), files)
+        _check_page(given.get("page"), files)
     how = given.some((*_OF_PAGES, *_OF_WRITING, "prompt", "out", "examples"))
     if "ray" in given:
         how.setdefault("workers", 0)

@@ -59,7 +59,7 @@ def _filled(wanted: WantedLanguage) -> Infilled:
     given = wanted.given
     model, known, template = model_name(given.get("model")), given.get("given"), None
     if "template" in given:
-        file = Path(given.get("template"))
+        file = given.get("template")
         template = read_input(file, f"--template {file}").removesuffix("\n")
     if known is not None and not isinstance(known, Mapping):
         known, _name = json_of(str(known), "--given", "Write the known fields: {...}.")

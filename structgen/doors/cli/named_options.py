@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import math
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,8 +22,9 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from structgen.base.errors import OptionError, StructgenError, unknown_option
+from structgen.base.language import checks
 from structgen.base.system.resources import ON_A_SERVER
-from structgen.doors.cli.flags import FLAGS, GONE, LISTS, NAMES, SWITCHES, TEXTS, Flag, flag_of
+from structgen.doors.cli.flags import FLAGS, GONE, LISTS, NAMES, SWITCHES, Flag, flag_of, is_text
 from structgen.doors.cli.output import read_input, refusing
 
 _OPTIONS = typer.Option(
@@ -103,15 +105,29 @@ def read_options(
         else:
             found[name] = value
     of_file = {} if file is None else _of_file(command, file)
-    flags_of = {name: flag_of(command, name) for name in NAMES[command]}
-    usual = {name: one.default for name, one in flags_of.items() if one and one.default is not None}
+    flags_of = {name: flag for name in NAMES[command] if (flag := flag_of(command, name))}
+    usual = {name: flag.default for name, flag in flags_of.items() if flag.default is not None}
     values = {**usual, **of_file, **found, **lists}
+    given = Given(command, own.keys(), values)
+    for name in flags_of.keys() & values.keys():
+        values[name] = _checked(given.spelled(name), flags_of[name], values[name])
     for name in SWITCHES & values.keys():
         if not isinstance(values[name], bool):
             raise OptionError(f"It is {values[name]!r}.", where=name, cure="Give true or false.")
         if not values[name] and usual.get(name) is not True:
             del values[name]
-    return Given(command, own.keys(), values)
+    return given
+
+
+def _checked(name: str, flag: Flag, value: Any) -> Any:
+    """Return the value of a flag, which may come from `-o` or a file. Raises OptionError."""
+    if flag.kind is Path:
+        return Path(str(value))
+    if flag.kind is int:
+        return checks.whole(name, value, flag.least, flag.most)
+    if flag.kind is float:
+        return checks.number(name, value, flag.least, math.inf, f"a number, at least {flag.least:g}")
+    return value
 
 
 def _named(command: str, text: str) -> tuple[str, Any]:
@@ -121,7 +137,7 @@ def _named(command: str, text: str) -> tuple[str, Any]:
     if not equals:
         raise OptionError(f"{text!r} has no value.", where="-o", cure="Write -o NAME=VALUE.")
     name = _known(command, name)
-    if name in TEXTS and not (name in LISTS and value.startswith("[")):
+    if is_text(command, name) and not (name in LISTS and value.startswith("[")):
         return name, value
     try:
         return name, json.loads(value)
@@ -208,8 +224,8 @@ def _parameter(name: str, flag: Flag) -> inspect.Parameter:
         max=flag.most,
         show_default=False,
     )
-    default = inspect.Parameter.empty if flag.is_needed else False if flag.kind is bool else None
-    return _keyword(name, Annotated[flag.kind if default is not None else flag.kind | None, option], default)
+    default = False if flag.kind is bool else None
+    return _keyword(name, Annotated[flag.kind | None, option], default)
 
 
 def _keyword(name: str, annotation: Any, default: Any = None) -> inspect.Parameter:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,7 +13,7 @@ from structgen.decoding.samplers.methods import METHODS
 from structgen.doors.cli.flags import OF_ENGINE, OF_LARK, POLICIES
 from structgen.doors.cli.generate import prompt_of
 from structgen.doors.cli.named_options import Given, reads
-from structgen.doors.cli.output import echo_facts, echo_json_text, payload, refuse
+from structgen.doors.cli.output import echo_json_text, echo_table, payload, refuse
 from structgen.doors.cli.wanted_texts import WantedTexts
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def _show(wanted: WantedTexts, found: Samples[Any]) -> None:
 
     given, is_wrapped = wanted.given, wanted.form is not None and wanted.form.is_wrapped
     if "out" in given:
-        found.to_jsonl(Path(given.get("out")))
+        found.to_jsonl(given.get("out"))
     for said in () if "out" in given else lines_of(found):
         if "json" in given:
             echo_json_text(said)
@@ -114,4 +113,4 @@ def _show(wanted: WantedTexts, found: Samples[Any]) -> None:
         numbers = "{weight:.6g}\t{log_weight:.6g}\t{logprob:.6g}\t".format_map(said)
         text = unwrapped(said["text"]) if is_wrapped else said["text"]
         payload(numbers * ("weights" in given) + text)
-    echo_facts(found.facts(), err=True)
+    echo_table(("", ""), found.facts(), err=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from structgen.doors.cli.named_options import Given, reads
-from structgen.doors.cli.output import echo_facts, echo_json
+from structgen.doors.cli.output import echo_json, echo_table
 
 
 @reads("html", "masked", "json")
@@ -35,8 +35,8 @@ def sample_report(
     draws, masked = Samples.from_jsonl(file), given.get("masked")
     found = report(draws, None if masked is None else Samples.from_jsonl(masked))
     if "html" in given:
-        write_page(Path(given.get("html")), page_of(draws, found))
+        write_page(given.get("html"), page_of(draws, found))
     if "json" in given:
         echo_json(found)
     else:
-        echo_facts(rows_of(draws, found))
+        echo_table(("", ""), rows_of(draws, found))

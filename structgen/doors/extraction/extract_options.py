@@ -66,10 +66,6 @@ class ExtractOptions(WritingOptions, total=False):
     progress: bool | Callable[[ExtractProgress], None]
 
 
-def _instruction(name: str, value: Any) -> str:
-    return checks.encodable(name, checks.text(name, value))
-
-
 def _told(name: str, value: Any) -> Any:
     return value if callable(value) else checks.switch(name, value)
 
@@ -87,7 +83,7 @@ def _path(name: str, value: Any) -> Path:
 class ExtractSettings:
     """The options of `sg.extract` that are not those of other calls, with their defaults."""
 
-    prompt: Annotated[str, _instruction] | None = None
+    prompt: Annotated[str, checks.text] | None = None
     examples: Annotated[Pairs, By(read_pairs)] = NO_PAIRS
     page: Annotated[int, Whole(LEAST_PAGE)] | None = None
     overlap: Annotated[int, Whole(0)] | None = None

@@ -57,7 +57,11 @@ def page_lines(
     """Whether a page has an answer, those of earlier runs included."""
 
     def answers(left: Sequence[Page]) -> Answers:
-        said = _answers(question, stop, left) if workers is None else _ray_answers(question, left, workers)
+        if workers is None:
+            said = _answers(question, stop, left)
+        else:
+            make = partial(_ray_worker, question)
+            said = ray_answers(make, left, question.at_once, workers or None, gpu=None, at_once=2)
         with closing(said):
             yield next(said)
             for line in said:
@@ -101,14 +105,6 @@ def _answers(question: PageQuestion, stop: Future[None], pages: Sequence[Page]) 
         yield engine_parts(model_digest(name) if name else type(model.model).__qualname__, "")
     with closing(_as_answered(question.answer, pages, question.at_once, stop)) as lines:
         yield from lines
-
-
-def _ray_answers(question: PageQuestion, pages: Sequence[Page], workers: int) -> Answers:
-    """Yield what `_answers` yields, of actors on Ray."""
-    make = partial(_ray_worker, question)
-    said = ray_answers(make, pages, question.at_once, workers or None, gpu=None, at_once=2)
-    next(said)  # how many workers there are
-    yield from said
 
 
 def _ray_worker(question: PageQuestion) -> Callable[[Sequence[Page]], Answers]:

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.language.exclusions import Exclusions
+from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.base.system.installation import needing
 from structgen.base.system.resources import model_path
 from structgen.base.system.result_files import Answers
@@ -33,27 +33,55 @@ from structgen.machines.core.forced_text import with_forced_text
 from structgen.machines.core.matcher import Matcher
 
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS}
+_CURE: Final = "Leave it out, or take the engine structgen."
+_OTHERWISE: Final = "vLLM does not do what {name} asks for here. "
 _REFUSED: Final = Exclusions(
-    """
-n logprobs: vLLM does not do what {} asks for here. A line of results has one text, without its steps. | CURE
-timeout thinking end_margin healing special_texts speculation strategy repetition:
-    vLLM does not do what {} asks for here. It chooses tokens by a mask and the options that it has. | CURE
-begun: vLLM does not go on with the last message. It begins each text anew.
-    | Say continue_final_message=False, or take the engine structgen.
-banned: vLLM does not do what {} asks for here. Ban texts in the grammar: sg.without. | CURE
-temperature: vLLM does not do what {} asks for here. vLLM takes 0, and 0.01 to 2. | CURE
-presence_penalty frequency_penalty: vLLM does not do what {} asks for here. vLLM takes -2 to 2. | CURE
-min_p excludes top_p: vLLM does not do what {} asks for here. It comes before top_p. | CURE
-logit_bias excludes repetition_penalty: vLLM does not do what {} asks for here.
-    It comes before repetition_penalty. | CURE
-min_tokens excludes stop: vLLM does not do what {} asks for here.
-    Stop strings are not looked for before them. | CURE
-""".replace("CURE", "Leave it out, or take the engine structgen."),
-    speculation=lambda asked, how: isinstance(asked.speculation, Speculation),
-    repetition=lambda asked, how: how.repetition not in (None, ENDS),
-    temperature=lambda asked, how: how.temperature != 0 and not 0.01 <= how.temperature <= 2,
-    presence_penalty=lambda asked, how: abs(how.presence_penalty) > 2,
-    frequency_penalty=lambda asked, how: abs(how.frequency_penalty) > 2,
+    Exclusion(("n", "logprobs"), f"{_OTHERWISE}A line of results has one text, without its steps.", _CURE),
+    Exclusion(
+        ("timeout", "thinking", "end_margin", "healing", "special_texts", "strategy"),
+        f"{_OTHERWISE}It chooses tokens by a mask and the options that it has.",
+        _CURE,
+    ),
+    Exclusion(
+        "speculation",
+        f"{_OTHERWISE}It chooses tokens by a mask and the options that it has.",
+        _CURE,
+        when=lambda asked, how: isinstance(asked.speculation, Speculation),
+    ),
+    Exclusion(
+        "repetition",
+        f"{_OTHERWISE}It chooses tokens by a mask and the options that it has.",
+        _CURE,
+        when=lambda asked, how: how.repetition not in (None, ENDS),
+    ),
+    Exclusion(
+        "begun",
+        "vLLM does not go on with the last message. It begins each text anew.",
+        "Say continue_final_message=False, or take the engine structgen.",
+    ),
+    Exclusion("banned", f"{_OTHERWISE}Ban texts in the grammar: sg.without.", _CURE),
+    Exclusion(
+        "temperature",
+        f"{_OTHERWISE}vLLM takes 0, and 0.01 to 2.",
+        _CURE,
+        when=lambda asked, how: how.temperature != 0 and not 0.01 <= how.temperature <= 2,
+    ),
+    *(
+        Exclusion(
+            penalty,
+            f"{_OTHERWISE}vLLM takes -2 to 2.",
+            _CURE,
+            when=lambda asked, how, penalty=penalty: abs(getattr(how, penalty)) > 2,
+        )
+        for penalty in ("presence_penalty", "frequency_penalty")
+    ),
+    Exclusion("min_p", f"{_OTHERWISE}It comes before top_p.", _CURE, beside="top_p"),
+    Exclusion(
+        "logit_bias", f"{_OTHERWISE}It comes before repetition_penalty.", _CURE, beside="repetition_penalty"
+    ),
+    Exclusion(
+        "min_tokens", f"{_OTHERWISE}Stop strings are not looked for before them.", _CURE, beside="stop"
+    ),
 )
 """Of a request, and its sampling with all defaults: what vLLM cannot do, or would do otherwise."""
 
