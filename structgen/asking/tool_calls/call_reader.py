@@ -67,8 +67,8 @@ def parse_calls(
     `format` and `tools` are those of `sg.tools`. With tools, calls of unknown names have an `error`, values
     are read by the types of the schema, and `call.value()` validates. Without, a raw value is JSON if it
     reads as such, else a string.
-    `thinking`: True, the reply begins inside thoughts, if the format's prompts open them; False, it does not;
-    "auto", it does if their end comes without their beginning, before any call.
+    `thinking`: True, the reply begins inside thoughts, if the format's prompts open them; False, it does not.
+    "auto": it does if their end comes without their beginning, before any call.
     `ended`: the reply is over. If not, the end of the text that may begin a call is `pending`, not text.
 
     White space of the format may be missing or more, and habits of models are read with a note. With tools,

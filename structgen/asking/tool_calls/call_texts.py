@@ -23,7 +23,7 @@ T = TypeVar("T")
 Wait: TypeAlias = Generator[None, None, T]
 """What waits for more text wherever it yields, and returns a T."""
 LONGEST_NAME: Final = 512
-"""Characters of the name of a tool, of a member or of an argument, at most: until so many have come, what may
+"""Characters of the name of a tool, of a member or of an argument, at most. Until so many have come, what may
 be a call waits."""
 _BETWEEN: Final = 80
 """The longest text that stands between a name and arguments in place of the format's."""

@@ -36,8 +36,8 @@ class ToolFormat(ArgumentStyle):
     separator: str = ""
     """What stands between the calls of a section."""
     trigger: str = ""
-    """The beginning of a section, or of a call where there is none, that no free text may hold; "": what
-    stands before the first white space or place."""
+    """The beginning of a section, or of a call where there is none, that no free text may hold. "": it is
+    what stands before the first white space or place."""
     also: Texts = ()
     """More ways in which models write a call: free text may not hold their beginnings. They are read with a
     note."""

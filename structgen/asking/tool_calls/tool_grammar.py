@@ -191,7 +191,7 @@ class _Builder:
         return (before.optional() if thinking == "auto" else before) + body
 
     def writable(self, choice: ToolChoice) -> ToolChoice:
-        """Return a choice without the tools whose arguments the format has no way to write; each brings a
+        """Return a choice without the tools whose arguments the format has no way to write. Each brings a
         `ToolWarning`, and an error where none is left."""
         refused: list[UnsupportedError] = []
         for tool in choice.tools:

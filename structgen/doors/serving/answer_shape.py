@@ -42,7 +42,7 @@ class ObjectResponse(JSONResponse):
 
 class AnswerShape(ABC):
     """An address for bodies of one shape. Made for one body. Then `began` is called, and `piece` with what is
-    new in each text. At the end it is `whole` for the body of an answer, or `ended` for each text and
+    new in each text. At the end `whole` is called for the body of an answer, or `ended` for each text and
     `closed` for a stream. Events are to be written one by one: they hold what still grows."""
 
     path: ClassVar[str]

@@ -34,8 +34,7 @@ _OFFERED: Final = (Request.__annotations__.keys() | Sampling.__annotations__) - 
     *("grounded", "quotes", "missing"),
 }
 """Members handed to whoever generates that this server has: options of the engine, and others' names of some.
-Going on with a message is asked by address.
-some; going on with a message is asked by address."""
+Going on with a message is asked by address."""
 _NOTHING: Final[tuple[Any, ...]] = (False, [], {})
 """Values by which other members usually ask for nothing."""
 _HARMLESS: Final[Mapping[str, tuple[Any, ...] | None]] = MappingProxyType(

@@ -376,7 +376,7 @@ class _Common(Generic[P, R]):
 
     @options_named("using(target=int)", NAMED_ELSEWHERE, "using", FunctionOptions)
     def using(self, **changes: Unpack[FunctionOptions]) -> Self:
-        """Return the function with other options of `sg.generate`, those that are not given as they were: so
+        """Return the function with other options of `sg.generate`, those that are not given as they were. So
         a call may have a type, or tools, that exist only now. For type checkers it returns what its
         annotation says.
 

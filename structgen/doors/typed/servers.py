@@ -140,9 +140,9 @@ class Server:
     name: Annotated[str, checks.text]
     """The model's name on the server."""
     leave_out: Annotated[str | Sequence[str], By(_left_out)] = ()
-    """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `parallel_tool_calls`;
-    `response_format`, without which the schema stands in the prompt; `max_tokens`, in whose place
-    `max_completion_tokens` is sent if that is not left out too."""
+    """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `parallel_tool_calls`,
+    `response_format`, `max_tokens`. Without `response_format` the schema stands in the prompt. In the place
+    of `max_tokens`, `max_completion_tokens` is sent if that is not left out too."""
     protocol: Annotated[str, OneOf(tuple(PROTOCOLS))] = "openai"
     """What it speaks: chat completions (`openai`, `ollama`), or Anthropic's messages."""
 
