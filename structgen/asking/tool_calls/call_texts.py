@@ -26,7 +26,8 @@ LONGEST_NAME: Final = 512
 """Characters of the name of a tool, of a member or of an argument, at most. Until so many have come, what may
 be a call waits."""
 _BETWEEN: Final = 80
-"""The longest text that stands between a name and arguments in place of the format's."""
+"""The longest text that stands between a name and arguments in place of the format's: until it has come, what
+may be a call waits."""
 _TAG: Final = re.compile(r"(?:<[^<>]+>|\[[^\[\]]+\])$")
 _TOKENS: Final = re.compile(r"""(?s:(?P<json>[^"'A-Za-z]{1,64})|(?P<word>[A-Za-z]+)|.)""")
 _IN_STRING: Final = re.compile(r"""(?s:[^"'\\\x00-\x1f]+|\\.|[^\\])""")

@@ -29,7 +29,7 @@ from structgen.tokens.token_mask import allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
 _LONGEST = 1 << 12
-"""Bytes of a token, at most."""
+"""Bytes of a token, at most. The longest ones of vocabularies, runs of blanks, have some hundreds."""
 
 
 def tokenizer_of(llama: Any) -> Tokenizer:

@@ -91,7 +91,7 @@ def _left_out(value: Any) -> tuple[str, ...]:
 _WORDS = ("error", "message", "msg", "detail", "errors")
 """Members that hold the words of a refusal: OpenAI's, FastAPI's, those of other servers."""
 _MOST_WORDS = 500
-"""Characters of them that are told, at most."""
+"""Characters of them that are told, at most: a server may answer with a page of HTML."""
 
 
 def words_of(said: object, depth: int = 6) -> str:

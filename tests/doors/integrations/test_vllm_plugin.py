@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
 import json
 import random
 import sys
@@ -23,6 +22,7 @@ import pytest
 import torch
 import transformers
 import vllm_stand_in
+from changed_hooks import change
 from object_schemas import STRING, object_of
 
 from structgen.doors.integrations import engine_grammars, engine_hooks, vllm_plugin
@@ -192,12 +192,7 @@ def test_an_unknown_release_refuses_our_name_alone(vllm: SimpleNamespace) -> Non
 def test_a_hook_that_changed_refuses_our_name(
     vllm: SimpleNamespace, hook: engine_hooks.Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module, _, path = hook.place.partition(":")
-    *owners, name = path.split(".")
-    owner: Any = importlib.import_module(module)
-    for one in owners:
-        owner = getattr(owner, one)
-    monkeypatch.setattr(owner, name, lambda self, other: None)
+    change(hook, monkeypatch)
     vllm_plugin.register()
     with pytest.raises(pydantic.ValidationError, match=r"takes \(self, other\), not \("):
         vllm.settings.StructuredOutputsConfig(backend="structgen")
