@@ -49,21 +49,9 @@ def vllm(version: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamesp
     sys.modules.pop("structgen.doors.integrations.vllm_backend", None)
 
 
-class Model:
-    """A model's configuration."""
-
-    skip_tokenizer_init, is_diffusion, max_model_len = False, False, 200
-
-    def get_vocab_size(self) -> int:
-        return WIDTH
-
-    def try_get_generation_config(self) -> dict[str, Any]:
-        return {"eos_token_id": [EOS]}
-
-
 def config(vllm: SimpleNamespace, backend: str = "structgen", **changes: Any) -> SimpleNamespace:
     made = SimpleNamespace(
-        model_config=Model(),
+        model_config=vllm_stand_in.ModelConfig(TOKENIZER, 200),
         structured_outputs_config=vllm.settings.StructuredOutputsConfig(backend=backend),
         tokenizer=TOKENIZER,
         reasoner=None,
