@@ -29,6 +29,11 @@ class ToolChoice:
         """Whether a reply must call."""
         return self.mode in ("required", "forced")
 
+    @property
+    def further(self) -> int | None:
+        """The most calls behind the first one; None: any number."""
+        return None if self.most is None else self.most - 1
+
 
 def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolChoice:
     """Return a choice: "auto", "required", "none", the name of a tool, or OpenAI's dicts, of chat completions

@@ -219,7 +219,7 @@ class _Builder:
         calls = self.section(choice)
         if not has_section:
             more = _between_calls() + calls
-            calls = calls + more.repeat(0, None if choice.most is None else choice.most - 1)
+            calls = calls + more.repeat(0, choice.further)
         return self.spelled(self.row.lead) + calls
 
     def in_text(self, rests: Mapping[str, TextGrammar], most: int | None) -> TextGrammar:
@@ -260,7 +260,7 @@ class _Builder:
         if other is None or choice.must:
             call = self.calls(choice)
             more = between + ahead + call
-            return ahead + call + more.repeat(0, None if choice.most is None else choice.most - 1)
+            return ahead + call + more.repeat(0, choice.further)
         block = other if choice.mode == "none" else other | self.calls(choice)
         if not choice.most:
             return (block + (between + block).repeat()).optional()
@@ -280,7 +280,7 @@ class _Builder:
         is_begun = begin.startswith(behind)
         call = self.calls(choice, "" if is_begun else behind)
         more = self.spelled(self.row.separator) + self.calls(choice)
-        call = call + more.repeat(0, None if choice.most is None else choice.most - 1)
+        call = call + more.repeat(0, choice.further)
         return sequence(self.spelled(begin.removeprefix(behind) if is_begun else ""), call, self.spelled(end))
 
     def calls(self, choice: ToolChoice, behind: str = "") -> TextGrammar:

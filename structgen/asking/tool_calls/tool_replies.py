@@ -19,10 +19,10 @@ class Call:
 
     name: str
     arguments: Mapping[str, Any]
-    """As JSON has them; of a call that is still being written, what there is."""
+    """The values that JSON has; of a call that is still being written, what there is."""
     id: str
-    """As the format writes it; where it writes none, by the place in the reply: `call_0`, `call_1`. "" as
-    long as the format may write one behind the arguments."""
+    """The id that the format writes. Where it writes none: by the place in the reply, `call_0`, `call_1`. ""
+    as long as the format may write one behind the arguments."""
     document: str = field(default="{}", compare=False)
     """The arguments as one JSON text."""
     complete: bool = True
@@ -99,6 +99,11 @@ class Reply:
     def text(self) -> str:
         """All text outside of thoughts and calls."""
         return "".join(self.texts)
+
+    @property
+    def begun_calls(self) -> list[Call]:
+        """The calls, and behind them the one in which the text ends."""
+        return self.calls if self.partial is None else [*self.calls, self.partial]
 
     def message(self) -> JsonObject:
         """Return the assistant's message for the history, as chat templates take it."""

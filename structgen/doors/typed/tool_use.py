@@ -84,15 +84,14 @@ class ToolUse:
     def so_far(self, reply: Reply) -> Any:
         """Return what the return type takes of a reply that may go on: the call that is being written too.
         Of what may be another answer, whose strings may hold marks of calls: the text, if it is no JSON."""
-        has_calls = reply.calls or reply.partial is not None
-        if self.taken.answer is not None and (reply.text.strip() or not has_calls):
+        if self.taken.answer is not None and (reply.text.strip() or not reply.begun_calls):
             return reply.text if self.taken.text else None
         return self._value(reply)
 
     def _value(self, reply: Reply) -> Any:
         if self.taken.calls == "reply":
             return reply
-        calls = [*reply.calls, *([reply.partial] if reply.partial is not None else [])]
+        calls = reply.begun_calls
         if not calls:
             return reply.text if self.taken.text else [] if self.taken.calls == "list" else None
         return calls if self.taken.calls == "list" else calls[0]
