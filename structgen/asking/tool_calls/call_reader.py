@@ -175,6 +175,8 @@ class CallReader(Incoming):
     # --- texts and thoughts -------------------------------------------------------------------------------
 
     def run(self, thinking: bool | str) -> Wait[None]:
+        """Read the reply: thoughts that it begins with, a block that the prompt has opened, then one thing
+        after another."""
         at, row, said = 0, self.format, ""
         is_inside = thinking is True and row.opened
         if thinking == "auto" and row.opened and row.thinking:

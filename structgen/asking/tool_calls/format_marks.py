@@ -135,6 +135,7 @@ class FormatMarks:
                     yield said + _VALUES[value]
 
     def _ways(self, row: ToolFormat, calls: Texts) -> Iterator[Way]:
+        """Yield the ways in which a call is read, the right ones first."""
         if self.object is not None:
             yield Way(self.object.before, "object", self.object.after)
             return
@@ -169,6 +170,7 @@ def _object_of(calls: Texts) -> ObjectCall | None:
 
 
 def _object(template: str) -> ObjectCall | None:
+    """Return how a template is one JSON object; None where it is none."""
     begin, end = template.find("{"), template.rfind("}") + 1
     try:
         call = json.loads(_UNQUOTED.sub(r'"\1"', template[begin:end]) if begin >= 0 else "")
@@ -182,6 +184,7 @@ def _object(template: str) -> ObjectCall | None:
 
 
 def _members(shape: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the keys of an object and of the ones in it, each with the place that is its value."""
     for key, value in shape.items():
         if isinstance(value, Mapping):
             yield key, "object"

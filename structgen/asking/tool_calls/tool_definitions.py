@@ -243,6 +243,7 @@ def _result(given: JsonObject) -> JsonObject:
 
 
 def _read(given: Any, place: str, limits: Limits | None) -> Tool:
+    """Return one tool. Errors: those of `read_tools`."""
     given = _members(given)
     if isinstance(given, Tool):
         return given
@@ -285,6 +286,7 @@ def _of_dict(given: JsonObject, place: str, limits: Limits | None = None) -> Too
 
 
 def _made(given: Mapping[str, Any], schema: Any, at: str, place: str) -> Tool:
+    """Return a tool of a dict; `at`: the place of its schema. Errors: OptionError, SchemaError."""
     name = given.get("name")
     if not name:
         raise OptionError(f"Its name is {name!r}.", where=f"{place}/name", cure="Give it a name.")
@@ -325,6 +327,7 @@ def _object_schema(schema: Any, where: str, name: str) -> JsonObject:
 
 
 def _of_type(given: type, place: str) -> Tool:
+    """Return a tool of a type, whose description is the tool's."""
     with within(place):
         reader: TypeReader[Any] = read_type(given)
         schema = reader.schema

@@ -111,6 +111,7 @@ class ToolFormat(ArgumentStyle):
                     )
 
     def _check_call(self, template: str) -> None:
+        """Raise OptionError for a template of calls that cannot be written or read back."""
         kinds = [kind for kind, _ in pieces(template)]
         held = {"name", "id", "index"}
         known = {*held, "arguments", "quoted", "gap", "line"}

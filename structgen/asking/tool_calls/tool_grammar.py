@@ -169,6 +169,7 @@ class _Builder:
         return [text for text in listed if text and not any(part != text and part in text for part in listed)]
 
     def thoughts(self, *, opened: bool) -> TextGrammar:
+        """Return thoughts with their marks; `opened`: the prompt has written the first one."""
         begin, end = self.row.thinking
         more = self.row.text[1:] if self.row.blocks else self.row.triggers if self.row.never else ()
         return sequence(
@@ -181,6 +182,7 @@ class _Builder:
     # --- replies --------------------------------------------------------------------------------------------
 
     def reply(self, choice: ToolChoice, thinking: bool | str) -> TextGrammar:
+        """Return whole replies, with thoughts as they are asked for. Errors: UnsupportedError."""
         choice = self.writable(choice)
         if self.row.blocks:
             return self.stream(choice, bool(thinking))
@@ -323,6 +325,7 @@ class _Builder:
         return blank_of(said if isinstance(said, str) else "indent")
 
     def arguments(self, tool: Tool) -> TextGrammar:
+        """Return the arguments of a tool, as the format writes them. Errors: those of schemas."""
         policies = {**tool.policies, **self.policies}
         with within(f"the tool {tool.name}"):
             if self.row.member:

@@ -131,6 +131,7 @@ def without_repeats(reply: Reply) -> Reply:
 
 
 def _json_text(value: Any, name: str) -> str:
+    """Return the JSON text of a value. Errors: OptionError; `name`: of the tool."""
     try:
         return json.dumps(value, ensure_ascii=False, default=_plain)
     except (TypeError, ValueError) as error:

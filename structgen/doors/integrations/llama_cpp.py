@@ -75,6 +75,8 @@ class MaskProcessor:
         return scores
 
     def _fill(self, input_ids: npt.NDArray[np.intc]) -> None:
+        """Take the token that has come, and fill the mask of the next one. Errors: OptionError,
+        BudgetError."""
         count = len(input_ids)
         if not self._seen:
             self._prompt = count

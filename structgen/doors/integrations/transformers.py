@@ -266,6 +266,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         return parents
 
     def _begin(self, ids: Tensor) -> None:
+        """Begin the texts of new prompts. Errors: OptionError."""
         self._check_healed(ids)
         self._begun = ids.shape[1]
         each = _each(self._compiled, len(ids))

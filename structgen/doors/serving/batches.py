@@ -76,6 +76,7 @@ class Batches:
                 yield Route(path, partial(self._answer, kind), methods=["GET", "POST", "DELETE"])
 
     async def _answer(self, kind: str, http: Request) -> Response:
+        """Answer a request at one of the addresses; what has lain too long goes before. Errors: ApiError."""
         key, files = self.server.check_key(http), self.options.files
         if files is None:
             what = "The server keeps no files and no batches. Have it started with --files FOLDER."

@@ -67,6 +67,7 @@ def place_in(body: Mapping[str, Any], place: str, known: Collection[str]) -> str
 
 
 def _tool_place(body: Mapping[str, Any], tool: str, *, is_name: bool) -> str:
+    """Return the place of a tool, by its name, in a body: of its name, or of its schema."""
     for name in ("tools", "functions"):
         for at, given in enumerate(body.get(name) or ()):
             kind = given.get("type") or "function"

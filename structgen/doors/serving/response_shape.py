@@ -160,6 +160,7 @@ class ResponseShape(AnswerShape):
         return self._event("error", **{name: said[name] for name in ("message", "param", "code")})
 
     def _response(self, result: Result) -> JsonObject:
+        """Return the whole response, whose items have come."""
         status = "incomplete" if result.finish_reason is FinishReason.MAX_TOKENS else "completed"
         usage = usage_of([result])
         for kind, item in self.items:

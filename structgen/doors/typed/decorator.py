@@ -224,6 +224,8 @@ def _annotation(function: Callable[..., Any]) -> Any:
 
 
 def _resolved(annotation: Any, function: Callable[..., Any], names: Mapping[str, Any]) -> Any:
+    """Return what an annotation means where its function was decorated: a type, or what a target is. Errors:
+    NameError, UnsupportedError."""
     holder = types.SimpleNamespace(__annotations__={"return": annotation})
     module = getattr(function, "__globals__", {})
     try:

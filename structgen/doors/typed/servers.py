@@ -75,6 +75,7 @@ PROTOCOLS: Final = {
 
 
 def _address(value: Any) -> str:
+    """Return the address of a server, as it is given. Errors: OptionError."""
     if not checks.text("url", value).startswith(("http://", "https://")):
         raise OptionError(
             f"{value!r} is no address of a server.",

@@ -168,6 +168,7 @@ def names_calls(hint: Any) -> bool:
 
 
 def _taken(hint: Any, where: str) -> Taken:
+    """Return what a return type takes of a reply. Errors: UnsupportedError."""
     if hint is Reply:
         return Taken(True, "reply")
     is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
@@ -204,6 +205,7 @@ def history(messages: Sequence[Mapping[str, Any]], form: Literal["object", "text
 
 
 def _rewritten(call: Any, form: str, at: int) -> Any:
+    """Return an earlier call with its arguments in a form. Errors: OptionError; `at`: the message's place."""
     function = call.get("function") if isinstance(call, Mapping) else None
     arguments = function.get("arguments") if isinstance(function, Mapping) else None
     try:
