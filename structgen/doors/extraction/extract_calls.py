@@ -132,8 +132,8 @@ def _prepared(
     """Return the work of a call, whose options are checked."""
     if not options.keys() <= ExtractOptions.__annotations__.keys():
         raise TypeError("an unknown option, which options_named names")
-    how = ExtractSettings(**{name: one for name, one in options.items() if name in OWN_OPTIONS})
-    said = {name: one for name, one in options.items() if name not in OWN_OPTIONS}
+    how = ExtractSettings(**{name: value for name, value in options.items() if name in OWN_OPTIONS})
+    said = {name: value for name, value in options.items() if name not in OWN_OPTIONS}
     said |= {"grounded": how.grounded, "quotes": how.quotes, "examples": how.examples}
     question = PageQuestion(model, target, how.prompt, said, at_once=how.at_once)
     _ = question.form
@@ -147,7 +147,7 @@ def _done(question: PageQuestion, how: ExtractSettings, document: Any, stop: Fut
     """Return what is found. To cancel `stop` ends the work: it raises CancelledError."""
     documents = documents_of(document, how.out)
     most, question = question.page_size(how.page, how.overlap)
-    pages = [page for one in documents for page in _pages_of(one, question, most)]
+    pages = [page for text in documents for page in _pages_of(text, question, most)]
     if pages:
         question.check(pages[0].text)
     rows = None if how.out is None else how.out.with_name(f"{how.out.name}.pages")
@@ -156,15 +156,15 @@ def _done(question: PageQuestion, how: ExtractSettings, document: Any, stop: Fut
         _telling(how.progress) as tell,
         closing(
             page_lines(question, pages, rows, stop, failed, start_over=how.start_over, workers=how.workers)
-        ) as found,
+        ) as answered,
     ):
         asked, items, tokens = 0, 0, 0
         try:
-            for line, is_new in found:
+            for line, is_new in answered:
                 lines.append(line)
                 asked += is_new
                 tokens += is_new * line["tokens"]
-                items += sum(len(question.value(one)) for one in line["parts"] if question.is_list)
+                items += sum(len(question.value(part)) for part in line["parts"] if question.is_list)
                 seconds = time.monotonic() - begun
                 left = seconds / asked * (len(pages) - len(lines)) if asked else None
                 tell(ExtractProgress(len(lines), len(pages), items, tokens, seconds, left))
@@ -183,8 +183,8 @@ def _done(question: PageQuestion, how: ExtractSettings, document: Any, stop: Fut
 
 def _pages_of(document: TextDocument, question: PageQuestion, most: int) -> Iterator[Page]:
     cuts = cut(document.text, question.count, most, question.overlap)
-    for number, one in enumerate(cuts, 1):
-        yield Page(document.name, number, one.start, one.end, document.text[one.start : one.end])
+    for number, place in enumerate(cuts, 1):
+        yield Page(document.name, number, place.start, place.end, document.text[place.start : place.end])
 
 
 @contextmanager
