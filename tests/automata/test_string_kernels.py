@@ -89,17 +89,14 @@ def test_distances_are_those_of_a_slow_search(seed: int) -> None:
 def chain(threads: int, states: int, work: int, stop: int = 0) -> int:
     """Return the answer of the kernel for a chain of threads, each a closure."""
     numbers = np.arange(threads + 1, dtype=np.int64)
-    no_ranks = np.empty((0, threads), np.int32)
     count, *_ = kernels.subsets(
         np.append(numbers[:threads], threads - 1),
-        np.zeros(threads - 1, np.int32),
-        np.arange(1, threads, dtype=np.int32),
+        np.array([(0, after) for after in range(1, threads)], np.int32),
         numbers,
         np.arange(threads, dtype=np.int32),
         np.ones((1, 1), np.uint8),
         np.zeros(threads, np.uint8),
-        no_ranks,
-        no_ranks,
+        np.empty((2, 0, threads), np.int32),
         -1,
         states,
         work,

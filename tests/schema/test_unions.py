@@ -15,7 +15,7 @@ from schema_documents import compiled
 from union_families import FAMILIES, HARDER, Family
 
 import structgen as sg
-from structgen.schema.meaning.place import NEVER
+from structgen.schema.meaning.place import NOTHING
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 ANY_ORDER: dict[str, Any] = {**sg.WIDEST, "property_order": "any"}
@@ -90,7 +90,7 @@ def test_outcomes_are_the_combinations_of_sets_that_values_have(name: str) -> No
     sets = SETS[name]
     network = compiled({"properties": {f"k{at}": one for at, one in enumerate(sets)}}, **DECLARED).network
     tables = network.tables
-    root = tables.about(tables.demands[tables.places[network.root][0]][0])
+    root = tables.demands[tables.places[network.root][0]][0].schema
     asked = [(tables.literal(child),) for child in root.properties.values()]
     outcomes = network.objects.members.outcomes.of(0, asked)
     judges = [jsonschema_rs.validator_for(one) for one in sets]
@@ -114,7 +114,7 @@ def test_the_never_demand_is_no_outcome() -> None:
     tables = network.tables
     one, two = (tables.literal(tables.constant(value, "")) for value in (1, 2))
     outcomes = network.objects.members.outcomes.of(tables.demand((one,)), [(two,), (tables.negate(two),)])
-    assert all(outcome.demand != NEVER for outcome in outcomes)
+    assert all(outcome.demand != NOTHING for outcome in outcomes)
     assert [outcome.met for outcome in outcomes] == [0b10]
 
 

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias, Union
 
 from structgen.asking.grounding.readings import Kind
 from structgen.asking.grounding.stated_text import StatedText, as_instants, spellings
-from structgen.asking.grounding.text_runs import LOOSE, is_border
+from structgen.asking.grounding.text_runs import LONGEST_RUN, LOOSE, is_border
 from structgen.grammars.text_grammars.word_runs import LETTER
 
 Value: TypeAlias = Union[int, Decimal, str]
@@ -21,8 +21,8 @@ _Way: TypeAlias = tuple[re.Pattern[str], str]
 """How texts are folded: the pieces of a text that count, and what stands at the borders between them."""
 _EXACT: Final[_Way] = (re.compile(rf"\s+|{LETTER}+|.", re.S), "\n")
 _LOOSE: Final[_Way] = (re.compile(f"[^{re.escape(''.join(LOOSE))}]"), "")
-# a code of at most 300 characters, and no amount: 61.40 is not 6140
-_CODE: Final = re.compile(r"(?!\D*\d+[.,]\d+\D*\Z)(?=.*\d).{1,300}", re.S)
+# no amount: 61.40 is not 6140
+_CODE: Final = re.compile(rf"(?!\D*\d+[.,]\d+\D*\Z)(?=.*\d).{{1,{LONGEST_RUN}}}", re.S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from structgen.grammars.text_grammars.word_runs import LETTER
 
 MOST_RUNS: Final = 256
 """More values are not listed."""
-_LONGEST: Final = 300
-"""Characters of a run."""
+LONGEST_RUN: Final = 300
+"""Characters of a run, or of a code: the longest of the standards have less than 100."""
 _MOST_STEPS: Final = 1_000_000
 """Characters that are read in all, some 0.5 us each."""
 LOOSE: Final = frozenset(" \t\n\u00a0\u202f-.,/()")
@@ -46,7 +46,7 @@ def _found(text: str, language: Language, *, is_loose: bool) -> list[str] | None
                 runs[written] = None
             if at == len(text):
                 continue
-            if len(runs) > MOST_RUNS or at - start > _LONGEST or steps > _MOST_STEPS:
+            if len(runs) > MOST_RUNS or at - start > LONGEST_RUN or steps > _MOST_STEPS:
                 return None
             char = text[at]
             if is_loose and written and char in LOOSE:

@@ -12,6 +12,7 @@ import inspect
 import json
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -43,8 +44,6 @@ JsonSchema = dict[str, Any]
 
 ATTRS_CLASS = "structgen_attrs_class"
 """The key of a core schema's metadata under which the attrs class stands whose fields it has."""
-_MOST_DIGITS = 15
-"""Decimal digits that a binary64 number holds for certain: pydantic reads numerals as such."""
 _LABEL = "[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 _PORT = "(?::[1-9][0-9]{0,3})?"
 _REST = r"(?:/[A-Za-z0-9._~+=,@-]*)*(?:\?[A-Za-z0-9._~+=,@&/-]*)?"
@@ -167,7 +166,8 @@ class TypeSchema(GenerateJsonSchema):
             return made
         if digits is None:
             return _both(made, _with_places(places, None))
-        most = min(digits, _MOST_DIGITS, digits if places is None else places)
+        # pydantic reads numerals as binary64 numbers, which hold so many digits for certain
+        most = min(digits, sys.float_info.dig, digits if places is None else places)
         if places is not None:
             # the digits before the point are bounded by themselves, and 0 has one
             found = _with_places(most, max(digits - places, 0))

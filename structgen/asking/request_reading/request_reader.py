@@ -25,9 +25,9 @@ OF_A_STRANGER: Final[Mapping[str, Any]] = MappingProxyType({"grammars": False})
 """The option of `sg.json_schema` for what others send: their schemas name no grammar objects."""
 _FORMS: Final = ("response_format", "text", "structured_outputs", *SGLANG)
 """Members of a request that constrain its answer. A request has at most one of them."""
-_REQUEST: Final = tuple(
-    "tools tool_choice parallel_tool_calls functions function_call model messages prompt input "
-    "instructions".split()
+_REQUEST: Final = (
+    *("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
+    *("model", "messages", "prompt", "input", "instructions"),
 )
 """Members by which a request is told from a schema or a form alone."""
 

@@ -29,16 +29,18 @@ from structgen.base.language.checks import shown
 from structgen.base.language.shapes import nearest
 from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema, without_grammars
-from structgen.grammars.text_grammars.composition.argument_grammar import has_documents, of_objects, root_of
+from structgen.grammars.text_grammars.composition.argument_plan import has_documents
+from structgen.grammars.text_grammars.composition.argument_roots import of_objects, root_of
 from structgen.machines.core.compiled import first_fault
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.string_values import over_bytes
 from structgen.schema.reading.policies import WIDEST
 
-_COMPOSING: Final = frozenset(
-    "$ref $dynamicRef allOf anyOf oneOf not if then else dependentSchemas dependencies patternProperties "
-    "additionalProperties unevaluatedProperties propertyNames extends enum const".split()
-)
+_COMPOSING: Final = {
+    *("$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "extends"),
+    *("dependentSchemas", "dependencies", "patternProperties", "additionalProperties"),
+    *("unevaluatedProperties", "propertyNames", "enum", "const"),
+}
 """Keywords beside which an object is not closed by `additionalProperties: false`."""
 _TYPES: Final = ("function", "custom")
 MOST_UNDECLARED: Final = 256
@@ -101,8 +103,8 @@ class Tool:
         return schema if too_few else closed
 
     def value(self, document: str) -> Any:
-        """Return the arguments in a JSON text as the tool's types have them: an object of the type; of a
-        function a dict for its keyword arguments; of a dict's schema what `json.loads` makes.
+        """Return the arguments in a JSON text as the tool's types have them: an object of the type. Of a
+        function it is a dict for its keyword arguments, of a dict's schema what `json.loads` makes.
 
         Errors: `ValidatorError` for arguments that the types or the schema refuse.
         """
@@ -132,38 +134,39 @@ class Tool:
 
 
 def read_tools(
-    tools: Any, where: str = "tools", limits: Limits | None = None, left_out: list[str] | None = None
+    tools: Any, limits: Limits | None = None, left_out: list[str] | None = None
 ) -> tuple[Tool, ...]:
-    """Return tools given as functions, pydantic models, dataclasses, TypedDicts, OpenAI's dicts (of chat
-    completions and of responses, custom tools too), Anthropic's, MCP's definitions, or `Tool`s: one of these,
-    a list of them, or MCP's answer to `tools/list`, with or without JSON-RPC's message around it. Objects of
-    the package mcp are read by their attributes. `limits`: for grammars of inputs. No function is called.
+    """Return tools given as functions, pydantic models, dataclasses, TypedDicts, `Tool`s, or definitions.
+    These are OpenAI's dicts (of chat completions and of responses, custom tools too), Anthropic's and MCP's.
+    They come as one, a list of them, or MCP's answer to `tools/list`, with or without JSON-RPC's message
+    around it. Objects of the package mcp are read by their attributes. `limits`: for grammars of inputs. No
+    function is called.
 
     Errors: `OptionError` for what is none of these and for two tools of one name; `UnsupportedError` for what
     has no schema; those of grammars. An answer that is one page of several brings a `ToolWarning`. A tool
-    that a server runs itself, such as OpenAI's `web_search`, is left out beside others: its type goes into
+    that a server runs itself, such as OpenAI's `web_search`, is left out beside others. Its type goes into
     the list `left_out`, or into a `ToolWarning` where there is none.
     """
-    found: dict[str, Tool] = {}
+    named: dict[str, Tool] = {}
     hosted: dict[str, UnsupportedError] = {}
-    for place, given in _listed(tools, where):
+    for place, given in _listed(tools):
         if kind := hosted_type(given):
             hosted.setdefault(kind, _unknown_type(kind, place))
             continue
         tool = _read(given, place, limits)
-        if tool.name in found:
+        if tool.name in named:
             raise OptionError(
                 f"A second tool is called {tool.name!r}.", where=f"{place}/name", cure="Rename one of them."
             )
-        found[tool.name] = tool
+        named[tool.name] = tool
     for kind, error in hosted.items():
-        if not found:
+        if not named:
             raise error
         if left_out is None:
             warnings.warn(ToolWarning(f"{error} It is left out."), stacklevel=warning_level())
         else:
             left_out.append(kind)
-    return tuple(found.values())
+    return tuple(named.values())
 
 
 def hosted_type(tool: Any) -> str:
@@ -184,12 +187,12 @@ def _unknown_type(kind: Any, place: str) -> UnsupportedError:
     )
 
 
-def _listed(given: Any, where: str) -> Iterator[tuple[str, Any]]:
+def _listed(given: Any) -> Iterator[tuple[str, Any]]:
     """Yield tools as they are given, each with its place in what the person wrote."""
-    given = _members(given)
+    given, where = _members(given), "tools"
     if isinstance(given, dict):
         if "jsonrpc" in given or given.keys() == {"result"}:
-            given, where = _result(given, where), f"{where}/result"
+            given, where = _result(given), "tools/result"
         if "tools" in given:
             TOOL_SHAPES.check(given, "tools_listed", where)
             if given.get("nextCursor", given.get("next_cursor")) is not None:
@@ -220,20 +223,20 @@ def _members(given: Any) -> Any:
     return {name: getattr(given, name) for name in known if hasattr(given, name)}
 
 
-def _result(given: dict[str, Any], where: str) -> dict[str, Any]:
+def _result(given: dict[str, Any]) -> dict[str, Any]:
     """Return the result of a JSON-RPC message. Errors: OptionError for a message that has none."""
     if given.get("error") is not None:
         raise OptionError(
             f"The server answered with an error: {str(given['error'])[:200]}.",
-            where=f"{where}/error",
+            where="tools/error",
             cure="Ask it again for tools/list.",
         )
-    TOOL_SHAPES.check(given, "rpc", where)
+    TOOL_SHAPES.check(given, "rpc", "tools")
     result = given.get("result")
     if result is None or "tools" not in result:
         raise OptionError(
             "The JSON-RPC message does not list tools.",
-            where=f"{where}/result",
+            where="tools/result",
             cure='Give the answer to tools/list: {"jsonrpc": "2.0", "id": 1, "result": {"tools": [...]}}.',
         )
     return dict(result)
@@ -272,9 +275,9 @@ def _of_dict(given: dict[str, Any], place: str, limits: Limits | None = None) ->
             f"{named[1]} stands beside {named[0]}.", where=f"{place}/{named[1]}", cure="Leave it out."
         )
     if kind == "custom" and not named:
-        found = custom_members(given, place, limits)
-        made = _made(found, found["schema"], "", place)
-        return dataclasses.replace(made, custom=True, input=found["input"])
+        members = custom_members(given, place, limits)
+        made = _made(members, members["schema"], "", place)
+        return dataclasses.replace(made, custom=True, input=members["input"])
     if given.get("function") is not None:
         place, given = f"{place}/function", given["function"]
     key = [*named, "parameters"][0]
@@ -294,7 +297,9 @@ def _asked_for(schema: Mapping[str, Any]) -> list[str]:
     """Return the arguments that `required` and `dependentRequired` name, each as often as they do."""
     keys, dependent = schema.get("required"), schema.get("dependentRequired")
     listed = [keys, dependent, *(dependent.values() if isinstance(dependent, Mapping) else ())]
-    return [key for one in listed if isinstance(one, list | Mapping) for key in one if isinstance(key, str)]
+    return [
+        key for keys in listed if isinstance(keys, list | Mapping) for key in keys if isinstance(key, str)
+    ]
 
 
 def _object_schema(schema: Any, where: str, name: str) -> dict[str, Any]:
@@ -399,9 +404,10 @@ def _no_tool(what: str, cure: str) -> StructgenError:
 
 
 def _described(docstring: str) -> tuple[str, dict[str, str]]:
-    """Return what a docstring says before it comes to the arguments; and what it says of these, by name:
-    lines `name: text` below `Args:`, or `:param`, each with the lines behind it that are indented deeper."""
-    lines, found = list[str](), dict[str, list[str]]()
+    """Return what a docstring says before it comes to the arguments, and what it says of these, by name. That
+    is in lines `name: text` below `Args:`, or `:param`, each with the lines behind it that are indented
+    deeper."""
+    lines, arguments = list[str](), dict[str, list[str]]()
     inside = is_over = False
     name, indent = "", 0
     for line in docstring.expandtabs().splitlines():
@@ -412,10 +418,10 @@ def _described(docstring: str) -> tuple[str, dict[str, str]]:
         inside = is_section or (inside and (not field or line.startswith(" ")))
         depth = len(line) - len(field)
         if name and (depth > indent or not field):
-            found[name].append(field.rstrip())
+            arguments[name].append(field.rstrip())
             continue
         said, name = None if is_section else _ARGUMENT.match(line), ""
         if said and (inside or field.startswith(":param")):
             name, indent = said[1], depth
-            found[name] = [said[2].strip()]
-    return "\n".join(lines).strip(), {name: " ".join(filter(None, said)) for name, said in found.items()}
+            arguments[name] = [said[2].strip()]
+    return "\n".join(lines).strip(), {name: " ".join(filter(None, said)) for name, said in arguments.items()}

@@ -40,7 +40,7 @@ class ToolFormat(ArgumentStyle):
     """More ways in which models write a call: free text may not hold their beginnings. They are read with a
     note."""
     heads: tuple[str, ...] = ()
-    """Ways in which models write a call whose head names its tool otherwise: `$name` is what stands there,
+    """Ways in which models write a call whose head names its tool otherwise. `$name` is what stands there,
     and `head` a pattern (`re`) of it, in which `$name` is the tool's. One of them is a call, with a note, if
     the tool is known and its arguments can be read."""
     head: str = ""
@@ -85,10 +85,10 @@ class ToolFormat(ArgumentStyle):
         object.__setattr__(self, "calls", calls)
         ArgumentStyle.__post_init__(self)
         if self.member and not self.stops and not self.ends:
-            begins = [first_text(one) for one in (self.member, self.item) if one]
+            begins = [first_text(template) for template in (self.member, self.item) if template]
             texts = (self.member.partition("$value")[0], *calls)
-            tags = [one.partition("$")[0] for text in texts for one in TAG.findall(text)]
-            ends = [one for one in (*begins, *tags) if one[:1] == "<"]
+            tags = [tag.partition("$")[0] for text in texts for tag in TAG.findall(text)]
+            ends = [text for text in (*begins, *tags) if text[:1] == "<"]
             object.__setattr__(self, "ends", tuple(dict.fromkeys(ends)))
         for template in (*(calls or ("",)), *self.heads):
             self._check_call(template)
@@ -97,32 +97,32 @@ class ToolFormat(ArgumentStyle):
         if self.thinking and (len(self.thinking) != 2 or not all(self.thinking)):
             raise self._wrong("thinking", "Thoughts have a beginning and an end.", "Give both texts.")
         if not self.blocks:
-            for one in self.triggers:
-                other = next((two for two in self.triggers if two != one and two in one), None)
-                if not one or other is not None:
+            for trigger in self.triggers:
+                other = next((two for two in self.triggers if two != trigger and two in trigger), None)
+                if not trigger or other is not None:
                     raise self._wrong(
                         "trigger",
-                        f"{one!r} contains {other!r}, which would come first."
+                        f"{trigger!r} contains {other!r}, which would come first."
                         if other
                         else "Nothing tells where a call begins.",
                         "Let each call begin with a text, and none of these be part of another.",
                     )
 
     def _check_call(self, template: str) -> None:
-        found = [kind for kind, _ in pieces(template)]
+        kinds = [kind for kind, _ in pieces(template)]
         held = {"name", "id", "index"}
         known = {*held, "arguments", "quoted", "gap", "line"}
-        if "name" not in found or places(template) - known:
+        if "name" not in kinds or places(template) - known:
             raise self._wrong("calls", f"{template!r} does not say where the name stands.", "Write $name.")
-        twice = next((kind for kind in known - {"gap", "line"} if found.count(kind) > 1), None)
-        if twice or {"arguments", "quoted"} <= set(found):
+        twice = next((kind for kind in known - {"gap", "line"} if kinds.count(kind) > 1), None)
+        if twice or {"arguments", "quoted"} <= set(kinds):
             raise self._wrong("calls", f"{template!r} has ${twice or 'quoted'} twice.", "Write it once.")
-        for kind, following in pairwise(found):
+        for kind, following in pairwise(kinds):
             if kind in held and following in held:
                 raise self._wrong(
                     "calls", f"Nothing separates ${kind} and ${following}.", "Put a text between them."
                 )
-        if "quoted" in found and self.member:
+        if "quoted" in kinds and self.member:
             raise self._wrong("calls", "Only JSON is quoted.", "Leave member out, or write $arguments.")
         if self.trigger and not (self.section[0] or first_text(template)).startswith(self.trigger):
             raise self._wrong(
@@ -134,8 +134,8 @@ class ToolFormat(ArgumentStyle):
         """The texts that begin calls, which no free text holds."""
         if self.trigger:
             return (self.trigger,)
-        begins = [self.section[0]] if self.section[0] else [first_text(one) for one in self.calls]
-        return tuple(dict.fromkeys(re.split(r"(?<=\S)\s", one, maxsplit=1)[0] for one in begins))
+        begins = [self.section[0]] if self.section[0] else [first_text(template) for template in self.calls]
+        return tuple(dict.fromkeys(re.split(r"(?<=\S)\s", text, maxsplit=1)[0] for text in begins))
 
     def is_document(self, text: str) -> bool:
         """Tell whether a reply is a document in the place of calls, by what stands before its first call."""
@@ -150,26 +150,26 @@ class ToolFormat(ArgumentStyle):
         other call has."""
         token = secrets.token_hex(12)
         listed = (f"call_{token}", f"c{token[:8]}")  # no number: some formats count calls
-        return next((one for one in listed if self._is_own(one, name)), self.counted_id(name, number))
+        return next((id for id in listed if self._is_own(id, name)), self.counted_id(name, number))
 
     def counted_id(self, name: str, number: int) -> str:
         """Return the id of a call that stands at a place among others."""
-        found = filled(self.id, {"name": name, "index": str(number)})
-        return found if self._is_own(found, name) else f"call{number:05}"
+        id = filled(self.id, {"name": name, "index": str(number)})
+        return id if self._is_own(id, name) else f"call{number:05}"
 
     def _is_own(self, id: str, name: str) -> bool:
         return re.fullmatch(self.ids.replace("$name", re.escape(name)), id) is not None
 
     def renamed(self, messages: Sequence[Mapping[str, Any]], where: str = "messages") -> list[dict[str, Any]]:
-        """Return the messages of a history, the ids of calls and of their results as the format writes them:
-        an id of another form, one that comes again, or none becomes one by the number of the call. A result
-        belongs to the last turn that has its id, there to the first call without a result; one without an id
-        to the next call without one, or to the next call where all have ids. So equal histories, and longer
-        ones, have equal ids. The `place` of a result, which is taken out, tells where its id was sent.
+        """Return the messages of a history, the ids of calls and of their results as the format writes them.
+        An id of another form, one that comes again, or none becomes one by the number of the call. A result
+        belongs to the last turn that has its id, there to the first call without a result. One without an id
+        belongs to the next call without one, or to the next call where all have ids. So equal histories, and
+        longer ones, have equal ids. The `place` of a result, which is taken out, tells where its id was sent.
 
         Raises `OptionError` for a result of no call.
         """
-        found: list[dict[str, Any]] = []
+        renamed: list[dict[str, Any]] = []
         calls: list[tuple[str, str, str, int]] = []
         answered, taken = calls[:], set[str]()
         for at, message in enumerate(messages):
@@ -187,10 +187,10 @@ class ToolFormat(ArgumentStyle):
                     made["tool_calls"].append({**call, "id": new})
             elif message.get("role") in ("tool", self.role):
                 id = str(message.get("tool_call_id") or "")
-                same = [one for one in calls if one[0] == id]
-                turn = max((one[3] for one in same if id), default=0)
-                left = [one for one in calls if one not in answered and one[3] >= turn]
-                listed = [one for one in left if one[0] == id]
+                same = [call for call in calls if call[0] == id]
+                turn = max((call[3] for call in same if id), default=0)
+                left = [call for call in calls if call not in answered and call[3] >= turn]
+                listed = [call for call in left if call[0] == id]
                 listed += same[-1:] if id else [*left, *calls[-1:]]
                 if not listed:
                     raise OptionError(
@@ -201,5 +201,5 @@ class ToolFormat(ArgumentStyle):
                 answered.append(listed[0])
                 _, new, name, _ = listed[0]
                 made |= {"tool_call_id": new, "name": message.get("name") or name}
-            found.append(made)
-        return found
+            renamed.append(made)
+        return renamed

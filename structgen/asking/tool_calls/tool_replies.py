@@ -35,8 +35,8 @@ class Call:
     """The beginning of `document` that is sure, while the call is being written: it only grows."""
 
     def value(self) -> Any:
-        """Return the arguments as the tool's types have them: of a function the keyword arguments as a dict,
-        of a type an object; without a tool what JSON has.
+        """Return the arguments as the tool's types have them. Of a function they are the keyword arguments as
+        a dict, of a type an object, without a tool what JSON has.
 
         Errors: `error`, if there is one; `GenerationError` for a call that is not complete; `ValidatorError`
         for arguments that the tool refuses.
@@ -53,9 +53,9 @@ class Call:
         return dict(self.arguments) if self.tool is None else self.tool.value(self.document)
 
     def result(self, value: Any, *, error: bool = False) -> dict[str, Any]:
-        """Return the message that brings the model what a call came to: `value`, text as it is and anything
-        else as JSON; with `error`, or for an exception, `{"error": ...}`. Raises `OptionError` for a value
-        that JSON cannot write."""
+        """Return the message that brings the model what a call came to. `value` is text as it is and anything
+        else as JSON; with `error`, or for an exception, it is `{"error": ...}`. Raises `OptionError` for a
+        value that JSON cannot write."""
         if error or isinstance(value, BaseException):
             value = {"error": str(value) if isinstance(value, BaseException) else value}
         role = self.format.role if self.format is not None else "tool"
@@ -101,19 +101,19 @@ class Reply:
 
     def message(self) -> dict[str, Any]:
         """Return the assistant's message for the history, as chat templates take it."""
-        found: dict[str, Any] = {"role": "assistant", "content": self.text.strip()}
+        message: dict[str, Any] = {"role": "assistant", "content": self.text.strip()}
         if self.thinking:
-            found["reasoning_content"] = self.thinking.strip()
+            message["reasoning_content"] = self.thinking.strip()
         if self.calls:
-            found["tool_calls"] = [call.message() for call in self.calls]
-        return found
+            message["tool_calls"] = [call.message() for call in self.calls]
+        return message
 
 
 def without_repeats(reply: Reply) -> Reply:
     """Return a reply up to the first call that equals an earlier one in name and arguments. A call that is
     being written and may become such a one is left out, too."""
     made = [(call.name, call.document) for call in reply.calls]
-    at = next((at for at, one in enumerate(made) if one in made[:at]), None)
+    at = next((at for at, call in enumerate(made) if call in made[:at]), None)
     if at is not None:
         again = f"{reply.calls[at].name} is called again with the same arguments"
         kept = replace(reply, calls=reply.calls[:at], texts=reply.texts[: at + 1], repeats=again)

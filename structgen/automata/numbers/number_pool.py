@@ -46,7 +46,6 @@ from structgen.automata.numbers.numeral_automata import (
 from structgen.automata.numbers.numeral_forms import numeral_form
 from structgen.automata.numbers.value_automata import of_atom
 from structgen.automata.numbers.written_forms import (
-    POLICIES,
     as_written,
     atoms_of,
     with_listed_multiples,
@@ -56,7 +55,7 @@ from structgen.automata.strings.completions import StringCompletions
 from structgen.automata.strings.formula_automata import FormulaReader, SpecAutomaton
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.unicode.partition import PLAIN
-from structgen.base.errors import LimitError, OptionError
+from structgen.base.errors import LimitError
 from structgen.base.language import ir
 from structgen.base.language.number_ranges import Ranges
 from structgen.base.limits import Limits
@@ -94,7 +93,7 @@ class _Numerals:
         return self._completions.farthest()
 
     def finish(self, state: int) -> ir.Demands:
-        """As `NumberPool.finish`."""
+        """Return for each demand that can still be met the shortest rest of the numeral that meets it."""
         found = self._finishes.get(state)
         if found is None:
             texts = self._completions.of(state)
@@ -113,13 +112,7 @@ class NumberPool(AutomatonPool[_Numerals]):
     over = "The numbers of the grammar need"
 
     def __init__(self, numbers: str, limits: Limits, missing: frozenset[int] = frozenset()) -> None:
-        """`numbers`: the policy; `missing`: bytes of which no numeral consists. Raises OptionError."""
-        if numbers not in POLICIES:
-            raise OptionError(
-                f"numbers={numbers!r} is not a policy.",
-                where="numbers",
-                cure=f"Use one of {', '.join(POLICIES)}.",
-            )
+        """`numbers`: the policy; `missing`: bytes of which no numeral consists."""
         super().__init__(limits, WIDTH)
         self._policy, self._missing = numbers, missing & frozenset(COLUMNS)
 

@@ -18,7 +18,6 @@ from structgen.base.language import ir
 from structgen.base.language.number_ranges import Number, Ranges, points
 from structgen.base.limits import Limits
 
-POLICIES = ("bounded", "plain", "decimal", "any", "python")
 DIGITS = 20
 """Digits before the point, and after it, of which no number of the schema needs more."""
 _FEWER = (6, 4)

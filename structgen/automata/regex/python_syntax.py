@@ -91,7 +91,12 @@ def _asks_unicode(pattern: str, flags: int) -> bool:
 
 def shown(pattern: str) -> str:
     """Return a pattern as errors show it."""
-    return repr(pattern if len(pattern) <= 80 else pattern[:77] + "...")
+    return repr(shortened(pattern))
+
+
+def shortened(text: str) -> str:
+    """Return a text for a message, cut to 80 characters."""
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 class _Reader:

@@ -23,41 +23,50 @@ _MOST_WAYS: Final = 1_000
 """Ways to meet a demand that are told apart."""
 
 
+class TextMachine(Protocol):
+    """A compiled grammar (`machines.core.compiled.CompiledGrammar`), as the strings that it holds ask it."""
+
+    def after_ascii(self, index: int, /) -> npt.NDArray[np.int64]:
+        """Return the state after each byte below 128; a number below 0 where no text goes on so."""
+        ...
+
+    def depth_of(self, index: int, /) -> int:
+        """Return how many brackets or blocks of the text are open, where the grammar counts them; else 0."""
+        ...
+
+    def may_end(self, index: int, /) -> bool:
+        """Return whether a text may end in a state."""
+        ...
+
+    def bits(self, index: int, /) -> npt.NDArray[np.int32]:
+        """Return the tokens that stay inside the text, as a row of bits; end tokens may be among them."""
+        ...
+
+    def ends_below(self, index: int, wanted: Any, /) -> list[int]:
+        """Return those nodes of a trie (`machine_core.wanted_nodes`) at which a text may end."""
+        ...
+
+
 class TextReader(Protocol):
-    """Reads texts of a grammar byte by byte. Its states are numbers."""
+    """Reads texts of a grammar byte by byte. Its states are those of its machine, numbers."""
 
     start: int
 
-    def step(self, state: int, byte: int) -> int:
-        """Return the state after a byte; below 0 where no text goes on so."""
+    @property
+    def machine(self) -> TextMachine:
+        """The compiled grammar."""
         ...
 
-    def ascii(self, state: int) -> npt.NDArray[np.int64]:
-        """Return the state after each byte below 128; a number below 0 where no text goes on so."""
+    def step(self, state: int, byte: int) -> int:
+        """Return the state after a byte; below 0 where no text goes on so."""
         ...
 
     def after_tokens(self, state: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the states after each of some tokens."""
         ...
 
-    def depth(self, state: int) -> int:
-        """Return how many brackets or blocks of the text are open, where the grammar counts them; else 0."""
-        ...
-
     def alike(self, state: int) -> int:
         """Return a state with the same rest, as far as is known: one for many."""
-        ...
-
-    def ends(self, state: int) -> bool:
-        """Return whether a text may end in a state."""
-        ...
-
-    def bits(self, state: int) -> npt.NDArray[np.int32]:
-        """Return the tokens that stay inside the text, as a row of bits; end tokens may be among them."""
-        ...
-
-    def ends_below(self, state: int, wanted: Any) -> list[int]:
-        """Return those nodes of a trie (`machine_core.wanted_nodes`) at which a text may end."""
         ...
 
     def expected(self, state: int) -> list[Expected]:

@@ -38,7 +38,7 @@ from structgen.automata.strings.automata import (
     of_other_texts,
     refuse,
 )
-from structgen.automata.strings.kernels import TOO_MUCH_WORK, Flags, Longs, Row, Table, subsets
+from structgen.automata.strings.kernels import TOO_MUCH_WORK, Flags, Longs, Ranked, Row, Table, subsets
 from structgen.automata.strings.threads import (
     END,
     LOOK,
@@ -52,8 +52,6 @@ from structgen.automata.strings.threads import (
 )
 from structgen.base.system.public_calls import NUMBERS, THIS_CALL
 
-_NUMBERS_OF_A_THREAD: Final = 150
-"""A look at a thread takes some 3 us: as many numbers could be read."""
 _MOST_LOOKS: Final = 400_000
 """The most looks at threads of one pattern."""
 _STEPS_OF_A_THREAD: Final = 4
@@ -122,7 +120,7 @@ class _Surroundings:
     def count(self, threads: int) -> None:
         """Count threads that are followed; stop past the limit. Errors: `THIS_CALL.work` too."""
         self.threads += threads
-        self.unpaid += threads * _NUMBERS_OF_A_THREAD
+        self.unpaid += threads * NUMBERS_OF_A_CHARACTER
         if self.unpaid > NUMBERS:
             THIS_CALL.work(self.unpaid)
             self.unpaid = 0
@@ -183,18 +181,17 @@ class Search:
             subsets,
             most,
             _ends_of(edges),
-            moves[:, 0].copy(),
-            moves[:, 1].copy(),
+            moves,
             _ends_of(self._closures),
             np.array([one for closure in self._closures for one in closure], np.int32),
             np.frombuffer(b"".join(self._sets), np.uint8).reshape(-1, width).copy(),
             np.array(ends, np.uint8),
-            *self._ranked(),
+            self._ranked(),
             final,
         )
         return trans, accept.astype(np.int32)
 
-    def _ranked(self) -> tuple[Table, Table]:
+    def _ranked(self) -> Ranked:
         """Return for each kind of count the place of each thread, -1 for none, and its rank there."""
         kinds = 1 + max((depth for ranks in self._ranks.values() for depth in ranks), default=-1)
         found = np.full((2, kinds, len(self._todo)), -1, np.int32)
@@ -203,7 +200,7 @@ class Search:
             for depth, (place, rank) in self._ranks.get(thread.pc, {}).items():
                 number = numbers.setdefault((place, *thread[1:]), len(numbers))
                 found[:, depth, at] = number, rank
-        return found[0], found[1]
+        return found
 
     # Edges.
 

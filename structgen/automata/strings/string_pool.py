@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -30,7 +30,7 @@ from structgen.automata.strings.live_strings import (
     speaks_of_texts,
     ways_of,
 )
-from structgen.automata.strings.utf8_rows import ByteRows, byte_rows
+from structgen.automata.strings.utf8_rows import PLACE_BYTES, ByteRows, byte_rows
 from structgen.automata.unicode.decoded_text import (
     LONE_BYTE,
     LONE_COLUMN,
@@ -55,7 +55,7 @@ _LONE: Final = 0xD800, 0xDFFF
 """The first surrogate, and the last."""
 _SWEEPS: Final = 16
 """Characters of strings that are counted, at most."""
-_PLACES: Final = 8
+_PLACES: Final = 1 + len(PLACE_BYTES)
 """The states of the free string."""
 _ROWS_A_STATE: Final = 3
 """A spec may have so many rows of bytes for each state that an automaton may have: places inside characters
@@ -235,7 +235,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
     # Live states.
 
     def _started_live(self, spec: Spec, outcome: Outcome) -> int:
-        """As `_started`, of a spec with texts of grammars."""
+        """Return the state before the first byte of a string of a spec with texts of grammars, or DEAD."""
         ways: list[TextDemand] = []
         regular: list[list[Formula]] = [[] for _ in spec.formulas]
         for demand, formula in enumerate(spec.formulas):
@@ -265,7 +265,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """Return the number of a live state, made if it is new."""
         found = self._live.get(live)
         if found is None:
-            met = {way.demand for way, state in live.alive() if way.reader.ends(state)}
+            met = {way.demand for way, state in live.alive() if way.reader.machine.may_end(state)}
             if live.regular >= 0:
                 met |= self.met(live.regular)
             ends = np.array([outcome(frozenset(met)) if met else -1], np.int32)
@@ -301,7 +301,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """Note the characters of ASCII with which no string goes on from a live state."""
         goes_on = np.zeros(_ASCII, np.bool_)
         for way, at in live.alive():
-            goes_on |= way.reader.ascii(at) >= 0
+            goes_on |= way.reader.machine.after_ascii(at) >= 0
         if live.regular >= 0:
             goes_on |= self.trans[live.regular, :_ASCII] >= 0
         self.trans[state, :_ASCII][~goes_on] = DEAD
@@ -515,7 +515,6 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         if not part.rows.open_bytes[local]:
             known = self._completed(part)
             return {demand: encode(text) for demand, text in sorted(known.of(local, most).items())}
-        best: dict[int, bytes] = {}
         # the smallest rest of the begun character to each state between two characters
         leads = {state: b""}
         for _ in range(int(part.rows.open_bytes[local])):
@@ -525,16 +524,12 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
                     if byte not in self._missing:
                         after.setdefault(to, lead + bytes((byte,)))
             leads = after
-        for at, lead in leads.items():
-            for demand, rest in self.finish(at, most).items():
-                text = lead + rest
-                if demand not in best or self._order(text) < self._order(best[demand]):
-                    best[demand] = text
-        return dict(sorted(best.items()))
+        rests = ((lead, self.finish(at, most)) for at, lead in leads.items())
+        return self._least({demand: lead + text for demand, text in found.items()} for lead, found in rests)
 
     def _live_finish(self, live: LiveState, state: int) -> Demands:
-        """As `finish`, of a live state: of each demand the rest that a reader says, the shortest of several
-        ways."""
+        """Return, for each demand that can still be met, the rest of a live state: what a reader says, the
+        shortest of several ways."""
         begun = [one for one in self.going_on(state) if 0x80 <= one[0] < 0xC0] if self._missing else []
         if begun:  # a character: one of those that tokens can write
             ways = [
@@ -546,6 +541,10 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             ways = [{way.demand: way.reader.rest(at)} for way, at in live.alive()]
             if live.regular >= 0:
                 ways.append(dict(self.finish(live.regular)))
+        return self._least(ways)
+
+    def _least(self, ways: Iterable[Demands]) -> Demands:
+        """Return for each demand the least of the texts that meet it."""
         best: dict[int, bytes] = {}
         for found in ways:
             for demand, text in found.items():

@@ -167,10 +167,10 @@ class ByteRows:
         if not len(found):
             return None
         state = int(found[0])
-        return (state, *(int(self.rows[state, byte]) for byte in _PLACE_BYTES))
+        return (state, *(int(self.rows[state, byte]) for byte in PLACE_BYTES))
 
 
-_PLACE_BYTES: Final = (0xC2, 0xE1, 0xE0, 0xED, 0xF0, 0xF1, 0xF4)
+PLACE_BYTES: Final = (0xC2, 0xE1, 0xE0, 0xED, 0xF0, 0xF1, 0xF4)
 """Of each of the seven places inside a character in UTF-8 (RFC 3629, section 4), a first byte that leads to
 it."""
 
@@ -240,18 +240,17 @@ def _inside_rows(
     after, distance, total = of.trans[first], np.append(far, FAR), of.states
     ids: list[Table] = []
     for left, places in enumerate(inside[:3], 1):
-        targets = np.append(after, np.full((len(first), 1), -1, np.int32), axis=1)[:, places]
-        flat = targets.reshape(-1, _TAILS)
+        flat = np.append(after, np.full((len(first), 1), -1, np.int32), axis=1)[:, places].reshape(-1, _TAILS)
         alive = (flat >= 0).any(axis=1)
-        kept, at, number = _unique_rows(flat[alive])
+        kept, _, number = _unique_rows(flat[alive])
         found = np.full(len(flat), -1, np.int32)
         found[alive] = total + number
-        tails = np.full((len(at), WIDTH), DEAD, np.int32)
+        tails = np.full((len(kept), WIDTH), DEAD, np.int32)
         tails[:, 0x80:0xC0] = kept
         needed = distance[kept].min(axis=1)
         yield tails, left, needed
         distance = np.concatenate([distance[:-1], needed, distance[-1:]])
-        total += len(at)
+        total += len(kept)
         if total > most:
             refuse(TOO_MANY_STATES, most)
         after = found.reshape(len(first), len(places))

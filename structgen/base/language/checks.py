@@ -22,8 +22,8 @@ from structgen.base.limits import DEFAULT, Limits
 Check: TypeAlias = Callable[[str, Any], Any]
 """From an option's name and its value to the value that is kept. Raises OptionError."""
 
-_SHOWN = 60
-"""The most characters of a wrong value in a message."""
+MOST_SHOWN = 60
+"""The most characters of a value in a message."""
 _MESSAGES: Final = 'Give messages such as [{"role": "user", "content": "..."}].'
 _ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
 """Roles under which templates know others."""
@@ -312,7 +312,7 @@ def biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
 def shown(value: Any) -> str:
     """Return a value for a message: the beginning of its `repr`."""
     text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def wrong(name: str, value: Any, cure: str) -> OptionError:

@@ -38,7 +38,7 @@ from structgen.decoding.engine.text import Decided, PromptBorder, RequestStart, 
 from structgen.decoding.engine.thinking import closing_of
 from structgen.decoding.engine.trace import Trace, text_page
 from structgen.decoding.speculation.drafts.drafter import RequestFacts
-from structgen.decoding.speculation.planning.drafting import Drafting
+from structgen.decoding.speculation.planning.drafting import MEASURED_EVERY, Drafting
 from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.compilation.request_bans import checked_bans, without_banned_texts, without_tokens
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
@@ -47,9 +47,6 @@ from structgen.machines.core.forced_text import AnyText, half_character, prompt_
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.matcher import Matcher
 from structgen.tokens.tokenizer import Tokenizer
-
-_CHECKED_EVERY = 16
-"""The memory of compiled grammars is looked at once in so many requests, and for each new one."""
 
 
 class Engine:
@@ -130,13 +127,12 @@ class Engine:
         raises; what goes wrong later is its result's `error`, and the others go on.
         """
         given: Any = requests
-        if isinstance(given, str) or not isinstance(given, Iterable):
-            given = [given]
-        wanted = list(given)
+        is_one = isinstance(given, str) or not isinstance(given, Iterable)
+        wanted: list[Any] = [given] if is_one else list(given)
         handles: list[Handle] = []
         with _awaiting(handles):
-            for one in wanted:
-                handles += self.submit(one)
+            for request in wanted:
+                handles += self.submit(request)
             self.drive(handles)
         return _results(handles)
 
@@ -349,7 +345,7 @@ class Engine:
         with self._of_grammars:
             self._compiled[key] = found
             self._asked += 1
-        if is_new or self._asked % _CHECKED_EVERY == 0:  # grammars grow as texts are written
+        if is_new or self._asked % MEASURED_EVERY == 0:  # grammars grow as texts are written
             self._let_go()
         return found
 
@@ -387,7 +383,7 @@ class Engine:
             while much > 0 and len(self._compiled) > 1:
                 much -= self._compiled.pop(next(iter(self._compiled))).nbytes
 
-    @property
+    @cached_property
     def specials(self) -> dict[str, int]:
         """The ids of the special tokens without bytes, by their texts."""
         return without_bytes(self._named_tokens, self.tokenizer)

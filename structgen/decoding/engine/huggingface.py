@@ -221,34 +221,31 @@ class HuggingFace:
         """Return the logits of the nodes of trees, or of chains for which the model makes its own mask."""
         self._batch_of(caches)
         device, rows, most = self._model.device, len(caches), max(counts)
-        ids = torch.zeros(rows, most, dtype=torch.int64)
-        positions = torch.zeros(rows, most, dtype=torch.int64)
         # what is filled up sees itself alone: a row of a mask that shows nothing can be no number
         sees = torch.eye(most, dtype=torch.bool).repeat(rows, 1, 1)
-        places: list[int] = []
         done = 0
         for row, (count, cache) in enumerate(zip(counts, caches, strict=True)):
-            ids[row, :count] = torch.tensor(tokens[done : done + count])
             cache.parents = list(parents[done : done + count])
             for node, parent in enumerate(cache.parents):
                 if parent >= 0:
                     sees[row, node] |= sees[row, parent]
-            positions[row, :count] = sees[row, :count].sum(-1) + (cache.length - 1)
-            places += range(row * most, row * most + count)
             done += count
+        filled = torch.arange(most)[None] < torch.tensor(counts)[:, None]
+        ids = torch.zeros(rows, most, dtype=torch.int64)
+        ids[filled] = torch.tensor(tokens)
+        positions = sees.sum(-1) + torch.tensor([[cache.length - 1] for cache in caches])
         if shape == "tree":
             # it is added to attention scores
             nothing = torch.zeros((), dtype=self._model.dtype, device=device)
             seen = torch.cat((self._own[:, None].expand(-1, most, -1), sees.to(device)), 2)
             mask = nothing.where(seen, torch.finfo(nothing.dtype).min)[:, None]
         else:
-            filled = torch.arange(most)[None] < torch.tensor(counts)[:, None]
             mask = torch.cat((self._own, filled.to(device)), 1).long()
         logits = self._run(ids, positions, mask)
         self._tree_at = self._own.shape[1]
         nobody = torch.zeros(rows, most, dtype=torch.bool, device=device)
         self._own, self._rows = torch.cat((self._own, nobody), 1), list(caches)
-        return logits.flatten(0, 1)[torch.tensor(places, device=device)]
+        return logits[filled.to(device)]
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[HuggingFaceCache]) -> None:
         """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`).
@@ -286,18 +283,14 @@ class HuggingFace:
     def _fault(self, shape: str) -> str:
         """Verify two small drafts, keep a part of each, and decode a token behind it. Return what was wrong:
         the model's error, or that the logits are not those of the same texts read as prompts."""
-        texts, tokens, counts, ends = [[1, 2, 3, 4, 5], [6, 7]], [8, 9, 10, 11, 12, 13], [4, 2], [14, 15]
+        texts, counts, ends = [[1, 2, 3, 4, 5], [6, 7]], [4, 2], [14, 15]
         parents = [-1, 0, 0, 1, -1, 0] if shape == "tree" else [-1, 0, 1, 2, -1, 0]
         paths = [[0, 2], [0]] if shape == "tree" else [[0, 1], [0]]
-        read: list[list[int]] = []
-        kept, first = [], 0
-        for text, count, path in zip(texts, counts, paths, strict=True):
-            for node in range(first, first + count):
-                above = parents[node]
-                read.append([*(read[first + above] if above >= 0 else text), tokens[node]])
-            kept.append(read[first + path[-1]])
-            first += count
-        read += [[*text, end] for text, end in zip(kept, ends, strict=True)]
+        tokens, read = [8, 9, 10, 11, 12, 13], list[list[int]]()
+        for node, parent in enumerate(parents):
+            first, text = (0, texts[0]) if node < counts[0] else (counts[0], texts[1])
+            read.append([*(text if parent < 0 else read[first + parent]), tokens[node]])
+        read += [[*read[paths[0][-1]], ends[0]], [*read[counts[0]], ends[1]]]
 
         def known(tokens: list[int]) -> list[int]:
             return [token % self.vocab_size for token in tokens]

@@ -49,7 +49,7 @@ from torch import Tensor
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.decoding.engine.batch_drafts import BatchDrafts, forgo
-from structgen.decoding.engine.choice import Chosen, choose
+from structgen.decoding.engine.choice import Choice, choose
 from structgen.decoding.engine.mask_rows import MaskFiller
 from structgen.decoding.engine.model_faults import failed, is_memory
 from structgen.decoding.engine.model_protocol import Model, ReadsMany
@@ -162,7 +162,7 @@ class Loop:
         self._settle()
         return [text for text in texts if text.handle.result is None]
 
-    def _choose(self, texts: Sequence[Text]) -> Chosen:
+    def _choose(self, texts: Sequence[Text]) -> list[Choice]:
         """Return a token for each text."""
         logits, is_masked, rows, places, lines = self._logits, self._wider, [], [], []
         for text in texts:
@@ -175,18 +175,18 @@ class Loop:
             places = list(range(len(texts)))
         return choose(logits, self._mask.array if is_masked else None, rows, places, lines)
 
-    def _commit(self, texts: Sequence[Text], chosen: Chosen) -> list[Text]:
+    def _commit(self, texts: Sequence[Text], choices: Sequence[Choice]) -> list[Text]:
         """Take the tokens. Returns the texts whose token was a guess, so that the next can be chosen."""
         further = []
-        for i, text in enumerate(texts):
+        for text, choice in zip(texts, choices, strict=True):
             try:
-                if chosen.faulty[i]:
+                if choice.faulty:
                     raise StructgenError(
                         "The model's logits are not numbers, or none of them is of a token that may come.",
                         where=f"token {len(text.tokens)}",
                         cure="Look at the model: its weights or its dtype.",
                     )
-                text.take(step_of(chosen, i, text, self.logits_of, self._mask.array[text.line]), self._again)
+                text.take(step_of(choice, text, self.logits_of, self._mask.array[text.line]), self._again)
                 is_guessed = text.guesses is not None and text.follows_draft()
                 if text.sure > len(text.handle.written):
                     text.handle.written = text.text[: text.sure]

@@ -569,22 +569,20 @@ class RequestTokens:
             found = self.fitted(question, outlines, request.max_tokens, besides)
         else:
             found = ReadPrompt(ModelQuestion("", turn=turn), list(asked))
-        ids = found.tokens
         most = self.vocab_size
-        beyond = next((token for token in dict(request.chosen_by.logit_bias) if token >= most), None)
-        if beyond is not None:
-            raise OptionError(
-                f"Token {beyond} is none of the model's.",
-                where="logit_bias",
-                cure=f"Give ids from 0 to {most - 1:,}.",
-            )
-        wrong = next((at for at, token in enumerate(ids) if not 0 <= token < most), None)
-        if wrong is not None:
-            raise OptionError(
-                f"Token {ids[wrong]} is none of the model's.",
-                where=f"prompt[{wrong}]",
-                cure=f"Give ids from 0 to {most - 1:,}, or the text.",
-            )
+        cure = f"Give ids from 0 to {most - 1:,}"
+        for token in dict(request.chosen_by.logit_bias):
+            if token >= most:
+                raise OptionError(
+                    f"Token {token} is none of the model's.", where="logit_bias", cure=f"{cure}."
+                )
+        for at, token in enumerate(found.tokens):
+            if not 0 <= token < most:
+                raise OptionError(
+                    f"Token {token} is none of the model's.",
+                    where=f"prompt[{at}]",
+                    cure=f"{cure}, or the text.",
+                )
         return found
 
     def fitted(

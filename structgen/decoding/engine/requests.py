@@ -451,7 +451,7 @@ class Handle:
         """Store the thoughts so far, and call who listens to them. Raises StructgenError if one fails."""
         has_grown, self.thoughts = len(thoughts) > len(self.thoughts), thoughts
         if has_grown:
-            self._call([partial(listener.want, "") for listener in self.listeners])
+            self._call(lambda listener: listener.want(""))
 
     def after_fork(self, *, is_left: bool) -> None:
         """In a child: forget who held the lock; cancel a text that is left to the parent, and its
@@ -463,12 +463,12 @@ class Handle:
     def tell(self) -> None:
         """Call each listener with the part of `written` that is new to it. Raises StructgenError if one
         fails; it gets no more parts."""
-        self._call([partial(listener.hear, self.written) for listener in self.listeners])
+        self._call(lambda listener: listener.hear(self.written))
 
-    def _call(self, calls: Sequence[Callable[[], None]]) -> None:
-        for call in calls:
+    def _call(self, tell: Callable[[_Listener], None]) -> None:
+        for listener in self.listeners:
             try:
-                call()
+                tell(listener)
             except Exception as error:
                 raise _of_listener(error) from error
 

@@ -18,7 +18,7 @@ import numpy as np
 from torch import Tensor
 
 from structgen.base.errors import StructgenError, ValidatorError
-from structgen.decoding.engine.choice import ChoiceRow, Chosen, Words, candidates, choose
+from structgen.decoding.engine.choice import Choice, ChoiceRow, Words, candidates, choose
 from structgen.decoding.engine.requests import (
     COMPLETE,
     FinishReason,
@@ -29,7 +29,7 @@ from structgen.decoding.engine.requests import (
     Usage,
     fault_of,
 )
-from structgen.decoding.engine.strategies.repetitions import OpenRun
+from structgen.decoding.engine.strategies.repetitions import LAST_STAGE, OpenRun, ends_numeral
 from structgen.decoding.engine.strategies.text_strategies import RequestStrategies
 from structgen.decoding.engine.text_drafts import Guesses
 from structgen.decoding.engine.thinking import ThoughtClosing, ThoughtPhase, forbid
@@ -106,7 +106,7 @@ class Text:
     """
 
     def __init__(self, start: RequestStart, decided: Decided) -> None:
-        request, compiled = start.request, start.grammar
+        request = start.request
         self.start, self.decided, self.handle = start, decided, decided.handle
         self.steps, self.thought, self.usage = decided.steps, decided.thought, decided.usage
         self.most, self.stops = request.most_tokens, request.stops
@@ -160,7 +160,8 @@ class Text:
         """The thoughts, until they are closed; they hold the matcher until then."""
         self.thoughts = ""
         """The text of closed thoughts."""
-        self.matcher = None if compiled is None else Matcher(compiled.generation.newest(compiled))
+        compiled = self.compiled
+        self.matcher = None if compiled is None else Matcher(compiled)
         if start.closing is not None:
             assert request.thinking is not None
             self.phase = ThoughtPhase(request.thinking, start.closing, start.tokenizer, self.matcher)
@@ -229,7 +230,7 @@ class Text:
         matcher = self.matcher
         if matcher is not None:
             if self.run is not None:
-                step = self.run.amended(self, matcher, step, again)
+                step = self._amended(self.run, matcher, step, again)
             # so many tokens may the rest take, and `room` is still all that are left
             if matcher.budget_suffices(self.most - len(self.tokens) - self.start.request.end_margin - 1):
                 matcher.advance(step.token)
@@ -240,6 +241,47 @@ class Text:
             step.state = self.row.law.noted(step.token)
         self.steps.append(step)
         self._follow(step)
+
+    def _amended(self, run: OpenRun, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
+        """Return a chosen step, or another one in its place, chosen with the same noise: where a number would
+        have too many digits, or where a run is to be closed."""
+        data = self.start.tokenizer.token_bytes[step.token] or b""
+        if run.has_too_many_digits(data):
+            closed = "a number of too many digits"
+            step = again.within(self, matcher, self.room, closed, ends_numeral) or step
+        if not run.is_long:
+            return step
+        awaited = run.awaited(matcher)
+        if not awaited:
+            return self._towards_end(run, matcher, step, again)
+        if len(data) <= len(awaited) or not data.startswith(awaited):
+            return step
+
+        def is_part(data: bytes) -> bool:
+            return data != b"" and awaited.startswith(data)
+
+        return again.within(self, matcher, self.room, run.told, is_part) or step
+
+    def _towards_end(self, run: OpenRun, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
+        """Return the step behind a run: another one where the chosen one leads away from the end of what
+        repeats itself. The matcher stays where it is."""
+        self.least = least = matcher.tokens_to_finish()
+        completion = matcher.compiled.completion(matcher.state)
+        stage, end = run.stage(len(completion)), completion[:1]
+        room, is_last = self.room, stage == LAST_STAGE
+        after = least_after(matcher, step.token)
+        is_away = after > (min(room, least) if is_last else room) - 1
+        if not (is_last or is_away or step.token in self.row.ends):
+            data = self.start.tokenizer.token_bytes[step.token] or b""
+            is_longer = len(matcher.compiled.completion(matcher.state)) > len(completion)
+            is_away = is_longer or (stage > 1 and data[:1] != end)
+        matcher.rollback(1)
+        if not is_away:
+            return step
+        budget = min(room, least + (not is_last))
+        begins = None if is_last else lambda data: data[:1] == end
+        found = again.within(self, matcher, budget, run.told, begins)
+        return found or again.within(self, matcher, budget, run.told) or step
 
     def _in_budget(self, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
         """Take a token, or another one after which the document can be completed in time."""
@@ -446,19 +488,9 @@ def least_after(matcher: Matcher, token: int) -> int:
     return -1 if token in matcher.compiled.tokenizer.eos_token_ids else matcher.tokens_to_finish()
 
 
-def step_of(chosen: Chosen, row: int, text: Text, logits: LogitsOf, words: Words) -> Step:
+def step_of(choice: Choice, text: Text, logits: LogitsOf, words: Words) -> Step:
     """Return the step of a choice among the tokens of a mask."""
-    step = Step(
-        chosen.tokens[row],
-        chosen.logprob[row],
-        chosen.constrained[row],
-        chosen.removed[row],
-        chosen.allowed[row],
-        chosen.wanted[row],
-        False,
-        text.ran,
-        text.filled,
-    )
+    step = Step(*choice[:-1], False, text.ran, text.filled)
     if (count := text.start.request.logprobs) and text.phase is None:
         step.likeliest = candidates(logits(text), None, count)
         step.likeliest_allowed = candidates(logits(text), words, count)
@@ -493,7 +525,7 @@ class SecondChoice:
             bits = np.zeros(32 * self._mask.words, np.bool_)
             bits[kept] = True
             self._mask.array[0] = np.packbits(bits, bitorder="little").view(np.int32)
-        step = step_of(self._chosen(text), 0, text, self._logits, self._mask.array[0])
+        step = step_of(self._chosen(text), text, self._logits, self._mask.array[0])
         step.closed = closed
         return step
 
@@ -501,7 +533,7 @@ class SecondChoice:
         """Choose among all tokens but some."""
         allow_all(self._mask, 0)
         forbid(self._mask, 0, tokens)
-        return self._chosen(text).tokens[0]
+        return self._chosen(text).token
 
-    def _chosen(self, text: Text) -> Chosen:
-        return choose(self._logits(text)[None], self._mask.array, [text.row])
+    def _chosen(self, text: Text) -> Choice:
+        return choose(self._logits(text)[None], self._mask.array, [text.row])[0]

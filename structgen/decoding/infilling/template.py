@@ -59,7 +59,7 @@ def parts_of(template: str) -> list[FixedText | Hole]:
 
     Raises OptionError for an unknown type, a hole without slots, and text that looks like a malformed hole.
     """
-    found: list[FixedText | Hole] = []
+    parts: list[FixedText | Hole] = []
     pending = ""
     at = 0
     for match in _HOLE.finditer(template):
@@ -69,13 +69,13 @@ def parts_of(template: str) -> list[FixedText | Hole]:
             pending += "{" + match["text"] + "}"
             continue
         if pending:
-            found.append(FixedText(pending))
+            parts.append(FixedText(pending))
             pending = ""
-        found.append(_hole(match))
+        parts.append(_hole(match))
     pending += _plain(template, at, len(template))
     if pending:
-        found.append(FixedText(pending))
-    return found
+        parts.append(FixedText(pending))
+    return parts
 
 
 def _hole(match: re.Match[str]) -> Hole:

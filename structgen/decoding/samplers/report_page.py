@@ -12,12 +12,12 @@ import numpy as np
 from structgen.base.system.html_pages import NOTHING, Column, counted, number, percent, rendered
 from structgen.decoding.samplers.estimates import log
 from structgen.decoding.samplers.intervals.figures import ProvenMass, interval_of_mass
+from structgen.decoding.samplers.marginals import MOST_LISTED
 from structgen.decoding.samplers.report import Estimate, Report
 from structgen.decoding.samplers.samples import Samples, between
 
 # ruff: noqa: E501 (markup)
 
-_TEXTS: Final = 10
 _HEAVIEST: Final = 80
 """Draws whose weights are drawn."""
 _PARTS: Final = 16
@@ -137,7 +137,7 @@ def page_of(samples: Samples[Any], report: Report) -> str:
     shares = dict.fromkeys(samples.texts, 0.0)
     for text, weight in zip(samples.texts, samples.weights.tolist(), strict=True):
         shares[text] += weight
-    likeliest = sorted(shares, key=lambda text: -shares[text])[:_TEXTS]
+    likeliest = sorted(shares, key=lambda text: -shares[text])[:MOST_LISTED]
     about = [(name.replace("_", " "), str(value)) for name, value in samples.about.items() if name != "n"]
     divergence = report["divergence_of_masking"]
     return rendered(
@@ -164,7 +164,7 @@ def page_of(samples: Samples[Any], report: Report) -> str:
         parts=_parts,
         number="{:,.4g}".format,
         texts=[(shares[text], _pieces(samples, report, text)) for text in likeliest],
-        is_whole=len(shares) <= _TEXTS,
+        is_whole=len(shares) <= MOST_LISTED,
         run=[*samples.facts(), *about],
     )
 

@@ -18,8 +18,9 @@ from structgen.decoding.samplers.intervals.betting import TAIL
 from structgen.decoding.samplers.intervals.columns import DrawnNumbers, Range, column_of
 from structgen.decoding.samplers.intervals.figures import Interval, refused_shares
 from structgen.decoding.samplers.joining import joined_fields, seeds_of
-from structgen.decoding.samplers.marginals import Marginal, marginals
+from structgen.decoding.samplers.marginals import MOST_LISTED, Marginal, marginals
 from structgen.decoding.samplers.samples_file import read_samples, write_samples
+from structgen.decoding.samplers.target import ROUNDING
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -94,9 +95,9 @@ class Samples(Draws[T]):
         if not isinstance(other, Samples):
             cure = "Give the Samples of another run."
             raise OptionError(f"A {type(other).__name__} has no draws.", where="other", cure=cure)
-        columns = [one._column(function, range, "difference") for one in (self, other)]
+        columns = [samples._column(function, range, "difference") for samples in (self, other)]
         (mine, first), (theirs, second) = (
-            one.mean_of(column, TAIL / 2) for one, column in zip((self, other), columns, strict=True)
+            samples.mean_of(column, TAIL / 2) for samples, column in zip((self, other), columns, strict=True)
         )
         if first is None or second is None:
             return mine - theirs, None
@@ -119,7 +120,7 @@ class Samples(Draws[T]):
         masses = np.cumsum(self.weights[order])[
             np.searchsorted(column.shares[order], places, side="right") - 1
         ]
-        at = int(np.searchsorted(masses, share - 1e-12))
+        at = int(np.searchsorted(masses, share - ROUNDING))
         value = column.number(float(places[min(at, len(places) - 1)]))
         if self.lists_all or not self.has_intervals:
             return value, Interval(value, value) if self.lists_all else None
@@ -127,7 +128,7 @@ class Samples(Draws[T]):
             refused_shares(self.attempts, self.known, (column.shares[:, None] <= part).astype(float), share)
             for part in np.array_split(np.append(-math.inf, places), len(places) // _TESTS + 1)
         ]
-        is_more, is_less = (np.concatenate(one) for one in zip(*tests, strict=True))
+        is_more, is_less = (np.concatenate(part) for part in zip(*tests, strict=True))
         # A number between two of the draws stays unless the share of the texts up to it is proved more or
         # less; the number of a draw unless the share up to it is proved less, or the share below it more.
         edges = np.array([column.least, *map(column.number, places.tolist()), column.most])
@@ -175,7 +176,7 @@ class Samples(Draws[T]):
         draws = np.random.default_rng(seed)
         return [self.values[at] for at in draws.choice(len(self.values), count, p=self.weights)]
 
-    def marginals(self, field: str | Callable[[T], Any], most: int = 10) -> list[Marginal]:
+    def marginals(self, field: str | Callable[[T], Any], most: int = MOST_LISTED) -> list[Marginal]:
         """Return the likeliest values of a field under the target, each with its share of the mass and an
         interval of 95 %: that of `expectation`, or the proven bounds where the run has no other. For draws of
         another law both are those of their law, and the interval is 0 to 1 where they are not independent.

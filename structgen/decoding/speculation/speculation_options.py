@@ -15,6 +15,7 @@ from structgen.decoding.speculation.drafters.answer_history import AnswerHistory
 from structgen.decoding.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
 from structgen.decoding.speculation.drafters.ngrams import KnownTexts, callers_text
 from structgen.decoding.speculation.drafters.seen_laws import OtherSamples
+from structgen.decoding.speculation.drafts.draft import MOST_NODES
 from structgen.decoding.speculation.drafts.drafter import Drafter
 
 DRAFTERS: Final = MappingProxyType[str, Callable[[], Drafter]](
@@ -25,8 +26,6 @@ _KNOWN_NAMES: Final = (
     f"Choose from {', '.join(DRAFTERS)}, or give a function that makes a drafter; the caller's text, "
     "earlier answers and a draft model have the options edit, history and draft_model."
 )
-MOST_NODES: Final = 256
-"""The most nodes of a draft: the rows of one text delay all the others of its batch."""
 MOST_EDIT: Final = 1 << 20
 """The most characters of a caller's text."""
 _A_HISTORY = Instance(AnswerHistory | None, "Make one with sg.speculation.AnswerHistory(tokenizer).")

@@ -74,7 +74,7 @@ def _write(wanted: WantedTexts, request: Request) -> bool:
     """
     from structgen.decoding.engine.requests import Result
     from structgen.doors.typed.functions import obtained
-    from structgen.doors.typed.prompts import given_source
+    from structgen.doors.typed.prompts import given_source, wanted_of
     from structgen.doors.typed.waiting import each, now
 
     given, form = wanted.given, wanted.form or form_of_request(wanted.request_without_prompt)
@@ -91,7 +91,7 @@ def _write(wanted: WantedTexts, request: Request) -> bool:
             _stream(engine.pieces(handles[sample]), form)
         elif streams:
             ended = list[Result]()
-            _stream(each(writer.stream(text, source, ended.append)), form)
+            _stream(each(writer.stream(wanted_of(text, source), source, ended.append)), form)
             first = ended[0]
         first = handles[sample].result if handles else first
         outcome = now(obtained(writer, text, source, first, detailed="evidence" in given))

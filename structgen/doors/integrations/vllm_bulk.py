@@ -25,6 +25,7 @@ from structgen.decoding.engine.model_prompts import ModelPrompts, RequestTokens,
 from structgen.decoding.engine.requests import NUMBERS, FinishReason, Request, Result, Usage
 from structgen.decoding.engine.strategies.repetitions import ENDS
 from structgen.decoding.speculation.speculation_options import Speculation
+from structgen.doors.integrations.engine_grammars import MOST_KEPT
 from structgen.doors.integrations.vllm_plugin import NAME, register
 from structgen.grammars.compilation.compiler import compile
 from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
@@ -32,10 +33,6 @@ from structgen.machines.core.forced_text import with_forced_text
 from structgen.machines.core.matcher import Matcher
 
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS}
-_KEPT = 256
-"""Compiled grammars that a worker keeps."""
-
-
 _CURE: Final = "Leave it out, or take the engine structgen."
 _OTHERWISE: Final = "vLLM does not do what {name} asks for here. "
 _REFUSED: Final = Exclusions(
@@ -131,7 +128,7 @@ class VllmAnswers:
         config, self._request_of = self._llm.llm_engine.model_config, request_of
         self._grammars = grammars_of(config, self._llm.get_tokenizer())
         tokenizer = self._grammars.tokenizer
-        self._compiled = lru_cache(_KEPT)(partial(compile, tokenizer=tokenizer))
+        self._compiled = lru_cache(MOST_KEPT)(partial(compile, tokenizer=tokenizer))
         sizes = config.get_vocab_size(), config.max_model_len
         self._reading = RequestTokens(ModelPrompts(model), tokenizer, *sizes, self._compiled)
         told = json.dumps(of_engine, sort_keys=True, default=repr).encode()  # it may hold a secret
@@ -155,8 +152,8 @@ class VllmAnswers:
             made = self._llm.generate(asked, params, use_tqdm=False)
         finally:
             self._grammars.release()
-        for (prompt, compiled), found in zip(texts, made, strict=True):
-            yield prompt.answered(self._said(compiled, found.outputs[0]))
+        for (prompt, compiled), output in zip(texts, made, strict=True):
+            yield prompt.answered(self._said(compiled, output.outputs[0]))
 
     def _asked(self, prompt: Prompt) -> tuple[list[int], CompiledGrammar | None, Any]:
         """Return what vLLM is asked for a prompt: its tokens, the grammar, and the parameters. Raises

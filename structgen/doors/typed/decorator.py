@@ -181,7 +181,7 @@ def _asking(function: Callable[..., Any], given: Mapping[str, Any], names: Mappi
     template = Template(docstring, signature) if docstring and docstring.strip() else None
     annotation = _annotation(function) if target is None else None
     waits = inspect.iscoroutinefunction(function)
-    own = [one for name, one in signature.parameters.items() if name not in ("self", "cls")]
+    own = [parameter for name, parameter in signature.parameters.items() if name not in ("self", "cls")]
     check_calls(prepared.options.examples, signature.replace(parameters=own))
 
     def form() -> WantedForm:

@@ -132,7 +132,7 @@ def tool_use(given: TypedOptions, hint: Any, where: str) -> ToolUse:
     """Return what options and a return type say together; a `target` (`where`) has calls beside it in any
     case.
 
-    Without `tool_choice`, a call is required where the type has no text; without `parallel`, there may be
+    Without `tool_choice`, a call is required where the type has no text. Without `parallel`, there may be
     several calls where the type is a list of them, and in a `Reply` that need not have one. Errors:
     OptionError and those of `sg.tools`; UnsupportedError for a type that is none of a reply.
     """
@@ -173,10 +173,10 @@ def _taken(hint: Any, where: str) -> Taken:
         return Taken(True, "reply")
     is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     members = list(typing.get_args(hint)) if is_union else [hint]
-    called = [one for one in members if names_calls(one)]
+    called = [member for member in members if names_calls(member)]
     if not called and where == "target":
         called, members = [Call], [*members, Call]
-    rest = [one for one in members if not names_calls(one)]
+    rest = [member for member in members if not names_calls(member)]
     answer = typing.Union[tuple(rest)] if len(rest) > 1 else rest[0] if rest else None
     text = answer is str
     answer = None if text else answer
@@ -195,13 +195,13 @@ def _taken(hint: Any, where: str) -> Taken:
 def history(messages: Sequence[Mapping[str, Any]], form: Literal["object", "text"]) -> list[dict[str, Any]]:
     """Return chat messages, the arguments of earlier calls as an object or as JSON text, whichever they have.
     Errors: OptionError for arguments that are neither."""
-    found = []
+    rewritten = []
     for at, message in enumerate(messages):
         made = {**message, "content": message.get("content") or ""}
         if made.get("tool_calls"):
-            made["tool_calls"] = [_rewritten(one, form, at) for one in made["tool_calls"]]
-        found.append(made)
-    return found
+            made["tool_calls"] = [_rewritten(call, form, at) for call in made["tool_calls"]]
+        rewritten.append(made)
+    return rewritten
 
 
 def _rewritten(call: Any, form: str, at: int) -> Any:
@@ -225,7 +225,7 @@ def _rewritten(call: Any, form: str, at: int) -> Any:
 
 def _problem(reply: Reply) -> ValidatorError | None:
     """Return the first problem of a reply that is more than a note on how a call is written."""
-    problem = next((one for one in reply.problems if not isinstance(one, LooseCallError)), None)
+    problem = next((problem for problem in reply.problems if not isinstance(problem, LooseCallError)), None)
     if problem is None:
         return None
     made = ValidatorError(problem.what, where=problem.where)

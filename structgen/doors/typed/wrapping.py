@@ -54,10 +54,10 @@ def wrapper_of(text: str) -> str:
 
 def unwrapped(text: str) -> str:
     """Return the document inside a text of `wrapped(schema)`; the text itself, if it is no such object."""
-    found = _HELD.fullmatch(text)
+    wrapper = _HELD.fullmatch(text)
     with suppress(ValueError):
-        if found is not None and json.loads(found[1]) == WRAPPER:  # the policies may allow escapes
-            return found[2].strip()
+        if wrapper is not None and json.loads(wrapper[1]) == WRAPPER:  # the policies may allow escapes
+            return wrapper[2].strip()
     return text
 
 

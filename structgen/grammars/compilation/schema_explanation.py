@@ -14,7 +14,7 @@ from structgen.schema.explaining.outline import Line, Outline
 from structgen.schema.reading.openai import OpenAIRefusal
 
 _LEVELS = 24
-"""Levels that are drawn; what lies deeper stands at the last of them, with its depth."""
+"""Levels that are drawn; what lies deeper stands at the last of them, with its depth and without pointers."""
 _LABEL = 44
 """Columns after which the words about a value begin at the latest."""
 
@@ -112,7 +112,7 @@ def _tree(lines: Sequence[Line]) -> Iterator[str]:
         if one.same_as >= 0:
             what += f", as {' of '.join(_path(lines[one.same_as], lines)[:3]) or 'the document'}"
         more = ", …" if len(one.sources) > 2 else ""
-        source = f"  ({', '.join(one.sources[:2])}{more})" if one.sources else ""
+        source = f"  ({', '.join(one.sources[:2])}{more})" if one.sources and one.depth <= _LEVELS else ""
         yield f"{label:<{width}}  {what}{source}".rstrip()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from structgen.automata.strings.held_automata import ENTRY_BYTES
 from structgen.base.language.expectation import Expected
 from structgen.base.language.ir import Network
 from structgen.base.limits import Limits
@@ -54,8 +55,6 @@ _ESCAPES = {
 }
 """Of strings, and of keys and constants."""
 _IN_ESCAPES = b'"\\/bfnrtu0123456789abcdefABCDEF'
-_RESIDUE = 1000
-"""Bytes of what the network knows of a residue; about."""
 
 
 def compiled_schema(
@@ -127,7 +126,7 @@ class CompiledSchema(CompiledGrammar):
     def used(self) -> float:
         """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
         tables, limits = self._tables, self.limits
-        size = self.nbytes + self._recorder.nbytes + _RESIDUE * tables.count(L.T_RES)
+        size = self.nbytes + self._recorder.nbytes + ENTRY_BYTES * tables.count(L.T_RES)
         most = max(self._expander.strings.count, self._expander.numbers.count) / limits.automaton_states
         rows = tables.most_interned / limits.parser_states
         texts = [one.used for one in self._texts.made]
@@ -165,7 +164,7 @@ class CompiledSchema(CompiledGrammar):
             return self._retry(mask_filling.compute_bound, index)
 
     def _compute_bounded(self, index: int) -> int | None:
-        """As CompiledGrammar's, in one walk."""
+        """Work out and memoise the mask of a state, and its bound in the same walk."""
         with self.lock:
             code = self.walk_bound(index)
             if code == LARGE:
@@ -229,7 +228,11 @@ class CompiledSchema(CompiledGrammar):
         with self.lock:
             regs = self._machine.registers(index)
             live = self._machine.live(regs)
-            depths = [way.reader.depth(state) for way, state in live.alive()] if live is not None else []
+            depths = (
+                [way.reader.machine.depth_of(state) for way, state in live.alive()]
+                if live is not None
+                else []
+            )
             return self._machine.brackets(regs) + max(depths, default=0)
 
     # --- completion -----------------------------------------------------------------------------------------

@@ -15,17 +15,15 @@ from typing import Any, Final, TypeAlias
 
 from structgen.base.errors import OptionError, UnsupportedError, options_named, within
 from structgen.base.json_text.exact_json import exact, read
+from structgen.base.language import checks
 from structgen.base.language.ir import All, Formula, Not, Pattern
 from structgen.base.language.shapes import JsonShapes
 from structgen.base.system.garbage import uncollected
 from structgen.grammars.json_grammars.schema_grammar import json_schema
 from structgen.grammars.lark_grammars.llguidance_text import llguidance
 from structgen.grammars.structural_tags.any_arguments import any_arguments
-from structgen.grammars.text_grammars.composition.argument_grammar import (
-    argument_grammar,
-    blank_of,
-    plan_of,
-)
+from structgen.grammars.text_grammars.composition.argument_grammar import argument_grammar, blank_of
+from structgen.grammars.text_grammars.composition.argument_plan import plan_of
 from structgen.grammars.text_grammars.composition.argument_styles import ARGUMENT_STYLES, ArgumentStyle
 from structgen.grammars.text_grammars.composition.bans import without
 from structgen.grammars.text_grammars.composition.dispatching import (
@@ -103,12 +101,7 @@ def structural_tag(
     `UnsupportedError` for a format that is not supported, and the errors of the parts. Cost: that of reading
     the parts; nothing is compiled yet.
     """
-    if not isinstance(tag, str | Mapping):
-        raise OptionError(
-            f"A structural tag is not given as a {type(tag).__name__}.",
-            where="structural_tag",
-            cure="Pass a dict, or its JSON text.",
-        )
+    checks.Instance(str | Mapping, "Pass a dict, or its JSON text.")("structural_tag", tag)
     value: Any = read(tag) if isinstance(tag, str) else dict(tag)
     reader, place = _Reader(specials or {}, policies), "structural_tag"
     if isinstance(value, dict) and "structures" in value:

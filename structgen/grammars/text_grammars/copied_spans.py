@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from structgen.automata.unicode.charsets import ANY
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
-from structgen.base.errors import GrammarError, LimitError, OptionError, options_named
+from structgen.base.errors import GrammarError, LimitError, options_named
+from structgen.base.language import checks
 from structgen.base.limits import DEFAULT, Limits
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.grammars.text_grammars.text_grammar import TextFilter
@@ -49,16 +50,8 @@ def without_spans_of(corpus: str, longest: int) -> SpanFree:
     larger the vocabulary. Raises OptionError for a corpus that is no text, and a `longest` that is not 1 to
     1,000; LimitError for a corpus of more than 67,108,864 characters.
     """
-    if not isinstance(corpus, str):
-        raise OptionError(
-            f"A corpus is a string, not a {type(corpus).__name__}.", where="corpus", cure="Give its text."
-        )
-    if isinstance(longest, bool) or not isinstance(longest, int) or not 1 <= longest <= _LONGEST:
-        raise OptionError(
-            f"{longest!r} is not allowed.",
-            where="longest",
-            cure=f"Give a whole number of characters from 1 to {_LONGEST:,}.",
-        )
+    checks.Instance(str, "Give its text.")("corpus", corpus)
+    longest = checks.whole("longest", longest, 1, _LONGEST)
     if len(corpus) > _MOST:
         raise LimitError(f"The corpus has {len(corpus):,} characters, of at most {_MOST:,}.", limit="corpus")
     return SpanFree(corpus, longest)

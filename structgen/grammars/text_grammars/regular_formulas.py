@@ -19,11 +19,9 @@ from structgen.automata.regex.syntax_tree import (
     TextStart,
     descendants,
 )
-from structgen.base.errors import OptionError
+from structgen.base.language import checks
 from structgen.base.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
 
-_SHOWN: Final = 60
-"""Characters of a text that a message shows."""
 ANY: Final = r"[\s\S]*"
 """A pattern of any text."""
 
@@ -55,7 +53,7 @@ def shown(words: Sequence[str]) -> str:
 def any_of(words: Collection[str]) -> str:
     """Return a pattern of some words. Raises `OptionError` where one cannot be written in UTF-8."""
     for word in words:
-        check_utf8(word)
+        checks.encodable("texts", word)
     return "|".join("".join(map(_escaped, word)) for word in sorted(words))
 
 
@@ -137,20 +135,3 @@ def asserts(node: Node) -> bool:
     """Return whether a tree has an assertion, so that its matches depend on the text around them."""
     plain = (CharacterClass, Concatenation, Alternation, Repetition)
     return not all(isinstance(one, plain) for one in descendants(node))
-
-
-def check_utf8(text: str, where: str = "texts", cure: str = "Write the character it is half of.") -> None:
-    """Raise `OptionError` for a text that cannot be written in UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise OptionError(
-            f"The text {shortened(text)!r} has a lone surrogate, which UTF-8 cannot write.",
-            where=where,
-            cure=cure,
-        ) from None
-
-
-def shortened(text: str) -> str:
-    """Return a text for a message, cut to 60 characters."""
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

@@ -14,11 +14,10 @@ from unicodedata import category
 import numpy as np
 import numpy.typing as npt
 
-from structgen.base.errors import GrammarError, OptionError, options_named
+from structgen.base.errors import GrammarError, options_named
 from structgen.base.language import checks
 from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
-from structgen.grammars.text_grammars.regular_formulas import check_utf8
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
 from structgen.schema.reading.quote_keyword import QuoteMembers
 
@@ -65,14 +64,7 @@ def substring_of(document: str, *, limits: Limits | None = None) -> Spans:
     Raises `OptionError` for anything but a text, `GrammarError` for the empty text. Cost: 20 bytes of memory
     for each byte; of a text so far, linear in the places where it stands.
     """
-    if not isinstance(document, str):
-        raise OptionError(
-            f"A document is a string, not a {type(document).__name__}.",
-            where="sg.substring_of",
-            cure="Give its text.",
-        )
-    check_utf8(document, "document", "Leave it out.")
-    if not document:
+    if not checks.encodable("document", document):
         raise GrammarError("An empty document has no spans.", where="document", cure="Give a text.")
     return Spans(document, checks.limits(limits))
 

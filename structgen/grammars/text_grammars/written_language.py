@@ -61,7 +61,7 @@ class WrittenText(CompiledText):
     byte_steps = (*stepping.BYTE_STEPS[:-2], left_to_python, left_to_python)
 
     def compute(self, index: int, target: int = 0) -> bool:
-        """As CompiledGrammar's."""
+        """Work out the mask of one state (`CompiledGrammar.compute`): records of several are not made."""
         return CompiledGrammar.compute(self, index, target)
 
     def _compute(self, index: int, target: int) -> int:
@@ -202,7 +202,7 @@ class WrittenMeet(Meet):
         return inner._config(state) if isinstance(inner, CompiledText) else state, self.filter.start()
 
     def _takes(self, left: Config, rest: Sequence[int]) -> bool:
-        """As `Meet`'s, by one compiled call where the machine has one."""
+        """Return whether a rest completes a text of the grammar: by one compiled call where there is one."""
         if isinstance(self.of, Masked):
             state = self.of.compiled.bytes_index(left, bytes(rest))
             return state >= 0 and self.of.compiled.may_end(state)

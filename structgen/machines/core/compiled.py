@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from sys import maxsize
 from typing import Any, ClassVar, Final, Generic, Literal, NoReturn, Protocol, Self, TypeVar
 
 import numpy as np
@@ -56,12 +57,10 @@ _VOCABULARY, _STEPS, _ENDS, _DENSE_ROWS = (
 _TOKEN_LIST: Final = word_of(NodeRow, "token_list")
 _MOST_FORCED: Final = 1 << 16
 """Bytes that `forced` returns at most; a longer forced run comes in several calls."""
-_MOST_BUDGETS: Final = 1 << 16
-"""States of which it is remembered which budget suffices."""
 _CHECKED_EVERY: Final = 16
-"""A generation checks its size once in so many documents."""
-_NO_BUDGET: Final = 1 << 62
-"""In place of a budget: none is known to suffice."""
+"""A generation checks its size once in so many documents: that takes some 10 us."""
+REMEMBERED: Final = 1 << 16
+"""States of which it is remembered which budget suffices, or how many tokens complete a text."""
 
 
 class State:
@@ -204,10 +203,8 @@ class Generation(Generic[C]):
         self._begun += 1
         if self._begun == 2:
             self._base = compiled.used
-        elif self._begun % _CHECKED_EVERY == 0:
-            used = compiled.used
-            if used > 1 and used > 2 * self._base:
-                return self.replace(compiled)
+        elif self._begun % _CHECKED_EVERY == 0 and compiled.used > max(1, 2 * self._base):
+            return self.replace(compiled)
         return compiled
 
     @property
@@ -711,9 +708,9 @@ class CompiledGrammar(ABC):
     def _remember(self, index: int, budget: int | None) -> int:
         """Remember from which budget on a state's mask is the plain one (None: no budget is known); return
         it."""
-        if len(self.sufficient_budgets) >= _MOST_BUDGETS:
+        if len(self.sufficient_budgets) >= REMEMBERED:
             self.sufficient_budgets.clear()
-        known = self.sufficient_budgets[index] = _NO_BUDGET if budget is None else budget
+        known = self.sufficient_budgets[index] = maxsize if budget is None else budget
         return known
 
     def forced(self, index: int) -> bytes:

@@ -109,7 +109,6 @@ def _by_bytes(
     start = compiled.start.index
     numbers, found = [start], {start: 0}
     rows: list[Numbers] = []
-    too_deep: dict[int, bool] = {}
     at = 0
     while at < len(numbers):
         states = followers(numbers[at])
@@ -118,13 +117,9 @@ def _by_bytes(
             if after < 0:
                 continue
             known = found.get(after)
+            if known is None and depth is not None and compiled.depth_of(after) > depth:
+                known = found[after] = DEAD
             if known is None:
-                if depth is not None:
-                    deep = too_deep.get(after)
-                    if deep is None:
-                        deep = too_deep[after] = compiled.depth_of(after) > depth
-                    if deep:
-                        continue
                 if len(numbers) >= max_states:
                     raise LimitError(
                         f"The automaton has more than {max_states:,} states.",

@@ -190,11 +190,11 @@ class ForcedText(NarrowedText[ForcedPlace]):
         return super()._expected(index)
 
     def tokens(self, index: int, enough: int = 0) -> int:
-        """As `Completions`."""
+        """Return how many tokens complete the text, with the rest of the border."""
         return self.least(self.place(index))
 
     def too_long(self, index: int, tokens: Tokens, left: int) -> Tokens:
-        """As `Completions`."""
+        """Return those of some allowed tokens after which more than `left` are needed."""
         place = self.place(index)
         if not self.rest_at(place):
             return self.inner.completions.too_long(place.state, tokens, left)

@@ -24,7 +24,6 @@ from structgen.schema.reading.json_values import json_string
 
 MOST = 20
 """Keys and values listed one by one; the others are counted."""
-_MOST_SOURCES = 8
 
 _SPACE = b" \t\n\r"
 _NUMERAL = b"0123456789+-.eE"
@@ -52,7 +51,7 @@ def expected(machine: Inspection, index: int) -> list[Expected]:
     return [
         Expected(
             what,
-            tuple(islice(sources, _MOST_SOURCES)),
+            tuple(islice(sources, wording.MOST_TOLD)),
             bytes(sorted(first)),
             in_string=reading.live is not None,
         )

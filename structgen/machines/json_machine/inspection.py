@@ -38,7 +38,7 @@ class StateRegisters(NamedTuple):
     frame: int
 
 
-Place: TypeAlias = tuple[int, ...]
+StateGroup: TypeAlias = tuple[int, ...]
 """What a walk lists (`JsonContext.listed`): mode, residue, frame."""
 
 
@@ -122,12 +122,12 @@ class Inspection:
         """Return the word list of an object's keys."""
         return int(self._tables.rows(L.T_RES)[row, L.ResidueRow.words])
 
-    def listed(self, words: int, place: int) -> Iterator[tuple[int, bytes]]:
-        """Yield the words (index, bytes) at a place in a list."""
+    def listed(self, words: int, prefix: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the words (index, bytes) of a list with a prefix."""
         offset = int(self._tables.rows(L.T_LEX)[words, 0])
         offsets = self._tables.rows(L.T_OFFSET)[:, 0]
         blob = self._tables.rows(L.T_BLOB)
-        for at in range(place >> L.LOW_SHIFT, (place >> L.HIGH_SHIFT) & L.HIGH_BITS):
+        for at in range(prefix >> L.LOW_SHIFT, (prefix >> L.HIGH_SHIFT) & L.HIGH_BITS):
             yield at, blob[int(offsets[offset + at]) : int(offsets[offset + at + 1])].tobytes()
 
     def string_row(self, row: int) -> list[int]:
@@ -161,16 +161,16 @@ class Inspection:
         a string or key (or inside an escape)."""
         regs = self.registers(index)
         mode, row, seen, at = regs.mode, regs.residue, regs.seen, regs.position
-        place = at
+        prefix = at
         if mode == L.M_WORDS:
             words = self.string_row(row)[StringRow.start]
         elif mode == L.M_STRING:
-            words, place = self.string_row(row)[StringRow.words], seen if seen > 0 else -1
+            words, prefix = self.string_row(row)[StringRow.words], seen if seen > 0 else -1
         else:
             assert mode == L.M_KEY, "what is listed goes on inside quotes"
             words = self.key_list(row)
-        begun = place & L.POSITION_BITS
-        rests = {word[begun:] for _at, word in self.listed(words, place)} if place >= 0 else set()
+        begun = prefix & L.POSITION_BITS
+        rests = {word[begun:] for _at, word in self.listed(words, prefix)} if prefix >= 0 else set()
         if mode == L.M_KEY and seen > 0:
             rests |= self.held(seen)
         yield from (decode(rest) for rest in rests if rest)
@@ -220,12 +220,12 @@ class Inspection:
         self._retry(state_walk.after_tokens, index, address_of(wanted), len(wanted), address_of(states))
         return states
 
-    def listed_places(self) -> tuple[list[Place] | None, int]:
-        """Return the places that the last walk listed, None where there are too many, and the bound over the
-        others."""
+    def listed_groups(self) -> tuple[list[StateGroup] | None, int]:
+        """Return the groups of states that the last walk listed, None where there are too many, and the bound
+        over the others."""
         count = int(self._tables.context[L.JsonContext.listed_count])
-        places = None if count == L.MOST_LISTED else list(map(tuple, self._listed[:count].tolist()))
-        return places, int(self._tables.context[L.JsonContext.bound])
+        groups = None if count == L.MOST_LISTED else list(map(tuple, self._listed[:count].tolist()))
+        return groups, int(self._tables.context[L.JsonContext.bound])
 
     def rest(self, table: int, row: int, column: int) -> int | None:
         """Return a bound that was written into a row, or None."""

@@ -27,7 +27,8 @@ from structgen.schema.meaning.facts import (
     Watch,
 )
 from structgen.schema.meaning.key_clauses import ClauseReader
-from structgen.schema.meaning.place import ALWAYS, ARRAY, NEVER, OBJECT, PlaceTables
+from structgen.schema.meaning.literals import ALWAYS, ARRAY, NEVER, OBJECT, Literal
+from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.shape import Alternative, AtKey, AtOther, FromIndex, Obligation, Without
 from structgen.schema.reading.model import Schema, in_place
 
@@ -42,7 +43,7 @@ class EvaluatedMembers:
     names: dict[str, None] = field(default_factory=dict)
     patterns: dict[str, None] = field(default_factory=dict)
     prefix: int = 0
-    contains: dict[int, Schema] = field(default_factory=dict)
+    contains: dict[Literal, Schema] = field(default_factory=dict)
     whole: bool = False
 
     def read(self, schema: Schema, kind: int, tables: PlaceTables) -> None:
@@ -57,9 +58,9 @@ class EvaluatedMembers:
         self.prefix = max(self.prefix, len(schema.prefix))
         if schema.contains is not None and schema.contains_evaluates:
             literal = tables.literal(schema.contains)
-            if literal == ALWAYS:
+            if literal is ALWAYS:
                 self.whole = True
-            elif literal != NEVER:
+            elif literal is not NEVER:
                 self.contains[literal] = schema.contains
 
     def covers(self, other: EvaluatedMembers) -> bool:
@@ -182,11 +183,11 @@ class Evaluation:
 
     def _truth(self, step: Step, kind: int, known: Known) -> bool | None:
         """Return the truth of a step; None where it is open. A literal is counted as a step of the call."""
-        if isinstance(step, Hold) and step.literal >= 0:
+        if isinstance(step, Hold) and step.literal.schema is not ALWAYS.schema:
             literal = step.literal
-            if not self.tables.mask(literal & ~1) & kind:
-                return bool(literal & 1)
-            THIS_CALL.spend(1, self.limits, EXPANDED, lambda: self.tables.about(literal).pointer)
+            if not self.tables.mask(self.tables.signed(literal.schema)) & kind:
+                return literal.denied
+            THIS_CALL.spend(1, self.limits, EXPANDED, lambda: literal.schema.pointer)
         return known.follows(step)
 
     def _clauses(
@@ -201,7 +202,7 @@ class Evaluation:
         child = schema.unevaluated_properties
         assert child is not None
         literal = self.tables.literal(child)
-        if found.patterns or (literal != NEVER and self.tables.mask(literal) & (OBJECT | ARRAY)):
+        if found.patterns or (literal is not NEVER and self.tables.mask(literal) & (OBJECT | ARRAY)):
             return None
         names: dict[str, list[Clauses | None]] = {}
         for guard in guards:
@@ -219,7 +220,7 @@ class Evaluation:
         said: Clauses = []
         for name, held_by in names.items():
             absent: list[Clauses | None] = [[(Without(name),)]]
-            if literal != NEVER:
+            if literal is not NEVER:
                 absent.append([(AtKey(name, (literal,)),)])
             clauses = self.reader.branches.either([*absent, *held_by])
             if clauses is None:
@@ -257,10 +258,10 @@ class Evaluation:
         assert child is not None
         denied = self.tables.literal(child, True)
         if kind == OBJECT:
-            literals = () if denied == ALWAYS else (denied,)
+            literals = () if denied is ALWAYS else (denied,)
             return AtOther(self._facet(schema, kind, found), literals)
         asked = [self.tables.negate(literal) for literal in found.contains]
-        if denied != ALWAYS:
+        if denied is not ALWAYS:
             asked.append(denied)
         return FromIndex(found.prefix, tuple(asked))
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from structgen.schema.meaning.branch_facts import CLAUSE_SIZE, BranchReader, Clauses, all_of
 from structgen.schema.meaning.facts import Choice, FactConjunction, Hold, Obligate, Step, absent
+from structgen.schema.meaning.literals import Literal
 from structgen.schema.meaning.shape import AtKey, Obligation, Without
 
 _MOST_SHAPES = 16
@@ -32,9 +33,9 @@ class _Test(NamedTuple):
     """A choice by the value of one key."""
 
     key: str
-    literal: int
+    literal: Literal
     """The literal of the values for which the test holds."""
-    values: tuple[int, ...]
+    values: tuple[Literal, ...]
     """The literal of each of them."""
     holds_without: bool
     """The test holds where the key is absent."""
@@ -65,11 +66,11 @@ class ClauseReader:
 
     def _cases(self, key: str, chain: list[_Test]) -> Choice:
         constants = self.tables.constants
-        holding: dict[int, list[int]] = {}
+        holding: dict[Literal, list[int]] = {}
         for at, test in enumerate(chain):
             for value in dict.fromkeys(test.values):
                 holding.setdefault(value, []).append(at)
-        groups: dict[tuple[int, ...], list[int]] = {(): []}
+        groups: dict[tuple[int, ...], list[Literal]] = {(): []}
         for value, tests in holding.items():
             groups.setdefault(tuple(tests), []).append(value)
         with_other = [at for at, test in enumerate(chain) if test.other]
@@ -118,9 +119,7 @@ class ClauseReader:
             for one in clause:
                 if isinstance(one, AtKey):
                     asked.setdefault(one.key, set()).update(
-                        literal >> 1
-                        for literal in one.literals
-                        if literal >= 0 and not self.tables.about(literal).only_values
+                        literal.schema.id for literal in one.literals if not literal.schema.only_values
                     )
         return {key for key, literals in asked.items() if len(literals) > _INFINITE_SETS}
 
@@ -129,7 +128,7 @@ class ClauseReader:
     def _test(self, choice: Choice) -> _Test | None:
         """Return a choice as a test of one key by constants, if it is one."""
         match choice:
-            case [(Hold(test), *then), (Hold(denied), *other)] if test == denied ^ 1:
+            case [(Hold(test), *then), (Hold(denied), *other)] if test.excludes(denied):
                 clauses = self.branches.clauses(test)
             case _:
                 return None
@@ -140,8 +139,8 @@ class ClauseReader:
                 holds_without = True
             case _:
                 return None
-        of_key = self.tables.about(value)
-        if value & 1 or not of_key.only_values or of_key.enum is None:
+        of_key = value.schema
+        if value.denied or not of_key.only_values or of_key.enum is None:
             return None
         values = [self.tables.constants.value(one, of_key.pointer) for one in of_key.enum]
         return _Test(key, value, tuple(values), holds_without, tuple(then), tuple(other))

@@ -20,7 +20,8 @@ from structgen.schema.meaning.assertions import ranked
 from structgen.schema.meaning.branch_facts import BranchFacts, BranchReader, without_facts
 from structgen.schema.meaning.facts import Hold, Rank, Step, absent, present
 from structgen.schema.meaning.formulas import ALL, Span, exclusions, neighbours, overlapping, spans
-from structgen.schema.meaning.place import EVERY, NEVER, NUMBER, OBJECT, STRING, bit_of_key
+from structgen.schema.meaning.literals import EVERY, NEVER, NUMBER, OBJECT, STRING
+from structgen.schema.meaning.place import bit_of_key
 from structgen.schema.reading.model import Schema
 
 _PAIRS_PER_ALTERNATIVE = 5
@@ -181,7 +182,7 @@ class _Comparing:
             if NEVER in said or (len(said) > 1 and self.scalars.contradictory(said)):
                 return True
         both = (self.branches[a].literal, self.branches[b].literal)
-        return both[0] ^ 1 == both[1] or self.tables.clash(both)
+        return both[0].excludes(both[1]) or self.tables.clash(both)
 
 
 def _point(key: Hashable) -> tuple[object, ...]:

@@ -52,18 +52,8 @@ from structgen.schema.meaning.formulas import (
     quick_string,
     spans,
 )
-from structgen.schema.meaning.place import (
-    ARRAY,
-    BOOLEAN,
-    EVERY,
-    NULL,
-    NUMBER,
-    OBJECT,
-    STRING,
-    PlaceTables,
-    integers_alone,
-    is_conditional,
-)
+from structgen.schema.meaning.literals import ARRAY, BOOLEAN, EVERY, NULL, NUMBER, OBJECT, STRING, Literal
+from structgen.schema.meaning.place import PlaceTables, integers_alone, is_conditional
 from structgen.schema.reading.json_values import (
     JsonPieces,
     can_be_written,
@@ -115,7 +105,7 @@ class ValueSet(NamedTuple):
     """Of each kind of scalar the formula that its values meet (`Scalars.literal` names the kinds)."""
     containers: int
     """The types of objects and arrays that may be in it, as bits."""
-    said: tuple[int, ...]
+    said: tuple[Literal, ...]
     """The literals that all values meet."""
 
     def is_empty(self, satisfiable: Callable[[Formula, int], bool]) -> bool:
@@ -163,7 +153,7 @@ class Scalars:
         self._satisfiable: dict[tuple[int, Formula], bool] = {}
         self._shortest: dict[tuple[int, Formula], JsonPieces | None] = {}
         self._key_matches: dict[tuple[str, str], bool] = {}
-        self._contradictory: dict[tuple[int, ...], bool] = {}
+        self._contradictory: dict[tuple[Literal, ...], bool] = {}
         self._is_text = partial(can_be_written, lone=quoting.lone)
 
     # Formulas of schemas. `kind` is STRING or NUMBER, or NULL for null, BOOLEAN for true, -BOOLEAN for false.
@@ -204,9 +194,9 @@ class Scalars:
             if types & abs(kind) and self.demand(demand, kind) == TRUE
         ]
 
-    def _judges(self, literal: int) -> bool:
+    def _judges(self, literal: Literal) -> bool:
         """Return whether a literal only judges values (`PlaceTables.judging`)."""
-        schema = self.tables.about(literal)
+        schema = literal.schema
         return schema.by_value or schema.id in self.tables.constants.sets
 
     def _writable(self, formula: Formula) -> Formula:
@@ -224,7 +214,7 @@ class Scalars:
         return conjunction((formula, self._texts))
 
     @cached_property
-    def written_keys(self) -> int | None:
+    def written_keys(self) -> Literal | None:
         """The literal of the keys that can be written; None: all, or the schema says which."""
         pattern = None if len(self.quoting.plain) < MANY else self.quoting.keys
         return None if pattern is None else self.tables.literal(self.tables.schema("", pattern=pattern))
@@ -253,13 +243,11 @@ class Scalars:
         need = len(json.loads(shortest.flat()))
         return conjunction((formula, Length(0, max(longest, need))))
 
-    def literal(self, literal: int, kind: int) -> Formula:
+    def literal(self, literal: Literal, kind: int) -> Formula:
         """Return the formula of a literal."""
-        if literal < 0:
-            return FALSE if literal == -1 else TRUE
-        formula = self._own.get((literal >> 1, kind))
+        formula = self._own.get((literal.schema.id, kind))
         if formula is None:
-            root = self.tables.about(literal)
+            root = literal.schema
             for schema in (
                 self.tables.operands_first(root, lambda one: (one.id, kind) in self._own)
                 if root.combined
@@ -268,7 +256,7 @@ class Scalars:
                 read = self._combined if schema.combined and schema.decided is None else self._plain
                 formula = self._own[schema.id, kind] = read(schema, kind)
             assert formula is not None
-        return negation(formula) if literal & 1 else formula
+        return negation(formula) if literal.denied else formula
 
     def _combined(self, schema: Schema, kind: int) -> Formula:
         def of(part: Schema | None) -> Formula:
@@ -418,7 +406,7 @@ class Scalars:
             found = self._key_matches[source, text] = self.strings.matches(Pattern(source), text)
         return found
 
-    def contradictory(self, literals: Sequence[int]) -> bool:
+    def contradictory(self, literals: Sequence[Literal]) -> bool:
         """Return whether no value meets all literals, for a reason that takes no automaton: excluding types,
         finite sets, ranges, lengths, prefixes of patterns. False: unknown. Remembered."""
         found = self._contradictory.get(literals := tuple(literals))
@@ -429,12 +417,12 @@ class Scalars:
             )
         return found
 
-    def values(self, literals: Sequence[int]) -> ValueSet:
+    def values(self, literals: Sequence[Literal]) -> ValueSet:
         """Return the values that meet literals."""
         everything = dict.fromkeys((NULL, BOOLEAN, -BOOLEAN, NUMBER, STRING), TRUE)
         return self.narrower(ValueSet(everything, OBJECT | ARRAY, ()), literals)
 
-    def narrower(self, values: ValueSet, literals: Sequence[int]) -> ValueSet:
+    def narrower(self, values: ValueSet, literals: Sequence[Literal]) -> ValueSet:
         """Return those of some values that meet literals."""
         if not literals:
             return values
@@ -451,7 +439,7 @@ class Scalars:
             containers = 0
         return ValueSet(scalars, containers, said)
 
-    def surely(self, said: Sequence[int], literal: int) -> bool:
+    def surely(self, said: Sequence[Literal], literal: Literal) -> bool:
         """Return whether every value that meets some literals meets one more, for a cheap reason."""
         return literal in said or self.contradictory((*said, self.tables.negate(literal)))
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from structgen.automata.strings.banned_patterns import texts_of
 from structgen.automata.strings.live_strings import named
 from structgen.base.json_text.exact_json import Json, write
+from structgen.base.language.checks import MOST_SHOWN
 from structgen.base.language.ir import (
     FALSE,
     All,
@@ -29,10 +30,8 @@ from structgen.base.language.number_ranges import Cut, Ranges
 from structgen.schema.meaning.formulas import is_multiple
 from structgen.schema.reading.json_values import json_string
 
-_MOST_WORDS = 8
-"""Words, and clauses of a formula, that are listed in one item."""
-_MOST_CHARACTERS = 60
-"""Of a word or a pattern that is quoted."""
+MOST_TOLD = 8
+"""Words, clauses, conditions and places that one line tells of one thing."""
 _MOST_ALTERNATIVES = 3  # that are described one by one in a line
 _FURTHER = " (with further conditions)"
 
@@ -88,14 +87,14 @@ def string(formula: Formula, some: str = "a string") -> str:
                 clauses.append(f"in the format {name}")
             case Not(Words(words)):
                 clauses.append(f"other than {listing(map(quoted, sorted(words)), ' and ')}")
-            case Not(Pattern(source)) if len(source) > _MOST_CHARACTERS and texts_of(source):
+            case Not(Pattern(source)) if len(source) > MOST_SHOWN and texts_of(source):
                 clauses.append(f"without {listing(map(quoted, texts_of(source) or ()), ' and ')}")
             case Not(Pattern(source)):
                 clauses.append(f"that does not match {quoted(source)}")
             case _:
                 further = True
-    if len(clauses) > _MOST_WORDS:
-        clauses, further = clauses[:_MOST_WORDS], True
+    if len(clauses) > MOST_TOLD:
+        clauses, further = clauses[:MOST_TOLD], True
     if clauses and some.startswith("a key") and not clauses[0].startswith("that does not"):
         some = "a key"
     head = f"{some} of {size}" if size else some
@@ -182,7 +181,7 @@ def decimal(value: Decimal) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "…"
+    return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "…"
 
 
 def count(least: int, most: int | None, unit: str) -> str:
@@ -207,7 +206,7 @@ def value(one: Json) -> str:
 def listing(words: Iterable[str], joint: str = "") -> str:
     """Return `"a"`, or `one of "a", "b" (and 12 more)`; with a joint, `"a", "b"<joint>"c"`."""
     listed: Sequence[str] = list(words)
-    shown = listed[:_MOST_WORDS]
+    shown = listed[:MOST_TOLD]
     more = f" (and {len(listed) - len(shown):,} more)" if len(listed) > len(shown) else ""
     if len(listed) == 1:
         return listed[0]

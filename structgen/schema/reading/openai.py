@@ -2,7 +2,7 @@
 
 Sources, as they stood in November 2026: the guide "Structured model outputs", section "Supported schemas"
 (developers.openai.com/api/docs/guides/structured-outputs), and where it is silent the server's own errors: on
-keywords beside `$ref`, references to other places than definitions, places without a type, arrays without
+keywords beside `$ref`, references to other schemas than definitions, schemas without a type, arrays without
 items, look-arounds, and `default`. A keyword that the guide does not name as supported is refused, other
 annotations apart: `minLength` is in its list for fine-tuned models alone, and the server refuses it for all.
 It does not say how levels of nesting are counted; here an object inside an object, through arrays and anyOf
@@ -52,7 +52,7 @@ _SUPPORTED = frozenset(
 )
 _MAPS = ("properties", "$defs", "definitions")
 _TYPED = frozenset(("type", "enum", "const", "$ref", "anyOf", "oneOf", "allOf", "not"))
-"""Keywords beside which a place needs no type, or which are refused themselves."""
+"""Keywords beside which a schema needs no type, or which are refused themselves."""
 _TARGET = re.compile(r"#(?:/(?:\$defs|definitions)/[^/]*)?")
 _LOOK_AROUND = re.compile(r"(?s)(?:\\.|[^\\])*?\(\?<?[=!]")
 _Told: TypeAlias = tuple[str, str]
@@ -64,7 +64,7 @@ class OpenAIRefusal:
     """One thing that such a server refuses."""
 
     pointer: str
-    """The place of the schema; "#" where it is the schema as a whole."""
+    """Where the schema stands; "#" where it is the schema as a whole."""
     keyword: str
     why: str
 
@@ -80,7 +80,7 @@ def refusals(schema: Json) -> list[OpenAIRefusal]:
             found.append(OpenAIRefusal(pointer, "", "A schema is an object here, not true or false."))
             continue
         level += _is_object(node)
-        found += [OpenAIRefusal(pointer, *told) for told in _place(node, pointer == "#", level)]
+        found += [OpenAIRefusal(pointer, *told) for told in _subschema(node, pointer == "#", level)]
         nodes.append(node)
         inside = [(child, f"{pointer}/{path}", start) for child, path, start in _children(node, level)]
         stack.extend(reversed(inside))
@@ -119,7 +119,7 @@ def _is_object(node: dict[str, Any]) -> bool:
     return "properties" in node or "object" in _types(node)
 
 
-def _place(node: dict[str, Any], is_root: bool, level: int) -> Iterator[_Told]:
+def _subschema(node: dict[str, Any], is_root: bool, level: int) -> Iterator[_Told]:
     is_object, types, target = _is_object(node), _types(node), node.get("$ref")
     pattern, form = node.get("pattern"), node.get("format")
     beside = ", ".join(name for name in node if name != "$ref")

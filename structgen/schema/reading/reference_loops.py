@@ -20,7 +20,7 @@ from structgen.schema.reading.model import OpenDocument, Schema, parts_of
 def settle(document: OpenDocument, referring: Iterable[Schema]) -> None:
     """Give the loops of conjunctions their meaning; raise `SchemaError` for every other loop.
 
-    `referring` are the places that hold references: a loop passes through one of them. Linear in the places
+    `referring` are the schemas that hold references: a loop passes through one of them. Linear in the schemas
     that they reach, iterative.
     """
     starts = list(referring)
@@ -82,7 +82,7 @@ def _open(document: OpenDocument, group: list[Schema]) -> None:
     inside = {one.id for one in group}
     said: list[Schema] = []
     for one in group:
-        # A place holds the fields that are set in its `__dict__`.
+        # A schema holds the fields that are set in its `__dict__`.
         fields: dict[str, Any] = dict(vars(one))
         if fields.pop("ref", None) is not None and one.ref is not None and one.ref.id not in inside:
             fields["ref"] = one.ref

@@ -38,7 +38,7 @@ path with a dynamic anchor of that name (the first one counts); None where there
 
 
 class NowhereError(Exception):
-    """A reference names a place that its document does not have."""
+    """A reference names a schema that its document does not have."""
 
 
 class RemoteError(Exception):
@@ -197,7 +197,7 @@ class References:
         """Note every resource and anchor of a document, also where no reference leads."""
         assert self._resources is not None
         self._resources.setdefault(top.base, top)
-        # A place is written as `Schema.at`, and spelled out only where something is found.
+        # Where a schema stands is written as `Schema.at`, and spelled out only where something is found.
         todo: list[tuple[Any, Any, Scope]] = [(top.root, top.prefix, top)]
         while todo:
             raw, path, scope = todo.pop()

@@ -143,7 +143,7 @@ def misspelt_formats(document: Document) -> Iterator[Suspect]:
     """Yield what is said of unknown formats that are one slip, or another spelling, away from a known one."""
     known = (*dict(document.policies.custom_formats), *sorted(FORMATS))
     likely: dict[str, str | None] = {}
-    for pointer, name in {(place.pointer, name): None for place, name in document.unknown_formats}:
+    for pointer, name in {(schema.pointer, name): None for schema, name in document.unknown_formats}:
         if name not in likely and name not in KNOWN and len(likely) * len(known) < _MOST_COMPARED:
             likely[name] = _nearest(name, known)
         if meant := likely.get(name):
@@ -157,7 +157,7 @@ def misspelt_formats(document: Document) -> Iterator[Suspect]:
 
 def misspelt_keys(document: Document) -> Iterator[Suspect]:
     """Yield what is said of required keys that `properties` lack, beside a similar property that is not
-    required. Such a key is left alone where any other place of the document has a property of its name.
+    required. Such a key is left alone where any other schema of the document has a property of its name.
 
     No more than `_MOST_COMPARED` pairs of names are compared.
     """
@@ -165,18 +165,18 @@ def misspelt_keys(document: Document) -> Iterator[Suspect]:
         return
     declared = {key for schema in document.schemas for key in schema.properties}
     left = _MOST_COMPARED
-    for place in {one.pointer: one for one in document.undeclared}.values():
-        optional = place.properties.keys() - set(place.required)
-        for key in place.required:
+    for asking in {one.pointer: one for one in document.undeclared}.values():
+        optional = asking.properties.keys() - set(asking.required)
+        for key in asking.required:
             if key in declared:
                 continue
             left -= len(optional)
             if left < 0:
                 return
-            meant = _nearest(key, [one for one in place.properties if one in optional], 3)
+            meant = _nearest(key, [one for one in asking.properties if one in optional], 3)
             if meant:
                 yield Suspect(
-                    f"{place.pointer}/required",
+                    f"{asking.pointer}/required",
                     f"{key!r} is no key of properties.",
                     f"Write {meant if meant.isidentifier() else repr(meant)}, if that is meant.",
                     meant,
@@ -221,21 +221,21 @@ def _plain(name: str) -> str:
 
 
 def suspects(document: Document) -> tuple[Suspect, ...]:
-    """Return the unknown keywords of a document that look like a constraint that was meant, each place once.
+    """Return the unknown keywords of a document that look like a constraint that was meant, each schema once.
 
     Cost: some microseconds for each unknown keyword, more where its value is tried as that of another one;
     the answer for a name is kept.
     """
     found: dict[str, Suspect] = {}
-    for place, keyword in document.unknown:
-        assert isinstance(place.raw, dict)
-        one = _likely(keyword, place.scope.dialect.draft)
-        if one is None or not _takes(one[0], one[1], place.raw[keyword], keyword):
+    for schema, keyword in document.unknown:
+        assert isinstance(schema.raw, dict)
+        one = _likely(keyword, schema.scope.dialect.draft)
+        if one is None or not _takes(one[0], one[1], schema.raw[keyword], keyword):
             continue
         _draft, likely, why, cure = one
-        if likely in place.raw and likely not in (keyword, "type", "required"):
+        if likely in schema.raw and likely not in (keyword, "type", "required"):
             continue  # the likely keyword stands there as well, so that the unknown one is somebody's own
-        where = f"{place.pointer}/{escape(keyword)}"
+        where = f"{schema.pointer}/{escape(keyword)}"
         found.setdefault(where, Suspect(where, f"{keyword} {why}.", cure, likely))
     return tuple(sorted(found.values(), key=lambda one: one.where))
 

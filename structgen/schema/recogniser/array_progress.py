@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
-from structgen.schema.meaning.place import NEVER, PlaceTables
+from structgen.schema.meaning.literals import NEVER, Literal
+from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.shape import (
     Alternative,
     ArrayShape,
@@ -27,13 +28,13 @@ from structgen.schema.recogniser.members import Unmet
 
 Progress: TypeAlias = tuple[Unmet, tuple[int, ...]]
 """Open obligations, and how many items each counter has counted (as far as it matters)."""
-Values: TypeAlias = frozenset[int]
+Values: TypeAlias = frozenset[Literal]
 """Values of items, as literals."""
 
 MANY_KINDS = 3
 """Up to so many kinds of items that are still required, every set of them that one item may meet is tried."""
 _NONE: Values = frozenset()
-_Part: TypeAlias = tuple[tuple[int, ...], int]
+_Part: TypeAlias = tuple[tuple[Literal, ...], int]
 """The literals that an item meets, and 1 where that meets an obligation, or counts."""
 
 
@@ -92,7 +93,7 @@ class ArrayProgress:
         Those that meet most obligations come first. `seen`: the values of the items before.
         """
         base = self.item(shape, index)
-        if base == NEVER or (shape.hi is not None and index >= shape.hi):
+        if base == NOTHING or (shape.hi is not None and index >= shape.hi):
             return
         here = self.tables.constants.among(seen) if seen else NEVER
         if seen and shape.unique:
@@ -110,7 +111,7 @@ class ArrayProgress:
                     yield both, (still, counted)
 
     def _ways(
-        self, shape: ArrayShape, base: int, progress: Progress, index: int, here: int
+        self, shape: ArrayShape, base: int, progress: Progress, index: int, here: Literal
     ) -> Iterator[tuple[int, Progress]]:
         """Yield what `options` is made of: obligations that can no longer be met are among it."""
         unmet, counts = progress
@@ -120,7 +121,7 @@ class ArrayProgress:
         if index >= shape.settled and self.pays_singly(shape, progress):
             for at, count in reversed([*enumerate(counts)]):
                 counter = shape.counters[at]
-                demand = self.tables.both(base, (counter.literal,)) if count < counter.least else NEVER
+                demand = self.tables.both(base, (counter.literal,)) if count < counter.least else NOTHING
                 if not self.tables.hopeless(demand):
                     yield demand, ((), (*counts[:at], count + 1, *counts[at + 1 :]))
             yield base, progress
@@ -135,7 +136,7 @@ class ArrayProgress:
         for combination in product(*ways):
             extra = [literal for literals, _ in combination for literal in literals]
             demand = self.tables.both_judging(base, extra) if extra else base
-            if demand == NEVER or (extra and self.tables.hopeless(demand)):
+            if demand == NOTHING or (extra and self.tables.hopeless(demand)):
                 continue
             left = tuple(
                 obligation for obligation, (_, met) in zip(unmet, combination, strict=False) if not met
@@ -145,7 +146,9 @@ class ArrayProgress:
             )
             yield demand, (left, counted)
 
-    def _item_parts(self, shape: ArrayShape, progress: Progress, index: int, here: int) -> list[list[_Part]]:
+    def _item_parts(
+        self, shape: ArrayShape, progress: Progress, index: int, here: Literal
+    ) -> list[list[_Part]]:
         """Return for each open obligation, and for each counter, what an item may do to it: the literals that
         the item then meets, and 1 where the obligation is met, or the item counted."""
         unmet, counts = progress
@@ -158,7 +161,7 @@ class ArrayProgress:
                         own.append((literals, 1))
                     case FromIndex(at, literals) if at <= index:
                         own.append((literals, 1))
-                    case RepeatedItem() if here != NEVER:
+                    case RepeatedItem() if here is not NEVER:
                         own.append(((here,), 1))
             parts.append([((), 1)] if ((), 1) in own else [*own, ((), 0)])
         for counter, count in zip(shape.counters, counts, strict=True):
@@ -180,8 +183,8 @@ class ArrayProgress:
         return found
 
     def where(self, shape: ArrayShape) -> str:
-        """Return the place of a schema that asks for the items of a shape, "" where none does."""
-        counted = (self.tables.about(counter.literal) for counter in shape.counters)
+        """Return the pointer of a schema that asks for the items of a shape, "" where none does."""
+        counted = (counter.literal.schema for counter in shape.counters)
         return next((schema.pointer for schema in (*shape.facets, *counted)), "")
 
     def still_open(self, unmet: Unmet, count: int) -> Unmet | None:

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from structgen.base.errors import LimitError
 from structgen.base.system.public_calls import THIS_CALL
-from structgen.schema.meaning.place import NEVER
+from structgen.schema.meaning.literals import Literal
+from structgen.schema.meaning.place import NOTHING
 from structgen.schema.meaning.shape import ArrayShape, AtLeast, AtMost
 from structgen.schema.reading.json_values import EMPTY, JsonPieces, repeated
 from structgen.schema.recogniser.array_progress import ArrayProgress, Progress, Values, repeats, watches
@@ -93,7 +94,7 @@ class ArrayWitness:
             return None
         for at in range(self.index, min(shape.lo, max(shape.settled, self.index) + 1)):
             demand = self.effects.item(shape, at)
-            if demand == NEVER:
+            if demand == NOTHING:
                 return None
             required[demand] = required.get(demand, 0) + (shape.lo - at if at >= shape.settled else 1)
         return required
@@ -191,7 +192,7 @@ class ArrayWitness:
         groups: list[tuple[JsonPieces | None, int]] = []
         for kind, times in zip(self.shape.counters, missing, strict=True):
             if times:
-                demand = NEVER if base == NEVER else tables.both(base, (kind.literal,))
+                demand = NOTHING if base == NOTHING else tables.both(base, (kind.literal,))
                 groups.append((None if tables.hopeless(demand) else self.ask(demand), times))
         known = [(text, times) for text, times in groups if text is not None]
         if len(known) < len(groups):
@@ -245,7 +246,7 @@ class ArrayWitness:
 
     def _values(
         self, now: ItemsAdded, demand: int, taken: Values, with_text: bool
-    ) -> Iterator[tuple[JsonPieces, int | None]]:
+    ) -> Iterator[tuple[JsonPieces, Literal | None]]:
         """Yield the values of an item that a rest may need, with their literals; None where any will do.
 
         Where all must differ, each later item can take one of them; where one must be repeated, the values
@@ -296,7 +297,7 @@ class ArrayWitness:
             return None
         return found.chosen if self.shape.unique else _NONE
 
-    def _with(self, value: int) -> ArrayWitness:
+    def _with(self, value: Literal) -> ArrayWitness:
         """Return the question about the array with one more value among its items."""
         return replace(self, seen=self.seen | {value})
 
@@ -308,7 +309,7 @@ class ArrayWitness:
             dead = frozenset(literal for literal in needed if self._with(literal).critical(progress) is None)
             if dead:
                 demand = self.effects.tables.both(demand, (self.effects.tables.constants.none_of(dead),))
-            return [demand] if demand != NEVER else []
+            return [demand] if demand != NOTHING else []
         if not repeats(progress):
             return []
         # Only an item that a later one can repeat.
@@ -333,7 +334,7 @@ class ArrayWitness:
             return False
         need = sum(required.values()) + len(self.seen) + 3
         following = self.effects.item(shape, self.index)
-        if (shape.hi is None or self.index < shape.hi) and following != NEVER:
+        if (shape.hi is None or self.index < shape.hi) and following != NOTHING:
             required.setdefault(following, 0)
         return all(self.distinct.has(demand, need, self.ask) for demand in required)
 

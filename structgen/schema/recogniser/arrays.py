@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
+from structgen.schema.meaning.literals import Literal
 from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
@@ -207,7 +208,7 @@ class Arrays:
         moves = self.moves(state)
         return moves is not None and all(self.closes_after(state, thread) for _, thread in moves[1])
 
-    def read_as(self, state: ArrayState, value: int) -> ArrayState:
+    def read_as(self, state: ArrayState, value: Literal) -> ArrayState:
         """Return the residue where the item that is not known had this value (its literal)."""
         seen = (state.seen or _NONE) | {value}
         return self.state(state.demands, state.cap, state.index, state.threads, seen)
@@ -222,7 +223,7 @@ class Arrays:
         return least or 0
 
     def after(
-        self, state: ArrayState, moves: Moves, met: frozenset[int], value: int | None = None
+        self, state: ArrayState, moves: Moves, met: frozenset[int], value: Literal | None = None
     ) -> ArrayState:
         """Return the residue after an item that met these demands of its place. `value`: its literal, if the
         state has `seen`."""

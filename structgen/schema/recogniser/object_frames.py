@@ -11,7 +11,8 @@ from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.ir import FREE, TRUE, Formula, Not, Pattern, Spec, Words
 from structgen.base.limits import Limits
 from structgen.schema.meaning.formulas import LISTED, conjunction, disjunction, negation
-from structgen.schema.meaning.place import NEVER, STRING, PlaceTables
+from structgen.schema.meaning.literals import NEVER, STRING, Literal
+from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
     AtKey,
@@ -60,7 +61,7 @@ class Frames:
             facets = shape.facets
             literals = self.tables.demands[demands[0]]
             if len(demands) == 1 and len(literals) == 1 and len(facets) <= 1:
-                schema = self.tables.about(literals[0])
+                schema = literals[0].schema
                 plain = not (schema.combined or schema.pattern_properties)
                 if plain and (not facets or facets[0] is schema):
                     # One schema with plain keywords: by far the most frequent frame.
@@ -84,7 +85,7 @@ class Frames:
             if isinstance(formula, Words) and len(formula.of) <= LISTED:
                 universe.update(dict.fromkeys(sorted(formula.of)))
         met = chain.from_iterable(self.tables.demands[demand] for demand in demands)
-        positive = (self.tables.about(literal) for literal in met if not literal & 1)
+        positive = (literal.schema for literal in met if not literal.denied)
         names = [] if self.any_order else declared(positive)
         ordered = len(names)
         names += sorted(universe.keys() - names, key=json_string)
@@ -106,7 +107,7 @@ class Frames:
         names: list[str],
         ordered: int,
         sources: Iterable[str],
-        literals: Iterable[int],
+        literals: Iterable[Literal],
     ) -> Frame:
         """Return a frame with these names, and the predicates that divide all other keys into classes."""
         if self.any_order:
@@ -211,7 +212,7 @@ class Frames:
         return found
 
     def value(self, shape: ObjectShape, key: str) -> int:
-        """Return the demand on the value under a named key, NEVER where the key may not be there."""
+        """Return the demand on the value under a named key, NOTHING where the key may not be there."""
         found = shape.values_memo.get(key)
         if found is None:
             found = shape.values_memo[key] = self.tables.of_value(self._value(shape, key))
@@ -219,7 +220,7 @@ class Frames:
 
     def _value(self, shape: ObjectShape, key: str) -> int:
         if not self.scalars.can_be_written(key):
-            return NEVER
+            return NOTHING
         facets = shape.facets
         if len(facets) == 1 and not shape.values and not shape.key_literals:
             facet = facets[0]
@@ -232,7 +233,7 @@ class Frames:
                 return self.tables.demand_of(child)
         for literal in shape.key_literals:
             if not self.scalars.string_meets(self.scalars.literal(literal, STRING), key):
-                return NEVER
+                return NOTHING
         literals = self.shapes.obligations.value_literals(facets, key)
         literals.extend(shape.values.get(key, ()))
         return self.tables.demand(literals)
@@ -257,13 +258,13 @@ class Frames:
 
 def _said_of_keys(
     shapes: Sequence[ObjectShape],
-) -> tuple[dict[str, None], dict[str, None], dict[int, None], dict[str, None], int]:
+) -> tuple[dict[str, None], dict[str, None], dict[Literal, None], dict[str, None], int]:
     """Return what shapes say of keys, each in the order of the schema: those that they name, their patterns,
     the schemas that all keys must meet or one must not, those on whose presence something depends; and up to
     how many they count."""
     keys: dict[str, None] = {}
     patterns: dict[str, None] = {}
-    literals: dict[int, None] = {}
+    literals: dict[Literal, None] = {}
     watched: dict[str, None] = {}
     most = 0
     for shape in shapes:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from structgen.schema.meaning.place import NEVER, PlaceTables
+from structgen.schema.meaning.literals import Literal
+from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.shape import (
     Alternative,
     AtKey,
@@ -25,7 +26,7 @@ from structgen.schema.meaning.shape import (
     Without,
 )
 from structgen.schema.reading.json_values import JsonPieces
-from structgen.schema.recogniser.excluded_values import values_of
+from structgen.schema.recogniser.excluded_values import UnwrittenMembers, values_of
 from structgen.schema.recogniser.members import Members, Unmet
 from structgen.schema.recogniser.object_frames import Frames
 from structgen.schema.recogniser.object_keys import Frame, KeyClass, Where, Written
@@ -44,7 +45,7 @@ class Member:
     """A member that is to be written: under which key, with which value."""
 
     where: Where
-    literals: frozenset[int]
+    literals: frozenset[Literal]
     demand: int
     text: JsonPieces
     """The shortest of its values."""
@@ -158,7 +159,8 @@ class Witness:
         return self.frames.scalars.written(name) + b":"
 
     def _text(self, plan: MemberPlan, begun: bool) -> JsonPieces:
-        """Return the text of a plan, the brace included: keys with a place in the order, then the others."""
+        """Return the text of a plan, the brace included: keys with a position in the order, then the
+        others."""
         frame = self.frame
         entries: list[tuple[int, bytes, int, bytes, JsonPieces]] = []
         for slot, member in plan.members.items():
@@ -237,7 +239,7 @@ class Witness:
                 return True
         return False
 
-    def _differs(self, plan: MemberPlan, rest: frozenset[tuple[str, int]]) -> bool:
+    def _differs(self, plan: MemberPlan, rest: UnwrittenMembers) -> bool:
         """Return whether every object of a plan differs from one of which these members are not written."""
         said = dict(rest)
         if any(slot not in said for slot in plan.members) or plan.least - self.written.size > len(said):
@@ -292,7 +294,7 @@ class Witness:
                 for more in self._unnamed(plan, alternative):
                     yield more, left
 
-    def _different(self, plan: MemberPlan, held: Differs[frozenset[tuple[str, int]]]) -> Iterator[MemberPlan]:
+    def _different(self, plan: MemberPlan, held: Differs[UnwrittenMembers]) -> Iterator[MemberPlan]:
         """Yield the plans of objects that differ from the smallest of some excluded values."""
         values = values_of(held.rests)
         smallest = min(held.rests, key=lambda rest: (len(rest), sorted(rest)))
@@ -315,13 +317,13 @@ class Witness:
                 if other is not None:
                     yield other
 
-    def _stronger(self, plan: MemberPlan, slot: Slot, literals: tuple[int, ...]) -> MemberPlan | None:
+    def _stronger(self, plan: MemberPlan, slot: Slot, literals: tuple[Literal, ...]) -> MemberPlan | None:
         """Return the plan with more asked of a member, or None where no value is known to meet that."""
         member = plan.members[slot]
         stronger = self._member(member.where, member.literals.union(literals))
         return None if stronger is None else replace(plan, members={**plan.members, slot: stronger})
 
-    def _named(self, plan: MemberPlan, name: str, literals: tuple[int, ...]) -> MemberPlan | None:
+    def _named(self, plan: MemberPlan, name: str, literals: tuple[Literal, ...]) -> MemberPlan | None:
         """Return the plan with one named member more, or None where it cannot come."""
         if name in plan.members or not self._may_come(name):
             return None
@@ -335,7 +337,7 @@ class Witness:
         classes = self.frames.classes(self.frame)
         found = 0
         for key_class in classes:
-            literals: tuple[int, ...] | None = ()
+            literals: tuple[Literal, ...] | None = ()
             if alternative is not None:
                 literals = self.effects.discharge(self.frame, alternative, key_class)
             used = sum(1 for member in plan.members.values() if member.where is key_class)
@@ -348,7 +350,7 @@ class Witness:
                         return
 
     def _with(
-        self, plan: MemberPlan, keys: Collection[str], literals: tuple[int, ...] = ()
+        self, plan: MemberPlan, keys: Collection[str], literals: tuple[Literal, ...] = ()
     ) -> MemberPlan | None:
         """Return the plan with named members and those that they require, or None where one cannot come.
 
@@ -381,10 +383,10 @@ class Witness:
             return None
         return replace(plan, members=members)
 
-    def _member(self, where: Where, literals: frozenset[int]) -> Member | None:
+    def _member(self, where: Where, literals: frozenset[Literal]) -> Member | None:
         """Return a member that meets the shape and the literals, or None where no value is known to."""
         demand = self.effects.base(self.frame, self.shape, where)
-        if demand != NEVER and literals:
+        if demand != NOTHING and literals:
             demand = self.tables.both_judging(demand, sorted(literals))
             if self.tables.hopeless(demand):
                 return None

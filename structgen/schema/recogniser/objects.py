@@ -2,7 +2,7 @@
 
 The residue of an object is a set of *threads* (as in Pike's simulation of an NFA): ways in which a demand of
 its place may still come true. There is one for each live shape, and more where this member or a later one may
-meet an obligation. All threads share the written part: the place in the declared order, the keys, their
+meet an obligation. All threads share the written part: the position in the declared order, the keys, their
 number.
 """
 
@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, TypeAlias, TypeGuard
 
 from structgen.base.limits import Limits
+from structgen.schema.meaning.literals import Literal
 from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Without
@@ -164,8 +165,8 @@ class Objects:
         """Return whether members that may come at any time can meet all obligations.
 
         True where each obligation is met by some key's mere presence, and these keys, with all that keys
-        require, have no place in the order and values of their own: then the object that holds all of them is
-        whole. False: unknown.
+        require, have no position in the order and values of their own: then the object that holds all of them
+        is whole. False: unknown.
         """
         standing = self.frames.standing(frame, shape)
         found = standing.always
@@ -295,7 +296,7 @@ class Objects:
         index = frame.index[key]
         if index < frame.ordered or frame.watch >> index & 1:
             return key
-        found: list[tuple[int, ...] | None] = []
+        found: list[tuple[Literal, ...] | None] = []
         for _, shape, unmet in state.threads:
             if key in shape.values or self.frames.standing(frame, shape).free_required >> index & 1:
                 return key

@@ -14,16 +14,8 @@ from weakref import proxy
 from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.ir import TRUE
 from structgen.base.limits import Limits
-from structgen.schema.meaning.place import (
-    ANYTHING,
-    ARRAY,
-    EVERY,
-    NEVER,
-    NUMBER,
-    OBJECT,
-    STRING,
-    PlaceTables,
-)
+from structgen.schema.meaning.literals import ARRAY, EVERY, NUMBER, OBJECT, STRING
+from structgen.schema.meaning.place import ANYTHING, NOTHING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
@@ -59,8 +51,8 @@ class Oracle:
         self.undecided: dict[str, None] = {}
         """Pointers of places that were taken to be live without an answer (limits.liveness = "flag")."""
         self._known: tuple[dict[int, JsonPieces | None], ...] = (
-            {ANYTHING: EMPTY, NEVER: None},
-            {ANYTHING: scalars.shortest(TRUE, NUMBER), NEVER: None},
+            {ANYTHING: EMPTY, NOTHING: None},
+            {ANYTHING: scalars.shortest(TRUE, NUMBER), NOTHING: None},
         )
         """The answers, without and with a text."""
 
@@ -219,9 +211,9 @@ class Oracle:
     def _quick(self, demand: int) -> bool:
         """Return whether a demand is one plain schema, or a union of such, and shows a value on its face."""
         literals = self.tables.demands[demand]
-        if len(literals) != 1 or literals[0] & 1 or self.scalars.is_narrow:
+        if len(literals) != 1 or literals[0].denied or self.scalars.is_narrow:
             return False
-        schema = self.tables.about(literals[0])
+        schema = literals[0].schema
         if schema.kinds == EVERY and vars(schema).keys() - {"applicators"} == {"any_of"}:
             return any(map(self._has_value, map(self.tables.resolved, schema.any_of)))
         return self._has_value(schema)

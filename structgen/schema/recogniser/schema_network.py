@@ -29,15 +29,8 @@ from structgen.base.language.ir import (
     ValueMenu,
 )
 from structgen.schema.meaning.formulas import disjunction
-from structgen.schema.meaning.place import (
-    ARRAY,
-    BOOLEAN,
-    NULL,
-    NUMBER,
-    OBJECT,
-    STRING,
-    PlaceTables,
-)
+from structgen.schema.meaning.literals import ARRAY, BOOLEAN, NULL, NUMBER, OBJECT, STRING
+from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.scalars import NumberOracle, Scalars, StringOracle
 from structgen.schema.meaning.shape import asks_for_any_key
 from structgen.schema.meaning.shape_disjunctions import Shapes
@@ -267,9 +260,9 @@ class SchemaNetwork:
         )
 
     @property
-    def looked_for(self) -> Mapping[int, bytes]:
-        """The values of items, by number, on which rests of arrays depend so far, each with a text."""
-        return self.arrays.distinct.looked_for
+    def looked_for(self) -> Collection[bytes]:
+        """The texts of values of items on which rests of arrays depend so far."""
+        return self.arrays.distinct.looked_for.values()
 
     def look_for(self, texts: Iterable[bytes]) -> None:
         """Note values of items on which rests depend (`looked_for`)."""
@@ -379,8 +372,8 @@ class SchemaNetwork:
         """Yield the schemas that a place's first demand asks for, each with whether it is negated; None for
         one that does not stand in the document."""
         for literal in self.tables.demands[self.tables.places[place][0]]:
-            schema = self.tables.about(literal)
-            yield None if schema.raw is None else schema, bool(literal & 1)
+            schema = literal.schema
+            yield None if schema.raw is None else schema, literal.denied
 
     # Inside
 
@@ -512,7 +505,7 @@ class SchemaNetwork:
 
     def _empty(self, strings: StringOracle, widest: Callable[[], NumberOracle] | None) -> UnsatisfiableSchema:
         document = self.document
-        found = smallest(self.oracle, [(document.root, False)])
+        found = smallest(self.oracle, [self.tables.signed(document.root)])
         policies = document.policies
         narrow = policies.narrow
         if narrow and widest is not None:

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from structgen.base.errors import StructgenError
 from structgen.base.json_text.exact_json import write
+from structgen.schema.meaning.literals import ALWAYS, Literal
 from structgen.schema.meaning.wording import joined
 from structgen.schema.reading.keywords import keywords_of
 from structgen.schema.reading.model import Schema, parts_of, with_others
@@ -40,9 +41,6 @@ _MOST_SHOWN = 24
 _MOST_LISTED = 12
 """Keywords that one message lists."""
 _FIELDS = tuple(name for name in Schema.__annotations__ if name not in Schema.__slots__)
-_ANYTHING = Schema(-1, "")
-_ANYTHING.verdict = True
-"""Stands where the keywords of a schema were taken out; its id is no other's, nor that of a copy."""
 
 Keyword: TypeAlias = tuple[Schema, str]
 """A schema and the name of one of its fields."""
@@ -61,10 +59,8 @@ class Contradiction(NamedTuple):
     """What to change."""
 
 
-def smallest(
-    oracle: Oracle, roots: Sequence[tuple[Schema, bool]], given: Sequence[Schema] = ()
-) -> Contradiction:
-    """Return keywords of some schemas that no value meets together (True: negated).
+def smallest(oracle: Oracle, roots: Sequence[Literal], given: Sequence[Schema] = ()) -> Contradiction:
+    """Return keywords of the schemas of some literals that no value meets together.
 
     `given`: schemas that the value meets too, and whose keywords stay and are not named. A schema inside that
     no value meets either is searched in place of the one around it. Halves of the keywords are taken out,
@@ -98,12 +94,15 @@ def smallest(
     elif _comes_back(search.keywords):
         told += ": they ask for another such value inside itself, without end"
         cure = "Take a key out of required, lower minItems to 0, or allow null there."
-    return Contradiction(tuple(found), tuple(at) or (roots[0][0].pointer or "#",), told, cure)
+    return Contradiction(tuple(found), tuple(at) or (roots[0].schema.pointer or "#",), told, cure)
 
 
 class _Search:
-    def __init__(self, oracle: Oracle, roots: Sequence[tuple[Schema, bool]], given: Sequence[Schema]) -> None:
-        self.oracle, self.roots = oracle, roots
+    def __init__(self, oracle: Oracle, roots: Sequence[Literal], given: Sequence[Schema]) -> None:
+        self.oracle = oracle
+        roots = [root for root in roots if root.schema is not ALWAYS.schema]
+        self.asked = [root.schema for root in roots if not root.denied]
+        self.denied = [root.schema for root in roots if root.denied]
         self.given = tuple(map(oracle.tables.literal, given))
         self.left = oracle.limits.oracle_steps // 5
         """Subschemas that may still be copied."""
@@ -116,7 +115,7 @@ class _Search:
         """Take out what can go; return whether nothing else can."""
         led, inner = self._led_inside()
         if led:
-            part = _Search(self.oracle, [(inner, False)], ())
+            part = _Search(self.oracle, [self.oracle.tables.signed(inner)], ())
             is_sure = part._take_out()
             self.keywords, self.left = [*dict.fromkeys([*led, *part.keywords])], part.left
             around = {schema.id for schema, _ in led}
@@ -127,9 +126,9 @@ class _Search:
     def _led_inside(self) -> tuple[list[Keyword], Schema]:
         """Return the keywords that lead from the root to the innermost schema that no value meets, and that
         schema; no keywords and the root where there is none, or the roots are several."""
-        (schema, negated), *others = self.roots
+        schema, *others = (*self.asked, *self.denied)
         led: list[Keyword] = []
-        if negated or others or self.given:
+        if self.denied or others or self.given:
             return led, schema
         seen: set[int] = set()
         while True:
@@ -174,9 +173,9 @@ class _Search:
                 self.copied[key] = tables.schema("", **fields)
             return self.copied[key], {}
 
-        copies = tables.copies([schema for schema, negated in self.roots if not negated], copied)
-        asked = [copies[one.id] for one, negated in self.roots if not negated]
-        return self._leaves_none(asked, [one for one, _ in self.roots if (one, _DENIED) in kept])
+        copies = tables.copies(self.asked, copied)
+        denied = [schema for schema in self.denied if (schema, _DENIED) in kept]
+        return self._leaves_none([copies[schema.id] for schema in self.asked], denied)
 
     def _leaves_none(self, asked: Iterable[Schema], denied: Iterable[Schema] = ()) -> bool:
         """Return whether no value meets some schemas and the given ones, but none of those that are denied;
@@ -192,9 +191,9 @@ class _Search:
     def _reached(self, kept: frozenset[Keyword] | None) -> list[Keyword]:
         """Return the keywords that are reached from the roots through those that are kept (None: all), in
         the order of the text."""
-        found = [(one, _DENIED) for one, negated in self.roots if negated]
+        found = [(schema, _DENIED) for schema in self.denied]
         seen: set[int] = set()
-        stack = [schema for schema, negated in reversed(self.roots) if not negated]
+        stack = self.asked[::-1]
         while stack:
             schema = stack.pop()
             if schema.id in seen:
@@ -246,7 +245,7 @@ def _fields(schema: Schema, kept: frozenset[Keyword] | None) -> dict[str, object
         if kept is None or not _is_keyword(schema, name) or (schema, name) in kept:
             found[name] = value
         elif any((schema, other) in kept for other in _LEFT_OVER.get(name, ())):
-            found[name] = with_others(value, {one.id: _ANYTHING for one in parts_of([value])})
+            found[name] = with_others(value, {one.id: ALWAYS.schema for one in parts_of([value])})
     return found
 
 
@@ -305,8 +304,3 @@ def _operator(place: str) -> tuple[str, str, str]:
     if keyword.isdigit():
         place, _, keyword = place.rpartition("/")
     return place or "#", keyword.lstrip("#"), keyword.lstrip("#") or "the schema"
-
-
-def signed(oracle: Oracle, literals: Iterable[int]) -> list[tuple[Schema, bool]]:
-    """Return the schemas of literals, and which of them are negated."""
-    return [(oracle.tables.about(one), bool(one & 1)) for one in literals if one >= 0]

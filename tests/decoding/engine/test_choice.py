@@ -10,13 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from defined_draws import defined_tokens
+from defined_draws import by_columns, defined_tokens
 from for_each import for_each
 from structgen_kernels.reference import gumbel, position_keys, sample_key, words
 
-from structgen.decoding.engine.choice import ChoiceRow, candidates, choose, choose_anywhere
+from structgen.decoding.engine import choice
+from structgen.decoding.engine.choice import ChoiceRow, candidates
 from structgen.decoding.engine.requests import Sampling
 
+choose, choose_anywhere = by_columns(choice.choose), by_columns(choice.choose_anywhere)
 SIZE = 12
 LOGITS = torch.linspace(-2.0, 1.5, SIZE)
 

@@ -14,16 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from defined_draws import defined_tokens
+from defined_draws import by_columns, defined_tokens
 from for_each import for_each
 from structgen_kernels import reference
 
 from structgen.base.native.jit import entry
-from structgen.decoding.engine import choice_loops
-from structgen.decoding.engine.choice import ChoiceRow, choose, choose_anywhere
+from structgen.decoding.engine import choice, choice_loops
+from structgen.decoding.engine.choice import ChoiceRow
 from structgen.decoding.engine.choice_loops import gumbel_of, position_key, uniform_of
 from structgen.decoding.engine.requests import Sampling
 
+choose, choose_anywhere = by_columns(choice.choose), by_columns(choice.choose_anywhere)
 TILE = reference.TILE
 CLOSE = 2e-6
 """More than the sum of a tile can be wrong, relative to itself."""

@@ -126,7 +126,7 @@ def test_texts_are_escaped_in_the_page():
     found = draw(30).with_values(str)
     evil = dataclasses.replace(
         found,
-        ranges={},
+        find_ranges=dict,
         texts=["<script>alert(1)</script>\x1b"] * len(found.texts),
         about={"model": "<b>&\"'"},
     )

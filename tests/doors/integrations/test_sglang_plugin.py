@@ -24,7 +24,7 @@ from object_schemas import STRING, object_of
 from sglang_stand_in import FINISH_ABORT, Req, masks_of, walked
 
 import structgen as sg
-from structgen.doors.integrations import engine_hooks, sglang_plugin
+from structgen.doors.integrations import engine_grammars, engine_hooks, sglang_plugin
 from structgen.doors.integrations.engine_grammars import EngineGrammars
 from structgen.tokens.token_mask import TokenMask
 
@@ -284,10 +284,8 @@ def test_a_stop_token_comes_where_the_text_is_complete_alone(sglang: SimpleNames
 def test_many_schemas_one_after_the_other_are_let_go(
     sglang: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from structgen.doors.integrations import engine_grammars
-
-    monkeypatch.setattr(engine_grammars, "_MOST_KEPT", 4)
     manager = started(sglang)
+    monkeypatch.setattr(engine_grammars, "MOST_KEPT", 4)
     made: Callable[[int], tuple[str, str]] = lambda number: ("regex", f"a{{{number}}}")  # noqa: E731
     for number in (1, 2, 3, 4, 1, 5):
         admitted(manager, Req(*made(number)))

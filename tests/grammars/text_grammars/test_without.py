@@ -567,11 +567,11 @@ def test_a_ban_is_a_value() -> None:
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
-        ([""], "empty text"),
+        ([""], "texts: '' is not allowed"),
         ("foo", "in a list"),
-        ([1], "not a int"),
-        (["\ud800"], "lone surrogate"),
-        (3, "are a int"),
+        ([1], "texts: 1 is not allowed"),
+        (["\ud800"], "surrogate pair"),
+        (3, "texts: 3 is not allowed"),
     ],
 )
 def test_what_cannot_be_banned_is_refused(texts: Any, said: str) -> None:

@@ -24,6 +24,7 @@ _SCALARS: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?
 """Types of values by their number, as struct spells them."""
 _STRING, _ARRAY = 8, 9
 _MOST_DIMENSIONS: Final = 4
+"""ggml has no tensor of more: a greater number is damage."""
 
 
 @dataclass(frozen=True, slots=True)

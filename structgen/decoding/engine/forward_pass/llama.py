@@ -27,7 +27,7 @@ from torch import Tensor
 from structgen.decoding.engine.forward_pass.draft_trees import MOST_NODES, check_paths, depths_of
 from structgen.decoding.engine.forward_pass.forward import run_rows
 from structgen.decoding.engine.forward_pass.paged_attention import move_columns
-from structgen.decoding.engine.forward_pass.tiles import IS_FUSED, PANEL
+from structgen.decoding.engine.forward_pass.tiles import IS_FUSED, LINE, PANEL
 from structgen.decoding.engine.forward_pass.weights import Weights
 from structgen.decoding.engine.model_protocol import DraftSupport
 
@@ -35,14 +35,10 @@ _MOST_ROWS = 64
 """The most rows of one call; more would not stay in the inner caches of the core."""
 _LEAST_ROWS = 4
 """A pass uses at most one thread for so many rows."""
-_PREFIX = 16
-"""Prompts share what all of them begin with from so many tokens on."""
 _MOST_KEPT = 1_024
-"""Tokens that prompts begin with, and that stay in memory for the next prompt."""
-_LINE = 16
+"""Tokens that prompts begin with, and that stay in memory for the next prompt: 47 MB of SmolLM2."""
+_LINE = LINE // 4
 """Alignment of the parts of the weights, in numbers: a cache line."""
-_WORD = 8
-"""Bytes of a parent's number."""
 _Numbers = npt.NDArray[np.float32]
 _Rows = npt.NDArray[np.int64]
 
@@ -109,8 +105,8 @@ class PagedCache:
 
 def fresh_page(page_bytes: int) -> npt.NDArray[np.uint8]:
     """Return a page. Its contents are undefined."""
-    memory = np.empty(page_bytes + 4 * _LINE, np.uint8)
-    start = -memory.ctypes.data % (4 * _LINE)
+    memory = np.empty(page_bytes + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
     return memory[start : start + page_bytes]
 
 
@@ -133,9 +129,9 @@ class Llama:
         self._lock = threading.Lock()
         self._last: Sequence[int] = ()
         """The last prompt."""
-        self._begun: tuple[Sequence[int], PagedCache | None] = ((), None)
-        """The tokens that two prompts one after the other began with, and their cache."""
         self._page_bytes = 4 * sizes.layers * 2 * sizes.groups * PANEL * sizes.head
+        self._begun: tuple[Sequence[int], PagedCache] = ((), PagedCache(self._page_bytes, self.context))
+        """The tokens that two prompts one after the other began with, and their cache."""
 
     @classmethod
     def read(cls, folder: Path) -> Llama:
@@ -161,27 +157,24 @@ class Llama:
         if not prompts:
             return []
         with self._lock:
-            caches = [PagedCache(self._page_bytes, self.context, len(prompt)) for prompt in prompts]
-            tokens, begun = self._begun
-            common = min(_begins_as(prompt, prompts[0]) for prompt in prompts) if len(prompts) > 1 else 0
-            known = min(_begins_as(prompt, tokens) for prompt in prompts)
-            if begun is not None:
-                for cache in caches[: 1 if common > known else None]:
-                    cache.begin_as(begun, known)
+            before, begun = self._begun
+            known = min(_begins_as(prompt, before) for prompt in prompts)
+            first = prompts[0] if len(prompts) > 1 else self._last
+            common = min(_begins_as(prompt, first) for prompt in prompts)
             if common > known:
-                caches[0].grow(common)
-                self._run(*_rows_of(prompts[:1], caches, known, [common]), caches)
-                for cache in caches[1:]:
-                    cache.begin_as(caches[0], common)
-            for cache in caches:
-                cache.grow(cache.length)
-            logits = self._run(*_rows_of(prompts, caches, max(common, known), [*map(len, prompts)]), caches)
-            again = min(max(common, _begins_as(prompts[0], self._last)), _MOST_KEPT)
-            if again > known:
-                kept = PagedCache(self._page_bytes, self.context, again)
-                kept.begin_as(caches[0], again)
-                self._begun = prompts[0][:again], kept
+                shared = PagedCache(self._page_bytes, self.context, common)
+                shared.begin_as(begun, known)
+                shared.grow(common)
+                self._run(*_rows_of(prompts[:1], [shared], known, [common]), [shared])
+                begun, known = shared, common
+                if common <= _MOST_KEPT:
+                    self._begun = prompts[0][:common], shared
             self._last = prompts[0]
+            caches = [PagedCache(self._page_bytes, self.context, len(prompt)) for prompt in prompts]
+            for cache in caches:
+                cache.begin_as(begun, known)
+                cache.grow(cache.length)
+            logits = self._run(*_rows_of(prompts, caches, known, [*map(len, prompts)]), caches)
             return list(zip(logits, caches, strict=True))
 
     def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
@@ -217,15 +210,15 @@ class Llama:
         nodes of a text, and at most one more.
         """
         with self._lock:
-            rows = _tree_rows(tokens, parents, counts, caches, self.context)
-            # the compiled code follows the parents in this array, so the threads keep it and the caches alive
+            depths = depths_of(tokens, parents, counts, caches, self.context)
             numbers = np.array(parents, np.int64)
+            rows = _tree_rows(tokens, numbers, counts, caches, depths)
             start = 0
             for count, cache in zip(counts, caches, strict=True):
                 cache.grow(cache.length + count)
                 cache.parents = list(parents[start : start + count])
                 start += count
-            rows[:, 5] += numbers.ctypes.data
+            # the compiled code follows the parents in this array, so the threads keep it and the caches alive
             return self._run(rows, counts, (numbers, caches), every=True)
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> None:
@@ -302,28 +295,28 @@ def _rows_of(
 
 
 def _begins_as(prompt: Sequence[int], other: Sequence[int]) -> int:
-    """Return how many tokens two prompts begin with, the last one of the first left out; 0 for few."""
+    """Return how many tokens two prompts begin with, the last one of the first left out; 0 where they fill no
+    page: to read them by themselves would take longer."""
     most = min(len(prompt) - 1, len(other))
     parts = (at for at in range(most) if prompt[at] != other[at])
     common = next(parts, most)
-    return common if common >= _PREFIX else 0
+    return common if common >= PANEL else 0
 
 
 def _tree_rows(
     tokens: Sequence[int],
-    parents: Sequence[int],
+    parents: npt.NDArray[np.int64],
     counts: Sequence[int],
     caches: Sequence[PagedCache],
-    context: int,
+    depths: Sequence[int],
 ) -> _Rows:
-    """Return the rows of the nodes of trees; the address of the parents is filled in later. Raises
-    OptionError, as `depths_of` does."""
-    depths = depths_of(tokens, parents, counts, caches, context)
+    """Return the rows of the nodes of trees, with the addresses of their parents."""
     rows: list[tuple[int, int, int, int, int, int]] = []
     for count, cache in zip(counts, caches, strict=True):
         start, length, address = len(rows), cache.length, cache.address
+        above = parents[start:].ctypes.data
         rows += [
-            (tokens[node], length + depths[node], address, length + node - start, length, _WORD * start)
+            (tokens[node], length + depths[node], address, length + node - start, length, above)
             for node in range(start, start + count)
         ]
     return np.array(rows, np.int64)

@@ -3,7 +3,7 @@
 A model may write the same words for ever, and every text so far begins a document of the grammar. A *run* is
 the end of a text in which each character is the one a period before it. A run that is long enough ends at the
 next place where the grammar lets it: what was written stays, and only the choice of the next tokens is
-narrowed (`OpenRun.amended`). It begins where the document is nearest to its end, in a list behind a whole
+narrowed (`Text.take`). It begins where the document is nearest to its end, in a list behind a whole
 item, and has three stages:
 
     1  nothing may come that leads away from the end of the document: an item is finished, no other begins
@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import InitVar, dataclass, field, replace
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from structgen.base.errors import fields_named
 from structgen.base.json_text.events import EventLog, JsonError
@@ -39,19 +39,31 @@ _NEEDLE: Final = 32
 _LONGEST_PERIOD: Final = 512
 _CANDIDATES: Final = 8
 """Places that are looked at: inside of a period its own parts may repeat themselves."""
-_CODE: Final = re.compile(rb"(?=.*[0-9])(?=.*[A-Za-z])[0-9A-Za-z+/=\n]*", re.DOTALL)
-_CODE_TIMES: Final = 5
-"""A period of a code is repeated so many times more often than one of language: digests and certificates that
-were made up repeat a hundred lines."""
-_SHORT_CODE_TIMES: Final = 128
-"""Times that a short period of a code is repeated, up to twice the length of a run."""
-_ROWS: Final = re.compile(rb"[^0-9A-Za-z\x7f]*|[^A-Za-z\"\x7f]*\[[^A-Za-z\"\x7f]*")
-_ROW_TIMES: Final = 1.6
-"""A matrix of 32 equal rows is whole."""
-_TIMES_OF_SHARE: Final = 3
-"""How often a run's period stands in it at least, where the run takes its share of the tokens."""
+
+
+class _Kind(NamedTuple):
+    """A kind of periods, and how often they are repeated (docs/decisions/056-values-that-end.md)."""
+
+    pattern: re.Pattern[bytes]
+    times: float
+    """How many times more often than one of language."""
+    short_times: int = 0
+    """How often a short one is repeated at least, up to twice the length of a run."""
+
+
+_LANGUAGE: Final = _Kind(re.compile(rb".*", re.DOTALL), 1)
+_KINDS: Final = (
+    # digests and certificates that were made up repeat a hundred lines
+    _Kind(re.compile(rb"(?=.*[0-9])(?=.*[A-Za-z])[0-9A-Za-z+/=\n]*", re.DOTALL), 5, 128),
+    # signs alone, and rows of numbers: a matrix of 32 equal rows is whole
+    _Kind(re.compile(rb"[^0-9A-Za-z\x7f]*|[^A-Za-z\"\x7f]*\[[^A-Za-z\"\x7f]*"), 1.6),
+    _LANGUAGE,
+)
+_FEWEST_TIMES: Final = 3
+"""How often a period stands in a run at least, where the run takes its share of the tokens; and a period of
+digits in the last ones of a number."""
 _STEP: Final = 8
-"""Bytes between two stages, besides a period."""
+"""Bytes between two stages, besides a period: a token holds a short period several times."""
 LAST_STAGE: Final = 3
 _SOONER: Final = 4
 """Behind a run that was closed, another one is so many times shorter."""
@@ -65,7 +77,6 @@ _LARGEST_MAGNITUDE: Final = 40
 """A bound of more digits, as that of doubles, says nothing of the digits that a number should have."""
 _LOOKED_AT: Final = 12
 """Digits from which on a numeral is looked at, and of which a short period is repeated."""
-_SHORT_PERIOD: Final = 4
 NUMERAL: Final = b"0123456789.eE+-"
 _MEMBER: Final = re.compile(rb'(?<!\\)"\s*:\s*(-?[0-9][0-9.eE+-]*)\Z')
 _SPELT: Final = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.|[\xc0-\xff]?[\x80-\xbf]+|\n[ \t]*|(?<=[,:]) ", re.DOTALL)
@@ -103,16 +114,13 @@ class Repetitions:
     def needed(self, period: bytes, last: int = 0) -> int:
         """Return the bytes that a run of this period has at least. `last`: the bytes of its share of the
         tokens; 0 where they are not written yet."""
-        found = spelt(period)
-        size, is_code, is_rows = len(found), _CODE.fullmatch(found), _ROWS.fullmatch(found)
-        if is_code:
-            short = min(_SHORT_CODE_TIMES * size, 2 * self.length)
-            characters = max(self.length, short, _CODE_TIMES * self.times * size)
-        else:
-            characters = max(self.length, round(self.times * (_ROW_TIMES if is_rows else 1) * size))
+        written = spelt(period)
+        size, kind = len(written), next(kind for kind in _KINDS if kind.pattern.fullmatch(written))
+        short = min(kind.short_times * size, 2 * self.length)
+        characters = max(self.length, short, round(self.times * kind.times * size))
         most = -(-characters * len(period) // size)
-        is_left_out = not last or is_code or is_rows
-        return most if is_left_out else min(most, max(last, _TIMES_OF_SHARE * len(period)))
+        is_left_out = not last or kind is not _LANGUAGE
+        return most if is_left_out else min(most, max(last, _FEWEST_TIMES * len(period)))
 
 
 def _kind(spelt: re.Match[bytes]) -> bytes:
@@ -261,52 +269,6 @@ class OpenRun:
         grown = max(len(self.text) - self._began, 0)
         return min(1 + grown // (self._period + _STEP), LAST_STAGE)
 
-    def amended(self, text: Any, matcher: Matcher, step: Any, again: Any) -> Any:
-        """Return the step that a text takes in place of a chosen one: another one, chosen with the same
-        noise, where a number would have too many digits, or where a run is to be closed. The types are those
-        of `engine.text`, which knows this module: hence Any."""
-        data = text.start.tokenizer.token_bytes[step.token] or b""
-        if self.has_too_many_digits(data):
-            closed = "a number of too many digits"
-            step = again.within(text, matcher, text.room, closed, _ends_numeral) or step
-        if not self.is_long:
-            return step
-        awaited = self.awaited(matcher)
-        if not awaited:
-            return self._towards_end(text, matcher, step, again)
-        if len(data) > len(awaited) and data.startswith(awaited):
-            step = (
-                again.within(
-                    text, matcher, text.room, self.told, lambda data: data != b"" and awaited.startswith(data)
-                )
-                or step
-            )
-        return step
-
-    def _towards_end(self, text: Any, matcher: Matcher, step: Any, again: Any) -> Any:
-        """Return the step behind a run: another one where the chosen one leads away from the end of what
-        repeats itself. The matcher stays where it is."""
-        text.least = least = matcher.tokens_to_finish()
-        room = text.room
-        completion = matcher.compiled.completion(matcher.state)
-        stage, end = self.stage(len(completion)), completion[:1]
-        is_last = stage == LAST_STAGE
-        data = text.start.tokenizer.token_bytes[step.token] or b""
-        matcher.advance(step.token)
-        is_over = step.token in text.row.ends
-        after = -1 if is_over else matcher.tokens_to_finish()
-        is_away = after > (min(room, least) if is_last else room) - 1
-        if not (is_last or is_away or is_over):
-            is_longer = len(matcher.compiled.completion(matcher.state)) > len(completion)
-            is_away = is_longer or (stage > 1 and data[:1] != end)
-        matcher.rollback(1)
-        if not is_away:
-            return step
-        budget = min(room, least + (not is_last))
-        begins = None if is_last else lambda data: data[:1] == end
-        found = again.within(text, matcher, budget, self.told, begins)
-        return found or again.within(text, matcher, budget, self.told) or step
-
     @property
     def told(self) -> str:
         """What is closed, in words."""
@@ -347,7 +309,7 @@ class OpenRun:
         return self._asked
 
 
-def _ends_numeral(data: bytes) -> bool:
+def ends_numeral(data: bytes) -> bool:
     """Tell whether a token's bytes are no part of a numeral; an end token has none."""
     return not data or data[:1] not in NUMERAL
 
@@ -371,7 +333,7 @@ def is_beyond(numeral: bytes, most: int) -> bool:
 def _repeats(digits: bytes) -> bool:
     """Return whether the last digits repeat a short period."""
     last = digits[-_LOOKED_AT:]
-    return any(last[size:] == last[:-size] for size in range(1, _SHORT_PERIOD + 1))
+    return any(last[size:] == last[:-size] for size in range(1, _LOOKED_AT // _FEWEST_TIMES + 1))
 
 
 def digits_named(schema: Any) -> Iterator[int]:

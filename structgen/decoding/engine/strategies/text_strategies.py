@@ -37,8 +37,6 @@ class SecondRow:
     """How many tokens of the text it has read."""
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
     """The logits [V] after the tokens that it has read."""
-    calls: int = 0
-    """The passes that the row was part of, its prompt's included."""
 
 
 @dataclass(slots=True, eq=False)

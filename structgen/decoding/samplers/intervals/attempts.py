@@ -33,8 +33,6 @@ NEVER: Final = 1 << 61
 """A batch that no run reaches."""
 EACH: Final = ("weights", "bounds", "known", "batches", "left", "texts")
 """The arrays that have a number for each attempt."""
-_DEAD_ENDS: Final = 32
-"""Attempts of a block, for each of its draws: dead ends in a row teach a bettor little."""
 
 
 def _none() -> Ids:
@@ -88,7 +86,7 @@ class Attempts:
         return self._kept(slice(self.pilot, None)) if self.pilot else self
 
     def _kept(self, part: slice) -> Attempts:
-        arrays: dict[str, Any] = {one: getattr(self, one)[part] for one in EACH}
+        arrays: dict[str, Any] = {name: getattr(self, name)[part] for name in EACH}
         return replace(self, **arrays, pilot=0)
 
     def first(self, batches: int) -> Attempts:
@@ -115,7 +113,7 @@ class Attempts:
         other = other.with_bets
         names = (*EACH, "listed", "since", "until")
         arrays: dict[str, Any] = {
-            one: np.concatenate((getattr(mine, one), getattr(other, one))) for one in names
+            name: np.concatenate((getattr(mine, name), getattr(other, name))) for name in names
         }
         return replace(mine, **arrays, is_planned=False, repeats=self.repeats + other.repeats)
 
@@ -164,12 +162,12 @@ class Attempts:
     def _sums(self, batches: Ids, values: Floats, masses: Floats) -> Floats:
         """Return the sums of P times a function over the texts that each batch knew, [R, F]."""
         parts = masses[self.listed, None] * values[self.listed]
-        found: Floats = np.zeros((len(batches), values.shape[1]))
+        totals: Floats = np.zeros((len(batches), values.shape[1]))
         for edges, sign in ((self.since, 1.0), (self.until, -1.0)):
             order = np.argsort(edges, kind="stable")
             sums = np.concatenate((np.zeros((1, values.shape[1])), np.cumsum(parts[order], axis=0)))
-            found += sign * sums[np.searchsorted(edges[order], batches, side="right")]
-        return found
+            totals += sign * sums[np.searchsorted(edges[order], batches, side="right")]
+        return totals
 
     def _units(
         self,
@@ -184,19 +182,18 @@ class Attempts:
         left: Floats,
         are_draws: npt.NDArray[Any],
     ) -> Units:
-        """Return units in blocks. A block ends with a batch, once it has its share of the planned draws or
-        too many dead ends: what it depends on is known when it ends."""
+        """Return units in blocks. A block ends with a batch, once it has its share of the planned draws: what
+        it depends on is known when it ends."""
         begins = np.flatnonzero(np.diff(batches, prepend=-1))
         draws = np.concatenate(([0.0], np.cumsum(np.asarray(are_draws, np.float64) * counts)))
         units = np.concatenate(([0.0], np.cumsum(counts)))
         blocks, planned = list[int](), list[float]()
-        end = share = 0.0
+        end = 0.0
         for begin in begins.tolist():
             done = draws[begin]
-            if blocks and done < end and begin - blocks[-1] < _DEAD_ENDS * share:
+            if blocks and done < end:
                 continue
-            share = float(math.ceil((done + left[begin]) / _BLOCKS))
-            end = done + share
+            end = done + math.ceil((done + left[begin]) / _BLOCKS)
             blocks.append(begin)
             planned.append(max(left[begin], 1.0) * (units[begin] + 1) / (done + 1))
         return Units(

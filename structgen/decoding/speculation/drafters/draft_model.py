@@ -115,9 +115,8 @@ class DraftModel:
             return []
         weights = np.exp(values - top)
         total = float(weights.sum(dtype=np.float64))
-        best = np.arange(len(values))
-        if len(values) > self._branches:
-            best = np.argpartition(-values, self._branches - 1)[: self._branches]
+        few = min(self._branches, len(values))
+        best = np.argpartition(-values, few - 1)[:few]
         ordered = sorted(best.tolist(), key=lambda at: (-values[at], at))
         return [(int(allowed[at]), float(weights[at]) / total) for at in ordered if weights[at] > 0.0]
 

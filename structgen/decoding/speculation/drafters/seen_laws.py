@@ -19,9 +19,7 @@ SIZES: Final = (4, 2, 1)
 TOP: Final = 8
 """The likeliest tokens of a node that are remembered."""
 MOST_CONTEXTS: Final = 1 << 15
-"""The most contexts of a request; the oldest is dropped."""
-_BYTES: Final = 600
-"""Of a context with its law, about."""
+"""The most contexts of a request, some 600 bytes each; the oldest is dropped."""
 
 
 class SeenLaws:
@@ -33,11 +31,6 @@ class SeenLaws:
         self._laws: dict[int, tuple[int, dict[int, float]]] = {}
         """For the hash of each context, how often it was seen, and the mean. Two contexts of one hash do no
         harm: a guess may be wrong."""
-
-    @property
-    def nbytes(self) -> int:
-        """The memory of all laws."""
-        return _BYTES * len(self._laws)
 
     def learn(self, context: Sequence[int], law: dict[int, float]) -> None:
         """Note a law behind a context of at most `max(SIZES)` tokens. Cost: 5 us a size."""

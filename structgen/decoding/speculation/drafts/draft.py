@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import OptionError
+
+MOST_NODES: Final = 256
+"""The most nodes of a text that one pass reads: they delay all the other texts of its batch."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

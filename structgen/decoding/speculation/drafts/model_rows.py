@@ -14,6 +14,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from structgen.decoding.speculation.drafts.draft import MOST_NODES
+
 Floats = npt.NDArray[np.float64]
 Tokens = tuple[int, ...]
 
@@ -21,10 +23,6 @@ CACHED: Final = 1 << 30
 """The most bytes of caches that `ModelRows` keeps between two calls."""
 PASS: Final = 1 << 28
 """The most bytes of float64 logits of one forward pass of `ModelRows`."""
-
-
-_MOST_CHAIN: Final = 256
-"""The most tokens of one text that are read in one pass."""
 
 
 class _Kept(NamedTuple):
@@ -83,7 +81,7 @@ class ModelRows:
         self.reread += sum(map(len, rounds)) - sum(map(bool, wanted))
         support = getattr(self._model, "draft_support", None)
         reads_chains = support is not None and support.shape != "none"
-        if 1 < len(rounds) <= _MOST_CHAIN and reads_chains and all(len(one) == 1 for one in rounds):
+        if 1 < len(rounds) <= MOST_NODES and reads_chains and all(len(one) == 1 for one in rounds):
             chain, rounds = [one[0] for one in rounds], []
             found |= _asked(chain, self._chain(chain, caches[chain[0][:-1]].copy()), wanted)
         for number, together in enumerate(rounds):

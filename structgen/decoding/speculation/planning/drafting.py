@@ -20,18 +20,18 @@ from structgen.decoding.speculation.drafts.drafter import (
 
 _FIRST: Final = 4.0
 """The weight of the initial acceptance rate, in guesses."""
-_REMEMBERED: Final = 32.0
-"""About how many guesses count; older ones have less weight."""
-_SUREST: Final = 0.999
-"""The highest chance of a guess."""
+REMEMBERED: Final = 32
+"""About how many guesses of a drafter count, and passes of a batch; older ones have less weight, or none."""
 MOST_TOP: Final = 64
 """The most tokens of a node that a drafter may ask for."""
 MOST_DRAFTED: Final = 1 << 12
 """The most nodes of one drafter's draft, 16 times as many as a pass may check."""
 MOST_BYTES: Final = 1 << 26
-"""The most bytes that a drafter may hold by its own `nbytes`, and that those of a request may share."""
-_MEASURED_EVERY: Final = 16
-"""Calls of a drafter between two measurements of what is shared, which visit each object in it."""
+"""The most bytes that a drafter may hold by its own `nbytes`, those of a request may share, and a search
+keeps."""
+MEASURED_EVERY: Final = 16
+"""What drafters share is measured once in so many calls, and what compiled grammars hold once in so many
+requests: it takes some 15 us for each object."""
 
 
 class _Member:
@@ -69,7 +69,7 @@ class _Member:
         if (held := getattr(self.drafter, "nbytes", 0)) > MOST_BYTES:
             raise MemoryError(f"it holds {held:,} bytes, of at most {MOST_BYTES:,}")
         self.calls += 1
-        if self.calls % _MEASURED_EVERY == 0 and held_bytes(self.shared, MOST_BYTES) > MOST_BYTES:
+        if self.calls % MEASURED_EVERY == 0 and held_bytes(self.shared, MOST_BYTES) > MOST_BYTES:
             self.shared.clear()
             raise MemoryError(f"drafters share more than {MOST_BYTES:,} bytes")
         return draft if call == "propose" else NO_DRAFT
@@ -79,7 +79,7 @@ class _Member:
         return self.good / (self.good + self.bad)
 
     def learn(self, *, is_right: bool) -> None:
-        kept = min(_REMEMBERED / (self.good + self.bad + 1.0), 1.0)
+        kept = min(REMEMBERED / (self.good + self.bad + 1.0), 1.0)
         self.good, self.bad = kept * (self.good + is_right), kept * (self.bad + (not is_right))
 
 
@@ -111,7 +111,7 @@ class _JointTree(DraftTree):
                 self.states.append(after)
                 self.depths.append(self.depths[above + 1] + 1)
                 self.owners.append([])
-            node = places[i] = self.add(above, token, min(trust * chance, _SUREST))
+            node = places[i] = self.add(above, token, trust * chance)
             self.owners[node + 1].append(owner)
 
     def likeliest(self, most: int, *, chain: bool) -> Draft:

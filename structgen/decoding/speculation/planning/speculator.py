@@ -16,7 +16,7 @@ import numpy as np
 
 from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.decoding.speculation.drafts.drafter import DraftContext
-from structgen.decoding.speculation.planning.drafting import Drafting, worths
+from structgen.decoding.speculation.planning.drafting import REMEMBERED, Drafting, worths
 
 MOST_TEXTS: Final = 512
 """The most texts of a batch that is drafted for."""
@@ -137,10 +137,6 @@ LONGEST_WAIT: Final = 2048
 """The most passes between two trials."""
 _SHARE: Final = 0.01
 """The share of the time that trials may take."""
-_REMEMBERED: Final = 32
-"""Passes of a mode that are remembered."""
-_GAIN: Final = 0.03
-"""The share of the time that drafts must save to be used, so that noise does not switch modes."""
 _ROW: Final = 0.08
 """First guess: the time of one more row for a text, in passes without drafts."""
 
@@ -156,7 +152,7 @@ class Goodput:
         """`texts`: the number of texts in a batch."""
         self._shortest, self._tried = SHORTEST_WAIT + 2 * texts, max(TRIED // texts, 1)
         self._texts = texts
-        self._passes = {mode: deque[_Taken](maxlen=_REMEMBERED) for mode in (False, True)}
+        self._passes = {mode: deque[_Taken](maxlen=REMEMBERED) for mode in (False, True)}
         """The latest passes without drafts, and with."""
         self.is_warm = {False: False, True: False}
         """Whether a pass without drafts (False), and one with drafts (True), has run."""
@@ -185,7 +181,7 @@ class Goodput:
             self._try(not self.is_drafting)
         else:
             drafted, plain = self._rate(True), self._rate(False)
-            self.is_drafting, self._is_trial = drafted <= (1.0 - _GAIN) * plain, False
+            self.is_drafting, self._is_trial = drafted < plain, False
             lost = self._spent - self._written * min(drafted, plain)
             self._left = int(
                 min(max(lost / self._of_pass(self.is_drafting) / _SHARE, self._shortest), LONGEST_WAIT)

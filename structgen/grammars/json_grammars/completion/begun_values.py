@@ -49,7 +49,7 @@ class BegunValues:
         """
         if len(self._values) != self.count:
             self.clear()
-            texts = self._machine.network.looked_for.values()
+            texts = self._machine.network.looked_for
             self._values = [Counter(part for part, _ in parts_of(text)) for text in texts]
         at = log
         while at != begin and at:

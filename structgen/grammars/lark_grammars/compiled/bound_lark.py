@@ -29,7 +29,7 @@ from structgen.grammars.text_grammars.machine.language import (
     InsidePart,
     Language,
 )
-from structgen.grammars.text_grammars.text_grammar import Derived, TextGrammar, language_if_any
+from structgen.grammars.text_grammars.text_grammar import Derived, PartLanguages, TextGrammar
 
 Reading: TypeAlias = "tuple[int, int, int]"
 """A place, a state of the lexer, a column."""
@@ -68,7 +68,7 @@ class BoundLark(Derived):
         languages: dict[int, Language | None] = {}
         is_whole = self.of.tables.available is None
         for name, of in self.bound.items():
-            language = of.language(limits, target) if is_whole else language_if_any(of, limits, {}, target)
+            language = of.language(limits, target) if is_whole else PartLanguages(limits, target).if_any(of)
             if language is not None and language.accepts(language.start()):
                 raise GrammarError(
                     f"What {name} is bound to has the empty text, and a lexeme has a character.",
@@ -115,7 +115,9 @@ class BoundLanguage(LarkLanguage):
             return self._settle(self.compiled.bytes_index(config, bytes((symbol,))))
         if symbol - TOKEN not in self.specials:
             return None
-        return self._settle(self._answers.call_keeping(after_special, config, self._lexer.kind_of(symbol)))
+        return self._settle(
+            self._answers.call_keeping(after_special, config, self._lexer.byte_class_of(symbol))
+        )
 
     def boundary(self, config: Config) -> Config | None:
         """Return the configuration after the end of a token."""

@@ -27,7 +27,7 @@ from structgen.grammars.lark_grammars.compiled.kept_lark import (
 from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.grammars.lark_grammars.compiled.lark_completions import ShortestRests, reading_lives
 from structgen.grammars.lark_grammars.compiled.lark_expected import Expectations
-from structgen.grammars.lark_grammars.liveness.cells import usable_rules
+from structgen.grammars.lark_grammars.liveness.frames import usable_rules
 from structgen.grammars.lark_grammars.machine import lark_layout as L
 from structgen.grammars.lark_grammars.machine import lark_masks as masks
 from structgen.grammars.lark_grammars.machine import steps

@@ -309,13 +309,10 @@ class LarkAnswers:
             states = self.rows.begun(int(self._tables.context_of[self.top(place)]), carry)
         return [(place, one, -1 if self.rows.may_break(one) else 0) for one in states]
 
-    def widths(self, place: int) -> list[int]:
-        """Return the widths of the open blocks at a place, the last one first."""
-        cell, found = int(self._grown.rows(_PLACES)[place, L.LarkPlace.widths]), []
-        while cell >= 0:
-            width, cell = self._grown.rows(_CELLS)[cell].tolist()
-            found.append(-1 - width)
-        return found
+    def width(self, place: int) -> int:
+        """Return the width of the innermost open block at a place."""
+        cell = self._grown.rows(_PLACES)[place, L.LarkPlace.widths]
+        return -1 - int(self._grown.rows(_CELLS)[cell, L.Cell.top])
 
     def brackets(self, place: int) -> int:
         """Return how many brackets are open at a place."""

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from structgen.base.limits import Limits
 from structgen.grammars.lark_grammars.compiled.compiled_lark import CompiledLark
-from structgen.grammars.lark_grammars.liveness.cells import classes_of_bytes
+from structgen.grammars.lark_grammars.liveness.frames import classes_of_bytes
 from structgen.grammars.text_grammars.machine.language import Config, Language
 from structgen.grammars.text_grammars.machine.masked_language import CompiledLanguage
 from structgen.tokens.tokenizer import Tokenizer

@@ -1,10 +1,10 @@
 """Lark's contextual lexer as one automaton, determinised where it is asked for.
 
 A state is an ordered list of items, the strings that may replace a match, what is owed to the lexeme
-before, and what the lexeme may be if it ends here. An *end* is a terminal with a debt: a *carry*, which is
-the guards that the text behind must meet, and what look-behinds know there. The start of the next lexeme
-takes the carry over. So several open ends of a lexeme, and ends that wait for a look-ahead, need nothing of
-their own: each reading of a text is exact by itself.
+before, and what the lexeme may be if it ends here. An *end* is a terminal with a *carry*: the guards that the
+text behind must meet, and what look-behinds know there. The start of the next lexeme takes the carry over. So
+several open ends of a lexeme, and ends that wait for a look-ahead, need nothing of their own: each reading of
+a text is exact by itself.
 
 A terminal may be bound to another language. lark's lexer never looks for it: where the parser takes it, the
 text goes on as a lexeme or as a text of that language, whose configurations are states of their own.
@@ -199,6 +199,35 @@ class Lexer:
         """Return the number of a state, from its items, best first; DEAD where there are none, unless it
         `is_kept`."""
         of, code = self.items, self.instructions.code
+        live, ends, cost = self._live_and_ended(found, owed)
+        if words:
+            ends = [(self._replaced(terminal, words, unless), held) for terminal, held in ends]
+        if not live and not ends and not is_kept:
+            return DEAD
+        spend(self.limits, cost + sum(len(held) for _terminal, held in ends))
+        tracked = tuple(sorted({one for one in words if code[of.items[one].at].kind == CHAR})) if live else ()
+        last = behind
+        if behind is not None and self.is_local:
+            guards = owed.union(*(held for _terminal, held in ends))
+            if not of.guards_look_behind(guards) and not any(map(of.looks_behind, (*live, *tracked))):
+                behind = None  # nobody asks any more
+        key = LexerState(
+            tuple(live),
+            tracked,
+            unless if tracked else (),
+            owed,
+            behind,
+            tuple((terminal, self._carry(held, self._behind(held, last))) for terminal, held in ends),
+            has_begun,
+        )
+        return self._number(key)
+
+    def _live_and_ended(
+        self, found: list[int], owed: Guards
+    ) -> tuple[list[int], list[tuple[int, Guards]], int]:
+        """Return those of some items, best first, that go on; the terminals that end, each with the guards
+        that it leaves; and how many numbers were looked at."""
+        of, code = self.items, self.instructions.code
         live: list[int] = []
         ends: list[tuple[int, Guards]] = []
         seen: dict[int, list[Guards]] = {}
@@ -228,27 +257,7 @@ class Lexer:
                 continue
             seen.setdefault(at, []).append(guards)
             live.append(one)
-        if words:
-            ends = [(self._replaced(terminal, words, unless), held) for terminal, held in ends]
-        if not live and not ends and not is_kept:
-            return DEAD
-        spend(self.limits, cost + sum(len(held) for _terminal, held in ends))
-        tracked = tuple(sorted({one for one in words if code[of.items[one].at].kind == CHAR})) if live else ()
-        last = behind
-        if behind is not None and self.is_local:
-            guards = owed.union(*(held for _terminal, held in ends))
-            if not of.guards_look_behind(guards) and not any(map(of.looks_behind, (*live, *tracked))):
-                behind = None  # nobody asks any more
-        key = LexerState(
-            tuple(live),
-            tracked,
-            unless if tracked else (),
-            owed,
-            behind,
-            tuple((terminal, self._carry(held, self._behind(held, last))) for terminal, held in ends),
-            has_begun,
-        )
-        return self._number(key)
+        return live, ends, cost
 
     def _number(self, key: LexerState) -> int:
         number = self._states.of(key)
@@ -287,21 +296,21 @@ class Lexer:
         is_free, found = self.is_local and carry == self.nothing, np.full(self.width, DEAD, np.int32)
         told = language.told(config)
         after = {self.classes[byte]: language.step(config, byte) for byte in told or b""}
-        for kind in range(0 if told is None else max(self.classes) + 1, self.width):
-            after[kind] = language.step(config, self.symbol_of(kind))
-        for kind, to in after.items():
-            left = DEAD if to is None else carry if is_free else self.carry_after(carry, kind)
-            found[kind] = left if left == DEAD else self._bound_state(terminal, to, left, True)
+        for byte_class in range(0 if told is None else max(self.classes) + 1, self.width):
+            after[byte_class] = language.step(config, self.symbol_of(byte_class))
+        for byte_class, to in after.items():
+            left = DEAD if to is None else carry if is_free else self.carry_after(carry, byte_class)
+            found[byte_class] = left if left == DEAD else self._bound_state(terminal, to, left, True)
         spend(self.limits, _ROW)
         return found
 
-    def symbol_of(self, kind: int) -> int:
+    def symbol_of(self, byte_class: int) -> int:
         """Return a symbol of a class: a byte, or a special token (`machine.language.TOKEN`)."""
         of = self.instructions
-        token = kind - self.width + len(of.specials)
-        return of.bytes_of[kind] if token < 0 else TOKEN + of.specials[token]
+        token = byte_class - self.width + len(of.specials)
+        return of.bytes_of[byte_class] if token < 0 else TOKEN + of.specials[token]
 
-    def kind_of(self, symbol: int) -> int:
+    def byte_class_of(self, symbol: int) -> int:
         """Return the class of a symbol."""
         specials = self.instructions.specials
         if symbol < TOKEN:
@@ -315,7 +324,7 @@ class Lexer:
         assert bound is not None
         rest = tuple(self.bound[bound[0]].shortest(bound[1]))
         for symbol in rest:
-            carry = carry if carry == DEAD else self.carry_after(carry, self.kind_of(symbol))
+            carry = carry if carry == DEAD else self.carry_after(carry, self.byte_class_of(symbol))
         return rest, bound[0], carry
 
     # --- what is owed ---------------------------------------------------------------------------------------
@@ -332,10 +341,10 @@ class Lexer:
             self._alike_of[carry] = known
         return known
 
-    def is_freed(self, carry: int, kind: int) -> bool:
+    def is_freed(self, carry: int, byte_class: int) -> bool:
         """Return whether nothing is owed behind a class of bytes."""
         guards, behind = self.carries[carry]
-        return self.is_local and self.items.guards_after(guards, behind, kind) == FREE
+        return self.is_local and self.items.guards_after(guards, behind, byte_class) == FREE
 
     def _sign(self, guards: Guards, behind: Behind | None, *above: object) -> object:
         """Return what tells a conjunction of guards from others that other texts meet. What is deep in it, or
@@ -370,13 +379,13 @@ class Lexer:
             for left in map(self.items.guard_sets.__getitem__, row)
         ]
 
-    def carry_after(self, carry: int, kind: int) -> int:
+    def carry_after(self, carry: int, byte_class: int) -> int:
         """Return the carry behind one more byte, of a class; DEAD where it is broken."""
         guards, behind = self.carries[carry]
-        left = self.items.guards_after(guards, behind, kind)
+        left = self.items.guards_after(guards, behind, byte_class)
         if left is None:
             return DEAD
-        after = self.items.behind_of[self.items.behinds(behind).numbers[kind]]
+        after = self.items.behind_of[self.items.behinds(behind).numbers[byte_class]]
         return self._carry(left, self._anywhere if self.is_local and not left else after)
 
     def holds_at_end(self, carry: int) -> bool:

@@ -279,7 +279,9 @@ class Instructions:
         """The class of each byte."""
         self.specials = sorted({token for one in bound for token in one.specials})
         """Special tokens of bound texts: each is a class by itself, behind those of bytes."""
-        self.bytes_of = [self.classes.index(kind) for kind in range(len(numbers))] + [0] * len(self.specials)
+        self.bytes_of = [self.classes.index(byte_class) for byte_class in range(len(numbers))] + [0] * len(
+            self.specials
+        )
         """A byte of each class; 0 for special tokens, which like it are no beginning of a character."""
         rows = zip(*(map(number_of.__getitem__, column[1:]) for column in numbers), strict=True)
         none = [NO_NODE] * len(self.bytes_of)

@@ -338,18 +338,18 @@ class LexerItems:
                 found.add(at)
         return Behind(start, frozenset(found), frozenset(holding), 0)
 
-    def _behind_step(self, behind: Behind | None, kind: int) -> Behind | None:
+    def _behind_step(self, behind: Behind | None, byte_class: int) -> Behind | None:
         if behind is None or not self.instructions.looks:
             return None
         found = set[int]()
         for at in behind.threads:
             one = self._code[at]
-            after = self.instructions.rows[one.node][kind]
+            after = self.instructions.rows[one.node][byte_class]
             if after == WHOLE:
                 found.add(one.to[0])
             elif after != NO_NODE:
                 found.add(self.instructions.inside(at, after))
-        byte = self.instructions.bytes_of[kind]
+        byte = self.instructions.bytes_of[byte_class]
         left = behind.left - 1 if behind.left else next(size for end, size in _CONTINUED if byte < end)
         threads = frozenset(found)
         if left:
@@ -359,7 +359,7 @@ class LexerItems:
     @remembered
     def behinds(self, behind: Behind | None) -> ClassRow:
         """Return what look-behinds know after each class of bytes, as numbers (`behind_of`)."""
-        row = [self._behinds.of(self._behind_step(behind, kind)) for kind in range(self.width)]
+        row = [self._behinds.of(self._behind_step(behind, byte_class)) for byte_class in range(self.width)]
         return ClassRow(self.partitions.number(row), row)
 
     # --- rows -----------------------------------------------------------------------------------------------
@@ -425,9 +425,9 @@ class LexerItems:
         of_parts = self.partitions.of_parts[partition]
         return partition, zip(*(of_parts(row.numbers) for row in rows), strict=True)
 
-    def guards_after(self, guards: Guards, behind: Behind | None, kind: int) -> Guards | None:
+    def guards_after(self, guards: Guards, behind: Behind | None, byte_class: int) -> Guards | None:
         """Return the guards behind one class of bytes, None where one has failed."""
-        return self.guard_sets[self.guard_row(guards, behind).numbers[kind]]
+        return self.guard_sets[self.guard_row(guards, behind).numbers[byte_class]]
 
     def _guards_behind(self, said: list[Guard], column: Sequence[int]) -> int:
         """Return the number of some guards behind a byte, from the lists behind their items."""

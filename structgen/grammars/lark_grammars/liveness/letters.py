@@ -1,9 +1,9 @@
 """Which lexemes may come next: the letters over which the parser's liveness is computed, as if there were
 no lexer.
 
-A *letter* is a terminal with a *kind*: the carry that its end leaves. Kinds behind which the same letters
-may come in every context, ignored lexemes in between included, are one (E. F. Moore's partitions). A *class
-of endings* is the set of letters that a state of the lexer may become.
+A letter is a terminal with a kind: the carry that its end leaves (`liveness` has an example). Kinds behind
+which the same letters may come in every context, ignored lexemes in between included, are one (E. F. Moore's
+partitions).
 
 The whole automaton is not made for that. As what a lexeme may end is followed from a state through those
 states that still have the terminal's items, and no further than to an end that owes nothing, or to a state of
@@ -30,7 +30,7 @@ import numpy as np
 from structgen.grammars.lark_grammars.lexer.instructions import NO_TERMINAL
 from structgen.grammars.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.grammars.lark_grammars.lexer.newline_widths import Widths, widths_of
-from structgen.grammars.lark_grammars.liveness.cells import blocks_are_even
+from structgen.grammars.lark_grammars.liveness.frames import blocks_are_even
 from structgen.grammars.lark_grammars.reading.loaded_grammar import END
 from structgen.grammars.text_grammars.machine.scanning import remembered
 
@@ -83,7 +83,7 @@ class Letters:
             return
         for context in range(rows.contexts):
             rows.start(context, self.lexer.nothing)
-        self._find_parted()
+        self._find_separators()
         self._close()
         self._merge()
         self._is_merged = True
@@ -145,9 +145,9 @@ class Letters:
 
     # --- separators -----------------------------------------------------------------------------------------
 
-    def _begin(self, parted: dict[int, frozenset[int]]) -> None:
+    def _begin(self, separators: dict[int, frozenset[int]]) -> None:
         """Begin anew with some classes of bytes as separators, each in some contexts."""
-        self._parted, self._is_merged, self.made = parted, False, 0
+        self._separators, self._is_merged, self.made = separators, False, 0
         nothing = self.lexer.nothing
         self._members: list[list[int]] = [[nothing], [nothing]]
         """The carries that were each a kind, and are one now."""
@@ -171,27 +171,27 @@ class Letters:
         """The kind of the carry before the text."""
         self._where.setdefault(self.first_kind, set()).add(int(self.tables.context_of[self.tables.start]))
 
-    def _find_parted(self) -> None:
+    def _find_separators(self) -> None:
         """Begin anew with each separator in all contexts in which it separates: a greatest fixpoint."""
         every = frozenset(range(self.rows.contexts) if self.lexer.is_local else ())
-        parted = {self.lexer.classes[byte]: every for byte in _SEPARATORS}
+        separators = {self.lexer.classes[byte]: every for byte in _SEPARATORS}
         kept: dict[tuple[int, int], frozenset[int]] = {}
         while True:
-            self._begin(parted)
+            self._begin(separators)
             self._found = kept
             left = {
-                kind: frozenset(one for one in some if self._separates(one, kind))
-                for kind, some in parted.items()
+                byte_class: frozenset(one for one in some if self._separates(one, byte_class))
+                for byte_class, some in separators.items()
             }
-            if left == parted:
+            if left == separators:
                 return
-            lost = [one for kind, one in parted.items() if one != left[kind]]
+            lost = [one for byte_class, one in separators.items() if one != left[byte_class]]
             kept = {
                 key: some
                 for key, some in self._found.items()
                 if not any(self._behind_of[key[1]] <= one for one in lost)
             }
-            parted = left
+            separators = left
 
     def _separates(self, context: int, separator: int) -> bool:
         """Return whether behind a separator the same letters may come in a context as at once."""
@@ -360,8 +360,10 @@ class Letters:
             return False
         freeing = self._frees.get(carry)
         if freeing is None:
-            freeing = self._frees[carry] = [one for one in self._parted if self.lexer.is_freed(carry, one)]
-        return any(behind <= self._parted[one] for one in freeing)
+            freeing = self._frees[carry] = [
+                one for one in self._separators if self.lexer.is_freed(carry, one)
+            ]
+        return any(behind <= self._separators[one] for one in freeing)
 
     def _carries(self, state: int, terminal: int) -> frozenset[int]:
         """Return what a lexeme may leave that goes on from a state and ends as a terminal: carries;

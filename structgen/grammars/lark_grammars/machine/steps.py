@@ -50,7 +50,7 @@ def put_reading(c: LarkContext, there: Int64s, made: int, place: int, state: int
 
 
 @jit
-def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte: int, kind: int) -> int:
+def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte: int, byte_class: int) -> int:
     """Read a byte of a class in some readings. Returns how many there are behind it, ASKED, or FULL."""
     width, made, is_asked = c.width, 0, False
     for n in range(count):
@@ -58,7 +58,7 @@ def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte:
         place, state, column = one[0], one[1], one[2]
         for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
             terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
-            move = c.carry_moves[carry * width + kind]
+            move = c.carry_moves[carry * width + byte_class]
             if move == UNASKED:
                 ask(c, ASK_CARRY, carry, 0, 0)
                 is_asked = True
@@ -73,7 +73,7 @@ def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte:
                 is_asked = is_asked or first == ASKED
                 if first < 0:
                     continue
-                to = c.moves[first * width + kind]
+                to = c.moves[first * width + byte_class]
                 if to == UNKNOWN:
                     ask(c, ASK_ROW, first, 0, 0)
                     is_asked = True
@@ -84,7 +84,7 @@ def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte:
                     )
                     if made == FULL:
                         return FULL
-        to = c.moves[state * width + kind]
+        to = c.moves[state * width + byte_class]
         if to == UNKNOWN:
             ask(c, ASK_ROW, state, 0, 0)
             is_asked = True
@@ -237,13 +237,13 @@ BYTE_STEPS: Final = (begin, step_on, may_end_at, state_at)
 
 
 @entry("int64(int64, int64, int64)")
-def after_special(address: int, index: int, kind: int) -> int:
+def after_special(address: int, index: int, byte_class: int) -> int:
     """Return the state after a special token of a class, REFUSED, or ASKED."""
     c = LarkContext(address)
     if put_readings(c, index, 0) < 0:
         return REFUSED
     there = skip(c.walks, WALK_WORDS)
-    count = move_readings(c, skip(c.walks, 1), c.walks[0], there, -1, kind)
+    count = move_readings(c, skip(c.walks, 1), c.walks[0], there, -1, byte_class)
     return count if count < 0 else live_state(c, there, count)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.automata.regex.python_syntax import parse_python
 from structgen.automata.regex.syntax_tree import Node
@@ -457,41 +458,20 @@ class _Tables:
         return [*found, *(state for state in self.table.states if state not in found)]
 
     def read(self, remarks: Remarks) -> ParserTables:
-        from lark.parsers.lalr_analysis import Shift
-
-        table, states = self.table, self.table.states
-        order = self._state_order()
+        """Return the tables. Raises RegexError for a pattern that is wrong."""
+        table, order = self.table, self._state_order()
         new = {state: number for number, state in enumerate(order)}
         terminals = tuple(map(self._terminal, [*self.names, *self.seen]))
-        count = len(order)
-        rules = self._rules.values
-        kernels: list[tuple[tuple[int, int], ...]] = [()] * count
-        for state, old in enumerate(order):
-            begun = [one for one in self.items[old] if one.index or one.rule.origin.name.startswith("$root_")]
-            begun.sort(key=lambda one: (str(one.rule), one.index))
-            kernels[state] = tuple((self._rules.of(one.rule), one.index) for one in begun)
-        actions = np.zeros((count, len(self.names) + len(self.seen)), np.int32)
-        cells: list[tuple[int, int, int]] = []
-        shifts: list[tuple[int, str, int]] = []
-        numbers = {name: self._numbers(name) for name in self.names}
-        for state, old in enumerate(order):
-            for name, (action, argument) in sorted(states[old].items()):
-                if name not in numbers:
-                    shifts.append((state, name, new[argument]))
-                    continue
-                does = new[argument] + 1 if action is Shift else -1 - self._rules.of(argument)
-                cells += [(state, number, does) for number in numbers[name]]
-        at_states, at_terminals, done = np.array(cells, np.int32).reshape(-1, 3).T
-        actions[at_states, at_terminals] = done
+        kernels = tuple(map(self._kernel, order))
+        actions, shifts = self._actions(order, new)
         # a terminal that nothing makes is an error everywhere; the states stay those of lark
         # (a terminal of unreachable rules has no number)
         actions[:, [self.number[name] for name in remarks.never_made if name in self.number]] = NONE
-        origins: dict[str, int] = {}
-        for rule in rules:
-            for symbol in (rule.origin, *rule.expansion):
-                if symbol.name not in self.number:
-                    origins.setdefault(symbol.name, len(origins))
-        gotos = np.full((count, len(origins)), -1, np.int32)
+        rules = self._rules.values
+        symbols = (one.name for rule in rules for one in (rule.origin, *rule.expansion))
+        names = dict.fromkeys(name for name in symbols if name not in self.number)
+        origins = {name: number for number, name in enumerate(names)}
+        gotos = np.full((len(order), len(origins)), -1, np.int32)
         for state, name, after in shifts:
             gotos[state, origins[name]] = after
         contexts, context_of = self._contexts(order)
@@ -508,9 +488,37 @@ class _Tables:
             end=new[table.end_states[self.start]],
             indentation=self.indentation(),
             flags=self._flags,
-            kernels=tuple(kernels),
+            kernels=kernels,
             remarks=remarks,
         )
+
+    def _kernel(self, state: int) -> tuple[tuple[int, int], ...]:
+        """Return the kernel items of one of lark's states."""
+        begun = [one for one in self.items[state] if one.index or one.rule.origin.name.startswith("$root_")]
+        begun.sort(key=lambda one: (str(one.rule), one.index))
+        return tuple((self._rules.of(one.rule), one.index) for one in begun)
+
+    def _actions(
+        self, order: list[int], new: dict[int, int]
+    ) -> tuple[npt.NDArray[np.int32], list[tuple[int, str, int]]]:
+        """Return the parser's actions, and its shifts of nonterminals: the state, the name, the state behind.
+        `order`: lark's states, `new`: their numbers here."""
+        from lark.parsers.lalr_analysis import Shift
+
+        found = np.zeros((len(order), len(self.names) + len(self.seen)), np.int32)
+        cells: list[tuple[int, int, int]] = []
+        shifts: list[tuple[int, str, int]] = []
+        numbers = {name: self._numbers(name) for name in self.names}
+        for state, old in enumerate(order):
+            for name, (action, argument) in sorted(self.table.states[old].items()):
+                if name in numbers:
+                    does = new[argument] + 1 if action is Shift else -1 - self._rules.of(argument)
+                    cells += [(state, number, does) for number in numbers[name]]
+                else:
+                    shifts.append((state, name, new[argument]))
+        states, terminals, done = np.array(cells, np.int32).reshape(-1, 3).T
+        found[states, terminals] = done
+        return found, shifts
 
     def _rule(self, rule: Any, origins: dict[str, int]) -> Rule:
         symbols = tuple(

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from structgen.base.errors import OptionError
+from structgen.base.language import checks
 from structgen.grammars.text_grammars.composition.templates import first_text, pieces
 
 JSON_TYPES = ("string", "number", "integer", "boolean", "null", "object", "array")
@@ -49,9 +50,7 @@ class ArgumentStyle:
     """A pattern of the names of arguments that can be written."""
 
     def __post_init__(self) -> None:
-        if not self.name or not isinstance(self.name, str):
-            where = type(self).__name__
-            raise OptionError(f"Its name is {self.name!r}.", where=where, cure="Give it a name.")
+        checks.text("name", self.name)
         if self.member:
             self._check_member()
 

@@ -35,8 +35,7 @@ _NAMED: Final = "named"
 """Between a key and its colon."""
 _OTHER: Final = "other"
 """Inside of a number or a word, or behind a value."""
-_QUOTE: Final = 0x22
-_COLON: Final = 0x3A
+_QUOTE, _COLON = b'":'
 _BLANK: Final = b" \t\n\r"
 _WRITABLE: Final = "with writable keys"
 """The name of the schema of values whose keys a style can write."""

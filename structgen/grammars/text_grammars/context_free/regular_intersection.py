@@ -6,11 +6,11 @@ for context-free rules `shortest_rests` decides, for other languages a search fo
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from typing import TypeAlias
 
 from structgen.base.errors import GrammarError
+from structgen.base.language.best_first import OpenStates
 from structgen.base.language.expectation import Expected
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
@@ -180,27 +180,20 @@ class Meet(Language):
     def _search(self, start: Pair) -> None:
         """Find the shortest common word from a pair by A*; the longer of the two shortest rests is the lower
         bound."""
-        cost = {start: 0}
-        came: dict[Pair, tuple[Pair, int]] = {}
+        pairs = OpenStates[Pair, tuple[int, int], int]()
         foreseen = self._least(start)
-        heap: list[tuple[int, int, int, Pair]] = [(self._haste * foreseen, 0, 0, start)]
-        met = steps = 0
-        while heap:
-            _, back, _, pair = heapq.heappop(heap)
-            so_far = -back
-            if so_far > cost[pair]:
-                continue
+        pairs.put(start, (self._haste * foreseen, 0))
+        steps = 0
+        for pair, (_, minus) in pairs:
             known = self._rests.get(pair)
             if known is not None or self.accepts(pair):
-                rest = known or ()
-                self._rests[pair] = rest
-                while pair != start:
-                    pair, symbol = came[pair]
-                    rest = (symbol, *rest)
-                    self._rests[pair] = rest
+                rest = self._rests[pair] = known or ()
+                for before, symbol in pairs.way(pair):
+                    rest = self._rests[before] = (symbol, *rest)
                 return
             # far beyond the estimate there may be no word at all, and configurations grow with the text
-            steps += 1 + max(0, so_far - foreseen) // _PATIENCE
+            length = -minus
+            steps += 1 + max(0, length - foreseen) // _PATIENCE
             if steps > self._most:
                 raise undecided(self._most)
             THIS_CALL.spend(1 + len(self._some) // 8, self._limits, GOES_ON)
@@ -208,16 +201,12 @@ class Meet(Language):
                 after = self._after(pair, symbol)
                 if after is None or (after in self._rests and self._rests[after] is None):
                     continue
-                if after not in cost or so_far + 1 < cost[after]:
-                    cost[after] = so_far + 1
-                    came[after] = pair, symbol
-                    met += 1
+                if after not in pairs.costs or length + 1 < -pairs.costs[after][1]:
                     steps += self._haste > 1
                     THIS_CALL.spend(3, self._limits, GOES_ON)
-                    ahead = so_far + 1 + self._haste * self._least(after)
-                    heapq.heappush(heap, (ahead, -so_far - 1, met, after))
-        for pair in cost:
-            self._rests[pair] = None
+                    whole = length + 1 + self._haste * self._least(after)
+                    pairs.put(after, (whole, -length - 1), (pair, symbol))
+        self._rests |= dict.fromkeys(pairs.costs)
 
     def _least(self, pair: Pair) -> int:
         """Return a lower bound of the length of a pair's rests."""

@@ -43,9 +43,8 @@ class Rules:
 _WIDE: Final = 2
 """A right side with more nullable symbols than this is cut into pairs."""
 _TURNED: Final = 8
-"""A right-recursive group is turned around if it has at most so many times as many rules afterwards
-(`_FEW_TURNED` rules are always allowed); at worst it grows with its square."""
-_FEW_TURNED: Final = 64
+"""A right-recursive group is turned around if it has at most so many times as many rules afterwards; one of
+fewer rules as if it had so many. At worst it grows with its square."""
 
 
 def prepare(
@@ -258,7 +257,7 @@ class _Preparation:
             group = set(names)
             if not any(last in group for left in names for last in lasts[left]):
                 continue
-            most = max(_FEW_TURNED, _TURNED * sum(len(rules[left]) for left in names))
+            most = _TURNED * max(_TURNED, sum(len(rules[left]) for left in names))
             turned = self.turned(group, sorted(called & group), rules, most)
             if turned is not None:
                 for left in names:

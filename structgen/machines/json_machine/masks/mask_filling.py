@@ -397,7 +397,7 @@ def compute_bound(context: int, index: int) -> int:
     """As `compute`, to nowhere, and bound the tokens that are needed (`bound_noting`).
 
     Returns a number of tokens, 1 or more, that suffices for the state and, less one, for each state to which
-    a token of its mask leads; 0 where places are listed besides; a code as `compute` does.
+    a token of its mask leads; 0 where groups of states are listed besides; a code as `compute` does.
     """
     c = JsonContext(context)
     node = c.nodes[index]
@@ -412,5 +412,5 @@ def compute_bound(context: int, index: int) -> int:
     if code < 0:
         return code
     if node.registers.mode == M_DOC:
-        c.bound += 1  # a token may come between one that is noted and the place that is noted for it
+        c.bound += 1  # a token may come between one that is noted and the state that is noted for it
     return 0 if c.listed_count > 0 else c.bound

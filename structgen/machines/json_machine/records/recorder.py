@@ -201,7 +201,7 @@ class Recorder:
         scanned."""
         row = np.zeros(self._vocabulary.words, np.int32)
         for way, at in live.alive():
-            row |= way.reader.bits(at)
+            row |= way.reader.machine.bits(at)
         if live.regular >= 0:
             row |= self._row(self._record_of(L.M_STRING, live.regular)[0])
         ends = np.zeros_like(row)
@@ -237,7 +237,7 @@ class Recorder:
         tokens, strings = self._string_tokens(), self._expander.strings
         met: dict[int, set[int]] = {}
         for way, at in live.alive():
-            for node in way.reader.ends_below(at, tokens.heads):
+            for node in way.reader.machine.ends_below(at, tokens.heads):
                 met.setdefault(node, set()).add(way.demand)
         if live.regular >= 0:
 

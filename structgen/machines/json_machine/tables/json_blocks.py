@@ -69,12 +69,12 @@ class JsonState(Registers):
     extras: int
     """The set of extra keys that are written in this object."""
     seen: int
-    """In a key, where it stands in that set; in a string, the place in the list beside its automaton, 0 once
+    """In a key, where it stands in that set; in a string, the prefix in the list beside its automaton, 0 once
     it has left that."""
     lexeme: int
     """State of the automaton and of the escape; between a key and its value the key."""
     position: int
-    """Place in a sorted word list, count of characters, or the white space that is written: under
+    """Prefix in a sorted word list, count of characters, or the white space that is written: under
     SPACE_BOUNDED as `byte_step.bounded_space` says, and where it is counted the characters << COUNT_SHIFT."""
     text: int
     """The extra key that is written so far; in an item whose value matters its log (CAPTURE)."""
@@ -295,7 +295,7 @@ class JsonContext(LexemeContext):
     bound: int
     """The most tokens that any state takes to which a collected token leads, and that token."""
     listed: Int64s
-    """int64[MOST_LISTED, LISTED]: the places of states that are not in `bound`: mode (all modes between the
+    """int64[MOST_LISTED, LISTED]: groups of states that are not in `bound`: mode (all modes between the
     members of an object, or in one or in a key, are M_OBJECT; in an array M_ARRAY), residue, frame."""
     listed_count: int
 
@@ -304,7 +304,6 @@ class JsonContext(LexemeContext):
 (
     T_NODE,
     T_EDGE,
-    T_LIST,
     T_TERMINAL,
     T_FRAME,
     T_TEXT,
@@ -324,9 +323,10 @@ class JsonContext(LexemeContext):
 ) = (
     word_of(JsonContext, name)
     for name in (
-        "nodes edges lists terminals frames texts sets places residues children word_lists offsets blob "
-        "string_specs outcomes plain_objects distances cells tries"
-    ).split()
+        *("nodes", "edges", "terminals", "frames", "texts", "sets", "places", "residues"),
+        *("children", "word_lists", "offsets", "blob", "string_specs", "outcomes", "plain_objects"),
+        *("distances", "cells", "tries"),
+    )
 )
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)
@@ -339,7 +339,7 @@ LACKS_ESCAPES, LACKS_TAILS = 1, 2
 UNBOUNDED = 1 << 40
 """No bound is known: more than any."""
 LISTED, MOST_LISTED = 3, 1 << 8
-"""Words of a place that is listed, and how many are: where there are more, no bound is known."""
+"""Words of a group of states that is listed, and how many are: where there are more, no bound is known."""
 
 # --- questions ----------------------------------------------------------------------------------------------
 (
@@ -361,7 +361,7 @@ STATE_BITS = (1 << ESCAPE_SHIFT) - 1
 NO_STATE = STATE_BITS
 """In `lexeme` of a key: no extra key can come of this prefix."""
 LOW_SHIFT, HIGH_SHIFT, HIGH_BITS, POSITION_BITS = 43, 22, (1 << 21) - 1, (1 << 22) - 1
-"""A place in a sorted word list: first word, word after the last, bytes written. So a list holds less than a
+"""A prefix in a sorted word list: first word, word after the last, bytes written. So a list holds less than a
 million words, of less than four million bytes each."""
 BLUR = 1 << 40
 """In `extras`: one key written in this walk is not in the set, since its text was not followed."""

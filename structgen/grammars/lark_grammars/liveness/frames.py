@@ -1,4 +1,4 @@
-"""The cells of the parser's stack, for liveness: a state of the parser, and how many brackets are open
+"""The frames of the parser's stack, for liveness: a state of the parser, and how many brackets are open
 there.
 
 lark's indenter drops newlines where a bracket is open. If each nonterminal opens as many more brackets than
@@ -19,20 +19,35 @@ from structgen.grammars.text_grammars.context_free.productive_symbols import pro
 from structgen.grammars.text_grammars.context_free.rules import reached
 
 
-class Cells(NamedTuple):
-    """How cells follow one another. A cell is a pair (state, mode), where the mode is the open brackets, up
-    to the largest one, which stays."""
+class Frames(NamedTuple):
+    """The frames that stacks have, by number. A frame is a state and the open brackets, up to the most that
+    are counted: once there are so many, they are never fewer again."""
 
-    modes: int
-    """How many modes are told apart; 1: brackets do not matter."""
-    steps: npt.NDArray[np.int32]
-    """For each state how many more brackets the symbol before it opens than it closes."""
     is_exact: bool
     """Whether the stack tells which brackets are open."""
+    opened: npt.NDArray[np.int32]
+    """[states]: how many more brackets the symbol before a state opens than it closes."""
+    state: npt.NDArray[np.int32]
+    brackets: npt.NDArray[np.int32]
+    """[frames]"""
+    at: npt.NDArray[np.int32]
+    """[states, open brackets]: the frame, -1: no stack has it."""
+    below: npt.NDArray[np.int32]
+    """Pairs of a frame and one that may be directly below it, sorted by the first..."""
+    below_at: npt.NDArray[np.int32]
+    """... and where those of each frame begin."""
 
-    def after(self, mode: int, state: int) -> int:
-        """Return the mode at a state above a mode; -1: the symbol closes what is not open."""
-        return mode if mode == self.modes - 1 else max(-1, min(self.modes - 1, mode + int(self.steps[state])))
+    def of(self, states: Sequence[int]) -> npt.NDArray[np.int32] | None:
+        """Return the frames of a stack (states, the bottom first); None where it closes what is not open, or
+        no stack is so."""
+        most, brackets, found = self.at.shape[1] - 1, 0, np.empty(len(states), np.int32)
+        for place, state in enumerate(states):
+            if place and brackets < most:
+                brackets = min(most, brackets + int(self.opened[state]))
+            found[place] = self.at[state, brackets] if brackets >= 0 else -1
+            if found[place] < 0:
+                return None
+        return found
 
 
 def column_after(column: int, byte: int, tab_size: int) -> int:
@@ -46,9 +61,10 @@ def classes_of_bytes(classes: bytes, tables: ParserTables) -> bytes:
     """Return the classes of bytes; where an indenter counts blanks, these are classes of their own."""
     if tables.indentation is None:
         return classes
-    kinds, numbers = {10: 1, 9: 2, 32: 3}, dict[tuple[int, int], int]()
+    blanks, numbers = {10: 1, 9: 2, 32: 3}, dict[tuple[int, int], int]()
     return bytes(
-        numbers.setdefault((kind, kinds.get(byte, 0)), len(numbers)) for byte, kind in enumerate(classes)
+        numbers.setdefault((byte_class, blanks.get(byte, 0)), len(numbers))
+        for byte, byte_class in enumerate(classes)
     )
 
 
@@ -61,22 +77,48 @@ def usable_rules(tables: ParserTables, terminals: Collection[int]) -> list[Rule]
     return [rule for rule in usable if -1 - rule.origin in met]
 
 
-def cells_of(tables: ParserTables, rules: Sequence[Rule]) -> Cells:
-    """Return the cells of a grammar. `rules`: those that are used (`usable_rules`)."""
-    steps = np.zeros(len(tables.kernels), np.int32)
-    indentation = tables.indentation
-    if indentation is None:
-        return Cells(1, steps, True)
-    terminals = dict.fromkeys(indentation.opening, 1) | dict.fromkeys(indentation.closing, -1)
-    balances = balances_of(rules, terminals)
+def frames_of(
+    tables: ParserTables,
+    actions: npt.NDArray[np.int32],
+    gotos: npt.NDArray[np.int32],
+    rules: Sequence[Rule],
+) -> Frames:
+    """Return the frames of a grammar. `actions`, `gotos`: of its tables, without the symbols that no rule of
+    `rules`, those that are used (`usable_rules`), has."""
+    is_exact, most, opened = _brackets(tables, rules)
+    after = np.concatenate([actions - 1, gotos], axis=1)
+    below, symbols = np.nonzero(after >= 0)
+    above, every = after[below, symbols], np.arange(most + 1)
+    # once the most that are counted are open, they stay
+    then = np.where(every == most, every, np.minimum(most, every + opened[above, None]))
+    counts = most + 1
+    pairs = np.stack([above[:, None] * counts + then, below[:, None] * counts + every], axis=2)[then >= 0]
+    has_stack, met = np.zeros(len(opened) * counts, np.bool_), np.array([tables.start * counts])
+    while not has_stack[met].all():
+        has_stack[met] = True
+        met = pairs[has_stack[pairs[:, 1]], 0]
+    number = np.where(has_stack, np.cumsum(has_stack) - 1, -1).astype(np.int32)
+    listed = number[pairs[has_stack[pairs[:, 1]]]]
+    listed = listed[np.argsort(listed[:, 0], kind="stable")]
+    state, brackets = np.divmod(np.flatnonzero(has_stack).astype(np.int32), np.int32(counts))
+    begins = np.searchsorted(listed[:, 0], np.arange(len(state) + 1)).astype(np.int32)
+    return Frames(is_exact, opened, state, brackets, number.reshape(-1, counts), listed, begins)
+
+
+def _brackets(tables: ParserTables, rules: Sequence[Rule]) -> tuple[bool, int, npt.NDArray[np.int32]]:
+    """Return whether the stack tells which brackets are open, how many are counted at most (0: they do not
+    matter), and `Frames.opened`."""
+    opened, lines = np.zeros(len(tables.kernels), np.int32), tables.indentation
+    terminals = {} if lines is None else dict.fromkeys(lines.opening, 1) | dict.fromkeys(lines.closing, -1)
+    balances = balances_of(rules, terminals) if terminals else None
     if balances is None:
-        return Cells(1, steps, not terminals)
+        return not terminals, 0, opened
     every = terminals | balances
     most = 1 + max((max(_prefixes(rule, every)) for rule in rules), default=0)
     for state, kernel in enumerate(tables.kernels):
         for rule, dot in kernel[:1]:
-            steps[state] = every.get(tables.rules[rule].symbols[dot - 1], 0) if dot else 0
-    return Cells(most + 1, steps, True)
+            opened[state] = every.get(tables.rules[rule].symbols[dot - 1], 0) if dot else 0
+    return True, most, opened
 
 
 def blocks_are_even(tables: ParserTables, made: Collection[int]) -> bool:
