@@ -147,7 +147,7 @@ class MaskStore:
     @property
     def recent(self) -> list[Any]:
         """The compiled JSON grammars that the store holds because they were asked for last."""
-        return [one for part in list(self._parts.values()) for one in part.recent.grammars]
+        return [grammar for part in list(self._parts.values()) for grammar in part.recent.grammars]
 
     def let_go(self) -> None:
         """Let go of the compiled JSON grammars that nobody else holds; of their masks it lets none go."""
@@ -166,11 +166,11 @@ class MaskStore:
 def default_store() -> MaskStore:
     """Return the store that `store=None` means: `masks` in the cache folder; one object for each folder."""
     chosen = os.environ.get(ENVIRONMENT_VARIABLE, "")
-    found = _Default.stores.get(chosen)
-    if found is None:
+    store = _Default.stores.get(chosen)
+    if store is None:
         # Of two threads that come here at once, both take what the first has put there.
-        found = _Default.stores.setdefault(chosen, MaskStore(cache_folder() / "masks"))
-    return found
+        store = _Default.stores.setdefault(chosen, MaskStore(cache_folder() / "masks"))
+    return store
 
 
 StoreOption: TypeAlias = MaskStore | Literal[False] | None

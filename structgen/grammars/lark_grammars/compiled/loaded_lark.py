@@ -46,7 +46,7 @@ class LarkGrammar(TextGrammar):
     @property
     def canonical(self) -> str:
         """The patterns of its terminals, and the digest of what lark made of it, as JSON."""
-        terminals = [(one.name, one.pattern) for one in self.tables.terminals]
+        terminals = [(terminal.name, terminal.pattern) for terminal in self.tables.terminals]
         return json.dumps([self.digest, *terminals], ensure_ascii=False)
 
     @property

@@ -46,7 +46,7 @@ class Scanner:
     @remembered
     def fresh(self, terminals: tuple[int, ...]) -> int:
         """Return the bundle before the first symbol of some terminals."""
-        return self.bundle((one, self.languages[one].start()) for one in terminals)
+        return self.bundle((terminal, self.languages[terminal].start()) for terminal in terminals)
 
     def union(self, one: int, other: int) -> int:
         return self.bundle(self.bundles[one] | self.bundles[other])
@@ -96,7 +96,7 @@ class Scanner:
 
     def expected(self, bundle: int) -> list[Expected]:
         readings = sorted(self.bundles[bundle], key=lambda reading: reading[0])
-        told = (one for terminal, config in readings for one in self.languages[terminal].expected(config))
+        told = (item for terminal, config in readings for item in self.languages[terminal].expected(config))
         return list(dict.fromkeys(told))
 
 
@@ -107,7 +107,7 @@ def common_classes(parts: Iterable[bytes]) -> bytes:
         if row == ALL_BYTES:
             return ALL_BYTES
         rows.add(row)
-    found: npt.NDArray[np.int64] = np.zeros(256, np.int64)
+    classes: npt.NDArray[np.int64] = np.zeros(256, np.int64)
     for row in rows:
-        found = np.unique(256 * found + np.frombuffer(row, np.uint8), return_inverse=True)[1]
-    return found.astype(np.uint8).tobytes()
+        classes = np.unique(256 * classes + np.frombuffer(row, np.uint8), return_inverse=True)[1]
+    return classes.astype(np.uint8).tobytes()
