@@ -53,6 +53,7 @@ _DIVIDED: Final[HeldByContent[SpecAutomaton]] = HeldByContent(16 << 20)
 """The automata that divide keys into classes, each of many groupings of these."""
 _FIRST_DEMAND: Final = frozenset((0,))
 _ASCII: Final = 128
+"""Columns of the bytes that are characters."""
 _SWEEPS: Final = 16
 """Characters of strings that are counted, at most."""
 _PLACES: Final = 1 + len(PLACE_BYTES)
