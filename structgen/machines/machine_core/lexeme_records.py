@@ -28,7 +28,6 @@ from structgen.machines.machine_core.lexeme_layout import (
     FOUND_WORDS,
     FULL,
     KEPT_ALIKE,
-    KEPT_ALL,
     KEPT_NONE,
     LARGE_TRIE,
     MERGED_KEY,
@@ -36,7 +35,6 @@ from structgen.machines.machine_core.lexeme_layout import (
     MOST_WAITING,
     RANGE_WORDS,
     RECORD_KEY,
-    TOTAL,
     UNASKED,
     UNKNOWN,
     Depth,
@@ -267,15 +265,12 @@ def drop_below(c: LexemeContext, nodes: Int64s, slots: Int32s, ids: Int32s, node
 def take_safe(c: LexemeContext, node: int, safe: SafeRow) -> bool:
     """Take the tokens at a node of the vocabulary and below it at once, where their classes tell what they
     do in the state above; return whether that is so."""
-    v, is_left = c.vocabulary, c.scan.kept == KEPT_ALL
+    v = c.vocabulary
     low, high = v.signatures[2 * node], v.signatures[2 * node + 1]
-    if is_left and safe.known == TOTAL and low & c.closing == 0:
-        return True  # it neither closes nor dies
     if low & ~safe.low != 0 or high & ~safe.high != 0 or v.subtree_chars[node] > safe.reach:
         return False
-    if not is_left:
-        first, last = range_below(v.trie, v.slot_start, node)
-        put_found(c, v.slot_ids, first, last)
+    first, last = range_below(v.trie, v.slot_start, node)
+    put_found(c, v.slot_ids, first, last)
     return True
 
 
@@ -387,7 +382,7 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
                 shift, same = shift_after(c, above.shift, byte), REFUSED
             elif same >= 0 and c.may_break[same]:
                 same = REFUSED
-        if slot and after != same and kept != KEPT_ALL:
+        if slot and after != same:
             find_inside(c, slot - 1, after, shift, slots, ids)
             if kept == KEPT_ALIKE:
                 drop(c, ids, slots[slot - 1], slots[slot])
