@@ -185,8 +185,6 @@ class SafeRow(Block):
 
 DEPTH_WORDS: Final = words_of(Depth)
 """Words of a `Depth`."""
-KEPT_NONE, KEPT_ALIKE = range(2)
-"""What a scan leaves to the record of another state: nothing; what it finds alike."""
 
 
 class Waiting(Block):
@@ -221,8 +219,8 @@ class Scan(Block):
     is_full: int
     apart: int
     """Nodes so far behind which the state and `Depth.other` differ."""
-    kept: int
-    """What is left to another state's record: KEPT_NONE, KEPT_ALIKE."""
+    compared: int
+    """1: with another state, to whose record is left what both do alike; 0."""
     masks: int
     """How many masks were begun."""
     visited: int

@@ -25,7 +25,6 @@ from structgen.base.language.ir import All, Formula, Not, Pattern, Spec
 from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
 from structgen.machines.json_machine.records.recorder import Recorder
-from structgen.machines.machine_core.lexeme_layout import KEPT_NONE
 
 BYTES = [bytes((byte,)) for byte in range(256)]
 CROSSING = r""" "a a" b"} ab ba aba bab \u \u00 \u006 \u0061 \u0061b a\u0062 \ud83d \ude00 \ud83d\ude00
@@ -474,7 +473,7 @@ def test_masks_told_by_what_they_take_less_are_those_of_whole_walks(
         for _ in range(12):
             allowed = quick.allowed(here)
             with monkeypatch.context() as patched:
-                patched.setattr(Recorder, "_like", lambda *_: (None, -1, KEPT_NONE))
+                patched.setattr(Recorder, "_like", lambda *_: (None, -1))
                 assert slow.allowed(there) == allowed
             going = [token for token in allowed if token != END]
             if not going:

@@ -27,8 +27,6 @@ from structgen.machines.machine_core.growing_tables import ADDRESS, GrowingTable
 from structgen.machines.machine_core.layout import ASKED
 from structgen.machines.machine_core.lexeme_layout import (
     FULL,
-    KEPT_ALIKE,
-    KEPT_NONE,
     Hooks,
     LexemeCrossing,
     Scan,
@@ -214,7 +212,7 @@ class Recorder:
             context[_TRIE_ARRAYS] = [address_of(array) for array in (of.nodes, of.slot_start, of.slot_ids)]
             put_trie(self._tables, 0, len(of.nodes), 0, own=True)
         context[_ENDS], context[_SAFE] = 0, code_of(terminal_lexer.nothing_safe)
-        found = self._call(scan_beside, _ESCAPING, state, -1, KEPT_NONE)
+        found = self._call(scan_beside, _ESCAPING, state, -1)
         space = self._masks.workspaces.space
         add_tokens(row, space.tokens[:found])
         scan, crossings = space.arrays["scan"], space.arrays["crossings"].view(np.int64)
@@ -259,9 +257,8 @@ class Recorder:
     def _scan(self, trie: int, state: int, other: int, is_text: bool) -> int:
         """Scan a trie until nothing is left to ask; return how many tokens stay inside, or FULL. `other`: the
         state with which this one is compared, -1: none."""
-        kept = KEPT_NONE if other < 0 else KEPT_ALIKE
         self._tables.context[_SAFE] = code_of(terminal_lexer.safe_in) if is_text and other < 0 else 0
-        return self._call(scan_beside, trie, state, other, kept)
+        return self._call(scan_beside, trie, state, other)
 
     def _like(self, identity: list[int]) -> tuple[KnownTerminal | None, int]:
         """Return the record that has nearly all tokens of a string's or key's, and the state with which this
