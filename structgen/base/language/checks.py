@@ -169,7 +169,7 @@ def texts(name: str, value: Any) -> tuple[str, ...]:
         value = (value,)
     if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray):
         raise wrong(name, value, "Give a text, or a sequence of texts.")
-    return tuple(text(name, part) for part in value)
+    return tuple(text(name, item) for item in value)
 
 
 def limits(value: Any) -> Limits:
@@ -212,7 +212,7 @@ def read_messages(
     """Return chat messages as models of this process read them: with a text as content, under the roles that
     chat templates know, and with the `function_call` of before among the `tool_calls`. Other members stay.
     `item`, `member`: how places are written. Errors: OptionError, with the place. Cost: linear."""
-    kept, given = [], messages(name, value)
+    read, given = [], messages(name, value)
     for at, message in enumerate(given):
         where = f"{name}{item.format(at)}{member}content"
         # the answer may go on inside a last turn of the assistant: nothing is put between its parts
@@ -221,8 +221,8 @@ def read_messages(
         made = {**message, "role": _ROLES.get(message["role"], message["role"]), "content": said}
         if (old := made.pop("function_call", None)) and not made.get("tool_calls"):
             made["tool_calls"] = [{"type": "function", "function": old}]
-        kept.append(made)
-    return kept
+        read.append(made)
+    return read
 
 
 def content_text(content: Any, where: str, item: str = "[{}]", first: int = 0, joint: str = "\n") -> str:
@@ -263,7 +263,7 @@ def message_fault(at: int, message: object) -> str:
     for number, part in enumerate(content):
         kind = part.get("type") if isinstance(part, Mapping) else None
         texts = [part.get("refusal" if kind == "refusal" else "text")] if kind in _TEXTS else []
-        if not isinstance(kind, str) or not all(isinstance(part, str) for part in texts):
+        if not isinstance(kind, str) or not all(isinstance(text, str) for text in texts):
             return f"Part {number} of message {at} is {shown(part)}: it says no type, or no text."
     return ""
 
@@ -298,20 +298,24 @@ def biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
     takes = 'a dict of token ids to numbers from -1,000,000 to 1,000,000, as {50256: -100} (in JSON "50256")'
     try:
         pairs = list((value.items() if isinstance(value, Mapping) else value) or ())
-        biases = {int(token) if isinstance(token, str) else token: bias for token, bias in pairs}
+        by_token = {int(token) if isinstance(token, str) else token: bias for token, bias in pairs}
     except (TypeError, ValueError):
         raise wrong(name, value, f"Give {takes}.") from None
     return tuple(
         sorted(
             (whole(f"{name}[{token!r}]", token, 0), number(f"{name}[{token!r}]", bias, -1e6, 1e6, takes))
-            for token, bias in biases.items()
+            for token, bias in by_token.items()
         )
     )
 
 
 def shown(value: Any) -> str:
     """Return a value for a message: the beginning of its `repr`."""
-    text = repr(value)
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """Return the beginning of a text for a message."""
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 

@@ -71,9 +71,9 @@ def united(sets: Sequence[Ranges]) -> Ranges:
     """Return the numbers that are in some of the sets. Cost: n log n in their cuts."""
     if len(sets) == 1:
         return sets[0]
-    inside = [numbers.from_below for numbers in sets]
+    inside = [ranges.from_below for ranges in sets]
     count, kept = sum(inside), list[Cut]()
-    cuts = chain.from_iterable([(cut, at) for cut in numbers.cuts] for at, numbers in enumerate(sets))
+    cuts = chain.from_iterable([(cut, at) for cut in ranges.cuts] for at, ranges in enumerate(sets))
     for cut, at in sorted(cuts, key=itemgetter(0)):
         inside[at] = not inside[at]
         was, count = count, count + (1 if inside[at] else -1)
@@ -82,7 +82,7 @@ def united(sets: Sequence[Ranges]) -> Ranges:
                 kept.pop()  # one set ends where another begins
             else:
                 kept.append(cut)
-    return Ranges(tuple(kept), any(numbers.from_below for numbers in sets))
+    return Ranges(tuple(kept), any(ranges.from_below for ranges in sets))
 
 
 def common(sets: Sequence[Ranges]) -> Ranges:

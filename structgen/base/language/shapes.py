@@ -91,26 +91,26 @@ class JsonShapes:
     def members(self, declared: str) -> Members:
         """Return the members of declarations, with their types."""
         members: dict[str, str] = {}
-        for declaration in filter(None, map(str.split, declared.split(";"))):
-            if declaration[0][0] == "+":
-                members |= self.objects[declaration[0][1:]]
-            for name in declaration[1:]:
-                members[name.rstrip("!")] = declaration[0] + "!" * name.endswith("!")
+        for words in filter(None, map(str.split, declared.split(";"))):
+            if words[0][0] == "+":
+                members |= self.objects[words[0][1:]]
+            for name in words[1:]:
+                members[name.rstrip("!")] = words[0] + "!" * name.endswith("!")
         return MappingProxyType(members)
 
     def check(self, value: Any, kind: str, place: str) -> None:
         """Raise OptionError for a value that is not of a type, with the place of the fault: a JSON pointer
         behind `place`. Of the kinds that its outside fits, the one that gets furthest says what is wrong
         inside, the first of several. Cost: linear."""
-        errors: list[OptionError] = []
-        for choice in kind.rstrip("!").split("|"):
-            if not _outside(choice)[1](value):
+        faults: list[OptionError] = []
+        for option in kind.rstrip("!").split("|"):
+            if not _outside(option)[1](value):
                 continue
             try:
-                return self._check_parts(value, choice, place)
+                return self._check_parts(value, option, place)
             except OptionError as error:
-                errors.append(error)
-        raise max(errors, key=_order) if errors else _wrong(value, kind, place)
+                faults.append(error)
+        raise max(faults, key=_order) if faults else _wrong(value, kind, place)
 
     def _check_parts(self, value: Any, kind: str, place: str) -> None:
         if kind[0] == "[":
@@ -174,6 +174,6 @@ def _plain(value: Any) -> Any:
 
 def _wrong(value: Any, kind: str, place: str) -> OptionError:
     kinds = kind.rstrip("!").split("|")
-    near = nearest(value, [name[1:-1] for name in kinds if name[0] == "'"]) if isinstance(value, str) else ""
-    said = " or ".join(dict.fromkeys(_outside(name)[0] for name in kinds))
+    near = nearest(value, [word[1:-1] for word in kinds if word[0] == "'"]) if isinstance(value, str) else ""
+    said = " or ".join(dict.fromkeys(_outside(option)[0] for option in kinds))
     return OptionError(f"It is {shown(value)}, and must be {said}.", where=place, cure=f"{near}Give {said}.")

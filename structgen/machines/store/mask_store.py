@@ -18,7 +18,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
@@ -173,9 +173,11 @@ def default_store() -> MaskStore:
     return store
 
 
-def store_of(
-    store: MaskStore | str | os.PathLike[str] | Literal[False] | None,
-) -> MaskStore | Literal[False] | None:
+StoreOption: TypeAlias = MaskStore | Literal[False] | None
+"""The store that a grammar is compiled for. None: the process's default; False: one of its own."""
+
+
+def store_of(store: StoreOption | str | os.PathLike[str]) -> StoreOption:
     """Return what an option says: a path is this process's store in that folder, one while somebody has it;
     all else is as it was. Raises OptionError for what is no store."""
     if store is None or store is False or isinstance(store, MaskStore):
