@@ -209,6 +209,38 @@ def test_rules_that_were_pickled_are_explained_alike() -> None:
     assert sg.explain(again).unused_rules == sg.explain(made).unused_rules
 
 
+# --- large schemas, and those that refer to themselves ------------------------------------------------------
+
+PLACES = 10_000
+WIDE = {f"k{at}": {"type": "string", "maxLength": at + 1} for at in range(PLACES)}
+ITSELF = {"type": "object", "properties": {key: {"$ref": "#"} for key in WIDE}}
+
+
+def nested(levels: int) -> Any:
+    schema: Any = {"type": "string"}
+    for _ in range(levels):
+        schema = {"type": "object", "properties": {"a": schema}, "required": ["a"]}
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("schema", "lines", "complete"),
+    [
+        ({"type": "object", "properties": WIDE}, PLACES + 2, True),
+        ({"type": "object", "properties": WIDE, "required": list(WIDE)[:1_500]}, PLACES + 2, False),
+        ({"prefixItems": [{"const": at} for at in range(PLACES)]}, PLACES + 2, False),
+        (nested(3_000), 6_001, True),
+        (ITSELF, PLACES + 2, True),
+    ],
+    ids=["wide", "required", "items", "nested", "itself"],
+)
+def test_an_explanation_of_10_000_places_is_bounded(schema: Any, lines: int, complete: bool) -> None:
+    found = sg.explain(sg.json_schema(schema))
+    assert (len(found.outline.lines), found.complete) == (lines, complete)
+    assert len(str(found)) < 100_000
+    assert len(found._repr_html_()) < 30_000
+
+
 # --- printed ------------------------------------------------------------------------------------------------
 
 BOOK = "examples/book.schema.json"

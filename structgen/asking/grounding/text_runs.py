@@ -13,8 +13,8 @@ from structgen.grammars.text_grammars.word_runs import LETTER
 
 MOST_RUNS: Final = 256
 """More values are not listed."""
-_LONGEST: Final = 300
-"""Characters of a run."""
+LONGEST_RUN: Final = 300
+"""Characters of a run, or of a code: the longest of the standards have less than 100."""
 _MOST_STEPS: Final = 1_000_000
 """Characters that are read in all, some 0.5 us each."""
 LOOSE: Final = frozenset(" \t\n\u00a0\u202f-.,/()")
@@ -30,8 +30,8 @@ def runs_meeting(text: str, formula: Formula) -> list[str] | None:
     Cost: linear in the text, times the length of what the formula goes on with.
     """
     language = RegularGrammar(formula, "", limits=None).language(Limits())
-    found = _found(text, language, is_loose=False)
-    return found if found != [] else _found(text, language, is_loose=True) or []
+    runs = _found(text, language, is_loose=False)
+    return runs if runs != [] else _found(text, language, is_loose=True) or []
 
 
 def _found(text: str, language: Language, *, is_loose: bool) -> list[str] | None:
@@ -46,15 +46,15 @@ def _found(text: str, language: Language, *, is_loose: bool) -> list[str] | None
                 runs[written] = None
             if at == len(text):
                 continue
-            if len(runs) > MOST_RUNS or at - start > _LONGEST or steps > _MOST_STEPS:
+            if len(runs) > MOST_RUNS or at - start > LONGEST_RUN or steps > _MOST_STEPS:
                 return None
             char = text[at]
             if is_loose and written and char in LOOSE:
                 stack.append((at + 1, written, config))
-            for one in {char, char.upper(), char.lower()} if is_loose else (char,):
+            for letter in {char, char.upper(), char.lower()} if is_loose else (char,):
                 steps += 1
-                if (after := language.through(config, one.encode("utf-8", "surrogatepass"))) is not None:
-                    stack.append((at + 1, written + one, after))
+                if (after := language.through(config, letter.encode("utf-8", "surrogatepass"))) is not None:
+                    stack.append((at + 1, written + letter, after))
     return list(runs)
 
 

@@ -4,17 +4,17 @@ Every member stands in one of two lists: what structgen reads, or what changes n
 is handed to whoever generates, after a look at its type. All else is an error, and so is a value of another
 type.
 
-The lists are written as declarations (`language.shapes`), behind the addresses of which they are.
+The lists are rows of declarations (`language.shapes`), behind the addresses of which they are.
 
 Sources: the types of the packages `openai` and `anthropic`, vLLM's `ChatCompletionRequest`, SGLang's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from structgen.asking.tool_calls.tool_shapes import TOOL_SHAPES
 from structgen.base.errors import OptionError
@@ -128,42 +128,77 @@ disabled between_tools:
 )
 """Objects of requests."""
 
-_OWN: Final = """
-all: text model regex ebnf; response_format response_format; text_settings text;
-    structured_outputs structured_outputs; object|text|flag json_schema; object|text structural_tag;
-    flag stream; stream_options stream_options; object extra_body
-chat: [message] messages; [function] functions; 'none'|'auto'|named function_call;
-    'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' reasoning_effort
-chat responses: [tool] tools; text|tool_choice tool_choice; flag parallel_tool_calls;
-    template_settings chat_template_kwargs; flag enable_thinking; flag|thoughts thinking
-completions: text|[word+]|[integer+]|[[integer+]+] prompt
-responses: text instructions; text|[item] input; object prompt; reasoning reasoning
-all: flag store; object metadata prompt_cache_options extra_headers extra_query; text user service_tier
-    safety_identifier prompt_cache_key prompt_cache_retention request_id rid cache_salt
-    guided_decoding_backend
-chat: 'low'|'medium'|'high' verbosity
-"""
-"""Members that say something of the reply, of its prompt, or of how it is sent; and those that change nothing
-of the reply, from `store` on."""
-_HANDED: Final = """
-all: number temperature top_p min_p frequency_penalty presence_penalty repetition_penalty length_penalty;
-    count min_tokens best_of top_logprobs thinking_token_budget;
-    integer top_k seed priority truncate_prompt_tokens prompt_logprobs; numbers logit_bias;
-    text|[text] stop_regex lora_path; [integer] stop_token_ids allowed_token_ids; [text] bad_words;
-    flag echo use_beam_search ignore_eos include_stop_str_in_output skip_special_tokens no_stop_trim
-    spaces_between_special_tokens add_generation_prompt continue_final_message add_special_tokens
-    return_tokens_as_token_ids return_token_ids return_hidden_states include_reasoning separate_reasoning
-    stream_reasoning outline quotes; flag|repetitions repetition; 'whole'|'tokens' choices;
-    flag|text|named_texts grounded; 'error'|'free' missing;
-    text chat_template custom_logit_processor; list logits_processors; [text] modalities;
-    object audio web_search_options prediction moderation image access_programs kv_transfer_params
-    vllm_xargs mm_processor_kwargs session_params; [object] documents context_management
-chat: count max_completion_tokens; flag logprobs
-completions: text suffix; count logprobs
-chat completions: count n max_tokens; word|[word] stop
-responses: flag|integer logprobs; count max_output_tokens max_tool_calls; flag background; [text] include;
-    text previous_response_id; text|object conversation; 'auto'|'disabled' truncation
-"""
+Address: TypeAlias = Literal["chat", "completions", "responses"]
+ALL: Final[tuple[Address, ...]] = get_args(Address)
+
+
+class MemberRow(NamedTuple):
+    """Members of the requests of some addresses."""
+
+    addresses: tuple[Address, ...]
+    members: str
+    """Their declarations (`language.shapes`)."""
+    is_handed: bool = False
+    """Whether they are options of the model's server, which says itself which of them it has."""
+
+
+MEMBERS: Final = (
+    # what says something of the reply, of its prompt, or of how it is sent
+    MemberRow(
+        ALL,
+        """text model regex ebnf; response_format response_format; text_settings text;
+        structured_outputs structured_outputs; object|text|flag json_schema; object|text structural_tag;
+        flag stream; stream_options stream_options; object extra_body""",
+    ),
+    MemberRow(
+        ("chat",),
+        """[message] messages; [function] functions; 'none'|'auto'|named function_call;
+        'none'|'minimal'|'low'|'medium'|'high'|'xhigh'|'max' reasoning_effort""",
+    ),
+    MemberRow(
+        ("chat", "responses"),
+        """[tool] tools; text|tool_choice tool_choice; flag parallel_tool_calls;
+        template_settings chat_template_kwargs; flag enable_thinking; flag|thoughts thinking""",
+    ),
+    MemberRow(("completions",), "text|[word+]|[integer+]|[[integer+]+] prompt"),
+    MemberRow(("responses",), "text instructions; text|[item] input; object prompt; reasoning reasoning"),
+    # what changes nothing of the reply
+    MemberRow(
+        ALL,
+        """flag store; object metadata prompt_cache_options extra_headers extra_query; text user service_tier
+        safety_identifier prompt_cache_key prompt_cache_retention request_id rid cache_salt
+        guided_decoding_backend""",
+    ),
+    MemberRow(("chat",), "'low'|'medium'|'high' verbosity"),
+    # what is handed to whoever generates
+    MemberRow(
+        ALL,
+        """number temperature top_p min_p frequency_penalty presence_penalty repetition_penalty;
+        number length_penalty;
+        count min_tokens best_of top_logprobs thinking_token_budget;
+        integer top_k seed priority truncate_prompt_tokens prompt_logprobs; numbers logit_bias;
+        text|[text] stop_regex lora_path; [integer] stop_token_ids allowed_token_ids; [text] bad_words;
+        flag echo use_beam_search ignore_eos include_stop_str_in_output skip_special_tokens no_stop_trim
+        spaces_between_special_tokens add_generation_prompt continue_final_message add_special_tokens
+        return_tokens_as_token_ids return_token_ids return_hidden_states include_reasoning separate_reasoning
+        stream_reasoning outline quotes; flag|repetitions repetition; 'whole'|'tokens' choices;
+        flag|text|named_texts grounded; 'error'|'free' missing;
+        text chat_template custom_logit_processor; list logits_processors; [text] modalities;
+        object audio web_search_options prediction moderation image access_programs kv_transfer_params
+        vllm_xargs mm_processor_kwargs session_params; [object] documents context_management""",
+        is_handed=True,
+    ),
+    MemberRow(("chat",), "count max_completion_tokens; flag logprobs", is_handed=True),
+    MemberRow(("completions",), "text suffix; count logprobs", is_handed=True),
+    MemberRow(("chat", "completions"), "count n max_tokens; word|[word] stop", is_handed=True),
+    MemberRow(
+        ("responses",),
+        """flag|integer logprobs; count max_output_tokens max_tool_calls; flag background; [text] include;
+        text previous_response_id; text|object conversation; 'auto'|'disabled' truncation""",
+        is_handed=True,
+    ),
+)
+"""All members: of each, for each address, one row."""
 
 
 ADDRESSES: Final = MappingProxyType({"messages": "chat", "input": "responses", "prompt": "completions"})
@@ -172,21 +207,19 @@ GUIDED: Final = MappingProxyType({f"guided_{name}": name for name in REQUESTS.ob
 """vLLM's parameters of before, each with its name of today."""
 
 
-def _declared(lines: str, address: str = "") -> Members:
-    """Return the members that lines declare for an address, with their types; "": for any. A type that is not
-    the same everywhere is any of them there."""
-    found: dict[str, str] = {}
-    for line in lines.replace("\n    ", " ").splitlines():
-        places, _, members = line.partition(": ")
-        if not address or places == "all" or address in places.split():
-            for name, kind in REQUESTS.members(members).items():
-                kinds = [*found.get(name, kind).split("|"), *kind.split("|")]
-                found[name] = "|".join(dict.fromkeys(kinds))
-    return found
+def _declared(rows: Iterable[MemberRow]) -> Members:
+    """Return the members of some rows, with their types. A type that is not the same in all is any of
+    them."""
+    members: dict[str, str] = {}
+    for row in rows:
+        for name, kind in REQUESTS.members(row.members).items():
+            kinds = [*members.get(name, kind).split("|"), *kind.split("|")]
+            members[name] = "|".join(dict.fromkeys(kinds))
+    return members
 
 
-HANDED: Final = frozenset(_declared(_HANDED))
-"""Members that are options of the model's server. The server says which of them it has."""
+HANDED: Final = frozenset(_declared(row for row in MEMBERS if row.is_handed))
+"""Members that are options of the model's server."""
 
 
 @lru_cache(16)
@@ -195,8 +228,8 @@ def members_of(address: str = "") -> Members:
     those of Anthropic's address, which are not those of the other ones."""
     if address == "messages":
         return REQUESTS.objects["anthropic"]
-    found = {name: REQUESTS.objects["outputs"][key] for name, key in GUIDED.items()}
-    return {**found, **_declared(_OWN + _HANDED, address)}
+    members = {name: REQUESTS.objects["outputs"][key] for name, key in GUIDED.items()}
+    return {**members, **_declared(row for row in MEMBERS if not address or address in row.addresses)}
 
 
 def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any]:
@@ -209,7 +242,7 @@ def read_members(request: Mapping[str, Any], address: str = "") -> dict[str, Any
     more = request.get("extra_body")
     own = {name: value for name, value in request.items() if name != "extra_body"}
     whole = {**own, **more} if isinstance(more, Mapping) else own
-    address = address or next((one for name, one in ADDRESSES.items() if whole.get(name) is not None), "")
+    address = address or next((place for name, place in ADDRESSES.items() if whole.get(name) is not None), "")
     known = members_of(address)
     REQUESTS.check_members(request, known, "")
     if more is not None:

@@ -8,13 +8,11 @@ from typing import Final
 from structgen.base.system.html_pages import in_cell
 
 SHOWN_LINES: Final = 400
-"""Lines of an outline that are printed."""
-_MOST_LISTED: Final = 200
-"""A section prints so many lines at most."""
+"""Lines of an outline, and of a section, that are printed."""
 _SHORTEST: Final = 2_000
-"""Characters of the shortest text that are printed."""
+"""Characters of the shortest text that are printed: a screen of them."""
 _MOST_IN_CELL: Final = 20_000
-"""Characters of an explanation that a notebook shows."""
+"""Characters of an explanation that a notebook shows: a pointer in it may be of any length."""
 
 
 class Shown:
@@ -33,7 +31,7 @@ class Shown:
         return f"<pre>{in_cell(str(self), _MOST_IN_CELL)}</pre>"
 
 
-def section(title: str, rows: Iterable[str], most: int = _MOST_LISTED) -> Iterator[str]:
+def section(title: str, rows: Iterable[str], most: int = SHOWN_LINES) -> Iterator[str]:
     """Yield a title and at most `most` lines of some rows below it; nothing where there are no rows."""
     listed = [line for row in rows for line in row.split("\n")]
     yield from [f"\n{title}"] * bool(listed)

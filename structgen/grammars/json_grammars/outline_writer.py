@@ -14,14 +14,13 @@ from structgen.base.json_text.exact_json import Json, write
 from structgen.base.language.ir import All, Length, Pattern
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.string_values import over_bytes
-from structgen.schema.reading.model import Schema
+from structgen.schema.reading.model import Schema, conjuncts_of
 
 MOST_OUTLINE = 100_000
 """Characters of an outline, at most: a prompt that long fits few models."""
 MOST_DESCRIPTION = 200
-"""Characters of a description that are told, at most: a longer one is cut behind a word."""
-_REPEATED = 200
-"""Characters of a definition that are written a second time; a longer one is then called by its name."""
+"""Characters of a description that are told, at most: a longer one is cut behind a word. So many of a
+definition are written a second time: a longer one is then called by its name."""
 _UNTOLD = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 """Control characters, and halves of characters, which no encoding has."""
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
@@ -79,12 +78,12 @@ def shorter_outlines(outline: Outlines, *, descriptions: bool) -> Iterator[tuple
     forms = [*whole, *((depth, False, told) for depth, told in _LEVELS.items())]
     for depth, described, told in forms:
         try:
-            found = outline(depth=depth, descriptions=described)
+            shorter = outline(depth=depth, descriptions=described)
         except LimitError:
             continue  # a shorter form follows
-        if known is None or len(found) < len(known):
-            yield found, told
-            known = found
+        if known is None or len(shorter) < len(known):
+            yield shorter, told
+            known = shorter
 
 
 class ModelPrompt(str):
@@ -94,7 +93,7 @@ class ModelPrompt(str):
 
 
 def extraction_prompt_under(outline: str, text: str) -> ModelPrompt:
-    """Return the same for an outline that was written before."""
+    """Return the prompt of an embedded model: an outline, a line break, the text, a line break."""
     return ModelPrompt(f"{outline}\n{text.strip()}\n")
 
 
@@ -148,14 +147,14 @@ class OutlineWriter:
             )
 
     def _enter(self, part: _Part) -> None:
-        parts = tuple(_conjuncts(part.demand))
+        parts = tuple(conjuncts_of(part.demand))
         self._describe(parts, part.label)
         if not part.is_told:
             return
         # One that only refers says nothing of its own; without it, two references to one place are equal.
         parts = tuple(part for part in parts if part.ref is None or _says(part)) or parts
         key = tuple(part.id for part in parts)
-        if key in self.begun and self.sizes.get(key, MOST_OUTLINE) > _REPEATED:
+        if key in self.begun and self.sizes.get(key, MOST_OUTLINE) > MOST_DESCRIPTION:
             if key not in self.names:
                 self.names[key] = self._fresh_name(parts)
                 self.pieces[self.begun[key]] = f"{self.names[key]}="
@@ -209,21 +208,6 @@ def short_description(given: object) -> str:
     return f"{cut.rpartition(' ')[0] or cut}..."
 
 
-def _conjuncts(demand: _Demand) -> Iterator[Schema]:
-    """Yield the schemas of a demand and all that they join by `$ref` and `allOf`, each once."""
-    seen: set[int] = set()
-    stack = list(reversed(demand))
-    while stack:
-        schema = stack.pop()
-        if schema.id in seen:
-            continue
-        seen.add(schema.id)
-        yield schema
-        stack.extend(reversed(schema.all_of))
-        if schema.ref is not None:
-            stack.append(schema.ref)
-
-
 def _meaning(parts: _Demand) -> Iterator[_Piece]:
     """Yield the texts and the inner values that tell what a value is."""
     if any(part.verdict is False for part in parts):
@@ -242,7 +226,7 @@ def _meaning(parts: _Demand) -> Iterator[_Piece]:
     said = [] if types is None and choices else list(_joined(_typed(parts, types), "|"))
     for at, branches in enumerate(choices):
         # `anyOf: [{required: [a]}, ...]` and the like say nothing that the outline writes.
-        if said and not all(any(map(_says, _conjuncts((branch,)))) for branch in branches):
+        if said and not all(any(map(_says, conjuncts_of((branch,)))) for branch in branches):
             said.extend(_Part((branch,), is_told=False) for branch in branches)
             continue
         many = len(branches) > 1 and (bool(said) or len(choices) > at + 1 or at > 0)

@@ -122,8 +122,8 @@ class ByteSteps(Block):
     """(state, token): the state after a token that is not an end token; UNKNOWN where Python must find it. 0
     in place of a code: the token's bytes say it."""
     each: int
-    """As `take`, where the states of many tokens are asked for: byte by byte, so that tokens share the states
-    on their way. 0 in place of a code: as `take`."""
+    """(state, token): what `take` answers, where the states of many tokens are asked for: byte by byte, so
+    that tokens share the states on their way. 0 in place of a code: as `take`."""
 
 
 class Core(Block):

@@ -16,13 +16,15 @@ from typing import NamedTuple, TypeAlias
 from structgen.base.errors import LimitError, StructgenError
 from structgen.schema.meaning import wording
 from structgen.schema.meaning.formulas import LISTED
-from structgen.schema.meaning.place import ARRAY, NEVER, OBJECT
-from structgen.schema.reading.model import Schema
+from structgen.schema.meaning.literals import ARRAY, NEVER, OBJECT, Literal
+from structgen.schema.meaning.place import NOTHING
+from structgen.schema.reading.model import Schema, conjuncts_of
 from structgen.schema.recogniser.schema_network import SchemaNetwork
-from structgen.schema.recogniser.smallest_contradiction import signed, smallest
+from structgen.schema.recogniser.smallest_contradiction import smallest
 
 MOST_QUESTIONS = 20_000
-"""Branches, keys and constants that are examined; those of a place with a large oneOf count many times."""
+"""Branches, keys and constants that are examined, some 0.1 ms each. Those of a place with many required keys,
+items or branches count many times: see `_weight`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,13 @@ class _Part(NamedTuple):
     schema: Schema
     asked: tuple[Schema, ...]
     """Schemas that a value meets besides, of which the text has none."""
-    met: tuple[int, ...] = ()
+    met: tuple[Literal, ...] = ()
     """Literals of a value of the place that meets it, its own last; empty where it is about another value."""
     member: int = -1
     """The index of a value in its enum."""
 
 
-_Place: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
+_Place: TypeAlias = tuple[tuple[Literal, ...], tuple[Literal, ...]]
 """The literals of a value, and those of them whose parts are examined."""
 
 
@@ -62,9 +64,9 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
     place.
     """
     tables, oracle = network.tables, network.oracle
-    found: dict[tuple[Schema, int], tuple[_Part, tuple[int, ...]] | None] = {}
+    excluded: dict[tuple[Schema, int], tuple[_Part, tuple[Literal, ...]] | None] = {}
     """The parts, with the literals that exclude each other; None once a part can hold."""
-    stack: list[_Place] = [(tables.demands[demand],) * 2 for demand in demands if demand != NEVER]
+    stack: list[_Place] = [(tables.demands[demand],) * 2 for demand in demands if demand != NOTHING]
     stack.reverse()
     seen: set[_Place] = set()
     questions = 0
@@ -76,14 +78,12 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
         try:
             parts = list(_parts(network, place)) if oracle.alive(tables.demand(place[0])) else []
             # what is `false` itself is meant so
-            parts = [part for part in parts if part.member >= 0 or tables.literal(part.schema) != NEVER]
+            parts = [part for part in parts if part.member >= 0 or tables.literal(part.schema) is not NEVER]
         except LimitError:
             continue
         for part in parts:
             literals = (*place[0], *part.met)
-            # the branches of a choice are compared in pairs
-            said = _said(network, literals)
-            questions += 1 + sum(len(one.one_of) ** 3 // 1_300 + len(one.any_of) // 20 for one in said)
+            questions += 1 + sum(map(_weight, _said(network, literals)))
             if questions > MOST_QUESTIONS:
                 return [], False
             try:
@@ -91,37 +91,33 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
             except StructgenError:
                 holds = True
             if not holds:
-                found.setdefault((part.schema, part.member), (part, literals))
+                excluded.setdefault((part.schema, part.member), (part, literals))
                 continue
-            found[part.schema, part.member] = None
+            excluded[part.schema, part.member] = None
             if part.met:
                 stack.append((literals, part.met[-1:]))
     return [
         Impossible(
             part.schema.pointer if part.member < 0 else f"{part.schema.pointer}/enum/{part.member}",
             part.what,
-            smallest(oracle, signed(oracle, literals), part.asked).told,
+            smallest(oracle, literals, part.asked).told,
         )
-        for known in found.values()
+        for known in excluded.values()
         if known is not None
         for part, literals in (known,)
     ], True
 
 
-def _said(network: SchemaNetwork, literals: Iterable[int]) -> Iterator[Schema]:
-    """Yield the schemas that literals ask for, with those that they join."""
-    tables = network.tables
-    for literal in literals:
-        stack = [] if literal < 0 or literal & 1 else [tables.about(literal)]
-        seen: set[int] = set()
-        while stack:
-            schema = tables.resolved(stack.pop())
-            if schema.id not in seen:
-                seen.add(schema.id)
-                yield schema
-                stack.extend(schema.all_of)
-                if schema.ref is not None:
-                    stack.append(schema.ref)
+def _weight(schema: Schema) -> int:
+    """Return how many more questions one about a value of a schema costs, by measurement: the branches of a
+    choice are compared in pairs, and each required key and each item before others is asked about again."""
+    pairs = len(schema.one_of) ** 3 // 1_300 + len(schema.any_of) // 20
+    return pairs + len(schema.required) // 60 + len(schema.prefix) // 200
+
+
+def _said(network: SchemaNetwork, literals: Iterable[Literal]) -> Iterator[Schema]:
+    """Return the schemas that literals ask for, with those that they join."""
+    return conjuncts_of(literal.schema for literal in literals if not literal.denied)
 
 
 def _parts(network: SchemaNetwork, place: _Place) -> Iterator[_Part]:

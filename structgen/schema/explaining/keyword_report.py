@@ -7,7 +7,7 @@ stands for absence, a type that the place rules out. Whatever else changes nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
 from functools import reduce
@@ -17,6 +17,7 @@ from typing import Any
 
 from structgen.automata.formats.named_formats import CUTS
 from structgen.automata.regex.ecma_syntax import only_legacy
+from structgen.base.json_text.events import pointer_of
 from structgen.base.json_text.exact_json import escape
 from structgen.schema.meaning.place import TYPE_BITS, type_bit
 from structgen.schema.reading import draft3
@@ -136,12 +137,15 @@ def report_of(
 ) -> KeywordReport:
     """Return the report of a document; the reader's `notes` come before its own. Some 2 us a keyword."""
     refused = {(refusal.pointer, refusal.keyword): refusal.what for refusal in document.refusals}
-    meant = {one.where: one.likely for one in suspects(document)}
+    meant = {suspect.where: suspect.likely for suspect in suspects(document)}
     findings: dict[Finding, None] = {}
+    pointers: dict[int, str] = {}
     for schema in document.schemas:
+        pointer = pointers[id(schema.at)] = _pointer(schema, pointers)
         if isinstance(schema.raw, dict):
             # A schema that stands in several dynamic scopes is several places, and has one line.
-            findings.update(dict.fromkeys(_findings(document, schema, schema.raw, refused, meant)))
+            listed = _findings(document, schema, pointer, schema.raw, refused, meant)
+            findings.update(dict.fromkeys(listed))
     return KeywordReport(
         draft=document.draft,
         policies=document.policies,
@@ -173,15 +177,23 @@ _ABSENT = Schema(-1, "")
 """What absence says."""
 
 
+def _pointer(place: Schema, known: Mapping[int, str]) -> str:
+    """Return the pointer of a place. `known`: those of places before it, by the identity of their `at`."""
+    at = place.at
+    if isinstance(at, tuple) and id(at[0]) in known:
+        return known[id(at[0])] + pointer_of(at[1:])
+    return place.pointer
+
+
 def _findings(
     document: Document,
     place: Schema,
+    pointer: str,
     raw: dict[str, Any],
     refused: dict[tuple[str, str], str],
     meant: dict[str, str],
 ) -> Iterable[Finding]:
     known = place.scope.dialect
-    pointer = place.pointer
     hidden = known.hides_siblings and "$ref" in raw
     for keyword in raw:
         if keyword in _SILENT and keyword in known.annotations:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.json_text.exact_json import write
 from structgen.base.language.ir import TRUE, ValueMenu
 from structgen.schema.meaning import wording
-from structgen.schema.meaning.place import ANYTHING, NEVER, STRING
+from structgen.schema.meaning.literals import STRING, Literal
+from structgen.schema.meaning.place import ANYTHING, NOTHING
 from structgen.schema.meaning.shape import (
     Alternative,
     ArrayShape,
@@ -40,7 +42,6 @@ MOST_KINDS = 500
 """Kinds of one object or array that are described one by one."""
 DEEPEST_SOURCES = 500
 """Levels down to which the schema's places are spelled out: pointers grow with each level."""
-_MOST_ALTERNATIVES = 6  # that one line of an outline lists
 _FREE = ["an object with any keys", "an array of any values", "a string", "a number", "true or false", "null"]
 
 
@@ -83,18 +84,16 @@ class _Todo:
     """The demand on the value; None: `what` is complete."""
     what: str = ""
     inside: tuple[_Todo, ...] = ()
-    cut: int = 0
-    """Lines left out that it stands for."""
 
 
 def outline(network: SchemaNetwork, most: int = MOST_LINES) -> Outline:
     """Return the tree of a network's places, `most` lines of it.
 
-    Expands all places that it describes: linear in the schema where few alternatives multiply. A place past a
-    limit says so in its line.
+    Expands all places that it describes, each once: linear in the schema where few alternatives multiply. A
+    place past a limit says so in its line.
     """
     writer = _OutlineWriter(network)
-    cut = 0
+    described = cache(writer.value)
     lines: list[Line] = []
     told: dict[int, int] = {}
     (root,) = network.tables.places[network.root]
@@ -102,31 +101,30 @@ def outline(network: SchemaNetwork, most: int = MOST_LINES) -> Outline:
     stack = [(-1, 0, _Todo("", demand=root))]
     while stack and len(lines) < most:
         parent, depth, todo = stack.pop()
-        cut += todo.cut
         demand, what, inside = todo.demand, todo.what, todo.inside
         sources: tuple[str, ...] = ()
         same, index = -1, len(lines)
         if demand is not None:
             demands[demand] = None
             try:
-                what, inside = writer.value(demand)
+                what, inside = described(demand)
             except UnsupportedError as error:
                 error.name_schemas(network.tables.sources((demand,)))
                 raise
             except LimitError as error:
                 what = f"not told: {error}"
-                cut += 1
-            if demand != NEVER and depth <= DEEPEST_SOURCES:
+                writer.cut += 1
+            if demand != NOTHING and depth <= DEEPEST_SOURCES:
                 sources = network.tables.sources((demand,))
             if inside and told.setdefault(demand, index) != index:
                 same, inside = told[demand], ()
         lines.append(Line(parent, depth, todo.label, todo.need, what, sources, same))
         stack.extend((index, depth + 1, child) for child in reversed(inside))
-    return Outline(tuple(lines), tuple(demands), cut + len(stack))
+    return Outline(tuple(lines), tuple(demands), writer.cut + len(stack))
 
 
-def _said(what: str, cut: int = 0) -> _Todo:
-    return _Todo("", what=what, cut=cut)
+def _said(what: str) -> _Todo:
+    return _Todo("", what=what)
 
 
 class _OutlineWriter:
@@ -137,6 +135,8 @@ class _OutlineWriter:
         self.tables = network.tables
         self.frames = network.objects.frames
         self.lives = network.oracle.alive
+        self.cut = 0
+        """Kinds that were left out, and places past a limit."""
 
     def value(self, demand: int) -> tuple[str, tuple[_Todo, ...]]:
         """Return a value in words, and the lines inside it."""
@@ -155,11 +155,11 @@ class _OutlineWriter:
         words = wording.kinds(entry, an_object, an_array)
         return "any value" if words == _FREE else wording.joined(words, " or "), members + items
 
-    def _there(self, what: str, literals: tuple[int, ...]) -> str:
+    def _there(self, what: str, literals: tuple[Literal, ...]) -> str:
         brief = self._brief(literals)
         return f"{what} is there" if brief == "any value" else f"{what} is {brief}"
 
-    def _brief(self, literals: tuple[int, ...]) -> str:
+    def _brief(self, literals: tuple[Literal, ...]) -> str:
         """Return a value in words, without its members."""
         demand = self.tables.demand(literals)
         entry = self._entry(demand)
@@ -168,19 +168,19 @@ class _OutlineWriter:
         excluded = self._excluded(literals)
         if excluded:
             return f"anything but {wording.listing(excluded, ' and ')}"
-        said = ", ".join(filter(None, self.tables.sources((demand,))[:_MOST_ALTERNATIVES]))
+        said = ", ".join(filter(None, self.tables.sources((demand,))[: wording.MOST_TOLD]))
         is_open = said and (entry.object is not None or entry.array is not None)
         return wording.joined(wording.kinds(entry), " or ") + (f" ({said})" if is_open else "")
 
-    def _excluded(self, literals: tuple[int, ...]) -> list[str]:
+    def _excluded(self, literals: tuple[Literal, ...]) -> list[str]:
         """Return the constants that literals exclude, if that is all they do."""
-        found: list[str] = []
+        texts: list[str] = []
         for literal in literals:
-            schema = self.tables.about(literal) if literal >= 0 else None
-            if schema is None or not literal & 1 or not schema.only_values or schema.enum is None:
+            schema = literal.schema
+            if not literal.denied or not schema.only_values or schema.enum is None:
                 return []
-            found += [write(value) for value in schema.enum]
-        return found
+            texts += [write(value) for value in schema.enum]
+        return texts
 
     def _entry(self, demand: int) -> ValueMenu | str:
         """Return the kinds of a value; in words where these are complete."""
@@ -220,12 +220,13 @@ class _OutlineWriter:
         insides = [tuple(self._inside(demand, shape)) for shape in shapes[:MOST_KINDS]]
         left = len(shapes) - len(insides)
         common = set[_Todo]() if left else set(insides[0]).intersection(*insides[1:])
-        found = [todo for todo in dict.fromkeys(insides[0]) if todo in common]
+        lines = [todo for todo in dict.fromkeys(insides[0]) if todo in common]
         for number, inside in enumerate(insides, 1):
             own = tuple(todo for todo in inside if todo not in common)
             what = _size(shapes[number - 1]) or "nothing more" * (not own)
-            found.append(_Todo(f"kind {number} of {len(shapes):,}", what=what, inside=own))
-        return [*found, _said(f"and {left:,} more kinds", left)] if left else found
+            lines.append(_Todo(f"kind {number} of {len(shapes):,}", what=what, inside=own))
+        self.cut += left
+        return [*lines, *[_said(f"and {left:,} more kinds")] * bool(left)]
 
     def _inside(self, demand: int, shape: ObjectShape | ArrayShape) -> Iterator[_Todo]:
         if isinstance(shape, ObjectShape):
@@ -255,7 +256,7 @@ class _OutlineWriter:
                 groups.setdefault(value, []).append(name)
         whole = sum(map(len, groups.values())) == len(classes)
         for value, names in groups.items():
-            label = some if whole and len(groups) == 1 else " or ".join(names[:_MOST_ALTERNATIVES])
+            label = some if whole and len(groups) == 1 else " or ".join(names[: wording.MOST_TOLD])
             yield _Todo(label, "", value)
         for literal in dict.fromkeys(shape.key_literals):
             what = wording.describe((self.network.scalars.literal(literal, STRING),), wording.string)
@@ -294,9 +295,9 @@ class _OutlineWriter:
 
     def _obligations(self, obligations: Iterable[Obligation], unit: str) -> Iterator[_Todo]:
         for obligation in obligations:
-            said = [self._alternative(alternative, unit) for alternative in obligation[:_MOST_ALTERNATIVES]]
-            if len(obligation) > _MOST_ALTERNATIVES:
-                said.append(f"one of {len(obligation) - _MOST_ALTERNATIVES:,} further conditions holds")
+            said = [self._alternative(alternative, unit) for alternative in obligation[: wording.MOST_TOLD]]
+            if len(obligation) > wording.MOST_TOLD:
+                said.append(f"one of {len(obligation) - wording.MOST_TOLD:,} further conditions holds")
             yield _said(", or ".join(said))
 
     def _alternative(self, alternative: Alternative, unit: str) -> str:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from structgen.automata.strings.banned_patterns import texts_of
 from structgen.automata.strings.live_strings import named
 from structgen.base.json_text.exact_json import Json, write
+from structgen.base.language.checks import MOST_SHOWN
 from structgen.base.language.ir import (
     FALSE,
     All,
@@ -29,22 +30,20 @@ from structgen.base.language.number_ranges import Cut, Ranges
 from structgen.schema.meaning.formulas import is_multiple
 from structgen.schema.reading.json_values import json_string
 
-_MOST_WORDS = 8
-"""Words, and clauses of a formula, that are listed in one item."""
-_MOST_CHARACTERS = 60
-"""Of a word or a pattern that is quoted."""
+MOST_TOLD = 8
+"""Words, clauses, conditions and places that one line tells of one thing."""
 _MOST_ALTERNATIVES = 3  # that are described one by one in a line
 _FURTHER = " (with further conditions)"
 
 
 def describe(formulas: Iterable[Formula], describe: Callable[[Formula], str]) -> list[str]:
     """Return the different descriptions of formulas and of their few alternatives, sorted, each once."""
-    found: set[str] = set()
+    told: set[str] = set()
     for formula in formulas:
         parts = _alternatives(formula)
         parts = parts if len(parts) <= _MOST_ALTERNATIVES else [formula]
-        found.update(describe(part) for part in parts if part != FALSE)
-    return sorted(found)
+        told.update(describe(part) for part in parts if part != FALSE)
+    return sorted(told)
 
 
 def kinds(entry: ValueMenu, an_object: str = "an object", an_array: str = "an array") -> list[str]:
@@ -88,14 +87,14 @@ def string(formula: Formula, some: str = "a string") -> str:
                 clauses.append(f"in the format {name}")
             case Not(Words(words)):
                 clauses.append(f"other than {listing(map(quoted, sorted(words)), ' and ')}")
-            case Not(Pattern(source)) if len(source) > _MOST_CHARACTERS and texts_of(source):
+            case Not(Pattern(source)) if len(source) > MOST_SHOWN and texts_of(source):
                 clauses.append(f"without {listing(map(quoted, texts_of(source) or ()), ' and ')}")
             case Not(Pattern(source)):
                 clauses.append(f"that does not match {quoted(source)}")
             case _:
                 further = True
-    if len(clauses) > _MOST_WORDS:
-        clauses, further = clauses[:_MOST_WORDS], True
+    if len(clauses) > MOST_TOLD:
+        clauses, further = clauses[:MOST_TOLD], True
     if clauses and some.startswith("a key") and not clauses[0].startswith("that does not"):
         some = "a key"
     head = f"{some} of {size}" if size else some
@@ -130,7 +129,11 @@ def number(formula: Formula) -> str:
     if excluded:
         clauses += f" other than {listing(excluded, ' and ')}"
     if divisors:
-        told = [of for of in divisors if not any(is_multiple(one, of) for one in divisors if one != of)]
+        told = [
+            of
+            for of in divisors
+            if not any(is_multiple(divisor, of) for divisor in divisors if divisor != of)
+        ]
         some = joined(list(dict.fromkeys(map(_multiple, told))))
     return (some or "a number") + bounds + clauses + (_FURTHER if further else "")
 
@@ -143,7 +146,7 @@ def _alternatives(formula: Formula) -> Sequence[Formula]:
     """Return the parts of a disjunction: of numbers, ranges that single numbers part are one."""
     if isinstance(formula, Any_):
         return formula.of
-    found: list[Formula] = []
+    alternatives: list[Formula] = []
     others = [part for part in conjuncts(formula) if not isinstance(part, Ranges)]
     for part in conjuncts(formula):
         if isinstance(part, Ranges):
@@ -158,8 +161,8 @@ def _alternatives(formula: Formula) -> Sequence[Formula]:
                     runs.append([low, high])
             sets = [Ranges(tuple(filter(None, run)), run[0] is None) for run in runs]
             sets += [Ranges(tuple(alone))] if alone else []
-            found += [All((*others, one)) if others else one for one in sets]
-    return found or [formula]
+            alternatives += [All((*others, part)) if others else part for part in sets]
+    return alternatives or [formula]
 
 
 def _bounds(low: Cut | None, high: Cut | None) -> str:
@@ -182,7 +185,7 @@ def decimal(value: Decimal) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "…"
+    return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "…"
 
 
 def count(least: int, most: int | None, unit: str) -> str:
@@ -199,15 +202,15 @@ def quoted(text: str) -> str:
     return json_string(_cut(text)).decode()
 
 
-def value(one: Json) -> str:
+def value(given: Json) -> str:
     """Return a value as JSON, cut short."""
-    return _cut(write(one))
+    return _cut(write(given))
 
 
 def listing(words: Iterable[str], joint: str = "") -> str:
     """Return `"a"`, or `one of "a", "b" (and 12 more)`; with a joint, `"a", "b"<joint>"c"`."""
     listed: Sequence[str] = list(words)
-    shown = listed[:_MOST_WORDS]
+    shown = listed[:MOST_TOLD]
     more = f" (and {len(listed) - len(shown):,} more)" if len(listed) > len(shown) else ""
     if len(listed) == 1:
         return listed[0]

@@ -10,8 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
-from structgen.asking.request_reading import request_members
-from structgen.asking.request_reading.request_members import HANDED, REQUESTS, members_of
+from structgen.asking.request_reading.request_members import HANDED, MEMBERS, REQUESTS, members_of
 
 Members = Mapping[str, str]
 KINDS = {str: "text", bool: "flag", int: "whole", float: "number", dict: "object", object: "any"}
@@ -76,14 +75,13 @@ def type_of(module: str, name: str) -> Any:
 
 
 def test_the_two_lists_have_no_member_in_common() -> None:
-    assert HANDED.isdisjoint(request_members._declared(request_members._OWN))
+    own = {name for row in MEMBERS if not row.is_handed for name in REQUESTS.members(row.members)}
+    assert HANDED.isdisjoint(own)
 
 
 @pytest.mark.parametrize("address", ["chat", "responses", "completions"])
 def test_no_address_declares_a_member_twice(address: str) -> None:
-    text = request_members._OWN + request_members._HANDED
-    lines = [line.partition(": ") for line in text.replace("\n    ", " ").splitlines()]
-    mine = [said for places, _, said in lines if places == "all" or address in places.split()]
+    mine = [row.members for row in MEMBERS if address in row.addresses]
     names = [name for said in mine for name in REQUESTS.members(said)]
     assert len(set(names)) == len(names) > 80
 

@@ -30,7 +30,7 @@ from structgen.grammars.text_grammars.machine.language import (
     InsidePart,
     Language,
 )
-from structgen.grammars.text_grammars.text_grammar import Derived, TextGrammar, language_if_any
+from structgen.grammars.text_grammars.text_grammar import Derived, PartLanguages, TextGrammar
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -66,7 +66,7 @@ class BoundLark(Derived):
         languages: dict[int, Language | None] = {}
         is_whole = self.of.tables.available is None
         for name, of in self.bound.items():
-            language = of.language(limits, target) if is_whole else language_if_any(of, limits, {}, target)
+            language = of.language(limits, target) if is_whole else PartLanguages(limits, target).if_any(of)
             if language is not None and language.accepts(language.start()):
                 raise GrammarError(
                     f"What {name} is bound to has the empty text, and a lexeme has a character.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 from weakref import WeakMethod
 
 import numpy as np
@@ -36,7 +36,7 @@ from structgen.grammars.text_grammars.machine.rest_completions import RestMachin
 from structgen.machines.core.compiled import Dfa
 from structgen.machines.core.dfa import explicit_of_parser
 from structgen.machines.machine_core.growing_tables import NODES
-from structgen.machines.store.mask_store import MaskStore
+from structgen.machines.store.mask_store import StoreOption
 from structgen.tokens.tokenizer import Tokenizer
 
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
@@ -61,7 +61,7 @@ class CompiledLark(RestMachine):
         grammar: Any,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
-        store: MaskStore | Literal[False] | None = None,
+        store: StoreOption = None,
         needs_text: bool = True,
         before: KeptParts | None = None,
         bound: Mapping[int, Language | None] = MappingProxyType({}),

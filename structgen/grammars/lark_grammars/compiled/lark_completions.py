@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from structgen.base.language.remembering import remembered
 from structgen.base.native.jit import entry
 from structgen.base.native.typed_blocks import word_of
 from structgen.grammars.lark_grammars.compiled.costs import UNREACHABLE, Distances
@@ -31,7 +32,6 @@ from structgen.grammars.lark_grammars.machine.parser import ends_at
 from structgen.grammars.lark_grammars.reading.loaded_grammar import Indentation
 from structgen.grammars.text_grammars.context_free.shortest_rests import Word
 from structgen.grammars.text_grammars.machine.language import TOKEN
-from structgen.grammars.text_grammars.machine.scanning import remembered
 from structgen.machines.machine_core.growing_tables import GrowingTables
 
 _CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")

@@ -20,13 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.base.language.numbered import Numbered
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.grammars.lark_grammars.lexer.effort import check_states, spend
 from structgen.grammars.lark_grammars.lexer.instructions import CHAR, MATCH, Instructions
 from structgen.grammars.lark_grammars.lexer.items_and_guards import FREE, Behind, Guards, LexerItems
 from structgen.grammars.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Language
-from structgen.grammars.text_grammars.machine.scanning import remembered
 
 DEAD: Final = -1
 """In place of a state: no lexeme goes on so."""

@@ -18,6 +18,7 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from structgen.base.language.numbered import Numbered
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.grammars.lark_grammars.lexer.effort import spend
 from structgen.grammars.lark_grammars.lexer.instructions import (
@@ -33,7 +34,6 @@ from structgen.grammars.lark_grammars.lexer.instructions import (
     WHOLE,
     Instructions,
 )
-from structgen.grammars.text_grammars.machine.scanning import remembered
 
 Guards: TypeAlias = frozenset[int]
 FREE: Final[Guards] = frozenset()

@@ -27,12 +27,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from structgen.base.language.remembering import remembered
 from structgen.grammars.lark_grammars.lexer.instructions import NO_TERMINAL
 from structgen.grammars.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.grammars.lark_grammars.lexer.newline_widths import Widths, widths_of
 from structgen.grammars.lark_grammars.liveness.frames import blocks_are_even
 from structgen.grammars.lark_grammars.reading.loaded_grammar import END
-from structgen.grammars.text_grammars.machine.scanning import remembered
 
 _SEPARATORS: Final = b"\n \t"
 NOWHERE: Final = -1

@@ -19,6 +19,7 @@ from structgen.automata.regex.syntax_tree import Node
 from structgen.base.errors import GrammarError, LimitError, OptionError, RegexError
 from structgen.base.language.numbered import Numbered
 from structgen.base.language.remarks import Remarks
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.grammars.lark_grammars.reading.lark_cures import cure_for, place_of
 from structgen.grammars.lark_grammars.reading.loaded_grammar import (
@@ -33,7 +34,6 @@ from structgen.grammars.lark_grammars.reading.loader_remarks import remarks_of
 from structgen.grammars.lark_grammars.reading.written_out import check_rules, check_shortest, check_terminals
 from structgen.grammars.text_grammars.context_free.productive_symbols import productive
 from structgen.grammars.text_grammars.context_free.rules import grouped
-from structgen.grammars.text_grammars.machine.scanning import remembered
 
 Importer: TypeAlias = str | Path | Callable[[Any, str], tuple[Any, str]]
 """A folder in which `%import` looks, or a loader in lark's format."""

@@ -7,12 +7,13 @@ own state: compiled code makes these (`stepping.enter`). Python asks the languag
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
+from structgen.base.language.remembering import remembered
 from structgen.base.limits import Limits
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
@@ -29,7 +30,6 @@ from structgen.grammars.text_grammars.machine.language import (
 from structgen.grammars.text_grammars.machine.lexeme_rows import LexemeRows
 from structgen.grammars.text_grammars.machine.part_ends import EndsMap, ends_map, joined
 from structgen.grammars.text_grammars.machine.rest_completions import RestMachine
-from structgen.grammars.text_grammars.machine.scanning import remembered
 from structgen.grammars.text_grammars.machine.step_table import StepTable
 from structgen.grammars.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState, Visit
 from structgen.machines.machine_core.growing_tables import NODES
@@ -37,7 +37,7 @@ from structgen.machines.machine_core.layout import BELOW, READING, REFUSED, REGI
 from structgen.machines.machine_core.lexeme_layout import ASK_RECORD, FULL
 from structgen.machines.machine_core.lexeme_tables import TRIES, RecordTables
 from structgen.machines.machine_core.questions import call_answered
-from structgen.machines.store.mask_store import MaskStore
+from structgen.machines.store.mask_store import StoreOption
 from structgen.tokens.tokenizer import Tokenizer
 
 _VISITS = word_of(TextContext, "visits")
@@ -66,7 +66,7 @@ class NumberedText(RestMachine):
         grammar: LanguageGrammar,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
-        store: MaskStore | Literal[False] | None = None,
+        store: StoreOption = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
         target = CompileTarget(tokenizer, self.store, store is not False)

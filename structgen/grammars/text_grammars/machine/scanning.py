@@ -1,10 +1,9 @@
-"""`Scanner`: the terminals of a grammar, read side by side. `remembered`: answers by what was asked."""
+"""`Scanner`: the terminals of a grammar, read side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
-from typing import TypeAlias, TypeVar, TypeVarTuple
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 from structgen.base.language.expectation import Expected
 from structgen.base.language.numbered import Numbered
+from structgen.base.language.remembering import remembered
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.machine.language import (
     ALL_BYTES,
@@ -23,26 +23,6 @@ from structgen.grammars.text_grammars.machine.language import (
 
 Reading: TypeAlias = "tuple[int, Config]"
 """A terminal, and the configuration of its language."""
-
-
-S = TypeVar("S")
-A = TypeVar("A")
-Asked = TypeVarTuple("Asked")
-
-
-def remembered(answer: Callable[[S, *Asked], A]) -> Callable[[S, *Asked], A]:
-    """Return a method whose answers its object remembers, by the arguments; an error is none. Cost: 0.2 us
-    where the answer is known."""
-    name = f"remembered {answer.__name__}"
-
-    @wraps(answer)
-    def known(self: S, /, *asked: *Asked) -> A:
-        answers: dict[object, A] = self.__dict__.get(name) or self.__dict__.setdefault(name, {})
-        if asked not in answers:
-            answers[asked] = answer(self, *asked)
-        return answers[asked]
-
-    return known
 
 
 class Scanner:
