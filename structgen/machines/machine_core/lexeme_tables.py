@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, Final
 
@@ -53,6 +53,8 @@ class GrownArray:
         instead of new ones."""
         self._context, self._words, self._filled = context, words, filled
         self.outgrown: list[npt.NDArray[Any]] = []
+        self.count = 0 if kept is None else len(kept)
+        """How many rows were appended."""
         self.rows: npt.NDArray[Any] = np.empty((0, width), kind)
         self.rows = self._more(_FIRST_ROWS) if kept is None else kept.reshape(-1, width)
         self.tell(words)
@@ -76,6 +78,14 @@ class GrownArray:
         self.outgrown += [self.rows] if keeps else []
         # in one statement: Python and compiled code must never read different arrays
         self.rows, self._context[self._words] = rows, address_of(rows)
+
+    def append(self, rows: Sequence[Any]) -> tuple[int, int]:
+        """Write some rows behind those that were appended before; return where they begin and end."""
+        first, last = self.count, self.count + len(rows)
+        self.reserve(last)
+        self.rows[first:last] = np.array(rows, self.rows.dtype).reshape(-1, self.rows.shape[1])
+        self.count = last
+        return first, last
 
 
 def put_trie(grown: GrowingTables, first: int, last: int, depth: int, *, own: bool = False) -> int:

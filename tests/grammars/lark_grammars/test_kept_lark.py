@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import grammars_drawn as drawn
-import numpy as np
 import pytest
 from compiled_texts import masks_along
 from for_each import for_each
@@ -27,7 +26,6 @@ from structgen.base.system import cache
 from structgen.doors.maskbench import vocabularies
 from structgen.grammars.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.grammars.lark_grammars.lexer.contextual_lexer import Lexer
-from structgen.grammars.lark_grammars.lexer.lexer_tables import UNKNOWN
 from structgen.machines.core.compiled import State
 from structgen.machines.machine_core.lexeme_tables import RecordTables
 from structgen.machines.store.mask_store import LEXER_SUFFIX, MaskStore
@@ -49,20 +47,6 @@ def answer(grammar: CompiledLark, index: int) -> Answer:
     return grammar.allowed(state), grammar.may_end(index), grammar.completion(state)
 
 
-def asked(grammar: CompiledLark, most: int) -> dict[bytes, Answer]:
-    """Return what is answered behind some texts."""
-    found: dict[bytes, Answer] = {}
-    pending = [(b"", grammar.start.index)]
-    for text, index in pending:
-        found[text] = answer(grammar, index)
-        if len(found) == most:
-            break
-        for byte in grammar.next_bytes(State(grammar, index))[:6]:
-            after = bytes((byte,))
-            pending.append((text + after, grammar.bytes_index(index, after)))
-    return found
-
-
 def along(grammar: CompiledLark, seed: str) -> list[Answer]:
     """Return what is answered along a text of some random tokens."""
     pieces, source, index = PIECES[grammar.vocab_size], random.Random(seed), grammar.start.index
@@ -74,12 +58,6 @@ def along(grammar: CompiledLark, seed: str) -> list[Answer]:
             break
         index = grammar.bytes_index(index, source.choice(some))
     return found
-
-
-def again(grammar: object, folder: Path, most: int) -> tuple[dict[bytes, Answer], CompiledLark]:
-    """Return what a new store's grammar answers, and the grammar."""
-    made = compiled(grammar, MaskStore(folder))
-    return asked(made, most), made
 
 
 def grammar_of(seed: int) -> Any:
@@ -156,47 +134,6 @@ def test_two_that_began_with_one_lexer_go_on_by_turns(
     for walk in range(4):
         for one, fresh in both:
             assert along(one, f"{seed} {walk}") == along(fresh, f"{seed} {walk}")
-
-
-LOOKS = r"""
-start: (A | B | C | WORD)*
-A: /a+(?=b+c)/
-B: /(?<!a)b(?!cc)/
-C: /[abc]/
-WORD: /\b(if|else|a[bc]*d)\b/
-%ignore / +|#[^\n]*/
-"""
-
-
-@for_each("text", [LOOKS, *range(8100, 8105)])
-def test_what_is_made_again_has_the_numbers_of_the_file(
-    text: str | int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    grammar, folder = (
-        grammar_of(text) if isinstance(text, int) else sg.lark(text),
-        tmp_path_factory.mktemp("of"),
-    )
-    if grammar is None:
-        return
-    _found, first = again(grammar, folder, 1)
-    _found, second = again(grammar, folder, 1)
-    assert second.answers._kept is not None
-    lexer, rows, _letters = second.answers.parts
-    moves, starts = rows.arrays["moves"].copy(), rows.arrays["starts"].copy()
-    made = np.array([lexer.moves(state) for state in range(len(moves))])
-    assert np.array_equal(made[moves != UNKNOWN], moves[moves != UNKNOWN])
-    for carry, context in np.argwhere(starts != UNKNOWN).tolist():
-        assert lexer.start(context, carry) == starts[carry, context]
-    assert alike_anew(second) == alike_anew(first)
-
-
-def alike_anew(grammar: CompiledLark) -> dict[int, int]:
-    """Return which carries are alike, compared anew and in another order."""
-    lexer = grammar.answers.lexer
-    known = dict(lexer._alike_of)
-    lexer._alike_of.clear()
-    lexer._signs.clear()
-    return {carry: lexer.alike(carry) for carry in reversed(known)}
 
 
 # --- files --------------------------------------------------------------------------------------------------

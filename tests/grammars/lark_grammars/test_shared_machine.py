@@ -11,14 +11,11 @@ import pytest
 from compiled_texts import masks_along
 
 import structgen as sg
-from structgen.base.native.typed_blocks import word_of
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.doors.maskbench import vocabularies
-from structgen.grammars.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers
 from structgen.grammars.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.grammars.lark_grammars.liveness.letters import Letters
-from structgen.grammars.lark_grammars.machine.lark_layout import LarkContext
 from structgen.machines.machine_core.lexeme_tables import RecordTables
 
 GRAMMAR = (
@@ -35,18 +32,20 @@ TEXTS = (
 Masks = list[bytes]
 
 
-def compiled() -> CompiledLark:
-    return CompiledLark(sg.lark(GRAMMAR), vocabularies.load("small"), None, False)
+def compiled(store: Any = False) -> sg.CompiledGrammar:
+    return sg.compile(sg.lark(GRAMMAR), vocabularies.load("small"), store=store)
 
 
-def test_threads_that_share_a_grammar_get_the_masks_of_one_alone() -> None:
-    alone, shared = [masks_along(compiled(), text) for text in TEXTS], compiled()
+@pytest.mark.parametrize("count", [1, 2])
+def test_threads_that_share_a_grammar_or_a_store_get_the_masks_of_one_alone(count: int) -> None:
+    store = sg.MaskStore()
+    alone, shared = [masks_along(compiled(), text) for text in TEXTS], [compiled(store) for _ in range(count)]
     found: dict[int, Masks] = {}
     begin = threading.Barrier(len(TEXTS))
 
     def ask(number: int) -> None:
         begin.wait()
-        found[number] = masks_along(shared, TEXTS[number])
+        found[number] = masks_along(shared[number % count], TEXTS[number])
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(TEXTS))]
     for thread in threads:
@@ -54,15 +53,6 @@ def test_threads_that_share_a_grammar_get_the_masks_of_one_alone() -> None:
     for thread in threads:
         thread.join()
     assert [found.get(number) for number in range(len(TEXTS))] == alone
-
-
-def test_grammars_of_one_store_step_in_memory_of_their_own() -> None:
-    # a step takes no scratch arrays of its thread: another thread may be in another grammar with them
-    store, steps = sg.MaskStore(), word_of(LarkContext, "walks")
-    both = [CompiledLark(sg.lark(GRAMMAR), vocabularies.load("small"), None, store) for _ in range(2)]
-    for grammar in both:
-        masks_along(grammar, TEXTS[0])
-    assert both[0]._tables.context[steps] != both[1]._tables.context[steps]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from structgen.base.errors import GrammarError
 from structgen.base.language.expectation import Expected
 from structgen.base.limits import Limits
 from structgen.base.native.raw_memory import address_of
-from structgen.grammars.lark_grammars.compiled.lark_answers import Reading
+from structgen.grammars.lark_grammars.compiled.lark_answers import LarkReading
 from structgen.grammars.lark_grammars.compiled.lark_completions import text_ends
 from structgen.grammars.lark_grammars.compiled.lark_language import LarkLanguage
 from structgen.grammars.lark_grammars.compiled.loaded_lark import LarkGrammar
@@ -129,20 +129,20 @@ class BoundLanguage(LarkLanguage):
                 left.append(reading if bound is None else self._at(reading, after))
         return self._state(left)
 
-    def _in(self, reading: Reading) -> tuple[Language, Config] | None:
+    def _in(self, reading: LarkReading) -> tuple[Language, Config] | None:
         """Return the language of the bound text that a reading is in, and its configuration."""
         bound = self._lexer.states[reading.lexeme].bound
         return None if bound is None else (self._lexer.bound[bound[0]], bound[1])
 
-    def _at(self, reading: Reading, config: Config) -> Reading:
+    def _at(self, reading: LarkReading, config: Config) -> LarkReading:
         """Return a reading in a bound text, with another configuration."""
         return reading._replace(lexeme=self._answers.rows.bound_in(reading.lexeme, config))
 
-    def _state(self, readings: Iterable[Reading]) -> int | None:
+    def _state(self, readings: Iterable[LarkReading]) -> int | None:
         """Return the configuration of those of some readings that live."""
         return self._settle(self._live(readings))
 
-    def _live(self, readings: Iterable[Reading]) -> int:
+    def _live(self, readings: Iterable[LarkReading]) -> int:
         flat = np.array([*dict.fromkeys(readings)], np.int64)
         return self._answers.call_keeping(live_state_of, address_of(flat), len(flat))
 
@@ -158,10 +158,10 @@ class BoundLanguage(LarkLanguage):
             self._settled[state] = self._settled[known] = known
         return known
 
-    def _behind(self, reading: Reading) -> list[Reading]:
+    def _behind(self, reading: LarkReading) -> list[LarkReading]:
         """Return the readings that begin behind a bound text, or in bound texts behind a lexeme, if one may
         end here."""
-        begun, is_bound = list[Reading](), self._in(reading) is not None
+        begun, is_bound = list[LarkReading](), self._in(reading) is not None
         for terminal, carry in self._lexer.states[reading.lexeme].ends:
             place = self._answers.call_keeping(place_behind, reading.place, terminal, reading.column)
             begun += self._answers.begun(place, carry) if place >= 0 else ()
@@ -184,7 +184,7 @@ class BoundLanguage(LarkLanguage):
         where something is owed."""
         if not self._lexer.is_local:
             return (), config
-        parts, others = list[InsidePart](), list[Reading]()
+        parts, others = list[InsidePart](), list[LarkReading]()
         for reading in self.compiled.readings(config):
             insides, left = self._inside(reading)
             if not insides:
@@ -202,7 +202,7 @@ class BoundLanguage(LarkLanguage):
         # bound texts that may begin behind lexemes are among those inside, if they have masks
         return (tuple(parts), self._live(others) if others else None) if parts else ((), config)
 
-    def _inside(self, reading: Reading) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def _inside(self, reading: LarkReading) -> tuple[tuple[InsidePart, ...], Config | None]:
         """Return the places inside parts, and all others, of the bound text that a reading is in, where
         nothing is owed (`Language.inside`)."""
         bound = self._in(reading)

@@ -24,7 +24,7 @@ from structgen.grammars.lark_grammars.compiled.kept_lark import (
     read,
     write,
 )
-from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers, Reading
+from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers, LarkReading
 from structgen.grammars.lark_grammars.compiled.lark_completions import ShortestRests, reading_lives
 from structgen.grammars.lark_grammars.compiled.lark_expected import Expectations
 from structgen.grammars.lark_grammars.liveness.frames import usable_rules
@@ -159,12 +159,12 @@ class CompiledLark(RestMachine):
 
     # --- what may come next, and completions ----------------------------------------------------------------
 
-    def readings(self, index: int) -> list[Reading]:
+    def readings(self, index: int) -> list[LarkReading]:
         """Return the readings of a state."""
         readings = []
         while index >= 0:
             _mode, place, lexeme, column, index, *_rest = self._tables.rows(NODES)[index].tolist()
-            readings.append(Reading(place, lexeme, column))
+            readings.append(LarkReading(place, lexeme, column))
         return readings
 
     def _expected(self, index: int) -> list[Expected]:

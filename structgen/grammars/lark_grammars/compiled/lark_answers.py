@@ -77,7 +77,7 @@ _HOOKS: Final = {
 }
 
 
-class Reading(NamedTuple):
+class LarkReading(NamedTuple):
     """One way to read a text, exact by itself."""
 
     place: int
@@ -126,7 +126,7 @@ class LarkAnswers:
         self._most_places, self._may_forget = MOST_PLACES, False
         self.records = RecordTables(grown, vocabulary, store)
         self.records.hook(**_HOOKS)
-        self.search: WeakMethod[Callable[[Reading, set[int]], bool]]
+        self.search: WeakMethod[Callable[[LarkReading, set[int]], bool]]
         """Whether some text goes on in a reading whose lexeme becomes one of some terminals."""
         self.forgotten = 0
         """How often places and cells got new numbers."""
@@ -209,8 +209,6 @@ class LarkAnswers:
             words |= {"newline": indentation.newline, "indent": indentation.indent}
             words |= {"dedent": indentation.dedent, "tab": indentation.tab_size}
         arrays = {
-            "sizes": np.array([len(rule.symbols) for rule in tables.rules], np.int32),
-            "origins": np.array([rule.origin for rule in tables.rules], np.int32),
             "context_of": tables.context_of.astype(np.int32),
             "ignored": ignored,
             "brackets": brackets,
@@ -241,6 +239,8 @@ class LarkAnswers:
             "marks_of_classes": np.zeros(len(letters.classes), np.int32),
             "actions": made.actions,
             "gotos": made.gotos,
+            "sizes": made.sizes,
+            "origins": made.origins,
             "certain": made.certain,
             "letter_terminal": np.array([terminal for terminal, _kind in letters.letters], np.int32),
             "letter_kind": np.array([kind for _terminal, kind in letters.letters], np.int32),
@@ -311,11 +311,11 @@ class LarkAnswers:
             self.forgotten += 1
             self._most_places = max(MOST_PLACES, 2 * forget(self._grown))
 
-    def begun(self, place: int, carry: int) -> list[Reading]:
+    def begun(self, place: int, carry: int) -> list[LarkReading]:
         """Return the readings that begin at a place behind a carry: of a lexeme, and of bound texts."""
         with self.begin():
             states = self.rows.begun(int(self._tables.context_of[self.top(place)]), carry)
-        return [Reading(place, state, -1 if self.rows.may_break(state) else 0) for state in states]
+        return [LarkReading(place, state, -1 if self.rows.may_break(state) else 0) for state in states]
 
     def width(self, place: int) -> int:
         """Return the width of the innermost open block at a place."""
@@ -367,7 +367,7 @@ class LarkAnswers:
             search, may_forget = self.search(), self._may_forget
             assert search is not None
             lives = search(
-                Reading(place, lexeme, column), {self.letters.letters[letter][0] for letter in letters}
+                LarkReading(place, lexeme, column), {self.letters.letters[letter][0] for letter in letters}
             )
             self._may_forget = may_forget
         return lives

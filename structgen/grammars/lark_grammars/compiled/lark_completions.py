@@ -20,7 +20,7 @@ from structgen.base.language.remembering import remembered
 from structgen.base.native.jit import entry
 from structgen.base.native.typed_blocks import word_of
 from structgen.grammars.lark_grammars.compiled.costs import UNREACHABLE, Distances
-from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers, Reading
+from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers, LarkReading
 from structgen.grammars.lark_grammars.lexer.effort import NUMBERS_PER_STEP, spend
 from structgen.grammars.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.grammars.lark_grammars.liveness.frames import classes_of_bytes, column_after
@@ -146,7 +146,7 @@ class ShortestRests:
         self._distances: Distances | None = None
         self._forgotten = 0
 
-    def of(self, readings: list[Reading]) -> Sequence[int]:
+    def of(self, readings: list[LarkReading]) -> Sequence[int]:
         """Return a shortest text behind which the text may end, from some readings of which one
         lives. Raises LimitError."""
         with self.answers.begin():
@@ -154,7 +154,7 @@ class ShortestRests:
         assert rest is not None, "a state from which no text goes on"
         return rest
 
-    def goes_on(self, reading: Reading, wanted: set[int]) -> bool:
+    def goes_on(self, reading: LarkReading, wanted: set[int]) -> bool:
         """Return whether some text goes on in a reading whose lexeme becomes one of some terminals: where
         letters do not tell, since they are not settled, or since stacks do not tell which brackets are open
         or which widths a newline may have. Raises LimitError."""
@@ -183,7 +183,7 @@ class ShortestRests:
         stack = int(self._grown.rows(_PLACES)[place, L.LarkPlace.stack])
         return self._distances.of(stack)
 
-    def column(self, reading: Reading, byte: int, is_proof: bool) -> int:
+    def column(self, reading: LarkReading, byte: int, is_proof: bool) -> int:
         """Return the column of a newline after one more byte; in a proof the least of those that all do the
         same."""
         column, known = column_after(reading.column, byte, self._tab), self.answers.letters.widths
@@ -206,7 +206,7 @@ class ShortestRests:
         )
         return (ending for ending in ends.all() if ending.terminal in wanted)
 
-    def behind(self, reading: Reading, ending: Ending) -> tuple[bool, list[Reading]]:
+    def behind(self, reading: LarkReading, ending: Ending) -> tuple[bool, list[LarkReading]]:
         """Return whether the text may end behind the end of a lexeme, and the readings that begin there; none
         where the parser refuses it."""
         text, terminal, carry = ending
@@ -250,7 +250,7 @@ class _Open(NamedTuple):
     """The length of the text, below 0."""
     number: int
     text: Word
-    reading: Reading | None
+    reading: LarkReading | None
     """None: the text may end."""
     endings: Iterator[Ending] | None
     """The ends of the reading's lexeme that were not followed; None: it was not looked at."""
@@ -259,7 +259,9 @@ class _Open(NamedTuple):
 class _Search:
     """One search for a shortest text from some readings. The lock of the grammar is held."""
 
-    def __init__(self, rests: ShortestRests, readings: list[Reading], wanted: set[int] | None = None) -> None:
+    def __init__(
+        self, rests: ShortestRests, readings: list[LarkReading], wanted: set[int] | None = None
+    ) -> None:
         """`wanted`: it is asked whether there is a text, if the lexeme becomes one of some terminals; then
         any text that is known to go on does."""
         self._rests, self._readings, self._wanted = rests, readings, wanted
@@ -267,7 +269,7 @@ class _Search:
         self._call = self._answers.call_keeping
         self._queue: list[_Open] = []
         self._order = count()
-        self._best: dict[Reading, int] = {}
+        self._best: dict[LarkReading, int] = {}
         self._lexing = set(readings if wanted else ())
         """Readings in which the first lexeme is read."""
         self._is_blind = wanted is not None and not rests.has_distances
@@ -275,7 +277,7 @@ class _Search:
             self._push(0, Word(), reading)
 
     def _push(
-        self, estimate: int, text: Word, reading: Reading | None, endings: Iterator[Ending] | None = None
+        self, estimate: int, text: Word, reading: LarkReading | None, endings: Iterator[Ending] | None = None
     ) -> None:
         heappush(self._queue, _Open(estimate, -text.length, next(self._order), text, reading, endings))
 
@@ -302,28 +304,28 @@ class _Search:
             self._follow(estimate, text, reading, endings)
         return None
 
-    def _lives(self, reading: Reading) -> bool | None:
+    def _lives(self, reading: LarkReading) -> bool | None:
         """Return whether some text goes on in a reading; None: letters do not tell."""
         if self._wanted is None:
             return self._call(reading_lives, *reading) == 1
         spend(self._limits, _OF_PROOF * NUMBERS_PER_STEP)
         return None if reading in self._lexing else self._answers.told(reading.place, reading.lexeme)
 
-    def _opened(self, estimate: int, text: Word, reading: Reading) -> Iterator[Ending]:
+    def _opened(self, estimate: int, text: Word, reading: LarkReading) -> Iterator[Ending]:
         """Return the ends of a reading's lexeme; a newline goes on byte by byte."""
         place, state, _column = reading
         rests, is_first, wanted = self._rests, reading in self._lexing, self._wanted or ()
         if not (is_first and rests.newline not in wanted) and rests.takes_lines(place):
             for byte, broken in rests.broken(state):
                 further = Word(text, (byte,))
-                after = Reading(place, broken, rests.column(reading, byte, self._wanted is not None))
+                after = LarkReading(place, broken, rests.column(reading, byte, self._wanted is not None))
                 self._lexing.update((after,) if is_first else ())
                 self._push(max(further.length, estimate), further, after)
         if self._wanted and is_first:
             return rests.endings_as(state, self._wanted)
         return rests.endings(state)
 
-    def _follow(self, estimate: int, text: Word, reading: Reading, endings: Iterator[Ending]) -> None:
+    def _follow(self, estimate: int, text: Word, reading: LarkReading, endings: Iterator[Ending]) -> None:
         """Follow the ends of a reading's lexeme, until one leads on as it was estimated."""
         for ending in endings:
             reached = text.length + len(ending.text)

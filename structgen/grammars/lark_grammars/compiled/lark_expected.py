@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from structgen.base.language.expectation import Expected
-from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers, Reading
+from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers, LarkReading
 from structgen.grammars.lark_grammars.liveness.frames import classes_of_bytes, column_after
 from structgen.grammars.lark_grammars.machine.lark_masks import place_behind
 from structgen.grammars.lark_grammars.reading.loaded_grammar import rule_as_written
@@ -31,7 +31,7 @@ class Expectations:
         self._members = grouped((byte_class, byte) for byte, byte_class in classes)
         """The bytes of each class."""
 
-    def of(self, readings: list[Reading]) -> list[Expected]:
+    def of(self, readings: list[LarkReading]) -> list[Expected]:
         """Return what may come next in some readings: what the current lexeme
         may become, and what may follow it, with the rules that use them, and as what the text before was
         read. Cost: some milliseconds. Raises LimitError."""
@@ -67,10 +67,10 @@ class Expectations:
         ]
         return sorted(shown, key=lambda item: (not item.sources, item.what))
 
-    def _lexing(self, readings: list[Reading]) -> Iterable[Reading]:
+    def _lexing(self, readings: list[LarkReading]) -> Iterable[LarkReading]:
         """Return some readings, and those that begin where their lexemes end."""
         answers = self._answers
-        lexing: dict[Reading, None] = {}
+        lexing: dict[LarkReading, None] = {}
         for reading in readings:
             lexing[reading] = None
             for terminal, carry in answers.lexer.states[reading.lexeme].ends:
@@ -79,7 +79,7 @@ class Expectations:
         return lexing
 
     def _going_on(
-        self, reading: Reading, alive: dict[tuple[int, ...], bool]
+        self, reading: LarkReading, alive: dict[tuple[int, ...], bool]
     ) -> Iterator[tuple[list[int], int]]:
         """Yield bytes of one class with a terminal that a reading may become behind them. `alive`: what was
         proved so far."""

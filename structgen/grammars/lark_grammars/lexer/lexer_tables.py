@@ -73,14 +73,13 @@ class LexerTables:
         self.classes = kept.get("classes", np.array(lexer.classes, np.uint8)).reshape(-1)
         words = [word_of(LexerContext, name) for name in ("classes", "width", "contexts", "ways")]
         told[words] = address_of(self.classes), width, self.contexts, lexer.ways
-        counts = (len(kept.get(name, ())) for name in ("moves", "lexeme_ends", "lasts"))
-        self._noted, self._end_count, self._last_count = counts
+        self._noted = len(kept.get("moves", ()))
 
     @property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays by the names of their fields, as far as they are in use."""
         counts = dict.fromkeys(("starts", "carry_moves", "carry_bytes"), len(self.lexer.carries))
-        counts |= {"lexeme_ends": self._end_count, "lasts": self._last_count}
+        counts |= {"lexeme_ends": self._ends.count, "lasts": self._lasts.count}
         grown = self._every.items()
         arrays = {name: array.rows[: counts.get(name, self._noted)] for name, array in grown}
         return arrays | {"classes": self.classes}
@@ -153,11 +152,7 @@ class LexerTables:
         told = lexer.states[state]
         if not told.has_begun and told.bound is None and lexer.is_met_at_end(state):
             terminals.append(-1)
-        self._lasts.reserve(self._last_count + len(terminals))
-        first = self._last_count
-        self._lasts.rows[first : first + len(terminals), 0] = terminals
-        self._last_count += len(terminals)
-        self._last_at.rows[state] = first, self._last_count
+        self._last_at.rows[state] = self._lasts.append(terminals)
 
     def _reserve_carries(self) -> None:
         carries = len(self.lexer.carries)
@@ -175,12 +170,7 @@ class LexerTables:
         self._reserve_carries()
         while self._noted < count:
             state, number = lexer.states[self._noted], self._noted
-            first = self._end_count
-            self._ends.reserve(first + len(state.ends))
-            for terminal, carry in state.ends:
-                self._ends.rows[self._end_count] = terminal, carry
-                self._end_count += 1
-            self._end_at.rows[number] = first, self._end_count
+            self._end_at.rows[number] = self._ends.append(state.ends)
             if self._newline >= 0:
                 of, ends_as = lexer.items.items, lexer.instructions.ends_as
                 ways = *(ends_as[of[item].at] for item in state.items), *(end[0] for end in state.ends)

@@ -19,7 +19,7 @@ from structgen.grammars.text_grammars.context_free.productive_symbols import pro
 from structgen.grammars.text_grammars.context_free.rules import reached
 
 
-class Frames(NamedTuple):
+class StackFrames(NamedTuple):
     """The frames that stacks have, by number. A frame is a state and the open brackets, up to the most that
     are counted: once there are so many, they are never fewer again."""
 
@@ -82,7 +82,7 @@ def frames_of(
     actions: npt.NDArray[np.int32],
     gotos: npt.NDArray[np.int32],
     rules: Sequence[Rule],
-) -> Frames:
+) -> StackFrames:
     """Return the frames of a grammar. `actions`, `gotos`: of its tables, without the symbols that no rule of
     `rules`, those that are used (`usable_rules`), has."""
     is_exact, most, opened = _brackets(tables, rules)
@@ -102,12 +102,12 @@ def frames_of(
     listed = listed[np.argsort(listed[:, 0], kind="stable")]
     state, brackets = np.divmod(np.flatnonzero(has_stack).astype(np.int32), np.int32(counts))
     begins = np.searchsorted(listed[:, 0], np.arange(len(state) + 1)).astype(np.int32)
-    return Frames(is_exact, opened, state, brackets, number.reshape(-1, counts), listed, begins)
+    return StackFrames(is_exact, opened, state, brackets, number.reshape(-1, counts), listed, begins)
 
 
 def _brackets(tables: ParserTables, rules: Sequence[Rule]) -> tuple[bool, int, npt.NDArray[np.int32]]:
     """Return whether the stack tells which brackets are open, how many are counted at most (0: they do not
-    matter), and `Frames.opened`."""
+    matter), and `StackFrames.opened`."""
     opened, lines = np.zeros(len(tables.kernels), np.int32), tables.indentation
     terminals = {} if lines is None else dict.fromkeys(lines.opening, 1) | dict.fromkeys(lines.closing, -1)
     balances = balances_of(rules, terminals) if terminals else None

@@ -24,10 +24,10 @@ from structgen.grammars.lark_grammars.liveness.letters import UNSETTLED, Letters
 from structgen.grammars.lark_grammars.liveness.saturation import (
     NO_ROOM,
     TOO_MUCH,
+    CertainSearch,
     Descent,
     Pushdown,
     Saturation,
-    Search,
     certain,
     reaches,
     saturate,
@@ -134,14 +134,15 @@ class Liveness:
         flat = [exit_pair for some in exits for exit_pair in some]
         self._exit_at = np.cumsum([0, *map(len, exits)]).astype(np.int32)
         self._deepest = max((depth for depth, _origin in flat), default=0)
-        self._sizes = np.array([len(rule.symbols) for rule in tables.rules], np.int32)
+        self.sizes = np.array([len(rule.symbols) for rule in tables.rules], np.int32)
+        self.origins = np.array([rule.origin for rule in tables.rules], np.int32)
         self._parser: Fields = {
             "actions": actions,
             "terminals": actions.shape[1],
             "gotos": gotos,
             "nonterminals": gotos.shape[1],
-            "origins": np.array([rule.origin for rule in tables.rules], np.int32),
-            "sizes": self._sizes,
+            "origins": self.origins,
+            "sizes": self.sizes,
             "end_state": tables.end,
             "frame_state": self._frames.state,
             "frame_brackets": self._frames.brackets,
@@ -174,7 +175,7 @@ class Liveness:
 
     def _variables(self) -> npt.NDArray[np.int32]:
         """Return the variables of the fixpoint: the frame, and its letter or the row of its boundary."""
-        actions, sizes, state = self.actions, self._sizes, self._frames.state
+        actions, sizes, state = self.actions, self.sizes, self._frames.state
         by_letter = actions[:, self._terminal]
         is_empty = (by_letter < 0) & (sizes[np.maximum(-1 - by_letter, 0)] == 0)
         are_first = np.array(self._first_alike) == np.arange(len(self._terminal))
@@ -311,7 +312,7 @@ class Liveness:
             "here": np.empty(count, np.int32),
             "then": np.empty(count, np.int32),
         }
-        certain(address_of(self._block(Search, fields)))
+        certain(address_of(self._block(CertainSearch, fields)))
         is_certain = np.zeros((len(self._tables.actions), self.boundaries, 2), np.uint8)
         is_inside = (frames.brackets[self._boundary_frames] > 0).astype(np.int64)
         where = frames.state[self._boundary_frames], self._boundary_numbers, is_inside

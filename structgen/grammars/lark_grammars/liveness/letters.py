@@ -133,16 +133,11 @@ class Letters:
     def _contexts_behind(self) -> list[frozenset[int]]:
         """Return for each terminal the contexts behind it, where the parser reads it; behind a newline, also
         those behind the blocks that it opens or closes."""
-        tables = self.tables
-        contexts_behind: list[set[int]] = [set() for _ in tables.terminals]
-        states, terminals = np.nonzero(tables.actions > 0)
-        contexts = tables.context_of[tables.actions[states, terminals] - 1]
-        for terminal, context in {*zip(terminals.tolist(), contexts.tolist(), strict=True)}:
-            contexts_behind[terminal].add(context)
-        if tables.indentation is not None:
-            lines = tables.indentation
-            contexts_behind[lines.newline] |= contexts_behind[lines.indent] | contexts_behind[lines.dedent]
-        return [frozenset(some) for some in contexts_behind]
+        behind = [set(self.tables.contexts_read(terminal)) for terminal in range(len(self.tables.terminals))]
+        lines = self.tables.indentation
+        if lines is not None:
+            behind[lines.newline] |= behind[lines.indent] | behind[lines.dedent]
+        return [frozenset(contexts) for contexts in behind]
 
     # --- separators -----------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ NO_ROOM: Final = -2
 
 
 class Pushdown(Block):
-    """The parser as a pushdown system, and how its runs end. Frames and letters have numbers; a row of
+    """The parser as a pushdown system, and how its runs end. StackFrames and letters have numbers; a row of
     letters is `words` words of bits."""
 
     actions: Int32s
@@ -51,7 +51,7 @@ class Pushdown(Block):
     most_brackets: int
     """How many open brackets are counted."""
     opened: Int32s
-    """[states]: how many brackets the symbol before a state opens (`frames.Frames`)."""
+    """[states]: how many brackets the symbol before a state opens (`frames.StackFrames`)."""
     exit_at: Int32s
     exit_origin: Int32s
     exit_depth: Int32s
@@ -414,7 +414,7 @@ def saturate(address: int, most: int) -> int:
 # --- what is certain: a greatest fixpoint -------------------------------------------------------------------
 
 
-class Search(Pushdown):
+class CertainSearch(Pushdown):
     """The memory of the search for certain boundaries.
 
     A node is a frame with letters that may come there. It goes on in ways: each takes away some frames (its
@@ -453,11 +453,11 @@ class Search(Pushdown):
     walks: int
     here: Int32s
     then: Int32s
-    """Frames so far below one, and those below them."""
+    """StackFrames so far below one, and those below them."""
 
 
 @jit
-def _node(c: Search, frame: int, letters: Int64s) -> int:
+def _node(c: CertainSearch, frame: int, letters: Int64s) -> int:
     """Return the number of a node, added where it is new; there is room."""
     mixed = numba.uint64(frame + 1) * numba.uint64(0x9E3779B97F4A7C15)
     for w in range(c.words):
@@ -479,7 +479,7 @@ def _node(c: Search, frame: int, letters: Int64s) -> int:
 
 
 @jit
-def _find_below(c: Search, frame: int, depth: int) -> int:
+def _find_below(c: CertainSearch, frame: int, depth: int) -> int:
     """Write to `here` the frames that may be so many below a frame; return how many they are."""
     size, c.here[0] = 1, frame
     for _ in range(depth):
@@ -498,7 +498,7 @@ def _find_below(c: Search, frame: int, depth: int) -> int:
 
 
 @jit
-def _put_goal(c: Search, state: int, depth: int, below: int) -> int:
+def _put_goal(c: CertainSearch, state: int, depth: int, below: int) -> int:
     """Add a goal to the last way: the nodes that runs lead to which end (`found`) in the exits of a state
     with a depth, where a frame is below. Returns how many goals were added: 0 where the text ends there."""
     goal, first = c.way_words, c.exit_at[state]
@@ -519,7 +519,7 @@ def _put_goal(c: Search, state: int, depth: int, below: int) -> int:
 
 
 @jit
-def _put_ways(c: Search, node: int) -> bool:
+def _put_ways(c: CertainSearch, node: int) -> bool:
     """Add the ways of a node, one for each depth of the exits in which its runs end (`found`); return whether
     there was room."""
     frame = c.node_frame[node]
@@ -546,7 +546,7 @@ def _put_ways(c: Search, node: int) -> bool:
 
 
 @jit
-def _reach_end(c: Search) -> bool:
+def _reach_end(c: CertainSearch) -> bool:
     """Have `lives` be those of the living nodes that lead to the text's end, or take frames away and lead to
     living nodes: a least fixpoint. Return whether they were others before."""
     count, has_changed, were_others = c.node_count, True, False
@@ -576,7 +576,7 @@ def _reach_end(c: Search) -> bool:
 def certain(address: int) -> int:
     """Find which of the wanted nodes are certain (`lives`). Past the most nodes or ways the others are taken
     for uncertain. Returns 0."""
-    c, expanded, has_room = Search(address), 0, True
+    c, expanded, has_room = CertainSearch(address), 0, True
     for i in range(c.wanted):
         c.wanted_node[i] = _node(c, c.wanted_frame[i], skip(c.wanted_letters, c.words * i))
     while expanded < c.node_count and has_room:
@@ -599,7 +599,7 @@ class Descent(Pushdown):
     """The memory of a walk down a stack."""
 
     stack: Int32s
-    """Frames, the bottom first."""
+    """StackFrames, the bottom first."""
     height: int
     waiting: Int64s
     """[deepest exit + 1, nonterminals]: what was reduced directly above a frame waits, as letters behind

@@ -123,6 +123,10 @@ class ParserTables:
         newline = self.indentation is not None and terminal == self.indentation.newline
         if newline or terminal in self.ignored:
             return list(range(len(self.contexts)))
+        return self.contexts_read(terminal)
+
+    def contexts_read(self, terminal: int) -> list[int]:
+        """Return the contexts behind a terminal where the parser reads it."""
         shifts = self.actions[:, terminal]
         contexts: list[int] = np.unique(self.context_of[shifts[shifts > 0] - 1]).tolist()
         return contexts

@@ -35,7 +35,6 @@ class LexemeRows:
         self._like = grown("like", 1, UNKNOWN)
         self._end_at, self._ends = grown("lexeme_end_at", 2, 0), grown("lexeme_ends", 2, 0)
         self._readings = grown("readings", 1, 0)
-        self._states = self._end_count = self._reading_count = 0
         # a lexeme owes nothing to those before it: there is one carry
         begins = np.zeros((terminals, width), np.uint8)
         known: dict[tuple[int, ...], Any] = {}
@@ -75,9 +74,7 @@ class LexemeRows:
             readings = self._lexemes.readings(config(second))
             self._note(max((state for _place, state in readings), default=-1))
             flat = [len(readings), *(number for reading in readings for number in reading)]
-            answer, self._reading_count = self._reading_count, self._reading_count + len(flat)
-            self._readings.reserve(self._reading_count)
-            self._readings.rows[answer : self._reading_count, 0] = flat
+            answer, _last = self._readings.append(flat)
         self._put(first, second, third, answer)
 
     def _begun(self, place: int) -> int:
@@ -91,16 +88,11 @@ class LexemeRows:
 
     def _note(self, state: int) -> None:
         """Write as what lexemes may end in a state, and in those with smaller numbers."""
-        for array in (self._moves, self._like, self._end_at):
-            array.reserve(state + 1)
-        while self._states <= state:
-            ends, first = self._lexemes.ends(self._states), self._end_count
-            self._end_count += len(ends)
-            self._ends.reserve(self._end_count)
-            for at, terminal in enumerate(ends, first):
-                self._ends.rows[at] = terminal, 0
-            self._end_at.rows[self._states] = first, self._end_count
-            self._states += 1
+        self._moves.reserve(state + 1)
+        self._like.reserve(state + 1)
+        while self._end_at.count <= state:
+            ends = self._lexemes.ends(self._end_at.count)
+            self._end_at.append([self._ends.append([(terminal, 0) for terminal in ends])])
 
     @property
     def nbytes(self) -> int:
